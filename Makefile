@@ -1,0 +1,32 @@
+# Two commands, each complete on a machine that has Python 3.11+, make and git: `make bench` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+RESULTS ?= results/quick
+
+.PHONY: bench test setup format
+bench: setup
+	@status=0; $(BIN)/python harness/bench.py quick --results $(RESULTS) || status=$$?; \
+	if [ $$status -ne 2 ]; then $(BIN)/python analysis/report.py $(RESULTS) || exit $$?; fi; exit $$status
+
+test: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(READY)
+	@$(BIN)/python -m harness.data mnist
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version); try: make PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)

@@ -1,0 +1,144 @@
+"""The tables of the source report, each with the other references and ours of the same evaluation set beside it.
+
+Ours are the arms trained as the protocol says: β = 1, MNIST, its batch size, learning rate and settings. A shortened
+arm is shown with that word. What was scored on one set of images never stands beside what was scored on another.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from analysis.estimate import arms, written
+from analysis.lengths import said as length
+from analysis.metrics import BOUND, BY_COLUMN, METRICS, Evaluation, Metric
+from analysis.naming import labels
+from analysis.references import Protocol, Reference, References, Shown, parts
+from analysis.summary import SETS, STATISTICS, records, said, scaled
+from analysis.table import Mark, Table
+from harness.schema import adds_up
+
+EXACT = ("model", "supervision", "labels", "beta", "dataset", "batch_size", "learning_rate")
+KINDS = "Each ± says whether it is a standard error (SE) or a standard deviation (SD), and n how many runs it is of."
+ADDS_UP = "KL + reconstruction = NELBO?"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A reference's row, or one of ours, before it is laid out."""
+
+    name: str
+    mark: Mark
+    remark: str
+    parts: str = "–"
+    estimates: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def tables(rows: pd.DataFrame, references: References) -> list[Table]:
+    """Results table -> the tables that hold a published reference or a row of ours, in the order of the references."""
+    table = scaled(arms(rows, [metric.column for metric in METRICS]))
+    ours = table.assign(arm=labels(table))
+    found = []
+    for shown in references.tables:
+        for evaluation in shown.evaluations:
+            beside = references.of(shown.name, evaluation)
+            metrics = [m for m in METRICS if m.name in shown.metrics and m.evaluation == evaluation]
+            lines = list(_rows(shown, beside, ours[ours["metric"].isin([metric.column for metric in metrics])]))
+            scored = any(line.estimates for line in lines if line.mark in ("ours", "shortened"))
+            if scored or any(reference.origin == "published" for reference in beside):
+                found.append(_laid_out(shown, evaluation, metrics, lines))
+    return found
+
+
+def matching(ours: pd.DataFrame, protocol: Protocol) -> pd.Series:
+    """Which rows of `arms` were trained as `protocol` says; a setting that an arm does not list is not compared."""
+    same = ours["settings"].map(lambda text: _agree(json.loads(text), protocol))
+    for column in EXACT:
+        same &= ours[column] == getattr(protocol, column)
+    return same
+
+
+def _agree(settings: dict[str, Any], protocol: Protocol) -> bool:
+    return all(settings.get(name, value) == value for name, value in protocol.settings.items())
+
+
+def _rows(shown: Shown, beside: Sequence[Reference], ours: pd.DataFrame) -> Iterator[_Row]:
+    """For each arm that the table speaks of: what others found, then what we did."""
+    for protocol in shown.arms:
+        which = _which(protocol) if len(shown.arms) > 1 else ""
+        for reference in beside:
+            if (reference.model, reference.supervision) == (protocol.model, protocol.supervision):
+                yield _printed(reference, which)
+        mine = ours[matching(ours, protocol)]
+        if mine.empty:
+            yield _Row(f"ours{which}", "ours", f"no arm of {protocol.model}{which} at β = 1 on {protocol.dataset}")
+        for name, arm in mine.groupby("arm", sort=False):
+            yield _measured(str(name), arm)
+
+
+def _which(protocol: Protocol) -> str:
+    return f", {protocol.model if protocol.supervision == 'none' else protocol.supervision}"
+
+
+def _printed(reference: Reference, which: str) -> _Row:
+    check = parts(reference.figures)
+    values: dict[str, Any] = {"source": reference.source, "origin": reference.origin}
+    for name, figure in reference.figures.items():
+        numbers = {"n": reference.n, "mean": figure.mean, "se": figure.se, "sd": figure.sd}
+        values |= {f"{name}_{statistic}": number for statistic, number in numbers.items()}
+    return _Row(
+        name=f"{reference.name}{which}",
+        mark="flagged" if check and not check.hold else "reference",
+        remark=f"{reference.origin}; {reference.note}".removesuffix("; "),
+        parts=check.text if check else "–",
+        estimates={name: written(f.mean, *f.spread, reference.n) for name, f in reference.figures.items()},
+        values=values,
+    )
+
+
+def _measured(name: str, arm: pd.DataFrame) -> _Row:
+    """One arm of ours, a metric a row."""
+    first = arm.iloc[0]
+    steps = length(first["iterations"], first["full_length"])
+    scored = {BY_COLUMN[row["metric"]].name: row for row in records(arm) if row["n"]}
+    if not scored:
+        return _Row(f"ours: {name}", "ours", "not scored on these images" if first["ok"] else "no cell finished")
+    return _Row(
+        name=f"ours: {name}",
+        mark="shortened" if first["iterations"] < first["full_length"] else "ours",
+        remark=steps,
+        parts=_parts({metric: row["mean"] for metric, row in scored.items()}),
+        estimates={metric: said(row) for metric, row in scored.items()},
+        values={f"{metric}_{statistic}": row[statistic] for metric, row in scored.items() for statistic in STATISTICS},
+    )
+
+
+def _parts(means: dict[str, float]) -> str:
+    if not set(BOUND) <= set(means):
+        return "–"
+    nelbo, kl, rec = (means[name] for name in BOUND)
+    return "adds up" if adds_up(nelbo, kl, rec) else f"does not add up: {kl + rec:.2f}, not {nelbo:.2f}"
+
+
+def _laid_out(shown: Shown, evaluation: Evaluation, metrics: Sequence[Metric], lines: Sequence[_Row]) -> Table:
+    text = pd.DataFrame({"Row": [line.name for line in lines]})
+    for metric in metrics:
+        text[metric.heading] = [line.estimates.get(metric.name, "–") for line in lines]
+    if set(BOUND) <= set(shown.metrics):
+        text[ADDS_UP] = [line.parts for line in lines]
+    text["Remark"] = [line.remark for line in lines]
+    values = [
+        {"row": r.name, "evaluation": evaluation, "parts": r.parts, "remark": r.remark, **r.values} for r in lines
+    ]
+    name = f"{shown.name}-{evaluation}".replace("_", "-")
+    return Table(
+        name,
+        f"{shown.title}, on {SETS[evaluation]}",
+        KINDS,
+        text,
+        pd.DataFrame(values),
+        tuple(line.mark for line in lines),
+    )

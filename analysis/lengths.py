@@ -1,0 +1,35 @@
+"""Whether a cell was trained for as long as its model asks, in words."""
+
+import pandas as pd
+
+
+def shortened(cells: pd.DataFrame) -> pd.Series:
+    """Rows with iterations and full_length -> whether each was trained for fewer steps than its model asks."""
+    return cells["iterations"] < cells["full_length"]
+
+
+def said(iterations: int, full_length: float) -> str:
+    """A length in words.
+
+    >>> said(600, 30_000)
+    'shortened: 600 of 30,000 steps'
+    >>> said(20_000, 20_000)
+    'full length: 20,000 steps'
+    """
+    if iterations < full_length:
+        return f"shortened: {iterations:,} of {full_length:,.0f} steps"
+    if iterations > full_length:
+        return f"longer: {iterations:,} steps where {full_length:,.0f} are full length"
+    return f"full length: {iterations:,} steps"
+
+
+def banner(cells: pd.DataFrame) -> str:
+    """What was shortened, for the top of the page; empty where nothing was.
+
+    >>> cells = pd.DataFrame({"model": ["vae", "gmvae"], "iterations": 600, "full_length": 20_000})
+    >>> banner(cells)
+    'SHORTENED: 600 of 20,000 steps (vae, gmvae)'
+    """
+    short = cells[shortened(cells)].groupby(["iterations", "full_length"], sort=False)["model"].unique().reset_index()
+    parts = [f"{steps:,} of {full:,.0f} steps ({', '.join(models)})" for steps, full, models in short.to_numpy()]
+    return f"SHORTENED: {', '.join(parts)}" if parts else ""

@@ -1,0 +1,72 @@
+"""What a reader must know before believing a number: shortened, failed, missing, few, unequal."""
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+
+from analysis.estimate import arms, counts
+from analysis.lengths import banner
+from analysis.metrics import PREFIXES, present
+from analysis.naming import labels, named
+from harness.schema import adds_up
+
+# House rule: below this many seeds an arm is described, never judged.
+FEW = 5
+
+
+def notes(rows: pd.DataFrame) -> list[str]:
+    """Results table -> sentences, the gravest first; empty where there is nothing to say."""
+    who = counts(rows)
+    who = who.assign(arm=labels(who))
+    return [*_broken_sums(rows), *_shortened(who), *_without_result(who), *_missing(rows), *_unequal(who), *_few(who)]
+
+
+def unfinished(rows: pd.DataFrame) -> pd.DataFrame:
+    """Results table -> arm, seed, status and error of every cell that has no result."""
+    without = rows[rows["status"] != "ok"]
+    return without.assign(arm=named(rows)[without.index], error=without["error"].fillna("no reason given"))[
+        ["arm", "seed", "status", "error"]
+    ]
+
+
+def _broken_sums(rows: pd.DataFrame) -> Iterator[str]:
+    for prefix in PREFIXES.values():
+        parts = rows.loc[rows[f"{prefix}nelbo"].notna(), ["cell", *(prefix + part for part in ("nelbo", "kl", "rec"))]]
+        for cell, nelbo, kl, rec in parts.itertuples(index=False):
+            if not adds_up(nelbo, kl, rec) or math.isnan(kl + rec):
+                yield f"cell {cell}: {prefix}nelbo {nelbo:.2f} is not {prefix}kl {kl:.2f} + {prefix}rec {rec:.2f}"
+
+
+def _shortened(who: pd.DataFrame) -> Iterator[str]:
+    if short := banner(who):
+        yield short
+
+
+def _without_result(who: pd.DataFrame) -> Iterator[str]:
+    for arm, cells, failed, diverged in who[["arm", "cells", "failed", "diverged"]].itertuples(index=False):
+        for count, status in ((failed, "failed"), (diverged, "diverged")):
+            if count:
+                yield f"{arm}: {count} of {cells} cells {status}, counted in no mean"
+
+
+def _missing(rows: pd.DataFrame) -> Iterator[str]:
+    table = arms(rows, [metric.column for metric in present(rows)])
+    table = table.assign(arm=labels(table))
+    partly = table[(table["n"] > 0) & (table["n"] < table["ok"])]
+    for arm, metric, missing, ok in partly[["arm", "metric", "missing", "ok"]].itertuples(index=False):
+        yield f"{arm}: {missing} of {ok} finished cells hold no {metric}"
+
+
+def _unequal(who: pd.DataFrame) -> Iterator[str]:
+    ordered = who.sort_values("ok", kind="stable")
+    fewest, most = ordered.iloc[0], ordered.iloc[-1]
+    if fewest["ok"] < most["ok"]:
+        said = f"from {fewest['ok']} ({fewest['arm']}) to {most['ok']} ({most['arm']})"
+        yield f"unequal numbers of finished seeds: {said}"
+
+
+def _few(who: pd.DataFrame) -> Iterator[str]:
+    few = who[who["ok"] < FEW]
+    if len(few):
+        yield f"fewer than {FEW} finished seeds in {len(few)} of {len(who)} arms: description only, no verdict"

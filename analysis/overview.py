@@ -1,0 +1,98 @@
+"""What was run, with what, on what: the facts at the head of a report."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.estimate import counts
+from analysis.summary import tally
+
+SHOWN = 4
+
+
+def title(rows: pd.DataFrame) -> str:
+    """The names of the grids that ran the cells."""
+    return listed(rows["grid"]) or "results"
+
+
+def facts(rows: pd.DataFrame) -> dict[str, str]:
+    """Results table -> what a reader wants to know of the run, by name; what no row tells is left out."""
+    found = {
+        "Cells": f"{len(rows):,}: {tally(rows['status'].value_counts())}",
+        "Arms": _arms(rows),
+        "Data": listed(rows["dataset"]),
+        "Steps": _steps(rows),
+        "Time": _time(rows),
+        "Judge": _judge(rows),
+        "Devices": listed(rows["device"]),
+        "Hosts": listed(rows["host"]),
+        "Harness": _commits(rows["git_commit"]),
+        "Versions": _versions(rows["versions"]),
+        "Seeds drive": listed(rows["seeded"].dropna().str.replace(",", ", ")),
+        "Last row": listed(rows["finished"].dropna().sort_values().tail(1)),
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+def listed(values: Iterable[Any]) -> str:
+    """The distinct values in words, the first few of them by name.
+
+    >>> listed(["a", "b", "a"]), listed("abcdef")
+    ('a, b', 'a, b, c, d and 2 more')
+    """
+    distinct = [str(value) for value in dict.fromkeys(values) if not pd.isna(value)]
+    rest = len(distinct) - SHOWN
+    return ", ".join(distinct[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def commands(provenance: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The distinct commands that the provenance records tell."""
+    told = [record["command"] for record in provenance if record.get("command")]
+    lines = [command if isinstance(command, str) else " ".join(map(str, command)) for command in told]
+    return list(dict.fromkeys(lines))
+
+
+def _arms(rows: pd.DataFrame) -> str:
+    cells = counts(rows)["cells"]
+    each = f"{cells.min()}" if cells.min() == cells.max() else f"{cells.min()} to {cells.max()}"
+    return f"{len(cells):,}, with {each} {'seed' if each == '1' else 'seeds'} each"
+
+
+def _steps(rows: pd.DataFrame) -> str:
+    groups = rows.groupby("iterations", sort=True)["model"].unique()
+    return "; ".join(f"{steps:,} ({', '.join(models)})" for steps, models in groups.items())
+
+
+def _time(rows: pd.DataFrame) -> str:
+    hours = rows[["train_seconds", "score_seconds"]].sum() / 3600
+    return (
+        f"{hours['train_seconds']:.2f} h of training, {hours['score_seconds']:.2f} h of scoring" if hours.any() else ""
+    )
+
+
+def _judge(rows: pd.DataFrame) -> str:
+    judges = rows.dropna(subset=["judge_accuracy"]).drop_duplicates(["dataset", "judge_accuracy"])
+    several = judges["dataset"].nunique() > 1
+    return "; ".join(
+        f"{100 * grey:.2f} % of the grey and {100 * binary:.2f} % of the binarised test images right"
+        + (f" ({dataset})" if several else "")
+        for dataset, grey, binary in judges[["dataset", "judge_accuracy", "judge_accuracy_binary"]].to_numpy()
+    )
+
+
+def _commits(commits: pd.Series) -> str:
+    said = [
+        f"{c.rstrip('+')[:12]}{' with changed files' if c.endswith('+') else ''}" for c in commits.dropna().unique()
+    ]
+    return listed(said)
+
+
+def _versions(versions: pd.Series) -> str:
+    """Each library with every version that was in use: more than one says that rows were made with different ones."""
+    found: dict[str, list[str]] = {}
+    for text in versions.dropna().unique():
+        for library, version in json.loads(text).items():
+            found.setdefault(library, []).append(str(version))
+    return ", ".join(f"{library} {'/'.join(dict.fromkeys(used))}" for library, used in sorted(found.items()))

@@ -1,0 +1,103 @@
+"""The tables of our own arms: one to read at a glance for each evaluation set, and one that holds every estimate."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.estimate import arms, counts, written
+from analysis.lengths import shortened
+from analysis.metrics import ACCURACY, BOUND, BY_COLUMN, Evaluation, Metric, present
+from analysis.naming import labels
+from analysis.table import Mark, Table
+
+STATISTICS = ["n", "mean", "sd", "se", "low", "high"]
+SETS: dict[Evaluation, str] = {"test": "the test images", "report_subset": "report_subset, the listed images"}
+HOW = "± is the standard error (SE) of the mean over n seeds"
+
+
+def glances(rows: pd.DataFrame) -> list[Table]:
+    """Results table -> a table for each evaluation set that was scored: an arm a row, a metric a column."""
+    main = (*BOUND, ACCURACY.name)
+    metrics = [metric for metric in present(rows) if metric.name in main]
+    sets: dict[Evaluation, list[Metric]] = {}
+    for metric in metrics:
+        sets.setdefault(metric.evaluation, []).append(metric)
+    return [_glance(rows, evaluation, chosen) for evaluation, chosen in (sets or {"test": []}).items()]
+
+
+def _glance(rows: pd.DataFrame, evaluation: Evaluation, metrics: Sequence[Metric]) -> Table:
+    who = counts(rows).reset_index(drop=True)
+    values = who.assign(arm=labels(who))
+    text = pd.DataFrame({"Arm": values["arm"], "Cells": [tally(arm) for arm in records(who)]})
+    table = arms(rows, [metric.column for metric in metrics])
+    for metric in metrics:
+        estimates = scaled(table[table["metric"] == metric.column].reset_index(drop=True))
+        text[metric.heading] = [said(arm) for arm in records(estimates)]
+        values = values.join(estimates[STATISTICS].add_prefix(f"{metric.column}_"))
+    kept = (values.filter(regex="_n$") > 0).any(axis=1) | (evaluation == "test")
+    name, title = f"summary-{evaluation}".replace("_", "-"), f"Results on {SETS[evaluation]}"
+    return Table(name, title, _caption(metrics), text[kept], values[kept], marks(who[kept]))
+
+
+def _caption(metrics: Sequence[Metric]) -> str:
+    bounds = "; losses in nats per image at β = 1" if any(metric.name in BOUND for metric in metrics) else ""
+    accuracy = "; accuracy on the grey test images" if ACCURACY in metrics else ""
+    return f"{HOW}{bounds}{accuracy}."
+
+
+def every_estimate(rows: pd.DataFrame) -> Table:
+    """Results table -> one row an arm and metric: mean, SD, SE, 95 % t-interval, n, and what is not in n."""
+    table = scaled(arms(rows, [metric.column for metric in present(rows)]))
+    table = table[table["n"] > 0].reset_index(drop=True)
+    table.insert(0, "arm", labels(table))
+    metrics = [BY_COLUMN[column] for column in table["metric"]]
+    text = pd.DataFrame(
+        {
+            "Arm": table["arm"],
+            "Metric": [metric.heading for metric in metrics],
+            "On": [metric.evaluation for metric in metrics],
+            "Mean ± SE": [said(arm) for arm in records(table)],
+            "SD": table["sd"].map(_number),
+            "95 % t-interval": [_interval(arm) for arm in records(table)],
+            "n": table["n"].astype(str),
+            "Not in n": [tally(arm, skip="ok") or "–" for arm in records(table)],
+        }
+    )
+    values = table.assign(unit=[metric.unit for metric in metrics], evaluation=[m.evaluation for m in metrics])
+    caption = f"{HOW}; SD is the standard deviation of one seed, the interval that of the mean (Student's t, 95 %)."
+    return Table("estimates", "Every estimate", caption, text, values, marks(table))
+
+
+def scaled(table: pd.DataFrame) -> pd.DataFrame:
+    """What `arms` gives, each estimate in its metric's unit."""
+    factors = table["metric"].map({column: metric.factor for column, metric in BY_COLUMN.items()})
+    return table.assign(**{name: table[name] * factors for name in STATISTICS[1:]})
+
+
+def said(arm: "pd.Series[float]") -> str:
+    """An arm's estimate in one line, its ± named."""
+    return written(arm["mean"], arm["se"], "SE", int(arm["n"]))
+
+
+def tally(arm: pd.Series, skip: str = "") -> str:
+    """How many cells there are of each status: `9 ok, 1 failed`."""
+    statuses = [status for status in ("ok", "failed", "diverged", "missing") if status in arm and status != skip]
+    return ", ".join(f"{arm[status]} {status}" for status in statuses if arm[status] or status == "ok")
+
+
+def records(table: pd.DataFrame) -> list[pd.Series]:
+    """The rows of a table, one Series each."""
+    return [row for _, row in table.iterrows()]
+
+
+def marks(arms: pd.DataFrame) -> tuple[Mark, ...]:
+    """Which rows are shortened runs."""
+    return tuple("shortened" if short else "" for short in shortened(arms))
+
+
+def _number(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:.2f}"
+
+
+def _interval(arm: pd.Series) -> str:
+    return "–" if pd.isna(arm["low"]) else f"[{arm['low']:.2f}, {arm['high']:.2f}]"

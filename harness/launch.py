@@ -1,0 +1,151 @@
+"""Runs tasks: in this process, or as Ray Tune trials. The only file that imports ray.
+
+The harness owns the plan and lends Ray the work: rows are written by the workers, nothing is read back from Tune.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+from harness import trial
+from harness.errors import BadInput
+from harness.store import Store
+from harness.trial import Task, Update
+
+RETRIES = 3  # of a trial whose process or machine died; it goes on from its checkpoints
+OBJECT_STORE_BYTES = 200 * 2**20
+Watch = Callable[[int, Update], None]
+
+
+class Launcher(Protocol):
+    """What runs tasks and tells how they stand."""
+
+    def run(self, tasks: Sequence[Task], watch: Watch) -> None:
+        """Run all tasks; `watch(index, update)` is called as task `index` moves. Every cell has a row at the end."""
+
+
+class InProcess:
+    """One task after another in this process: for tests, debugging and machines without Ray."""
+
+    slots = 1
+
+    def run(self, tasks: Sequence[Task], watch: Watch) -> None:
+        """Run the tasks in order."""
+        for index, task in enumerate(tasks):
+            trial.run(task, lambda update, index=index: watch(index, update))  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial is granted; GPUs may be a fraction."""
+
+    cpus: int = 1
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.cpus < 1:
+            raise BadInput(f"CPUs per trial {self.cpus}: expected at least 1")
+        if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
+            raise BadInput(f"GPUs per trial {self.gpus:g}: expected a fraction of one GPU or a whole number of them")
+
+
+class RayTune:
+    """Tune trials over the machine's, or a cluster's, CPUs and GPUs."""
+
+    def __init__(self, resources: Resources, address: str | None = None):
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+        os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+
+        self.resources, self.ray = resources, ray
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
+        local = {"num_cpus": os.cpu_count(), "object_store_memory": OBJECT_STORE_BYTES} | quiet
+        try:
+            ray.init(address=address, **({"log_to_driver": False} if address else local))
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise BadInput(f"no Ray cluster at {address!r} ({str(error).splitlines()[0]}); expected auto or ray://HOST:PORT") \
+                from None  # fmt: skip
+        self.slots = self._slots(ray.cluster_resources())
+
+    def _slots(self, offered: Mapping[str, float]) -> int:
+        """Trials that run side by side; a share that nothing can grant is refused before Ray waits for it forever."""
+        slots = offered.get("CPU", 0) // self.resources.cpus
+        if self.resources.gpus:
+            slots = min(slots, offered.get("GPU", 0) // self.resources.gpus)
+        if slots < 1:
+            have = f"{offered.get('CPU', 0):g} CPUs and {offered.get('GPU', 0):g} GPUs"
+            raise BadInput(
+                f"a trial asks for {self.resources.cpus} CPUs and {self.resources.gpus:g} GPUs; there are {have}"
+            )
+        return int(slots)
+
+    def run(self, tasks: Sequence[Task], watch: Watch) -> None:
+        """One Tune trial a task, actors reused; a trial whose process dies is tried again, then its cells fail."""
+        from ray import tune
+
+        granted = {"cpu": self.resources.cpus, "gpu": self.resources.gpus}
+        ready = [replace(task, threads=self.resources.cpus, gpu=self.resources.gpus > 0) for task in tasks]
+        trainable = tune.with_resources(tune.with_parameters(_trainable, tasks=ready), granted)
+        with tempfile.TemporaryDirectory(prefix="tune-") as scratch:
+            tune.Tuner(
+                trainable,
+                param_space={"task": tune.grid_search(list(range(len(ready))))},
+                tune_config=tune.TuneConfig(reuse_actors=True),
+                run_config=tune.RunConfig(
+                    name="grid",
+                    storage_path=scratch,
+                    verbose=0,
+                    callbacks=[_watcher(ready, watch)],
+                    failure_config=tune.FailureConfig(max_failures=RETRIES),
+                ),
+            ).fit()
+
+    def close(self) -> None:
+        """Leave Ray."""
+        self.ray.shutdown()
+
+
+def _trainable(config: dict[str, Any], tasks: Sequence[Task]) -> None:
+    from ray import tune
+
+    trial.run(tasks[config["task"]], lambda update: tune.report(asdict(update)))
+
+
+def _watcher(tasks: Sequence[Task], watch: Watch) -> Any:
+    """A Tune callback: passes updates on and writes the rows of a trial that Ray gave up."""
+    from ray import tune
+
+    class Watcher(tune.Callback):  # type: ignore[misc]
+        def __init__(self, tasks: Sequence[Task], watch: Watch):
+            self.tasks, self.watch = tasks, watch
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {}  # Tune keeps a copy of its callbacks on disk; ours watches this process alone
+
+        def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
+            fields = {name: result[name] for name in ("steps", "step_seconds", "nelbo", "ended")}
+            self.watch(trial.config["task"], Update(**fields))
+
+        def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            index = trial.config["task"]
+            ended = give_up(self.tasks[index], f"its process died {RETRIES + 1} times")
+            self.watch(index, Update(ended=ended))
+
+    return Watcher(tasks, watch)
+
+
+def give_up(task: Task, reason: str) -> dict[str, str]:
+    """Write a failed row for every cell of the task that has no finished one, and say how each cell ended."""
+    store = Store(task.results)
+    ended = {}
+    for cell in task.cells:
+        row = store.row(cell.id)
+        if row is None or row["run"] != task.run:
+            trial.write_row(store, task, cell, "failed", {"error": reason})
+        ended[cell.id] = (store.row(cell.id) or {})["status"]
+    return ended

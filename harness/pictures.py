@@ -1,0 +1,19 @@
+"""Pictures of samples."""
+
+import io
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+ROWS, COLUMNS, SIDE = 10, 20, 28
+
+
+def gallery(images: Tensor) -> bytes:
+    """A PNG of ROWS × COLUMNS digits, a pixel between them: (200, PIXELS) in [0, 1] -> bytes."""
+    tiles = images.reshape(ROWS, COLUMNS, SIDE, SIDE).mul(255).round().byte().cpu().numpy()
+    framed = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=64)
+    sheet = framed.transpose(0, 2, 1, 3).reshape(ROWS * (SIDE + 1), COLUMNS * (SIDE + 1))
+    file = io.BytesIO()
+    Image.fromarray(sheet[:-1, :-1]).save(file, "PNG", optimize=True)
+    return file.getvalue()

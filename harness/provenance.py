@@ -1,0 +1,72 @@
+"""Where a result comes from: commit, versions, machine, data, the grid itself."""
+
+import functools
+import os
+import platform
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+LIBRARIES = ("torch", "ray", "numpy", "pandas", "pyarrow", "scipy", "generative-bench")
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the microsecond."""
+    return datetime.now(UTC).isoformat()
+
+
+@functools.cache
+def commit() -> str:
+    """The harness's commit, with + where tracked files differ from it; "unknown" outside a checkout."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+    try:
+        found = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=30
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
+
+
+def device(used: torch.device) -> str:
+    """What a device is, in words: `cpu: AMD EPYC`, `cuda: NVIDIA H100`."""
+    name = torch.cuda.get_device_name(used) if used.type == "cuda" else _processor()
+    return f"{used.type}: {name}"
+
+
+def machine() -> dict[str, object]:
+    """This machine, as far as a result may depend on it."""
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "gpus": gpus,
+    }
+
+
+def command() -> str:
+    """The command that is running, as a user would type it."""
+    return " ".join(["python harness/bench.py", *sys.argv[1:]])
+
+
+@functools.cache
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,139 @@
+"""The columns of the results table, named once: writer and reader import them from here.
+
+Losses are in nats per image at β = 1, accuracies are fractions. Evaluation sets never mix: columns without a prefix are
+over the whole test set, `subset_*` over the list of images that the user named.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from harness.grid import IWAE_SAMPLES, Cell
+
+Status = Literal["ok", "failed", "diverged"]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, Arrow type, unit (empty where it has none) and meaning."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    meaning: str
+
+
+def _bounds(prefix: str, over: str) -> list[Column]:
+    parts = {"nelbo": "negative ELBO, kl + rec", "kl": "KL of q from the prior", "rec": "-log p(x|z)"}
+    columns = [Column(prefix + name, pa.float64(), "nats", f"{text}, {over}") for name, text in parts.items()]
+    for k in IWAE_SAMPLES:
+        columns.append(
+            Column(f"{prefix}iwae_{k}", pa.float64(), "nats", f"importance-weighted bound, {k} draws, {over}")
+        )
+    return columns
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("cell", pa.string(), "", "the cell's id: a hash of what decides the training"),
+    Column("grid", pa.string(), "", "name of the grid that ran it first"),
+    Column("model", pa.string(), "", "registered name"),
+    Column("settings", pa.string(), "", "the model's settings, JSON"),
+    Column("dataset", pa.string(), "", "data set"),
+    Column("beta", pa.float64(), "", "weight of the KL in the loss; never in the reported NELBO"),
+    Column("labels", pa.int64(), "images", "label budget, 0 where no label is used"),
+    Column("label_draw", pa.string(), "", "where the labelled images come from: none, seed, draw-N, file-HASH"),
+    Column("supervision", pa.string(), "", "none, supervised, semi-supervised"),
+    Column("seed", pa.int64(), "", "the cell's seed"),
+    Column(
+        "seeded", pa.string(), "", "what the seed drives, comma-separated purposes; the rest is common to all cells"
+    ),
+    Column("iterations", pa.int64(), "steps", "optimiser steps asked for"),
+    Column("full_length", pa.int64(), "steps", "the model's own length; fewer iterations are a shortened run"),
+    Column("batch_size", pa.int64(), "images", "images a step"),
+    Column("learning_rate", pa.float64(), "", "Adam's learning rate"),
+    Column("status", pa.string(), "", "ok, failed, diverged"),
+    Column("error", pa.string(), "", "why it failed or diverged"),
+    Column("evaluated", pa.string(), "", "what it was scored for, comma-separated columns"),
+    *_bounds("", "test images"),
+    Column("accuracy", pa.float64(), "", "fraction of grey test images classified right"),
+    *_bounds("subset_", "the listed images"),
+    Column("digit_counts", pa.list_(pa.int64()), "", "classes 0-9 the judge sees in 10,000 prior samples"),
+    Column("digit_counts_200", pa.list_(pa.int64()), "", "the same for the 200 samples of the gallery"),
+    Column("judge_accuracy", pa.float64(), "", "the judge on grey test images"),
+    Column("judge_accuracy_binary", pa.float64(), "", "the judge on binarised test images"),
+    Column("parameters", pa.int64(), "", "number of trained parameters"),
+    Column("train_seconds", pa.float64(), "s", "wall time of training, the pack's time shared out over its cells"),
+    Column("score_seconds", pa.float64(), "s", "wall time of scoring"),
+    Column("pack", pa.int64(), "cells", "cells trained together with this one, itself included"),
+    Column("threads", pa.int64(), "", "CPU threads granted"),
+    Column("device", pa.string(), "", "what it was trained on"),
+    Column("host", pa.string(), "", "host name"),
+    Column("git_commit", pa.string(), "", "commit of the harness, + where files were changed"),
+    Column("versions", pa.string(), "", "versions of the libraries, JSON"),
+    Column("data_checksum", pa.string(), "", "SHA-256 over the data set's checksums"),
+    Column("subset_checksum", pa.string(), "", "SHA-256 of the file behind subset_*"),
+    Column("run", pa.string(), "", "id of the provenance file of the run that wrote the row"),
+    Column("finished", pa.string(), "UTC", "when the row was written, ISO 8601"),
+)
+NAMES = tuple(column.name for column in COLUMNS)
+VERSION = "1"
+SCHEMA = pa.schema(
+    [pa.field(c.name, c.type, metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS],
+    metadata={"harness.schema": VERSION},
+)
+CURVE = pa.schema(
+    [
+        pa.field("step", pa.int64(), metadata={"unit": "steps"}),
+        pa.field(
+            "nelbo", pa.float64(), metadata={"unit": "nats", "meaning": "mean over the steps since the last point"}
+        ),
+        pa.field("kl", pa.float64(), metadata={"unit": "nats"}),
+        pa.field("rec", pa.float64(), metadata={"unit": "nats"}),
+        pa.field("extra", pa.float64(), metadata={"unit": "nats", "meaning": "what the loss adds to the bound"}),
+        pa.field("accuracy", pa.float64(), metadata={"meaning": "grey test images, watched, never selected on"}),
+        pa.field("seconds", pa.float64(), metadata={"unit": "s", "meaning": "training time so far"}),
+    ]
+)
+# What an arm is: all seeds of one setting. Everything of a cell but its seed.
+ARM = tuple(f.name for f in fields(Cell) if f.name != "seed")
+TOLERANCE = 1e-6
+
+
+def describe(cell: Cell) -> Row:
+    """The columns that a cell itself fills."""
+    values = {name: value for name, value in asdict(cell).items() if name in NAMES}
+    return values | {"cell": cell.id, "settings": json.dumps(dict(cell.settings), sort_keys=True)}
+
+
+def row(values: Mapping[str, Any]) -> Row:
+    """All columns in order, None where nothing is given; refuses unknown columns and parts that do not add up.
+
+    >>> row({"cell": "c", "nelbo": 99.06, "kl": 17.18, "rec": 81.25})
+    Traceback (most recent call last):
+    ...
+    ValueError: cell c: nelbo 99.06 is not kl 17.18 + rec 81.25
+    """
+    stray = set(values) - set(NAMES)
+    if stray:
+        raise ValueError(f"not columns of the results table: {', '.join(sorted(stray))}")
+    whole = {name: _plain(values.get(name)) for name in NAMES}
+    for prefix in ("", "subset_"):
+        nelbo, kl, rec = (whole[prefix + part] for part in ("nelbo", "kl", "rec"))
+        if nelbo is not None and not adds_up(nelbo, kl, rec):
+            raise ValueError(f"cell {whole['cell']}: {prefix}nelbo {nelbo} is not {prefix}kl {kl} + {prefix}rec {rec}")
+    pa.Table.from_pylist([whole], schema=SCHEMA)
+    return whole
+
+
+def adds_up(nelbo: float, kl: float | None, rec: float | None, tolerance: float = TOLERANCE) -> bool:
+    """Whether NELBO = KL + reconstruction, to `tolerance` relative to the NELBO."""
+    return kl is not None and rec is not None and math.isclose(nelbo, kl + rec, rel_tol=tolerance, abs_tol=tolerance)
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

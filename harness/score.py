@@ -1,0 +1,121 @@
+"""Scores of a trained model: the bound and its parts, IWAE bounds, accuracy, samples. Losses in nats per image at β = 1.
+
+Two evaluation sets, never mixed: all test images, binarised once for all cells; and a listed subset, binarised once with
+numpy's RandomState(0), each metric the mean of 100 single-sample repeats.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from harness import seeding
+from harness.contract import Batch, Classifier, ImportanceWeighted, Model, Noise, draw_noise
+from harness.data import Data, binarise, scaled
+
+CHUNK = 1000  # images at a time
+IWAE_CHUNK = 100
+DRAWS_AT_ONCE = 10
+SUBSET_REPEATS = 100
+Scores = dict[str, float]
+
+
+def test_images(data: Data) -> Tensor:
+    """The test images binarised once: the same draw for every cell; (n, PIXELS) floats 0 or 1."""
+    return binarise(data.test_x, seeding.evaluation("test binarisation", device=data.test_x.device))
+
+
+def subset_images(data: Data, indices: Sequence[int]) -> Tensor:
+    """The listed test images, binarised once as the source report's code does; (n, PIXELS) floats 0 or 1."""
+    grey = scaled(data.test_x[torch.tensor(indices, device=data.test_x.device)]).cpu().numpy()
+    binary = np.random.RandomState(0).binomial(1, grey)
+    return torch.from_numpy(binary).float().to(data.test_x.device)
+
+
+@torch.inference_mode()
+def bound(model: Model, data: Data) -> Scores:
+    """NELBO, KL and reconstruction over the test images, one sample of z an image."""
+    chunks = enumerate(test_images(data).split(CHUNK))
+    return _parts([_terms(model, x, seeding.evaluation("test noise", index, x.device)) for index, x in chunks])
+
+
+@torch.inference_mode()
+def subset_bound(model: Model, data: Data, indices: Sequence[int]) -> Scores:
+    """NELBO, KL and reconstruction over the listed images: the mean of 100 single-sample repeats."""
+    x = subset_images(data, indices)
+    repeats = range(SUBSET_REPEATS)
+    return _parts([_terms(model, x, seeding.evaluation("subset noise", index, x.device)) for index in repeats])
+
+
+@torch.inference_mode()
+def iwae(model: Model, x: Tensor, samples: Sequence[int]) -> Scores:
+    """-log (1/k) Σ p(x,z)/q(z|x), mean over the images x (n, PIXELS), for each k (Burda et al. 2015, eq. 8).
+
+    The bounds of fewer draws use the first of the draws of the largest. Empty for a model without importance weights.
+    """
+    if not isinstance(model, ImportanceWeighted) or not samples:
+        return {}
+    weights = [_log_weights(model, chunk, index, max(samples)) for index, chunk in enumerate(x.split(IWAE_CHUNK))]
+    log_w = torch.cat(weights, 1).double()
+    return {f"iwae_{k}": -float((log_w[:k].logsumexp(0) - np.log(k)).mean()) for k in samples}
+
+
+@torch.inference_mode()
+def accuracy(model: Model, data: Data) -> float | None:
+    """Fraction of the grey test images that a classifier names right; None for other models."""
+    return hits(model, scaled(data.test_x), data.test_y) if isinstance(model, Classifier) else None
+
+
+@torch.inference_mode()
+def hits(classifier: Classifier, x: Tensor, y: Tensor) -> float:
+    """Fraction of images x (n, PIXELS) whose class y (n,) is named right."""
+    pairs = zip(x.split(CHUNK), y.split(CHUNK), strict=True)
+    return float(
+        torch.stack([(classifier.classify(images).argmax(-1) == classes).sum() for images, classes in pairs]).sum()
+    ) / len(y)
+
+
+@torch.inference_mode()
+def samples(model: Model, count: int, device: torch.device) -> Tensor:
+    """Binary images from the prior, the same noise for every cell: (count, PIXELS)."""
+    images = []
+    for index, size in enumerate(_sizes(count)):
+        probabilities = model.sample(draw_noise(model, size, seeding.evaluation("samples", index, device)))
+        images.append(torch.bernoulli(probabilities, generator=seeding.evaluation("pixels", index, device)))
+    return torch.cat(images)
+
+
+def _sizes(count: int) -> Iterator[int]:
+    while count > 0:
+        yield min(CHUNK, count)
+        count -= CHUNK
+
+
+def _terms(model: Model, x: Tensor, generator: torch.Generator) -> Tensor:
+    """KL and reconstruction of each image: (2, batch)."""
+    unlabelled = Batch(x, x[:0], torch.empty(0, dtype=torch.long, device=x.device))
+    terms = model.terms(unlabelled, draw_noise(model, len(x), generator))
+    return torch.stack([terms.kl, terms.rec])
+
+
+def _parts(terms: list[Tensor]) -> Scores:
+    kl, rec = torch.cat(terms, 1).double()
+    return {"nelbo": float((kl + rec).mean()), "kl": float(kl.mean()), "rec": float(rec.mean())}
+
+
+def _log_weights(model: ImportanceWeighted, x: Tensor, chunk: int, draws: int) -> Tensor:
+    """log w of each draw and image: (draws, images); x meets the encoder once for every DRAWS_AT_ONCE draws."""
+    generator = seeding.evaluation("iwae noise", chunk, x.device)
+    weights = []
+    for first in range(0, draws, DRAWS_AT_ONCE):
+        noise = _stacked_noise(model, len(x), min(DRAWS_AT_ONCE, draws - first), generator)
+        weights.append(vmap(model.log_weight, in_dims=(None, 0))(x, noise))
+    return torch.cat(weights)
+
+
+def _stacked_noise(model: object, images: int, draws: int, generator: torch.Generator) -> Noise:
+    assert isinstance(model, Model)
+    each = [draw_noise(model, images, generator) for _ in range(draws)]
+    return {name: torch.stack([noise[name] for noise in each]) for name in each[0]}

@@ -1,0 +1,281 @@
+"""One trial: a pack of cells from start, or from their checkpoints, to their rows. No Ray here.
+
+A row is written last, whole, by the process that computed it; whatever kills a trial before that costs at most the work
+since the last checkpoint. Errors become rows with a status and a reason; only an interrupt leaves this module.
+"""
+
+import functools
+import json
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from harness import judge, pictures, provenance, registry, schema, score, tensorfile
+from harness.contract import Model
+from harness.data import Data, load
+from harness.engine import CellState, Pack
+from harness.evaluation import Evaluation
+from harness.grid import Cell
+from harness.seeding import Training
+from harness.store import Store
+
+REPORT_SECONDS = 1.0
+GALLERY, COUNTED = 200, 10_000
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is handed: the cells of one pack and all it must know to turn them into rows."""
+
+    cells: tuple[Cell, ...]
+    results: str
+    evaluation: Evaluation = Evaluation()
+    data_folder: str | None = None
+    grid: str = ""
+    run: str = ""
+    commit: str = "unknown"
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 1
+    gpu: bool = False
+    checkpoint_seconds: float = 60.0
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class Update:
+    """How a trial stands: steps done of its cells together, seconds a step, NELBO of the first, cells that ended."""
+
+    steps: int = 0
+    step_seconds: float | None = None
+    nelbo: float | None = None
+    ended: Mapping[str, str] = field(default_factory=dict)
+
+
+Report = Callable[[Update], None]
+
+
+def run(task: Task, report: Report) -> None:
+    """Train what is not trained, score it, write the rows; `report` is called about once a second and at the end."""
+    torch.set_num_threads(task.threads)
+    store = Store(task.results)
+    trial = _Trial(task, store, report)
+    try:
+        for name, source in task.plugins.items():
+            registry.load_source(name, source)
+        trial.work()
+    except Exception as error:
+        for cell in task.cells:
+            if cell.id not in trial.ended:
+                trial.fail(cell, error)
+    report(trial.update())
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(dataset: str, folder: str | None, device: torch.device) -> Data:
+    """A data set, kept for the next trial in this process."""
+    return load(dataset, folder).to(device)
+
+
+class _Trial:
+    """The state of one run of a task."""
+
+    def __init__(self, task: Task, store: Store, report: Report):
+        self.task, self.store, self.report = task, store, report
+        self.device = torch.device("cuda" if task.gpu and torch.cuda.is_available() else "cpu")
+        self.ended: dict[str, str] = {}
+        self.steps = 0
+        self.step_seconds: float | None = None
+        self.nelbo: float | None = None
+
+    def work(self) -> None:
+        data = _loaded(self.task.cells[0].dataset, self.task.data_folder, self.device)
+        training: dict[int, list[tuple[Cell, CellState | None]]] = {}
+        for cell in self.task.cells:
+            trained = self._trained_before(cell)
+            if trained is not None:
+                self._score(cell, *trained, data)
+            else:
+                state = self._checkpoint(cell)
+                training.setdefault(state.step if state else 0, []).append((cell, state))
+        for group in training.values():
+            self._train([cell for cell, _ in group], [state for _, state in group if state], data)
+
+    # --- training ----------------------------------------------------------------------------------------------------
+
+    def _train(self, cells: list[Cell], states: list[CellState], data: Data) -> None:
+        pack = Pack(cells, data, self.task.evaluation.labelled, states)
+        board = _Board(self.store, cells) if self.task.tensorboard else None
+        before, saved, told = self.steps, time.monotonic(), 0.0
+        while pack.running:
+            pack.advance()
+            self.steps = before + pack.step * len(cells)
+            self.nelbo = pack.curves[0][-1].get("nelbo")
+            self.step_seconds = pack.seconds / (pack.step * len(cells))
+            if board:
+                board.add(pack.curves)
+            if time.monotonic() - saved >= self.task.checkpoint_seconds:
+                self._save(pack)
+                saved = time.monotonic()
+            if time.monotonic() - told >= REPORT_SECONDS:
+                self.report(self.update())
+                told = time.monotonic()
+        self._save(pack)
+        for index, cell in enumerate(cells):
+            self._finish(pack, index, cell, data)
+
+    def _save(self, pack: Pack) -> None:
+        for index, cell in enumerate(pack.cells):
+            if pack.diverged_at[index] < 0:
+                state = pack.state(index)
+                record = {"step": state.step, "seconds": state.seconds, "curve": state.curve}
+                self.store.write(checkpoint_key(cell), tensorfile.dump(state.tensors, record))
+
+    def _checkpoint(self, cell: Cell) -> CellState | None:
+        content = self.store.read(checkpoint_key(cell))
+        if content is None:
+            return None
+        tensors, record = tensorfile.parse(content)
+        return CellState(tensors, record["step"], record["seconds"], record["curve"])
+
+    def _finish(self, pack: Pack, index: int, cell: Cell, data: Data) -> None:
+        trained = {
+            "train_seconds": pack.share,
+            "pack": len(pack.cells),
+            "threads": self.task.threads,
+            "device": provenance.device(self.device),
+            "host": socket.gethostname(),
+            "git_commit": self.task.commit,
+            "versions": json.dumps(provenance.versions()),
+        }
+        self.store.write_curve(cell.id, pack.curves[index])
+        step = int(pack.diverged_at[index])
+        if step >= 0:
+            reason = (
+                f"the loss was not finite at step {step} (β = {cell.beta:g}, learning rate = {cell.learning_rate:g})"
+            )
+            self._write(cell, "diverged", trained | {"error": reason})
+        else:
+            self._score(cell, pack.trained(index), trained, data)
+
+    # --- scoring -----------------------------------------------------------------------------------------------------
+
+    def _trained_before(self, cell: Cell) -> tuple[Model, dict[str, Any]] | None:
+        """A finished cell that is asked for more scores: its model and its row."""
+        row, weights = self.store.row(cell.id), self.store.read(weights_key(cell))
+        if row is None or row["status"] != "ok" or weights is None:
+            return None
+        model = registry.build(cell).to(self.device)
+        model.load_state_dict(tensorfile.parse(weights)[0])
+        return model.eval(), {name: value for name, value in row.items() if value is not None}
+
+    def _score(self, cell: Cell, model: Model, known: dict[str, Any], data: Data) -> None:
+        started = time.perf_counter()
+        try:
+            scores = self._scores(cell, model, data)
+        except Exception as error:
+            self.fail(cell, error)
+            return
+        self.store.write(weights_key(cell), tensorfile.dump(dict(model.state_dict()), {"cell": cell.id}))
+        values = known | scores | {
+            "evaluated": ",".join(sorted(self.task.evaluation.asked(cell) | set(filter(None, known.get("evaluated", "").split(","))))),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "score_seconds": time.perf_counter() - started,
+            "data_checksum": data.checksum,
+        }  # fmt: skip
+        lost = [name for name, value in scores.items() if isinstance(value, float) and value != value]
+        if lost:
+            self._write(cell, "diverged", values | {"error": f"not finite after training: {', '.join(lost)}"})
+        else:
+            self._write(cell, "ok", values)
+
+    def _scores(self, cell: Cell, model: Model, data: Data) -> dict[str, Any]:
+        evaluation = self.task.evaluation
+        scores: dict[str, Any] = {"accuracy": score.accuracy(model, data)}
+        if not cell.has_bound:
+            return scores
+        scores |= score.bound(model, data) | self._samples(cell, model, data)
+        if "test" in evaluation.iwae_on:
+            scores |= score.iwae(model, score.test_images(data), evaluation.iwae)
+        if evaluation.covers(cell):
+            subset = score.subset_bound(model, data, evaluation.subset)
+            if "subset" in evaluation.iwae_on:
+                subset |= score.iwae(model, score.subset_images(data, evaluation.subset), evaluation.iwae)
+            scores |= {f"subset_{name}": value for name, value in subset.items()}
+            scores["subset_checksum"] = evaluation.subset_checksum
+        return scores
+
+    def _samples(self, cell: Cell, model: Model, data: Data) -> dict[str, Any]:
+        images = score.samples(model, COUNTED, self.device)
+        self.store.write(f"samples/{cell.id}.png", pictures.gallery(images[:GALLERY]))
+        counter = judge.load(self.store, data)
+        return {
+            "digit_counts": counter.counts(images),
+            "digit_counts_200": counter.counts(images[:GALLERY]),
+            "judge_accuracy": counter.accuracy,
+            "judge_accuracy_binary": counter.accuracy_binary,
+        }
+
+    # --- rows --------------------------------------------------------------------------------------------------------
+
+    def fail(self, cell: Cell, error: Exception) -> None:
+        """Write the row of a cell that could not be finished; its checkpoint stays, for another try."""
+        self._write(cell, "failed", {"error": f"{type(error).__name__}: {error}"})
+
+    def _write(self, cell: Cell, status: str, values: dict[str, Any]) -> None:
+        write_row(self.store, self.task, cell, status, values)
+        if status != "failed":
+            self.store.remove(checkpoint_key(cell))
+        self.ended[cell.id] = status
+        self.report(self.update())
+
+    def update(self) -> Update:
+        return Update(self.steps, self.step_seconds, self.nelbo, dict(self.ended))
+
+
+def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping[str, Any]) -> None:
+    """Write the row of a cell that ended with a status."""
+    fixed = {
+        "grid": task.grid,
+        "run": task.run,
+        "seeded": ",".join(seeded(cell)),
+        "full_length": registry.lookup(cell.model).iterations,
+        "status": status,
+        "finished": provenance.now(),
+    }
+    store.write_row({**values, **schema.describe(cell), **fixed})
+
+
+def seeded(cell: Cell) -> tuple[Training, ...]:
+    """The purposes that the cell's own seed drives."""
+    always: tuple[Training, ...] = ("weights", "order", "binarisation", "noise")
+    return (*always, "labels") if cell.label_draw == "seed" else always
+
+
+def checkpoint_key(cell: Cell) -> str:
+    """Where a cell's training state lies in the store."""
+    return f"checkpoints/{cell.id}.safetensors"
+
+
+def weights_key(cell: Cell) -> str:
+    """Where a cell's final weights lie in the store."""
+    return f"weights/{cell.id}.safetensors"
+
+
+class _Board:
+    """TensorBoard logs: the points of each cell's curve as they come."""
+
+    def __init__(self, store: Store, cells: Iterable[Cell]):
+        from torch.utils.tensorboard import SummaryWriter  # slow to import, and only on request
+
+        self.writers = [SummaryWriter(str(store.path(f"tensorboard/{cell.id}"))) for cell in cells]
+
+    def add(self, curves: list[list[dict[str, Any]]]) -> None:
+        for writer, curve in zip(self.writers, curves, strict=True):
+            for name, value in curve[-1].items():
+                if name != "step" and value is not None:
+                    writer.add_scalar(name, value, curve[-1]["step"])
+            writer.flush()

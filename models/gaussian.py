@@ -1,0 +1,57 @@
+"""Densities and divergences of the models, each in nats."""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+LOG_2PI = math.log(2 * math.pi)
+MIN_VARIANCE = 1e-8
+
+
+def variance(raw: Tensor) -> Tensor:
+    """softplus(raw) + 1e-8: unbounded -> positive, any shape."""
+    return F.softplus(raw) + MIN_VARIANCE
+
+
+def draw(mean: Tensor, var: Tensor, noise: Tensor) -> Tensor:
+    """The reparameterised draw mean + √var · noise (Kingma & Welling 2014, section 2.4); (...) -> (...)."""
+    return mean + var.sqrt() * noise
+
+
+def log_normal(z: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+    """log N(z; mean, var), diagonal: (..., latent) -> (...), nats."""
+    return -0.5 * ((z - mean).square() / var + var.log() + LOG_2PI).sum(-1)
+
+
+def log_standard_normal(z: Tensor) -> Tensor:
+    """log N(z; 0, I): (..., latent) -> (...), nats."""
+    return -0.5 * (z.square() + LOG_2PI).sum(-1)
+
+
+def log_mixture(z: Tensor, means: Tensor, variances: Tensor) -> Tensor:
+    """log of an even mixture of k diagonal Gaussians: z (..., latent), means and variances (k, latent) -> (...), nats.
+
+    The squares (z - m)²/v are expanded, so that all components are two matrix products instead of a (..., k, latent) array.
+    """
+    precision = variances.reciprocal()
+    offset = (means.square() * precision + variances.log() + LOG_2PI).sum(-1)
+    squares = z.square() @ precision.T - 2 * (z @ (means * precision).T) + offset
+    return torch.logsumexp(-0.5 * squares, -1) - math.log(len(means))
+
+
+def kl_standard_normal(mean: Tensor, var: Tensor) -> Tensor:
+    """KL(N(mean, var) || N(0, I)): (..., latent) -> (...), nats (Kingma & Welling 2014, appendix B)."""
+    return 0.5 * (mean.square() + var - var.log() - 1).sum(-1)
+
+
+def kl_uniform(logits: Tensor) -> Tensor:
+    """KL(Categorical(logits) || uniform): (..., classes) -> (...), nats."""
+    log_q = logits.log_softmax(-1)
+    return (log_q.exp() * log_q).sum(-1) + math.log(logits.shape[-1])
+
+
+def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
+    """-log Bernoulli(x; sigmoid(logits)): (..., pixels) -> (...), nats; x may lack leading dimensions of the logits."""
+    return (F.softplus(logits) - x * logits).sum(-1)

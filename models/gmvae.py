@@ -1,0 +1,51 @@
+"""The VAE whose prior is a learned mixture of Gaussians (the GMVAE of Stanford CS236's homework 2)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from harness.contract import Batch, Model, Noise, Shape, Terms
+from harness.registry import register
+from models.gaussian import bernoulli_nll, draw, log_mixture, log_normal, variance
+from models.nets import Encoder, checked, decoder
+
+
+@register("gmvae")
+class GMVAE(Model):
+    """p(z) = Σ_k N(mean_k, var_k) / k, learned;  p(x|z) = Bernoulli(decoder(z));  q(z|x) = N(mean(x), var(x))"""
+
+    def __init__(self, z: int = 10, k: int = 500):
+        super().__init__()
+        self.z, self.k = checked(z), checked(k)
+        self.encoder = Encoder(z)
+        self.decoder = decoder(z)
+        self.means = nn.Parameter(torch.randn(k, z) / math.sqrt(k * z))
+        self.raw_variances = nn.Parameter(torch.randn(k, z) / math.sqrt(k * z))
+
+    def noise(self, batch: int) -> dict[str, Shape]:
+        """One draw of z an image, and one that chooses its component when sampling."""
+        return {"z": (batch, self.z), "component": (batch,)}
+
+    def terms(self, batch: Batch, noise: Noise) -> Terms:
+        """The bound, its KL estimated by one sample: the mixture has no analytic one."""
+        kl, rec = self._kl_and_rec(batch.x, noise["z"])
+        return Terms(rec, kl, rec.new_zeros(()))
+
+    def sample(self, noise: Noise) -> Tensor:
+        """A component at even odds, z from it, decoded."""
+        component = (torch.special.ndtr(noise["component"]) * self.k).long().clamp(max=self.k - 1)
+        z = draw(self.means[component], variance(self.raw_variances)[component], noise["z"])
+        probabilities: Tensor = self.decoder(z).sigmoid()
+        return probabilities
+
+    def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
+        """log p(x|z) + log p(z) - log q(z|x)."""
+        kl, rec = self._kl_and_rec(x, noise["z"])
+        return -(kl + rec)
+
+    def _kl_and_rec(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        mean, var = self.encoder(x)
+        z = draw(mean, var, noise)
+        kl = log_normal(z, mean, var) - log_mixture(z, self.means, variance(self.raw_variances))
+        return kl, bernoulli_nll(self.decoder(z), x)

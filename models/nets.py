@@ -1,0 +1,41 @@
+"""The networks of the protocol: linear layers in torch's default initialisation, nothing else."""
+
+from torch import Tensor, nn
+
+from harness.contract import PIXELS
+from models.gaussian import variance
+
+HIDDEN = 300
+
+
+def mlp(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
+    """Linear layers of the given sizes with the activation between them: (..., sizes[0]) -> (..., sizes[-1])."""
+    layers: list[nn.Module] = []
+    for inner, outer in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(inner, outer), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def checked(latent: int) -> int:
+    """A latent dimension of at least 1; ValueError otherwise."""
+    if latent < 1:
+        raise ValueError(f"expected at least 1 dimension, got {latent}")
+    return latent
+
+
+class Encoder(nn.Module):
+    """q(z|x) = N(mean(x), var(x)): a net 784-300-300-2z with ELU, var = softplus + 1e-8."""
+
+    def __init__(self, latent: int):
+        super().__init__()
+        self.net = mlp([PIXELS, HIDDEN, HIDDEN, 2 * latent], nn.ELU)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(..., PIXELS) -> mean and variance, each (..., latent)."""
+        mean, raw = self.net(x).chunk(2, -1)
+        return mean, variance(raw)
+
+
+def decoder(latent: int) -> nn.Sequential:
+    """p(x|z) = Bernoulli(logits(z)): a net z-300-300-784 with ELU, (..., latent) -> (..., PIXELS) logits."""
+    return mlp([latent, HIDDEN, HIDDEN, PIXELS], nn.ELU)

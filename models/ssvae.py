@@ -1,0 +1,99 @@
+"""The semi-supervised VAE (model M2 of Kingma et al. 2014) and, as an arm of it, its classifier alone."""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from harness.contract import CLASSES, PIXELS, Batch, Model, Noise, Shape, Terms
+from harness.grid import Supervision
+from harness.registry import register
+from models.gaussian import (
+    bernoulli_nll,
+    draw,
+    kl_standard_normal,
+    kl_uniform,
+    log_normal,
+    log_standard_normal,
+    variance,
+)
+from models.nets import HIDDEN, checked, mlp
+
+
+class WithClass(nn.Module):
+    """A net whose input is [v, one-hot y], for all classes at once: the first layer meets v once, not once a class."""
+
+    def __init__(self, sizes: list[int]):
+        super().__init__()
+        self.first = nn.Linear(sizes[0] + CLASSES, sizes[1])
+        self.rest = mlp(sizes[1:], nn.ELU)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """(batch, size), the same v for every class, or (CLASSES, batch, size) -> (CLASSES, batch, output)."""
+        size = v.shape[-1]
+        of_class = self.first.weight[:, size:].T.unsqueeze(1)
+        hidden = F.elu(F.linear(v, self.first.weight[:, :size], self.first.bias) + of_class)
+        output: Tensor = self.rest(hidden)
+        return output
+
+
+@register("ssvae")
+class SSVAE(Model):
+    """p(y) = 1/10;  p(z) = N(0, I);  p(x|y,z) = Bernoulli(decoder(z, y));  q(y|x) = classifier(x);  q(z|x,y) = N(mean, var)
+
+    The unlabelled bound sums over y exactly, with one z per y (Kingma et al. 2014, eq. 7); labels enter by a
+    cross-entropy alone. Arrays over y are class-major: (CLASSES, batch, ...).
+    """
+
+    iterations = 30_000
+    supervisions = ("semi-supervised", "supervised")
+
+    def __init__(self, z: int = 64, class_weight: float = 100.0, supervision: Supervision = "semi-supervised"):
+        super().__init__()
+        self.z = checked(z)
+        self.class_weight = class_weight
+        self.generative = supervision == "semi-supervised"
+        self.encoder = WithClass([PIXELS, HIDDEN, HIDDEN, 2 * z])
+        self.decoder = WithClass([z, HIDDEN, HIDDEN, PIXELS])
+        self.classifier = mlp([PIXELS, HIDDEN, HIDDEN, CLASSES], nn.ReLU)
+
+    def noise(self, batch: int) -> dict[str, Shape]:
+        """One draw of z per class and image, and one that chooses the class when sampling."""
+        return {"z": (CLASSES, batch, self.z), "y": (batch,)}
+
+    def terms(self, batch: Batch, noise: Noise) -> Terms:
+        """The bound over unlabelled images plus the weighted cross-entropy of the labelled ones."""
+        extra = self.class_weight * F.cross_entropy(self.classifier(batch.labelled), batch.targets)
+        if not self.generative:
+            return Terms(extra.new_zeros(()), extra.new_zeros(()), extra)
+        logits = self.classifier(batch.x)
+        mean, var, z, rec = self._per_class(batch.x, noise["z"])
+        q = logits.softmax(-1).T
+        kl = kl_uniform(logits) + (q * kl_standard_normal(mean, var)).sum(0)
+        return Terms((q * rec).sum(0), kl, extra)
+
+    def sample(self, noise: Noise) -> Tensor:
+        """A class at even odds, z from the prior, decoded."""
+        y = (torch.special.ndtr(noise["y"]) * CLASSES).long().clamp(max=CLASSES - 1)
+        images = torch.arange(len(y), device=y.device)
+        probabilities: Tensor = self.decoder(noise["z"])[y, images].sigmoid()
+        return probabilities
+
+    def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
+        """log Σ_y p(y) p(x|y,z_y) p(z_y) / q(z_y|x,y): the sum over y stays exact, z_y is drawn."""
+        mean, var, z, rec = self._per_class(x, noise["z"])
+        log_ratio = log_standard_normal(z) - log_normal(z, mean, var) - rec
+        return torch.logsumexp(log_ratio, 0) - math.log(CLASSES)
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Logits of q(y|x)."""
+        logits: Tensor = self.classifier(x)
+        return logits
+
+    def _per_class(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mean, variance and draw of z, each (CLASSES, batch, z), and -log p(x|z_y,y), (CLASSES, batch)."""
+        mean, raw = self.encoder(x).chunk(2, -1)
+        var = variance(raw)
+        z = draw(mean, var, noise)
+        return mean, var, z, bernoulli_nll(self.decoder(z), x)

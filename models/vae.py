@@ -1,0 +1,41 @@
+"""The variational autoencoder (Kingma & Welling 2014); with β ≠ 1 in the cell, the β-VAE (Higgins et al. 2017)."""
+
+from torch import Tensor
+
+from harness.contract import Batch, Model, Noise, Shape, Terms
+from harness.registry import register
+from models.gaussian import bernoulli_nll, draw, kl_standard_normal, log_normal, log_standard_normal
+from models.nets import Encoder, checked, decoder
+
+
+@register("vae")
+class VAE(Model):
+    """p(z) = N(0, I);  p(x|z) = Bernoulli(decoder(z));  q(z|x) = N(mean(x), var(x))"""
+
+    def __init__(self, z: int = 10):
+        super().__init__()
+        self.z = checked(z)
+        self.encoder = Encoder(z)
+        self.decoder = decoder(z)
+
+    def noise(self, batch: int) -> dict[str, Shape]:
+        """One draw of z an image."""
+        return {"z": (batch, self.z)}
+
+    def terms(self, batch: Batch, noise: Noise) -> Terms:
+        """The bound with the analytic KL."""
+        mean, var = self.encoder(batch.x)
+        z = draw(mean, var, noise["z"])
+        rec = bernoulli_nll(self.decoder(z), batch.x)
+        return Terms(rec, kl_standard_normal(mean, var), rec.new_zeros(()))
+
+    def sample(self, noise: Noise) -> Tensor:
+        """z from the prior, decoded."""
+        probabilities: Tensor = self.decoder(noise["z"]).sigmoid()
+        return probabilities
+
+    def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
+        """log p(x|z) + log p(z) - log q(z|x), with the sampled KL."""
+        mean, var = self.encoder(x)
+        z = draw(mean, var, noise["z"])
+        return log_standard_normal(z) - log_normal(z, mean, var) - bernoulli_nll(self.decoder(z), x)
