@@ -124,7 +124,8 @@ class Pack:
         gradients = torch.autograd.grad(losses.sum(), list(self.params.values()), allow_unused=True)
         for place, gradient in enumerate(gradients):
             if gradient is not None:  # a supervised cell leaves its decoder untouched
-                for group, slope in zip(self.optimizer.param_groups, gradient, strict=True):
+                dense = gradient.contiguous()  # the fused step reads memory in order, whatever the strides say
+                for group, slope in zip(self.optimizer.param_groups, dense, strict=True):
                     group["params"][place].grad = slope
         self.optimizer.step()
         self.step += 1
