@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.estimate import arms, written
 from analysis.lengths import said as length
 from analysis.metrics import BOUND, BY_COLUMN, METRICS, Evaluation, Metric
-from analysis.naming import labels
+from analysis.naming import labels, named
 from analysis.references import Protocol, Reference, References, Shown, parts
 from analysis.summary import SETS, STATISTICS, records, said, scaled
 from analysis.table import Mark, Table
@@ -22,7 +22,7 @@ from harness.schema import adds_up
 
 EXACT = ("model", "supervision", "labels", "beta", "dataset", "batch_size", "learning_rate")
 KINDS = "Each ± says whether it is a standard error (SE) or a standard deviation (SD), and n how many runs it is of."
-ADDS_UP = "KL + reconstruction = NELBO?"
+SUM = "Sum of the parts"
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,23 @@ def tables(rows: pd.DataFrame, references: References) -> list[Table]:
     """Results table -> the tables that hold a published reference or a row of ours, in the order of the references."""
     table = scaled(arms(rows, [metric.column for metric in METRICS]))
     ours = table.assign(arm=labels(table))
+    ours["elsewhere"] = ours["arm"].isin(_elsewhere(rows, references.report_subset))
     found = []
     for shown in references.tables:
         for evaluation in shown.evaluations:
             beside = references.of(shown.name, evaluation)
             metrics = [m for m in METRICS if m.name in shown.metrics and m.evaluation == evaluation]
             lines = list(_rows(shown, beside, ours[ours["metric"].isin([metric.column for metric in metrics])]))
-            scored = any(line.estimates for line in lines if line.mark in ("ours", "shortened"))
+            scored = any(line.estimates for line in lines if line.mark in ("ours", "aside"))
             if scored or any(reference.origin == "published" for reference in beside):
                 found.append(_laid_out(shown, evaluation, metrics, lines))
     return found
+
+
+def _elsewhere(rows: pd.DataFrame, checksum: str) -> set[str]:
+    """Arms whose subset_* were scored on another list of images than the source report's."""
+    other = rows["subset_checksum"].notna() & (rows["subset_checksum"] != checksum)
+    return set(named(rows)[other])
 
 
 def matching(ours: pd.DataFrame, protocol: Protocol) -> pd.Series:
@@ -74,7 +81,7 @@ def _rows(shown: Shown, beside: Sequence[Reference], ours: pd.DataFrame) -> Iter
                 yield _printed(reference, which)
         mine = ours[matching(ours, protocol)]
         if mine.empty:
-            yield _Row(f"ours{which}", "ours", f"no arm of {protocol.model}{which} at β = 1 on {protocol.dataset}")
+            yield _Row(f"ours{which}", "ours", "no arm was trained as the protocol says")
         for name, arm in mine.groupby("arm", sort=False):
             yield _measured(str(name), arm)
 
@@ -102,14 +109,16 @@ def _printed(reference: Reference, which: str) -> _Row:
 def _measured(name: str, arm: pd.DataFrame) -> _Row:
     """One arm of ours, a metric a row."""
     first = arm.iloc[0]
-    steps = length(first["iterations"], first["full_length"])
     scored = {BY_COLUMN[row["metric"]].name: row for row in records(arm) if row["n"]}
+    elsewhere = first["elsewhere"] and BY_COLUMN[first["metric"]].evaluation == "report_subset"
+    remarks = ["other images than the source report's: not comparable"] if elsewhere else []
+    remarks.append(length(first["iterations"], first["full_length"]))
     if not scored:
         return _Row(f"ours: {name}", "ours", "not scored on these images" if first["ok"] else "no cell finished")
     return _Row(
         name=f"ours: {name}",
-        mark="shortened" if first["iterations"] < first["full_length"] else "ours",
-        remark=steps,
+        mark="aside" if elsewhere or first["iterations"] < first["full_length"] else "ours",
+        remark="; ".join(remarks),
         parts=_parts({metric: row["mean"] for metric, row in scored.items()}),
         estimates={metric: said(row) for metric, row in scored.items()},
         values={f"{metric}_{statistic}": row[statistic] for metric, row in scored.items() for statistic in STATISTICS},
@@ -128,7 +137,7 @@ def _laid_out(shown: Shown, evaluation: Evaluation, metrics: Sequence[Metric], l
     for metric in metrics:
         text[metric.heading] = [line.estimates.get(metric.name, "–") for line in lines]
     if set(BOUND) <= set(shown.metrics):
-        text[ADDS_UP] = [line.parts for line in lines]
+        text[SUM] = [line.parts for line in lines]
     text["Remark"] = [line.remark for line in lines]
     values = [
         {"row": r.name, "evaluation": evaluation, "parts": r.parts, "remark": r.remark, **r.values} for r in lines

@@ -25,13 +25,13 @@ class Metric:
 
     @property
     def heading(self) -> str:
-        """Title and unit: `NELBO, nats`."""
-        return f"{self.title}, {self.unit}"
+        """Title and unit: `NELBO (nats)`."""
+        return f"{self.title} ({self.unit})"
 
 
 def _metrics(evaluation: Evaluation) -> list[Metric]:
     titles = {"nelbo": "NELBO", "kl": "KL", "rec": "Reconstruction"}
-    titles |= {f"iwae_{k}": f"IWAE bound, {k:,} samples" for k in IWAE_SAMPLES}
+    titles |= {f"iwae_{k}": f"IWAE bound, {k:,} draws" for k in IWAE_SAMPLES}
     return [Metric(PREFIXES[evaluation] + name, name, title, "nats", evaluation) for name, title in titles.items()]
 
 

@@ -1,4 +1,4 @@
-"""What a reader must know before believing a number: shortened, failed, missing, few, unequal."""
+"""What a reader must know before believing a number: broken sums, mixed sets, failed, missing, unequal, few."""
 
 import math
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.estimate import arms, counts
-from analysis.lengths import banner
 from analysis.metrics import PREFIXES, present
 from analysis.naming import labels, named
 from harness.schema import adds_up
@@ -19,7 +18,14 @@ def notes(rows: pd.DataFrame) -> list[str]:
     """Results table -> sentences, the gravest first; empty where there is nothing to say."""
     who = counts(rows)
     who = who.assign(arm=labels(who))
-    return [*_broken_sums(rows), *_shortened(who), *_without_result(who), *_missing(rows), *_unequal(who), *_few(who)]
+    return [
+        *_broken_sums(rows),
+        *_mixed(rows),
+        *_without_result(who),
+        *_missing(rows),
+        *_unequal(who),
+        *_few(who),
+    ]
 
 
 def unfinished(rows: pd.DataFrame) -> pd.DataFrame:
@@ -38,11 +44,6 @@ def _broken_sums(rows: pd.DataFrame) -> Iterator[str]:
                 yield f"cell {cell}: {prefix}nelbo {nelbo:.2f} is not {prefix}kl {kl:.2f} + {prefix}rec {rec:.2f}"
 
 
-def _shortened(who: pd.DataFrame) -> Iterator[str]:
-    if short := banner(who):
-        yield short
-
-
 def _without_result(who: pd.DataFrame) -> Iterator[str]:
     for arm, cells, failed, diverged in who[["arm", "cells", "failed", "diverged"]].itertuples(index=False):
         for count, status in ((failed, "failed"), (diverged, "diverged")):
@@ -54,8 +55,19 @@ def _missing(rows: pd.DataFrame) -> Iterator[str]:
     table = arms(rows, [metric.column for metric in present(rows)])
     table = table.assign(arm=labels(table))
     partly = table[(table["n"] > 0) & (table["n"] < table["ok"])]
-    for arm, metric, missing, ok in partly[["arm", "metric", "missing", "ok"]].itertuples(index=False):
-        yield f"{arm}: {missing} of {ok} finished cells hold no {metric}"
+    columns = partly.groupby(["arm", "missing", "ok"], sort=False)["metric"].agg(", ".join).reset_index()
+    for arm, missing, ok, names in columns.itertuples(index=False):
+        yield f"{arm}: {missing} of {ok} finished cells hold no {names}"
+
+
+def _mixed(rows: pd.DataFrame) -> Iterator[str]:
+    for column, what in (
+        ("subset_checksum", "lists of images behind subset_*"),
+        ("data_checksum", "versions of the data"),
+    ):
+        found = rows.groupby("dataset")[column].nunique()
+        for dataset, different in found[found > 1].items():
+            yield f"{dataset}: {different} different {what}; their means must not be believed"
 
 
 def _unequal(who: pd.DataFrame) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
@@ -17,10 +18,16 @@ def title(rows: pd.DataFrame) -> str:
     return listed(rows["grid"]) or "results"
 
 
+def lede(rows: pd.DataFrame) -> str:
+    """What was run, in one line: cells by status, data, devices, commit."""
+    parts = (_cells(rows), listed(rows["dataset"]), listed(rows["device"]), _commits(rows["git_commit"]))
+    return " · ".join(part for part in parts if part)
+
+
 def facts(rows: pd.DataFrame) -> dict[str, str]:
     """Results table -> what a reader wants to know of the run, by name; what no row tells is left out."""
     found = {
-        "Cells": f"{len(rows):,}: {tally(rows['status'].value_counts())}",
+        "Cells": tally(rows["status"].value_counts()),
         "Arms": _arms(rows),
         "Data": listed(rows["dataset"]),
         "Steps": _steps(rows),
@@ -28,7 +35,7 @@ def facts(rows: pd.DataFrame) -> dict[str, str]:
         "Judge": _judge(rows),
         "Devices": listed(rows["device"]),
         "Hosts": listed(rows["host"]),
-        "Harness": _commits(rows["git_commit"]),
+        "Commit": _commits(rows["git_commit"]).replace("commit ", ""),
         "Versions": _versions(rows["versions"]),
         "Seeds drive": listed(rows["seeded"].dropna().str.replace(",", ", ")),
         "Last row": listed(rows["finished"].dropna().sort_values().tail(1)),
@@ -54,6 +61,11 @@ def commands(provenance: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def _cells(rows: pd.DataFrame) -> str:
+    cells = "1 cell" if len(rows) == 1 else f"{len(rows):,} cells"
+    return f"{cells}: {tally(rows['status'].value_counts())}"
+
+
 def _arms(rows: pd.DataFrame) -> str:
     cells = counts(rows)["cells"]
     each = f"{cells.min()}" if cells.min() == cells.max() else f"{cells.min()} to {cells.max()}"
@@ -66,10 +78,8 @@ def _steps(rows: pd.DataFrame) -> str:
 
 
 def _time(rows: pd.DataFrame) -> str:
-    hours = rows[["train_seconds", "score_seconds"]].sum() / 3600
-    return (
-        f"{hours['train_seconds']:.2f} h of training, {hours['score_seconds']:.2f} h of scoring" if hours.any() else ""
-    )
+    spent = [f"{timedelta(seconds=round(rows[f'{part}_seconds'].sum()))}" for part in ("train", "score")]
+    return "{} of training, {} of scoring (h:mm:ss)".format(*spent)
 
 
 def _judge(rows: pd.DataFrame) -> str:
@@ -84,7 +94,8 @@ def _judge(rows: pd.DataFrame) -> str:
 
 def _commits(commits: pd.Series) -> str:
     said = [
-        f"{c.rstrip('+')[:12]}{' with changed files' if c.endswith('+') else ''}" for c in commits.dropna().unique()
+        f"commit {c.rstrip('+')[:12]}{' with changed files' if c.endswith('+') else ''}"
+        for c in commits.dropna().unique()
     ]
     return listed(said)
 

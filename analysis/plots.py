@@ -47,7 +47,6 @@ STYLE = sns.axes_style("ticks") | {
     "grid.color": "#ececec",
     "legend.fontsize": 9,
     "legend.frameon": False,
-    "pdf.fonttype": 42,
     "xtick.color": INK,
     "xtick.labelsize": 9,
     "ytick.color": INK,
@@ -67,9 +66,9 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 def colours(arms: Sequence[str]) -> Colours:
     """A colour an arm, the same in every figure; of many arms some share one.
 
-    They are seaborn's "colorblind" (after Wong 2011, Nature Methods 8:441) without the two too pale for white paper.
+    They are seaborn's "colorblind" (after Wong 2011, Nature Methods 8:441) without its grey and two too pale for paper.
     """
-    strong = [colour for index, colour in enumerate(sns.color_palette("colorblind")) if index not in (6, 8)]
+    strong = [colour for index, colour in enumerate(sns.color_palette("colorblind")) if index not in (6, 7, 8)]
     return dict(zip(arms, cycle(strong), strict=False))
 
 
@@ -109,9 +108,10 @@ def accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
     rows = rows.assign(series=_series(rows))
     colour_of = _series_colours(rows, palette)
     facets = list(rows.groupby(["dataset", "labels"]))
-    columns = min(3, len(facets))
+    arms = max(facet["arm"].nunique() for _, facet in facets)
+    columns = max(1, min(len(facets), int(WIDTH / (1.6 * arms))))
     lines = -(-len(facets) // columns)
-    figure = Figure(figsize=(min(WIDTH, 4.6 * columns), 3.6 * lines), layout="constrained")
+    figure = Figure(figsize=(WIDTH if columns > 1 or arms > 2 else 4.6, 3.4 * lines), layout="constrained")
     panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
     for axis, ((dataset, budget), facet) in zip(panels, facets, strict=False):
         _pairs(axis, facet, colour_of)
@@ -127,14 +127,15 @@ def _pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
     pair = rows["label_draw"] + rows["seed"].astype(str)
     data = rows.assign(place=named(rows).map(names.index), value=rows["accuracy"] * ACCURACY.factor, pair=pair)
     sns.lineplot(data, x="place", y="value", units="pair", estimator=None, color=QUIET, alpha=0.6, lw=0.9, ax=axis)
-    for (series, place), seeds in data.groupby(["series", "place"], sort=False):
-        means = estimates(seeds, ["series"], "value")
+    for _, seeds in data.groupby("arm", sort=False):
+        means = estimates(seeds, ["arm"], "value")
+        series, place = seeds["series"].iloc[0], seeds["place"].iloc[0]
         side = -1 if place == 0 else 1
         axis.scatter(seeds["place"], seeds["value"], s=18, color=colour_of[series], alpha=0.7, lw=0, zorder=3)
         _means(axis, means, [place + 0.16 * side], colour_of[series])
         axis.text(place + 0.24 * side, means["mean"].iloc[0], f"{means['mean'].iloc[0]:.1f}", **BESIDE[side])
     axis.set(xlim=(-0.7, len(names) - 0.3))
-    axis.set_xticks(range(len(names)), [_wrapped(name) for name in names])
+    axis.set_xticks(range(len(names)), [_wrapped(name) for name in names], fontsize=9 if len(names) < 4 else 7.5)
 
 
 @_styled
@@ -189,9 +190,9 @@ def learning_curves(points: pd.DataFrame, metric: Metric, palette: Colours) -> F
 
 @_styled
 def digit_counts(rows: pd.DataFrame, palette: Colours) -> Figure:
-    """Digits that the judge sees in samples of the prior, a panel an arm: seeds as points, mean as bar, uniform dashed."""
+    """Digits that the judge sees in samples of the prior, a panel an arm: seeds as points, mean as bar, even dashed."""
     arms = _in_order(rows, palette)
-    columns = min(3, len(arms))
+    columns = min(len(arms), 2 if len(arms) == 4 else 3)
     lines = -(-len(arms) // columns)
     figure = Figure(figsize=(WIDTH, 0.4 + 1.9 * lines), layout="constrained")
     panels = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
@@ -201,7 +202,7 @@ def digit_counts(rows: pd.DataFrame, palette: Colours) -> Figure:
         axis.bar(range(10), shares.mean(axis=0), color=palette[arm], alpha=0.45, width=0.75)
         axis.plot(range(10), shares.T, ".", color=palette[arm], ms=3.5)
         axis.axhline(10, color=INK, lw=0.9, ls="--")
-        axis.set(title=_wrapped(f"{arm} (n = {len(shares)})", 24), xticks=range(10))
+        axis.set(title=_wrapped(f"{arm} (n = {len(shares)})", 21), xticks=range(10))
         axis.grid(axis="x", visible=False)
         axis.tick_params(labelbottom=True)
     for axis in panels[len(arms) :]:

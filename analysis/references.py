@@ -96,9 +96,10 @@ class Shown(BaseModel):
 
 
 class References(BaseModel):
-    """All of references.yaml; every reference belongs to a table that is shown."""
+    """All of references.yaml; `report_subset` is the checksum of the file that lists that set's images."""
 
     model_config = Frozen
+    report_subset: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     tables: list[Shown]
     references: list[Reference]
 

@@ -5,24 +5,27 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.estimate import arms, counts, written
-from analysis.lengths import shortened
-from analysis.metrics import ACCURACY, BOUND, BY_COLUMN, Evaluation, Metric, present
+from analysis.lengths import banner
+from analysis.metrics import ACCURACY, BOUND, BY_COLUMN, METRICS, Evaluation, Metric, present
 from analysis.naming import labels
-from analysis.table import Mark, Table
+from analysis.table import Table
 
 STATISTICS = ["n", "mean", "sd", "se", "low", "high"]
-SETS: dict[Evaluation, str] = {"test": "the test images", "report_subset": "report_subset, the listed images"}
+SETS: dict[Evaluation, str] = {"test": "the test images", "report_subset": "report_subset (the listed images)"}
 HOW = "± is the standard error (SE) of the mean over n seeds"
 
 
 def glances(rows: pd.DataFrame) -> list[Table]:
     """Results table -> a table for each evaluation set that was scored: an arm a row, a metric a column."""
-    main = (*BOUND, ACCURACY.name)
-    metrics = [metric for metric in present(rows) if metric.name in main]
     sets: dict[Evaluation, list[Metric]] = {}
-    for metric in metrics:
+    for metric in main(rows):
         sets.setdefault(metric.evaluation, []).append(metric)
     return [_glance(rows, evaluation, chosen) for evaluation, chosen in (sets or {"test": []}).items()]
+
+
+def main(rows: pd.DataFrame) -> list[Metric]:
+    """The bounds and the accuracy, as far as they were scored."""
+    return [metric for metric in present(rows) if metric.name in (*BOUND, ACCURACY.name)]
 
 
 def _glance(rows: pd.DataFrame, evaluation: Evaluation, metrics: Sequence[Metric]) -> Table:
@@ -36,26 +39,26 @@ def _glance(rows: pd.DataFrame, evaluation: Evaluation, metrics: Sequence[Metric
         values = values.join(estimates[STATISTICS].add_prefix(f"{metric.column}_"))
     kept = (values.filter(regex="_n$") > 0).any(axis=1) | (evaluation == "test")
     name, title = f"summary-{evaluation}".replace("_", "-"), f"Results on {SETS[evaluation]}"
-    return Table(name, title, _caption(metrics), text[kept], values[kept], marks(who[kept]))
+    return Table(name, title, _caption(metrics, banner(who)), text[kept], values[kept])
 
 
-def _caption(metrics: Sequence[Metric]) -> str:
+def _caption(metrics: Sequence[Metric], short: str) -> str:
     bounds = "; losses in nats per image at β = 1" if any(metric.name in BOUND for metric in metrics) else ""
     accuracy = "; accuracy on the grey test images" if ACCURACY in metrics else ""
-    return f"{HOW}{bounds}{accuracy}."
+    return f"{HOW}{bounds}{accuracy}. {short}".strip()
 
 
-def every_estimate(rows: pd.DataFrame) -> Table:
+def every_estimate(rows: pd.DataFrame, metrics: Sequence[Metric] = METRICS) -> Table:
     """Results table -> one row an arm and metric: mean, SD, SE, 95 % t-interval, n, and what is not in n."""
-    table = scaled(arms(rows, [metric.column for metric in present(rows)]))
-    table = table[table["n"] > 0].reset_index(drop=True)
+    table = scaled(arms(rows, [metric.column for metric in metrics]))
     table.insert(0, "arm", labels(table))
-    metrics = [BY_COLUMN[column] for column in table["metric"]]
+    table = table[table["n"] > 0].reset_index(drop=True)
+    of = [BY_COLUMN[column] for column in table["metric"]]
     text = pd.DataFrame(
         {
             "Arm": table["arm"],
-            "Metric": [metric.heading for metric in metrics],
-            "On": [metric.evaluation for metric in metrics],
+            "Metric": [metric.heading for metric in of],
+            "Scored on": [metric.evaluation for metric in of],
             "Mean ± SE": [said(arm) for arm in records(table)],
             "SD": table["sd"].map(_number),
             "95 % t-interval": [_interval(arm) for arm in records(table)],
@@ -63,9 +66,10 @@ def every_estimate(rows: pd.DataFrame) -> Table:
             "Not in n": [tally(arm, skip="ok") or "–" for arm in records(table)],
         }
     )
-    values = table.assign(unit=[metric.unit for metric in metrics], evaluation=[m.evaluation for m in metrics])
+    values = table.assign(unit=[metric.unit for metric in of], evaluation=[metric.evaluation for metric in of])
     caption = f"{HOW}; SD is the standard deviation of one seed, the interval that of the mean (Student's t, 95 %)."
-    return Table("estimates", "Every estimate", caption, text, values, marks(table))
+    caption = f"{caption} {banner(counts(rows))}".strip()
+    return Table("estimates", "Mean, SD, SE and 95 % t-interval of every arm", caption, text, values)
 
 
 def scaled(table: pd.DataFrame) -> pd.DataFrame:
@@ -88,11 +92,6 @@ def tally(arm: pd.Series, skip: str = "") -> str:
 def records(table: pd.DataFrame) -> list[pd.Series]:
     """The rows of a table, one Series each."""
     return [row for _, row in table.iterrows()]
-
-
-def marks(arms: pd.DataFrame) -> tuple[Mark, ...]:
-    """Which rows are shortened runs."""
-    return tuple("shortened" if short else "" for short in shortened(arms))
 
 
 def _number(value: float) -> str:

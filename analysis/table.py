@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-Mark = Literal["", "reference", "flagged", "ours", "shortened"]
+Mark = Literal["", "reference", "flagged", "ours", "aside"]
 _ESCAPED = {character: f"\\{character}" for character in "_%&#${}"}
 _TEX = str.maketrans(
     _ESCAPED
@@ -19,14 +19,17 @@ _MARKDOWN = str.maketrans({"|": r"\|", "<": "&lt;", ">": "&gt;", "`": r"\`", "*"
 
 @dataclass(frozen=True)
 class Table:
-    """`text` and `values` hold the same rows: strings as printed, and plain numbers; `marks` say what a row is."""
+    """`text` and `values` hold the same rows: strings as printed, and plain numbers.
+
+    `marks`, if there are any, say what each row is: one that is "aside" is shown and not to be compared.
+    """
 
     name: str
     title: str
     caption: str
     text: pd.DataFrame
     values: pd.DataFrame
-    marks: tuple[Mark, ...]
+    marks: tuple[Mark, ...] = ()
 
 
 def write(table: Table, folder: Path) -> list[Path]:

@@ -1,0 +1,1 @@
+"""The harness: knows how to run any model and names none."""

@@ -2,112 +2,28 @@
 
 import argparse
 import json
+import os
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from harness import data, grid, judge, provenance, registry
 from harness import plan as planning
+from harness.arguments import grid_keys, parser
 from harness.engine import key
 from harness.errors import BadInput
 from harness.evaluation import Evaluation, evaluation
 from harness.launch import InProcess, RayTune, Resources
-from harness.plan import RESUME, Plan
+from harness.plan import Plan
 from harness.progress import Progress, clock
 from harness.store import Store
 from harness.trial import Task
-
-EPILOG = """\
-examples:
-  python harness/bench.py                                    the shipped grid `quick`
-  python harness/bench.py report --subset subset.json        the source report, with its evaluation set
-  python harness/bench.py --models vae --betas 1 2 4 --seeds 5 --iterations 2000 --results results/mine
-  python harness/bench.py mine.yaml --plugin my_model.py     a grid and a model of your own
-  python harness/bench.py beta --dry-run                     what would run, what is done, how long it takes
-
-Running the same command again does only what is missing. Exit code 0: every cell is done; 1: some failed, each a row
-with its reason; 2: bad input, told in one line, nothing touched."""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the whole usage."""
-        raise BadInput(f"{message}; see --help")
-
-
-def parser() -> Parser:
-    """The flags, with the page that --help prints."""
-    p = Parser(
-        prog="python harness/bench.py",
-        description="Train and score a grid of generative models: seeds × models × β, one row a cell in a parquet table.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    p.add_argument(
-        "grid", nargs="?", metavar="GRID", help="a shipped grid or a YAML file (default: quick, or --models alone)"
-    )
-    p.add_argument("--list", action="store_true", help="print the shipped grids, the models and the data sets, and end")
-    p.add_argument(
-        "--dry-run", action="store_true", help="print the cells, the packs, what is done and the time it takes"
-    )
-
-    g = p.add_argument_group("what to run (laid over the grid)")
-    g.add_argument(
-        "--models", nargs="+", metavar="NAME", help="these models only; one that the grid lacks is added to it"
-    )
-    g.add_argument("--betas", nargs="+", type=float, metavar="β", help="weights of the KL in the loss")
-    g.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1")
-    g.add_argument("--iterations", type=int, metavar="N", help="optimiser steps (default: each model's full length)")
-    g.add_argument("--dataset", metavar="NAME", help=", ".join(grid.DATASETS))
-    g.add_argument("--labels", nargs="+", type=int, metavar="N", help="label budgets of the models that use labels")
-    g.add_argument("--label-draw", metavar="WAY", help="labelled images: seed (drawn by each seed), draw-N (one draw for all), "
-                   "subset (the list in the --subset file)")  # fmt: skip
-    g.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE", help="a Python file that registers your own model"
-    )
-
-    s = p.add_argument_group("scoring")
-    s.add_argument("--subset", metavar="FILE", help="JSON list of test images for the columns subset_*")
-    s.add_argument(
-        "--iwae", nargs="+", type=int, metavar="K", help="importance-weighted bounds of K draws: 10, 100, 1000"
-    )
-    s.add_argument("--iwae-on", nargs="+", choices=["test", "subset"], help="over which images (default: the subset if given, "
-                   "else the test set; 1000 draws there take minutes a cell)")  # fmt: skip
-
-    w = p.add_argument_group("where and how")
-    w.add_argument("--results", metavar="DIR", help="results folder (default: results/GRID)")
-    w.add_argument(
-        "--data",
-        metavar="DIR",
-        help="use the data files in this folder, offline (default: fetch once, keep in a cache)",
-    )
-    w.add_argument("--resume", choices=RESUME, default="missing", help="missing (default): cells without a row; failed: "
-                   "failed cells alone; always: both; never: everything anew")  # fmt: skip
-    w.add_argument("--pack", type=int, default=1, metavar="N", help="cells trained together in one trial (default: 1)")
-    w.add_argument("--cpus-per-trial", type=int, default=1, metavar="N", help="CPU threads of a trial (default: 1)")
-    w.add_argument(
-        "--gpus-per-trial", type=float, default=0.0, metavar="F", help="GPUs of a trial, fractions too (default: 0)"
-    )
-    w.add_argument(
-        "--address", metavar="ADDRESS", help="a Ray cluster: auto or ray://HOST:PORT (default: this machine)"
-    )
-    w.add_argument(
-        "--launcher", choices=["ray", "in-process"], default="ray", help="in-process: one after another, without Ray"
-    )
-    w.add_argument(
-        "--checkpoint-seconds", type=float, default=60.0, metavar="S", help="seconds between checkpoints (default: 60)"
-    )
-    w.add_argument("--tensorboard", action="store_true", help="write TensorBoard logs to DIR/tensorboard")
-    return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,65 +40,43 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def bench(args: argparse.Namespace) -> int:
-    """Plan a grid and run it, or show the plan."""
+    """Plan a grid and run it, or show the plan. All that can be refused is refused before anything is written."""
     plugins = registry.read_sources(args.plugin)
     for name, source in plugins.items():
         registry.load_source(name, source)
-    chosen = grid.overlaid(chosen_grid(args), flags(args), args.models)
+    chosen = grid.overlaid(named_grid(args), grid_keys(args), args.models)
     scores = evaluation(chosen.subset, chosen.iwae, chosen.iwae_on)
     cells = chosen.cells(registry.cards(), scores.listed_draw)
     scores.check(cells)
+    resources = Resources(args.cpus_per_trial, args.gpus_per_trial)
     store = Store(args.results or Path("results") / chosen.name)
     plan = planning.make(cells, store.rows(), scores, args.resume, args.pack)
     if args.resume != "never":
         planning.check_files(store, plan.todo)
     sets = {name: data.load(name, args.data) for name in sorted({cell.dataset for cell in plan.todo})}
     scores.check_indices({name: (len(found.test_x), len(found.train_x)) for name, found in sets.items()})
-    costs = planning.step_seconds(plan, sets, scores.labelled, args.cpus_per_trial)
+    costs = planning.step_seconds(plan, sets, scores.labelled, resources.cpus)
     if args.dry_run:
-        return show_plan(plan, costs)
-    resources = Resources(args.cpus_per_trial, args.gpus_per_trial)
+        return show_plan(plan, costs, max(1, (os.cpu_count() or 1) // resources.cpus))
     store.prepare()
-    run = begin(args, chosen, plan, scores, store, sets)
-    tasks = [
-        Task(
-            cells=pack,
-            results=str(store.root),
-            evaluation=scores,
-            data_folder=args.data and str(Path(args.data).absolute()),
-            grid=chosen.name,
-            run=run,
-            commit=provenance.commit(),
-            plugins=plugins,
-            threads=args.cpus_per_trial,
-            checkpoint_seconds=args.checkpoint_seconds,
-            tensorboard=args.tensorboard,
-        )
-        for pack in plan.packs
-    ]
+    if not plan.todo:
+        return end(plan, store, store.compact())
+    launcher = InProcess(resources) if args.launcher == "in-process" else RayTune(resources, args.address)
+    record = begin(args, chosen, plan, scores, store, sets)
+    tasks = [task(args, pack, scores, store, record, plugins) for pack in plan.packs]
     try:
-        if tasks:
-            launcher = InProcess() if args.launcher == "in-process" else RayTune(resources, args.address)
-            with Progress(tasks, costs, launcher.slots) as progress:
-                launcher.run(tasks, progress.watch)
+        with Progress(tasks, costs, launcher.slots) as progress:
+            launcher.run(tasks, progress.watch)
     finally:
         table = store.compact()
     return end(plan, store, table)
 
 
-def chosen_grid(args: argparse.Namespace) -> dict[str, Any]:
-    """The grid's keys: the named one's, `quick`'s, or with --models alone those of an empty one."""
+def named_grid(args: argparse.Namespace) -> dict[str, Any]:
+    """The keys of the grid that was named, else of --models alone, else of `quick`."""
     if args.grid is None and args.models:
         return {"name": "-".join(args.models)[:64], "seeds": 3, "sweeps": [{"model": name} for name in args.models]}
     return grid.read(args.grid or "quick")
-
-
-def flags(args: argparse.Namespace) -> dict[str, Any]:
-    """The flags that are grid keys, by key."""
-    keys = {"beta": args.betas, "seeds": args.seeds, "iterations": args.iterations, "dataset": args.dataset}
-    keys |= {"labels": args.labels, "label_draw": args.label_draw}
-    keys |= {"subset": args.subset, "iwae": args.iwae, "iwae_on": args.iwae_on}
-    return {key: value for key, value in keys.items() if value is not None}
 
 
 def begin(
@@ -191,12 +85,11 @@ def begin(
     plan: Plan,
     scores: Evaluation,
     store: Store,
-    sets: dict[str, data.Data],
-) -> str:
-    """Write down what is about to run, get the judges ready, and give the run its id."""
-    run = f"{provenance.now()[:19].replace(':', '')}-{uuid.uuid4().hex[:6]}"
+    sets: Mapping[str, data.Data],
+) -> dict[str, Any]:
+    """Get the judges ready and write down what is about to run; the record, with the run's id."""
     record = {
-        "run": run,
+        "run": f"{provenance.now()[:19].replace(':', '')}-{uuid.uuid4().hex[:6]}",
         "started": provenance.now(),
         "command": provenance.command(),
         "grid": chosen.model_dump(),
@@ -209,44 +102,76 @@ def begin(
         "data": {name: found.checksum for name, found in sets.items()},
         "plugins": args.plugin,
     }
-    store.write(f"provenance/{run}.json", json.dumps(record, indent=1).encode())
+    store.write(f"provenance/{record['run']}.json", json.dumps(record, indent=1).encode())
     if args.resume == "never":
         planning.forget(store, plan.todo)
     for found in sets.values():
         judge.provide(store, found)
-    return run
+    return record
+
+
+def task(
+    args: argparse.Namespace,
+    pack: tuple[grid.Cell, ...],
+    scores: Evaluation,
+    store: Store,
+    record: Mapping[str, Any],
+    plugins: Mapping[str, str],
+) -> Task:
+    """What a worker is handed to train one pack."""
+    return Task(
+        cells=pack,
+        results=str(store.root),
+        evaluation=scores,
+        data_folder=args.data and str(Path(args.data).expanduser().absolute()),
+        grid=record["grid"]["name"],
+        run=record["run"],
+        commit=record["commit"],
+        plugins=plugins,
+        checkpoint_seconds=args.checkpoint_seconds,
+        tensorboard=args.tensorboard,
+    )
 
 
 def end(plan: Plan, store: Store, table: Path) -> int:
     """Say how the grid's cells stand and where the table lies; the exit code."""
     rows = store.rows()
-    bad = [(cell, rows.get(cell.id)) for cell in plan.cells if (rows.get(cell.id) or {}).get("status") != "ok"]
-    for cell, row in bad:
-        print(f"{row['status'] if row else 'missing'}: {cell}: {row['error'] if row else 'no row was written'}")
-    print(f"{len(plan.cells) - len(bad)} of {len(plan.cells)} cells done, {len(bad)} failed; results: {table}")
-    if bad:
+    failed = [cell for cell in plan.cells if cell.id in rows and rows[cell.id]["status"] != "ok"]
+    missing = [cell for cell in plan.cells if cell.id not in rows]
+    names = grid.names(plan.cells)
+    for cell in failed:
+        print(f"{rows[cell.id]['status']}: {names[cell]}: {rows[cell.id]['error']}")
+    for cell in missing:
+        print(f"missing: {names[cell]}")
+    done = len(plan.cells) - len(failed) - len(missing)
+    print(f"{done} of {len(plan.cells)} cells done, {len(failed)} failed, {len(missing)} missing; results: {table}")
+    if failed:
         print("try the failed ones again with --resume failed")
-    return 1 if bad else 0
+    return 1 if failed or missing else 0
 
 
-def show_plan(plan: Plan, costs: dict[grid.Cell, float]) -> int:
-    """Print the packs, what is done already and the time that the rest takes."""
-    console = Console(highlight=False)
+def show_plan(plan: Plan, costs: Mapping[grid.Cell, float], slots: int) -> int:
+    """Print every cell, its pack, what is done already and the time that the rest takes on `slots` trials at a time."""
+    console = Console(highlight=False, width=max(Console().width, 120))
     table = Table(box=None, pad_edge=False)
-    for column in ("cell", "what", "steps", "pack", "time"):
-        table.add_column(column, justify="right" if column in ("steps", "pack", "time") else "left", no_wrap=True)
+    for column in ("cell", "id", "steps", "pack", "time"):
+        table.add_column(column, justify="left" if column in ("cell", "id") else "right", no_wrap=True)
+    names = grid.names(plan.cells)
     places = {cell: number for number, pack in enumerate(plan.packs, 1) for cell in pack}
     for cell in plan.cells:
-        row = plan.rows.get(cell.id)
-        left = clock(costs[key(cell)] * cell.iterations) if cell in places else (row or {}).get("status", "left out")
-        table.add_row(cell.id, str(cell), f"{cell.iterations:,}", str(places.get(cell, "")), left)
-    console.print(table, soft_wrap=True)
+        status = plan.rows.get(cell.id, {}).get("status", "left out")
+        time = clock(costs[key(cell)] * cell.iterations) if cell in places else status
+        table.add_row(names[cell], cell.id, f"{cell.iterations:,}", str(places.get(cell, "")), time)
+    console.print(table)
     work = sum(costs[key(cell)] * cell.iterations for cell in plan.todo)
-    console.print(
-        f"{len(plan.cells)} cells, {len(plan.cells) - len(plan.todo)} done or left out, {len(plan.todo)} to do in "
-        f"{len(plan.packs)} packs: about {clock(work)} of training on one such slot, measured here; scoring comes on top",
-        soft_wrap=True,
-    )
+    rest, todo = len(plan.cells) - len(plan.todo), len(plan.todo)
+    console.print(f"{len(plan.cells)} cells: {rest} done or left out, {todo} to do in {len(plan.packs)} packs")
+    if todo:
+        side = min(slots, len(plan.packs))
+        console.print(
+            f"about {clock(work)} of training, {clock(work / side)} with {side} trials side by side on this machine, "
+            "by a few steps timed here just now; scoring comes on top"
+        )
     return 0
 
 
@@ -257,12 +182,12 @@ def show_list() -> int:
     console.print("grids:")
     for name in grid.shipped():
         found = grid.validate(grid.read(name))
-        console.print(f"  {name:<14}{len(found.cells(cards)):>4} cells  {found.title}")
+        console.print(f"  {name:<10}{len(found.cells(cards)):>4} cells    {found.title}")
     console.print("models:")
     for name, card in cards.items():
         settings = ", ".join(f"{setting}={value}" for setting, value in card.defaults.items())
-        console.print(f"  {name:<14}{card.iterations:>6,} steps  {settings}  ({', '.join(card.supervisions)})")
-        console.print(f"  {'':<14}{card.story}")
+        console.print(f"  {name:<10}{card.iterations:,} steps    {settings}    ({', '.join(card.supervisions)})")
+        console.print(f"  {'':<10}{card.story}")
     console.print(f"data sets: {', '.join(grid.DATASETS)}")
     return 0
 

@@ -20,7 +20,7 @@ Noise = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """One step's data. A model without labels sees none: zero labelled images. A "supervised" cell sees an empty `x`."""
+    """One step's data; zero labelled images for a model without labels, an empty `x` for a "supervised" cell."""
 
     x: Tensor  # (batch, PIXELS), binary images as floats
     labelled: Tensor  # (labels, PIXELS), binary images as floats

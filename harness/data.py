@@ -1,4 +1,4 @@
-"""Data sets as tensors: found or fetched, verified by checksum on every load, binarised, and the labelled few of a seed.
+"""Data sets as tensors: found or fetched, verified on every load, binarised, and the labelled few of a seed.
 
 A file is used if its bytes have the pinned SHA-256, or if its archive has the MD5 that torchvision publishes for it;
 anything else is named and refused. `python -m harness.data NAME` fetches and verifies a data set.
@@ -71,7 +71,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Data:
-    """A data set: grey levels 0-255 as bytes, (n, PIXELS), and classes, (n,) int64; the checksum is over all four files."""
+    """A data set: grey levels 0-255 as bytes, (n, PIXELS), classes, (n,) int64, and a checksum over all four files."""
 
     name: str
     train_x: Tensor
@@ -82,8 +82,11 @@ class Data:
 
     def to(self, device: torch.device) -> "Data":
         """The same data on a device."""
-        parts = (part.to(device) for part in (self.train_x, self.train_y, self.test_x, self.test_y))
-        return Data(self.name, *parts, self.checksum)
+        train, test = (
+            (self.train_x.to(device), self.train_y.to(device)),
+            (self.test_x.to(device), self.test_y.to(device)),
+        )
+        return Data(self.name, *train, *test, self.checksum)
 
 
 def cache() -> Path:
@@ -92,7 +95,7 @@ def cache() -> Path:
 
 
 def load(name: str, folder: str | Path | None = None) -> Data:
-    """A data set by name, every file verified: from `folder` alone if one is given, else from the cache, fetched if missing."""
+    """A data set, every file of it verified: from `folder` alone if given, else from the cache, fetched if missing."""
     if name not in SOURCES:
         raise unknown("dataset", name, DATASETS)
     if folder is not None:

@@ -64,7 +64,7 @@ def labelled(cell: Cell, data: Data, listed: Sequence[int]) -> Labelled:
 
 
 class Pack:
-    """Cells in training; `advance` takes them on, `state` and `start` carry one over an interruption."""
+    """Cells in training; `advance` takes them on, `state` carries one over an interruption."""
 
     def __init__(self, cells: Sequence[Cell], data: Data, listed: Sequence[int] = (), state: Sequence[CellState] = ()):
         if len({key(cell) for cell in cells}) != 1:
@@ -75,7 +75,7 @@ class Pack:
         self.labelled = [labelled(cell, data, listed) for cell in cells]
         models = [registry.build(cell).to(self.device) for cell in cells]
         self.model = models[0]
-        self.params, self.buffers = stack_module_state(models)  # type: ignore[arg-type]
+        self.params, self.buffers = stack_module_state(models)
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)
         self.optimizer = self._adam()
         self.step = 0
@@ -166,7 +166,7 @@ class Pack:
         return draw_noise(self.model, images, generator)
 
     def _adam(self) -> torch.optim.Adam:
-        """One optimiser for all cells: each a group of its own learning rate over its slices of the stacked parameters."""
+        """One optimiser for all cells, each a group with its own learning rate over its slices of the parameters."""
         rows = zip(*(parameter.detach().unbind() for parameter in self.params.values()), strict=True)
         groups = [{"params": list(row), "lr": cell.learning_rate} for row, cell in zip(rows, self.cells, strict=True)]
         return torch.optim.Adam(groups, fused=True)

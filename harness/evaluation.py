@@ -1,4 +1,4 @@
-"""What a finished cell is scored on, as a frozen value: the test set always, a listed subset and IWAE bounds on request."""
+"""What a cell is scored on, as a frozen value: the test set always, a listed subset and IWAE bounds on request."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ class Evaluation:
 
 
 def evaluation(subset: str | None, iwae: Sequence[int], iwae_on: Sequence[str] | None) -> Evaluation:
-    """The evaluation that a user asks for; IWAE bounds are over the listed subset where there is one, else over the test set."""
+    """The evaluation that a user asks for; IWAE bounds are over the subset if there is one, else over the test set."""
     wrong = sorted(set(iwae) - set(IWAE_SAMPLES))
     if wrong:
         raise BadInput(f"IWAE bound of {wrong[0]} draws: expected one of {', '.join(map(str, IWAE_SAMPLES))}")
@@ -89,9 +89,8 @@ def evaluation(subset: str | None, iwae: Sequence[int], iwae_on: Sequence[str] |
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BadInput(
-            f"subset file {subset!r}: {where}: {first['msg']}; expected JSON with the keys {', '.join(Listed.model_fields)}"
-        ) from None
+        keys = ", ".join(Listed.model_fields)
+        raise BadInput(f"subset file {subset!r}: {where}: {first['msg']}; expected JSON with the keys {keys}") from None
     return Evaluation(
         iwae=tuple(sorted(set(iwae))),
         iwae_on=on,
@@ -106,6 +105,5 @@ def _content(subset: str) -> bytes:
     try:
         return Path(subset).expanduser().read_bytes()
     except OSError as error:
-        raise BadInput(
-            f"subset file {subset!r} cannot be read ({error.strerror}); expected a JSON file of image lists"
-        ) from None
+        reason = f"cannot be read ({error.strerror}); expected a JSON file of image lists"
+        raise BadInput(f"subset file {subset!r} {reason}") from None

@@ -7,7 +7,7 @@ refused, without building a model.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -77,8 +77,12 @@ class Cell:
         return cls(**{**value, "settings": tuple((name, setting) for name, setting in value["settings"])})
 
     def __str__(self) -> str:
-        """A short name for people: `ssvae supervised labels=100 seed=3`."""
-        parts = [self.model, *(f"{name}={value}" for name, value in self.settings)]
+        """A short name for people: `ssvae supervised labels=100 seed=3`; `names` tells settings apart too."""
+        return self.name()
+
+    def name(self, settings: Collection[str] = ()) -> str:
+        """A short name that tells the values of these settings."""
+        parts = [self.model, *(f"{name}={value}" for name, value in self.settings if name in settings)]
         if self.beta != 1:
             parts.append(f"β={self.beta:g}")
         if self.supervision != "none":
@@ -146,13 +150,13 @@ class Sweep(BaseModel):
                                f"expected one of: {', '.join(card.supervisions)}")  # fmt: skip
         settings = {name: [default] for name, default in card.defaults.items()} | self.settings
         axes = (supervisions, self.beta, self.dataset, self.labels, self.iterations or [card.iterations])
-        more = (self.batch_size, self.learning_rate, *settings.values(), seeds)
-        for supervision, beta, dataset, labels, iterations, batch_size, rate, *values, seed in product(*axes, *more):
+        more = (self.batch_size, self.learning_rate, list(product(*settings.values())), seeds)
+        for supervision, beta, dataset, labels, iterations, batch_size, rate, point, seed in product(*axes, *more):
             free = Cell(
                 model=card.name,
                 seed=seed,
                 iterations=iterations,
-                settings=tuple(sorted((n, _like(card.defaults[n], v)) for n, v in zip(settings, values, strict=True))),
+                settings=tuple(sorted((n, _like(card.defaults[n], v)) for n, v in zip(settings, point, strict=True))),
                 beta=float(beta) if supervision != "supervised" else 1.0,
                 dataset=dataset,
                 supervision=supervision,
@@ -213,6 +217,21 @@ def _from_list(cell: Cell, listed: ListedDraw | None) -> Cell:
     if cell.label_draw != "subset" or listed is None:
         return cell
     return replace(cell, label_draw=f"file-{listed.checksum}", labels=listed.labels)
+
+
+def names(cells: Collection[Cell]) -> dict[Cell, str]:
+    """Short names of cells, with the settings in which they differ.
+
+    >>> list(names([Cell("vae", 0, 9, settings=(("z", 2),)), Cell("vae", 0, 9, settings=(("z", 4),))]).values())
+    ['vae z=2 seed=0', 'vae z=4 seed=0']
+    """
+    values: dict[tuple[str, str], set[Setting]] = {}
+    for cell in cells:
+        for setting, value in cell.settings:
+            values.setdefault((cell.model, setting), set()).add(value)
+    return {
+        cell: cell.name([s for (m, s), found in values.items() if m == cell.model and len(found) > 1]) for cell in cells
+    }
 
 
 def shipped() -> dict[str, Path]:

@@ -3,6 +3,7 @@
 The harness owns the plan and lends Ray the work: rows are written by the workers, nothing is read back from Tune.
 """
 
+import functools
 import logging
 import os
 import tempfile
@@ -20,24 +21,6 @@ OBJECT_STORE_BYTES = 200 * 2**20
 Watch = Callable[[int, Update], None]
 
 
-class Launcher(Protocol):
-    """What runs tasks and tells how they stand."""
-
-    def run(self, tasks: Sequence[Task], watch: Watch) -> None:
-        """Run all tasks; `watch(index, update)` is called as task `index` moves. Every cell has a row at the end."""
-
-
-class InProcess:
-    """One task after another in this process: for tests, debugging and machines without Ray."""
-
-    slots = 1
-
-    def run(self, tasks: Sequence[Task], watch: Watch) -> None:
-        """Run the tasks in order."""
-        for index, task in enumerate(tasks):
-            trial.run(task, lambda update, index=index: watch(index, update))  # type: ignore[misc]
-
-
 @dataclass(frozen=True)
 class Resources:
     """What one trial is granted; GPUs may be a fraction."""
@@ -50,6 +33,33 @@ class Resources:
             raise BadInput(f"CPUs per trial {self.cpus}: expected at least 1")
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
             raise BadInput(f"GPUs per trial {self.gpus:g}: expected a fraction of one GPU or a whole number of them")
+
+    def grant(self, tasks: Sequence[Task]) -> list[Task]:
+        """The tasks with their threads and device."""
+        return [replace(task, threads=self.cpus, gpu=self.gpus > 0) for task in tasks]
+
+
+class Launcher(Protocol):
+    """What runs tasks, `slots` side by side, and tells how they stand."""
+
+    slots: int
+
+    def run(self, tasks: Sequence[Task], watch: Watch) -> None:
+        """Run all tasks; `watch(index, update)` is called as task `index` moves. Every cell has a row at the end."""
+
+
+class InProcess:
+    """One task after another in this process: for tests, debugging and machines without Ray."""
+
+    slots = 1
+
+    def __init__(self, resources: Resources):
+        self.resources = resources
+
+    def run(self, tasks: Sequence[Task], watch: Watch) -> None:
+        """Run the tasks in order."""
+        for index, task in enumerate(self.resources.grant(tasks)):
+            trial.run(task, functools.partial(watch, index))
 
 
 class RayTune:
@@ -68,8 +78,8 @@ class RayTune:
         try:
             ray.init(address=address, **({"log_to_driver": False} if address else local))
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise BadInput(f"no Ray cluster at {address!r} ({str(error).splitlines()[0]}); expected auto or ray://HOST:PORT") \
-                from None  # fmt: skip
+            reason = str(error).splitlines()[0]
+            raise BadInput(f"no Ray cluster at {address!r} ({reason}); expected auto or ray://HOST:PORT") from None
         self.slots = self._slots(ray.cluster_resources())
 
     def _slots(self, offered: Mapping[str, float]) -> int:
@@ -89,7 +99,7 @@ class RayTune:
         from ray import tune
 
         granted = {"cpu": self.resources.cpus, "gpu": self.resources.gpus}
-        ready = [replace(task, threads=self.resources.cpus, gpu=self.resources.gpus > 0) for task in tasks]
+        ready = self.resources.grant(tasks)
         trainable = tune.with_resources(tune.with_parameters(_trainable, tasks=ready), granted)
         with tempfile.TemporaryDirectory(prefix="tune-") as scratch:
             tune.Tuner(
@@ -120,7 +130,7 @@ def _watcher(tasks: Sequence[Task], watch: Watch) -> Any:
     """A Tune callback: passes updates on and writes the rows of a trial that Ray gave up."""
     from ray import tune
 
-    class Watcher(tune.Callback):  # type: ignore[misc]
+    class Watcher(tune.Callback):
         def __init__(self, tasks: Sequence[Task], watch: Watch):
             self.tasks, self.watch = tasks, watch
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import engine
-from harness.grid import Cell
+from harness.grid import Cell, names
 from harness.trial import Task, Update
 
 LINE_SECONDS = 15.0
@@ -23,6 +23,7 @@ class Progress:
 
     def __init__(self, tasks: Sequence[Task], costs: Mapping[Cell, float], slots: int, console: Console | None = None):
         self.tasks = tasks
+        self.names = {cell.id: name for cell, name in names([c for task in tasks for c in task.cells]).items()}
         self.costs = costs
         self.slots = slots
         self.console = console or Console()
@@ -52,13 +53,24 @@ class Progress:
         self.ended |= news
         if self.live:
             return
-        names = {cell.id: str(cell) for cell in self.tasks[index].cells}
         for cell, status in news.items():
-            self.console.print(f"{self.summary()} | {names[cell]}: {status}", highlight=False, soft_wrap=True)
-        if news or time.monotonic() - self.told >= LINE_SECONDS:
-            if not news:
-                self.console.print(self.summary(), highlight=False, soft_wrap=True)
-            self.told = time.monotonic()
+            self._line(f"{self.names[cell]}: {status}")
+        if not news and time.monotonic() - self.told >= LINE_SECONDS:
+            self._line(", ".join(map(self._standing, self.running)))
+
+    def _line(self, news: str) -> None:
+        self.console.print(f"{self.summary()} | {news}", highlight=False, soft_wrap=True)
+        self.told = time.monotonic()
+
+    def _standing(self, index: int) -> str:
+        task, update = self.tasks[index], self.updates[index]
+        nelbo = f", NELBO {update.nelbo:.2f}" if update.nelbo is not None else ""
+        return f"{self.title(index)} at step {update.steps // len(task.cells):,}{nelbo}"
+
+    def title(self, index: int) -> str:
+        """The name of a task: its first cell's, and how many more there are."""
+        first, *others = self.tasks[index].cells
+        return self.names[first.id] + (f" and {len(others)} more" if others else "")
 
     # --- figures -----------------------------------------------------------------------------------------------------
 
@@ -114,9 +126,8 @@ class Progress:
         for index in self.running:
             task, update = self.tasks[index], self.updates[index]
             total = sum(cell.iterations for cell in task.cells)
-            more = f" and {len(task.cells) - 1} more" if len(task.cells) > 1 else ""
             table.add_row(
-                f"{task.cells[0]}{more}",
+                self.title(index),
                 ProgressBar(total=total, completed=update.steps, width=24),
                 f"{update.steps // len(task.cells):,}/{task.cells[0].iterations:,}",
                 f"{1 / update.step_seconds:.0f}" if update.step_seconds else "",

@@ -31,11 +31,8 @@ class Column:
 def _bounds(prefix: str, over: str) -> list[Column]:
     parts = {"nelbo": "negative ELBO, kl + rec", "kl": "KL of q from the prior", "rec": "-log p(x|z)"}
     columns = [Column(prefix + name, pa.float64(), "nats", f"{text}, {over}") for name, text in parts.items()]
-    for k in IWAE_SAMPLES:
-        columns.append(
-            Column(f"{prefix}iwae_{k}", pa.float64(), "nats", f"importance-weighted bound, {k} draws, {over}")
-        )
-    return columns
+    bounds = {k: f"importance-weighted bound of {k} draws, {over}" for k in IWAE_SAMPLES}
+    return columns + [Column(f"{prefix}iwae_{k}", pa.float64(), "nats", text) for k, text in bounds.items()]
 
 
 COLUMNS: tuple[Column, ...] = (

@@ -1,7 +1,7 @@
-"""Scores of a trained model: the bound and its parts, IWAE bounds, accuracy, samples. Losses in nats per image at β = 1.
+"""Scores of a trained model: the bound and its parts, IWAE bounds, accuracy, samples. Losses in nats an image, β = 1.
 
-Two evaluation sets, never mixed: all test images, binarised once for all cells; and a listed subset, binarised once with
-numpy's RandomState(0), each metric the mean of 100 single-sample repeats.
+Two evaluation sets, never mixed: all test images, binarised once for all cells; and a listed subset, binarised once
+with numpy's RandomState(0), each metric the mean of 100 single-sample repeats.
 """
 
 from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@
     provenance/RUN.json        what ran, with what, on what
 
 The fragments in rows/ are the truth and are never removed; `results.parquet` can be made again from them, and alone it
-is enough (a copied table keeps its cells done). Two drivers may share a store: each write has a temporary name of its own.
+is enough: a copied table keeps its cells done. Two drivers may share a store, as every write has a temporary name.
 """
 
 import io
@@ -47,8 +47,8 @@ class Store:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise BadInput(f"results {str(self.root)!r} cannot be written: {error.strerror}; expected a writable folder") \
-                from None  # fmt: skip
+            reason = f"cannot be written: {error.strerror}; expected a writable folder"
+            raise BadInput(f"results {str(self.root)!r} {reason}") from None
 
     # --- whole files -------------------------------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ class Store:
         return self._fragment(key) if self.path(key).is_file() else {r["cell"]: r for r in self._table()}.get(cell)
 
     def rows(self) -> dict[str, schema.Row]:
-        """Every row there is by its cell: fragments, and what only the table holds; of two the later finished counts."""
+        """Every row by its cell: the fragments, and what only the table holds; of two the later finished counts."""
         rows = {row["cell"]: row for row in self._table()}
         for key in self.keys("rows", ".json"):
             row = self._fragment(key)
@@ -112,7 +112,8 @@ class Store:
 
     def frame(self) -> pd.DataFrame:
         """The results as a frame: one row a cell, the columns of `harness.schema`, sorted by arm and seed."""
-        return _table(self.rows().values()).to_pandas()
+        frame: pd.DataFrame = _table(self.rows().values()).to_pandas()
+        return frame
 
     def compact(self) -> Path:
         """Write `results.parquet` from all rows and say where it lies."""

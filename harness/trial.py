@@ -33,7 +33,7 @@ class Task:
 
     cells: tuple[Cell, ...]
     results: str
-    evaluation: Evaluation = Evaluation()
+    evaluation: Evaluation = field(default_factory=Evaluation)
     data_folder: str | None = None
     grid: str = ""
     run: str = ""
@@ -180,12 +180,12 @@ class _Trial:
             self.fail(cell, error)
             return
         self.store.write(weights_key(cell), tensorfile.dump(dict(model.state_dict()), {"cell": cell.id}))
-        values = known | scores | {
-            "evaluated": ",".join(sorted(self.task.evaluation.asked(cell) | set(filter(None, known.get("evaluated", "").split(","))))),
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "score_seconds": time.perf_counter() - started,
-            "data_checksum": data.checksum,
-        }  # fmt: skip
+        before = set((known.get("evaluated") or "").split(",")) - {""}
+        values = known | scores
+        values["evaluated"] = ",".join(sorted(self.task.evaluation.asked(cell) | before))
+        values["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+        values["score_seconds"] = time.perf_counter() - started
+        values["data_checksum"] = data.checksum
         lost = [name for name, value in scores.items() if isinstance(value, float) and value != value]
         if lost:
             self._write(cell, "diverged", values | {"error": f"not finite after training: {', '.join(lost)}"})

@@ -31,9 +31,9 @@ def log_standard_normal(z: Tensor) -> Tensor:
 
 
 def log_mixture(z: Tensor, means: Tensor, variances: Tensor) -> Tensor:
-    """log of an even mixture of k diagonal Gaussians: z (..., latent), means and variances (k, latent) -> (...), nats.
+    """log Σ_k N(z; mean_k, var_k) / k, diagonal: z (..., latent), means and variances (k, latent) -> (...), nats.
 
-    The squares (z - m)²/v are expanded, so that all components are two matrix products instead of a (..., k, latent) array.
+    The squares (z - mean)²/var are expanded: two matrix products instead of an array (..., k, latent).
     """
     precision = variances.reciprocal()
     offset = (means.square() * precision + variances.log() + LOG_2PI).sum(-1)

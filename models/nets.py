@@ -1,5 +1,7 @@
 """The networks of the protocol: linear layers in torch's default initialisation, nothing else."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from harness.contract import PIXELS
@@ -11,7 +13,7 @@ HIDDEN = 300
 def mlp(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
     """Linear layers of the given sizes with the activation between them: (..., sizes[0]) -> (..., sizes[-1])."""
     layers: list[nn.Module] = []
-    for inner, outer in zip(sizes, sizes[1:], strict=False):
+    for inner, outer in pairwise(sizes):
         layers += [nn.Linear(inner, outer), activation()]
     return nn.Sequential(*layers[:-1])
 

@@ -40,7 +40,8 @@ class WithClass(nn.Module):
 
 @register("ssvae")
 class SSVAE(Model):
-    """p(y) = 1/10;  p(z) = N(0, I);  p(x|y,z) = Bernoulli(decoder(z, y));  q(y|x) = classifier(x);  q(z|x,y) = N(mean, var)
+    """p(y) = 1/10;  p(z) = N(0, I);  p(x|y,z) = Bernoulli(decoder(z,y));  q(y|x) = classifier(x);  q(z|x,y)
+    = N(mean(x,y), var(x,y))
 
     The unlabelled bound sums over y exactly, with one z per y (Kingma et al. 2014, eq. 7); labels enter by a
     cross-entropy alone. Arrays over y are class-major: (CLASSES, batch, ...).
@@ -68,7 +69,7 @@ class SSVAE(Model):
         if not self.generative:
             return Terms(extra.new_zeros(()), extra.new_zeros(()), extra)
         logits = self.classifier(batch.x)
-        mean, var, z, rec = self._per_class(batch.x, noise["z"])
+        mean, var, _, rec = self._per_class(batch.x, noise["z"])
         q = logits.softmax(-1).T
         kl = kl_uniform(logits) + (q * kl_standard_normal(mean, var)).sum(0)
         return Terms((q * rec).sum(0), kl, extra)

@@ -1,0 +1,94 @@
+"""The flags of the command line and the page that --help prints."""
+
+import argparse
+from typing import Any, NoReturn
+
+from harness.errors import BadInput
+from harness.grid import DATASETS, IWAE_SAMPLES
+from harness.plan import RESUME
+
+DESCRIPTION = """\
+Train and score a grid of generative models, seeds × models × β, as Ray Tune trials.
+Every finished cell is one row of RESULTS/results.parquet."""
+
+EPILOG = """\
+examples:
+  python harness/bench.py                                the shipped grid `quick`
+  python harness/bench.py report --subset subset.json    the source report, with its evaluation set
+  python harness/bench.py --models vae --betas 1 2 4 --seeds 5 --iterations 2000
+  python harness/bench.py mine.yaml --plugin model.py    a grid and a model of your own
+  python harness/bench.py beta --dry-run                 what would run, what is done, how long it takes
+
+Running the same command again does only what is missing. Exit code 0: every cell is done; 1: some
+failed, each a row with its reason; 2: bad input, told in one line, nothing touched."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the whole usage."""
+        raise BadInput(f"{message}; see --help")
+
+
+def parser() -> Parser:
+    """All flags, in groups."""
+    form = argparse.RawDescriptionHelpFormatter
+    usage = "python harness/bench.py [GRID] [flags]"
+    p = Parser(usage=usage, description=DESCRIPTION, epilog=EPILOG, formatter_class=form, allow_abbrev=False)
+    flag = p.add_argument
+    flag("grid", nargs="?", metavar="GRID", help="a shipped grid or a YAML file (default: quick, or --models alone)")
+    flag("--list", action="store_true", help="print the shipped grids, the models and the data sets, and end")
+    flag("--dry-run", action="store_true", help="print the cells, the packs, what is done and the time it takes")
+    _what(p)
+    _scoring(p)
+    _where(p)
+    return p
+
+
+def grid_keys(args: argparse.Namespace) -> dict[str, Any]:
+    """The flags that were given and are keys of a grid."""
+    keys = {"beta": args.betas, "seeds": args.seeds, "iterations": args.iterations, "dataset": args.dataset}
+    keys |= {name: getattr(args, name) for name in ("labels", "label_draw", "subset", "iwae", "iwae_on")}
+    return {key: value for key, value in keys.items() if value is not None}
+
+
+def _what(p: Parser) -> None:
+    flag = p.add_argument_group("what to run, laid over the grid").add_argument
+    flag("--models", nargs="+", metavar="NAME", help="these models only; one that the grid lacks is added to it")
+    flag("--betas", nargs="+", type=float, metavar="β", help="weights of the KL in the loss")
+    flag("--seeds", type=int, metavar="N", help="seeds 0 to N-1")
+    flag("--iterations", type=int, metavar="N", help="optimiser steps (default: each model's full length)")
+    flag("--dataset", nargs="+", metavar="NAME", help=", ".join(DATASETS))
+    flag("--labels", nargs="+", type=int, metavar="N", help="label budgets of the models that use labels")
+    draws = "labelled images: seed (each seed its own), draw-N (one draw for all), subset (listed in --subset's file)"
+    flag("--label-draw", metavar="WAY", help=draws)
+    flag(
+        "--plugin", action="append", default=[], metavar="FILE", help="a Python file that registers models of your own"
+    )
+
+
+def _scoring(p: Parser) -> None:
+    flag = p.add_argument_group("scoring").add_argument
+    flag("--subset", metavar="FILE", help="JSON list of test images for the columns subset_*")
+    draws = ", ".join(map(str, IWAE_SAMPLES))
+    flag("--iwae", nargs="+", type=int, metavar="K", help=f"importance-weighted bounds of K draws: {draws}")
+    sets = "over which images (default: the subset if given, else the test set, where 1000 draws take minutes a cell)"
+    flag("--iwae-on", nargs="+", choices=["test", "subset"], help=sets)
+
+
+def _where(p: Parser) -> None:
+    flag = p.add_argument_group("where and how").add_argument
+    flag("--results", metavar="DIR", help="results folder (default: results/GRID)")
+    flag("--data", metavar="DIR", help="use the data files in this folder, offline (default: fetch once into a cache)")
+    resume = "missing (default): cells without a row; failed: those alone; always: both; never: everything anew"
+    flag("--resume", choices=RESUME, default="missing", help=resume)
+    flag("--pack", type=int, default=1, metavar="N", help="cells trained together in one trial (default: 1)")
+    flag("--cpus-per-trial", type=int, default=1, metavar="N", help="CPU threads of a trial (default: 1)")
+    flag("--gpus-per-trial", type=float, default=0.0, metavar="F", help="GPUs of a trial, fractions too (default: 0)")
+    flag("--address", metavar="ADDRESS", help="a Ray cluster: auto or ray://HOST:PORT (default: this machine)")
+    flag("--launcher", choices=["ray", "in-process"], default="ray", help="in-process: one after another, without Ray")
+    flag(
+        "--checkpoint-seconds", type=float, default=60.0, metavar="S", help="seconds between checkpoints (default: 60)"
+    )
+    flag("--tensorboard", action="store_true", help="write TensorBoard logs to RESULTS/tensorboard")
