@@ -60,6 +60,17 @@ def _elsewhere(rows: pd.DataFrame, checksum: str) -> set[str]:
     return set(named(rows)[other])
 
 
+def flagged(tables: Sequence[Table]) -> list[str]:
+    """The rows whose parts do not add up, a line each."""
+    lines = [
+        (table.title, *line)
+        for table in tables
+        if SUM in table.text
+        for line in zip(table.text["Row"], table.text[SUM], table.marks, strict=True)
+    ]
+    return [f"{title}: {row}: {said}" for title, row, said, mark in lines if mark == "flagged"]
+
+
 def matching(ours: pd.DataFrame, protocol: Protocol) -> pd.Series:
     """Which rows of `arms` were trained as `protocol` says; a setting that an arm does not list is not compared."""
     same = ours["settings"].map(lambda text: _agree(json.loads(text), protocol))

@@ -42,11 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         store, rows = opened(args.results)
-        written = write(store, rows, args.out or store.root / "report")
+        tables = [*summary.glances(rows), summary.every_estimate(rows), *beside.tables(rows, references.load())]
+        page = write(store, rows, tables, args.out or store.root / "report")
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    show(rows, store, written)
+    show(rows, tables, store, page)
     return 0
 
 
@@ -66,9 +67,8 @@ def opened(results: str) -> tuple[Store, pd.DataFrame]:
     return store, rows
 
 
-def write(store: Store, rows: pd.DataFrame, out: Path) -> Path:
+def write(store: Store, rows: pd.DataFrame, tables: Sequence[Table], out: Path) -> Path:
     """Write page, figures and tables under `out`; where the page lies."""
-    tables = [*summary.glances(rows), summary.every_estimate(rows), *beside.tables(rows, references.load())]
     points, provenance = curves.read(store, rows), recorded(store)
     try:
         for folder in ("figures", "tables"):
@@ -142,7 +142,7 @@ def recorded(store: Store) -> list[dict[str, Any]]:
         raise BadInput(f"the provenance of {str(store.root)!r} cannot be read ({error})") from None
 
 
-def show(rows: pd.DataFrame, store: Store, page: Path) -> None:
+def show(rows: pd.DataFrame, tables: Sequence[Table], store: Store, page: Path) -> None:
     """Print the summary: a table, what a reader must know, and where everything lies."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     printed = summary.every_estimate(rows, summary.main(rows))
@@ -151,11 +151,12 @@ def show(rows: pd.DataFrame, store: Store, page: Path) -> None:
         grid.add_column(Text(str(column)), overflow="fold")
     for line in printed.text.itertuples(index=False):
         grid.add_row(*map(Text, line))
-    console.print(Text(f"{overview.title(rows)}: {overview.lede(rows)}", style="bold"), "", grid, "", sep="\n")
-    for note in (printed.caption, *notes.notes(rows)):
-        console.print(Text(note), soft_wrap=True)
-    there = store.path(TABLE)
-    console.print(Text(f"\nresults {there if there.exists() else store.root / 'rows'}\nreport  {page}"), soft_wrap=True)
+    console.print(Text(f"{overview.title(rows)}: {overview.lede(rows)}", style="bold"), soft_wrap=True)
+    console.print(grid)
+    for line in (printed.caption, *notes.notes(rows), *beside.flagged(tables)):
+        console.print(Text(line), soft_wrap=True)
+    results = store.path(TABLE) if store.path(TABLE).exists() else store.path("rows")
+    console.print(Text(f"results: {results}\nreport: {page}"), soft_wrap=True)
 
 
 if __name__ == "__main__":

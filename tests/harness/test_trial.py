@@ -1,0 +1,201 @@
+"""From a pack to rows: statuses, resuming, scoring again; on real MNIST, few steps."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import judge, trial
+from harness.data import Data
+from harness.evaluation import Evaluation
+from harness.grid import Cell
+from harness.schema import Row
+from harness.store import Store
+from harness.trial import Task, Update, checkpoint_key, weights_key
+from tests.conftest import CellMaker
+
+CHANGING = {"train_seconds", "score_seconds", "run", "finished", "host", "pack"}
+SUBSET = Evaluation(dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iwae=(10,), iwae_on=("subset",))
+
+
+@pytest.fixture
+def store(tmp_path: Path, mnist: Data) -> Store:
+    made = Store(tmp_path / "results")
+    judge.provide(made, mnist)
+    return made
+
+
+def run(store: Store, cells: Sequence[Cell], **values: Any) -> list[Update]:
+    updates: list[Update] = []
+    trial.run(Task(tuple(cells), str(store.root), **values), updates.append)
+    return updates
+
+
+def lasting(row: Row | None) -> Row:
+    """What of a row must not change from run to run."""
+    assert row is not None
+    return {name: value for name, value in row.items() if name not in CHANGING}
+
+
+def test_a_cell_becomes_a_row_with_all_that_lies_beside_it(store: Store, cell: CellMaker) -> None:
+    one = cell("vae")
+    updates = run(store, [one], grid="g", run="r", commit="c")
+    row = store.rows()[one.id]
+    assert (row["status"], row["grid"], row["run"], row["git_commit"]) == ("ok", "g", "r", "c")
+    assert row["nelbo"] == pytest.approx(row["kl"] + row["rec"])
+    assert (row["accuracy"], row["subset_nelbo"], row["iwae_10"]) == (None, None, None)
+    assert (sum(row["digit_counts"]), sum(row["digit_counts_200"])) == (10_000, 200)
+    assert row["judge_accuracy"] > 0.97
+    assert row["parameters"] == 661_404
+    assert row["seeded"] == "weights,order,binarisation,noise"
+    assert (row["iterations"], row["full_length"]) == (10, 20_000)
+    curve = store.curve(one.id)
+    assert curve is not None
+    assert curve.step.iloc[-1] == 10
+    assert (store.gallery(one.id) or b"")[:4] == b"\x89PNG"
+    assert store.read(weights_key(one)) is not None
+    assert store.read(checkpoint_key(one)) is None
+    assert updates[-1].ended == {one.id: "ok"}
+
+
+def test_a_supervised_cell_has_an_accuracy_and_no_bound(store: Store, cell: CellMaker) -> None:
+    one = cell("ssvae", supervision="supervised")
+    run(store, [one], evaluation=SUBSET)
+    row = store.rows()[one.id]
+    assert row["status"] == "ok"
+    assert row["accuracy"] > 0.05
+    assert all(row[name] is None for name in ("nelbo", "kl", "rec", "subset_nelbo", "digit_counts", "subset_iwae_10"))
+    assert row["seeded"].endswith("labels")
+    assert store.gallery(one.id) is None
+
+
+def test_the_same_cell_twice_gives_the_same_row(tmp_path: Path, store: Store, cell: CellMaker, mnist: Data) -> None:
+    other = Store(tmp_path / "other")
+    judge.provide(other, mnist)
+    one = cell("gmvae", seed=3)
+    run(store, [one])
+    run(other, [one])
+    assert lasting(store.row(one.id)) == lasting(other.row(one.id))
+
+
+def test_a_diverging_cell_is_a_row_with_its_step_and_its_neighbour_is_done(store: Store, cell: CellMaker) -> None:
+    wild, calm = cell("vae", learning_rate=1e6), cell("vae", 1)
+    run(store, [wild, calm])
+    row = store.rows()[wild.id]
+    assert row["status"] == "diverged"
+    assert "not finite at step" in row["error"]
+    assert row["nelbo"] is None
+    assert store.rows()[calm.id]["status"] == "ok"
+
+
+def test_an_error_is_a_row_with_its_reason(store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object) -> None:
+        raise MemoryError("no room")
+
+    one = cell("vae")
+    with monkeypatch.context() as patch:
+        patch.setattr(trial.score, "bound", broken)
+        updates = run(store, [one])
+    row = store.rows()[one.id]
+    assert (row["status"], row["error"]) == ("failed", "MemoryError: no room")
+    assert updates[-1].ended == {one.id: "failed"}
+    assert store.read(checkpoint_key(one)) is not None  # another try scores what is trained
+
+
+def test_a_failed_cell_is_scored_without_training_again(
+    store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = cell("vae")
+    with monkeypatch.context() as patch:
+        patch.setattr(trial.score, "samples", lambda *_: 1 / 0)
+        run(store, [one])
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.engine.Pack.one_step", lambda *_: 1 / 0)
+        run(store, [one])
+    assert store.rows()[one.id]["status"] == "ok"
+
+
+def test_more_scores_need_no_training(store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = cell("vae")
+    run(store, [one])
+    before = store.rows()[one.id]
+    monkeypatch.setattr("harness.engine.Pack.one_step", lambda *_: 1 / 0)
+    run(store, [one], evaluation=SUBSET)
+    after = store.rows()[one.id]
+    assert after["status"] == "ok"
+    assert after["subset_nelbo"] == pytest.approx(after["subset_kl"] + after["subset_rec"])
+    assert after["subset_iwae_10"] < after["subset_nelbo"]
+    assert (after["nelbo"], after["train_seconds"]) == (before["nelbo"], before["train_seconds"])
+    assert set(after["evaluated"].split(",")) == {"nelbo", "subset_nelbo", "subset_iwae_10"}
+
+
+def test_cells_of_a_pack_at_different_steps_end_as_if_alone(
+    store: Store, cell: CellMaker, tmp_path: Path, mnist: Data
+) -> None:
+    done, half, new = (cell("vae", seed) for seed in range(3))
+    interrupted(store, half, mnist)
+    run(store, [done])
+    run(store, [done, half, new])
+    alone = Store(tmp_path / "alone")
+    judge.provide(alone, mnist)
+    run(alone, [half])
+    assert {row["status"] for row in store.rows().values()} == {"ok"}
+    assert lasting(store.row(half.id)) == lasting(alone.row(half.id))
+
+
+def interrupted(store: Store, cell: Cell, mnist: Data) -> None:
+    """Leave a checkpoint of the cell at its third step, as a run that was killed does."""
+    from harness.engine import Pack
+
+    pack = Pack([cell], mnist)
+    for _ in range(3):
+        pack.advance()
+    task = Task((cell,), str(store.root))
+    trial._Trial(task, store, lambda _: None)._save(pack)
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumed_ends_with_the_same_row(tmp_path: Path, mnist: Data, cell: CellMaker) -> None:
+    """SIGKILL in the middle of a cell; the same command again goes on from the checkpoint, to the same bits."""
+    command = [sys.executable, "harness/bench.py", "--models", "vae", "--seeds", "1", "--iterations", "300",
+               "--launcher", "in-process", "--checkpoint-seconds", "0.01", "--results"]  # fmt: skip
+    one = cell("vae", iterations=300)
+    store, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
+    process = subprocess.Popen([*command, str(store.root)], stdout=subprocess.DEVNULL)
+    while store.read(checkpoint_key(one)) is None and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert store.rows() == {}
+    assert store.read(checkpoint_key(one)) is not None
+    for folder in (store, calm):
+        subprocess.run([*command, str(folder.root)], check=True, capture_output=True)
+    assert lasting(store.row(one.id)) == lasting(calm.row(one.id))
+    left = [path.name for path in store.root.rglob("*") if path.name.startswith(".")]
+    assert len(left) <= 1  # at most the one file that was being written
+
+
+def test_tensorboard_logs_on_request(store: Store, cell: CellMaker) -> None:
+    one = cell("vae")
+    run(store, [one], tensorboard=True)
+    assert list(store.path(f"tensorboard/{one.id}").glob("events.*"))
+
+
+def test_threads_follow_the_grant(store: Store, cell: CellMaker) -> None:
+    import torch
+
+    one = replace(cell("vae"), iterations=1)
+    try:
+        run(store, [one], threads=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert store.rows()[one.id]["threads"] == 2
