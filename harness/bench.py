@@ -58,10 +58,11 @@ def bench(args: argparse.Namespace) -> int:
     costs = planning.step_seconds(plan, sets, scores.labelled, resources.cpus)
     if args.dry_run:
         return show_plan(plan, costs, max(1, (os.cpu_count() or 1) // resources.cpus))
-    store.prepare()
     if not plan.todo:
+        store.prepare()
         return end(plan, store, store.compact())
     launcher = InProcess(resources) if args.launcher == "in-process" else RayTune(resources, args.address)
+    store.prepare()
     record = begin(args, chosen, plan, scores, store, sets)
     tasks = [task(args, pack, scores, store, record, plugins) for pack in plan.packs]
     try:

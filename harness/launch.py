@@ -5,8 +5,10 @@ The harness owns the plan and lends Ray the work: rows are written by the worker
 
 import functools
 import logging
+import math
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
@@ -33,6 +35,19 @@ class Resources:
             raise BadInput(f"CPUs per trial {self.cpus}: expected at least 1")
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
             raise BadInput(f"GPUs per trial {self.gpus:g}: expected a fraction of one GPU or a whole number of them")
+
+    def slots(self, offered: Mapping[str, float]) -> int:
+        """Trials that run side by side; a share that nothing can grant is refused before Ray waits for it forever.
+
+        >>> Resources(cpus=1, gpus=0.25).slots({"CPU": 16.0, "GPU": 2.0})
+        8
+        """
+        cpus, gpus = offered.get("CPU", 0.0), offered.get("GPU", 0.0)
+        slots = min(cpus // self.cpus, gpus // self.gpus if self.gpus else math.inf)
+        if slots < 1:
+            asked, have = f"{self.cpus} CPUs and {self.gpus:g} GPUs", f"{cpus:g} CPUs and {gpus:g} GPUs"
+            raise BadInput(f"a trial asks for {asked}; there are {have}")
+        return int(slots)
 
     def grant(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks with their threads and device."""
@@ -73,26 +88,18 @@ class RayTune:
         import ray
 
         self.resources, self.ray = resources, ray
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
-        local = {"num_cpus": os.cpu_count(), "object_store_memory": OBJECT_STORE_BYTES} | quiet
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
         try:
-            ray.init(address=address, **({"log_to_driver": False} if address else local))
+            with warnings.catch_warnings(action="ignore"):
+                ray.init(address, **_options(address))
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise BadInput(f"no Ray cluster at {address!r} ({reason}); expected auto or ray://HOST:PORT") from None
-        self.slots = self._slots(ray.cluster_resources())
-
-    def _slots(self, offered: Mapping[str, float]) -> int:
-        """Trials that run side by side; a share that nothing can grant is refused before Ray waits for it forever."""
-        slots = offered.get("CPU", 0) // self.resources.cpus
-        if self.resources.gpus:
-            slots = min(slots, offered.get("GPU", 0) // self.resources.gpus)
-        if slots < 1:
-            have = f"{offered.get('CPU', 0):g} CPUs and {offered.get('GPU', 0):g} GPUs"
-            raise BadInput(
-                f"a trial asks for {self.resources.cpus} CPUs and {self.resources.gpus:g} GPUs; there are {have}"
-            )
-        return int(slots)
+        try:
+            self.slots = self.resources.slots(ray.cluster_resources())
+        except BadInput:
+            self.close()
+            raise
 
     def run(self, tasks: Sequence[Task], watch: Watch) -> None:
         """One Tune trial a task, actors reused; a trial whose process dies is tried again, then its cells fail."""
@@ -118,6 +125,16 @@ class RayTune:
     def close(self) -> None:
         """Leave Ray."""
         self.ray.shutdown()
+
+
+def _options(address: str) -> dict[str, Any]:
+    """What `ray.init` is told: to be quiet and, on this machine alone, how much of it to take."""
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    if address.startswith("ray://"):
+        return {}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    local = {"num_cpus": os.cpu_count(), "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+    return quiet | local if address == "local" else quiet
 
 
 def _trainable(config: dict[str, Any], tasks: Sequence[Task]) -> None:

@@ -85,13 +85,15 @@ class _Trial:
 
     def __init__(self, task: Task, store: Store, report: Report):
         self.task, self.store, self.report = task, store, report
-        self.device = torch.device("cuda" if task.gpu and torch.cuda.is_available() else "cpu")
+        self.device = torch.device("cuda" if task.gpu else "cpu")
         self.ended: dict[str, str] = {}
         self.steps = 0
         self.step_seconds: float | None = None
         self.nelbo: float | None = None
 
     def work(self) -> None:
+        if self.task.gpu and not torch.cuda.is_available():
+            raise RuntimeError("a GPU was granted, and torch finds no CUDA device on this machine")
         data = _loaded(self.task.cells[0].dataset, self.task.data_folder, self.device)
         training: dict[int, list[tuple[Cell, CellState | None]]] = {}
         for cell in self.task.cells:

@@ -96,6 +96,7 @@ def test_more_draws_tighten_the_bound_of_a_real_model(mnist: Data, cell: CellMak
 
 def test_accuracy_is_on_grey_images_and_of_classifiers_alone(mnist: Data, cell: CellMaker) -> None:
     model = registry.build(cell("ssvae"))
+    assert isinstance(model, Classifier)
     found = score.accuracy(model, mnist)
     by_hand = (model.classify(scaled(mnist.test_x)).argmax(1) == mnist.test_y).double().mean().item()
     assert found == pytest.approx(by_hand)

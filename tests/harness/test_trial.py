@@ -16,32 +16,17 @@ from harness import judge, trial
 from harness.data import Data
 from harness.evaluation import Evaluation
 from harness.grid import Cell
-from harness.schema import Row
 from harness.store import Store
 from harness.trial import Task, Update, checkpoint_key, weights_key
-from tests.conftest import CellMaker
+from tests.conftest import CellMaker, lasting
 
-CHANGING = {"train_seconds", "score_seconds", "run", "finished", "host", "pack"}
 SUBSET = Evaluation(dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iwae=(10,), iwae_on=("subset",))
-
-
-@pytest.fixture
-def store(tmp_path: Path, mnist: Data) -> Store:
-    made = Store(tmp_path / "results")
-    judge.provide(made, mnist)
-    return made
 
 
 def run(store: Store, cells: Sequence[Cell], **values: Any) -> list[Update]:
     updates: list[Update] = []
     trial.run(Task(tuple(cells), str(store.root), **values), updates.append)
     return updates
-
-
-def lasting(row: Row | None) -> Row:
-    """What of a row must not change from run to run."""
-    assert row is not None
-    return {name: value for name, value in row.items() if name not in CHANGING}
 
 
 def test_a_cell_becomes_a_row_with_all_that_lies_beside_it(store: Store, cell: CellMaker) -> None:
@@ -101,7 +86,7 @@ def test_an_error_is_a_row_with_its_reason(store: Store, cell: CellMaker, monkey
 
     one = cell("vae")
     with monkeypatch.context() as patch:
-        patch.setattr(trial.score, "bound", broken)
+        patch.setattr("harness.score.bound", broken)
         updates = run(store, [one])
     row = store.rows()[one.id]
     assert (row["status"], row["error"]) == ("failed", "MemoryError: no room")
@@ -114,7 +99,7 @@ def test_a_failed_cell_is_scored_without_training_again(
 ) -> None:
     one = cell("vae")
     with monkeypatch.context() as patch:
-        patch.setattr(trial.score, "samples", lambda *_: 1 / 0)
+        patch.setattr("harness.score.samples", lambda *_: 1 / 0)
         run(store, [one])
     with monkeypatch.context() as patch:
         patch.setattr("harness.engine.Pack.one_step", lambda *_: 1 / 0)

@@ -1,0 +1,346 @@
+"""The command line: exit codes, one line for bad input, and a results folder that bad input never touches."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness import bench, data
+from harness.data import Data
+from harness.grid import Cell, shipped
+from harness.schema import NAMES
+from harness.store import TABLE, Store
+from harness.trial import checkpoint_key
+from tests.conftest import ROOT, CellMaker, lasting, tree
+
+Run = Callable[..., int]
+LINEAR = Cell("linear", seed=0, iterations=20, settings=(("z", 10),))
+FIRST = ["--models", "linear", "--iterations", "20", "--seeds", "1"]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def run(own_model: Path, results: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command with the README's own model, in this process and in an empty folder."""
+    monkeypatch.chdir(results.parent)
+
+    def command(*flags: str) -> int:
+        where = [] if "--results" in flags else ["--results", str(results)]
+        return bench.main([*flags, *where, "--plugin", str(own_model), "--launcher", "in-process"])
+
+    return command
+
+
+def statuses(results: Path) -> list[str]:
+    return [row["status"] for row in Store(results).rows().values()]
+
+
+# --- what runs --------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_writes_its_table_and_says_where(run: Run, results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*FIRST) == 0
+    assert statuses(results) == ["ok"]
+    out = capsys.readouterr().out
+    assert "1 of 1 cells done, 0 failed, 0 missing" in out
+    assert str(results / TABLE) in out
+    (record,) = Store(results).provenance()
+    assert record["grid"]["sweeps"][0]["model"] == "linear"
+    assert record["data"].keys() == {"mnist"}
+
+
+def test_the_same_command_again_does_nothing(run: Run, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(*FIRST)
+    before = tree(results)
+    monkeypatch.setattr("harness.engine.Pack.one_step", lambda *_: 1 / 0)
+    assert run(*FIRST) == 0
+    assert tree(results) == before
+
+
+def test_a_larger_grid_keeps_what_is_done(run: Run, results: Path) -> None:
+    run(*FIRST)
+    before = tree(results / "rows")
+    assert run(*FIRST[:-1], "2", "--betas", "1", "2") == 0
+    after = tree(results / "rows")
+    assert len(after) == 4
+    assert before.items() <= after.items()
+
+
+def test_a_failed_cell_is_exit_code_1_and_only_resume_failed_tries_it_again(
+    run: Run, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise RuntimeError("a fault")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.score.bound", broken)
+        assert run(*FIRST) == 1
+    out = capsys.readouterr().out
+    assert "failed: linear seed=0: RuntimeError: a fault" in out
+    assert "--resume failed" in out
+    assert run(*FIRST) == 1
+    assert statuses(results) == ["failed"]
+    assert run(*FIRST[:-1], "2", "--resume", "failed") == 1  # the second seed is missing, and not asked for
+    assert statuses(results) == ["ok"]
+    assert run(*FIRST[:-1], "2") == 0
+
+
+def test_resume_never_trains_anew(run: Run, results: Path) -> None:
+    run(*FIRST)
+    (before,) = Store(results).rows().values()
+    assert run(*FIRST, "--resume", "never") == 0
+    (after,) = Store(results).rows().values()
+    assert lasting(after) == lasting(before)
+    assert after["run"] != before["run"]
+
+
+def test_a_dry_run_tells_the_plan_and_writes_nothing(
+    run: Run, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(*FIRST)
+    before = tree(results)
+    capsys.readouterr()
+    assert run(*FIRST[:-1], "3", "--pack", "2", "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "3 cells: 1 done or left out, 2 to do in 1 packs" in out
+    assert "linear seed=2" in out
+    assert tree(results) == before
+    assert run(*FIRST, "--dry-run", "--results", "elsewhere") == 0
+    assert not (results.parent / "elsewhere").exists()
+
+
+def test_the_list_names_grids_models_and_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--list"]) == 0
+    out = capsys.readouterr().out
+    for name in (*shipped(), "vae", "gmvae", "ssvae", "fashion_mnist"):
+        assert f"{name}" in out
+
+
+def test_the_help_page_has_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        bench.main(["--help"])
+    out = capsys.readouterr().out
+    for word in ("examples:", "Exit code 0", "--resume", "--gpus-per-trial", "--subset", "quick"):
+        assert word in out
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+BAD_FLAGS = {
+    "unknown model": (["--models", "vea"], "no model 'vea'; did you mean 'vae'?"),
+    "unknown data set": (["--models", "vae", "--dataset", "mnits"], "no dataset 'mnits'; did you mean 'mnist'?"),
+    "unknown shipped grid": (["quik"], "no grid 'quik'; did you mean 'quick'?"),
+    "no such grid file": (["nowhere/grid.yaml"], "no grid file 'nowhere/grid.yaml'"),
+    "unknown flag": (["quick", "--sedes", "3"], "--sedes"),
+    "no seeds": (["quick", "--seeds", "0"], "at least 1"),
+    "negative seeds": (["quick", "--seeds", "-3"], "at least 1"),
+    "β of zero": (["quick", "--betas", "0"], "greater than 0"),
+    "β that is no number": (["quick", "--betas", "abc"], "abc"),
+    "β that is not finite": (["quick", "--betas", "inf"], "finite"),
+    "no steps": (["quick", "--iterations", "0"], "greater than 0"),
+    "half a step": (["quick", "--iterations", "1.5"], "1.5"),
+    "no labels": (["labels", "--labels", "0"], "greater than 0"),
+    "labels that the classes do not share": (["labels", "--labels", "55"], "55"),
+    "unknown label draw": (["quick", "--label-draw", "mine"], "mine"),
+    "a label draw without its file": (["quick", "--label-draw", "subset"], "--subset"),
+    "unknown resume": (["quick", "--resume", "sometimes"], "missing"),
+    "an empty pack": (["quick", "--pack", "0"], "at least 1"),
+    "no CPUs": (["quick", "--cpus-per-trial", "0"], "at least 1"),
+    "negative GPUs": (["quick", "--gpus-per-trial", "-1"], "fraction"),
+    "one and a half GPUs": (["quick", "--gpus-per-trial", "1.5"], "fraction"),
+    "a bound of 7 draws": (["quick", "--iwae", "7"], "10, 100, 1000"),
+    "no such subset": (["quick", "--subset", "nowhere.json"], "nowhere.json"),
+    "no such plug-in": (["quick", "--plugin", "nowhere.py"], "nowhere.py"),
+    "no such data folder": (["quick", "--data", "nowhere"], "nowhere"),
+}
+
+
+@pytest.mark.parametrize(("flags", "told"), BAD_FLAGS.values(), ids=BAD_FLAGS.keys())
+def test_bad_flags_are_one_line_and_exit_2(
+    flags: list[str], told: str, run: Run, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*flags) == 2
+    refused(capsys, told)
+    assert not results.exists()
+
+
+BAD_FILES = {
+    "an unknown key": ("seeds: 1\nsweps: []\n", "no grid key 'sweps'; did you mean 'sweeps'?"),
+    "an unknown sweep key": ("seeds: 1\nsweeps: [{model: vae, betas: 1}]\n", "did you mean 'beta'?"),
+    "an empty grid": ("seeds: 1\nsweeps: []\n", "sweeps"),
+    "negative seeds": ("seeds: [-1]\nsweeps: [{model: vae}]\n", "greater than or equal to 0"),
+    "a list": ("- vae\n", "expected a mapping"),
+    "no YAML": ("seeds: [1\n", "not YAML"),
+    "an unknown setting": ("seeds: 1\nsweeps: [{model: vae, settings: {zz: 3}}]\n", "did you mean 'z'?"),
+    "a setting that the model refuses": ("seeds: 1\nsweeps: [{model: vae, settings: {z: 0}}]\n", "z"),
+    "a supervision that the model lacks": ("seeds: 1\nsweeps: [{model: vae, supervision: supervised}]\n", "vae"),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_bad_grid_files_are_one_line_and_exit_2(
+    text: str, told: str, run: Run, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (results.parent / "mine.yaml").write_text(text)
+    assert run("mine.yaml") == 2
+    refused(capsys, told)
+    assert not results.exists()
+
+
+def refused(capsys: pytest.CaptureFixture[str], told: str) -> None:
+    """One line on stderr that tells it, nothing on stdout."""
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    assert told in said.err
+
+
+def parquet_of_another_schema(results: Path) -> None:
+    import pandas as pd
+
+    pd.DataFrame({"nelbo": [1.0]}).to_parquet(results / TABLE)
+
+
+def half_a_checkpoint(results: Path) -> None:
+    (results / "checkpoints").mkdir()
+    (results / checkpoint_key(LINEAR)).write_bytes(b"\x40\x00\x00\x00\x00\x00\x00\x00{")
+
+
+def a_broken_row(results: Path) -> None:
+    (results / "rows").mkdir()
+    (results / f"rows/{LINEAR.id}.json").write_text('{"cell": ')
+
+
+def no_parquet(results: Path) -> None:
+    (results / TABLE).write_bytes(b"PAR1 and then nothing")
+
+
+@pytest.mark.parametrize("damage", [parquet_of_another_schema, no_parquet, half_a_checkpoint, a_broken_row])
+def test_a_damaged_store_is_refused_and_untouched(
+    damage: Callable[[Path], None], run: Run, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results.mkdir()
+    damage(results)
+    before = tree(results)
+    assert run(*FIRST) == 2
+    refused(capsys, "expected" if "checkpoint" not in damage.__name__ else "delete it")
+    assert tree(results) == before
+
+
+def test_results_that_are_a_file_are_refused(run: Run, results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results.write_text("precious")
+    assert run(*FIRST) == 2
+    refused(capsys, "is a file; expected a folder")
+    assert results.read_text() == "precious"
+
+
+def test_results_that_cannot_be_written_are_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*FIRST, "--results", "/proc/results") == 2
+    refused(capsys, "cannot be written")
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[:-1], lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]), None])
+def test_data_that_are_not_the_original_are_refused(
+    damage: Callable[[bytes], bytes] | None, run: Run, results: Path, mnist: Data, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A truncated, an altered and a missing file, each by its name."""
+    name = "t10k-labels-idx1-ubyte"
+    raw = next(path.parent for path in data.cache().rglob(name))
+    folder = results.parent / "data" / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for path in raw.glob("*-ubyte"):
+        content = path.read_bytes()
+        if path.name != name:
+            (folder / path.name).write_bytes(content)
+        elif damage:
+            (folder / path.name).write_bytes(damage(content))
+    assert run(*FIRST, "--data", "data") == 2
+    refused(capsys, name)
+    assert not results.exists()
+
+
+# --- the command, in a process of its own -----------------------------------------------------------------------------
+
+
+def command(own_model: Path, results: Path, *flags: str) -> list[str]:
+    return [sys.executable, "harness/bench.py", *flags, "--plugin", str(own_model), "--results", str(results)]
+
+
+@pytest.mark.slow
+def test_two_drivers_on_one_store_lose_nothing(own_model: Path, results: Path, mnist: Data) -> None:
+    """Both are asked for the same six cells, and both end well."""
+    flags = ("--models", "linear", "--seeds", "3", "--betas", "1", "2", "--iterations", "50")
+    both = [
+        subprocess.Popen([*command(own_model, results, *flags), "--launcher", "in-process"], cwd=ROOT)
+        for _ in range(2)
+    ]
+    assert [process.wait() for process in both] == [0, 0]
+    assert statuses(results) == ["ok"] * 6
+    import pandas as pd
+
+    table = pd.read_parquet(results / TABLE)
+    assert list(table.columns) == list(NAMES)
+    assert (len(table), table.cell.nunique()) == (6, 6)
+
+
+@pytest.mark.slow
+def test_a_killed_driver_and_its_workers_cost_at_most_a_checkpoint(
+    own_model: Path, tmp_path: Path, cell: CellMaker
+) -> None:
+    """SIGKILL of the driver amid Ray trials; the same command again ends with the rows of a calm run."""
+    killed, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
+    flags = ["--models", "vae", "linear", "--seeds", "1", "--iterations", "250", "--checkpoint-seconds", "0.2"]
+    process = subprocess.Popen(command(own_model, killed.root, *flags), cwd=ROOT, stdout=subprocess.DEVNULL)
+    one = cell("vae", iterations=250)
+    deadline = time.monotonic() + 120
+    while killed.read(checkpoint_key(one)) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    kill_with_children(process)
+    assert killed.read(checkpoint_key(one)) is not None
+    assert killed.row(one.id) is None
+    for store in (killed, calm):
+        subprocess.run(command(own_model, store.root, *flags), cwd=ROOT, check=True, capture_output=True)
+    rows, expected = killed.rows(), calm.rows()
+    assert {name: lasting(row) for name, row in rows.items()} == {name: lasting(row) for name, row in expected.items()}
+
+
+def kill_with_children(process: subprocess.Popen[bytes]) -> None:
+    """The driver first, as when it dies by itself, then what it started and has not ended."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    for child in children:
+        if child.is_running():
+            child.kill()
+    psutil.wait_procs(children, timeout=30)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--gpus-per-trial", "64"], "a trial asks for 1 CPUs and 64 GPUs"),
+        (["--cpus-per-trial", "1000"], "a trial asks for 1000 CPUs"),
+        (["--address", "ray://127.0.0.1:1"], "no Ray cluster at 'ray://127.0.0.1:1'"),
+    ],
+)
+def test_machines_that_are_not_there_are_refused(
+    flags: list[str], told: str, own_model: Path, results: Path, mnist: Data
+) -> None:
+    done = subprocess.run(command(own_model, results, *FIRST, *flags), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert not results.exists()

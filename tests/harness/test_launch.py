@@ -1,0 +1,170 @@
+"""The launchers: Ray Tune and its twin in this process give equal rows; what dies is tried again, then told."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import judge
+from harness.data import Data
+from harness.errors import BadInput
+from harness.grid import Cell
+from harness.launch import RETRIES, InProcess, Launcher, RayTune, Resources
+from harness.store import Store
+from harness.trial import Task, Update
+from tests.conftest import CellMaker, lasting
+
+pytestmark = pytest.mark.slow
+
+# A model that kills its own process while a file counts fewer deaths than `lives`.
+MORTAL = """
+import os, signal, torch
+from pathlib import Path
+from torch import Tensor, nn
+from harness.contract import PIXELS, Model, Terms
+from harness.registry import register
+
+@register("mortal")
+class Mortal(Model):
+    '''p(x) = Bernoulli(b): it may die at its step `at`.'''
+    iterations = 60
+
+    def __init__(self, deaths: str = "", lives: int = 0, at: int = 30):
+        super().__init__()
+        self.b = nn.Parameter(torch.zeros(PIXELS))
+        self.deaths, self.lives, self.at, self.calls = deaths, lives, at, 0
+
+    def noise(self, batch):
+        return {"z": (batch, 1)}
+
+    def terms(self, batch, noise):
+        self.calls += 1
+        if self.training and self.deaths and self.calls >= self.at:
+            file = Path(self.deaths)
+            died = len(file.read_text()) if file.exists() else 0
+            if died < self.lives:
+                file.write_text("x" * (died + 1))
+                os.kill(os.getpid(), signal.SIGKILL)
+        rec = nn.functional.binary_cross_entropy_with_logits(self.b.expand_as(batch.x), batch.x, reduction="none")
+        threads = torch.full((len(batch.x),), float(torch.get_num_threads()))
+        return Terms(rec.sum(-1), rec.new_zeros(len(batch.x)), threads)
+
+    def sample(self, noise):
+        return self.b.sigmoid().expand(len(noise["z"]), -1)
+"""
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[RayTune]:
+    launcher = RayTune(Resources(cpus=1))
+    yield launcher
+    launcher.close()
+
+
+def mortal(seed: int, **settings: Any) -> Cell:
+    defaults = {"deaths": "", "lives": 0, "at": 30}
+    return Cell("mortal", seed, 60, settings=tuple(sorted((defaults | settings).items())))
+
+
+def tasks(store: Store, packs: Sequence[Sequence[Cell]], **values: Any) -> list[Task]:
+    return [Task(tuple(p), str(store.root), run="r", plugins={"mortal.py": MORTAL}, **values) for p in packs]
+
+
+def launch(launcher: Launcher, work: Sequence[Task]) -> dict[int, Update]:
+    last: dict[int, Update] = {}
+    launcher.run(work, last.__setitem__)
+    return last
+
+
+def another(store: Store, name: str, mnist: Data) -> Store:
+    made = Store(store.root.parent / name)
+    judge.provide(made, mnist)
+    return made
+
+
+def test_both_launchers_give_equal_rows(ray: RayTune, store: Store, mnist: Data, cell: CellMaker) -> None:
+    """Every model, β and a pack of two; all but times and run ids is the same, to the bit."""
+    packs = [
+        [cell("vae", 1), cell("vae", 2, beta=4.0)],
+        [cell("gmvae", 1)],
+        [cell("ssvae", 1, iterations=5)],
+        [cell("ssvae", 1, supervision="supervised")],
+    ]
+    twin = another(store, "twin", mnist)
+    updates = launch(ray, tasks(store, packs))
+    launch(InProcess(Resources()), tasks(twin, packs))
+    rows, expected = store.rows(), twin.rows()
+    assert len(rows) == 5
+    assert {name: lasting(row) for name, row in rows.items()} == {name: lasting(row) for name, row in expected.items()}
+    assert [set(update.ended.values()) for _, update in sorted(updates.items())] == [{"ok"}] * 4
+    for name in rows:
+        found, wanted = store.curve(name), twin.curve(name)
+        assert found is not None
+        assert wanted is not None
+        assert found.drop(columns="seconds").equals(wanted.drop(columns="seconds"))
+
+
+def test_a_worker_that_is_killed_goes_on_from_its_checkpoint(
+    ray: RayTune, store: Store, mnist: Data, tmp_path: Path
+) -> None:
+    """Twice killed by SIGKILL; the row and the weights are those of a calm run, whose settings' names differ alone."""
+    cell, neighbour = mortal(3, deaths=str(tmp_path / "deaths"), lives=2), mortal(4)
+    launch(ray, tasks(store, [[cell], [neighbour]], checkpoint_seconds=0.0))
+    assert len((tmp_path / "deaths").read_text()) == 2
+    calm = another(store, "calm", mnist)
+    launch(InProcess(Resources()), tasks(calm, [[mortal(3)]]))
+    row, expected = lasting(store.row(cell.id)), lasting(calm.row(mortal(3).id))
+    told = {"cell", "settings"}
+    assert {k: v for k, v in row.items() if k not in told} == {k: v for k, v in expected.items() if k not in told}
+    assert store.rows()[neighbour.id]["status"] == "ok"
+
+
+def test_a_worker_that_always_dies_is_a_failed_row(ray: RayTune, store: Store, tmp_path: Path) -> None:
+    cell, neighbour = mortal(5, deaths=str(tmp_path / "deaths"), lives=99, at=1), mortal(6)
+    updates = launch(ray, tasks(store, [[cell], [neighbour]]))
+    rows = store.rows()
+    assert (rows[cell.id]["status"], rows[cell.id]["error"]) == ("failed", f"its process died {RETRIES + 1} times")
+    assert rows[neighbour.id]["status"] == "ok"
+    assert updates[0].ended == {cell.id: "failed"}
+
+
+def test_threads_follow_the_cpus_granted(ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside a Ray worker torch has as many threads as the trial has CPUs; the model writes them into its curve."""
+    monkeypatch.setattr(ray, "resources", Resources(cpus=2))
+    launch(ray, tasks(store, [[mortal(1)]]))
+    curve = store.curve(mortal(1).id)
+    assert curve is not None
+    assert set(curve.extra) == {2.0}
+    assert store.rows()[mortal(1).id]["threads"] == 2
+
+
+def test_a_gpu_that_torch_does_not_see_is_a_failed_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    launch(InProcess(Resources(gpus=0.5)), tasks(store, [[mortal(1)]]))
+    assert "no CUDA device" in store.rows()[mortal(1).id]["error"]
+
+
+@pytest.mark.parametrize(("cpus", "gpus"), [(0, 0.0), (-1, 0.0), (1, -0.5), (1, 1.5)])
+def test_shares_that_cannot_be_are_refused(cpus: int, gpus: float) -> None:
+    with pytest.raises(BadInput, match="expected"):
+        Resources(cpus, gpus)
+
+
+@pytest.mark.parametrize(
+    ("resources", "slots"),
+    [(Resources(2), 4), (Resources(1, 0.25), 8), (Resources(3, 1.0), 2), (Resources(1, 2.0), 1)],
+)
+def test_slots_are_what_fits_side_by_side(resources: Resources, slots: int) -> None:
+    assert resources.slots({"CPU": 8.0, "GPU": 2.0}) == slots
+
+
+@pytest.mark.parametrize("resources", [Resources(9), Resources(1, 4.0)])
+def test_a_share_that_nothing_can_grant_is_refused(resources: Resources) -> None:
+    with pytest.raises(BadInput, match="there are 8 CPUs and 2 GPUs"):
+        resources.slots({"CPU": 8.0, "GPU": 2.0})
+
+
+def test_the_grant_reaches_the_tasks(store: Store) -> None:
+    (task,) = Resources(3, 0.5).grant(tasks(store, [[mortal(1)]]))
+    assert (task.threads, task.gpu) == (3, True)
