@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import lengths
 from analysis.estimate import arms, written
-from analysis.lengths import said as length
 from analysis.metrics import BOUND, BY_COLUMN, METRICS, Evaluation, Metric
-from analysis.naming import labels, named
+from analysis.naming import labels
 from analysis.references import Protocol, Reference, References, Shown, parts
 from analysis.summary import SETS, STATISTICS, records, said, scaled
 from analysis.table import Mark, Table
@@ -23,6 +23,7 @@ from harness.schema import adds_up
 EXACT = ("model", "supervision", "labels", "beta", "dataset", "batch_size", "learning_rate")
 KINDS = "Each ± says whether it is a standard error (SE) or a standard deviation (SD), and n how many runs it is of."
 SUM = "Sum of the parts"
+_DRAWN = {"seed": "each seed draws its own labels"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def tables(rows: pd.DataFrame, references: References) -> list[Table]:
 def _elsewhere(rows: pd.DataFrame, checksum: str) -> set[str]:
     """Arms whose subset_* were scored on another list of images than the source report's."""
     other = rows["subset_checksum"].notna() & (rows["subset_checksum"] != checksum)
-    return set(named(rows)[other])
+    return set(rows.loc[other, "arm"])
 
 
 def flagged(tables: Sequence[Table]) -> list[str]:
@@ -123,7 +124,9 @@ def _measured(name: str, arm: pd.DataFrame) -> _Row:
     scored = {BY_COLUMN[row["metric"]].name: row for row in records(arm) if row["n"]}
     elsewhere = first["elsewhere"] and BY_COLUMN[first["metric"]].evaluation == "report_subset"
     remarks = ["other images than the source report's: not comparable"] if elsewhere else []
-    remarks.append(length(first["iterations"], first["full_length"]))
+    remarks.append(lengths.said(first["iterations"], first["full_length"]))
+    if first["labels"]:
+        remarks.append(_DRAWN.get(first["label_draw"], f"labels: {first['label_draw']}, the same for every seed"))
     if not scored:
         return _Row(f"ours: {name}", "ours", "not scored on these images" if first["ok"] else "no cell finished")
     return _Row(

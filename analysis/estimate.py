@@ -6,13 +6,11 @@ n - 1 in its denominator. At n = 1 there is no SD, no SE and no interval: they a
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from harness.grid import Supervision
@@ -23,34 +21,14 @@ Spread = Literal["SD", "SE"]
 Number = float | Decimal
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """The mean of n values and what ± can be said about it, all in the unit of the values; nan where n is 1."""
-
-    n: int
-    mean: float
-    sd: float
-    se: float
-    low: float
-    high: float
-
-
-def estimate(values: ArrayLike) -> Estimate:
-    """(n,) -> Estimate. Refuses an empty array and values that are not finite: what is missing is counted by `arms`.
-
-    >>> five = estimate([1, 2, 3, 4, 5])
-    >>> print(f"{five.mean:.0f}, SD {five.sd:.4f}, SE {five.se:.4f}, 95 % CI {five.low:.3f} to {five.high:.3f}")
-    3, SD 1.5811, SE 0.7071, 95 % CI 1.037 to 4.963
-    """
-    array = np.asarray(values, dtype=float)
-    if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
-        raise ValueError(f"expected at least one value, all finite, in one dimension; got {values!r}")
-    only = estimates(pd.DataFrame({"group": 0, "value": array}), ["group"], "value").iloc[0]
-    return Estimate(int(only["n"]), *(float(only[name]) for name in ("mean", "sd", "se", "low", "high")))
-
-
 def estimates(frame: pd.DataFrame, by: list[str], column: str) -> pd.DataFrame:
-    """One row a group of `by`: n, mean, sd, se, low, high of `column`; n counts the values that are not missing."""
+    """One row a group of `by`: n, mean, sd, se, low, high of `column`; n counts the values that are not missing.
+
+    >>> runs = pd.DataFrame({"arm": "a", "nelbo": [1, 2, 3, 4, 5]})
+    >>> print(estimates(runs, ["arm"], "nelbo").round(3).to_string(index=False))
+    arm  n  mean    sd    se   low  high
+      a  5   3.0 1.581 0.707 1.037 4.963
+    """
     groups = frame.groupby(by, sort=False, dropna=False)[column]
     table = groups.agg(n="count", mean="mean", sd="std").reset_index()
     several = table["n"].where(table["n"] > 1)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from analysis import plots
 from analysis.estimate import counts
 from analysis.metrics import ACCURACY, BOUND, BY_COLUMN
-from analysis.naming import labels, named
+from analysis.naming import labels
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Drawn:
 
 
 def draw(rows: pd.DataFrame, points: pd.DataFrame) -> Iterator[Drawn]:
-    """Results table and points of curves -> the figures that they have values for."""
+    """Rows and points, as in `analysis.results.Results` -> the figures that they have values for."""
     palette = plots.colours(list(labels(counts(rows))))
-    finished = rows.assign(arm=named(rows))[rows["status"] == "ok"]
+    finished = rows[rows["status"] == "ok"]
     yield from _bounds(finished, palette)
     yield from _accuracy(finished[finished["supervision"] != "none"], palette)
     yield from _curves(points, palette)

@@ -3,11 +3,6 @@
 import pandas as pd
 
 
-def shortened(cells: pd.DataFrame) -> pd.Series:
-    """Rows with iterations and full_length -> whether each was trained for fewer steps than its model asks."""
-    return cells["iterations"] < cells["full_length"]
-
-
 def said(iterations: int, full_length: float) -> str:
     """A length in words.
 
@@ -30,6 +25,7 @@ def banner(cells: pd.DataFrame) -> str:
     >>> banner(cells)
     'SHORTENED: 600 of 20,000 steps (vae, gmvae)'
     """
-    short = cells[shortened(cells)].groupby(["iterations", "full_length"], sort=False)["model"].unique().reset_index()
-    parts = [f"{steps:,} of {full:,.0f} steps ({', '.join(models)})" for steps, full, models in short.to_numpy()]
+    short = cells[cells["iterations"] < cells["full_length"]]
+    groups = short.groupby(["iterations", "full_length"], sort=False)["model"].unique().reset_index()
+    parts = [f"{steps:,} of {full:,.0f} steps ({', '.join(models)})" for steps, full, models in groups.to_numpy()]
     return f"SHORTENED: {', '.join(parts)}" if parts else ""

@@ -33,7 +33,7 @@ def labels(arms: pd.DataFrame) -> pd.Series:
     arms = arms.assign(labelled=arms["labels"] > 0)
     names = arms["model"] + _settings(arms) + _beta(arms)
     for column, scope, wording in _SHOWN:
-        names += arms[column].map(wording).where(_varies(arms, column, scope), "")
+        names += arms[column].map(wording).astype(str).where(_varies(arms, column, scope), "")
     return names.rename("arm")
 
 
@@ -53,12 +53,12 @@ def _varies(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Serie
 def _beta(arms: pd.DataFrame) -> pd.Series:
     """β = 1 goes without saying for a model that has no other; so does the β of a classifier, which is always 1."""
     shown = _varies(arms, "beta", ("model", "supervision")) | (_varies(arms, "beta", ()) & (arms["beta"] != 1))
-    return arms["beta"].map(" β={:.12g}".format).where(shown, "")
+    return arms["beta"].map(" β={:.12g}".format).astype(str).where(shown, "")
 
 
 def _settings(arms: pd.DataFrame) -> pd.Series:
     values = arms["settings"].map(json.loads)
-    names = pd.Series("", arms.index)
+    names = pd.Series("", arms.index, dtype=str)
     for setting in dict.fromkeys(name for value in values for name in value):
         said = values.map(lambda value, key=setting: f" {key}={value[key]}" if key in value else "")
         names += said.where(_varies(arms.assign(said=said), "said", ("model",)), "")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.estimate import arms, counts
 from analysis.metrics import PREFIXES, present
-from analysis.naming import labels, named
+from analysis.naming import labels
 from harness.schema import adds_up
 
 # House rule: below this many seeds an arm is described, never judged.
@@ -29,11 +29,9 @@ def notes(rows: pd.DataFrame) -> list[str]:
 
 
 def unfinished(rows: pd.DataFrame) -> pd.DataFrame:
-    """Results table -> arm, seed, status and error of every cell that has no result."""
-    without = rows[rows["status"] != "ok"]
-    return without.assign(arm=named(rows)[without.index], error=without["error"].fillna("no reason given"))[
-        ["arm", "seed", "status", "error"]
-    ]
+    """Results table with `arm` -> arm, seed, status and error of every cell that has no result."""
+    without = rows.loc[rows["status"] != "ok", ["arm", "seed", "status", "error"]]
+    return without.fillna({"error": "no reason given"})
 
 
 def _broken_sums(rows: pd.DataFrame) -> Iterator[str]:

@@ -37,8 +37,8 @@ def facts(rows: pd.DataFrame) -> dict[str, str]:
         "Hosts": listed(rows["host"]),
         "Commit": _commits(rows["git_commit"]).replace("commit ", ""),
         "Versions": _versions(rows["versions"]),
-        "Seeds drive": listed(rows["seeded"].dropna().str.replace(",", ", ")),
-        "Last row": listed(rows["finished"].dropna().sort_values().tail(1)),
+        "Seeds drive": "; or ".join(rows["seeded"].dropna().str.replace(",", ", ").unique()),
+        "Last row written": listed(rows["finished"].dropna().sort_values().tail(1)),
     }
     return {name: text for name, text in found.items() if text}
 

@@ -15,17 +15,17 @@ from markupsafe import Markup
 from analysis.table import Table
 
 FOLDER = Path(__file__).parent
-_NUMBER = re.compile(r"(?P<figure>–|\[.+\]|[\d.,]+(?: ± [\d.,]+)?)(?: (?P<of>\(.+\)))?")
+_NUMBER = re.compile(r"(?P<figure>–|\[.+\]|-?[\d.,]+(?: ± [\d.,]+)?)(?: (?P<of>\(.+\)))?")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG on the page, what it shows, and its width in CSS pixels."""
+    """A PNG on the page, what it shows, and its width in CSS pixels; 0 is that of its place."""
 
     png: bytes
     title: str
     caption: str
-    width: int
+    width: int = 0
 
     @property
     def uri(self) -> str:
@@ -42,9 +42,7 @@ class Page:
     banner: str
     facts: Mapping[str, str]
     notes: Sequence[str]
-    summaries: Sequence[Table]
-    beside: Sequence[Table]
-    estimates: Table
+    tables: Mapping[str, Sequence[Table]]
     pictures: Mapping[str, Sequence[Picture]]
     galleries: Sequence[Picture]
     unfinished: pd.DataFrame

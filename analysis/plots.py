@@ -1,7 +1,7 @@
 """The figures: frames in, matplotlib figures out. No pyplot, hence no global state and nothing to close.
 
-Frames are finished rows of the results table with the column `arm`, a name from `analysis.naming`; a palette gives each
-arm its colour and its place. Every seed is a point, and the mean of a metric always has its 95 % t-interval.
+Frames are finished rows of the results table with the column `arm`, as in `analysis.results`; a palette gives each arm
+its colour and its place. Every seed is a point, and the mean of a metric always has its 95 % t-interval.
 """
 
 import functools
@@ -17,9 +17,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from analysis.curves import averaged
 from analysis.estimate import counts, estimates
 from analysis.metrics import ACCURACY, Metric
 from analysis.naming import labels, named
@@ -27,6 +26,7 @@ from analysis.naming import labels, named
 P = ParamSpec("P")
 Colours = Mapping[str, Any]
 WIDTH = 6.8  # inches
+LEGEND = 50  # letters, of a column of a legend or a title
 DASHES = ("-", "--", "-.", ":")
 BESIDE: dict[int, dict[str, Any]] = {
     -1: {"ha": "right", "va": "center", "fontsize": 9},
@@ -115,7 +115,7 @@ def accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
     panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
     for axis, ((dataset, budget), facet) in zip(panels, facets, strict=False):
         _pairs(axis, facet, colour_of)
-        axis.set(title=f"{dataset}, {budget:,} labels", xlabel="", ylabel="")
+        axis.set(title=_wrapped(f"{dataset}, {budget:,} labels", LEGEND), xlabel="", ylabel="")
     for axis in panels[len(facets) :]:
         axis.remove()
     figure.supylabel(f"{ACCURACY.title.lower()} on the grey test images, {ACCURACY.unit}", fontsize=9.5)
@@ -148,7 +148,7 @@ def accuracy_over_labels(rows: pd.DataFrame, palette: Colours) -> Figure:
         seeds = data[data["series"] == name]
         means = estimates(seeds, ["labels"], "value").sort_values("labels")
         axis.scatter(seeds["labels"] / 1.03, seeds["value"], s=14, alpha=0.5, color=colour, lw=0)
-        axis.plot(means["labels"] * 1.03, means["mean"], color=colour, lw=1.3, label=_plain(name))
+        axis.plot(means["labels"] * 1.03, means["mean"], color=colour, lw=1.3, label=_wrapped(name, LEGEND))
         _means(axis, means, means["labels"] * 1.03, colour)
     axis.set(xscale="log", xlabel="labelled images", ylabel=f"accuracy on the grey test images, {ACCURACY.unit}")
     budgets = sorted(data["labels"].unique())
@@ -171,18 +171,21 @@ def _series_colours(rows: pd.DataFrame, palette: Colours) -> Colours:
 
 @_styled
 def learning_curves(points: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
-    """Points of `analysis.curves.read` -> an arm a line: the mean over its seeds, its 95 % t-interval as a band."""
+    """Points of curves -> an arm a line: the mean over its seeds, its 95 % t-interval as a band."""
     figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     axis = figure.subplots()
-    every = averaged(points, metric.name)
-    for arm, dashes in zip(_in_order(every, palette), cycle(DASHES), strict=False):
+    every = estimates(points, ["arm", "step"], metric.name).sort_values("step", kind="stable")
+    dashes = dict(zip(palette, cycle(DASHES), strict=False))
+    for arm in _in_order(every, palette):
         means = every[every["arm"] == arm]
         mean, low, high = (means[name] * metric.factor for name in ("mean", "low", "high"))
-        axis.plot(
-            means["step"], mean, dashes, color=palette[arm], lw=1.5, label=f"{_plain(arm)} (n = {means['n'].max()})"
-        )
+        label = _wrapped(f"{arm} (n = {means['n'].max()})", LEGEND)
+        axis.plot(means["step"], mean, dashes[arm], color=palette[arm], lw=1.5, label=label)
         axis.fill_between(means["step"], low, high, color=palette[arm], alpha=0.18, lw=0)
     axis.set(xscale="log", xlabel="training steps", ylabel=metric.heading)
+    brief = every["step"].max() < 100 * every["step"].min()
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if brief else (1,)))
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
     figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -228,13 +231,13 @@ def _in_order(rows: pd.DataFrame, palette: Colours) -> list[str]:
 
 
 def _wrapped(name: str, width: int = 15) -> str:
-    return textwrap.fill(_plain(name), width, break_on_hyphens=False)
+    """A name in at most four lines of `width` characters, in which matplotlib sees no formula.
 
-
-def _plain(name: str) -> str:
-    """A name in which matplotlib sees no formula.
-
-    >>> print(_plain("cost $5"))
+    >>> print(_wrapped("ssvae semi-supervised cost $5"))
+    ssvae
+    semi-supervised
     cost \\$5
     """
-    return name.replace("$", r"\$")
+    drawable = "".join(letter if letter.isprintable() else " " for letter in name)
+    lines = textwrap.wrap(drawable, width, break_on_hyphens=False, max_lines=4, placeholder=" …")
+    return "\n".join(lines).replace("$", r"\$")

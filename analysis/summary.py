@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis import lengths
 from analysis.estimate import arms, counts, written
-from analysis.lengths import banner
 from analysis.metrics import ACCURACY, BOUND, BY_COLUMN, METRICS, Evaluation, Metric, present
 from analysis.naming import labels
 from analysis.table import Table
@@ -20,26 +20,28 @@ def glances(rows: pd.DataFrame) -> list[Table]:
     sets: dict[Evaluation, list[Metric]] = {}
     for metric in main(rows):
         sets.setdefault(metric.evaluation, []).append(metric)
-    return [_glance(rows, evaluation, chosen) for evaluation, chosen in (sets or {"test": []}).items()]
+    return [_glance(rows, evaluation, chosen) for evaluation, chosen in sets.items()]
 
 
 def main(rows: pd.DataFrame) -> list[Metric]:
-    """The bounds and the accuracy, as far as they were scored."""
-    return [metric for metric in present(rows) if metric.name in (*BOUND, ACCURACY.name)]
+    """The bounds and the accuracy that were scored; where nothing was, the bound on the test images."""
+    scored = [metric for metric in present(rows) if metric.name in (*BOUND, ACCURACY.name)]
+    return scored or [BY_COLUMN[name] for name in BOUND]
 
 
 def _glance(rows: pd.DataFrame, evaluation: Evaluation, metrics: Sequence[Metric]) -> Table:
     who = counts(rows).reset_index(drop=True)
     values = who.assign(arm=labels(who))
-    text = pd.DataFrame({"Arm": values["arm"], "Cells": [tally(arm) for arm in records(who)]})
+    text = pd.DataFrame({"Arm": values["arm"]})
     table = arms(rows, [metric.column for metric in metrics])
     for metric in metrics:
         estimates = scaled(table[table["metric"] == metric.column].reset_index(drop=True))
         text[metric.heading] = [said(arm) for arm in records(estimates)]
         values = values.join(estimates[STATISTICS].add_prefix(f"{metric.column}_"))
+    text["Cells"] = [cells(arm) for arm in records(who)]
     kept = (values.filter(regex="_n$") > 0).any(axis=1) | (evaluation == "test")
     name, title = f"summary-{evaluation}".replace("_", "-"), f"Results on {SETS[evaluation]}"
-    return Table(name, title, _caption(metrics, banner(who)), text[kept], values[kept])
+    return Table(name, title, _caption(metrics, lengths.banner(who)), text[kept], values[kept])
 
 
 def _caption(metrics: Sequence[Metric], short: str) -> str:
@@ -62,13 +64,12 @@ def every_estimate(rows: pd.DataFrame, metrics: Sequence[Metric] = METRICS) -> T
             "Mean ± SE": [said(arm) for arm in records(table)],
             "SD": table["sd"].map(_number),
             "95 % t-interval": [_interval(arm) for arm in records(table)],
-            "n": table["n"].astype(str),
-            "Not in n": [tally(arm, skip="ok") or "–" for arm in records(table)],
+            "Cells": [cells(arm) for arm in records(table)],
         }
     )
     values = table.assign(unit=[metric.unit for metric in of], evaluation=[metric.evaluation for metric in of])
-    caption = f"{HOW}; SD is the standard deviation of one seed, the interval that of the mean (Student's t, 95 %)."
-    caption = f"{caption} {banner(counts(rows))}".strip()
+    caption = f"{HOW}; SD is the standard deviation over the same seeds, the interval that of the mean (Student's t)."
+    caption = f"{caption} {lengths.banner(counts(rows))}".strip()
     return Table("estimates", "Mean, SD, SE and 95 % t-interval of every arm", caption, text, values)
 
 
@@ -83,10 +84,21 @@ def said(arm: "pd.Series[float]") -> str:
     return written(arm["mean"], arm["se"], "SE", int(arm["n"]))
 
 
-def tally(arm: pd.Series, skip: str = "") -> str:
-    """How many cells there are of each status: `9 ok, 1 failed`."""
-    statuses = [status for status in ("ok", "failed", "diverged", "missing") if status in arm and status != skip]
-    return ", ".join(f"{arm[status]} {status}" for status in statuses if arm[status] or status == "ok")
+def cells(arm: pd.Series) -> str:
+    """What became of an arm's cells, and their length where it is not the full one: `9 ok, 1 failed; shortened: …`."""
+    full = arm["iterations"] == arm["full_length"]
+    return tally(arm) if full else f"{tally(arm)}; {lengths.said(arm['iterations'], arm['full_length'])}"
+
+
+def tally(arm: pd.Series) -> str:
+    """How many cells there are of each status.
+
+    >>> tally(pd.Series({"ok": 9, "failed": 1, "diverged": 0, "missing": 2}))
+    '9 ok (2 not scored), 1 failed'
+    """
+    unscored = f" ({arm['missing']} not scored)" if arm.get("missing") else ""
+    bad = [f"{arm[status]} {status}" for status in ("failed", "diverged") if arm.get(status)]
+    return ", ".join([f"{arm.get('ok', 0)} ok{unscored}", *bad])
 
 
 def records(table: pd.DataFrame) -> list[pd.Series]:

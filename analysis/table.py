@@ -6,7 +6,8 @@ from typing import Literal
 
 import pandas as pd
 
-Mark = Literal["", "reference", "flagged", "ours", "aside"]
+Mark = Literal["reference", "flagged", "ours", "aside"]
+PROSE = {"Remark": "p{4cm}", "Sum of the parts": "p{4cm}", "Cells": "p{3cm}"}  # columns that wrap in LaTeX
 _ESCAPED = {character: f"\\{character}" for character in "_%&#${}"}
 _TEX = str.maketrans(
     _ESCAPED
@@ -63,7 +64,7 @@ def latex(table: Table) -> str:
         caption=_tex(f"{table.title}. {table.caption}"),
         label=f"tab:{table.name}",
         position="htbp",
-        column_format="".join("p{5cm}" if column == "Remark" else "l" for column in table.text),
+        column_format="".join(PROSE.get(str(column), "l") for column in table.text),
     )
 
 

@@ -234,7 +234,7 @@ def _fetch(name: str, root: Path) -> list[bytes]:
             try:
                 way(name, Path(temporary))
                 files = _read(name, Path(temporary))
-            except (OSError, RuntimeError, subprocess.SubprocessError, BadInput) as error:
+            except Exception as error:  # whatever goes wrong with one way, the next is tried
                 reasons.append(
                     f"{way.__name__.removeprefix('_from_')}: {' '.join(str(error).split()) or type(error).__name__}"
                 )

@@ -197,7 +197,10 @@ class Pack:
     def trained(self, index: int) -> Model:
         """A cell's model with its present weights."""
         model = registry.build(self.cells[index]).to(self.device)
-        model.load_state_dict({name: value[index] for name, value in (self.params | self.buffers).items()})
+        places = dict(model.named_parameters()) | dict(model.named_buffers())  # a weight that is tied has one place
+        with torch.no_grad():
+            for name, value in (self.params | self.buffers).items():
+                places[name].copy_(value[index])
         return model.eval()
 
     def state(self, index: int) -> CellState:

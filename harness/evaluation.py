@@ -50,12 +50,15 @@ class Evaluation:
         return ListedDraw(len(self.labelled), hashlib.sha256(content).hexdigest()[:12])
 
     def check(self, cells: Sequence[Cell]) -> None:
-        """Refuse a subset of a data set that no cell has."""
+        """Refuse a subset of a data set that no cell has, and listed labels for cells of another data set."""
         if self.subset and not any(self.covers(cell) for cell in cells):
             found = ", ".join(sorted({cell.dataset for cell in cells}))
             raise BadInput(
                 f"the subset lists images of '{self.dataset}', the grid has {found}; expected the same data set"
             )
+        for cell in cells:
+            if cell.label_draw.startswith("file-") and cell.dataset != self.dataset:
+                raise BadInput(f"the labels are listed for '{self.dataset}', and {cell} is of another data set")
 
     def check_indices(self, sizes: Mapping[str, tuple[int, int]]) -> None:
         """Refuse indices beyond the test or training images, whose numbers are given by data set."""

@@ -6,6 +6,7 @@ refused, without building a model.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -177,6 +178,8 @@ def _check_setting(card: ModelCard, name: str, values: list[Setting]) -> None:
     for value in values:
         if type(value) is not expected and not (expected is float and type(value) is int):
             raise BadInput(f"setting '{name}' of model '{card.name}': expected {expected.__name__}, got {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise BadInput(f"setting '{name}' of model '{card.name}': expected a finite number, got {value!r}")
 
 
 class Grid(BaseModel):
@@ -234,6 +237,15 @@ def names(cells: Collection[Cell]) -> dict[Cell, str]:
     }
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader, which takes 1e-3 for a word where YAML 1.2, and anybody who writes it, means a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"]
+)
+
+
 def shipped() -> dict[str, Path]:
     """The grids that come with the project, by name."""
     return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
@@ -247,7 +259,7 @@ def read(name: str) -> dict[str, Any]:
             raise BadInput(f"no grid file {name!r}; expected a YAML file or a shipped grid: {', '.join(shipped())}")
         raise unknown("grid", name, shipped())
     try:
-        keys = yaml.safe_load(path.read_text(encoding="utf-8"))
+        keys = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"grid {name!r} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(keys, dict):
@@ -279,12 +291,15 @@ def overlaid(keys: Mapping[str, Any], flags: Mapping[str, Any], models: list[str
 
 
 def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])  # a typo also leaves a key missing
     place = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
         holder = Sweep if "sweeps" in place else Grid
         return str(unknown("grid key", place[-1], holder.model_fields))
-    where = ".".join(part for part in place if not part.startswith(("list[", "function-")))
     what = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "bool_type":  # pydantic names the first type that a setting can have
+        place, what = place[:-1], "expected a number, a word or a truth value"
+    where = ".".join(part for part in place if not part.startswith(("list[", "function-")))
     got = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
     return f"grid key '{where}': {what[0].lower()}{what[1:]}{got}"

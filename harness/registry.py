@@ -7,6 +7,8 @@ travels with the trial.
 
 import functools
 import inspect
+import re
+import sys
 import types
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -61,20 +63,21 @@ def build(cell: Cell) -> Model:
         try:
             return model(**dict(cell.settings), **labelled)
         except (ValueError, TypeError, RuntimeError) as error:
-            raise BadInput(
-                f"model '{cell.model}' refuses {dict(cell.settings)}: {str(error).splitlines()[0]}"
-            ) from None
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise BadInput(f"model '{cell.model}' refuses {dict(cell.settings)}: {reason}") from None
 
 
 def load_source(name: str, source: str) -> None:
     """Run the text of a user's model file, which registers its models."""
-    module = types.ModuleType(f"harness_plugin_{Path(name).stem}")
+    module = types.ModuleType(re.sub(r"\W", "_", f"plugin {name}"))
+    sys.modules[module.__name__] = module  # dataclasses and pickle look a class's module up there
     try:
         exec(compile(source, name, "exec"), module.__dict__)
     except BadInput:
         raise
     except Exception as error:
-        raise BadInput(f"model file {name!r} does not load: {type(error).__name__}: {error}") from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BadInput(f"model file {name!r} does not load: {reason}") from error
 
 
 def read_sources(files: list[str]) -> dict[str, str]:
@@ -91,7 +94,11 @@ def read_sources(files: list[str]) -> dict[str, str]:
 @functools.cache
 def _load_entry_points() -> None:
     for point in metadata.entry_points(group=GROUP):
-        point.load()
+        try:
+            point.load()
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise BadInput(f"the models of the package {point.value!r} do not load: {reason}") from error
 
 
 def _card(name: str, model: type[Model]) -> ModelCard:

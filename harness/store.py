@@ -70,7 +70,7 @@ class Store:
         """The bytes under `key`, None where there are none."""
         try:
             return self.path(key).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def remove(self, key: str) -> None:
@@ -98,7 +98,9 @@ class Store:
     def row(self, cell: str) -> schema.Row | None:
         """The row of one cell, or None."""
         key = f"rows/{cell}.json"
-        return self._fragment(key) if self.path(key).is_file() else {r["cell"]: r for r in self._table()}.get(cell)
+        held = [self._fragment(key)] if self.path(key).is_file() else []
+        held += [row for row in self._table() if row["cell"] == cell]
+        return max(held, key=lambda row: row["finished"] or "", default=None)
 
     def rows(self) -> dict[str, schema.Row]:
         """Every row by its cell: the fragments, and what only the table holds; of two the later finished counts."""
@@ -134,7 +136,7 @@ class Store:
                 f"{self.path(TABLE)} is not a parquet file ({str(error).splitlines()[0]}); {expected}"
             ) from None
         version = (table.schema.metadata or {}).get(b"harness.schema", b"none").decode()
-        if version != schema.VERSION or table.schema.names != list(schema.NAMES):
+        if version != schema.VERSION or not table.schema.equals(schema.SCHEMA):
             raise BadInput(f"{self.path(TABLE)} has another schema ({version}); {expected}")
         return table.to_pylist()  # type: ignore[no-any-return]
 
@@ -142,7 +144,7 @@ class Store:
         content = self.read(key) or b""
         try:
             row = schema.row(json.loads(content))
-        except (ValueError, TypeError, pa.ArrowException) as error:
+        except (ValueError, TypeError, AttributeError, pa.ArrowException) as error:
             raise BadInput(
                 f"{self.path(key)} is not a whole row ({str(error).splitlines()[0]}); "
                 "expected JSON as the harness writes it: move it away and its cell is computed again"

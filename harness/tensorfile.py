@@ -4,13 +4,16 @@ import json
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
+
+CONTIGUOUS = torch.contiguous_format  # a copy each: views of one tensor are stored by value
 
 
 def dump(tensors: dict[str, Tensor], record: dict[str, Any]) -> bytes:
     """Tensors by name and a record -> the bytes of a safetensors file."""
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    whole = {name: tensor.detach().cpu().clone(memory_format=CONTIGUOUS) for name, tensor in tensors.items()}
     return safetensors.torch.save(whole, {"record": json.dumps(record)})
 
 

@@ -282,8 +282,7 @@ def test_two_drivers_on_one_store_lose_nothing(own_model: Path, results: Path, m
     """Both are asked for the same six cells, and both end well."""
     flags = ("--models", "linear", "--seeds", "3", "--betas", "1", "2", "--iterations", "50")
     both = [
-        subprocess.Popen([*command(own_model, results, *flags), "--launcher", "in-process"], cwd=ROOT)
-        for _ in range(2)
+        subprocess.Popen([*command(own_model, results, *flags), "--launcher", "in-process"], cwd=ROOT) for _ in range(2)
     ]
     assert [process.wait() for process in both] == [0, 0]
     assert statuses(results) == ["ok"] * 6

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness import registry, seeding, tensorfile
-from harness.contract import Batch, draw_noise
+from harness.contract import PIXELS, Batch, Model, Noise, Shape, Terms, draw_noise
 from harness.data import Data, binarise, labelled_indices
 from harness.engine import CellState, Pack, labelled
 from harness.grid import Cell
@@ -27,7 +27,7 @@ def weights(pack: Pack, index: int) -> dict[str, torch.Tensor]:
 
 
 def close(cell: Cell, ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
-    """The same way from the same start, but for rounding: where a gradient is nearly 0, Adam's step has a chance sign."""
+    """The same way from the same start, rounding apart: where a gradient is nearly 0, Adam's step has a chance sign."""
     start = registry.build(cell).state_dict()
     for name, value in ours.items():
         way, difference = theirs[name] - start[name], value - theirs[name]
@@ -152,6 +152,36 @@ def test_the_curve_has_means_that_add_up_and_ends_at_the_last_step(mnist: Data, 
     assert [point["step"] for point in points] == list(range(1, 8))
     assert all(point["nelbo"] == pytest.approx(point["kl"] + point["rec"]) for point in points)
     assert points[-1]["accuracy"] is not None
+
+
+class Tied(Model):
+    """Encoder and decoder share one matrix, as in a tied autoencoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = torch.nn.Linear(PIXELS, PIXELS, bias=False)
+        self.decoder = torch.nn.Linear(PIXELS, PIXELS, bias=False)
+        self.decoder.weight = self.encoder.weight
+
+    def noise(self, batch: int) -> dict[str, Shape]:
+        return {"z": (batch, PIXELS)}
+
+    def terms(self, batch: Batch, noise: Noise) -> Terms:
+        rec = (self.decoder(self.encoder(batch.x)) - batch.x).square().sum(-1)
+        return Terms(rec, torch.zeros(()), torch.zeros(()))
+
+    def sample(self, noise: Noise) -> torch.Tensor:
+        return torch.sigmoid(self.decoder(noise["z"]))
+
+
+def test_tied_weights_stay_tied_and_are_trained(mnist: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.registry._models", {"tied": Tied})
+    pack = trained([Cell("tied", 0, 10)], mnist, steps=2)
+    (moved,) = (value[0] for value in pack.params.values())
+    model = pack.trained(0)
+    assert isinstance(model, Tied)
+    assert model.decoder.weight is model.encoder.weight
+    assert torch.equal(model.encoder.weight, moved)
 
 
 def test_cells_that_differ_in_more_than_scalars_are_no_pack(mnist: Data, cell: CellMaker) -> None:

@@ -63,7 +63,7 @@ def ray() -> Iterator[RayTune]:
 
 
 def mortal(seed: int, **settings: Any) -> Cell:
-    defaults = {"deaths": "", "lives": 0, "at": 30}
+    defaults: dict[str, Any] = {"deaths": "", "lives": 0, "at": 30}
     return Cell("mortal", seed, 60, settings=tuple(sorted((defaults | settings).items())))
 
 

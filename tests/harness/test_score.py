@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness import judge, registry, score
-from harness.contract import PIXELS, Batch, Model, Noise, Shape, Terms
+from harness.contract import PIXELS, Batch, Classifier, Model, Noise, Shape, Terms
 from harness.data import Data, scaled
 from harness.judge import REACH
 from harness.store import Store

@@ -1,0 +1,91 @@
+"""A results folder as a report reads it: all of it, and all of it checked, before anything is written."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import pandas as pd
+
+from analysis.naming import named
+from harness.errors import BadInput
+from harness.schema import ARM, CURVE, Status
+from harness.store import TABLE, Store
+
+NEEDED = ["cell", *ARM, "seed", "full_length", "status"]
+PNG = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a results folder holds.
+
+    rows: a cell a row, the columns of `harness.schema` and the arm's name. points: a point of a curve a row, with arm,
+    seed and the columns of `harness.schema.CURVE`. samples: PNGs by cell, of each arm's first finished seed.
+    provenance: a record a run.
+    """
+
+    rows: pd.DataFrame
+    points: pd.DataFrame
+    samples: dict[str, bytes]
+    provenance: list[dict[str, Any]]
+
+
+def read(store: Store) -> Results:
+    """Everything that a report shows; a folder that is missing, empty or damaged is refused in one line."""
+    if not store.root.exists():
+        raise BadInput(f"no results folder {str(store.root)!r}; expected one that harness/bench.py wrote")
+    rows = _rows(store)
+    finished = rows[rows["status"] == "ok"]
+    with _readable(f"the provenance in {store.root}"):
+        provenance = store.provenance()
+    return Results(rows, _points(store, finished), _samples(store, finished), provenance)
+
+
+def _rows(store: Store) -> pd.DataFrame:
+    with _readable(f"the rows in {store.root}"):
+        rows = store.frame()
+    if rows.empty:
+        raise BadInput(f"{store.root} holds no rows; expected {TABLE} or rows/*.json, as harness/bench.py writes them")
+    for row in rows[NEEDED].to_dict("records"):
+        if any(pd.isna(value) for value in row.values()) or row["status"] not in get_args(Status):
+            raise BadInput(f"{store.root}: the row of cell {row['cell']} is not whole; expected {', '.join(NEEDED)}")
+    for column in ("settings", "versions"):
+        with _readable(f"{column} in the rows of {store.root}"):
+            rows[column].dropna().map(lambda text: json.loads(text).items())
+    return rows.assign(arm=named(rows))
+
+
+def _points(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
+    points: list[pd.DataFrame] = [CURVE.empty_table().to_pandas().assign(arm="", seed=0)]
+    for cell, arm, seed in finished[["cell", "arm", "seed"]].itertuples(index=False):
+        with _readable(f"the curve of cell {cell}"):
+            curve = store.curve(cell)
+            if curve is not None and list(curve) != CURVE.names:
+                raise ValueError(f"its columns are {', '.join(map(str, curve))}")
+            if curve is not None:
+                points.append(curve.assign(arm=arm, seed=seed))
+    return pd.concat(points[1:] or points, ignore_index=True)
+
+
+def _samples(store: Store, finished: pd.DataFrame) -> dict[str, bytes]:
+    firsts = finished.sort_values("seed", kind="stable").drop_duplicates("arm")["cell"]
+    with _readable(f"the samples in {store.root}"):
+        found = {cell: png for cell in firsts if (png := store.gallery(cell)) is not None}
+    for cell, png in found.items():
+        if not (png.startswith(PNG[0]) and png.endswith(PNG[1])):
+            raise BadInput(f"{store.path(f'samples/{cell}.png')} is not a whole PNG; expected one, or no file")
+    return found
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Whatever reading a damaged file raises becomes bad input, said in one line."""
+    try:
+        yield
+    except (TypeError, AttributeError):
+        raise BadInput(f"{what} cannot be read: wrong shape; expected what harness/bench.py wrote") from None
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise BadInput(f"{what} cannot be read: {reason}; expected what harness/bench.py wrote") from None

@@ -1,0 +1,91 @@
+"""Which figures a table gives, and what they show."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection
+
+from analysis import plots
+from analysis.figures import Drawn, draw
+from analysis.results import read
+from harness.store import Store
+from tests.analysis.conftest import curve, made, row
+
+
+def drawn(store: Store) -> dict[str, Drawn]:
+    """The figures of a folder, by name."""
+    found = read(store)
+    return {item.name: item for item in draw(found.rows, found.points)}
+
+
+def test_every_figure_there_are_values_for(full: Store) -> None:
+    found = drawn(full)
+    assert list(found) == ["losses", "accuracy", "curves-nelbo", "curves-accuracy", "digit-counts"]
+    assert all("n" in item.caption and item.figure.axes for item in found.values())
+    assert "n = 3 an arm" in found["losses"].caption
+
+
+def test_nothing_finished_gives_no_figure(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_row(row(made("vae"), "failed"))
+    assert drawn(store) == {}
+
+
+def test_one_seed_is_drawn_without_an_interval(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_row(row(made("vae")))
+    found = drawn(store)
+    assert found["losses"].caption.endswith("Each point is a seed, n = 1 an arm: no interval.")
+    found["losses"].figure.draw_without_rendering()
+
+
+def test_a_line_joins_the_arms_of_a_seed(full: Store) -> None:
+    axis = drawn(full)["accuracy"].figure.axes[0]
+    pairs = [line for line in axis.lines if len(np.asarray(line.get_xdata())) == 2 and line.get_alpha() == 0.6]
+    assert len(pairs) == 3
+    low, high = np.asarray(pairs[0].get_ydata(), float)
+    assert (low, high) == pytest.approx((75, 93))
+    points = [c for c in axis.collections if isinstance(c, PathCollection)]
+    assert sum(len(np.asarray(c.get_offsets())) for c in points) == 6
+
+
+def test_label_budgets_get_a_figure_of_their_own(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for budget in (50, 1000):
+        for kind in ("supervised", "semi-supervised"):
+            for seed in (0, 1):
+                store.write_row(row(made("ssvae", seed, supervision=kind, labels=budget)))
+    found = drawn(store)
+    assert [axis.get_title(loc="left") for axis in found["accuracy"].figure.axes] == [
+        "mnist, 50 labels",
+        "mnist, 1,000 labels",
+    ]
+    assert len(found["accuracy-over-labels"].figure.legends[0].get_texts()) == 2
+
+
+def test_a_hostile_name_is_no_formula(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for loss in ("$\\frac$", "a_b"):
+        cell = made("vae", settings=(("loss", loss),))
+        store.write_row(row(cell))
+        store.write_curve(cell.id, curve(cell))
+    for item in drawn(store).values():
+        plots.save(item.figure, tmp_path, item.name)
+
+
+def test_many_arms_look_different(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for beta in range(1, 13):
+        cell = made("vae", beta=float(beta))
+        store.write_row(row(cell))
+        store.write_curve(cell.id, curve(cell))
+    lines = drawn(store)["curves-nelbo"].figure.axes[0].lines
+    assert len({(str(line.get_color()), line.get_linestyle()) for line in lines}) == 12
+
+
+def test_the_same_figure_gives_the_same_bytes(full: Store, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        plots.save(drawn(full)["losses"].figure, tmp_path, name)
+    for suffix in ("png", "pdf"):
+        assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()

@@ -1,0 +1,62 @@
+"""Tables as files."""
+
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.summary import every_estimate
+from analysis.table import Table, latex, markdown, write
+from tests.analysis.conftest import HOSTILE, FrameMaker, made, row
+
+
+def of(text: str) -> Table:
+    """A table with this text in every place that a results folder can fill."""
+    return Table(
+        "name", f"Title {text}", f"Caption {text}", pd.DataFrame({"Arm": [text]}), pd.DataFrame({"arm": [text]})
+    )
+
+
+def test_every_form_carries_kind_and_n(results: FrameMaker, tmp_path: Path) -> None:
+    table = every_estimate(results(row(made("vae", 0)), row(made("vae", 1), iterations=20_000)))
+    csv, md, tex = write(table, tmp_path)
+    assert "100.20 ± 0.20 (SE, n = 2)" in md.read_text(encoding="utf-8")
+    assert r"100.20 $\pm$ 0.20 (SE, n = 2)" in tex.read_text(encoding="utf-8")
+    numbers = pd.read_csv(io.StringIO(csv.read_text(encoding="utf-8")))
+    assert numbers.loc[0, "n"] == 2
+    assert numbers.loc[0, "mean"] == pytest.approx(100.2)
+    assert numbers.loc[0, "se"] == pytest.approx(0.2)
+
+
+def test_shortened_is_in_the_rows_of_every_printed_form(results: FrameMaker) -> None:
+    table = every_estimate(results(row(made("vae", iterations=600))))
+    for form in (markdown, latex):
+        assert form(table).count("shortened: 600 of 20,000 steps") == 3
+
+
+def test_hostile_text_is_escaped() -> None:
+    md, tex = markdown(of(HOSTILE)), latex(of(HOSTILE))
+    assert "<script>" not in md + tex
+    assert r"\textless{}script\textgreater{}" in tex
+    assert r"\& \textbar{} \textbackslash{} \_ \$x\$ {[}red{]}" in tex
+    assert r"&lt;script&gt;" in md
+    assert r"\| \\ \_" in md
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=30))
+def test_no_text_breaks_a_row_of_markdown(text: str) -> None:
+    table = [line for line in markdown(of(text)).splitlines() if line.startswith("| ")]
+    assert len(table) == 3
+    assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in table} == {2}
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=30))
+def test_no_text_leaves_a_bare_command_in_latex(text: str) -> None:
+    body = latex(of(text)).split(r"\midrule")[1].split(r"\bottomrule")[0]
+    named = r"\\text(backslash|asciitilde|asciicircum|less|greater|bar)\{\}"
+    rest = re.sub(named + r"|\\[_%&#${}\\]|\$\\(beta|pm|times)\$", "", body).replace("{[}", "").replace("{]}", "")
+    assert not set(rest) & set("\\_%&#$~^{}")

@@ -1,0 +1,86 @@
+"""What a person sees of a run: plain lines when piped, a table on a terminal."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from harness import engine
+from harness.progress import LINE_SECONDS, Progress
+from harness.trial import Task, Update
+from tests.conftest import CellMaker
+
+Make = Callable[..., Progress]
+
+
+@pytest.fixture
+def clock_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that the progress reads: its last value can be set."""
+    now = [0.0]
+    monkeypatch.setattr("harness.progress.time.monotonic", lambda: now[-1])
+    return now
+
+
+@pytest.fixture
+def make(cell: CellMaker, clock_time: list[float]) -> Make:
+    """Three cells of 100 steps in two tasks, two side by side, each step 0.1 s as measured before."""
+
+    def progress(terminal: bool = False) -> Progress:
+        packs = [(cell("vae", 0, 100), cell("vae", 1, 100)), (cell("gmvae", 0, 100),)]
+        costs = {engine.key(pack[0]): 0.1 for pack in packs}
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
+        return Progress([Task(pack, "r") for pack in packs], costs, 2, console)
+
+    return progress
+
+
+def written(progress: Progress) -> str:
+    assert isinstance(progress.console.file, io.StringIO)
+    return progress.console.file.getvalue()
+
+
+def test_time_left_follows_the_steps_that_are_left_at_the_speed_seen(make: Make) -> None:
+    progress = make()
+    assert progress.left == pytest.approx((200 + 100) * 0.1 / 2)
+    progress.watch(0, Update(steps=100, step_seconds=0.2))
+    assert progress.left == pytest.approx((100 * 0.2 + 100 * 0.1) / 2)
+    progress.watch(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
+    assert progress.left == pytest.approx(100 * 0.2 / 2)
+
+
+def test_the_summary_counts_done_running_and_failed(make: Make, clock_time: list[float]) -> None:
+    progress = make()
+    first, second = (cell.id for cell in progress.tasks[0].cells)
+    progress.watch(0, Update(steps=150, step_seconds=0.05, ended={first: "diverged"}))
+    clock_time.append(61.0)
+    assert progress.summary().startswith("[1 min 01 s] 0/3 cells done, 1 running, 1 failed, 20 steps/s, ")
+    progress.watch(0, Update(steps=200, step_seconds=0.05, ended={first: "diverged", second: "ok"}))
+    assert "1/3 cells done, 0 running, 1 failed, 0 steps/s" in progress.summary()
+
+
+def test_piped_it_is_a_line_for_every_end_and_now_and_then_a_standing(make: Make, clock_time: list[float]) -> None:
+    progress = make()
+    with progress:
+        progress.watch(0, Update(steps=20, step_seconds=0.1, nelbo=201.5))
+        clock_time.append(LINE_SECONDS + 1)
+        progress.watch(0, Update(steps=40, step_seconds=0.1, nelbo=180.25))
+        progress.watch(0, Update(steps=60, step_seconds=0.1, nelbo=170.0))
+        progress.watch(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
+    lines = written(progress).splitlines()
+    assert len(lines) == 3
+    assert "vae seed=0 and 1 more at step 20, NELBO 180.25" in lines[1]
+    assert lines[2].endswith("| gmvae seed=0: ok")
+    assert "\x1b" not in written(progress)
+
+
+def test_on_a_terminal_it_is_a_table_of_what_runs(make: Make) -> None:
+    progress = make(terminal=True)
+    with progress:
+        progress.watch(0, Update(steps=100, step_seconds=0.05, nelbo=150.0))
+        progress.watch(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
+        progress.live.refresh() if progress.live else pytest.fail("no live table on a terminal")
+    page = written(progress)
+    for part in ("1/3 cells done", "vae seed=0 and 1 more", "50/100", "150.00", "steps/s", "NELBO"):
+        assert part in page
+    assert "gmvae seed=0" not in page  # it has ended

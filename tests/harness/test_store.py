@@ -1,0 +1,308 @@
+"""The store: what is written is read back, whole or not at all, whoever else writes."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import schema
+from harness.errors import BadInput
+from harness.schema import NAMES, Row
+from harness.store import TABLE, Store
+
+CELLS = ("a", "b", "c", "d")
+VALUES: dict[Any, st.SearchStrategy[Any]] = {
+    pa.string(): st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9),
+    pa.int64(): st.integers(0, 2**63 - 1),
+    pa.float64(): st.floats(allow_nan=False, allow_infinity=False),
+    pa.list_(pa.int64()): st.lists(st.integers(0, 10_000), max_size=10),
+}
+FIELDS = {c.name: st.none() | VALUES[c.type] for c in schema.COLUMNS if not c.name.endswith(("nelbo", "kl", "rec"))}
+ROWS = st.fixed_dictionaries({"cell": st.sampled_from(CELLS)}, optional={**FIELDS, "cell": st.nothing()})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results")
+
+
+def row(cell: str, seed: int = 0, **values: Any) -> Row:
+    return schema.row({"cell": cell, "model": "vae", "seed": seed, "status": "ok"} | values)
+
+
+def refused(expected: str) -> AbstractContextManager[Any]:
+    return pytest.raises(BadInput, match=rf"\A[^\n]*{expected}[^\n]*\Z")
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.sampled_from(CELLS), st.fixed_dictionaries({}, optional=FIELDS), min_size=1))
+def test_rows_are_read_back_as_they_were_written_before_and_after_compaction(found: dict[str, Row]) -> None:
+    written = {cell: schema.row(values | {"cell": cell}) for cell, values in found.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        for values in written.values():
+            store.write_row(values)
+        assert store.rows() == written
+        store.compact()
+        alone = Store(Path(folder) / "copy")
+        alone.write(TABLE, store.read(TABLE) or b"")
+        assert store.rows() == alone.rows() == written
+        assert {cell: alone.row(cell) for cell in written} == written
+
+
+STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([*CELLS, "compact", "reopen"])), max_size=12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(STEPS)
+def test_no_interleaving_of_several_stores_loses_a_row(steps: list[tuple[int, str]]) -> None:
+    """Each write has a number; whoever writes, every cell ends with its last one, and so does the table."""
+    last: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        stores = [Store(folder) for _ in range(3)]
+        for number, (who, what) in enumerate(steps):
+            if what == "compact":
+                stores[who].compact()
+            elif what == "reopen":
+                stores[who] = Store(folder)
+            else:
+                stores[who].write_row(row(what, seed=number, finished=f"{number:04}"))
+                last[what] = number
+            assert {cell: found["seed"] for cell, found in stores[who].rows().items()} == last
+        stores[0].compact()
+        table = pq.read_table(Path(folder) / TABLE).to_pylist()
+        assert {found["cell"]: found["seed"] for found in table} == last
+        assert {cell: (stores[1].row(cell) or {})["seed"] for cell in last} == last
+
+
+def test_a_row_written_twice_keeps_the_last(store: Store) -> None:
+    store.write_row(row("a", status="failed"))
+    store.write_row(row("a"))
+    assert store.rows() == {"a": row("a")}
+    assert len(store.keys("rows", ".json")) == 1
+
+
+def test_of_a_fragment_and_a_copied_table_the_later_counts(store: Store, tmp_path: Path) -> None:
+    other = Store(tmp_path / "other")
+    for cell, ours, theirs in (("a", "2026-01", "2026-02"), ("b", "2026-02", "2026-01"), ("c", "2026-01", "2026-01")):
+        store.write_row(row(cell, finished=ours, host="ours"))
+        other.write_row(row(cell, finished=theirs, host="theirs"))
+    other.compact()
+    store.write(TABLE, other.read(TABLE) or b"")
+    expected = {"a": "theirs", "b": "ours", "c": "ours"}
+    assert {cell: found["host"] for cell, found in store.rows().items()} == expected
+    assert {cell: (store.row(cell) or {})["host"] for cell in expected} == expected
+
+
+def test_a_row_is_checked_before_it_is_written(store: Store) -> None:
+    for bad in ({"cell": "a", "nelbo": 99.06, "kl": 17.18, "rec": 81.25}, {"cell": "a", "loss": 1.0}):
+        with pytest.raises(ValueError, match=r"nelbo|loss"):
+            store.write_row(bad)
+    assert store.rows() == {}
+
+
+def test_an_empty_store_has_no_rows_and_an_empty_table(store: Store) -> None:
+    assert (store.rows(), store.row("a"), store.curve("a"), store.gallery("a"), store.provenance()) == (
+        {}, None, None, None, [],
+    )  # fmt: skip
+    assert pq.read_table(store.compact()).shape == (0, len(NAMES))
+    assert store.rows() == {}
+
+
+def test_the_frame_is_sorted_by_arm_and_seed(store: Store) -> None:
+    for cell, model, seed in (("a", "vae", 10), ("b", "vae", 9), ("c", "gmvae", 11)):
+        store.write_row(row(cell, seed, model=model))
+    frame = store.frame()
+    assert list(frame.columns) == list(NAMES)
+    assert list(zip(frame.model, frame.seed, strict=True)) == [("gmvae", 11), ("vae", 9), ("vae", 10)]
+
+
+def test_the_table_tells_units(store: Store) -> None:
+    store.write_row(row("a"))
+    field = pq.read_schema(store.compact()).field("nelbo")
+    assert field.metadata[b"unit"] == b"nats"
+
+
+# --- damage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", json.dumps(row("a")).encode()[:-9], b"[]", b'""', b"null", b"3", b"\xff", b'{"cell": "a", "seed": "x"}',
+     b'{"cell": "a", "loss": 1}', b'{"cell": "a", "nelbo": 3, "kl": 1, "rec": 1}'],
+)  # fmt: skip
+def test_a_damaged_fragment_is_refused_by_name(store: Store, content: bytes) -> None:
+    store.write_row(row("b"))
+    store.write("rows/a.json", content)
+    for look in (store.rows, store.compact, lambda: store.row("a")):
+        with refused(r"rows/a\.json is not a whole row .*expected JSON as the harness writes it"):
+            look()
+    assert store.row("b") == row("b")
+    store.remove("rows/a.json")
+    assert store.rows() == {"b": row("b")}
+
+
+def test_a_fragment_under_another_name_is_refused(store: Store) -> None:
+    store.write("rows/a.json", json.dumps(row("b")).encode())
+    with refused(r"rows/a\.json holds the row of cell b"):
+        store.rows()
+
+
+def foreign(change: str) -> bytes:
+    """A table that is almost ours."""
+    ours = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA)
+    tables = {
+        "version": ours.replace_schema_metadata({"harness.schema": "0"}),
+        "no version": ours.replace_schema_metadata(),
+        "fewer columns": ours.drop_columns(["host"]),
+        "another name": ours.rename_columns(["id", *NAMES[1:]]),
+        "another type": ours.set_column(0, pa.field("cell", pa.binary()), ours["cell"].cast(pa.binary())),
+        "another order": ours.select([*NAMES[1:], NAMES[0]]),
+    }
+    sink = pa.BufferOutputStream()
+    pq.write_table(tables[change], sink)
+    return bytes(sink.getvalue())
+
+
+@pytest.mark.parametrize(
+    "change", ["version", "no version", "fewer columns", "another name", "another type", "another order"]
+)
+def test_a_table_of_another_schema_is_refused_and_left_untouched(store: Store, change: str) -> None:
+    content = foreign(change)
+    store.write(TABLE, content)
+    store.write_row(row("b"))
+    for look in (store.rows, store.compact, store.frame):
+        with refused(rf"{TABLE} has another schema .*; expected {TABLE} of this harness"):
+            look()
+    assert store.read(TABLE) == content
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"cell,model\n"])
+def test_a_table_that_is_no_parquet_is_refused_and_left_untouched(store: Store, content: bytes) -> None:
+    store.write(TABLE, content)
+    with refused(f"{TABLE} is not a parquet file"):
+        store.compact()
+    assert store.read(TABLE) == content
+
+
+def test_what_a_killed_writer_left_is_no_row(store: Store) -> None:
+    store.write_row(row("a"))
+    for name in ("rows/.a.json.0123", "rows/.b.json", f".{TABLE}.0123"):
+        store.path(name).write_bytes(b'{"cell": "a", ')
+    assert store.keys("rows", ".json") == ["rows/a.json"]
+    store.compact()
+    assert store.rows() == {"a": row("a")}
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    store: Store, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    store.write("rows/a", b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(step, full)
+        with pytest.raises(OSError, match="no space left"):
+            store.write("rows/a", b"new")
+    assert store.read("rows/a") == b"old"
+    assert [path.name for path in store.path("rows").iterdir()] == ["a"]
+
+
+def test_content_is_on_disk_before_it_has_its_name(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[bytes | None, int]] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append((store.read("k"), os.fstat(descriptor).st_size)))
+    store.write("k", b"first")
+    store.write("k", b"second one")
+    assert seen == [(None, 5), (b"first", 10)]
+
+
+# --- many writers ----------------------------------------------------------------------------------------------------
+
+WRITER = """
+import sys
+from harness.store import Store
+me, store = sys.argv[1], Store(sys.argv[2])
+for n in range(30):
+    store.write_row({"cell": f"{me}{n}", "host": me, "seed": n})
+    store.write_row({"cell": "shared", "host": me, "seed": n, "error": "x" * 9000})
+    if n % 5 == 0:
+        store.compact()
+"""
+
+
+def test_two_processes_at_once_lose_nothing_and_readers_see_whole_rows(store: Store) -> None:
+    command = [sys.executable, "-c", WRITER]
+    writers = [subprocess.Popen([*command, name, str(store.root)], stderr=subprocess.PIPE) for name in "xy"]
+    while any(writer.poll() is None for writer in writers):
+        shared = store.rows().get("shared")
+        assert shared is None or len(shared["error"]) == 9000
+    assert [(writer.communicate()[1], writer.returncode) for writer in writers] == [(b"", 0), (b"", 0)]
+    store.compact()
+    expected = {"shared"} | {f"{name}{n}" for name in "xy" for n in range(30)}
+    assert set(store.rows()) == set(pq.read_table(store.path(TABLE))["cell"].to_pylist()) == expected
+    assert (store.row("shared") or {})["seed"] == 29
+    assert [path.name for path in store.root.rglob(".*")] == []
+
+
+# --- places and keys -------------------------------------------------------------------------------------------------
+
+
+def test_opening_a_store_creates_nothing_and_preparing_leaves_a_folder(store: Store) -> None:
+    store.rows()
+    assert not store.root.exists()
+    store.prepare()
+    assert list(store.root.iterdir()) == []
+
+
+def test_a_place_that_cannot_hold_results_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with refused("is a file; expected a folder"):
+        Store(file)
+    below = Store(file / "results")
+    assert below.rows() == {}
+    with refused("cannot be written: Not a directory; expected a writable folder"):
+        below.prepare()
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("key", ["../out", "rows/../../out", "/etc/hostname"])
+def test_a_key_does_not_leave_the_folder(store: Store, key: str) -> None:
+    for use in (store.read, store.remove, lambda k: store.write(k, b"")):
+        with pytest.raises(ValueError, match="leaves the results folder"):
+            use(key)
+
+
+def test_removing_forgets_once_and_again(store: Store) -> None:
+    store.write("k", b"v")
+    store.remove("k")
+    store.remove("k")
+    assert store.read("k") is None
+
+
+def test_curves_and_provenance_are_read_back(store: Store) -> None:
+    points = [{"step": step, "nelbo": 3.0, "kl": 1.0, "rec": 2.0, "extra": 0.0, "seconds": 0.5} for step in (1, 2)]
+    store.write_curve("a", points)
+    curve = store.curve("a")
+    assert isinstance(curve, pd.DataFrame)
+    assert list(curve.columns) == schema.CURVE.names
+    assert curve.drop(columns="accuracy").to_dict("records") == points
+    for run, started in (("a", "2026-02"), ("b", "2026-01")):
+        store.write(f"provenance/{run}.json", json.dumps({"run": run, "started": started}).encode())
+    assert [record["run"] for record in store.provenance()] == ["b", "a"]
