@@ -93,7 +93,6 @@ def test_ids_are_those_of_all_earlier_results(cell: Cell, expected: str) -> None
 @pytest.mark.parametrize(
     ("name", "first", "last"),
     [
-        ("quick", "96f18a6f75c0bff4", "1037572d996a59d4"),
         ("report", "c7fac21c45ff790c", "20d503b674da6932"),
         ("beta", "85ac44d886a2a61c", "d081ddbb9d88874b"),
         ("labels", "bc5788879537b5ad", "072275771bcd88db"),
