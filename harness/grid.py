@@ -8,14 +8,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from harness.errors import BadInput, unknown
 
@@ -24,6 +24,8 @@ Setting = bool | int | float | str
 SHIPPED = Path(__file__).parent / "grids"
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "emnist")
 IWAE_SAMPLES = (10, 100, 1000)
+BOUNDS = ("nelbo", "kl", "rec", *(f"iwae_{k}" for k in IWAE_SAMPLES))
+METRICS = (*BOUNDS, "accuracy", *(f"subset_{name}" for name in BOUNDS))
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,28 @@ def _check_setting(card: ModelCard, name: str, values: list[Setting]) -> None:
             raise BadInput(f"setting '{name}' of model '{card.name}': expected a finite number, got {value!r}")
 
 
+class Compare(BaseModel):
+    """What the analysis compares, stated before the results are seen: one family of comparisons a metric.
+
+    The family is every pair of arms, or every arm against the one whose columns have the values of `baseline`. A margin
+    is the difference, in the metric's unit in the table (nats, fractions), below which two arms count as equivalent.
+    """
+
+    model_config = Strict
+    metrics: Annotated[list[str], Field(min_length=1)] = ["nelbo", "accuracy"]
+    baseline: dict[str, Setting] = {}
+    correction: Literal["holm", "bh"] = "holm"
+    margin: dict[str, Positive] = {}
+
+    @field_validator("metrics", "margin")
+    @classmethod
+    def _known(cls, names: Iterable[str]) -> Iterable[str]:
+        for name in names:
+            if name not in METRICS:
+                raise ValueError(str(unknown("metric", name, METRICS)))
+        return names
+
+
 class Grid(BaseModel):
     """A chain of sweeps, times the seeds.
 
@@ -198,6 +222,7 @@ class Grid(BaseModel):
     subset: str | None = None
     iwae: list[Count] = []
     iwae_on: list[Literal["test", "subset"]] | None = None
+    compare: Compare = Compare()
     sweeps: Annotated[list[Sweep], Field(min_length=1)]
 
     def cells(self, cards: Mapping[str, ModelCard], listed: ListedDraw | None = None) -> list[Cell]:
@@ -295,7 +320,8 @@ def _one_line(error: ValidationError) -> str:
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])  # a typo also leaves a key missing
     place = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
-        holder = Sweep if "sweeps" in place else Grid
+        parts: dict[str, type[BaseModel]] = {"sweeps": Sweep, "compare": Compare}
+        holder = parts.get(place[0], Grid) if len(place) > 1 else Grid
         return str(unknown("grid key", place[-1], holder.model_fields))
     what = first["msg"].removeprefix("Value error, ")
     if first["type"] == "bool_type":  # pydantic names the first type that a setting can have

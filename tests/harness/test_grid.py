@@ -282,11 +282,12 @@ def refusal(keys: dict[str, Any]) -> str:
         (one_sweep(model="plane"), "no model 'plane'; did you mean 'plain'? known: bare, half, plain"),
         (one_sweep(dataset="mnits"), "no dataset 'mnits'; did you mean 'mnist'? known: emnist, fashion_mnist"),
         (one_sweep(btea=1), "no grid key 'btea'; did you mean 'beta'? known: batch_size"),
-        (one_sweep() | {"seed": 1}, "no grid key 'seed'; did you mean 'seeds'? known: iwae"),
+        (one_sweep() | {"seed": 1}, "no grid key 'seed'; did you mean 'seeds'? known: compare"),
         ({"name": "g", "sedes": 1, "sweeps": [{"model": "plain"}]}, "no grid key 'sedes'; did you mean 'seeds'?"),
+        (one_sweep() | {"compare": {"margins": {}}}, "no grid key 'margins'; did you mean 'margin'? known: baseline"),
         (one_sweep(settings={"rat": 1}), "no setting of model 'plain' 'rat'; did you mean 'rate'? known: deep"),
     ],
-    ids=["model", "dataset", "sweep key", "grid key", "required key", "setting"],
+    ids=["model", "dataset", "sweep key", "grid key", "required key", "compare key", "setting"],
 )
 def test_an_unknown_name_is_told_with_the_nearest_and_the_list(keys: dict[str, Any], expected: str) -> None:
     assert refusal(keys).startswith(expected)
@@ -358,6 +359,10 @@ def test_a_bad_sweep_is_refused_in_one_line(values: dict[str, Any], named: str, 
         ({"label_draw": "subset"}, "label_draw 'subset'", "--subset FILE"),
         ({"iwae": [0]}, "'iwae.0'", "greater than 0, got 0"),
         ({"iwae_on": ["train"]}, "'iwae_on.0'", "'test' or 'subset', got 'train'"),
+        ({"compare": {"metrics": []}}, "'compare.metrics'", "at least 1 item"),
+        ({"compare": {"metrics": ["nelb"]}}, "'compare.metrics'", "no metric 'nelb'; did you mean 'nelbo'?"),
+        ({"compare": {"margin": {"nelbo": 0}}}, "'compare.margin.nelbo'", "greater than 0, got 0"),
+        ({"compare": {"correction": "none"}}, "'compare.correction'", "'holm' or 'bh', got 'none'"),
         ({3: 4}, "'3'", "strings"),
     ],
 )
