@@ -108,6 +108,7 @@ def begin(
         planning.forget(store, plan.todo)
     for found in sets.values():
         judge.provide(store, found)
+        store.write_classes(f"targets/{found.name}.npy", found.test_y.numpy())
     return record
 
 

@@ -71,6 +71,14 @@ class ImportanceWeighted(Protocol):
 
 
 @runtime_checkable
+class Reconstructing(Protocol):
+    """A model that can show what its latent variables keep of an image."""
+
+    def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
+        """E[x|z] at one draw of z from q(z|x): (batch, PIXELS) -> (batch, PIXELS), the probabilities of the pixels."""
+
+
+@runtime_checkable
 class Classifier(Protocol):
     """A model that tells an image's class."""
 

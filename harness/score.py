@@ -12,13 +12,14 @@ from torch import Tensor
 from torch.func import vmap
 
 from harness import seeding
-from harness.contract import Batch, Classifier, ImportanceWeighted, Model, Noise, draw_noise
+from harness.contract import Batch, Classifier, ImportanceWeighted, Model, Noise, Reconstructing, draw_noise
 from harness.data import Data, binarise, scaled
 
 CHUNK = 1000  # images at a time
 IWAE_CHUNK = 100
 DRAWS_AT_ONCE = 10
 SUBSET_REPEATS = 100
+REACH = 3.0  # standard deviations, of a traversal
 Scores = dict[str, float]
 
 
@@ -69,12 +70,14 @@ def accuracy(model: Model, data: Data) -> float | None:
 
 
 @torch.inference_mode()
+def classes(classifier: Classifier, x: Tensor) -> Tensor:
+    """The class that a classifier gives each image: (n, PIXELS) -> (n,)."""
+    return torch.cat([classifier.classify(images).argmax(-1) for images in x.split(CHUNK)])
+
+
 def hits(classifier: Classifier, x: Tensor, y: Tensor) -> float:
     """Fraction of images x (n, PIXELS) whose class y (n,) is named right."""
-    pairs = zip(x.split(CHUNK), y.split(CHUNK), strict=True)
-    return float(
-        torch.stack([(classifier.classify(images).argmax(-1) == classes).sum() for images, classes in pairs]).sum()
-    ) / len(y)
+    return float((classes(classifier, x) == y).sum()) / len(y)
 
 
 @torch.inference_mode()
@@ -85,6 +88,37 @@ def samples(model: Model, count: int, device: torch.device) -> Tensor:
         probabilities = model.sample(draw_noise(model, size, seeding.evaluation("samples", index, device)))
         images.append(torch.bernoulli(probabilities, generator=seeding.evaluation("pixels", index, device)))
     return torch.cat(images)
+
+
+@torch.inference_mode()
+def reconstructions(model: Model, data: Data, rows: int, columns: int) -> Tensor | None:
+    """Lines of test images, each above the line of their reconstructions: (rows · columns, PIXELS) in [0, 1].
+
+    None for a model that does not reconstruct.
+    """
+    if not isinstance(model, Reconstructing):
+        return None
+    x = test_images(data)[: rows // 2 * columns]
+    noise = draw_noise(model, len(x), seeding.evaluation("reconstructions", 0, x.device))
+    lines = torch.stack([part.unflatten(0, (-1, columns)) for part in (x, model.reconstruct(x, noise))], 1)
+    return lines.flatten(0, 2)
+
+
+@torch.inference_mode()
+def traversals(model: Model, rows: int, columns: int, device: torch.device) -> Tensor | None:
+    """A line for each of the first latent dimensions, from -REACH to REACH with all others 0: (rows · columns, PIXELS).
+
+    What is walked along is the noise (..., batch, latent) that `sample` takes. None for a model whose latent space has
+    fewer dimensions than there are lines.
+    """
+    images = rows * columns
+    noise = {name: torch.zeros(shape, device=device) for name, shape in model.noise(images).items()}
+    walked = [part for part in noise.values() if part.ndim > 1 and part.shape[-2] == images and part.shape[-1] >= rows]
+    if not walked:
+        return None
+    place = torch.arange(images, device=device)
+    walked[0][..., place, place // columns] = torch.linspace(-REACH, REACH, columns, device=device)[place % columns]
+    return model.sample(noise)
 
 
 def _sizes(count: int) -> Iterator[int]:

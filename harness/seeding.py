@@ -10,7 +10,9 @@ from typing import Literal, get_args
 import torch
 
 Training = Literal["weights", "order", "binarisation", "noise", "labels"]
-Evaluation = Literal["test binarisation", "test noise", "subset noise", "iwae noise", "samples", "pixels", "judge"]
+Evaluation = Literal[
+    "test binarisation", "test noise", "subset noise", "iwae noise", "samples", "pixels", "reconstructions", "judge"
+]
 Purpose = Training | Evaluation
 PURPOSES = (*get_args(Training), *get_args(Evaluation))
 # Evaluation draws are common to all cells, whatever their seed, so that arms meet on the same test.

@@ -4,6 +4,10 @@
     rows/CELL.json             one row, written once by the worker that computed it
     curves/CELL.parquet        the learning curve
     samples/CELL.png           200 digits from the prior
+    reconstructions/CELL.png   lines of test images, each above its reconstructions
+    traversals/CELL.png        a line a latent dimension
+    predictions/CELL.npy       the class a classifier gives each test image
+    targets/DATASET.npy        their true classes
     weights/CELL.safetensors   final weights
     checkpoints/CELL.safetensors   training state, gone when the cell is done
     judges/DATASET.safetensors     the classifier that counts digits
@@ -19,8 +23,9 @@ import os
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +34,7 @@ from harness import schema
 from harness.errors import BadInput
 
 TABLE = "results.parquet"
+Pictures = Literal["samples", "reconstructions", "traversals"]
 
 
 class Store:
@@ -165,6 +171,28 @@ class Store:
         """The learning curve of a cell, or None."""
         content = self.read(f"curves/{cell}.parquet")
         return None if content is None else pq.read_table(io.BytesIO(content)).to_pandas()
+
+    def write_classes(self, key: str, classes: np.ndarray) -> None:
+        """Write classes (n,) as bytes under `key`, a .npy file."""
+        sink = io.BytesIO()
+        np.save(sink, classes.astype(np.uint8), allow_pickle=False)
+        self.write(key, sink.getvalue())
+
+    def predictions(self, cell: str) -> np.ndarray | None:
+        """The class that a cell's classifier gives each grey test image, (n,) uint8, or None."""
+        return self._classes(f"predictions/{cell}.npy")
+
+    def targets(self, dataset: str) -> np.ndarray | None:
+        """The true classes of a data set's test images, (n,) uint8, or None."""
+        return self._classes(f"targets/{dataset}.npy")
+
+    def _classes(self, key: str) -> np.ndarray | None:
+        content = self.read(key)
+        return None if content is None else np.load(io.BytesIO(content), allow_pickle=False)
+
+    def pictures(self, kind: Pictures, cell: str) -> bytes | None:
+        """A PNG of 200 digits of a cell, or None."""
+        return self.read(f"{kind}/{cell}.png")
 
     def gallery(self, cell: str) -> bytes | None:
         """The PNG of 200 samples of a cell, or None."""

@@ -15,16 +15,17 @@ from typing import Any
 import torch
 
 from harness import judge, pictures, provenance, registry, schema, score, tensorfile
-from harness.contract import Model
-from harness.data import Data, load
+from harness.contract import Classifier, Model
+from harness.data import Data, load, scaled
 from harness.engine import CellState, Pack
 from harness.evaluation import Evaluation
 from harness.grid import Cell
+from harness.pictures import COLUMNS, ROWS
 from harness.seeding import Training
 from harness.store import Store
 
 REPORT_SECONDS = 1.0
-GALLERY, COUNTED = 200, 10_000
+COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class _Trial:
 
     def _scores(self, cell: Cell, model: Model, data: Data) -> dict[str, Any]:
         evaluation = self.task.evaluation
-        scores: dict[str, Any] = {"accuracy": score.accuracy(model, data)}
+        scores = self._accuracy(cell, model, data)
         if not cell.has_bound:
             return scores
         scores |= score.bound(model, data) | self._samples(cell, model, data)
@@ -210,13 +211,27 @@ class _Trial:
             scores["subset_checksum"] = evaluation.subset_checksum
         return scores
 
+    def _accuracy(self, cell: Cell, model: Model, data: Data) -> dict[str, Any]:
+        if not isinstance(model, Classifier):
+            return {}
+        predicted = score.classes(model, scaled(data.test_x))
+        self.store.write_classes(f"predictions/{cell.id}.npy", predicted.cpu().numpy())
+        return {"accuracy": float((predicted == data.test_y).sum()) / len(predicted)}
+
     def _samples(self, cell: Cell, model: Model, data: Data) -> dict[str, Any]:
         images = score.samples(model, COUNTED, self.device)
-        self.store.write(f"samples/{cell.id}.png", pictures.gallery(images[:GALLERY]))
+        sheets = {
+            "samples": images[: ROWS * COLUMNS],
+            "reconstructions": score.reconstructions(model, data, ROWS, COLUMNS),
+            "traversals": score.traversals(model, ROWS, COLUMNS, self.device),
+        }
+        for kind, sheet in sheets.items():
+            if sheet is not None:
+                self.store.write(f"{kind}/{cell.id}.png", pictures.gallery(sheet))
         counter = judge.load(self.store, data)
         return {
             "digit_counts": counter.counts(images),
-            "digit_counts_200": counter.counts(images[:GALLERY]),
+            "digit_counts_200": counter.counts(images[: ROWS * COLUMNS]),
             "judge_accuracy": counter.accuracy,
             "judge_accuracy_binary": counter.accuracy_binary,
         }

@@ -39,6 +39,12 @@ class GMVAE(Model):
         probabilities: Tensor = self.decoder(z).sigmoid()
         return probabilities
 
+    def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
+        """z from q(z|x), decoded."""
+        mean, var = self.encoder(x)
+        probabilities: Tensor = self.decoder(draw(mean, var, noise["z"])).sigmoid()
+        return probabilities
+
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x)."""
         kl, rec = self._kl_and_rec(x, noise["z"])

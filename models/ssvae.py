@@ -81,6 +81,13 @@ class SSVAE(Model):
         probabilities: Tensor = self.decoder(noise["z"])[y, images].sigmoid()
         return probabilities
 
+    def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
+        """The likeliest y under q(y|x), z from q(z|x,y), decoded."""
+        mean, raw = self.encoder(x).chunk(2, -1)
+        decoded = self.decoder(draw(mean, variance(raw), noise["z"])).sigmoid()
+        probabilities: Tensor = decoded[self.classify(x).argmax(-1), torch.arange(len(x), device=x.device)]
+        return probabilities
+
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
         """log Σ_y p(y) p(x|y,z_y) p(z_y) / q(z_y|x,y): the sum over y stays exact, z_y is drawn."""
         mean, var, z, rec = self._per_class(x, noise["z"])

@@ -48,7 +48,9 @@ def statuses(results: Path) -> list[str]:
 # --- what runs --------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_writes_its_table_and_says_where(run: Run, results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_writes_its_table_and_says_where(
+    run: Run, results: Path, mnist: Data, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(*FIRST) == 0
     assert statuses(results) == ["ok"]
     out = capsys.readouterr().out
@@ -57,6 +59,7 @@ def test_a_run_writes_its_table_and_says_where(run: Run, results: Path, capsys: 
     (record,) = Store(results).provenance()
     assert record["grid"]["sweeps"][0]["model"] == "linear"
     assert record["data"].keys() == {"mnist"}
+    assert (Store(results).targets("mnist") == mnist.test_y.numpy()).all()  # type: ignore[union-attr]
 
 
 def test_the_same_command_again_does_nothing(run: Run, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness import judge, registry, score
-from harness.contract import PIXELS, Batch, Classifier, Model, Noise, Shape, Terms
+from harness.contract import PIXELS, Batch, Classifier, Model, Noise, Reconstructing, Shape, Terms
 from harness.data import Data, scaled
 from harness.judge import REACH
 from harness.store import Store
@@ -124,3 +124,33 @@ def test_the_judge_is_as_good_as_the_source_reports(mnist: Data, tmp_path: Path)
     truth = torch.bincount(mnist.test_y).tolist()
     assert sum(counts) == 10_000
     assert all(abs(a - b) < 60 for a, b in zip(counts, truth, strict=True))
+
+
+def test_reconstructions_stand_under_their_images(mnist: Data, cell: CellMaker) -> None:
+    model = registry.build(cell("vae"))
+    assert isinstance(model, Reconstructing)
+    sheet = score.reconstructions(model, mnist, rows=4, columns=5)
+    assert sheet is not None
+    lines = sheet.unflatten(0, (4, 5))
+    x = score.test_images(mnist)[:10]
+    assert torch.equal(lines[0], x[:5])
+    assert torch.equal(lines[2], x[5:])
+    assert not torch.equal(lines[1], lines[3])
+    assert ((lines[1] > 0) & (lines[1] < 1)).all()
+    assert score.reconstructions(Unweighted(), mnist, 4, 5) is None
+
+
+@pytest.mark.parametrize("name", ["vae", "gmvae", "ssvae"])
+def test_a_traversal_walks_one_dimension_a_line(name: str, cell: CellMaker) -> None:
+    """The middle of every line is the same image, that of z = 0; elsewhere lines differ."""
+    sheet = score.traversals(registry.build(cell(name)), 3, 5, torch.device("cpu"))
+    assert sheet is not None
+    lines = sheet.unflatten(0, (3, 5))
+    assert torch.allclose(lines[0, 2], lines[1, 2], atol=1e-6)
+    assert torch.allclose(lines[0, 2], lines[2, 2], atol=1e-6)
+    assert not torch.allclose(lines[0, 0], lines[1, 0], atol=1e-4)
+    assert not torch.allclose(lines[0, 0], lines[0, 4], atol=1e-4)
+
+
+def test_a_latent_space_with_fewer_dimensions_than_lines_has_no_traversal() -> None:
+    assert score.traversals(Unweighted(), 3, 5, torch.device("cpu")) is None

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -16,7 +16,7 @@ from harness import judge, trial
 from harness.data import Data
 from harness.evaluation import Evaluation
 from harness.grid import Cell
-from harness.store import Store
+from harness.store import Pictures, Store
 from harness.trial import Task, Update, checkpoint_key, weights_key
 from tests.conftest import CellMaker, lasting
 
@@ -44,21 +44,26 @@ def test_a_cell_becomes_a_row_with_all_that_lies_beside_it(store: Store, cell: C
     curve = store.curve(one.id)
     assert curve is not None
     assert curve.step.iloc[-1] == 10
-    assert (store.gallery(one.id) or b"")[:4] == b"\x89PNG"
+    for kind in get_args(Pictures):
+        assert (store.pictures(kind, one.id) or b"").startswith(b"\x89PNG")
+    assert store.predictions(one.id) is None
     assert store.read(weights_key(one)) is not None
     assert store.read(checkpoint_key(one)) is None
     assert updates[-1].ended == {one.id: "ok"}
 
 
-def test_a_supervised_cell_has_an_accuracy_and_no_bound(store: Store, cell: CellMaker) -> None:
+def test_a_supervised_cell_has_an_accuracy_and_no_bound(store: Store, cell: CellMaker, mnist: Data) -> None:
     one = cell("ssvae", supervision="supervised")
     run(store, [one], evaluation=SUBSET)
     row = store.rows()[one.id]
     assert row["status"] == "ok"
+    predicted = store.predictions(one.id)
+    assert predicted is not None
+    assert row["accuracy"] == pytest.approx((predicted == mnist.test_y.numpy()).mean())
     assert row["accuracy"] > 0.05
     assert all(row[name] is None for name in ("nelbo", "kl", "rec", "subset_nelbo", "digit_counts", "subset_iwae_10"))
     assert row["seeded"].endswith("labels")
-    assert store.gallery(one.id) is None
+    assert store.pictures("samples", one.id) is None
 
 
 def test_the_same_cell_twice_gives_the_same_row(tmp_path: Path, store: Store, cell: CellMaker, mnist: Data) -> None:

@@ -5,7 +5,17 @@ import torch
 from torch.func import functional_call, stack_module_state, vmap
 
 from harness import registry
-from harness.contract import CLASSES, PIXELS, Batch, Classifier, ImportanceWeighted, Model, Noise, draw_noise
+from harness.contract import (
+    CLASSES,
+    PIXELS,
+    Batch,
+    Classifier,
+    ImportanceWeighted,
+    Model,
+    Noise,
+    Reconstructing,
+    draw_noise,
+)
 from harness.grid import Cell, Supervision
 from tests.conftest import CellMaker
 
@@ -15,6 +25,7 @@ BATCH, LABELS = 6, 20
 
 GENERATIVE = [arm for arm in ARMS if arm[1] != "supervised"]
 WEIGHTED = [arm for arm in GENERATIVE if hasattr(registry.lookup(arm[0]), "log_weight")]
+RECONSTRUCTING = [arm for arm in GENERATIVE if hasattr(registry.lookup(arm[0]), "reconstruct")]
 CLASSIFIERS = [arm for arm in ARMS if hasattr(registry.lookup(arm[0]), "classify")]
 
 
@@ -125,3 +136,14 @@ def test_the_seed_alone_decides_the_weights(arm: Cell, cell: CellMaker) -> None:
     first = registry.build(arm).state_dict()
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in first.items())
     assert any(not torch.equal(value, other.state_dict()[name]) for name, value in first.items())
+
+
+@over(RECONSTRUCTING)
+def test_reconstructions_are_probabilities_and_depend_on_the_image(arm: Cell) -> None:
+    model, batch = registry.build(arm), batch_for(arm)
+    assert isinstance(model, Reconstructing)
+    noise = noise_for(model)
+    found = model.reconstruct(batch.x, noise)
+    assert found.shape == batch.x.shape
+    assert ((found >= 0) & (found <= 1)).all()
+    assert not torch.equal(found, model.reconstruct(1 - batch.x, noise))

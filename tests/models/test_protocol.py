@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Bernoulli, Categorical, Normal, kl_divergence
 
 from harness import registry
-from harness.contract import CLASSES, PIXELS, Batch, draw_noise
+from harness.contract import CLASSES, PIXELS, Batch, Reconstructing, draw_noise
 from models.gmvae import GMVAE
 from models.ssvae import SSVAE, WithClass
 from tests.conftest import CellMaker
@@ -113,3 +113,18 @@ def test_gmvae_starts_and_samples_as_the_protocol_says() -> None:
     chosen = (torch.special.ndtr(noise["component"]) * 500).long()
     counts = torch.bincount(chosen, minlength=500).double()
     assert ((counts - 40) ** 2 / 40).sum().item() < 650  # chi-squared, 499 degrees of freedom, p = 5e-6
+
+
+@pytest.mark.parametrize("model", ["vae", "gmvae", "ssvae"])
+def test_the_reconstruction_is_what_the_bound_measures(model: str, cell: CellMaker) -> None:
+    """-log p(x|z) under the reconstruction's probabilities is the bound's `rec`, for `ssvae` once it is sure of y."""
+    built = registry.build(cell(model)).double()
+    if isinstance(built, SSVAE):
+        with torch.no_grad():
+            built.classifier[-1].bias[3] += 1000.0  # type: ignore[index,operator]
+    assert isinstance(built, Reconstructing)
+    x = torch.rand(4, PIXELS, dtype=torch.double, generator=torch.Generator().manual_seed(1)).round()
+    noise = {name: part.double() for name, part in draw_noise(built, 4, torch.Generator().manual_seed(2)).items()}
+    batch = Batch(x, x[:1], torch.tensor([3]))
+    rec = -Bernoulli(built.reconstruct(x, noise)).log_prob(x).sum(-1)
+    assert torch.allclose(rec, built.terms(batch, noise).rec)
