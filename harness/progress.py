@@ -133,7 +133,8 @@ class Progress:
                 f"{1 / update.step_seconds:.0f}" if update.step_seconds else "",
                 f"{update.nelbo:.2f}" if update.nelbo is not None else "",
             )
-        bar = ProgressBar(total=self.cells, completed=len(self.ended), width=60)
+        bar = Table.grid()  # a bar alone does not end its line
+        bar.add_row(ProgressBar(total=self.cells, completed=len(self.ended), width=60))
         return Group(Text(self.summary(), style="bold"), bar, table)
 
 

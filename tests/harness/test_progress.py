@@ -81,6 +81,7 @@ def test_on_a_terminal_it_is_a_table_of_what_runs(make: Make) -> None:
         progress.watch(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
         progress.live.refresh() if progress.live else pytest.fail("no live table on a terminal")
     page = written(progress)
+    assert any(line.split() == ["running", "step", "steps/s", "NELBO"] for line in page.splitlines())
     for part in ("1/3 cells done", "vae seed=0 and 1 more", "50/100", "150.00", "steps/s", "NELBO"):
         assert part in page
     assert "gmvae seed=0" not in page  # it has ended
