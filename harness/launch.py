@@ -129,7 +129,7 @@ class RayTune:
 
 def _options(address: str) -> dict[str, Any]:
     """What `ray.init` is told: to be quiet and, on this machine alone, how much of it to take."""
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.client_builder").setLevel(logging.ERROR)
     if address.startswith("ray://"):
         return {}
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
