@@ -2,26 +2,30 @@
 
 Ours are the arms trained as the protocol says: β = 1, MNIST, its batch size, learning rate and settings. A shortened
 arm is shown with that word. What was scored on one set of images never stands beside what was scored on another.
+Each table is followed by its verdicts, which `analysis.reproduction` words.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from analysis import lengths
-from analysis.estimate import arms, written
+from analysis import lengths, printed_digits, reproduction
+from analysis.estimate import written
+from analysis.matched import candidates, matching
 from analysis.metrics import BOUND, BY_COLUMN, METRICS, Evaluation, Metric
-from analysis.naming import labels
-from analysis.references import Protocol, Reference, References, Shown, parts
-from analysis.summary import SETS, STATISTICS, records, said, scaled
+from analysis.parts import parts
+from analysis.references import Protocol, Reference, References, Shown
+from analysis.summary import SETS, STATISTICS, records, said
 from analysis.table import Mark, Table
 from harness.schema import adds_up
 
-EXACT = ("model", "supervision", "labels", "beta", "dataset", "batch_size", "learning_rate")
 KINDS = "Each ± says whether it is a standard error (SE) or a standard deviation (SD), and n how many runs it is of."
+VERDICTS = (
+    "Differences are ours − theirs, with 95 % intervals that are not adjusted; p is Holm-adjusted over the figures of "
+    "this table that are tested. Reproduced means equivalent within the margin, by two one-sided Welch tests."
+)
 SUM = "Sum of the parts"
 _DRAWN = {"seed": "each seed draws its own labels"}
 
@@ -39,10 +43,12 @@ class _Row:
 
 
 def tables(rows: pd.DataFrame, references: References) -> list[Table]:
-    """Results table -> the tables that hold a published reference or a row of ours, in the order of the references."""
-    table = scaled(arms(rows, [metric.column for metric in METRICS]))
-    ours = table.assign(arm=labels(table))
-    ours["elsewhere"] = ours["arm"].isin(_elsewhere(rows, references.report_subset))
+    """Results table -> for each printed table, what others found beside ours, then the verdicts; in printed order.
+
+    A table that holds neither a published reference nor a row of ours is left out. Printed digit counts and figures for
+    context, which nothing of ours is tested against, come last.
+    """
+    ours, verdicts = candidates(rows, references), reproduction.verdicts(rows, references)
     found = []
     for shown in references.tables:
         for evaluation in shown.evaluations:
@@ -52,13 +58,35 @@ def tables(rows: pd.DataFrame, references: References) -> list[Table]:
             scored = any(line.estimates for line in lines if line.mark in ("ours", "aside"))
             if scored or any(reference.origin == "published" for reference in beside):
                 found.append(_laid_out(shown, evaluation, metrics, lines))
-    return found
+                of = verdicts[(verdicts["table"] == shown.name) & (verdicts["evaluation"] == evaluation)]
+                found += [_judged(shown, evaluation, of)] if len(of) else []
+    return [*found, *printed_digits.tables(references.digit_counts), *_context(references)]
 
 
-def _elsewhere(rows: pd.DataFrame, checksum: str) -> set[str]:
-    """Arms whose subset_* were scored on another list of images than the source report's."""
-    other = rows["subset_checksum"].notna() & (rows["subset_checksum"] != checksum)
-    return set(rows.loc[other, "arm"])
+def _judged(shown: Shown, evaluation: Evaluation, verdicts: pd.DataFrame) -> Table:
+    """The verdicts of one table; figures of a row of which the same is said share a line."""
+    titles = verdicts["metric"].map(lambda column: BY_COLUMN[column].title)
+    which = verdicts["model"].where(verdicts["supervision"] == "none", verdicts["supervision"])
+    names = verdicts["reference"] + (", " + which if len(shown.arms) > 1 else "")
+    text = pd.DataFrame({"Row": names, "Ours": verdicts["arm"], "Figure": titles, "Verdict": verdicts["text"]})
+    together = text.groupby(["Row", "Ours", "Verdict"], sort=False)["Figure"].agg(", ".join).reset_index()
+    return Table(
+        f"{shown.name}-{evaluation}-verdicts".replace("_", "-"),
+        f"{shown.title}, on {SETS[evaluation]}: is it reproduced?",
+        VERDICTS,
+        together[list(text)],
+        verdicts,
+    )
+
+
+def _context(references: References) -> list[Table]:
+    """Figures of other papers as they print them, never tested."""
+    if not references.context:
+        return []
+    values = pd.DataFrame([row.model_dump() for row in references.context])
+    text = values.assign(why="cannot be compared: " + values["why"])
+    text.columns = pd.Index(["Row", "Source", "Quantity", "As printed", "Verdict"])
+    return [Table("context", "Literature, for context", "None of these is tested against ours.", text, values)]
 
 
 def flagged(tables: Sequence[Table]) -> list[str]:
@@ -72,24 +100,12 @@ def flagged(tables: Sequence[Table]) -> list[str]:
     return [f"{title}: {row}: {said}" for title, row, said, mark in lines if mark == "flagged"]
 
 
-def matching(ours: pd.DataFrame, protocol: Protocol) -> pd.Series:
-    """Which rows of `arms` were trained as `protocol` says; a setting that an arm does not list is not compared."""
-    same = ours["settings"].map(lambda text: _agree(json.loads(text), protocol))
-    for column in EXACT:
-        same &= ours[column] == getattr(protocol, column)
-    return same
-
-
-def _agree(settings: dict[str, Any], protocol: Protocol) -> bool:
-    return all(settings.get(name, value) == value for name, value in protocol.settings.items())
-
-
 def _rows(shown: Shown, beside: Sequence[Reference], ours: pd.DataFrame) -> Iterator[_Row]:
     """For each arm that the table speaks of: what others found, then what we did."""
     for protocol in shown.arms:
         which = _which(protocol) if len(shown.arms) > 1 else ""
         for reference in beside:
-            if (reference.model, reference.supervision) == (protocol.model, protocol.supervision):
+            if reference.tells_of(protocol):
                 yield _printed(reference, which)
         mine = ours[matching(ours, protocol)]
         if mine.empty:
@@ -111,7 +127,7 @@ def _printed(reference: Reference, which: str) -> _Row:
     return _Row(
         name=f"{reference.name}{which}",
         mark="flagged" if check and not check.hold else "reference",
-        remark=f"{reference.origin}; {reference.note}".removesuffix("; "),
+        remark="; ".join(filter(None, [reference.origin, "single run" if reference.n == 1 else "", reference.note])),
         parts=check.text if check else "–",
         estimates={name: written(f.mean, *f.spread, reference.n) for name, f in reference.figures.items()},
         values=values,

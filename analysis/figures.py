@@ -1,16 +1,25 @@
-"""Which figures a table of results gives, each with a caption that says what is shown and of how many seeds."""
+"""Which figures a table of results gives, each with a caption that says what is shown, every interval's kind and n."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import plots
 from analysis.estimate import counts
-from analysis.metrics import ACCURACY, BOUND, BY_COLUMN
+from analysis.galleries import SHOWN, TITLES, Sheets, firsts
+from analysis.metrics import ACCURACY, BOUND, BY_COLUMN, Metric
 from analysis.naming import labels
+from analysis.plot_accuracy import accuracy, accuracy_over_labels
+from analysis.plot_curves import learning_curves
+from analysis.plot_differences import differences, pages, shared, span, unit
+from analysis.plot_digits import digit_counts
+from analysis.plot_losses import losses
+from analysis.plot_rate_distortion import families, rate_distortion
+from analysis.plot_sheets import over_beta
+from analysis.summary import SETS
+from analysis.verdict import CORRECTIONS
 
 
 @dataclass(frozen=True)
@@ -19,34 +28,83 @@ class Drawn:
 
     name: str
     title: str
-    section: Literal["bounds", "accuracy", "curves", "samples"]
+    section: str
     caption: str
     figure: Figure
 
 
-def draw(rows: pd.DataFrame, points: pd.DataFrame) -> Iterator[Drawn]:
-    """Rows and points, as in `analysis.results.Results` -> the figures that they have values for."""
+def draw(rows: pd.DataFrame, points: pd.DataFrame, comparisons: pd.DataFrame | None = None) -> Iterator[Drawn]:
+    """Rows and points, as in `analysis.results.Results`, what `compared` says -> the figures there are values for."""
     palette = plots.colours(list(labels(counts(rows))))
     finished = rows[rows["status"] == "ok"]
+    if comparisons is not None and len(comparisons):
+        yield from _differences(comparisons)
     yield from _bounds(finished, palette)
+    yield from _rate_distortion(finished, palette)
     yield from _accuracy(finished[finished["supervision"] != "none"], palette)
     yield from _curves(points, palette)
-    counted = finished[finished["digit_counts"].notna()]
-    if len(counted):
-        samples = counted["digit_counts"].map(sum).iloc[0]
-        caption = (
-            f"Digits that the judge sees in {samples:,} samples of the prior, {_runs(counted)}. "
-            "Bars are means over seeds, points single seeds, dashed is uniform. No claim of balance is made here."
-        )
-        yield Drawn("digit-counts", "Digit counts", "samples", caption, plots.digit_counts(counted, palette))
+    yield from _digits(finished[finished["digit_counts"].notna()], palette)
+
+
+def sheets(rows: pd.DataFrame, found: Sheets) -> Iterator[Drawn]:
+    """Rows, and PNGs by kind and cell -> of each kind the β of a model side by side, where there are several."""
+    for kind, pictures in found.items():
+        shown = families(firsts(rows, pictures))
+        if len(shown):
+            title = f"{TITLES[kind]} over β"
+            caption = f"{title}{SHOWN[kind] and ': '}{SHOWN[kind]}. The first finished seed of each arm, n = 1."
+            yield Drawn(f"{kind}-over-beta", title, "beta", caption, over_beta(shown, pictures, kind))
+
+
+def _differences(comparisons: pd.DataFrame) -> Iterator[Drawn]:
+    for column, found in comparisons.groupby("metric", sort=False):
+        metric, parts = BY_COLUMN[str(column)], list(pages(found))
+        title = f"Differences in {metric.title} on {SETS[metric.evaluation]}"
+        for number, part in enumerate(parts, 1):
+            name = f"differences-{column}".replace("_", "-") + (f"-{number}" if number > 1 else "")
+            caption = (
+                f"{title}{f', page {number} of {len(parts)}' if len(parts) > 1 else ''}. {_compared(found, metric)}"
+            )
+            figure = differences(part, metric, shared(found), span(found))
+            yield Drawn(name, title, "differences", caption, figure)
+
+
+def _compared(found: pd.DataFrame, metric: Metric) -> str:
+    """What the marks of a difference plot are."""
+    family = found["comparisons"].max()
+    margin = found["margin"].max() * metric.factor
+    return (
+        "The dot is the mean difference, hollow where none is claimed; the thick bar its 95 % t-interval, unadjusted"
+        + (f"{_adjusted(found)}. " if family > 0 else ". ")
+        + "Beside it the verdict on the first arm and n, the pairs of seeds or, with “and”, the seeds of each arm."
+        + (f" Grey: the margin of equivalence, ± {margin:g} {unit(metric)}." if margin > 0 else "")
+    )
+
+
+def _adjusted(found: pd.DataFrame) -> str:
+    judged = found[found["comparisons"] > 0].iloc[0]
+    correction, of = CORRECTIONS[judged["correction"]], f"{judged['comparisons']:,.0f} comparison"
+    many = "s" if judged["comparisons"] > 1 else ""
+    return f", the thin bar adjusted for {of}{many} ({correction}, as is p), a triangle where a bar goes on"
 
 
 def _bounds(finished: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
     scored = finished[finished["nelbo"].notna()]
     if len(scored):
-        figure = plots.losses(scored, [BY_COLUMN[name] for name in BOUND], palette)
+        figure = losses(scored, [BY_COLUMN[name] for name in BOUND], palette)
         caption = f"NELBO = KL + reconstruction, on the test images, at β = 1. {_points(scored)}"
         yield Drawn("losses", "NELBO, KL and reconstruction", "bounds", caption, figure)
+
+
+def _rate_distortion(finished: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
+    scored = families(finished)
+    if len(scored):
+        caption = (
+            "What β buys and costs, on the test images: a line joins the means of one model in order of β; whatever "
+            "lies on one grey line has one NELBO = KL + reconstruction, at β = 1. "
+            f"{_points(scored, 'large mark', 'both ways')}"
+        )
+        yield Drawn("rate-distortion", "Rate and distortion over β", "beta", caption, rate_distortion(scored, palette))
 
 
 def _accuracy(finished: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
@@ -54,16 +112,11 @@ def _accuracy(finished: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]
     if scored.empty:
         return
     caption = f"Supervised against semi-supervised; a line joins the runs of one seed. {_points(scored)}"
-    yield Drawn("accuracy", "Accuracy", "accuracy", caption, plots.accuracy(scored, palette))
+    yield Drawn("accuracy", "Accuracy", "accuracy", caption, accuracy(scored, palette))
     if scored["labels"].nunique() > 1:
         caption = f"Accuracy over the number of labelled images. {_points(scored)}"
-        yield Drawn(
-            "accuracy-over-labels",
-            "Accuracy over label budgets",
-            "accuracy",
-            caption,
-            plots.accuracy_over_labels(scored, palette),
-        )
+        figure = accuracy_over_labels(scored, palette)
+        yield Drawn("accuracy-over-labels", "Accuracy over label budgets", "accuracy", caption, figure)
 
 
 def _curves(points: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
@@ -73,9 +126,30 @@ def _curves(points: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
     }
     for metric in (BY_COLUMN["nelbo"], ACCURACY):
         if points[metric.name].notna().any():
-            figure = plots.learning_curves(points.dropna(subset=[metric.name]), metric, palette)
+            figure = learning_curves(points.dropna(subset=[metric.name]), metric, palette)
             caption = f"{said[metric.name]}. Lines are means over n seeds, bands their 95 % t-intervals."
             yield Drawn(f"curves-{metric.name}", f"Learning curves, {metric.title}", "curves", caption, figure)
+
+
+def _digits(counted: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
+    if len(counted):
+        samples = counted["digit_counts"].map(sum).iloc[0]
+        caption = (
+            f"Digits that the judge sees in {samples:,} samples of the prior, {_runs(counted)}: pale bars are means "
+            f"over seeds, points single seeds, dashed is uniform. {_counted(counted)} No claim of balance is made here."
+        )
+        yield Drawn("digit-counts", "Digit counts", "samples", caption, digit_counts(counted, palette))
+
+
+def _counted(rows: pd.DataFrame) -> str:
+    """Of which kind the intervals of digit counts are."""
+    seeds = rows.groupby("arm").size()
+    kinds = {
+        "over seeds the 95 % t-interval of the share": seeds.max() > 1,
+        "where n = 1 the 95 % Wilson interval within that run, which tells nothing of other seeds": seeds.min() == 1,
+    }
+    shown = "; ".join(kind for kind, there in kinds.items() if there)
+    return f"The thin bar is {shown}; what leaves the panel is cut off."
 
 
 def _runs(rows: pd.DataFrame) -> str:
@@ -84,7 +158,7 @@ def _runs(rows: pd.DataFrame) -> str:
     return f"n = {seeds.min()} an arm" if seeds.min() == seeds.max() else f"n = {seeds.min()} to {seeds.max()} an arm"
 
 
-def _points(rows: pd.DataFrame) -> str:
+def _points(rows: pd.DataFrame, mark: str = "diamond", where: str = "") -> str:
     several = rows.groupby("arm").size().max() > 1
-    interval = "; the diamond is the mean with its 95 % t-interval" if several else ": no interval"
-    return f"Each point is a seed, {_runs(rows)}{interval}."
+    interval = f"; the {mark} is the mean with its 95 % t-interval" if several else ": no interval"
+    return f"Each point is a seed, {_runs(rows)}{interval}{' ' + where if several and where else ''}."

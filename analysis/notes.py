@@ -1,7 +1,8 @@
 """What a reader must know before believing a number: broken sums, mixed sets, failed, missing, unequal, few."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -32,6 +33,13 @@ def unfinished(rows: pd.DataFrame) -> pd.DataFrame:
     """Results table with `arm` -> arm, seed, status and error of every cell that has no result."""
     without = rows.loc[rows["status"] != "ok", ["arm", "seed", "status", "error"]]
     return without.fillna({"error": "no reason given"})
+
+
+def unstarted(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> str:
+    """What the runs set out to compute and did not; empty where nothing is known to be missing."""
+    planned = max((int(record.get("cells") or 0) for record in provenance), default=0)
+    missing = planned - len(rows)
+    return f"At least {missing:,} of the {planned:,} cells of a run have no row yet." if missing > 0 else ""
 
 
 def _broken_sums(rows: pd.DataFrame) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """What was run, with what, on what: the facts at the head of a report."""
 
 import json
+import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,6 +13,7 @@ from analysis.estimate import counts
 from analysis.summary import tally
 
 SHOWN = 4
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")  # without the + of changed files
 
 
 def title(rows: pd.DataFrame) -> str:
@@ -54,11 +57,13 @@ def listed(values: Iterable[Any]) -> str:
     return ", ".join(distinct[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def commands(provenance: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The distinct commands that the provenance records tell."""
+def commands(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]], results: str) -> list[str]:
+    """What to type to get the results and the page again: the commit, each distinct command, the report's own."""
     told = [record["command"] for record in provenance if record.get("command")]
-    lines = [command if isinstance(command, str) else " ".join(map(str, command)) for command in told]
-    return list(dict.fromkeys(lines))
+    lines = [command if isinstance(command, str) else shlex.join(map(str, command)) for command in told]
+    commits = rows["git_commit"].dropna().unique()
+    single = [f"git checkout {commits[0]}"] if len(commits) == 1 and _COMMIT.fullmatch(commits[0]) else []
+    return [*single, *dict.fromkeys(lines), f"python analysis/report.py {shlex.quote(results)}"]
 
 
 def _cells(rows: pd.DataFrame) -> str:

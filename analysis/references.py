@@ -1,16 +1,16 @@
-"""Published and measured figures, read from references.yaml, and the check that their parts add up."""
+"""Published and measured figures: those of references.yaml, and those of a file of the user's own."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from itertools import pairwise
+import math
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from analysis.metrics import BOUND, METRICS, Evaluation
+from analysis.metrics import METRICS, Evaluation
+from harness.errors import BadInput, unknown
 from harness.grid import Setting, Supervision
 
 FILE = Path(__file__).with_name("references.yaml")
@@ -18,19 +18,30 @@ Frozen = ConfigDict(extra="forbid", frozen=True)
 
 
 def _as_printed(value: object) -> object:
+    if isinstance(value, Decimal):
+        return value
     if not isinstance(value, str):
         raise ValueError(f"expected a figure in quotes, so that its decimals stay as printed; got {value!r}")
-    return Decimal(value)
+    try:
+        figure = Decimal(value)
+    except InvalidOperation:
+        raise ValueError(f"expected a figure such as '99.06', got {value!r}") from None
+    if not figure.is_finite():
+        raise ValueError(f"expected a finite figure, got {value!r}")
+    return figure
 
 
 def _known(name: str) -> str:
-    if name not in {metric.name for metric in METRICS}:
-        raise ValueError(f"no metric {name!r}")
+    names = {metric.name for metric in METRICS}
+    if name not in names:
+        raise ValueError(str(unknown("metric", name, names)))
     return name
 
 
 Printed = Annotated[Decimal, BeforeValidator(_as_printed)]
+Spread = Annotated[Decimal, BeforeValidator(_as_printed), Field(gt=0)]
 MetricName = Annotated[str, BeforeValidator(_known)]
+Origin = Literal["published", "measured"]
 
 
 class Figure(BaseModel):
@@ -38,13 +49,37 @@ class Figure(BaseModel):
 
     model_config = Frozen
     mean: Printed
-    se: Printed | None = None
-    sd: Printed | None = None
+    se: Spread | None = None
+    sd: Spread | None = None
 
     @property
     def spread(self) -> tuple[Decimal | None, Literal["SE", "SD"]]:
         """The ± to print: the standard error where there is one, else the standard deviation."""
         return (self.sd, "SD") if self.se is None and self.sd is not None else (self.se, "SE")
+
+    def deviation(self, n: int | None) -> float:
+        """The standard deviation of one run: as printed, else SE · √n; nan where the figure tells neither."""
+        if self.sd is not None:
+            return float(self.sd)
+        return float(self.se) * math.sqrt(n) if self.se is not None and n else math.nan
+
+
+class Protocol(BaseModel):
+    """An arm that a table speaks of: a model at β = 1 on MNIST, trained as the protocol says.
+
+    label_draw: the list of labelled images that the printed rows share, as in `harness.grid.Cell`; empty if unknown.
+    """
+
+    model_config = Frozen
+    model: str
+    settings: dict[str, Setting] = {}
+    supervision: Supervision = "none"
+    labels: int = 0
+    label_draw: str = ""
+    beta: float = 1.0
+    dataset: str = "mnist"
+    batch_size: int = 97
+    learning_rate: float = 1e-3
 
 
 class Reference(BaseModel):
@@ -53,35 +88,25 @@ class Reference(BaseModel):
     model_config = Frozen
     name: str
     source: str
-    origin: Literal["published", "measured"]
+    origin: Origin
     table: str
     evaluation: Evaluation
     model: str
     supervision: Supervision = "none"
     labels: int = 0
     n: Annotated[int, Field(gt=0)] | None
-    figures: dict[MetricName, Figure]
+    figures: Annotated[dict[MetricName, Figure], Field(min_length=1)]
     note: str = ""
 
     @model_validator(mode="after")
-    def _one_run_has_no_spread(self) -> "Reference":
+    def _one_run_has_no_spread(self) -> Self:
         if self.n == 1 and any(figure.spread[0] is not None for figure in self.figures.values()):
             raise ValueError(f"{self.name}, {self.table}: one run has no ±")
         return self
 
-
-class Protocol(BaseModel):
-    """An arm that a table speaks of: a model at β = 1 on MNIST, trained as the protocol says."""
-
-    model_config = Frozen
-    model: str
-    settings: dict[str, Setting] = {}
-    supervision: Supervision = "none"
-    labels: int = 0
-    beta: float = 1.0
-    dataset: str = "mnist"
-    batch_size: int = 97
-    learning_rate: float = 1e-3
+    def tells_of(self, arm: Protocol) -> bool:
+        """Whether the row is one of this arm."""
+        return (self.model, self.supervision, self.labels) == (arm.model, arm.supervision, arm.labels)
 
 
 class Shown(BaseModel):
@@ -95,80 +120,127 @@ class Shown(BaseModel):
     arms: list[Protocol]
 
 
-class References(BaseModel):
-    """All of references.yaml; `report_subset` is the checksum of the file that lists that set's images."""
+class DigitCounts(BaseModel):
+    """How often a classifier saw each digit, 0 to 9, in samples of one run's prior."""
 
     model_config = Frozen
+    name: str
+    source: str
+    origin: Origin
+    model: str
+    counts: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=10, max_length=10)]
+    note: str = ""
+
+
+class Context(BaseModel):
+    """A printed figure that nothing of ours is tested against, as it stands in its source, and why it is not."""
+
+    model_config = Frozen
+    name: str
+    source: str
+    quantity: str
+    printed: str
+    why: str
+
+
+class Entries(BaseModel):
+    """What a user's file may hold: rows, and the tables that they belong to.
+
+    margins: the difference, in the unit of the report (nats, %), below which a mean counts as reproduced.
+    """
+
+    model_config = Frozen
+    margins: dict[MetricName, Spread] = {}
+    tables: list[Shown] = []
+    references: list[Reference] = []
+    digit_counts: list[DigitCounts] = []
+    context: list[Context] = []
+
+
+class References(Entries):
+    """All that is known; `report_subset` is the checksum of the file that lists that set's images."""
+
     report_subset: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    tables: list[Shown]
-    references: list[Reference]
 
     @model_validator(mode="after")
-    def _every_reference_has_its_table(self) -> "References":
-        places = {(table.name, evaluation) for table in self.tables for evaluation in table.evaluations}
+    def _every_reference_has_its_table(self) -> Self:
+        names = [table.name for table in self.tables]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two tables have one name; names: {', '.join(names)}")
         for reference in self.references:
-            if (reference.table, reference.evaluation) not in places:
-                raise ValueError(f"{reference.name}: no table {reference.table!r} on {reference.evaluation}")
+            self._place(reference)
         return self
+
+    def _place(self, reference: Reference) -> None:
+        """Refuse a row that no table, no arm of its table or no column of its table would show."""
+        table = next((table for table in self.tables if table.name == reference.table), None)
+        if table is None:
+            raise ValueError(str(unknown("table", reference.table, [table.name for table in self.tables])))
+        who, where = f"{reference.name!r} in {table.name}", f"expected {', '.join(table.evaluations)}"
+        if reference.evaluation not in table.evaluations:
+            raise ValueError(f"{who}: no such table on {reference.evaluation}; {where}")
+        if not any(reference.tells_of(arm) for arm in table.arms):
+            arms = "; ".join(f"{arm.model}, {arm.supervision}, {arm.labels} labels" for arm in table.arms)
+            raise ValueError(f"{who}: no arm of the table is that model, supervision and labels; expected {arms}")
+        if not set(reference.figures) <= set(table.metrics):
+            raise ValueError(f"{who}: the table shows {', '.join(table.metrics)} alone")
+
+    def with_own(self, own: Entries) -> "References":
+        """These and, behind them, those of a user; the user's margins count before ours."""
+        return References(
+            report_subset=self.report_subset,
+            margins=self.margins | own.margins,
+            tables=[*self.tables, *own.tables],
+            references=[*self.references, *own.references],
+            digit_counts=[*self.digit_counts, *own.digit_counts],
+            context=[*self.context, *own.context],
+        )
 
     def of(self, table: str, evaluation: Evaluation) -> list[Reference]:
         """The references of one table on one evaluation set."""
         return [r for r in self.references if (r.table, r.evaluation) == (table, evaluation)]
 
 
-def load(file: Path = FILE) -> References:
-    """The references; a figure without its kind, set or source raises pydantic's ValidationError."""
-    return References.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+def load(path: Path | None = None) -> References:
+    """The references that come with the project and, behind them, those of a user's file; a bad one is told in a line.
 
-
-@dataclass(frozen=True)
-class Parts:
-    """Whether NELBO = KL + reconstruction holds for a printed row, in words a table can carry."""
-
-    hold: bool
-    text: str
-
-
-def parts(figures: Mapping[str, Figure]) -> Parts | None:
-    """Check a printed row, each figure to half a unit of its last decimal; None where it has no three parts.
-
-    >>> row = {"nelbo": Figure(mean="99.06"), "kl": Figure(mean="17.18"), "rec": Figure(mean="81.25")}
-    >>> parts(row).text
-    'does not add up: 17.18 + 81.25 = 98.43, not 99.06; with two digits swapped, KL 17.81, it would'
+    A figure needs its kind of ±, n, evaluation set and source. A row of another
+    evaluation set belongs under `context`, which is shown and never tested.
     """
-    if not set(BOUND) <= set(figures):
-        return None
-    nelbo, kl, rec = (figures[name].mean for name in BOUND)
-    if adds_up(nelbo, kl, rec):
-        return Parts(True, "adds up")
-    swaps = [f"{name} {new}" for name, new in _swaps({"NELBO": nelbo, "KL": kl, "reconstruction": rec})]
-    mended = f"with two digits swapped, {' or '.join(swaps)}, it would" if swaps else "no swap of two digits mends it"
-    return Parts(False, f"does not add up: {kl} + {rec} = {kl + rec}, not {nelbo}; {mended}")
+    shipped = References.model_validate(yaml.safe_load(FILE.read_text(encoding="utf-8")))
+    if path is None:
+        return shipped
+    try:
+        own = Entries.model_validate(_keys(path))
+        return shipped.with_own(own)
+    except ValidationError as error:
+        raise BadInput(f"references {str(path)!r}: {_one_line(error)}") from None
 
 
-def adds_up(nelbo: Decimal, kl: Decimal, rec: Decimal) -> bool:
-    """Whether NELBO = KL + reconstruction to rounding: half a unit of the last printed decimal of each of the three.
-
-    >>> adds_up(Decimal("101.31"), Decimal("19.33"), Decimal("81.98"))
-    True
-    >>> adds_up(Decimal("101.5"), Decimal("19.29"), Decimal("82.57"))
-    False
-    """
-    tolerance = sum(Decimal(1).scaleb(int(value.as_tuple().exponent)) / 2 for value in (nelbo, kl, rec))
-    return abs(kl + rec - nelbo) <= tolerance
-
-
-def _swaps(row: dict[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
-    """Figures with two neighbouring digits swapped with which the row, NELBO, KL, reconstruction, would add up."""
-    for name, value in row.items():
-        for swapped in _swapped(str(value)):
-            if adds_up(*(row | {name: swapped}).values()):
-                yield name, swapped
+def _keys(path: Path) -> dict[str, Any]:
+    expected = f"expected a YAML file with the keys {', '.join(Entries.model_fields)}"
+    try:
+        keys = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"references {str(path)!r} cannot be read: {error.strerror}; {expected}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"references {str(path)!r} is not YAML: {' '.join(str(error).split())}; {expected}") from None
+    if not isinstance(keys, dict):
+        raise BadInput(f"references {str(path)!r} is no mapping; {expected}")
+    return keys
 
 
-def _swapped(printed: str) -> Iterator[Decimal]:
-    places = [place for place, character in enumerate(printed) if character.isdigit()]
-    for one, two in pairwise(places):
-        digits = list(printed)
-        digits[one], digits[two] = digits[two], digits[one]
-        yield Decimal("".join(digits))
+def _one_line(error: ValidationError) -> str:
+    """Where, what was expected and what was given, of the first mistake."""
+    first = error.errors()[0]
+    where = _dotted(first["loc"])
+    what = first["msg"].removeprefix("Value error, ")
+    got = "" if first["type"] in ("missing", "value_error", "extra_forbidden") else f", got {first['input']!r}"
+    if first["type"] == "literal_error" and first["loc"][-1] == "evaluation":
+        got += "; a row of another evaluation set goes under 'context', which is never tested"
+    return " ".join(f"{where}{what[0].lower()}{what[1:]}{got}".split())
+
+
+def _dotted(place: Iterable[int | str]) -> str:
+    path = ".".join(str(part) for part in place)
+    return f"{path}: " if path else ""

@@ -8,6 +8,8 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -15,26 +17,49 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from analysis import beside, notes, overview, references, results, summary, table
+from analysis import (
+    adaptive,
+    agreement_tables,
+    balance_tables,
+    beside,
+    beta_tables,
+    notes,
+    overview,
+    references,
+    results,
+    sheets,
+    summary,
+    table,
+    verdicts,
+)
+from analysis.balance import balance
+from analysis.compare import compared
 from analysis.estimate import counts
-from analysis.galleries import galleries
+from analysis.galleries import Sheets, albums
 from analysis.lengths import banner
 from analysis.page import Page, Picture, render
+from analysis.references import References
 from analysis.results import Results
+from analysis.stated import Stated, stated
 from analysis.table import Table
+from analysis.trend import trends
+from analysis.verdicts import Family, families
 from harness.errors import BadInput
 from harness.store import TABLE, Store
 
 PIXELS = 118  # of the page, an inch of a figure
 WIDE = 200  # columns of a pipe or a file: nothing wraps
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-Tables = Mapping[str, Sequence[Table]]
+FILES = "files"  # tables that are written and not shown
+VERDICTS = 6  # of a family, in the terminal
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python analysis/report.py", description="Write a report of a results folder.")
     p.add_argument("results", metavar="RESULTS", help="a folder that harness/bench.py wrote, or a copy of one")
+    figures = "a YAML file of published figures, laid over those of references.yaml, whose keys it has"
+    p.add_argument("--references", metavar="FILE", type=Path, help=figures)
     p.add_argument("--out", metavar="DIR", type=Path, help="where the report goes (default: RESULTS/report)")
     return p
 
@@ -44,73 +69,106 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         store = Store(args.results)
-        found = results.read(store)
-        tables = tabulated(found.rows)
-        page = write(found, tables, args.out or store.root / "report")
+        report = made(store, args.results, references.load(args.references))
+        page = write(report, args.out or store.root / "report")
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    show(found.rows, tables)
+    show(report)
     lies = store.path(TABLE) if store.path(TABLE).exists() else store.path("rows")
     print(f"results: {lies}\nreport: {page}")
     return 0
 
 
-def tabulated(rows: pd.DataFrame) -> Tables:
-    """The tables of each section of the page."""
-    return {
+@dataclass(frozen=True)
+class Report:
+    """What a report is made of: what was found, where, its pictures, what is compared, how, and the tables of it."""
+
+    found: Results
+    place: str
+    sheets: Sheets
+    stated: Stated
+    compared: pd.DataFrame
+    families: Sequence[Family]
+    tables: Mapping[str, Sequence[Table]]
+    sentences: Mapping[str, Sequence[str]]
+
+
+def made(store: Store, place: str, printed: References) -> Report:
+    """A results folder, what it is called, and published figures -> everything but our figures."""
+    found = results.read(store)
+    said = stated(found.provenance)
+    rows = adaptive.marked(found.rows, found.provenance)
+    comparisons = compared(rows, said.how)
+    over_beta = trends(rows, said.how.model_copy(update={"metrics": beta_tables.asked(said.how.metrics)}))
+    uniform, between = balance(rows)
+    tables = {
         "results": summary.glances(rows),
-        "beside": beside.tables(rows, references.load()),
+        "beta": beta_tables.tables(over_beta),
+        "accuracy": agreement_tables.tables(store, rows, comparisons),
+        "balance": balance_tables.tables(uniform, between),
+        "beside": beside.tables(rows, printed),
         "estimates": [summary.every_estimate(rows)],
+        FILES: balance_tables.seed_by_seed(uniform, between),
     }
+    sentences = {"beta": list(beta_tables.sentences(over_beta))}
+    return Report(found, place, sheets.read(store, rows), said, comparisons, families(comparisons), tables, sentences)
 
 
-def write(found: Results, tables: Tables, out: Path) -> Path:
+def write(report: Report, out: Path) -> Path:
     """Write page, figures and tables under `out`; where the page lies."""
     try:
         for folder in ("figures", "tables"):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        for each in (each for section in tables.values() for each in section):
+        for each in (*chain(*report.tables.values()), *chain(*(family.tables for family in report.families))):
             table.write(each, out / "tables")
-        page = composed(found, tables, drawn(found, out / "figures"))
+        page = composed(report, drawn(report, out / "figures"))
         (out / "report.html").write_text(render(page), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"report {str(out)!r} cannot be written: {error.strerror}; expected a writable folder") from None
     return out / "report.html"
 
 
-def drawn(found: Results, folder: Path) -> Mapping[str, Sequence[Picture]]:
+def drawn(report: Report, folder: Path) -> Mapping[str, Sequence[Picture]]:
     """Draw the figures and write them to `folder`; the pictures of each section of the page."""
     from analysis import figures, plots  # they take seconds to import: bad input is told before
 
     pictures: dict[str, list[Picture]] = {}
-    for item in figures.draw(found.rows, found.points):
+    rows = report.found.rows
+    items = figures.draw(rows, report.found.points, report.compared)
+    for item in chain(items, figures.sheets(rows, report.sheets)):
         png = plots.save(item.figure, folder, item.name)[0].read_bytes()
         picture = Picture(png, item.title, item.caption, round(PIXELS * item.figure.get_figwidth()))
         pictures.setdefault(item.section, []).append(picture)
     return pictures
 
 
-def composed(found: Results, tables: Tables, pictures: Mapping[str, Sequence[Picture]]) -> Page:
+def composed(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Page:
     """All that the page shows."""
+    rows, provenance = report.found.rows, report.found.provenance
     return Page(
-        title=overview.title(found.rows),
-        lede=overview.lede(found.rows),
-        banner=banner(counts(found.rows)),
-        facts=overview.facts(found.rows),
-        notes=notes.notes(found.rows),
-        tables=tables,
+        title=overview.title(rows),
+        lede=overview.lede(rows),
+        banner=banner(counts(rows)),
+        facts=overview.facts(rows),
+        notes=notes.notes(rows),
+        stated=report.stated.said,
+        families=report.families,
+        tables=report.tables,
+        sentences=report.sentences,
         pictures=pictures,
-        galleries=list(galleries(found)),
-        unfinished=notes.unfinished(found.rows),
-        commands=overview.commands(found.provenance),
-        provenance=found.provenance,
+        galleries=albums(rows, report.sheets),
+        unfinished=notes.unfinished(rows),
+        unstarted=notes.unstarted(rows, provenance),
+        commands=overview.commands(rows, provenance, report.place),
+        provenance=provenance,
     )
 
 
-def show(rows: pd.DataFrame, tables: Tables) -> None:
-    """Print the summary: a table, and what a reader must know."""
+def show(report: Report) -> None:
+    """Print the summary: a table, the verdicts, and what a reader must know."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    rows = report.found.rows
     printed = summary.every_estimate(rows, summary.main(rows))
     grid = RichTable(box=None, pad_edge=False, header_style="bold")
     for column in printed.text:
@@ -119,7 +177,8 @@ def show(rows: pd.DataFrame, tables: Tables) -> None:
         grid.add_row(*map(_plain, line))
     console.print(_plain(f"{overview.title(rows)}: {overview.lede(rows)}"), style="bold", soft_wrap=True)
     console.print(grid)
-    for text in (printed.caption, *notes.notes(rows), *beside.flagged(tables["beside"])):
+    said = [printed.caption, *verdicts.lines(report.families, VERDICTS), *notes.notes(rows)]
+    for text in (*said, *beside.flagged(report.tables["beside"])):
         console.print(_plain(text), soft_wrap=True)
 
 

@@ -14,7 +14,6 @@ from harness.schema import ARM, CURVE, Status
 from harness.store import TABLE, Store
 
 NEEDED = ["cell", *ARM, "seed", "full_length", "status"]
-PNG = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,11 @@ class Results:
     """What a results folder holds.
 
     rows: a cell a row, the columns of `harness.schema` and the arm's name. points: a point of a curve a row, with arm,
-    seed and the columns of `harness.schema.CURVE`. samples: PNGs by cell, of each arm's first finished seed.
-    provenance: a record a run.
+    seed and the columns of `harness.schema.CURVE`. provenance: a record a run.
     """
 
     rows: pd.DataFrame
     points: pd.DataFrame
-    samples: dict[str, bytes]
     provenance: list[dict[str, Any]]
 
 
@@ -40,7 +37,7 @@ def read(store: Store) -> Results:
     finished = rows[rows["status"] == "ok"]
     with _readable(f"the provenance in {store.root}"):
         provenance = store.provenance()
-    return Results(rows, _points(store, finished), _samples(store, finished), provenance)
+    return Results(rows, _points(store, finished), provenance)
 
 
 def _rows(store: Store) -> pd.DataFrame:
@@ -67,16 +64,6 @@ def _points(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
             if curve is not None:
                 points.append(curve.assign(arm=arm, seed=seed))
     return pd.concat(points[1:] or points, ignore_index=True)
-
-
-def _samples(store: Store, finished: pd.DataFrame) -> dict[str, bytes]:
-    firsts = finished.sort_values("seed", kind="stable").drop_duplicates("arm")["cell"]
-    with _readable(f"the samples in {store.root}"):
-        found = {cell: png for cell in firsts if (png := store.gallery(cell)) is not None}
-    for cell, png in found.items():
-        if not (png.startswith(PNG[0]) and png.endswith(PNG[1])):
-            raise BadInput(f"{store.path(f'samples/{cell}.png')} is not a whole PNG; expected one, or no file")
-    return found
 
 
 @contextmanager

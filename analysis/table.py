@@ -1,5 +1,6 @@
 """A table of the report: as text for people, as numbers for machines, and both written to files."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -7,13 +8,20 @@ from typing import Literal
 import pandas as pd
 
 Mark = Literal["reference", "flagged", "ours", "aside"]
-PROSE = {"Remark": "p{4cm}", "Sum of the parts": "p{4cm}", "Cells": "p{3cm}"}  # columns that wrap in LaTeX
+# Columns that wrap in LaTeX.
+PROSE = {"Remark": "p{4cm}", "Sum of the parts": "p{4cm}", "Cells": "p{3cm}", "Verdict": "p{3cm}"}
+WIDE = 7  # columns, from which a table is set smaller in LaTeX
+# A figure: –, [1, 2], 0.5 ± 0.1, -2.3 [-2.6, -2.0], 1e-8, < 0.001, each with or without what it is of: (SE, n = 10).
+FIGURE = re.compile(
+    r"(?P<figure>–|\[.+\]|(?:[<>≥≤] ?)?[-−]?[\d.,]+(?:e-?\d+)?(?: ± [\d.,]+)?(?: \[.+\])?)(?: (?P<of>\(.+\)))?"
+)
 _ESCAPED = {character: f"\\{character}" for character in "_%&#${}"}
 _TEX = str.maketrans(
     _ESCAPED
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}"}
     | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
-    | {"β": r"$\beta$", "±": r"$\pm$", "×": r"$\times$", "–": "--"}
+    | {"β": r"$\beta$", "ρ": r"$\rho$", "χ": r"$\chi$", "±": r"$\pm$", "×": r"$\times$", "²": "$^2$", "−": "$-$"}
+    | {"≥": r"$\geq$", "≤": r"$\leq$", "·": r"$\cdot$", "…": r"\ldots{}", "–": "--"}
 )
 _MARKDOWN = str.maketrans({"|": r"\|", "<": "&lt;", ">": "&gt;", "`": r"\`", "*": r"\*", "_": r"\_", "\\": "\\\\"})
 
@@ -31,6 +39,17 @@ class Table:
     text: pd.DataFrame
     values: pd.DataFrame
     marks: tuple[Mark, ...] = ()
+
+
+def figures(column: "pd.Series[str]") -> bool:
+    """Whether a column of text is one of figures, to be set to the right and sorted by size.
+
+    >>> figures(pd.Series(["0.012", "1e-8", "–"])), figures(pd.Series(["1.5 ± 0.1 (SE, n = 3)"]))
+    (True, True)
+    >>> figures(pd.Series(["3 ok"])), figures(pd.Series([], dtype=str))
+    (False, False)
+    """
+    return len(column) > 0 and all(FIGURE.fullmatch(text) for text in column)
 
 
 def write(table: Table, folder: Path) -> list[Path]:
@@ -58,14 +77,20 @@ def markdown(table: Table) -> str:
 def latex(table: Table) -> str:
     r"""The table as a LaTeX float with booktabs' rules; the document needs \usepackage{booktabs}."""
     escaped = table.text.map(_tex).rename(columns=_tex)
-    return escaped.to_latex(
+    floating = escaped.to_latex(
         index=False,
         escape=False,
         caption=_tex(f"{table.title}. {table.caption}"),
         label=f"tab:{table.name}",
         position="htbp",
-        column_format="".join(PROSE.get(str(column), "l") for column in table.text),
+        column_format="".join(_aligned(table, str(column)) for column in table.text),
     )
+    small = "\\small\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}"
+    return floating.replace("\\begin{tabular}", small, 1) if len(table.text.columns) >= WIDE else floating
+
+
+def _aligned(table: Table, column: str) -> str:
+    return PROSE.get(column) or ("r" if figures(table.text[column]) else "l")
 
 
 def _tex(text: str) -> str:

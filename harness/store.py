@@ -194,10 +194,6 @@ class Store:
         """A PNG of 200 digits of a cell, or None."""
         return self.read(f"{kind}/{cell}.png")
 
-    def gallery(self, cell: str) -> bytes | None:
-        """The PNG of 200 samples of a cell, or None."""
-        return self.read(f"samples/{cell}.png")
-
     def provenance(self) -> list[dict[str, Any]]:
         """What ran, one record a run, oldest first."""
         records = [json.loads(self.read(key) or b"{}") for key in self.keys("provenance", ".json")]

@@ -1,11 +1,14 @@
 """Results folders of made-up numbers, written as the harness writes them."""
 
+import io
 import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -73,9 +76,7 @@ def curve(cell: Cell) -> list[dict[str, Any]]:
 
 def gallery(store: Store, cell: Cell) -> None:
     """A small picture where a cell's samples belong."""
-    path = store.path(f"samples/{cell.id}.png")
-    path.parent.mkdir(exist_ok=True)
-    Image.new("L", (20, 10), 128).save(path)
+    picture(store, f"samples/{cell.id}.png")
 
 
 def frame(rows: Iterable[dict[str, Any]], root: Path) -> pd.DataFrame:
@@ -125,3 +126,43 @@ def whole(root: Path) -> Store:
 def full(tmp_path: Path) -> Store:
     """A results folder of its own with all that a report shows."""
     return whole(tmp_path / "results")
+
+
+def judged(root: Path, seeds: int = 6) -> Store:
+    """A results folder whose arms differ by more than chance: scores with noise, a hostile failure, pictures, a run."""
+    store = Store(root)
+    for cell in arms(seeds):
+        store.write_row(row(cell, **noisy(cell)))
+        if cell.has_bound and cell.seed == 0:
+            for kind in ("samples", "reconstructions", "traversals"):
+                picture(store, f"{kind}/{cell.id}.png")
+    store.write_row(row(made("gmvae", seeds, settings=(("k", 500), ("z", HOSTILE))), "failed", error=HOSTILE))
+    compare = {"metrics": ["nelbo", "accuracy"], "correction": "holm", "margin": {"nelbo": 0.5}}
+    run = {
+        "command": f"bench {HOSTILE}",
+        "started": "2026",
+        "cells": 99,
+        "grid": {"name": "made-up", "compare": compare},
+    }
+    store.write("provenance/run.json", json.dumps(run).encode())
+    store.compact()
+    return store
+
+
+def noisy(cell: Cell) -> dict[str, Any]:
+    """Scores with noise that depends on the cell alone; β = 1 has the lowest NELBO."""
+    noise = np.random.default_rng([cell.seed, round(8 * cell.beta), len(str(cell))]).normal(0, 0.2, 2)
+    found: dict[str, Any] = {"accuracy": 0.75 + noise[0] / 20} if cell.supervision != "none" else {}
+    if cell.supervision == "semi-supervised":
+        found["accuracy"] += 0.19
+    if cell.has_bound:
+        kl, rec = 19.0 - 2 * math.log2(cell.beta) + noise[0], 81.0 + 3 * math.log2(cell.beta) + noise[1]
+        found |= {"nelbo": kl + rec, "kl": kl, "rec": rec}
+    return found
+
+
+def picture(store: Store, key: str) -> None:
+    """A small picture under a key."""
+    sink = io.BytesIO()
+    Image.new("L", (20, 10), 128).save(sink, "PNG")
+    store.write(key, sink.getvalue())

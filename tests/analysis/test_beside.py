@@ -30,7 +30,8 @@ def test_the_two_evaluation_sets_are_never_mixed(results: FrameMaker) -> None:
     assert "101.31" not in markdown(found["table-1-test"])
     assert "99.64" not in markdown(found["table-1-report-subset"])
     for name, table in found.items():
-        assert set(table.values["evaluation"]) == {"report_subset" if name.endswith("subset") else "test"}
+        if name.startswith("table"):
+            assert set(table.values["evaluation"]) == {"report_subset" if "report-subset" in name else "test"}
 
 
 def test_scored_on_the_test_images_alone_shows_no_number_beside_the_source_report(results: FrameMaker) -> None:
@@ -80,7 +81,32 @@ def test_every_spread_carries_its_kind_and_n(results: FrameMaker) -> None:
     for table in tables(results, row(made("vae")), row(made("vae", 1))).values():
         for text in table.text.to_numpy().ravel():
             if "±" in str(text) and str(text)[0].isdigit():
-                assert any(kind in text for kind in ("(SE, n = ", "(SD, n = ", ", no ±)"))
+                assert any(kind in text for kind in ("(SE, n = ", "(SD, n = ", ", no ±)", "(kind of ± not stated"))
+
+
+def test_a_printed_table_is_followed_by_its_verdicts_and_context_comes_last(results: FrameMaker) -> None:
+    cells = [made("vae", seed) for seed in range(6)]
+    names = list(tables(results, *[row(cell, **on_subset(cell)) for cell in cells]))
+    first = names.index("table-1-report-subset")
+    assert names[first + 1] == "table-1-report-subset-verdicts"
+    assert names[-2:] == ["printed-digits", "context"]
+
+
+def test_figures_of_which_the_same_is_said_share_a_line(results: FrameMaker) -> None:
+    text = tables(results, row(made("vae", iterations=600)))["table-1-report-subset-verdicts"].text
+    staff = text[text["Row"] == "staff runs"]
+    assert staff["Figure"].tolist() == ["NELBO, KL, Reconstruction"]
+    assert staff["Verdict"].str.startswith("cannot be compared: shortened: 600 of 20,000 steps; ours are not").all()
+
+
+def test_table_3_is_marked_as_single_runs(results: FrameMaker) -> None:
+    arms = [made("ssvae", seed, supervision="supervised") for seed in range(2)]
+    found = tables(results, *map(row, arms))
+    source = found["table-3-test"].text.query("Row.str.startswith('source report')")
+    assert source["Remark"].tolist() == ["published; single run; 30,000 steps"] * 2
+    said = found["table-3-test-verdicts"].text.query("Row.str.startswith('source report')")["Verdict"].tolist()
+    assert said[0] == "too few seeds: 2 of ours, a verdict takes 5; theirs is a single run"
+    assert said[1].endswith("no arm of ours was trained as the protocol says; theirs is a single run")
 
 
 def test_accuracy_is_in_percent_and_tells_the_draw_of_labels(results: FrameMaker) -> None:

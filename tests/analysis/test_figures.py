@@ -3,12 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
 from analysis import plots
-from analysis.figures import Drawn, draw
+from analysis.compare import compared
+from analysis.figures import Drawn, draw, sheets
 from analysis.results import read
+from analysis.sheets import read as read_sheets
+from harness.grid import Compare
 from harness.store import Store
 from tests.analysis.conftest import curve, made, row
 
@@ -21,9 +25,11 @@ def drawn(store: Store) -> dict[str, Drawn]:
 
 def test_every_figure_there_are_values_for(full: Store) -> None:
     found = drawn(full)
-    assert list(found) == ["losses", "accuracy", "curves-nelbo", "curves-accuracy", "digit-counts"]
+    assert list(found) == ["losses", "rate-distortion", "accuracy", "curves-nelbo", "curves-accuracy", "digit-counts"]
     assert all("n" in item.caption and item.figure.axes for item in found.values())
     assert "n = 3 an arm" in found["losses"].caption
+    assert "over seeds the 95 % t-interval" in found["digit-counts"].caption
+    assert "Wilson" not in found["digit-counts"].caption
 
 
 def test_nothing_finished_gives_no_figure(tmp_path: Path) -> None:
@@ -37,7 +43,62 @@ def test_one_seed_is_drawn_without_an_interval(tmp_path: Path) -> None:
     store.write_row(row(made("vae")))
     found = drawn(store)
     assert found["losses"].caption.endswith("Each point is a seed, n = 1 an arm: no interval.")
+    assert "95 % Wilson interval within that run" in found["digit-counts"].caption
+    assert "over seeds the 95 %" not in found["digit-counts"].caption
     found["losses"].figure.draw_without_rendering()
+
+
+def test_without_a_second_beta_there_is_no_rate_distortion(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for cell in (made("vae"), made("gmvae"), made("gmvae", beta=4.0, iterations=1000)):
+        store.write_row(row(cell))
+    assert "rate-distortion" not in drawn(store)
+
+
+def test_comparisons_are_drawn_and_told_a_metric_a_figure(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(6):
+        for cell, off in ((made("vae", seed), 0.0), (made("gmvae", seed), -2.0)):
+            nelbo = 100 + off + 0.1 * (seed * (cell.model == "vae"))
+            store.write_row(row(cell, nelbo=nelbo, kl=20.0, rec=nelbo - 20))
+    found = read(store)
+    comparisons = compared(found.rows, Compare(metrics=["nelbo", "rec"], margin={"nelbo": 0.5}))
+    shown = [item for item in draw(found.rows, found.points, comparisons) if item.section == "differences"]
+    assert [item.name for item in shown] == ["differences-nelbo", "differences-rec"]
+    assert "95 % t-interval, unadjusted, the thin bar adjusted for 1 comparison (Holm" in shown[0].caption
+    assert "margin of equivalence, ± 0.5 nats" in shown[0].caption
+    assert "margin" not in shown[1].caption
+    for item in shown:
+        plots.save(item.figure, tmp_path, item.name)
+
+
+def test_too_few_seeds_are_not_said_to_be_adjusted(full: Store) -> None:
+    found = read(full)
+    comparisons = compared(found.rows, Compare())
+    shown = [item for item in draw(found.rows, found.points, comparisons) if item.section == "differences"]
+    assert shown
+    assert not any("adjusted for" in item.caption or "Holm" in item.caption for item in shown)
+    for item in shown:
+        item.figure.draw_without_rendering()
+
+
+def test_no_comparisons_are_no_figure(full: Store) -> None:
+    found = read(full)
+    names = [item.name for item in draw(found.rows, found.points, pd.DataFrame())]
+    assert names == list(drawn(full))
+
+
+def test_sheets_of_several_betas_stand_side_by_side(full: Store) -> None:
+    found = read(full)
+    shown = list(sheets(found.rows, {"samples": read_sheets(full, found.rows)["samples"], "traversals": {}}))
+    assert [(item.name, item.section) for item in shown] == [("samples-over-beta", "beta")]
+    assert [axis.get_title(loc="left") for axis in shown[0].figure.axes] == ["β = 1", "β = 4"]
+
+
+def test_the_end_of_training_is_shown_of_every_arm(full: Store) -> None:
+    whole, end = drawn(full)["curves-nelbo"].figure.axes
+    assert len(end.lines) == len(whole.lines) == 4
+    assert all(min(np.asarray(line.get_xdata(), float)) > 100 for line in end.lines)
 
 
 def test_a_line_joins_the_arms_of_a_seed(full: Store) -> None:

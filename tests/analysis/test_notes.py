@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.naming import named
-from analysis.notes import FEW, notes, unfinished
+from analysis.notes import FEW, notes, unfinished, unstarted
 from tests.analysis.conftest import FrameMaker, made, on_subset, row
 
 
@@ -43,3 +43,9 @@ def test_unfinished_cells_come_with_their_reason(results: FrameMaker) -> None:
         ["vae", 1, "failed", "RuntimeError: no reason"],
         ["vae", 2, "diverged", "no reason given"],
     ]
+
+
+def test_what_a_run_planned_and_did_not_do_is_missing(results: FrameMaker) -> None:
+    rows = results(row(made("vae")), row(made("vae", 1), "failed"))
+    assert unstarted(rows, [{"cells": 5}, {"cells": 3}, {}]) == "At least 3 of the 5 cells of a run have no row yet."
+    assert unstarted(rows, [{"cells": 2}]) == unstarted(rows, []) == ""

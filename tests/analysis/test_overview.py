@@ -21,5 +21,14 @@ def test_two_versions_of_a_library_are_both_told(results: FrameMaker) -> None:
     assert facts(rows)["Versions"] == "torch 2.9/3.0"
 
 
-def test_commands_are_told_once() -> None:
-    assert commands([{"command": "a"}, {"command": ["a", "b"]}, {"command": "a"}, {}]) == ["a", "a b"]
+def test_commands_are_told_once_and_the_report_comes_last(results: FrameMaker) -> None:
+    rows = results(row(made("vae")))
+    told = commands(rows, [{"command": "a"}, {"command": ["a", "b c"]}, {"command": "a"}, {}], "my results")
+    assert told == ["a", "a 'b c'", "python analysis/report.py 'my results'"]
+
+
+def test_a_single_clean_commit_is_checked_out_first(results: FrameMaker) -> None:
+    clean = row(made("vae"), git_commit="c0ffee1")
+    assert commands(results(clean), [], "r")[0] == "git checkout c0ffee1"
+    assert len(commands(results(clean, row(made("vae", 1), git_commit="c0ffee2")), [], "r")) == 1
+    assert len(commands(results(row(made("gmvae"), git_commit="--force")), [], "r")) == 1

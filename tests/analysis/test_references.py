@@ -1,17 +1,29 @@
-"""The published figures, as printed, and the check of their sums."""
+"""The published figures, as printed, and those of a user's file."""
 
+import math
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import yaml
 from pydantic import ValidationError
 
-from analysis.references import FILE, adds_up, load, parts
+from analysis import references
+from analysis.references import FILE, Figure, load
+from harness.errors import BadInput
 from tests.analysis.conftest import LISTED
 
-CENTS = st.decimals(Decimal(1), Decimal(200), places=2)
+OWN: dict[str, Any] = {
+    "name": "mine",
+    "source": "my paper, table 7",
+    "origin": "published",
+    "table": "table-1",
+    "evaluation": "test",
+    "model": "vae",
+    "n": 12,
+    "figures": {"nelbo": {"mean": "99.5", "sd": "0.3"}},
+}
 
 
 def test_the_source_report_as_protocol_says() -> None:
@@ -29,26 +41,23 @@ def test_the_source_report_as_protocol_says() -> None:
     assert load().report_subset == LISTED
 
 
-def test_exactly_two_printed_rows_do_not_add_up() -> None:
-    checked = {(r.table, r.name, r.evaluation): parts(r.figures) for r in load().references}
-    broken = {place: check.text for place, check in checked.items() if check and not check.hold}
-    assert broken == {
-        ("table-1", "staff runs", "report_subset"): "does not add up: 19.29 + 82.57 = 101.86, not 101.5; "
-        "no swap of two digits mends it",
-        ("table-2", "source report", "report_subset"): "does not add up: 17.18 + 81.25 = 98.43, not 99.06; "
-        "with two digits swapped, KL 17.81, it would",
-    }
+def deviation(n: int | None, **printed: str) -> float:
+    """The SD of one run that these printed figures tell."""
+    return Figure.model_validate({"mean": "1", **printed}).deviation(n)
 
 
-@given(CENTS, CENTS)
-def test_a_sum_holds_to_rounding_and_no_further(kl: Decimal, rec: Decimal) -> None:
-    assert adds_up(kl + rec, kl, rec)
-    assert adds_up(kl + rec + Decimal("0.01"), kl, rec)
-    assert not adds_up(kl + rec + Decimal("0.02"), kl, rec)
+def test_a_run_varies_by_its_sd_or_by_its_se_times_the_root_of_n() -> None:
+    assert deviation(100, se="0.08") == pytest.approx(0.8)
+    assert deviation(13, se="0.08", sd="0.30") == 0.3
+    assert math.isnan(deviation(None, se="0.08"))
+    assert math.isnan(deviation(100))
 
 
-def test_a_row_without_three_parts_is_not_checked() -> None:
-    assert parts(load().of("table-3", "test")[0].figures) is None
+def test_where_se_and_sd_are_both_printed_they_agree_to_rounding() -> None:
+    both = [(r.n, f.se, f.sd) for r in load().references for f in r.figures.values() if f.se and f.sd]
+    assert len(both) == 6
+    for n, se, sd in both:
+        assert deviation(n, sd=str(sd)) / math.sqrt(n or 0) == pytest.approx(float(se), abs=0.0051)
 
 
 @pytest.mark.parametrize(
@@ -61,10 +70,74 @@ def test_a_row_without_three_parts_is_not_checked() -> None:
         ("    origin: published\n", ""),
     ],
 )
-def test_a_figure_without_its_kind_set_or_source_is_refused(old: str, new: str, tmp_path: Path) -> None:
+def test_a_figure_without_its_kind_set_or_source_is_refused(
+    old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = FILE.read_text(encoding="utf-8")
     assert old in text
     changed = tmp_path / "references.yaml"
     changed.write_text(text.replace(old, new, 1), encoding="utf-8")
+    monkeypatch.setattr(references, "FILE", changed)
     with pytest.raises(ValidationError):
-        load(changed)
+        load()
+
+
+def own(folder: Path, **keys: Any) -> Path:
+    """A user's file with these keys."""
+    path = folder / "own.yaml"
+    path.write_text(yaml.safe_dump(keys, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def test_a_users_rows_come_behind_ours_and_their_margins_count(tmp_path: Path) -> None:
+    found = load(own(tmp_path, references=[OWN], margins={"nelbo": "0.1"}))
+    assert [r.name for r in found.of("table-1", "test")] == ["public runs", "mine"]
+    assert found.margins == load().margins | {"nelbo": Decimal("0.1")}
+    assert found.context == load().context
+
+
+def test_a_users_own_table(tmp_path: Path) -> None:
+    arm = {"model": "mine", "settings": {"z": 3}}
+    table = {"name": "mine", "title": "Mine", "metrics": ["nelbo"], "evaluations": ["test"], "arms": [arm]}
+    found = load(own(tmp_path, tables=[table], references=[OWN | {"table": "mine", "model": "mine"}]))
+    assert [r.model for r in found.of("mine", "test")] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"reference": [OWN]}, "reference: extra inputs are not permitted"),
+        ({"references": [OWN | {"evaluation": "validation"}]}, "references.0.evaluation: input should be 'test' or"),
+        ({"references": [OWN | {"evaluation": "validation"}]}, "goes under 'context', which is never tested"),
+        ({"references": [OWN | {"figures": {"nelbo": {"mean": "abc"}}}]}, "expected a figure such as '99.06'"),
+        ({"references": [OWN | {"figures": {"nelbo": {"mean": "nan"}}}]}, "expected a finite figure, got 'nan'"),
+        ({"references": [OWN | {"figures": {"nelbo": {"mean": 99.5}}}]}, "references.0.figures.nelbo.mean: expected a"),
+        ({"references": [OWN | {"figures": {"nelbo": {"mean": "9", "sd": "0.00"}}}]}, "greater than 0"),
+        ({"references": [OWN | {"figures": {"elbo": {"mean": "9"}}}]}, "no metric 'elbo'; did you mean 'nelbo'?"),
+        ({"references": [OWN | {"figures": {"accuracy": {"mean": "9"}}}]}, "the table shows nelbo, kl, rec alone"),
+        ({"references": [OWN | {"n": 0}]}, "references.0.n: input should be greater than 0, got 0"),
+        ({"references": [OWN | {"n": 1}]}, "mine, table-1: one run has no ±"),
+        ({"references": [OWN | {"table": "table-9"}]}, "no table 'table-9'; did you mean 'table-"),
+        ({"references": [OWN | {"table": "iwae-bounds"}]}, "'mine' in iwae-bounds: no such table on test"),
+        ({"references": [OWN | {"model": "gmvae"}]}, "no arm of the table is that model"),
+        ({"digit_counts": [{"counts": [1, 2]}]}, "digit_counts.0.name: field required"),
+        ({"tables": [load().tables[0].model_dump()]}, "two tables have one name"),
+    ],
+)
+def test_a_users_mistake_is_told_in_one_line(keys: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as told:
+        load(own(tmp_path, **keys))
+    assert said in str(told.value)
+    assert str(told.value).startswith(f"references '{tmp_path / 'own.yaml'}': ")
+    assert len(str(told.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [b"[1", b"\xff", b"- 1", b""])
+def test_a_file_that_is_none_is_told_in_one_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match="expected a YAML file with the keys margins, tables, references") as told:
+        load(path)
+    assert len(str(told.value).splitlines()) == 1
+    with pytest.raises(BadInput, match="cannot be read: No such file"):
+        load(tmp_path / "nowhere.yaml")

@@ -1,6 +1,8 @@
 """The command: one page, figures, tables, a summary in the terminal; bad input changes nothing."""
 
+import base64
 import contextlib
+import hashlib
 import html
 import io
 import os
@@ -16,6 +18,7 @@ import pytest
 from analysis import report
 from harness.store import Store
 from tests.analysis.conftest import HOSTILE, made, row, whole
+from tests.conftest import tree
 
 SCRIPT = Path(report.__file__)
 
@@ -55,27 +58,51 @@ def test_all_files_are_there_and_the_results_unchanged(reported: Reported) -> No
     assert "report.html" in written
     for figure in ("losses", "accuracy", "curves-nelbo", "curves-accuracy", "digit-counts"):
         assert {f"figures/{figure}.png", f"figures/{figure}.pdf"} <= written
-    for table in ("summary-test", "summary-report-subset", "estimates", "table-1-report-subset", "table-3-test"):
+    for table in (
+        "comparisons-nelbo",
+        "effects-accuracy",
+        "summary-test",
+        "summary-report-subset",
+        "estimates",
+        "table-1-report-subset",
+        "table-3-test",
+    ):
         assert {f"tables/{table}.{suffix}" for suffix in ("csv", "md", "tex")} <= written
     assert {name: (reported.root / name).read_bytes() for name in reported.before} == reported.before
     assert files(reported.root) == {*reported.before, *(f"report/{name}" for name in written)}
 
 
-def test_the_page_stands_alone(page: str) -> None:
-    assert not re.findall(r"<(script|link|iframe|object)\b", page)
-    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:image/png;base64,)""", page)
+def test_the_page_stands_alone(page: str, reported: Reported) -> None:
+    assert not re.findall(r"<(link|iframe|object)\b", page)
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:image/png;base64,|#)""", page)
     assert "url(" not in page
     assert "@import" not in page
-    assert len(re.findall(r"<img ", page)) == 5 + 4
+    figures = [name for name in files(reported.root / "report" / "figures") if name.endswith(".png")]
+    assert len(re.findall(r"<img ", page)) == len(figures) + 4
+
+
+def test_its_policy_lets_no_script_run_but_its_own(page: str) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{own}'" in page
 
 
 def test_everything_from_the_table_is_escaped(page: str) -> None:
-    assert "<script" not in page
+    assert "<script>alert" not in page
     assert str(html.escape(HOSTILE)).replace("&#x27;", "&#39;") in page
 
 
+def test_verdicts_come_first_and_few_seeds_are_description_only(page: str) -> None:
+    section = page.split('<section id="verdicts">')[1].split("</section>")[0]
+    assert page.index("<section") == page.index('<section id="verdicts">')
+    assert section.count('class="described too-few-seeds"') == section.count('<span class="word">') > 0
+    assert "vae β=4 against vae β=1: too few seeds (n = 3" in re.sub(r"<[^>]+>", "", section)
+    assert "fewer than 5 finished seeds in 5 of 5 arms: description only, no verdict" in section
+    assert "No grid stated beforehand what is compared: every pair of arms, Holm." in section
+
+
 def test_failed_and_diverged_cells_are_listed_with_their_reason(page: str) -> None:
-    section = page.split("Cells without a result</h2>")[1].split("</section>")[0]
+    section = page.split('<section id="missing">')[1].split("</section>")[0]
     lines = [re.sub(r"<[^>]+>", " ", line).split() for line in section.splitlines() if 'scope="row"' in line]
     assert [line[:4] for line in lines] == [["vae", "β=1", "7", "failed"], ["vae", "β=4", "8", "diverged"]]
     assert "the loss was not finite at step 5" in section
@@ -96,7 +123,7 @@ def test_hostile_text_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[s
         store.write_row(row(cell, grid=bad, device=bad, host=bad, git_commit=bad, seeded=bad))
     store.write_row(row(made(bad), "failed", error=bad))
     assert report.main([str(store.root)]) == 0
-    assert "<script" not in (store.root / "report/report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in (store.root / "report/report.html").read_text(encoding="utf-8")
     assert "\x1b" not in capsys.readouterr().out
 
 
@@ -105,6 +132,8 @@ def test_the_terminal_names_kinds_n_and_places(reported: Reported) -> None:
     assert re.search(r"vae β=1 +NELBO \(nats\) +test +100\.40 ± 0\.23 \(SE, n = 3\) +0\.40 +\[99\.41, 101\.39\]", out)
     assert "Mean ± SE" in out
     assert "95 % t-interval" in out
+    assert "NELBO on the test images, 6 comparisons: 6 too few seeds\n" in out
+    assert re.search(r"\n  vae β=4 against vae β=1: too few seeds \(n = 3.+\): difference", out)
     assert re.search(r"gmvae +NELBO.+3 ok; shortened: 1,000 of 20,000 steps", out)
     assert "vae β=1: 1 of 4 cells failed, counted in no mean" in out
     assert out.endswith(f"results: {root / 'results.parquet'}\nreport: {root / 'report' / 'report.html'}\n")
@@ -140,6 +169,27 @@ def test_bad_input_is_one_line_and_nothing_is_written(
         assert told.out == ""
         assert re.fullmatch(r"error: .+expected.+\n", told.err)
     assert files(tmp_path) == before
+
+
+OWN = """references:
+  - {name: my paper, source: somewhere, origin: published, table: table-1, evaluation: test, model: vae, n: 5,
+     figures: {nelbo: {mean: "98.7", sd: "0.4"}}}
+"""
+
+
+def test_figures_of_ones_own_paper_are_laid_beside_ours(
+    full: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(OWN)
+    assert report.main([str(full.root), "--references", str(own)]) == 0
+    assert "my paper" in (full.root / "report/report.html").read_text(encoding="utf-8")
+    own.write_text(OWN.replace("98.7", "abc"))
+    before = tree(full.root)
+    capsys.readouterr()
+    assert report.main([str(full.root), "--references", str(own)]) == 2
+    assert re.fullmatch(r"error: .+abc.+\n", capsys.readouterr().err)
+    assert tree(full.root) == before
 
 
 def test_a_place_that_cannot_be_written(full: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

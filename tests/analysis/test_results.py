@@ -7,12 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.galleries import galleries
 from analysis.results import read
 from harness.errors import BadInput
 from harness.schema import SCHEMA
 from harness.store import TABLE, Store
-from tests.analysis.conftest import arms, gallery, made, row
+from tests.analysis.conftest import made, row
 
 
 def test_all_that_lies_there(full: Store) -> None:
@@ -20,8 +19,6 @@ def test_all_that_lies_there(full: Store) -> None:
     assert len(found.rows) == 17
     assert set(found.rows["arm"]) == {"vae β=1", "vae β=4", "gmvae", "ssvae supervised", "ssvae semi-supervised"}
     assert len(found.points) == 15 * 4
-    firsts = [cell for cell in arms(1) if cell.has_bound]
-    assert set(found.samples) == {cell.id for cell in firsts}
     assert found.provenance[0]["started"] == "2026"
 
 
@@ -31,21 +28,6 @@ def test_the_table_alone_is_enough(full: Store, tmp_path: Path) -> None:
     found = read(copy)
     assert found.rows["cell"].tolist() == read(full).rows["cell"].tolist()
     assert found.points.empty
-    assert found.samples == {}
-
-
-def test_galleries_come_in_the_order_of_the_tables_and_tell_the_counts(full: Store) -> None:
-    found = list(galleries(read(full)))
-    assert [picture.title for picture in found] == ["vae β=1", "vae β=4", "gmvae", "ssvae semi-supervised"]
-    assert found[0].caption == f"seed 0; the judge sees of digits 0 to 9: {' '.join(['20'] * 10)}"
-
-
-def test_samples_are_of_the_first_finished_seed(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    for seed, status in enumerate(("failed", "ok", "ok")):
-        store.write_row(row(made("vae", seed), status))
-        gallery(store, made("vae", seed))
-    assert list(read(store).samples) == [made("vae", 1).id]
 
 
 def cut(key: str) -> Callable[[Store], None]:
@@ -107,8 +89,6 @@ DAMAGES = {
     "versions of no object": (not_whole(versions="7"), "versions"),
     "curve cut": (cut(f"curves/{CELL}.parquet"), CELL),
     "another curve": (other_curve, CELL),
-    "samples cut": (cut(f"samples/{CELL}.png"), "not a whole PNG"),
-    "samples of no picture": (put(f"samples/{CELL}.png", b"GIF89a"), "not a whole PNG"),
     "provenance cut": (cut("provenance/run.json"), "provenance"),
     "provenance of no object": (put("provenance/run.json", b"[1]"), "provenance"),
 }

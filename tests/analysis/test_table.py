@@ -57,6 +57,16 @@ def test_no_text_breaks_a_row_of_markdown(text: str) -> None:
 @given(st.text(st.characters(codec="utf-8"), max_size=30))
 def test_no_text_leaves_a_bare_command_in_latex(text: str) -> None:
     body = latex(of(text)).split(r"\midrule")[1].split(r"\bottomrule")[0]
-    named = r"\\text(backslash|asciitilde|asciicircum|less|greater|bar)\{\}"
-    rest = re.sub(named + r"|\\[_%&#${}\\]|\$\\(beta|pm|times)\$", "", body).replace("{[}", "").replace("{]}", "")
+    named = r"\\(text(backslash|asciitilde|asciicircum|less|greater|bar)|ldots)\{\}"
+    signs = r"\$(\\(beta|rho|chi|pm|times|geq|leq|cdot)|\^2|-)\$"
+    rest = re.sub(rf"{named}|\\[_%&#${{}}\\]|{signs}", "", body).replace("{[}", "").replace("{]}", "")
     assert not set(rest) & set("\\_%&#$~^{}")
+
+
+def test_figures_are_set_to_the_right_and_wide_tables_smaller() -> None:
+    text = pd.DataFrame({"A": ["vae", "gmvae"], "p": ["1e-8", "–"], "d": ["−2.30 [−2.60, −2.00]", "< 0.01"]})
+    tex = latex(Table("t", "", "", text, text))
+    assert r"\begin{tabular}{lrr}" in tex
+    assert r"\small" not in tex
+    wide = pd.concat([text, text.add_suffix("2"), text.add_suffix("3")], axis=1)
+    assert "\\small\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}" in latex(Table("t", "", "", wide, wide))

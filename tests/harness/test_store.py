@@ -116,7 +116,7 @@ def test_a_row_is_checked_before_it_is_written(store: Store) -> None:
 
 
 def test_an_empty_store_has_no_rows_and_an_empty_table(store: Store) -> None:
-    assert (store.rows(), store.row("a"), store.curve("a"), store.gallery("a"), store.provenance()) == (
+    assert (store.rows(), store.row("a"), store.curve("a"), store.pictures("samples", "a"), store.provenance()) == (
         {}, None, None, None, [],
     )  # fmt: skip
     assert pq.read_table(store.compact()).shape == (0, len(NAMES))

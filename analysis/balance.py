@@ -1,0 +1,107 @@
+"""Whether the digits that a model samples are balanced: each against uniform, and models against each other.
+
+Pearson's chi-squared (1900), Phil. Mag. 50:157. "One differs from uniform and the other does not" is no difference
+between the two: that is asked of the two tables of counts, seed by seed. Those tests are of runs, on their samples:
+with thousands of samples two seeds of one model differ too. Whether one model is more balanced than another is asked
+of the seeds, by `more_balanced`.
+"""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from analysis import compare, pairing
+from analysis.arm import facts
+from analysis.difference import Floats
+from analysis.family import ALPHA, adjusted
+from analysis.metrics import Metric
+from harness.grid import Compare
+
+COUNTS = "digit_counts"
+IMBALANCE = Metric("imbalance", "imbalance", "Imbalance", "%", "test", factor=100.0)
+UNIFORM = ["dataset", "arm", "seed", "samples", "chi2", "df", "p", "p_adjusted"]
+BETWEEN = ["dataset", "a", "b", "seed", "samples_a", "samples_b", "chi2", "df", "p", "p_adjusted", "verdict"]
+
+
+def balance(rows: pd.DataFrame, column: str = COUNTS) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Results table with `arm` -> (`UNIFORM`, a row an arm and seed; `BETWEEN`, a row a pair of arms and seed).
+
+    The family of the first are the seeds of an arm; of the second, the seeds of all pairs of a data set.
+    """
+    held = rows[(rows["status"] == "ok") & rows[column].notna()]
+    counted = held.assign(counts=held[column].map(lambda counts: np.asarray(counts, dtype=float)))
+    counted = counted[counted["counts"].map(np.sum) > 0].sort_values(["dataset", "arm", "seed"], kind="stable")
+    return _against_uniform(counted), _between(counted)
+
+
+def more_balanced(rows: pd.DataFrame, how: Compare, column: str = COUNTS) -> pd.DataFrame:
+    """Results table with `arm` -> the columns of `compare.COLUMNS` for `IMBALANCE`: a row a pair of arms, over seeds.
+
+    Imbalance is the distance in total variation from uniform: the share of the samples that would have to be of
+    another class, 0 to 0.9 for ten classes. Fewer samples give a greater one by chance alone: compare equal numbers.
+    """
+    arms = facts(rows)
+    distances = rows[column].map(lambda counts: imbalance(np.asarray(counts, dtype=float)), na_action="ignore")
+    measured = rows.assign(imbalance=pd.to_numeric(distances))
+    return compare.one_family(measured, arms, pairing.pairs(arms, how), IMBALANCE, how)
+
+
+def imbalance(counts: Floats) -> float:
+    """Counts (classes,) -> distance in total variation from uniform, a fraction; nan without samples.
+
+    >>> imbalance(np.array([10.0, 10.0, 10.0, 30.0])).round(3).item()
+    0.25
+    """
+    total = counts.sum()
+    return np.abs(counts / total - 1 / len(counts)).sum() / 2 if total else np.float64("nan")
+
+
+def uniform(counts: Floats) -> tuple[float, float]:
+    """Counts (classes,) -> chi-squared against as many of each class, and its p."""
+    from scipy.stats import chisquare
+
+    found = chisquare(counts)
+    return float(found.statistic), float(found.pvalue)
+
+
+def between(a: Floats, b: Floats) -> tuple[float, int, float]:
+    """Counts (classes,) of two models -> chi-squared against one common balance, degrees of freedom, p.
+
+    A class that neither has ever sampled says nothing and is left out of the degrees of freedom.
+    """
+    from scipy.stats import chi2_contingency
+
+    seen = (a + b) > 0
+    if seen.sum() < 2:
+        return 0.0, 0, 1.0
+    found = chi2_contingency(np.stack([a[seen], b[seen]]), correction=False)
+    return float(found.statistic), int(found.dof), float(found.pvalue)
+
+
+def _against_uniform(counted: pd.DataFrame) -> pd.DataFrame:
+    found = []
+    for dataset, arm, seed, counts in counted[["dataset", "arm", "seed", "counts"]].itertuples(index=False):
+        chi2, p = uniform(counts)
+        found.append((dataset, arm, seed, int(counts.sum()), chi2, len(counts) - 1, p, np.nan))
+    return _corrected(pd.DataFrame(found, columns=UNIFORM), ["dataset", "arm"])
+
+
+def _between(counted: pd.DataFrame) -> pd.DataFrame:
+    found = []
+    for (dataset, seed), group in counted.groupby(["dataset", "seed"], sort=False):
+        for (a, first), (b, second) in combinations(zip(group["arm"], group["counts"], strict=True), 2):
+            chi2, df, p = between(first, second)
+            found.append((dataset, a, b, seed, int(first.sum()), int(second.sum()), chi2, df, p, np.nan, ""))
+    table = _corrected(pd.DataFrame(found, columns=BETWEEN), ["dataset"])
+    said = np.where(table["p_adjusted"] <= ALPHA, "these runs differ", "no difference shown")
+    return table.assign(verdict=pd.Series(said, table.index, dtype=str)).sort_values(
+        ["dataset", "a", "b", "seed"], kind="stable", ignore_index=True
+    )
+
+
+def _corrected(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    parts = [
+        part.assign(p_adjusted=adjusted(part["p"].to_numpy(), "holm")) for _, part in table.groupby(by, sort=False)
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else table

@@ -1,0 +1,63 @@
+"""What β does, for the page: each β against β = 1 as tables, the trends as sentences."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from analysis import verdict
+from analysis.metrics import BOUND, BY_COLUMN, Metric
+from analysis.summary import SETS
+from analysis.table import Table
+from analysis.trend import RISING
+from analysis.verdicts import caption, chance, interval, seeds, short
+
+NEITHER = "Neither lower nor higher is better: β trades KL for reconstruction"
+
+
+def asked(metrics: list[str]) -> list[str]:
+    """The losses among the grid's metrics, and what they are the sum of: β trades one for the other."""
+    return list(dict.fromkeys([*(name for name in metrics if BY_COLUMN[name].unit == "nats"), *BOUND]))
+
+
+def tables(found: pd.DataFrame) -> list[Table]:
+    """What `analysis.trend.trends` gives -> a table a metric: one row a model and β."""
+    groups = {str(column): part for column, part in found.groupby("metric", sort=False)}
+    return [_table(BY_COLUMN[column], part.reset_index(drop=True)) for column, part in groups.items()]
+
+
+def sentences(found: pd.DataFrame) -> Iterator[str]:
+    """The trend of each group of arms that differ in β alone, a sentence each."""
+    for row in found.drop_duplicates(["group", "metric"]).to_dict("records"):
+        metric = BY_COLUMN[row["metric"]]
+        where = f"{metric.title} on {SETS[metric.evaluation]}"
+        yield f"{row['group']}: {where}, β = {row['trend_betas']}: {row['trend_text']}"
+
+
+def words(metric: Metric, verdicts: "pd.Series[str]") -> "pd.Series[str]":
+    """Verdicts as words; a part of the bound is lower or higher, never better or worse: β trades one for the other.
+
+    >>> list(words(BY_COLUMN["kl"], pd.Series(["better", "worse", "equivalent"])))
+    ['lower', 'higher', 'equivalent']
+    """
+    return verdicts.replace({"better": "lower", "worse": "higher"}) if metric.name in RISING else verdicts
+
+
+def _table(metric: Metric, found: pd.DataFrame) -> Table:
+    text = pd.DataFrame(
+        {
+            "Arms": found["group"],
+            "β": found["beta"].map("{:g}".format),
+            "Seeds": [seeds(row) for row in found.to_dict("records")],
+            f"Difference from β = 1 ({verdict.unit(metric)}) [95 % CI]": interval(metric, found),
+            "p": found["p"].map(chance),
+            "p adjusted": found["p_adjusted"].map(chance),
+            "p Dunnett": found["p_dunnett"].map(chance),
+            "Verdict": [short(*each) for each in zip(words(metric, found["verdict"]), found["flags"], strict=True)],
+        }
+    )
+    told = text.loc[:, [name for name in text if name != "p Dunnett" or not text[name].eq("–").all()]]
+    title = f"Each β against β = 1, {metric.title} on {SETS[metric.evaluation]}"
+    about = caption(metric, found)
+    about = about.replace("Lower is better", NEITHER, 1) if metric.name in RISING else about
+    values = found.assign(flags=found["flags"].map("; ".join))
+    return Table(f"beta-{metric.column}".replace("_", "-"), title, about, told, values)

@@ -1,0 +1,193 @@
+"""Comparisons in words and tables: what `analysis.compare` found, as sentences for people and tables to paste."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis import verdict
+from analysis.metrics import BY_COLUMN, Metric
+from analysis.summary import SETS
+from analysis.table import Table
+
+DECIDED = ("better", "worse")
+DESCRIBED = ("too few seeds", "single run", "cannot be compared")
+DESCRIPTION = "Below 5 seeds an arm is described, never judged: description only, no verdict."
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One comparison: which arms, the verdict as a word, the verdict with its reason, and what to beware of."""
+
+    a: str
+    b: str
+    word: str
+    reason: str
+    flags: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The whole of it: `gmvae against vae: better by 2.3 nats [2.0, 2.6], … – unequal seeds`."""
+        beware = f" – {', '.join(self.flags)}" if self.flags else ""
+        return f"{self.a} against {self.b}: {self.reason}{beware}"
+
+    @property
+    def kind(self) -> str:
+        """One of decided, equivalent, described, open: its look on the page."""
+        if self.word in DECIDED:
+            return "decided"
+        return "described" if self.word in DESCRIBED else "equivalent" if self.word == "equivalent" else "open"
+
+
+@dataclass(frozen=True)
+class Family:
+    """All comparisons of one metric, which are corrected together; `tables` say the same in numbers."""
+
+    name: str
+    title: str
+    tally: str
+    verdicts: Sequence[Verdict]
+    tables: tuple[Table, Table]
+
+
+def families(compared: pd.DataFrame) -> list[Family]:
+    """Comparisons, as `analysis.compare.compared` gives them -> a family a metric, in the order of the metrics."""
+    return [
+        _family(BY_COLUMN[column], found.reset_index(drop=True))
+        for column in BY_COLUMN
+        if len(found := compared[compared["metric"] == column])
+    ]
+
+
+def lines(found: Sequence[Family], limit: int) -> Iterator[str]:
+    """Families -> lines for a terminal, at most `limit` verdicts a family."""
+    for family in found:
+        yield f"{family.title}, {family.tally}"
+        yield from (f"  {each.sentence}" for each in family.verdicts[:limit])
+        if (rest := len(family.verdicts) - limit) > 0:
+            yield f"  and {rest} more: see the report"
+
+
+def _family(metric: Metric, found: pd.DataFrame) -> Family:
+    told = found[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
+    verdicts = [Verdict(a, b, word, reason, flags) for a, b, word, reason, flags in told]
+    title = f"{metric.title} on {SETS[metric.evaluation]}"
+    tables = (_differences(metric, title, found), _effects(metric, title, found))
+    return Family(metric.column.replace("_", "-"), title, tally(found["verdict"]), verdicts, tables)
+
+
+def tally(words: "pd.Series[str]") -> str:
+    """How many comparisons there are, and of each verdict.
+
+    >>> tally(pd.Series(["better", "worse", "no difference shown"]))
+    '3 comparisons: 2 better or worse, 1 no difference shown'
+    """
+    counted = words.replace(dict.fromkeys(DECIDED, "better or worse")).value_counts(sort=False)
+    return f"{_several(len(words))}: {', '.join(f'{count:,} {word}' for word, count in counted.items())}"
+
+
+def _differences(metric: Metric, title: str, found: pd.DataFrame) -> Table:
+    unit, factor = verdict.unit(metric), metric.factor
+    text = pd.DataFrame(
+        {
+            "A": found["a"],
+            "B": found["b"],
+            "Seeds": [seeds(row) for row in found.to_dict("records")],
+            f"A ({metric.unit})": (found["mean_a"] * factor).map(_number),
+            f"B ({metric.unit})": (found["mean_b"] * factor).map(_number),
+            f"A − B ({unit}) [95 % CI]": interval(metric, found),
+            "p": found["p"].map(chance),
+            "p adjusted": found["p_adjusted"].map(chance),
+            "Verdict": [short(*each) for each in zip(found["verdict"], found["flags"], strict=True)],
+        }
+    )
+    return Table(f"comparisons-{_name(metric)}", f"Comparisons, {title}", caption(metric, found), text, _values(found))
+
+
+def _effects(metric: Metric, title: str, found: pd.DataFrame) -> Table:
+    unit, factor = verdict.unit(metric), metric.factor
+    text = pd.DataFrame(
+        {
+            "A": found["a"],
+            "B": found["b"],
+            "Seeds": [seeds(row) for row in found.to_dict("records")],
+            "Hedges' g": found["g"].map(_number),
+            "P(A better)": found["superiority"].map(_number),
+            "ρ": found["correlation"].map(_number),
+            "Exact p": found["p_exact"].map(chance),
+            "its floor": found["p_floor"].map(chance),
+            f"Detectable ({unit})": (found["detectable"] * factor).map(_number),
+            "Seeds for 80 %": found["seeds_needed"].map(_count),
+            f"Margin ({unit})": (found["margin"] * factor).map(_number),
+            "p equivalence": found["p_equivalence"].map(chance),
+        }
+    )
+    told = text.loc[:, [name for name in text if not text[name].eq("–").all()]]
+    return Table(f"effects-{_name(metric)}", f"Effects and power, {title}", _EFFECTS, told, _values(found))
+
+
+_EFFECTS = (
+    "Hedges' g is the difference in standard deviations, with its small-sample correction; P(A better) the chance that "
+    "a run of A beats a run of B; ρ the correlation of the pairs; the exact p that of the permutation test, which "
+    "cannot fall below its floor; detectable the smallest difference that these seeds show with 80 % power in this "
+    "family; seeds for 80 % how many an arm needs to show the difference that was seen. A dash: not defined here."
+)
+
+
+def caption(metric: Metric, found: pd.DataFrame) -> str:
+    """What the figures of a family are."""
+    better = "Higher" if verdict.rises(metric) else "Lower"
+    tested = int(found["comparisons"].max())
+    correction = verdict.CORRECTIONS[found["correction"].iloc[0]]
+    family = f" p adjusted by {correction} over {_several(tested)}." if tested else ""
+    few = f" {DESCRIPTION}" if found["verdict"].isin(DESCRIBED).any() else ""
+    return f"{better} is better; n is the number of seeds; the 95 % t-intervals are not adjusted.{family}{few}"
+
+
+def _several(count: int) -> str:
+    return "1 comparison" if count == 1 else f"{count:,} comparisons"
+
+
+def _values(found: pd.DataFrame) -> pd.DataFrame:
+    return found.assign(flags=found["flags"].map("; ".join))
+
+
+def _name(metric: Metric) -> str:
+    return metric.column.replace("_", "-")
+
+
+def short(word: str, flags: Sequence[str]) -> str:
+    """A verdict in a cell of a table: the word, and what to beware of."""
+    return f"{word} ({', '.join(flags)})" if flags else word
+
+
+def seeds(row: dict[Any, Any]) -> str:
+    """How the seeds of a comparison were matched, and how many there are."""
+    if row["design"] == "paired":
+        return f"paired, n = {row['n_pairs']:.0f}"
+    return f"unpaired, n = {row['n_a']:.0f} and {row['n_b']:.0f}"
+
+
+def interval(metric: Metric, found: pd.DataFrame) -> list[str]:
+    """Differences in the metric's unit, each with its interval where it has one."""
+    parts = (found[["difference", "low", "high"]].astype(float) * metric.factor).to_numpy()
+    said = [tuple(map(_number, part)) for part in parts]
+    return [middle if low == "–" else f"{middle} [{low}, {high}]" for middle, low, high in said]
+
+
+def _number(value: float) -> str:
+    return verdict.number(value, 2)
+
+
+def _count(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:,.0f}"
+
+
+def chance(p: float) -> str:
+    """A p-value in a column of them.
+
+    >>> chance(0.5234), chance(1.3e-8), chance(0.0), chance(float("nan"))
+    ('0.52', '1e-8', '< 1e-300', '–')
+    """
+    return "–" if pd.isna(p) else verdict.chance(p).removeprefix("p ").removeprefix("= ")

@@ -1,0 +1,125 @@
+"""The tables of the sections on β, on balance and on agreement."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import agreement_tables, balance_tables, beta_tables
+from analysis.balance import balance
+from analysis.compare import compared
+from analysis.naming import named
+from analysis.trend import trends
+from harness.grid import Compare
+from harness.store import Store
+from tests.analysis.conftest import FrameMaker, made, noisy, row
+
+SEEDS = range(6)
+ARMS = ("supervised", "semi-supervised")
+
+
+def with_arms(rows: pd.DataFrame) -> pd.DataFrame:
+    """A results table with the names of its arms."""
+    return rows.assign(arm=named(rows))
+
+
+def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) -> None:
+    cells = [made("vae", seed, beta=beta) for seed in SEEDS for beta in (1.0, 4.0, 16.0)]
+    rows = with_arms(results(*[row(cell, **noisy(cell)) for cell in cells]))
+    metrics = beta_tables.asked(["nelbo", "accuracy"])
+    assert metrics == ["nelbo", "kl", "rec"]
+    found = trends(rows, Compare(metrics=metrics))
+    nelbo, kl, _ = beta_tables.tables(found)
+    assert (nelbo.name, kl.name) == ("beta-nelbo", "beta-kl")
+    assert nelbo.text["β"].tolist() == ["4", "16"]
+    assert nelbo.text["Seeds"].tolist() == ["paired, n = 6"] * 2
+    assert nelbo.text["Verdict"].tolist() == ["worse", "worse"]
+    assert kl.text["Verdict"].tolist() == ["lower", "lower"]
+    assert nelbo.caption.startswith("Lower is better; n is the number of seeds")
+    assert kl.caption.startswith("Neither lower nor higher is better: β trades KL for reconstruction; n is the number")
+    assert "p Dunnett" not in nelbo.text
+    said = list(beta_tables.sentences(found))
+    assert [text.split(", β")[0] for text in said] == [
+        *("vae, mnist: NELBO on the test images", "vae, mnist: KL on the test images"),
+        "vae, mnist: Reconstruction on the test images",
+    ]
+    assert "β = 1, 4, 16: falls with β: −2." in said[1]
+
+
+def test_without_another_beta_there_is_nothing_to_say(results: FrameMaker) -> None:
+    found = trends(with_arms(results(row(made("vae")))), Compare(metrics=["nelbo"]))
+    assert beta_tables.tables(found) == []
+    assert list(beta_tables.sentences(found)) == []
+
+
+def test_one_significant_against_uniform_and_the_other_not_is_no_difference(results: FrameMaker) -> None:
+    skewed: dict[str, Any] = {"digit_counts": [1100, 900, *[1000] * 8]}
+    rows = with_arms(
+        results(
+            *[row(made("vae", seed)) for seed in range(2)],
+            row(made("gmvae", 0), **skewed),
+            row(made("gmvae", 1)),
+        )
+    )
+    uniform, between = balance(rows)
+    direct, each = balance_tables.tables(uniform, between)
+    assert direct.text.to_dict("records") == [
+        {
+            "A": "gmvae",
+            "B": "vae",
+            "Seeds": "2",
+            "χ², least to largest": "0.0 to 10.0",
+            "Least p": "0.7",
+            "Verdict": "no difference shown in any of n = 2 seeds",
+        }
+    ]
+    assert dict(zip(each.text["Arm"], each.text["Verdict"], strict=True)) == {
+        "gmvae": "not uniform in 1 of n = 2 seeds",
+        "vae": "no departure shown in any of n = 2 seeds",
+    }
+    files = balance_tables.seed_by_seed(uniform, between)
+    assert [(table.name, len(table.text)) for table in files] == [
+        ("balance-uniform-seeds", 4),
+        ("balance-between-seeds", 2),
+    ]
+
+
+def test_a_balance_that_differs_says_in_how_many_seeds(results: FrameMaker) -> None:
+    skewed: dict[str, Any] = {"digit_counts": [2000, 0, *[1000] * 8]}
+    rows = with_arms(
+        results(row(made("vae")), row(made("vae", 1)), row(made("gmvae"), **skewed), row(made("gmvae", 1)))
+    )
+    direct, each = balance_tables.tables(*balance(rows))
+    assert direct.text.loc[0, "Verdict"] == "balance differs in 1 of n = 2 seeds"
+    assert each.text.loc[0, "Verdict"] == "not uniform in 1 of n = 2 seeds"
+    assert balance_tables.tables(*balance(rows.iloc[:0])) == []
+
+
+def test_agreement_is_told_of_the_pair_that_differs_in_supervision_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    targets = np.arange(100) % 10
+    store.write_classes("targets/mnist.npy", targets)
+    for labels in (100, 200):
+        for seed in range(2):
+            for kind, wrong in zip(ARMS, (30, 10), strict=True):
+                cell = made("ssvae", seed, supervision=kind, labels=labels)
+                store.write_row(row(cell))
+                store.write_classes(f"predictions/{cell.id}.npy", np.where(np.arange(100) < wrong, 11, targets))
+    rows = with_arms(store.frame())
+    found = compared(rows, Compare(metrics=["accuracy"]))
+    (table,) = agreement_tables.tables(store, rows, found)
+    assert len(found) == 6
+    assert (
+        table.text[["Seed", "Images", "Only A right", "Only B right"]].to_numpy().tolist()
+        == [
+            ["0", "100", "20", "0"],
+            ["1", "100", "20", "0"],
+        ]
+        * 2
+    )
+    assert table.text.loc[0, "A (%) [Wilson]"] == "90.00 [82.56, 94.48]"
+    assert table.text.loc[0, "p"] == "2e-6"
+    for cell in rows["cell"]:
+        store.remove(f"predictions/{cell}.npy")
+    assert agreement_tables.tables(store, rows, found) == []
