@@ -8,7 +8,7 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from analysis import (
     verdicts,
 )
 from analysis.balance import balance
-from analysis.compare import compared
+from analysis.compare import COLUMNS, compared
 from analysis.estimate import counts
 from analysis.galleries import Sheets, albums
 from analysis.lengths import banner
@@ -99,7 +99,7 @@ def made(store: Store, place: str, printed: References) -> Report:
     found = results.read(store)
     said = stated(found.provenance)
     rows = adaptive.marked(found.rows, found.provenance)
-    comparisons = compared(rows, said.how)
+    said, comparisons = judged(rows, said)
     over_beta = trends(rows, said.how.model_copy(update={"metrics": beta_tables.asked(said.how.metrics)}))
     uniform, between = balance(rows)
     tables = {
@@ -113,6 +113,14 @@ def made(store: Store, place: str, printed: References) -> Report:
     }
     sentences = {"beta": list(beta_tables.sentences(over_beta))}
     return Report(found, place, sheets.read(store, rows), said, comparisons, families(comparisons), tables, sentences)
+
+
+def judged(rows: pd.DataFrame, said: Stated) -> tuple[Stated, pd.DataFrame]:
+    """The comparisons; a grid whose baseline has not been run yet is reported without any, and that is said."""
+    try:
+        return said, compared(rows, said.how)
+    except BadInput as error:
+        return replace(said, said=f"{said.said} Nothing is compared: {error}."), pd.DataFrame(columns=COLUMNS)
 
 
 def write(report: Report, out: Path) -> Path:

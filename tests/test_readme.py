@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from analysis import compare, report
 from harness import bench, registry
 from harness.data import Data
 from harness.grid import overlaid, validate
@@ -15,6 +17,12 @@ from harness.schema import NAMES
 from harness.store import Store
 from tests.conftest import README, ROOT
 
+ANALYSES = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("python analysis/")
+]
 CHEAP = ("--list", "--dry-run", "--help")
 COMMANDS = [
     line.split("#")[0].strip()
@@ -35,6 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_there_are_commands_to_try() -> None:
     assert len(COMMANDS) >= 5
+    assert len(ANALYSES) >= 2
 
 
 @pytest.mark.slow
@@ -61,6 +70,16 @@ def test_the_example_of_one_cell_and_its_report(folder: Path, mnist: Data) -> No
     report = subprocess.run([sys.executable, "analysis/report.py", "results/one"], capture_output=True, text=True)
     assert report.returncode == 0
     assert (folder / "results/one/report/report.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ANALYSES)
+def test_every_analysis_runs_on_real_results(command: str, folder: Path) -> None:
+    """The folder that the README's commands would have made is a copy of the small one in the repository."""
+    shutil.copytree(ROOT / "analysis" / "sample", folder / "results" / "beta")
+    done = subprocess.run([sys.executable, *shlex.split(command)[1:]], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
 
 
 def test_the_grid_file_is_a_grid() -> None:
@@ -97,8 +116,9 @@ def test_every_shipped_model_column_and_exit_code_is_listed() -> None:
 
 
 def test_every_flag_named_in_the_readme_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        bench.main(["--help"])
+    for command in (bench.main, report.main, compare.main):
+        with pytest.raises(SystemExit):
+            command(["--help"])
     page = capsys.readouterr().out
     for flag in set(re.findall(r"`[^`]*?(--[a-z][a-z-]+)", README)):
         assert flag in page

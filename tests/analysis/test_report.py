@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import html
 import io
+import json
 import os
 import re
 import subprocess
@@ -169,6 +170,13 @@ def test_bad_input_is_one_line_and_nothing_is_written(
         assert told.out == ""
         assert re.fullmatch(r"error: .+expected.+\n", told.err)
     assert files(tmp_path) == before
+
+
+def test_a_grid_whose_baseline_is_not_run_yet_is_reported_without_verdicts(full: Store) -> None:
+    baseline = {"name": "g", "compare": {"baseline": {"model": "vae", "beta": 16}}}
+    full.write("provenance/run.json", json.dumps({"run": "r", "started": "2026", "grid": baseline}).encode())
+    assert report.main([str(full.root)]) == 0
+    assert "Nothing is compared: no beta" in (full.root / "report/report.html").read_text(encoding="utf-8")
 
 
 OWN = """references:
