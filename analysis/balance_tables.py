@@ -22,6 +22,11 @@ def tables(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
     return found
 
 
+def sentences(found: pd.DataFrame) -> list[str]:
+    """What `analysis.balance.more_balanced` gives -> a verdict a pair of arms, in words."""
+    return [f"{a} against {b}: {text}" for a, b, text in found[["a", "b", "text"]].itertuples(index=False)]
+
+
 def seed_by_seed(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
     """The same tests one by one: for files, too many to be read on a page."""
     parts = (("uniform", uniform), ("between", between))

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis.arm import chosen, said
@@ -104,9 +103,3 @@ def _history(a: Arm, b: Arm) -> Iterator[str]:
             yield word
     if a.get("adaptive") or b.get("adaptive"):
         yield "adaptive"
-
-
-def matched(values: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Seeds that both arms have a value for: values (arms, seeds), a, b (comparisons,) -> (comparisons, seeds)."""
-    held = np.isfinite(values)
-    return np.asarray(held[a] & held[b])

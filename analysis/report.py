@@ -32,7 +32,7 @@ from analysis import (
     table,
     verdicts,
 )
-from analysis.balance import balance
+from analysis.balance import balance, more_balanced
 from analysis.compare import COLUMNS, compared
 from analysis.estimate import counts
 from analysis.galleries import Sheets, albums
@@ -111,7 +111,9 @@ def made(store: Store, place: str, printed: References) -> Report:
         "estimates": [summary.every_estimate(rows)],
         FILES: balance_tables.seed_by_seed(uniform, between),
     }
-    sentences = {"beta": list(beta_tables.sentences(over_beta))}
+    sentences = {"beta": list(beta_tables.sentences(over_beta)), "balance": []}
+    if len(comparisons):
+        sentences["balance"] = balance_tables.sentences(more_balanced(rows, said.how))
     return Report(found, place, sheets.read(store, rows), said, comparisons, families(comparisons), tables, sentences)
 
 

@@ -19,7 +19,7 @@ from harness.arguments import grid_keys, parser
 from harness.engine import key
 from harness.errors import BadInput
 from harness.evaluation import Evaluation, evaluation
-from harness.launch import InProcess, RayTune, Resources
+from harness.launch import InProcess, Launcher, RayTune, Resources
 from harness.plan import Plan
 from harness.progress import Progress, clock
 from harness.store import Store
@@ -61,7 +61,7 @@ def bench(args: argparse.Namespace) -> int:
     if not plan.todo:
         store.prepare()
         return end(plan, store, store.compact())
-    launcher = InProcess(resources) if args.launcher == "in-process" else RayTune(resources, args.address)
+    launcher: Launcher = InProcess(resources) if args.launcher == "in-process" else RayTune(resources, args.address)
     store.prepare()
     record = begin(args, chosen, plan, scores, store, sets)
     tasks = [task(args, pack, scores, store, record, plugins) for pack in plan.packs]

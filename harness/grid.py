@@ -74,11 +74,6 @@ class Cell:
         """Whether the cell trains a generative model; "supervised" trains a classifier alone: no NELBO, no β."""
         return self.supervision != "supervised"
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Cell":
-        """The inverse of `dataclasses.asdict` after a trip through JSON."""
-        return cls(**{**value, "settings": tuple((name, setting) for name, setting in value["settings"])})
-
     def __str__(self) -> str:
         """A short name for people: `ssvae supervised labels=100 seed=3`; `names` tells settings apart too."""
         return self.name()

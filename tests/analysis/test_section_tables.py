@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import agreement_tables, balance_tables, beta_tables
-from analysis.balance import balance
+from analysis.balance import balance, more_balanced
 from analysis.compare import compared
 from analysis.naming import named
 from analysis.trend import trends
@@ -83,6 +83,17 @@ def test_one_significant_against_uniform_and_the_other_not_is_no_difference(resu
         ("balance-uniform-seeds", 4),
         ("balance-between-seeds", 2),
     ]
+
+
+def test_more_balanced_is_asked_of_the_seeds_in_words(results: FrameMaker) -> None:
+    even: list[dict[str, Any]] = [{"digit_counts": [1000 + seed, 1000 - seed, *[1000] * 8]} for seed in SEEDS]
+    odd: list[dict[str, Any]] = [{"digit_counts": [3000 + seed, 1000 - seed, *[750] * 8]} for seed in SEEDS]
+    runs = [row(made("vae", seed), **even[seed]) for seed in SEEDS]
+    rows = with_arms(results(*runs, *[row(made("gmvae", seed), **odd[seed]) for seed in SEEDS]))
+    (said,) = balance_tables.sentences(more_balanced(rows, Compare()))
+    assert said.startswith("gmvae against vae: worse by ")
+    assert "points" in said
+    assert "n = 6" in said
 
 
 def test_a_balance_that_differs_says_in_how_many_seeds(results: FrameMaker) -> None:
