@@ -259,7 +259,7 @@ def test_data_that_are_not_the_original_are_refused(
 ) -> None:
     """A truncated, an altered and a missing file, each by its name."""
     name = "t10k-labels-idx1-ubyte"
-    raw = next(path.parent for path in data.cache().rglob(name))
+    raw = data.cache() / "MNIST" / "raw"
     folder = results.parent / "data" / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for path in raw.glob("*-ubyte"):
