@@ -87,13 +87,16 @@ def tally(words: "pd.Series[str]") -> str:
     return f"{_several(len(words))}: {', '.join(f'{count:,} {word}' for word, count in counted.items())}"
 
 
+def _who(found: pd.DataFrame) -> dict[str, Any]:
+    """The first columns of every table of comparisons: the arms and their seeds."""
+    return {"A": found["a"], "B": found["b"], "Seeds": [seeds(row) for row in found.to_dict("records")]}
+
+
 def _differences(metric: Metric, title: str, found: pd.DataFrame) -> Table:
     unit, factor = verdict.unit(metric), metric.factor
     text = pd.DataFrame(
         {
-            "A": found["a"],
-            "B": found["b"],
-            "Seeds": [seeds(row) for row in found.to_dict("records")],
+            **_who(found),
             f"A ({metric.unit})": (found["mean_a"] * factor).map(_number),
             f"B ({metric.unit})": (found["mean_b"] * factor).map(_number),
             f"A − B ({unit}) [95 % CI]": interval(metric, found),
@@ -109,9 +112,7 @@ def _effects(metric: Metric, title: str, found: pd.DataFrame) -> Table:
     unit, factor = verdict.unit(metric), metric.factor
     text = pd.DataFrame(
         {
-            "A": found["a"],
-            "B": found["b"],
-            "Seeds": [seeds(row) for row in found.to_dict("records")],
+            **_who(found),
             "Hedges' g": found["g"].map(_number),
             "P(A better)": found["superiority"].map(_number),
             "ρ": found["correlation"].map(_number),
