@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from harness.errors import BadInput
 from harness.grid import DATASETS, IWAE_SAMPLES
 from harness.plan import RESUME
+from harness.trial import COMPILE
 
 DESCRIPTION = """\
 Train and score a grid of generative models, seeds × models × β, as Ray Tune trials.
@@ -84,6 +85,8 @@ def _where(p: Parser) -> None:
     resume = "missing (default): cells without a row; failed: those alone; always: both; never: everything anew"
     flag("--resume", choices=RESUME, default="missing", help=resume)
     flag("--pack", type=int, default=1, metavar="N", help="cells trained together in one trial (default: 1)")
+    when = "auto (default): trainings of 500 steps and more, on CPUs with a C++ compiler; always; never"
+    flag("--compile", choices=COMPILE, default="auto", help=when)
     flag("--cpus-per-trial", type=int, default=1, metavar="N", help="CPU threads of a trial (default: 1)")
     flag("--gpus-per-trial", type=float, default=0.0, metavar="F", help="GPUs of a trial, fractions too (default: 0)")
     flag("--address", metavar="ADDRESS", help="a Ray cluster: auto or ray://HOST:PORT (default: this machine)")

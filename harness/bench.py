@@ -67,7 +67,7 @@ def bench(args: argparse.Namespace) -> int:
     tasks = [task(args, pack, scores, store, record, plugins) for pack in plan.packs]
     try:
         with Progress(tasks, costs, launcher.slots) as progress:
-            launcher.run(tasks, progress.watch)
+            launcher.run(tasks, sets, progress.watch)
     finally:
         table = store.compact()
     return end(plan, store, table)
@@ -125,11 +125,11 @@ def task(
         cells=pack,
         results=str(store.root),
         evaluation=scores,
-        data_folder=args.data and str(Path(args.data).expanduser().absolute()),
         grid=record["grid"]["name"],
         run=record["run"],
         commit=record["commit"],
         plugins=plugins,
+        compile=args.compile,
         checkpoint_seconds=args.checkpoint_seconds,
         tensorboard=args.tensorboard,
     )

@@ -112,9 +112,30 @@ def load(name: str, folder: str | Path | None = None) -> Data:
 
 
 def binarise(grey: Tensor, generator: torch.Generator) -> Tensor:
-    """x ~ Bernoulli(grey / 255), exactly: bytes of any shape -> floats 0 or 1 of that shape."""
-    draws = torch.randint(255, grey.shape, dtype=torch.uint8, device=grey.device, generator=generator)
-    return (draws < grey).float()
+    """x ~ Bernoulli(grey / 255), exactly: bytes of any shape -> floats 0 or 1 of that shape.
+
+    On a CPU a random byte u decides: below the grey level g the pixel is 1, above it 0, and where they are equal it is
+    drawn again, g / 256 + (g / 255) / 256 = g / 255. Eight bytes come of one 64-bit draw.
+    """
+    if grey.device.type != "cpu":  # there draws cost nothing, and looking for equal bytes would wait for the device
+        return (_below_255(grey, generator) < grey).float()
+    draws = _bytes(grey.numel(), generator).view(grey.shape)
+    x = (draws < grey).float()
+    again = (draws == grey).flatten().nonzero().squeeze(1)
+    levels = grey.flatten()[again]
+    x.view(-1)[again] = (_below_255(levels, generator) < levels).float()
+    return x
+
+
+def _bytes(count: int, generator: torch.Generator) -> Tensor:
+    """Uniform bytes: (count,), on the CPU."""
+    words = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    return words.view(torch.uint8)[:count]
+
+
+def _below_255(grey: Tensor, generator: torch.Generator) -> Tensor:
+    """Uniform bytes from 0 to 254, as many as there are grey levels."""
+    return torch.randint(255, grey.shape, dtype=torch.uint8, device=grey.device, generator=generator)
 
 
 def scaled(grey: Tensor) -> Tensor:

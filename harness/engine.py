@@ -1,9 +1,8 @@
 """Trains a pack: the one training loop.
 
-A pack is cells that share everything but seed, β and learning rate. Their parameters are stacked along a first
-dimension, `torch.func.vmap` runs the model's objective over it, and one backward pass serves all (HFTA, Wang et al.,
-MLSys 2021, arXiv 2102.02344). Every cell keeps its own order, binarisation and noise, addressed by (seed, purpose,
-step), so a cell's training does not depend on the pack that it runs in. A pack of one is the same code.
+A pack is cells that share everything but seed, β and learning rate: one stacked model (`objective`) and one fused
+optimiser step (`adam`) for all of them. Every cell keeps its own order, binarisation and noise, addressed by (seed,
+purpose, step), so a cell's training does not depend on the pack that it runs in. A pack of one is the same code.
 """
 
 import time
@@ -13,9 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import stack_module_state
 
-from harness import registry, seeding
+from harness import objective, registry, seeding
+from harness.adam import Adam
 from harness.contract import Batch, Model, Noise, draw_noise
 from harness.data import Data, binarise, labelled_indices
 from harness.grid import Cell
@@ -23,8 +23,6 @@ from harness.score import accuracy
 
 CURVE_POINTS = 200
 ACCURACY_EVERY = 10  # curve points
-PARTS = ("rec", "kl", "extra")
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter that has had a gradient
 
 
 @dataclass(frozen=True)
@@ -66,26 +64,49 @@ def labelled(cell: Cell, data: Data, listed: Sequence[int]) -> Labelled:
 class Pack:
     """Cells in training; `advance` takes them on, `state` carries one over an interruption."""
 
-    def __init__(self, cells: Sequence[Cell], data: Data, listed: Sequence[int] = (), state: Sequence[CellState] = ()):
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        data: Data,
+        listed: Sequence[int] = (),
+        state: Sequence[CellState] = (),
+        compiled: bool = False,
+    ):
         if len({key(cell) for cell in cells}) != 1:
             raise ValueError("cells of one pack differ in more than seed, β and learning rate")
         self.cells = tuple(cells)
         self.data = data
+        self.compiled = compiled
         self.device = data.train_x.device
         self.labelled = [labelled(cell, data, listed) for cell in cells]
-        models = [registry.build(cell).to(self.device) for cell in cells]
-        self.model = models[0]
-        self.params, self.buffers = stack_module_state(models)
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)
-        self.optimizer = self._adam()
         self.step = 0
         self.seconds = 0.0
         self.curves: list[list[dict[str, Any]]] = [[] for _ in cells]
         self.diverged_at = torch.full((len(cells),), -1, device=self.device)
         self._orders: dict[int, list[Tensor]] = {}
+        models = [registry.build(cell).to(self.device) for cell in cells]
+        self.model = models[0]
+        self.eager = self.whole_batch = objective.stacked(self.model)
+        if compiled:
+            self.whole_batch = objective.compiled(key(cells[0]), len(cells), self.device, torch.get_num_threads())
+        self.params, self.other = self._stacked(models)
+        self.adam = Adam(self.params, [cell.learning_rate for cell in cells])
         self._sums = self._no_sums()
         if state:
             self._resume(state)
+
+    def _stacked(self, models: Sequence[Model]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The tensors that are trained, in memory as their slopes come, and all others; (cells, ...) each."""
+        params, buffers = stack_module_state(models)
+        tensors = {name: value.detach() for name, value in (params | buffers).items()}
+        batch, noise = self._draws()
+        first = Batch(*(part[0] for part in batch)), {name: draw[0] for name, draw in noise.items()}
+        used = objective.used(self.model, *first)
+        other = {name: value for name, value in tensors.items() if name not in used}
+        trained = {name: value for name, value in tensors.items() if name in used}
+        slopes, _ = self.whole_batch(trained, other, batch, noise, self.betas)
+        return {name: torch.empty_like(slope).copy_(trained[name]) for name, slope in slopes.items()}, other
 
     # --- training ----------------------------------------------------------------------------------------------------
 
@@ -113,40 +134,29 @@ class Pack:
         self._write_point()
 
     def one_step(self) -> None:
-        """One optimiser step of every cell."""
+        """One optimiser step of every cell; nothing here waits for the device."""
+        batch, noise = self._draws()
+        whole = batch.x.shape[1] in (0, self.cells[0].batch_size)  # the last batch of an epoch is smaller
+        slopes, parts = (self.whole_batch if whole else self.eager)(self.params, self.other, batch, noise, self.betas)
+        self.adam.descend(slopes)
+        self.step += 1
+        lost = ~parts.loss.isfinite() & (self.diverged_at < 0)
+        self.diverged_at = torch.where(lost, self.step, self.diverged_at)
+        self._sums += torch.stack([parts.rec, parts.kl, parts.extra])
+
+    def _draws(self) -> tuple[Batch, Noise]:
+        """What all cells meet in this step; (cells, ...) each."""
         batches = [self._batch(index) for index in range(len(self.cells))]
         stacked = Batch(*(torch.stack(part) for part in zip(*batches, strict=True)))
-        images = stacked.x.shape[1]
-        draws = [self._noise(cell, images) for cell in self.cells]
-        noise = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
-        rec, kl, extra = vmap(self._means)(self.params, self.buffers, stacked, noise)
-        losses = rec + self.betas * kl + extra
-        gradients = torch.autograd.grad(losses.sum(), list(self.params.values()), allow_unused=True)
-        for place, gradient in enumerate(gradients):
-            if gradient is not None:  # a supervised cell leaves its decoder untouched
-                dense = gradient.contiguous()  # the fused step reads memory in order, whatever the strides say
-                for group, slope in zip(self.optimizer.param_groups, dense, strict=True):
-                    group["params"][place].grad = slope
-        self.optimizer.step()
-        self.step += 1
-        with torch.no_grad():
-            lost = ~losses.isfinite() & (self.diverged_at < 0)
-            self.diverged_at = torch.where(lost, self.step, self.diverged_at)
-            self._sums = self._sums + torch.stack([rec, kl, extra])
-
-    def _means(
-        self, params: dict[str, Tensor], buffers: dict[str, Tensor], batch: Batch, noise: Noise
-    ) -> tuple[Tensor, ...]:
-        """Mean over the batch of each part of one cell's objective; () each."""
-        terms = functional_call(self.model, (params, buffers), (batch, noise))
-        return tuple(part.mean() for part in terms)
+        draws = [self._noise(cell, stacked.x.shape[1]) for cell in self.cells]
+        return stacked, {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
 
     def _batch(self, index: int) -> Batch:
         """The images of this step, binarised afresh; a cell without a bound sees labelled ones alone."""
         cell, few = self.cells[index], self.labelled[index]
         generator = seeding.generator(cell.seed, "binarisation", self.step, self.device)
         indices = self._order(index) if cell.has_bound else self._order(index)[:0]
-        x = binarise(self.data.train_x[indices], generator)
+        x = binarise(self.data.train_x.index_select(0, indices), generator)
         return Batch(x, binarise(few.grey, generator), few.classes)
 
     def _order(self, index: int) -> Tensor:
@@ -165,16 +175,10 @@ class Pack:
         generator = seeding.generator(cell.seed, "noise", self.step, self.device)
         return draw_noise(self.model, images, generator)
 
-    def _adam(self) -> torch.optim.Adam:
-        """One optimiser for all cells, each a group with its own learning rate over its slices of the parameters."""
-        rows = zip(*(parameter.detach().unbind() for parameter in self.params.values()), strict=True)
-        groups = [{"params": list(row), "lr": cell.learning_rate} for row, cell in zip(rows, self.cells, strict=True)]
-        return torch.optim.Adam(groups, fused=True)
-
     # --- curves ------------------------------------------------------------------------------------------------------
 
     def _no_sums(self) -> Tensor:
-        return torch.zeros(len(PARTS), len(self.cells), device=self.device)
+        return torch.zeros(3, len(self.cells), device=self.device)  # rec, kl, extra
 
     def _write_point(self) -> None:
         steps = self.step - (self.curves[0][-1]["step"] if self.curves[0] else 0)
@@ -199,25 +203,28 @@ class Pack:
         model = registry.build(self.cells[index]).to(self.device)
         places = dict(model.named_parameters()) | dict(model.named_buffers())  # a weight that is tied has one place
         with torch.no_grad():
-            for name, value in (self.params | self.buffers).items():
+            for name, value in (self.params | self.other).items():
                 places[name].copy_(value[index])
         return model.eval()
 
     def state(self, index: int) -> CellState:
         """A cell's training state; `Pack(..., state=[...])` goes on from it."""
-        tensors = {f"param.{name}": value[index].detach().clone() for name, value in self.params.items()}
-        for name, slice_ in zip(self.params, self.optimizer.param_groups[index]["params"], strict=True):
-            for moment, value in self.optimizer.state[slice_].items():
-                tensors[f"{moment}.{name}"] = value.detach().clone()
+        kinds = {"param": self.params, "exp_avg": self.adam.first, "exp_avg_sq": self.adam.second}
+        tensors = {
+            f"{kind}.{name}": value[index].clone(memory_format=torch.contiguous_format)
+            for kind, of in kinds.items()
+            for name, value in of.items()
+        }
         return CellState(tensors, self.step, self.share, list(self.curves[index]))
 
     def _resume(self, states: Sequence[CellState]) -> None:
         """Put saved states in place; all of them stand at one step."""
         (self.step,) = {state.step for state in states}
+        self.adam.step = self.step
         self.seconds = sum(state.seconds for state in states)
         self.curves = [list(state.curve) for state in states]
+        kinds = {"param": self.params, "exp_avg": self.adam.first, "exp_avg_sq": self.adam.second}
         for index, state in enumerate(states):
-            for name, slice_ in zip(self.params, self.optimizer.param_groups[index]["params"], strict=True):
-                slice_.copy_(state.tensors[f"param.{name}"])
-                moments = {m: state.tensors[f"{m}.{name}"] for m in MOMENTS if f"{m}.{name}" in state.tensors}
-                self.optimizer.state[slice_] = {m: value.to(self.device) for m, value in moments.items()}
+            for kind, of in kinds.items():
+                for name, value in of.items():
+                    value[index].copy_(state.tensors[f"{kind}.{name}"])

@@ -13,7 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
+import numpy as np
+import torch
+
 from harness import trial
+from harness.data import Data
 from harness.errors import BadInput
 from harness.store import Store
 from harness.trial import Task, Update
@@ -51,7 +55,7 @@ class Resources:
 
     def grant(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks with their threads and device."""
-        return [replace(task, threads=self.cpus, gpu=self.gpus > 0) for task in tasks]
+        return [replace(task, threads=self.cpus, gpus=self.gpus) for task in tasks]
 
 
 class Launcher(Protocol):
@@ -59,8 +63,11 @@ class Launcher(Protocol):
 
     slots: int
 
-    def run(self, tasks: Sequence[Task], watch: Watch) -> None:
-        """Run all tasks; `watch(index, update)` is called as task `index` moves. Every cell has a row at the end."""
+    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch) -> None:
+        """Run all tasks on the data sets; `watch(index, update)` is called as task `index` moves.
+
+        Every cell has a row at the end.
+        """
 
 
 class InProcess:
@@ -71,10 +78,10 @@ class InProcess:
     def __init__(self, resources: Resources):
         self.resources = resources
 
-    def run(self, tasks: Sequence[Task], watch: Watch) -> None:
+    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch) -> None:
         """Run the tasks in order."""
         for index, task in enumerate(self.resources.grant(tasks)):
-            trial.run(task, functools.partial(watch, index))
+            trial.run(task, sets[task.cells[0].dataset], functools.partial(watch, index))
 
 
 class RayTune:
@@ -101,13 +108,16 @@ class RayTune:
             self.close()
             raise
 
-    def run(self, tasks: Sequence[Task], watch: Watch) -> None:
-        """One Tune trial a task, actors reused; a trial whose process dies is tried again, then its cells fail."""
+    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch) -> None:
+        """One Tune trial a task, actors reused; a trial whose process dies is tried again, then its cells fail.
+
+        Tasks and data sets lie in Ray's object store: they reach each node once, and its workers share one copy.
+        """
         from ray import tune
 
         granted = {"cpu": self.resources.cpus, "gpu": self.resources.gpus}
         ready = self.resources.grant(tasks)
-        trainable = tune.with_resources(tune.with_parameters(_trainable, tasks=ready), granted)
+        trainable = tune.with_resources(tune.with_parameters(_trainable, tasks=ready, sets=_arrays(sets)), granted)
         with tempfile.TemporaryDirectory(prefix="tune-") as scratch:
             tune.Tuner(
                 trainable,
@@ -137,10 +147,33 @@ def _options(address: str) -> dict[str, Any]:
     return quiet | local if address == "local" else quiet
 
 
-def _trainable(config: dict[str, Any], tasks: Sequence[Task]) -> None:
+Arrays = Mapping[str, Mapping[str, Any]]
+
+
+def _arrays(sets: Mapping[str, Data]) -> Arrays:
+    """Data sets as numpy arrays, which Ray's workers map into their memory; tensors would be copied into each."""
+
+    def plain(value: Any) -> Any:
+        return value.numpy() if isinstance(value, torch.Tensor) else value
+
+    return {name: {field: plain(value) for field, value in vars(data).items()} for name, data in sets.items()}
+
+
+def _shared(arrays: Mapping[str, Any]) -> Data:
+    """The data set on its arrays, without a copy; nothing writes to them."""
+    with warnings.catch_warnings(action="ignore"):  # torch warns of arrays that are read-only
+        fields: dict[str, Any] = {
+            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in arrays.items()
+        }
+    return Data(**fields)
+
+
+def _trainable(config: dict[str, Any], tasks: Sequence[Task], sets: Arrays) -> None:
     from ray import tune
 
-    trial.run(tasks[config["task"]], lambda update: tune.report(asdict(update)))
+    task = tasks[config["task"]]
+    data = _shared(sets[task.cells[0].dataset])
+    trial.run(task, data, lambda update: tune.report(asdict(update)))
 
 
 def _watcher(tasks: Sequence[Task], watch: Watch) -> Any:

@@ -4,19 +4,18 @@ A row is written last, whole, by the process that computed it; whatever kills a 
 since the last checkpoint. Errors become rows with a status and a reason; only an interrupt leaves this module.
 """
 
-import functools
 import json
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 
-from harness import judge, pictures, provenance, registry, schema, score, tensorfile
+from harness import judge, memory, objective, pictures, provenance, registry, schema, score, tensorfile
 from harness.contract import Classifier, Model
-from harness.data import Data, load, scaled
+from harness.data import Data, scaled
 from harness.engine import CellState, Pack
 from harness.evaluation import Evaluation
 from harness.grid import Cell
@@ -24,6 +23,9 @@ from harness.pictures import COLUMNS, ROWS
 from harness.seeding import Training
 from harness.store import Store
 
+Compile = Literal["auto", "always", "never"]
+COMPILE: tuple[Compile, ...] = get_args(Compile)
+COMPILE_FROM = 500  # steps; a shorter training is over before compiling it pays
 REPORT_SECONDS = 1.0
 COUNTED = 10_000
 
@@ -35,13 +37,13 @@ class Task:
     cells: tuple[Cell, ...]
     results: str
     evaluation: Evaluation = field(default_factory=Evaluation)
-    data_folder: str | None = None
     grid: str = ""
     run: str = ""
     commit: str = "unknown"
     plugins: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
-    gpu: bool = False
+    gpus: float = 0.0
+    compile: Compile = "auto"
     checkpoint_seconds: float = 60.0
     tensorboard: bool = False
 
@@ -59,7 +61,7 @@ class Update:
 Report = Callable[[Update], None]
 
 
-def run(task: Task, report: Report) -> None:
+def run(task: Task, data: Data, report: Report) -> None:
     """Train what is not trained, score it, write the rows; `report` is called about once a second and at the end."""
     torch.set_num_threads(task.threads)
     store = Store(task.results)
@@ -67,7 +69,7 @@ def run(task: Task, report: Report) -> None:
     try:
         for name, source in task.plugins.items():
             registry.load_source(name, source)
-        trial.work()
+        trial.work(data)
     except Exception as error:
         for cell in task.cells:
             if cell.id not in trial.ended:
@@ -75,42 +77,68 @@ def run(task: Task, report: Report) -> None:
     report(trial.update())
 
 
-@functools.lru_cache(maxsize=1)
-def _loaded(dataset: str, folder: str | None, device: torch.device) -> Data:
-    """A data set, kept for the next trial in this process."""
-    return load(dataset, folder).to(device)
-
-
 class _Trial:
     """The state of one run of a task."""
 
     def __init__(self, task: Task, store: Store, report: Report):
         self.task, self.store, self.report = task, store, report
-        self.device = torch.device("cuda" if task.gpu else "cpu")
+        self.device = torch.device("cuda" if task.gpus else "cpu")
         self.ended: dict[str, str] = {}
         self.steps = 0
         self.step_seconds: float | None = None
         self.nelbo: float | None = None
+        self.not_compiled = ""
 
-    def work(self) -> None:
-        if self.task.gpu and not torch.cuda.is_available():
+    def work(self, data: Data) -> None:
+        if self.task.gpus and not torch.cuda.is_available():
             raise RuntimeError("a GPU was granted, and torch finds no CUDA device on this machine")
-        data = _loaded(self.task.cells[0].dataset, self.task.data_folder, self.device)
-        training: dict[int, list[tuple[Cell, CellState | None]]] = {}
+        data = data.to(self.device)
+        training = []
         for cell in self.task.cells:
             trained = self._trained_before(cell)
             if trained is not None:
                 self._score(cell, *trained, data)
             else:
-                state = self._checkpoint(cell)
-                training.setdefault(state.step if state else 0, []).append((cell, state))
-        for group in training.values():
-            self._train([cell for cell, _ in group], [state for _, state in group if state], data)
+                training.append(cell)
+        size = self._fitting(training, data)
+        for first in range(0, len(training), size):
+            self._train_guarded(training[first : first + size], data)
 
     # --- training ----------------------------------------------------------------------------------------------------
 
+    def _fitting(self, cells: list[Cell], data: Data) -> int:
+        """Cells that are trained together: all of them, and on a GPU as many as its memory holds."""
+        if self.device.type == "cpu" or not cells:
+            return max(1, len(cells))
+        listed = self.task.evaluation.labelled
+        return memory.fitting(
+            lambda size: memory.peak(Pack(cells[:size], data, listed).one_step, self.device),
+            memory.room(self.device, self.task.gpus),
+            len(cells),
+        )
+
+    def _train_guarded(self, cells: list[Cell], data: Data) -> None:
+        """Train cells from their checkpoints, those at one step together; what runs out of memory goes on in halves."""
+        standing: dict[int, list[tuple[Cell, CellState | None]]] = {}
+        for cell in cells:
+            state = self._checkpoint(cell)
+            standing.setdefault(state.step if state else 0, []).append((cell, state))
+        for group in standing.values():
+            together, before = [cell for cell, _ in group], self.steps
+            try:
+                self._train(together, [state for _, state in group if state], data)
+                continue
+            except torch.OutOfMemoryError:
+                if len(together) == 1:
+                    raise
+            torch.cuda.empty_cache()  # out of the except clause, whose traceback holds the pack
+            self.steps = before
+            middle = len(together) // 2
+            self._train_guarded(together[:middle], data)
+            self._train_guarded(together[middle:], data)
+
     def _train(self, cells: list[Cell], states: list[CellState], data: Data) -> None:
-        pack = Pack(cells, data, self.task.evaluation.labelled, states)
+        pack = self._pack(cells, states, data)
         board = _Board(self.store, cells) if self.task.tensorboard else None
         before, saved, told = self.steps, time.monotonic(), 0.0
         while pack.running:
@@ -129,6 +157,18 @@ class _Trial:
         self._save(pack)
         for index, cell in enumerate(cells):
             self._finish(pack, index, cell, data)
+
+    def _pack(self, cells: list[Cell], states: list[CellState], data: Data) -> Pack:
+        """The pack, compiled where that pays; a machine or a model that cannot be compiled trains all the same."""
+        listed = self.task.evaluation.labelled
+        if self.task.compile == "always":
+            return Pack(cells, data, listed, states, compiled=True)
+        if self.task.compile == "auto" and cells[0].iterations >= COMPILE_FROM and objective.can_compile(self.device):
+            try:
+                return Pack(cells, data, listed, states, compiled=True)
+            except Exception as error:
+                self.not_compiled = type(error).__name__
+        return Pack(cells, data, listed, states)
 
     def _save(self, pack: Pack) -> None:
         for index, cell in enumerate(pack.cells):
@@ -152,7 +192,7 @@ class _Trial:
             "device": provenance.device(self.device),
             "host": socket.gethostname(),
             "git_commit": self.task.commit,
-            "versions": json.dumps(provenance.versions()),
+            "versions": json.dumps(provenance.versions() | {"objective": self._told(pack)}),
         }
         self.store.write_curve(cell.id, pack.curves[index])
         step = int(pack.diverged_at[index])
@@ -163,6 +203,12 @@ class _Trial:
             self._write(cell, "diverged", trained | {"error": reason})
         else:
             self._score(cell, pack.trained(index), trained, data)
+
+    def _told(self, pack: Pack) -> str:
+        """How the objective was run: another way is other rounding."""
+        if pack.compiled:
+            return "compiled"
+        return f"eager ({self.not_compiled} on compiling)" if self.not_compiled else "eager"
 
     # --- scoring -----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from models.gaussian import (
     log_standard_normal,
     variance,
 )
-from models.nets import HIDDEN, checked, mlp
+from models.nets import ELU, HIDDEN, checked, mlp
 
 
 class WithClass(nn.Module):
@@ -27,13 +27,13 @@ class WithClass(nn.Module):
     def __init__(self, sizes: list[int]):
         super().__init__()
         self.first = nn.Linear(sizes[0] + CLASSES, sizes[1])
-        self.rest = mlp(sizes[1:], nn.ELU)
+        self.rest = mlp(sizes[1:], ELU)
 
     def forward(self, v: Tensor) -> Tensor:
         """(batch, size), the same v for every class, or (CLASSES, batch, size) -> (CLASSES, batch, output)."""
         size = v.shape[-1]
         of_class = self.first.weight[:, size:].T.unsqueeze(1)
-        hidden = F.elu(F.linear(v, self.first.weight[:, :size], self.first.bias) + of_class)
+        hidden = ELU()(F.linear(v, self.first.weight[:, :size], self.first.bias) + of_class)
         output: Tensor = self.rest(hidden)
         return output
 

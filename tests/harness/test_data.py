@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scipy.stats
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -370,18 +371,23 @@ def test_a_pixel_is_one_with_probability_grey_over_255() -> None:
 
 
 def test_every_level_has_exactly_its_share_of_the_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over the 255 draws there are, level g is one in exactly g: no draw is left out and none counts twice."""
-    levels = torch.arange(256, dtype=torch.uint8).expand(255, 256)
-    bounds: list[int] = []
+    """Over the 256 bytes there are, and the 255 that follow where one equals the level, level g is one in g of 255."""
+    levels = torch.arange(256, dtype=torch.uint8).expand(255, 256, 256)  # second draw, first draw, level
+    first = torch.arange(256, dtype=torch.uint8)[:, None].expand(255, 256, 256)
+    second = torch.arange(255, dtype=torch.uint8).repeat_interleave(256)  # each meets one byte a level
+    monkeypatch.setattr(data, "_bytes", lambda count, generator: first.flatten())
+    monkeypatch.setattr(data, "_below_255", lambda grey, generator: second)
+    ones = binarise(levels, torch.Generator()).double().sum((0, 1))
+    assert torch.equal(ones / (255 * 256), torch.arange(256).double() / 255)
 
-    def every(high: int, shape: torch.Size, **_: Any) -> torch.Tensor:
-        bounds.append(high)
-        return torch.arange(high, dtype=torch.uint8)[:, None].expand(shape)
 
-    monkeypatch.setattr(torch, "randint", every)
-    found = binarise(levels, torch.Generator())
-    assert bounds == [255]
-    assert found.sum(0).tolist() == list(range(256))
+def test_bytes_are_uniform_and_no_two_words_alike() -> None:
+    found = data._bytes(1_000_003, seeding.generator(0, "binarisation"))
+    counts = torch.bincount(found.int(), minlength=256)
+    assert len(found) == 1_000_003
+    assert scipy.stats.chisquare(counts.numpy()).pvalue > 1e-3
+    words = found[: 8 * 125_000].view(torch.int64)
+    assert len(words.unique()) == 125_000
 
 
 def test_binarising_follows_its_generator() -> None:

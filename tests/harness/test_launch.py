@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness import judge
+from harness import data, judge
 from harness.data import Data
 from harness.errors import BadInput
 from harness.grid import Cell
@@ -73,7 +73,7 @@ def tasks(store: Store, packs: Sequence[Sequence[Cell]], **values: Any) -> list[
 
 def launch(launcher: Launcher, work: Sequence[Task]) -> dict[int, Update]:
     last: dict[int, Update] = {}
-    launcher.run(work, last.__setitem__)
+    launcher.run(work, {"mnist": data.load("mnist")}, last.__setitem__)
     return last
 
 
@@ -167,4 +167,4 @@ def test_a_share_that_nothing_can_grant_is_refused(resources: Resources) -> None
 
 def test_the_grant_reaches_the_tasks(store: Store) -> None:
     (task,) = Resources(3, 0.5).grant(tasks(store, [[mortal(1)]]))
-    assert (task.threads, task.gpu) == (3, True)
+    assert (task.threads, task.gpus) == (3, 0.5)

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import pytest
 
-from harness import judge, trial
+from harness import data, judge, trial
 from harness.data import Data
 from harness.evaluation import Evaluation
 from harness.grid import Cell
@@ -25,7 +25,7 @@ SUBSET = Evaluation(dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iw
 
 def run(store: Store, cells: Sequence[Cell], **values: Any) -> list[Update]:
     updates: list[Update] = []
-    trial.run(Task(tuple(cells), str(store.root), **values), updates.append)
+    trial.run(Task(tuple(cells), str(store.root), **values), data.load("mnist"), updates.append)
     return updates
 
 

@@ -1,0 +1,75 @@
+"""The objective of a pack: every cell's loss and the slopes of its parameters, as one function, compiled or not.
+
+Parameters are stacked along a first dimension and `torch.func.vmap` runs one cell's gradient over it (HFTA, Wang et
+al., MLSys 2021, arXiv 2102.02344). Compiled by `torch.compile`, what stands between two matrix products becomes one
+loop over the memory; this takes a C++ compiler and, the first time on a machine, some ten seconds a kind of pack.
+"""
+
+import functools
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, grad, vmap
+
+from harness import registry
+from harness.contract import Batch, Model, Noise
+from harness.grid import Cell
+
+Tensors = dict[str, Tensor]
+KINDS = 256  # compiled functions that one process may hold; torch gives up after eight otherwise
+
+
+class Parts(NamedTuple):
+    """Means over the batch of the loss and of the parts it is made of, loss = rec + β·kl + extra; (cells,) each."""
+
+    loss: Tensor
+    rec: Tensor
+    kl: Tensor
+    extra: Tensor
+
+
+# Trained parameters, other tensors, batch, noise and β, each (cells, ...) -> slopes of the trained ones, and parts.
+Objective = Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensors, Parts]]
+
+
+def stacked(model: Model) -> Objective:
+    """The objective of any number of cells of a model, of any number of images."""
+
+    def loss(trained: Tensors, other: Tensors, batch: Batch, noise: Noise, beta: Tensor) -> tuple[Tensor, Parts]:
+        rec, kl, extra = (part.mean() for part in functional_call(model, trained | other, (batch, noise)))
+        whole = rec + beta * kl + extra
+        return whole, Parts(whole, rec, kl, extra)
+
+    objective: Objective = vmap(grad(loss, has_aux=True))
+    return objective
+
+
+@functools.lru_cache(maxsize=KINDS)
+def compiled(kind: Cell, cells: int, device: torch.device, threads: int) -> Objective:
+    """The same, compiled for packs of a kind (`engine.key`) and size, kept for the next pack in this process."""
+    import torch._dynamo  # a second to import, and needed here alone
+    import torch._inductor.config
+
+    torch._dynamo.config.recompile_limit = KINDS
+    torch._inductor.config.compile_threads = 1  # no pool of processes beside a worker
+    torch._inductor.config.cpp.threads = threads
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses a CUDA that nobody asked for
+    return torch.compile(stacked(registry.build(kind).to(device)), fullgraph=True, dynamic=False)
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether this machine has what it takes: a C++ compiler. On GPUs it was never measured, so it is left alone."""
+    return device.type == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is not None
+
+
+def used(model: Model, batch: Batch, noise: Noise) -> set[str]:
+    """The parameters that the objective depends on: a supervised cell leaves its decoder untouched."""
+    named = dict(model.named_parameters())
+    rec, kl, extra = (part.mean() for part in model(batch, noise))
+    slopes = torch.autograd.grad(rec + kl + extra, list(named.values()), allow_unused=True)
+    return {name for name, slope in zip(named, slopes, strict=True) if slope is not None}
