@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 RESULTS ?= results/quick
 
-.PHONY: bench test calibration setup format
+.PHONY: bench test calibration speed setup format
 bench: setup
 	@status=0; $(BIN)/python harness/bench.py quick --results $(RESULTS) || status=$$?; \
 	if [ $$status -ne 2 ]; then $(BIN)/python analysis/report.py $(RESULTS) || exit $$?; fi; exit $$status
@@ -13,13 +13,17 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy benchmarks
+	$(BIN)/mypy --explicit-package-bases benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
 calibration: setup
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/scale.py
+
+speed: setup
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r benchmarks/speed/requirements.lock
+	$(BIN)/python -m benchmarks.speed
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -20,37 +20,57 @@ class Adam:
 
     def __init__(self, params: Mapping[str, Tensor], rates: Sequence[float]):
         self.first, self.second = ({name: torch.zeros_like(p) for name, p in params.items()} for _ in DECAY)
-        self.step = 0
         self._orders = {name: _memory_order(parameter) for name, parameter in params.items()}
-        self._held = [self._walks(of) for of in (params, self.first, self.second)]
-        self._runs = _runs(rates)
+        held = [self._walks(of) for of in (params, self.first, self.second)]
+        self._runs = [
+            _Run(cells, rate, *([tensor[cells] for tensor in of] for of in held)) for cells, rate in _runs(rates)
+        ]
+
+    @property
+    def step(self) -> int:
+        """Steps taken; set when a training is taken up again."""
+        return int(self._runs[0].steps[0])
+
+    @step.setter
+    def step(self, taken: int) -> None:
+        for run in self._runs:
+            for counter in run.steps:
+                counter.fill_(taken)
 
     def descend(self, slopes: Mapping[str, Tensor]) -> None:
         """One step; neighbours of one learning rate take it in one fused call."""
-        lists = (*self._held, self._walks(slopes))
-        counters = [torch.tensor(float(self.step), device=parameter.device) for parameter in lists[0]]
-        for cells, rate in self._runs:
-            params, first, second, grads = ([tensor[cells] for tensor in tensors] for tensors in lists)
-            adam(
-                params,
-                grads,
-                first,
-                second,
-                max_exp_avg_sqs=[],
-                state_steps=[counter.clone() for counter in counters],
-                lr=rate,
-                beta1=DECAY[0],
-                beta2=DECAY[1],
-                eps=EPSILON,
-                weight_decay=0.0,
-                amsgrad=False,
-                maximize=False,
-                fused=True,
-            )
-        self.step += 1
+        walks = self._walks(slopes)
+        for run in self._runs:
+            run.descend(walks if len(self._runs) == 1 else [walk[run.cells] for walk in walks])
 
     def _walks(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
         return [tensors[name].permute(order) for name, order in self._orders.items()]
+
+
+class _Run:
+    """Neighbouring cells of one learning rate: views of their parameters and moments, and their counters of steps."""
+
+    def __init__(self, cells: slice, rate: float, params: list[Tensor], first: list[Tensor], second: list[Tensor]):
+        self.cells, self.rate, self.params, self.first, self.second = cells, rate, params, first, second
+        self.steps = [torch.zeros((), device=parameter.device) for parameter in params]
+
+    def descend(self, slopes: list[Tensor]) -> None:
+        adam(
+            self.params,
+            slopes,
+            self.first,
+            self.second,
+            max_exp_avg_sqs=[],
+            state_steps=self.steps,
+            lr=self.rate,
+            beta1=DECAY[0],
+            beta2=DECAY[1],
+            eps=EPSILON,
+            weight_decay=0.0,
+            amsgrad=False,
+            maximize=False,
+            fused=True,
+        )
 
 
 def _memory_order(tensor: Tensor) -> list[int]:

@@ -1,12 +1,12 @@
 """The flags of the command line and the page that --help prints."""
 
 import argparse
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from harness.errors import BadInput
 from harness.grid import DATASETS, IWAE_SAMPLES
+from harness.objective import COMPILE
 from harness.plan import RESUME
-from harness.trial import COMPILE
 
 DESCRIPTION = """\
 Train and score a grid of generative models, seeds × models × β, as Ray Tune trials.
@@ -54,6 +54,15 @@ def grid_keys(args: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in keys.items() if value is not None}
 
 
+def _pack(text: str) -> int | Literal["auto"]:
+    """What --pack was given."""
+    if text == "auto":
+        return "auto"
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text}: expected auto or at least 1 cell")
+
+
 def _what(p: Parser) -> None:
     flag = p.add_argument_group("what to run, laid over the grid").add_argument
     flag("--models", nargs="+", metavar="NAME", help="these models only; one that the grid lacks is added to it")
@@ -84,7 +93,8 @@ def _where(p: Parser) -> None:
     flag("--data", metavar="DIR", help="use the data files in this folder, offline (default: fetch once into a cache)")
     resume = "missing (default): cells without a row; failed: those alone; always: both; never: everything anew"
     flag("--resume", choices=RESUME, default="missing", help=resume)
-    flag("--pack", type=int, default=1, metavar="N", help="cells trained together in one trial (default: 1)")
+    size = "cells trained together in one trial, or auto (default): what keeps all CPUs or GPUs at work to the end"
+    flag("--pack", type=_pack, default="auto", metavar="N", help=size)
     when = "auto (default): trainings of 500 steps and more, on CPUs with a C++ compiler; always; never"
     flag("--compile", choices=COMPILE, default="auto", help=when)
     flag("--cpus-per-trial", type=int, default=1, metavar="N", help="CPU threads of a trial (default: 1)")

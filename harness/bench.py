@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
@@ -13,10 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness import data, grid, judge, provenance, registry
+from harness import data, grid, judge, packing, provenance, registry, timing
 from harness import plan as planning
 from harness.arguments import grid_keys, parser
-from harness.engine import key
 from harness.errors import BadInput
 from harness.evaluation import Evaluation, evaluation
 from harness.launch import InProcess, Launcher, RayTune, Resources
@@ -50,27 +48,35 @@ def bench(args: argparse.Namespace) -> int:
     scores.check(cells)
     resources = Resources(args.cpus_per_trial, args.gpus_per_trial)
     store = Store(args.results or Path("results") / chosen.name)
-    plan = planning.make(cells, store.rows(), scores, args.resume, args.pack)
+    plan = planning.make(cells, store.rows(), scores, args.resume)
     if args.resume != "never":
         planning.check_files(store, plan.todo)
     sets = {name: data.load(name, args.data) for name in sorted({cell.dataset for cell in plan.todo})}
     scores.check_indices({name: (len(found.test_x), len(found.train_x)) for name, found in sets.items()})
-    costs = planning.step_seconds(plan, sets, scores.labelled, resources.cpus)
+    costs = timing.costs(plan.todo, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
     if args.dry_run:
-        return show_plan(plan, costs, max(1, (os.cpu_count() or 1) // resources.cpus))
+        slots = 1 if args.launcher == "in-process" else resources.slots_here()
+        return show_plan(plan, packs(args, plan, costs, slots), costs, slots)
     if not plan.todo:
         store.prepare()
         return end(plan, store, store.compact())
     launcher: Launcher = InProcess(resources) if args.launcher == "in-process" else RayTune(resources, args.address)
     store.prepare()
     record = begin(args, chosen, plan, scores, store, sets)
-    tasks = [task(args, pack, scores, store, record, plugins) for pack in plan.packs]
+    tasks = [task(args, pack, scores, store, record, plugins) for pack in packs(args, plan, costs, launcher.slots)]
     try:
         with Progress(tasks, costs, launcher.slots) as progress:
             launcher.run(tasks, sets, progress.watch)
     finally:
         table = store.compact()
     return end(plan, store, table)
+
+
+def packs(args: argparse.Namespace, plan: Plan, costs: packing.Costs, slots: int) -> list[packing.Pack]:
+    """The cells that are left, packed as the user said or as the slots are best used, longest first."""
+    if args.pack == "auto":
+        return packing.balanced(plan.todo, costs, slots)
+    return packing.longest_first(packing.of_size(plan.todo, args.pack), costs)
 
 
 def named_grid(args: argparse.Namespace) -> dict[str, Any]:
@@ -152,27 +158,29 @@ def end(plan: Plan, store: Store, table: Path) -> int:
     return 1 if failed or missing else 0
 
 
-def show_plan(plan: Plan, costs: Mapping[grid.Cell, float], slots: int) -> int:
+def show_plan(plan: Plan, todo: Sequence[packing.Pack], costs: packing.Costs, slots: int) -> int:
     """Print every cell, its pack, what is done already and the time that the rest takes on `slots` trials at a time."""
     console = Console(highlight=False, width=max(Console().width, 120))
     table = Table(box=None, pad_edge=False)
-    for column in ("cell", "id", "steps", "pack", "time"):
+    for column in ("cell", "id", "steps", "pack", "of", "time"):
         table.add_column(column, justify="left" if column in ("cell", "id") else "right", no_wrap=True)
     names = grid.names(plan.cells)
-    places = {cell: number for number, pack in enumerate(plan.packs, 1) for cell in pack}
+    places = {cell: (str(number), str(len(pack))) for number, pack in enumerate(todo, 1) for cell in pack}
+    shares = {cell: clock(packing.seconds(pack, costs) / len(pack)) for pack in todo for cell in pack}
     for cell in plan.cells:
         status = plan.rows.get(cell.id, {}).get("status", "left out")
-        time = clock(costs[key(cell)] * cell.iterations) if cell in places else status
-        table.add_row(names[cell], cell.id, f"{cell.iterations:,}", str(places.get(cell, "")), time)
+        steps = f"{cell.iterations:,}"
+        table.add_row(names[cell], cell.id, steps, *places.get(cell, ("", "")), shares.get(cell, status))
     console.print(table)
-    work = sum(costs[key(cell)] * cell.iterations for cell in plan.todo)
-    rest, todo = len(plan.cells) - len(plan.todo), len(plan.todo)
-    console.print(f"{len(plan.cells)} cells: {rest} done or left out, {todo} to do in {len(plan.packs)} packs")
+    rest = len(plan.cells) - len(plan.todo)
+    console.print(f"{len(plan.cells)} cells: {rest} done or left out, {len(plan.todo)} to do in {len(todo)} packs")
     if todo:
-        side = min(slots, len(plan.packs))
+        work = sum(packing.seconds(pack, costs) for pack in todo)
+        last = clock(packing.makespan(todo, costs, slots))
         console.print(
-            f"about {clock(work)} of training, {clock(work / side)} with {side} trials side by side on this machine, "
-            "by a few steps timed here just now; scoring comes on top"
+            f"about {clock(work)} of training, {last} with {min(slots, len(todo))} trials side by side on this "
+            "machine, by a few steps timed here just now; scoring comes on top",
+            soft_wrap=True,
         )
     return 0
 

@@ -117,6 +117,8 @@ def binarise(grey: Tensor, generator: torch.Generator) -> Tensor:
     On a CPU a random byte u decides: below the grey level g the pixel is 1, above it 0, and where they are equal it is
     drawn again, g / 256 + (g / 255) / 256 = g / 255. Eight bytes come of one 64-bit draw.
     """
+    if grey.numel() == 0:
+        return grey.float()
     if grey.device.type != "cpu":  # there draws cost nothing, and looking for equal bytes would wait for the device
         return (_below_255(grey, generator) < grey).float()
     draws = _bytes(grey.numel(), generator).view(grey.shape)

@@ -19,6 +19,7 @@ from harness.adam import Adam
 from harness.contract import Batch, Model, Noise, draw_noise
 from harness.data import Data, binarise, labelled_indices
 from harness.grid import Cell
+from harness.objective import Compile
 from harness.score import accuracy
 
 CURVE_POINTS = 200
@@ -61,6 +62,26 @@ def labelled(cell: Cell, data: Data, listed: Sequence[int]) -> Labelled:
     return Labelled(data.train_x[indices], data.train_y[indices])
 
 
+def prepared(
+    cells: Sequence[Cell],
+    data: Data,
+    listed: Sequence[int] = (),
+    state: Sequence[CellState] = (),
+    mode: Compile = "never",
+) -> "Pack":
+    """A pack, compiled if that is wanted; by "auto", a machine or a model that fails to compile trains all the same."""
+    if not objective.wanted(mode, cells[0].iterations, data.train_x.device):
+        return Pack(cells, data, listed, state)
+    try:
+        return Pack(cells, data, listed, state, compiled=True)
+    except Exception as error:
+        if mode == "always":
+            raise
+        pack = Pack(cells, data, listed, state)
+        pack.how = f"eager ({type(error).__name__} on compiling)"
+        return pack
+
+
 class Pack:
     """Cells in training; `advance` takes them on, `state` carries one over an interruption."""
 
@@ -76,7 +97,7 @@ class Pack:
             raise ValueError("cells of one pack differ in more than seed, β and learning rate")
         self.cells = tuple(cells)
         self.data = data
-        self.compiled = compiled
+        self.how = "compiled" if compiled else "eager"
         self.device = data.train_x.device
         self.labelled = [labelled(cell, data, listed) for cell in cells]
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)
@@ -87,7 +108,7 @@ class Pack:
         self._orders: dict[int, list[Tensor]] = {}
         models = [registry.build(cell).to(self.device) for cell in cells]
         self.model = models[0]
-        self.eager = self.whole_batch = objective.stacked(self.model)
+        self.eager = self.whole_batch = objective.eager(self.model)
         if compiled:
             self.whole_batch = objective.compiled(key(cells[0]), len(cells), self.device, torch.get_num_threads())
         self.params, self.other = self._stacked(models)
@@ -147,9 +168,9 @@ class Pack:
     def _draws(self) -> tuple[Batch, Noise]:
         """What all cells meet in this step; (cells, ...) each."""
         batches = [self._batch(index) for index in range(len(self.cells))]
-        stacked = Batch(*(torch.stack(part) for part in zip(*batches, strict=True)))
+        stacked = Batch(*(_stack(part) for part in zip(*batches, strict=True)))
         draws = [self._noise(cell, stacked.x.shape[1]) for cell in self.cells]
-        return stacked, {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
+        return stacked, {name: _stack([draw[name] for draw in draws]) for name in draws[0]}
 
     def _batch(self, index: int) -> Batch:
         """The images of this step, binarised afresh; a cell without a bound sees labelled ones alone."""
@@ -228,3 +249,8 @@ class Pack:
             for kind, of in kinds.items():
                 for name, value in of.items():
                     value[index].copy_(state.tensors[f"{kind}.{name}"])
+
+
+def _stack(parts: Sequence[Tensor]) -> Tensor:
+    """Tensors of the cells as one, (cells, ...); the only one of a single cell is not copied."""
+    return parts[0].unsqueeze(0) if len(parts) == 1 else torch.stack(list(parts))

@@ -53,6 +53,11 @@ class Resources:
             raise BadInput(f"a trial asks for {asked}; there are {have}")
         return int(slots)
 
+    def slots_here(self) -> int:
+        """Trials side by side on this machine, at least one: a plan for GPUs can be made where there are none."""
+        cpus, gpus = (os.cpu_count() or 1) // self.cpus, max(1, torch.cuda.device_count())
+        return max(1, int(min(cpus, gpus // self.gpus) if self.gpus else cpus))
+
     def grant(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks with their threads and device."""
         return [replace(task, threads=self.cpus, gpus=self.gpus) for task in tasks]

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -20,6 +20,9 @@ from harness import registry
 from harness.contract import Batch, Model, Noise
 from harness.grid import Cell
 
+Compile = Literal["auto", "always", "never"]
+COMPILE: tuple[Compile, ...] = get_args(Compile)
+COMPILE_FROM = 500  # steps; a shorter training is over before compiling pays
 Tensors = dict[str, Tensor]
 KINDS = 256  # compiled functions that one process may hold; torch gives up after eight otherwise
 
@@ -37,21 +40,22 @@ class Parts(NamedTuple):
 Objective = Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensors, Parts]]
 
 
-def stacked(model: Model) -> Objective:
-    """The objective of any number of cells of a model, of any number of images."""
+def eager(model: Model) -> Objective:
+    """The objective of any number of cells of a model, of any number of images, one operation after another."""
+    losses = vmap(_loss(model))
 
-    def loss(trained: Tensors, other: Tensors, batch: Batch, noise: Noise, beta: Tensor) -> tuple[Tensor, Parts]:
-        rec, kl, extra = (part.mean() for part in functional_call(model, trained | other, (batch, noise)))
-        whole = rec + beta * kl + extra
-        return whole, Parts(whole, rec, kl, extra)
+    def objective(trained: Tensors, other: Tensors, batch: Batch, noise: Noise, beta: Tensor) -> tuple[Tensors, Parts]:
+        leaves = {name: value.detach().requires_grad_() for name, value in trained.items()}
+        loss, parts = losses(leaves, other, batch, noise, beta)
+        slopes = torch.autograd.grad(loss.sum(), list(leaves.values()))
+        return dict(zip(leaves, slopes, strict=True)), Parts(*(part.detach() for part in parts))
 
-    objective: Objective = vmap(grad(loss, has_aux=True))
     return objective
 
 
 @functools.lru_cache(maxsize=KINDS)
 def compiled(kind: Cell, cells: int, device: torch.device, threads: int) -> Objective:
-    """The same, compiled for packs of a kind (`engine.key`) and size, kept for the next pack in this process."""
+    """The same, compiled for packs of a kind (`engine.key`) and size and kept for the next pack in this process."""
     import torch._dynamo  # a second to import, and needed here alone
     import torch._inductor.config
 
@@ -59,12 +63,30 @@ def compiled(kind: Cell, cells: int, device: torch.device, threads: int) -> Obje
     torch._inductor.config.compile_threads = 1  # no pool of processes beside a worker
     torch._inductor.config.cpp.threads = threads
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses a CUDA that nobody asked for
-    return torch.compile(stacked(registry.build(kind).to(device)), fullgraph=True, dynamic=False)
+    slopes = vmap(grad(_loss(registry.build(kind).to(device)), has_aux=True))
+    return torch.compile(slopes, fullgraph=True, dynamic=False)
 
 
-def can_compile(device: torch.device) -> bool:
-    """Whether this machine has what it takes: a C++ compiler. On GPUs it was never measured, so it is left alone."""
-    return device.type == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is not None
+def _loss(model: Model) -> Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensor, Parts]]:
+    """One cell's loss, and the parts beside it."""
+
+    def loss(trained: Tensors, other: Tensors, batch: Batch, noise: Noise, beta: Tensor) -> tuple[Tensor, Parts]:
+        rec, kl, extra = (part.mean() for part in functional_call(model, trained | other, (batch, noise)))
+        whole = rec + beta * kl + extra
+        return whole, Parts(whole, rec, kl, extra)
+
+    return loss
+
+
+def wanted(mode: Compile, iterations: int, device: torch.device) -> bool:
+    """Whether a training is to be compiled: "auto" means long ones on CPUs with a C++ compiler.
+
+    On GPUs the gain was never measured, so it has to be asked for.
+    """
+    if mode != "auto":
+        return mode == "always"
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    return iterations >= COMPILE_FROM and device.type == "cpu" and compiler is not None
 
 
 def used(model: Model, batch: Batch, noise: Noise) -> set[str]:

@@ -1,7 +1,7 @@
 """Live progress of a run: a table on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import engine
-from harness.grid import Cell, names
+from harness.grid import names
+from harness.packing import Costs
 from harness.trial import Task, Update
 
 LINE_SECONDS = 15.0
@@ -21,7 +22,7 @@ LINE_SECONDS = 15.0
 class Progress:
     """How a run stands; `watch` takes the updates of its trials."""
 
-    def __init__(self, tasks: Sequence[Task], costs: Mapping[Cell, float], slots: int, console: Console | None = None):
+    def __init__(self, tasks: Sequence[Task], costs: Costs, slots: int, console: Console | None = None):
         self.tasks = tasks
         self.names = {cell.id: name for cell, name in names([c for task in tasks for c in task.cells]).items()}
         self.costs = costs
@@ -99,7 +100,8 @@ class Progress:
         update = self.updates.get(index, Update())
         if len(update.ended) == len(task.cells):
             return 0.0
-        cost = update.step_seconds or self.costs.get(engine.key(task.cells[0]), 0.0)
+        size = len(task.cells)
+        cost = update.step_seconds or self.costs[engine.key(task.cells[0])].step(size) / size
         return cost * (sum(cell.iterations for cell in task.cells) - update.steps)
 
     def summary(self) -> str:

@@ -9,23 +9,21 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 
-from harness import judge, memory, objective, pictures, provenance, registry, schema, score, tensorfile
+from harness import judge, memory, pictures, provenance, registry, schema, score, tensorfile
 from harness.contract import Classifier, Model
 from harness.data import Data, scaled
-from harness.engine import CellState, Pack
+from harness.engine import CellState, Pack, prepared
 from harness.evaluation import Evaluation
 from harness.grid import Cell
+from harness.objective import Compile
 from harness.pictures import COLUMNS, ROWS
 from harness.seeding import Training
 from harness.store import Store
 
-Compile = Literal["auto", "always", "never"]
-COMPILE: tuple[Compile, ...] = get_args(Compile)
-COMPILE_FROM = 500  # steps; a shorter training is over before compiling it pays
 REPORT_SECONDS = 1.0
 COUNTED = 10_000
 
@@ -87,7 +85,7 @@ class _Trial:
         self.steps = 0
         self.step_seconds: float | None = None
         self.nelbo: float | None = None
-        self.not_compiled = ""
+        self.told = 0.0
 
     def work(self, data: Data) -> None:
         if self.task.gpus and not torch.cuda.is_available():
@@ -138,9 +136,9 @@ class _Trial:
             self._train_guarded(together[middle:], data)
 
     def _train(self, cells: list[Cell], states: list[CellState], data: Data) -> None:
-        pack = self._pack(cells, states, data)
+        pack = prepared(cells, data, self.task.evaluation.labelled, states, self.task.compile)
         board = _Board(self.store, cells) if self.task.tensorboard else None
-        before, saved, told = self.steps, time.monotonic(), 0.0
+        before, saved = self.steps, time.monotonic()
         while pack.running:
             pack.advance()
             self.steps = before + pack.step * len(cells)
@@ -151,24 +149,11 @@ class _Trial:
             if time.monotonic() - saved >= self.task.checkpoint_seconds:
                 self._save(pack)
                 saved = time.monotonic()
-            if time.monotonic() - told >= REPORT_SECONDS:
-                self.report(self.update())
-                told = time.monotonic()
-        self._save(pack)
+            self.tell()
+        if time.monotonic() - saved >= self.task.checkpoint_seconds:
+            self._save(pack)
         for index, cell in enumerate(cells):
             self._finish(pack, index, cell, data)
-
-    def _pack(self, cells: list[Cell], states: list[CellState], data: Data) -> Pack:
-        """The pack, compiled where that pays; a machine or a model that cannot be compiled trains all the same."""
-        listed = self.task.evaluation.labelled
-        if self.task.compile == "always":
-            return Pack(cells, data, listed, states, compiled=True)
-        if self.task.compile == "auto" and cells[0].iterations >= COMPILE_FROM and objective.can_compile(self.device):
-            try:
-                return Pack(cells, data, listed, states, compiled=True)
-            except Exception as error:
-                self.not_compiled = type(error).__name__
-        return Pack(cells, data, listed, states)
 
     def _save(self, pack: Pack) -> None:
         for index, cell in enumerate(pack.cells):
@@ -192,7 +177,7 @@ class _Trial:
             "device": provenance.device(self.device),
             "host": socket.gethostname(),
             "git_commit": self.task.commit,
-            "versions": json.dumps(provenance.versions() | {"objective": self._told(pack)}),
+            "versions": json.dumps(provenance.versions() | {"objective": pack.how}),
         }
         self.store.write_curve(cell.id, pack.curves[index])
         step = int(pack.diverged_at[index])
@@ -203,12 +188,6 @@ class _Trial:
             self._write(cell, "diverged", trained | {"error": reason})
         else:
             self._score(cell, pack.trained(index), trained, data)
-
-    def _told(self, pack: Pack) -> str:
-        """How the objective was run: another way is other rounding."""
-        if pack.compiled:
-            return "compiled"
-        return f"eager ({self.not_compiled} on compiling)" if self.not_compiled else "eager"
 
     # --- scoring -----------------------------------------------------------------------------------------------------
 
@@ -293,7 +272,13 @@ class _Trial:
         if status != "failed":
             self.store.remove(checkpoint_key(cell))
         self.ended[cell.id] = status
-        self.report(self.update())
+        self.tell()
+
+    def tell(self) -> None:
+        """Report how the trial stands, unless that was done within the last second."""
+        if time.monotonic() - self.told >= REPORT_SECONDS:
+            self.report(self.update())
+            self.told = time.monotonic()
 
     def update(self) -> Update:
         return Update(self.steps, self.step_seconds, self.nelbo, dict(self.ended))

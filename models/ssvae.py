@@ -27,13 +27,23 @@ class WithClass(nn.Module):
     def __init__(self, sizes: list[int]):
         super().__init__()
         self.first = nn.Linear(sizes[0] + CLASSES, sizes[1])
+        self.elu = ELU()
         self.rest = mlp(sizes[1:], ELU)
 
     def forward(self, v: Tensor) -> Tensor:
         """(batch, size), the same v for every class, or (CLASSES, batch, size) -> (CLASSES, batch, output)."""
-        size = v.shape[-1]
-        of_class = self.first.weight[:, size:].T.unsqueeze(1)
-        hidden = ELU()(F.linear(v, self.first.weight[:, :size], self.first.bias) + of_class)
+        return self._of(v, self._of_class(v).unsqueeze(1))
+
+    def chosen(self, v: Tensor, y: Tensor) -> Tensor:
+        """(batch, size) and one class each, (batch,) -> (batch, output)."""
+        return self._of(v, self._of_class(v)[y])
+
+    def _of_class(self, v: Tensor) -> Tensor:
+        """What each class adds to the first layer: (CLASSES, hidden)."""
+        return self.first.weight[:, v.shape[-1] :].T
+
+    def _of(self, v: Tensor, of_class: Tensor) -> Tensor:
+        hidden = self.elu(F.linear(v, self.first.weight[:, : v.shape[-1]], self.first.bias) + of_class)
         output: Tensor = self.rest(hidden)
         return output
 
@@ -77,9 +87,8 @@ class SSVAE(Model):
     def sample(self, noise: Noise) -> Tensor:
         """A class at even odds, z from the prior, decoded."""
         y = (torch.special.ndtr(noise["y"]) * CLASSES).long().clamp(max=CLASSES - 1)
-        images = torch.arange(len(y), device=y.device)
-        probabilities: Tensor = self.decoder(noise["z"])[y, images].sigmoid()
-        return probabilities
+        z = noise["z"][y, torch.arange(len(y), device=y.device)]
+        return self.decoder.chosen(z, y).sigmoid()
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
         """The likeliest y under q(y|x), z from q(z|x,y), decoded."""

@@ -11,9 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import bench, data
+from harness import bench, data, packing
 from harness.data import Data
 from harness.grid import Cell, shipped
+from harness.packing import Cost
 from harness.schema import NAMES
 from harness.store import TABLE, Store
 from harness.trial import checkpoint_key
@@ -122,6 +123,81 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     assert not (results.parent / "elsewhere").exists()
 
 
+@pytest.fixture
+def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
+    """Say what a step costs, so that nothing is measured: `cost(fixed, each)` seconds, whatever is trained."""
+
+    def say(fixed: float, each: float) -> None:
+        monkeypatch.setattr(
+            "harness.timing.costs", lambda cells, *_: {kind: Cost(fixed, each) for kind in packing.kinds(cells)}
+        )
+
+    return say
+
+
+def planned(out: str) -> list[list[str]]:
+    """The words of every line on a cell, past its name and its id: steps, pack, of, time."""
+    return [line.split()[3:] for line in out.splitlines() if line.startswith("linear seed=")]
+
+
+def test_a_dry_run_shows_each_cells_pack_and_time(
+    run: Run, cost: Callable[[float, float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Packs of two and of one: 0.5 s of start, 20 steps of 1 s and 2 s a cell."""
+    cost(1.0, 2.0)
+    assert run(*FIRST[:-1], "3", "--pack", "2", "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["cell", "id", "steps", "pack", "of", "time"]
+    assert planned(out) == [
+        ["20", "1", "2", "50", "s"],
+        ["20", "1", "2", "50", "s"],
+        ["20", "2", "1", "1", "min", "00", "s"],
+    ]
+    assert "about 2 min 41 s of training, 2 min 41 s with 1 trials side by side" in out
+
+
+@pytest.mark.parametrize(("fixed", "each", "packs"), [(1.0, 0.1, 1), (0.0, 0.1, 3)], ids=["shared", "not shared"])
+@pytest.mark.parametrize("flags", [[], ["--pack", "auto"]], ids=["by default", "asked for"])
+def test_packs_follow_what_cells_share(
+    fixed: float,
+    each: float,
+    packs: int,
+    flags: list[str],
+    run: Run,
+    cost: Callable[[float, float], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cost(fixed, each)
+    assert run(*FIRST[:-1], "3", *flags, "--dry-run") == 0
+    assert f"3 to do in {packs} packs" in capsys.readouterr().out
+
+
+def test_a_run_trains_the_packs_that_a_dry_run_shows(
+    run: Run, results: Path, cost: Callable[[float, float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost(1.0, 0.1)
+    assert run(*FIRST[:-1], "3") == 0
+    assert [row["pack"] for row in Store(results).rows().values()] == [3, 3, 3]
+
+
+def test_a_plan_for_shares_of_a_gpu_needs_none(
+    own_model: Path,
+    results: Path,
+    cost: Callable[[float, float], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Five packs of 0.5 + 20 · 3 s, four at a time."""
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    cost(1.0, 2.0)
+    flags = [*FIRST[:-1], "5", "--pack", "1", "--gpus-per-trial", "0.25", "--dry-run"]
+    assert bench.main([*flags, "--plugin", str(own_model), "--results", str(results)]) == 0
+    out = capsys.readouterr().out
+    assert "about 5 min 02 s of training, 2 min 01 s with 4 trials side by side" in out
+    assert not results.exists()
+
+
 def test_the_list_names_grids_models_and_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["--list"]) == 0
     out = capsys.readouterr().out
@@ -157,7 +233,10 @@ BAD_FLAGS = {
     "unknown label draw": (["quick", "--label-draw", "mine"], "mine"),
     "a label draw without its file": (["quick", "--label-draw", "subset"], "--subset"),
     "unknown resume": (["quick", "--resume", "sometimes"], "missing"),
-    "an empty pack": (["quick", "--pack", "0"], "at least 1"),
+    "an empty pack": (["quick", "--pack", "0"], "--pack: 0: expected auto or at least 1 cell"),
+    "a pack of a word": (["quick", "--pack", "x"], "--pack: x: expected auto or at least 1 cell"),
+    "half a cell in a pack": (["quick", "--pack", "1.5"], "--pack: 1.5: expected auto or at least 1 cell"),
+    "unknown way to compile": (["quick", "--compile", "sometimes"], "auto"),
     "no CPUs": (["quick", "--cpus-per-trial", "0"], "at least 1"),
     "negative GPUs": (["quick", "--gpus-per-trial", "-1"], "fraction"),
     "one and a half GPUs": (["quick", "--gpus-per-trial", "1.5"], "fraction"),

@@ -1,18 +1,24 @@
 """The training loop: a pack is its cells trained alone, on real MNIST."""
 
 import dataclasses
+import os
+import shutil
 
 import pytest
 import torch
 
-from harness import registry, seeding, tensorfile
+from harness import objective, registry, seeding, tensorfile
 from harness.contract import PIXELS, Batch, Model, Noise, Shape, Terms, draw_noise
 from harness.data import Data, binarise, labelled_indices
-from harness.engine import CellState, Pack, labelled
+from harness.engine import CellState, Pack, labelled, prepared
 from harness.grid import Cell
+from harness.objective import Compile
 from tests.conftest import CellMaker
 
 ARMS = [(name, supervision) for name, card in registry.cards().items() for supervision in card.supervisions]
+OVER_ARMS = pytest.mark.parametrize(("model", "supervision"), ARMS, ids=["-".join(arm) for arm in ARMS])
+STEPS = 50
+WILD = 1e6  # a learning rate at which the second loss is not finite
 
 
 def trained(cells: list[Cell], data: Data, steps: int) -> Pack:
@@ -52,41 +58,73 @@ def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
     return {name: value.detach() for name, value in model.named_parameters()}
 
 
-@pytest.mark.parametrize(("model", "supervision"), ARMS, ids=[f"{m}-{s}" for m, s in ARMS])
+@OVER_ARMS
 def test_the_engine_is_the_plain_loop(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
     """Catches, among others, a fused optimiser that reads transposed gradients in the wrong order."""
     one = cell(model, beta=1.0 if supervision == "supervised" else 2.0, supervision=supervision)
     close(one, weights(trained([one], mnist, 4), 0), plain_loop(one, mnist, 4))
 
 
-@pytest.mark.parametrize(("model", "supervision"), ARMS, ids=[f"{m}-{s}" for m, s in ARMS])
-def test_a_cell_does_not_depend_on_its_pack(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
-    betas = (1.0, 1.0, 1.0) if supervision == "supervised" else (1.0, 4.0, 0.5)
-    cells = [cell(model, seed, beta=beta, supervision=supervision) for seed, beta in enumerate(betas)]
-    together, reversed_ = trained(cells, mnist, 5), trained(cells[::-1], mnist, 5)
+# --- packs ------------------------------------------------------------------------------------------------------------
+
+
+def mixed(make: CellMaker, model: str, supervision: str) -> list[Cell]:
+    """Eight cells of an arm: seeds and, where there is a bound, β in no order, some of them more than once."""
+    betas = (1.0,) * 8 if supervision == "supervised" else (1.0, 4.0, 0.5, 2.0, 0.25, 8.0, 1.5, 1.0)
+    seeds = (0, 1, 2, 0, 3, 1, 4, 5)
+    return [make(model, seed, beta=beta, supervision=supervision) for seed, beta in zip(seeds, betas, strict=True)]
+
+
+def same(pack: Pack, index: int, other: Pack, place: int = 0) -> None:
+    """A cell of one pack and of another: weights and sums of losses, to float32 rounding."""
+    cell = pack.cells[index]
+    assert cell == other.cells[place]
+    start, expected = registry.build(cell).state_dict(), weights(other, place)
+    for name, value in weights(pack, index).items():
+        assert (value - expected[name]).norm() <= 1e-3 * (expected[name] - start[name]).norm(), name
+    torch.testing.assert_close(pack._sums[:, index], other._sums[:, place], rtol=1e-5, atol=0)
+
+
+@pytest.mark.slow
+@OVER_ARMS
+def test_a_cell_trains_in_any_pack_as_it_does_alone(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
+    """In two packs, among other neighbours and in another order."""
+    cells = mixed(cell, model, supervision)
+    stranger = dataclasses.replace(cells[4], seed=9)
+    looked_at = (0, 3, 7) if supervision == "semi-supervised" else range(8)
+    together = trained(cells, mnist, STEPS)
+    elsewhere = trained([cells[7], stranger, cells[0]], mnist, STEPS)
+    for index in looked_at:
+        alone = trained([cells[index]], mnist, STEPS)
+        same(together, index, alone)
+        if cells[index] in elsewhere.cells:
+            same(elsewhere, elsewhere.cells.index(cells[index]), alone)
+
+
+def test_cells_of_a_pack_keep_their_learning_rates(mnist: Data, cell: CellMaker) -> None:
+    cells = [cell("vae", seed, learning_rate=rate) for seed, rate in enumerate((1e-3, 1e-2, 1e-2, 1e-3))]
+    together = trained(cells, mnist, 30)
     for index, one in enumerate(cells):
-        alone = weights(trained([one], mnist, 5), 0)
-        close(one, weights(together, index), alone)
-        close(one, weights(reversed_, 2 - index), alone)
+        same(together, index, trained([one], mnist, 30))
 
 
 def test_one_diverging_cell_does_not_touch_its_neighbours(mnist: Data, cell: CellMaker) -> None:
-    calm = cell("vae")
-    wild = cell("vae", 1, learning_rate=1e6)
-    pack = trained([wild, calm], mnist, 12)
-    assert 0 < pack.diverged_at[0] <= 12
-    assert pack.diverged_at[1] == -1
-    close(calm, weights(pack, 1), weights(trained([calm], mnist, 12), 0))
+    wild, calm = cell("vae", 1, learning_rate=WILD), [cell("vae", seed) for seed in (0, 2)]
+    pack = trained([calm[0], wild, calm[1]], mnist, 30)
+    assert pack.diverged_at.tolist() == [-1, trained([wild], mnist, 5).diverged_at.item(), -1]
+    assert 0 < pack.diverged_at[1] <= 5
+    for index, one in ((0, calm[0]), (2, calm[1])):
+        same(pack, index, trained([one], mnist, 30))
 
 
 def test_a_pack_of_diverged_cells_stops(mnist: Data, cell: CellMaker) -> None:
-    pack = Pack([cell("vae", iterations=400, learning_rate=1e6)], mnist)
+    pack = Pack([cell("vae", iterations=400, learning_rate=WILD)], mnist)
     while pack.running:
         pack.advance()
     assert pack.step < 400
 
 
-@pytest.mark.parametrize(("model", "supervision"), ARMS, ids=[f"{m}-{s}" for m, s in ARMS])
+@OVER_ARMS
 def test_resuming_gives_the_same_bits(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
     cells = [cell(model, seed, iterations=6, supervision=supervision) for seed in (0, 1)]
     straight, first = Pack(cells, mnist), Pack(cells, mnist)
@@ -174,6 +212,42 @@ class Tied(Model):
         return torch.sigmoid(self.decoder(noise["z"]))
 
 
+class Crossed(Model):
+    """Two matrices whose slopes are each other: in memory they lie as the other one does, transposed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.zeros(PIXELS))
+        self.left = torch.nn.Parameter(torch.linspace(-1, 1, 12).view(3, 4).contiguous())
+        self.right = torch.nn.Parameter(torch.linspace(-1, 2, 12).view(4, 3).contiguous())
+
+    def noise(self, batch: int) -> dict[str, Shape]:
+        return {}
+
+    def terms(self, batch: Batch, noise: Noise) -> Terms:
+        rec = (self.bias - batch.x).square().sum(-1)
+        return Terms(rec, torch.zeros(()), (self.left.T * self.right).sum())
+
+    def sample(self, noise: Noise) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class Spread(Crossed):
+    """A matrix whose slope is one number, spread over it: it has no memory of its own for every element."""
+
+    def terms(self, batch: Batch, noise: Noise) -> Terms:
+        return super().terms(batch, noise)._replace(extra=self.left.sum())
+
+
+@pytest.mark.parametrize("model", [Crossed, Spread])
+def test_models_whose_slopes_lie_anyhow_in_memory_are_the_plain_loop(
+    model: type[Model], mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.registry._models", {"crossed": model})
+    one = Cell("crossed", 0, 10)
+    close(one, weights(trained([one, dataclasses.replace(one, seed=1)], mnist, 6), 0), plain_loop(one, mnist, 6))
+
+
 def test_tied_weights_stay_tied_and_are_trained(mnist: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.registry._models", {"tied": Tied})
     pack = trained([Cell("tied", 0, 10)], mnist, steps=2)
@@ -187,3 +261,97 @@ def test_tied_weights_stay_tied_and_are_trained(mnist: Data, monkeypatch: pytest
 def test_cells_that_differ_in_more_than_scalars_are_no_pack(mnist: Data, cell: CellMaker) -> None:
     with pytest.raises(ValueError, match="differ in more"):
         Pack([cell("vae"), dataclasses.replace(cell("vae"), batch_size=50)], mnist)
+
+
+# --- compiled ---------------------------------------------------------------------------------------------------------
+
+COMPILES = pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "g++")) is None, reason="there is no C++ compiler here: neither g++ nor $CXX"
+)
+
+
+@pytest.mark.slow
+@COMPILES
+@OVER_ARMS
+def test_a_compiled_pack_trains_as_an_eager_one(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
+    cells = mixed(cell, model, supervision)[:2]
+    compiled, eager = Pack(cells, mnist, compiled=True), trained(cells, mnist, 10)
+    for _ in range(10):
+        compiled.one_step()
+    assert compiled.whole_batch is not compiled.eager
+    assert compiled.how == "compiled"
+    for index in (0, 1):
+        same(compiled, index, eager, index)
+
+
+@pytest.mark.slow
+@COMPILES
+def test_a_compiled_pack_resumes_to_the_same_bits(mnist: Data, cell: CellMaker) -> None:
+    cells = mixed(cell, "vae", "none")[:2]
+    straight, first = Pack(cells, mnist, compiled=True), Pack(cells, mnist, compiled=True)
+    for pack, steps in ((straight, 6), (first, 3)):
+        for _ in range(steps):
+            pack.advance()
+    second = Pack(cells, mnist, state=[stored(first.state(index)) for index in (0, 1)], compiled=True)
+    for _ in range(3):
+        second.advance()
+    for name, value in straight.params.items():
+        assert torch.equal(value, second.params[name])
+
+
+@pytest.mark.slow
+@COMPILES
+@pytest.mark.parametrize(("model", "supervision"), [arm for arm in ARMS if arm[1] != "supervised"])
+def test_a_compiled_pack_takes_the_smaller_last_batch_of_an_epoch(
+    model: str, supervision: str, mnist: Data, cell: CellMaker
+) -> None:
+    cells = mixed(cell, model, supervision)[:2]
+    compiled, eager = Pack(cells, mnist, compiled=True), Pack(cells, mnist)
+    for pack in (compiled, eager):
+        pack.step = 618
+        assert pack._draws()[0].x.shape[1] == 54
+        pack.one_step()
+        pack.one_step()
+    for index in (0, 1):
+        same(compiled, index, eager, index)
+
+
+@pytest.fixture
+def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with a C++ compiler, on which compiling fails."""
+
+    def broken(*args: object) -> None:
+        raise RuntimeError("a fault of the compiler")
+
+    monkeypatch.setattr(objective, "compiled", broken)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+
+
+@pytest.mark.usefixtures("no_compiling")
+def test_what_fails_to_compile_by_itself_trains_all_the_same_and_says_so(mnist: Data, cell: CellMaker) -> None:
+    one = cell("vae", iterations=objective.COMPILE_FROM)
+    pack = prepared([one], mnist, mode="auto")
+    assert pack.how == "eager (RuntimeError on compiling)"
+    pack.one_step()
+    pack.one_step()
+    same(pack, 0, trained([one], mnist, 2))
+
+
+@pytest.mark.usefixtures("no_compiling")
+def test_what_was_asked_to_compile_and_fails_is_told(mnist: Data, cell: CellMaker) -> None:
+    with pytest.raises(RuntimeError, match="a fault of the compiler"):
+        prepared([cell("vae")], mnist, mode="always")
+
+
+@pytest.mark.usefixtures("no_compiling")
+@pytest.mark.parametrize(("mode", "iterations"), [("never", 20_000), ("auto", objective.COMPILE_FROM - 1)])
+def test_what_need_not_compile_is_not_tried(mode: Compile, iterations: int, mnist: Data, cell: CellMaker) -> None:
+    assert prepared([cell("vae", iterations=iterations)], mnist, mode=mode).how == "eager"
+
+
+def test_a_prepared_pack_goes_on_from_its_states(mnist: Data, cell: CellMaker) -> None:
+    first = Pack([cell("vae")], mnist)
+    first.advance()
+    second = prepared([cell("vae")], mnist, state=[first.state(0)])
+    assert second.step == 1
+    assert all(torch.equal(value, second.params[name]) for name, value in first.params.items())

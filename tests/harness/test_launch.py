@@ -1,16 +1,18 @@
 """The launchers: Ray Tune and its twin in this process give equal rows; what dies is tried again, then told."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from harness import data, judge
 from harness.data import Data
 from harness.errors import BadInput
 from harness.grid import Cell
-from harness.launch import RETRIES, InProcess, Launcher, RayTune, Resources
+from harness.launch import RETRIES, InProcess, Launcher, RayTune, Resources, _arrays, _shared
 from harness.store import Store
 from harness.trial import Task, Update
 from tests.conftest import CellMaker, lasting
@@ -157,6 +159,50 @@ def test_shares_that_cannot_be_are_refused(cpus: int, gpus: float) -> None:
 )
 def test_slots_are_what_fits_side_by_side(resources: Resources, slots: int) -> None:
     assert resources.slots({"CPU": 8.0, "GPU": 2.0}) == slots
+
+
+@pytest.mark.parametrize(
+    ("resources", "cpus", "gpus", "slots"),
+    [
+        (Resources(2), 8, 0, 4),
+        (Resources(9), 8, 0, 1),
+        (Resources(1, 0.25), 8, 0, 4),
+        (Resources(1, 0.25), 2, 0, 2),
+        (Resources(1, 0.25), 8, 2, 8),
+        (Resources(1, 2.0), 8, 0, 1),
+        (Resources(3, 1.0), 8, 2, 2),
+        (Resources(1), None, 0, 1),
+    ],
+    ids=["CPUs", "more CPUs than there are", "shares of a GPU that is not here", "too few CPUs for all shares",
+         "shares of two GPUs", "more GPUs than there are", "GPUs", "a machine that does not say"],
+)  # fmt: skip
+def test_a_plan_counts_on_what_this_machine_has_and_on_one_gpu_at_least(
+    resources: Resources, cpus: int | None, gpus: int, slots: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cpus)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    assert resources.slots_here() == slots
+
+
+def test_data_sets_reach_workers_as_arrays_and_back_without_a_copy(mnist: Data) -> None:
+    (arrays,) = _arrays({"mnist": mnist}).values()
+    back = _shared(arrays)
+    for field in fields(Data):
+        there, here = getattr(mnist, field.name), getattr(back, field.name)
+        if isinstance(there, torch.Tensor):
+            assert torch.equal(here, there)
+            assert here.data_ptr() == arrays[field.name].ctypes.data == there.data_ptr()
+        else:
+            assert here == there
+
+
+def test_workers_share_one_read_only_copy_of_a_data_set(ray: RayTune, mnist: Data) -> None:
+    """What is fetched twice from Ray's object store lies at the same place in memory, and cannot be written to."""
+    stored = ray.ray.put(_arrays({"mnist": mnist}))
+    first, second = (ray.ray.get(stored)["mnist"] for _ in range(2))
+    assert not first["train_x"].flags.writeable
+    assert _shared(first).train_x.data_ptr() == _shared(second).train_x.data_ptr()
+    assert torch.equal(_shared(first).train_x, mnist.train_x)
 
 
 @pytest.mark.parametrize("resources", [Resources(9), Resources(1, 4.0)])

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from harness import engine
+from harness.packing import Cost
 from harness.progress import LINE_SECONDS, Progress
 from harness.trial import Task, Update
 from tests.conftest import CellMaker
@@ -28,7 +29,7 @@ def make(cell: CellMaker, clock_time: list[float]) -> Make:
 
     def progress(terminal: bool = False) -> Progress:
         packs = [(cell("vae", 0, 100), cell("vae", 1, 100)), (cell("gmvae", 0, 100),)]
-        costs = {engine.key(pack[0]): 0.1 for pack in packs}
+        costs = {engine.key(pack[0]): Cost(0.0, 0.1) for pack in packs}
         console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
         return Progress([Task(pack, "r") for pack in packs], costs, 2, console)
 

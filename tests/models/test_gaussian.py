@@ -12,6 +12,7 @@ from torch.distributions import (
     Normal,
     kl_divergence,
 )
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models import gaussian
 
@@ -63,6 +64,32 @@ def test_bernoulli_nll_is_finite_where_the_decoder_is_sure_and_wrong() -> None:
     assert gaussian.bernoulli_nll(torch.tensor([200.0, -200.0]), torch.tensor([0.0, 1.0])).item() == pytest.approx(400)
 
 
+@pytest.fixture
+def extreme() -> torch.Tensor:
+    """Logits from sure and 0 to sure and 1, past where the exponential of a float is nothing; 0 is not among them."""
+    return torch.cat([torch.linspace(-100, 100, 4000), torch.tensor([-1e-6, 1e-6, -1e4, 1e4])])
+
+
+@pytest.mark.parametrize("pixel", [0.0, 1.0])
+def test_bernoulli_nll_in_single_precision_is_the_exact_one(extreme: torch.Tensor, pixel: float) -> None:
+    """Value and slope against torch's cross-entropy in double precision."""
+    x = torch.full_like(extreme, pixel)
+    logits, exact = extreme.clone().requires_grad_(), extreme.double().requires_grad_()
+    ours = gaussian.bernoulli_nll(logits.unsqueeze(-1), x.unsqueeze(-1))
+    theirs = binary_cross_entropy_with_logits(exact, x.double(), reduction="none")
+    assert ((ours - theirs).abs() <= 2e-7 * (1 + exact.abs())).all()
+    (slope,), (expected,) = torch.autograd.grad(ours.sum(), logits), torch.autograd.grad(theirs.sum(), exact)
+    assert slope.isfinite().all()
+    torch.testing.assert_close(slope.double(), expected, rtol=0, atol=2e-7)
+
+
+def test_the_slope_of_bernoulli_nll_at_a_logit_of_zero_is_half_less_the_pixel() -> None:
+    """Every logit of a decoder whose last layer starts at zero."""
+    logits = torch.zeros(2, requires_grad=True)
+    (slope,) = torch.autograd.grad(gaussian.bernoulli_nll(logits, torch.tensor([0.0, 1.0])), logits)
+    assert slope.tolist() == [0.5, -0.5]
+
+
 def test_mixture_density_against_a_direct_sum_and_torch(q: tuple[torch.Tensor, torch.Tensor]) -> None:
     means, variances = q
     z = torch.randn(3, 10, dtype=torch.double, requires_grad=True)
@@ -82,6 +109,19 @@ def test_mixture_density_in_single_precision_with_narrow_components() -> None:
     z = means[:50] + 0.1 * torch.randn(50, 10, generator=generator)
     exact = gaussian.log_mixture(z.double(), means.double(), variances.double())
     torch.testing.assert_close(gaussian.log_mixture(z, means, variances).double(), exact, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("reach", [1.0, 50.0])
+def test_the_slope_of_the_mixture_density_is_that_of_a_direct_logsumexp(
+    reach: float, q: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    """Also where every component's density is 0 in floating point."""
+    means, variances = q
+    z = (reach * torch.randn(5, 10, dtype=torch.double, generator=torch.Generator().manual_seed(3))).requires_grad_()
+    exponents = -0.5 * ((z[:, None] - means).square() / variances + (2 * math.pi * variances).log()).sum(-1)
+    assert (exponents.exp().sum(-1) == 0).all() == (reach > 1)
+    theirs = torch.logsumexp(exponents, -1) - math.log(7)
+    same_with_gradients(gaussian.log_mixture(z, means, variances), theirs, means, variances, z)
 
 
 def test_draw_has_the_mean_and_the_variance() -> None:

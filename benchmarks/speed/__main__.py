@@ -1,0 +1,161 @@
+"""The speed of the harness beside everything that a user would take instead, measured side by side in one run.
+
+    python -m benchmarks.speed [--rounds N] [--grid-rounds N] [--only steps|grids|cells|model ...]
+
+Written into benchmarks/: speed.csv, every number with its spread; speed.md, what was to be reached and was; speed.png.
+Needs a quiet machine with two CPUs; forty minutes.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import torch
+from matplotlib import pyplot as plt
+
+from benchmarks.speed import grids, model, steps
+from benchmarks.speed.measure import Times, ratio
+from harness import provenance
+
+HERE = Path(__file__).parents[1]
+CELLS = [1_000, 10_000]
+PARTS = ("steps", "grids", "cells", "model")
+QUICK = 15  # cells of the grid `quick`
+
+
+class Report:
+    """Numbers as they come, and the lines of the table that compares them with what was to be reached."""
+
+    def __init__(self) -> None:
+        self.numbers: list[dict[str, object]] = []
+        self.lines: list[tuple[str, str, str, str]] = []
+
+    def number(self, name: str, times: Times, unit: str, scale: float = 1.0) -> None:
+        """Keep a median and its spread."""
+        low, high = (scale * bound for bound in times.spread)
+        row = {"what": name, "median": scale * times.median, "low": low, "high": high, "unit": unit}
+        self.numbers.append(row | {"rounds": len(times.taken)})
+        print(f"{name}: {scale * times.median:.3f} ({low:.3f} to {high:.3f}) {unit}", flush=True)
+
+    def reach(self, against: str, measure: str, asked: str, times: Times) -> None:
+        """A line of the table, of a ratio."""
+        low, high = times.spread
+        self.number(f"{against}: {measure}", times, "ratio")
+        self.lines.append((against, measure, asked, f"**{times.median:.2f}** ({low:.2f} to {high:.2f})"))
+
+    def say(self, against: str, measure: str, asked: str, reached: str) -> None:
+        """A line of the table, of anything else."""
+        print(f"{against}: {measure}: {reached} (asked: {asked})", flush=True)
+        self.lines.append((against, measure, asked, reached))
+
+
+def main() -> None:
+    """Run the parts and write what they give."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--grid-rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    args = parser.parse_args()
+    report = Report()
+    if "grids" in args.only:
+        of_grids(report, args.grid_rounds)
+    if "steps" in args.only:
+        of_steps(report, args.rounds)
+    if "cells" in args.only:
+        of_cells(report)
+    if "model" in args.only:
+        of_model(report)
+    write(report)
+
+
+def of_grids(report: Report, rounds: int) -> None:
+    """The grid `quick` on two CPUs, start to end, the harness's pictures, digit counts and report columns included."""
+    times, peaks = grids.grids(rounds)
+    for name, taken in times.items():
+        report.number(f"quick, {name}", taken, "s")
+        report.number(f"quick, {name}", Times([QUICK * 3600 / each for each in taken.taken]), "cells/h")
+    for name, asked in (("plain script", "at least 3 ×"), ("plain Ray Tune", "at least 2 ×")):
+        for way in ("harness", "harness, nothing compiled before"):
+            measure = "cells per hour of `quick`" + way.removeprefix("harness")
+            report.reach(f"a {name}", measure, asked, ratio(times[name], times[way]))
+    report.say("memory", "`quick`, driver and Ray included", "under 6 GiB", f"**{peaks['harness']:.2f} GiB**")
+    report.say("memory", "worker with a pack of 8 `vae`", "under 1.2 GiB", f"**{grids.worker_memory():.2f} GiB**")
+
+
+def of_steps(report: Report, rounds: int) -> None:
+    """Steps on one thread."""
+    times = steps.steps(rounds)
+    for name, taken in times.items():
+        report.number(f"step, {name}", taken, "ms", 1000)
+    pythae = ratio(times["vae pythae"], times["vae ours 8"])
+    report.reach("Pythae 0.1.2's trainer", "cell-steps per second, one core, a pack of 8", "at least 2 ×", pythae)
+    for size, asked in ((8, {"vae": "1.3", "gmvae": "1.3", "ssvae": "1.5"}), (1, dict.fromkeys(steps.MODELS, "1.8"))):
+        for name, most in asked.items():
+            over = ratio(times[f"{name} ours {size}"], times[f"{name} products {size}"])
+            report.reach("the matrix products alone", f"step of `{name}`, pack of {size}", f"at most {most} ×", over)
+    for size in (1, 8):
+        naive = ratio(times["ssvae plain"], times[f"ssvae ours {size}"])
+        report.reach("naive `ssvae`", f"step time, pack of {size}", "at least 1.5 ×", naive)
+    if not torch.cuda.is_available():
+        report.say("64 solo runs on one GPU", "cells per hour, 64 packed", "at least 20 ×", "skipped: no GPU here")
+        return
+    packed, alone = steps.cuda(rounds)
+    report.reach("64 solo runs on one GPU", "cells per hour, 64 packed", "at least 20 ×", ratio(alone, packed))
+
+
+def of_cells(report: Report) -> None:
+    """Cells that do nothing."""
+    for count, seconds in grids.overhead(CELLS).items():
+        report.say(f"{count:,} no-op cells", "time a cell", "at most 10 ms", f"**{1000 * seconds:.1f} ms**")
+    report.say(
+        "trials of one no-op cell", "time a trial after the first", "well under 1 s", f"**{grids.start():.2f} s**"
+    )
+
+
+def of_model(report: Report) -> None:
+    """The model of the time on several workers, which is that of several GPUs."""
+    cost, found = model.check()
+    told = f"{model.CELLS} `vae`, {model.STEPS:,} steps, packs of {model.PACK}: f {1000 * cost.fixed:.1f} ms, "
+    told += f"e {1000 * cost.each:.1f} ms"
+    for run in found:
+        reached = f"**{run.taken:.0f} s**, {run.said:.0f} s foretold ({run.said / run.taken:.2f} of it)"
+        report.say("the model of the time", f"{told}; {run.workers} workers", "", reached)
+
+
+def write(report: Report) -> None:
+    """The files beside this folder."""
+    found = provenance.machine()
+    numbers = pd.DataFrame(report.numbers)
+    numbers.to_csv(HERE / "speed.csv", index=False, float_format="%.4f")
+    head = (
+        f"Measured on {found['cpus']} CPUs ({found['processor']}), torch {torch.__version__}, commit "
+        f"{provenance.commit()[:13]}, load average at the end {os.getloadavg()[0]:.1f}. Medians over rounds in which "
+        "the contenders take turns, with quartiles (extremes of fewer than four rounds); ratios are round by round."
+    )
+    table = ["| against | measure | asked | reached |", "|---|---|---|---|"]
+    table += ["| " + " | ".join(line) + " |" for line in report.lines]
+    (HERE / "speed.md").write_text("\n".join(["# Speed", "", head, "", *table, ""]), encoding="utf-8")
+    plot(numbers, HERE / "speed.png")
+
+
+def plot(numbers: pd.DataFrame, path: Path) -> None:
+    """Steps by model above, the grid `quick` below."""
+    mpl.use("Agg")
+    figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    kinds = (("step, ", "ms", "a cell's step on one thread, ms"), ("quick, ", "s", "the grid `quick` on two CPUs, s"))
+    for axis, (start, unit, title) in zip(axes, kinds, strict=True):
+        rows = numbers[numbers.what.str.startswith(start) & (numbers.unit == unit)]
+        names = rows.what.str.removeprefix(start).tolist()
+        errors = [rows["median"] - rows.low, rows.high - rows["median"]]
+        colours = ["C0" if "ours" in name or "harness" in name else "C7" for name in names]
+        axis.barh(names, rows["median"], xerr=errors, color=colours)
+        axis.invert_yaxis()
+        axis.set_title(title)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

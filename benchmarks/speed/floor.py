@@ -1,0 +1,39 @@
+"""The limit: the matrix products of a step alone, with the shapes, the layout and the threads of the real step."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.engine import Pack
+
+PRODUCTS = ("mm", "bmm", "addmm", "baddbmm")
+Call = tuple[Callable[..., Tensor], list[Any]]
+
+
+class _Recorder(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.calls: list[Call] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket.__name__ in PRODUCTS:
+            copies = [arg.detach().clone() if isinstance(arg, Tensor) else arg for arg in args]
+            self.calls.append((func, copies))
+        return func(*args, **(kwargs or {}))
+
+
+def products(pack: Pack) -> Callable[[], None]:
+    """A function that computes every matrix product of one step of the pack, forward and backward, and nothing else."""
+    recorder = _Recorder()
+    batch, noise = pack._draws()
+    with recorder:
+        pack.eager(pack.params, pack.other, batch, noise, pack.betas)
+    assert recorder.calls
+
+    def run() -> None:
+        for product, args in recorder.calls:
+            product(*args)
+
+    return run

@@ -1,0 +1,65 @@
+"""The model of a grid's time, checked: what it foretells of one and of two workers, and what they then take.
+
+A pack of n cells takes s·(f + e·n) + p·n: s steps, of which f is shared and e is each cell's own, and p for scoring a
+cell. W workers take packs as they get free, and c goes for the start and the end of the command; so do N GPUs.
+"""
+
+import time
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+import torch
+
+from benchmarks.speed.grids import ours
+from benchmarks.speed.measure import interleaved
+from benchmarks.speed.steps import cells
+from harness import data
+from harness.engine import Pack
+from harness.packing import Cost
+
+CELLS, PACK, STEPS, SHORT = 16, 4, 1500, 500
+LAUNCHERS = {1: ["--launcher", "in-process"], 2: ["--launcher", "ray"]}
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """Seconds of the same grid on so many workers: what the model said before, and what it took."""
+
+    workers: int
+    said: float
+    taken: float
+
+
+def check() -> tuple[Cost, list[Foretold]]:
+    """What a step costs, and the grid on one and on two workers."""
+    torch.set_num_threads(1)
+    cost = _cost()
+    return cost, [_foretold(cost, workers) for workers in LAUNCHERS]
+
+
+def _cost() -> Cost:
+    """Of a compiled step of `vae`, by packs of one and of eight."""
+    mnist = data.load("mnist")
+    packs = {str(size): Pack(cells("vae", size), mnist, compiled=True) for size in (1, 8)}
+    times = interleaved({size: pack.one_step for size, pack in packs.items()}, rounds=30)
+    one, eight = times["1"].median, times["8"].median
+    each = (eight - one) / 7
+    return Cost(one - each, each)
+
+
+def _foretold(cost: Cost, workers: int) -> Foretold:
+    """One short pack tells c and p; the grid has as many packs for each worker."""
+    short, trained, scored = _run(workers, PACK, SHORT)
+    pack = STEPS * cost.step(PACK) + scored
+    said = short - trained - scored + CELLS / PACK / workers * pack
+    return Foretold(workers, said, _run(workers, CELLS, STEPS)[0])
+
+
+def _run(workers: int, seeds: int, steps: int) -> tuple[float, float, float]:
+    """Seconds of a command, and of training and of scoring within it."""
+    began = time.perf_counter()
+    grid = ["--models", "vae", "--seeds", str(seeds), "--iterations", str(steps), "--pack", str(PACK)]
+    folder = ours(*grid, *LAUNCHERS[workers])
+    taken = time.perf_counter() - began
+    rows = pq.read_table(folder / "results.parquet", columns=["train_seconds", "score_seconds"]).to_pydict()
+    return taken, sum(rows["train_seconds"]), sum(rows["score_seconds"])

@@ -1,0 +1,41 @@
+"""The second rival: plain Ray Tune over the same script, one trial a cell, each in a fresh process with one CPU.
+
+python -m benchmarks.speed.plain_tune ITERATIONS
+"""
+
+import logging
+import os
+import sys
+import tempfile
+from typing import Any
+
+from benchmarks.speed.plain import quick, run
+
+
+def trainable(config: dict[str, Any]) -> dict[str, float]:
+    """One cell."""
+    return {"score": run(config["cell"])}
+
+
+def main(steps: int) -> None:
+    """All cells of `quick`."""
+    import ray
+    from ray import tune
+
+    ray.init(
+        "local", num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, {"cpu": 1}),
+            param_space={"cell": tune.grid_search(quick(steps))},
+            run_config=tune.RunConfig(storage_path=scratch, verbose=0),
+        )
+        found = tuner.fit()
+        for result in (found[index] for index in range(len(found))):
+            print((result.config or {})["cell"], (result.metrics or {})["score"], flush=True)
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,70 @@
+"""What a step costs: ours, the limit of its matrix products, and others' steps, each on one thread."""
+
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.speed import plain
+from benchmarks.speed.floor import products
+from benchmarks.speed.measure import Times, interleaved
+from benchmarks.speed.pythae_trainer import Epochs
+from harness import data, registry
+from harness.engine import Pack
+from harness.grid import Cell
+
+EPOCH = 5  # steps of one of Pythae's epochs
+MODELS = ("vae", "gmvae", "ssvae")
+Work = dict[str, Callable[[], object]]
+
+
+def cells(model: str, count: int) -> list[Cell]:
+    """So many cells of a model at full length, β 4 and 1 in turn."""
+    card = registry.cards()[model]
+    settings, supervision = tuple(sorted(card.defaults.items())), card.supervisions[0]
+    labels, draw = (0, "none") if supervision == "none" else (100, "seed")
+    return [
+        Cell(model, seed, card.iterations, settings, 1.0 if seed % 2 else 4.0, "mnist", supervision, labels, draw)
+        for seed in range(count)
+    ]
+
+
+def steps(rounds: int) -> dict[str, Times]:
+    """Seconds of a cell's step, by contender."""
+    torch.set_num_threads(1)
+    mnist = data.load("mnist")
+    train_x, _, train_y, _ = plain.load()
+    found: dict[str, Times] = {}
+    for model in MODELS:
+        rivals: Work = {"plain": plain.Training(plain.Cell(model, 1.0, 0, 0), train_x, train_y).step}
+        shares = {"plain": 1}
+        if model == "vae":
+            rivals["pythae"], shares["pythae"] = Epochs(train_x, EPOCH).epoch, EPOCH
+        for size in (1, 8):
+            eager = Pack(cells(model, size), mnist)
+            ours = Pack(cells(model, size), mnist, compiled=True)
+            work = {f"products {size}": products(eager), f"eager {size}": eager.one_step, f"ours {size}": ours.one_step}
+            rivals |= work
+            shares |= dict.fromkeys(work, size)
+        for name, times in interleaved(rivals, rounds).items():
+            found[f"{model} {name}"] = Times([taken / shares[name] for taken in times.taken])
+    return found
+
+
+def cuda(rounds: int) -> tuple[Times, Times]:
+    """On a GPU: seconds of a step of 64 cells packed, and of 64 cells one after another."""
+    device = torch.device("cuda")
+    mnist = data.load("mnist").to(device)
+    packed = Pack(cells("vae", 64), mnist)
+    alone = [Pack([cell], mnist) for cell in packed.cells]
+
+    def together() -> None:
+        packed.one_step()
+        torch.cuda.synchronize()
+
+    def in_turn() -> None:
+        for pack in alone:
+            pack.one_step()
+        torch.cuda.synchronize()
+
+    times = interleaved({"packed": together, "alone": in_turn}, rounds)
+    return times["packed"], times["alone"]

@@ -1,0 +1,105 @@
+"""Which cells train together: packs that keep every slot at work to the end, longest first."""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from harness.engine import key
+from harness.grid import Cell
+
+LARGEST = 64  # cells of a pack; a larger one gains nothing and loses more when it dies
+GAIN = 0.1  # a pack is large enough when what its cells share is a tenth of what they do not
+START_SECONDS = 0.5  # of a trial, whatever it trains
+
+Pack = tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds that a step of a pack takes: `fixed` + `each` · cells."""
+
+    fixed: float
+    each: float
+
+    def step(self, cells: int) -> float:
+        """Seconds of a step of a pack of so many cells.
+
+        >>> Cost(fixed=0.002, each=0.005).step(8)
+        0.042
+        """
+        return self.fixed + self.each * cells
+
+    def saturated(self, most: int) -> int:
+        """The size, at most `most`, from which a larger pack gains little.
+
+        >>> Cost(fixed=0.002, each=0.005).saturated(64), Cost(0.0, 0.04).saturated(64), Cost(0.001, 0.0).saturated(64)
+        (4, 1, 64)
+        """
+        return next((size for size in range(1, most) if self.fixed <= GAIN * self.each * size), most)
+
+
+Costs = Mapping[Cell, Cost]  # by `engine.key`
+
+
+def kinds(cells: Iterable[Cell]) -> dict[Cell, list[Cell]]:
+    """Cells that can train together, by what they share (`engine.key`)."""
+    alike: dict[Cell, list[Cell]] = {}
+    for cell in cells:
+        alike.setdefault(key(cell), []).append(cell)
+    return alike
+
+
+def of_size(cells: Iterable[Cell], size: int) -> list[Pack]:
+    """Packs of `size` cells, the last of a kind of what is left, in the order of the cells."""
+    return [tuple(group[i : i + size]) for group in kinds(cells).values() for i in range(0, len(group), size)]
+
+
+def balanced(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack]:
+    """Packs that end soonest on `slots` trials side by side; of equally fast ways the one of fewest packs.
+
+    Every kind is split evenly into packs that take no longer than a limit; each time that a pack can take is tried as
+    the limit.
+    """
+    groups = kinds(cells)
+    largest = {kind: costs[kind].saturated(min(LARGEST, len(group))) for kind, group in groups.items()}
+    times = {kind: [_seconds(kind, costs, size + 1) for size in range(largest[kind])] for kind in groups}
+    ways = []
+    for limit in sorted({time for each in times.values() for time in each}, reverse=True):
+        sizes = {kind: max(1, sum(time <= limit for time in each)) for kind, each in times.items()}
+        packs = [pack for kind, group in groups.items() for pack in _evenly(group, sizes[kind])]
+        ways.append(longest_first(packs, costs))
+    return min(ways, key=lambda packs: (makespan(packs, costs, slots), len(packs)), default=[])
+
+
+def longest_first(packs: Iterable[Pack], costs: Costs) -> list[Pack]:
+    """The packs by the time that they take, so that the last to start is short (Graham 1969)."""
+    return sorted(packs, key=lambda pack: -seconds(pack, costs))
+
+
+def seconds(pack: Pack, costs: Costs) -> float:
+    """What a pack takes, its start included."""
+    return _seconds(key(pack[0]), costs, len(pack))
+
+
+def makespan(packs: Iterable[Pack], costs: Costs, slots: int) -> float:
+    """Seconds until the last pack ends, each begun as soon as one of the slots is free."""
+    free = [0.0] * slots
+    for pack in packs:
+        heapq.heapreplace(free, free[0] + seconds(pack, costs))
+    return max(free)
+
+
+def _seconds(kind: Cell, costs: Costs, size: int) -> float:
+    return START_SECONDS + kind.iterations * costs[kind].step(size)
+
+
+def _evenly(group: Sequence[Cell], size: int) -> list[Pack]:
+    """As few packs of at most `size` cells as there can be, as equal as they can be.
+
+    >>> [len(pack) for pack in _evenly(range(10), 4)]
+    [4, 3, 3]
+    """
+    count = -(-len(group) // size)
+    bounds = [-(-len(group) * place // count) for place in range(count + 1)]
+    return [tuple(group[first:last]) for first, last in pairwise(bounds)]

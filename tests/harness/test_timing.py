@@ -1,0 +1,230 @@
+"""What a step costs: each kind measured once, with a trial's threads; the arithmetic on made-up clocks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import registry, timing
+from harness.contract import PIXELS
+from harness.data import Data
+from harness.engine import Pack, key
+from harness.grid import Cell
+from harness.objective import Compile
+from harness.packing import Cost
+from harness.timing import ASSUMED, STEPS, TOGETHER, WORTH_COMPILING, elsewhere
+from tests.conftest import CellMaker
+
+IMAGES, CLASSES = torch.zeros(200, PIXELS, dtype=torch.uint8), torch.arange(200) % 10
+SETS = {"mnist": Data("mnist", IMAGES, CLASSES, IMAGES, CLASSES, "")}
+LISTED = (3, 4)
+
+
+def costs(cells: Sequence[Cell], threads: int = 1, gpu: bool = False, mode: Compile = "never") -> dict[Cell, Cost]:
+    return timing.costs(cells, SETS, LISTED, threads, gpu, mode)
+
+
+@pytest.fixture
+def quick(cell: CellMaker) -> list[Cell]:
+    """Cells of the cheapest kind."""
+    return [cell("ssvae", seed, supervision="supervised", label_draw="file-a") for seed in range(2)]
+
+
+@pytest.fixture
+def two_kinds(cell: CellMaker) -> list[Cell]:
+    """Six cells of one kind and one of another."""
+    return [*(cell("vae", seed) for seed in range(6)), cell("ssvae", supervision="supervised", label_draw="file-a")]
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
+    """Every step takes so long: of a pack of one cell, of several, and of several as they will run."""
+    given = iter(seconds)
+    monkeypatch.setattr(timing, "step_seconds", lambda packs: [next(given) for _ in packs])
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+
+
+def test_each_kind_is_measured_once_alone_and_a_few_cells_together(
+    two_kinds: list[Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[list[tuple[Cell, ...]]] = []
+
+    def meet(packs: Sequence[Pack]) -> list[float]:
+        met.append([pack.cells for pack in packs])
+        return [1.0, 2.0]
+
+    monkeypatch.setattr(timing, "step_seconds", meet)
+    vaes, one = tuple(two_kinds[:-1]), tuple(two_kinds[-1:])
+    assert set(costs(two_kinds)) == {key(vaes[0]), key(one[0])}
+    assert met == [[vaes[:1], vaes[:TOGETHER]], [one, one]]
+
+
+def test_a_step_is_timed_with_the_threads_of_a_trial(quick: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Afterwards torch has its own again."""
+    threads: list[int] = []
+    original = Pack.one_step
+
+    def counted(pack: Pack) -> None:
+        threads.append(torch.get_num_threads())
+        original(pack)
+
+    monkeypatch.setattr(Pack, "one_step", counted)
+    (found,) = costs(quick, threads=2).values()
+    assert threads == [2] * (2 * STEPS)
+    assert torch.get_num_threads() == 1
+    assert 0 < found.step(1) < 10
+
+
+def test_torch_has_its_own_threads_again_where_a_pack_raises(
+    quick: list[Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pack, "one_step", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        costs(quick, threads=2)
+    assert torch.get_num_threads() == 1
+
+
+class Scripted:
+    """A pack whose steps take the given seconds on the clock that `timing` reads."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, now: list[float], order: list[str], name: str, seconds: Sequence[float]):
+        self.now, self.order, self.name, self.seconds = now, order, name, iter(seconds)
+
+    def one_step(self) -> None:
+        self.order.append(self.name)
+        self.now[0] += next(self.seconds)
+
+
+def test_packs_are_timed_in_turn_and_the_fastest_step_of_each_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, order = [0.0], list[str]()
+    monkeypatch.setattr("harness.timing.time.perf_counter", lambda: now[0])
+    packs: list[Any] = [Scripted(now, order, "a", [9, 3, 5, 4, 8]), Scripted(now, order, "b", [7, 7, 7, 2, 6])]
+    assert timing.step_seconds(packs) == [3, 2]
+    assert order == ["a", "b"] * STEPS
+
+
+def test_no_cells_cost_nothing() -> None:
+    assert costs([]) == {}
+
+
+# --- the arithmetic ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "several", "expected"),
+    [
+        (1.0, 2.5, Cost(0.5, 0.5)),
+        (1.0, 1.0, Cost(0.875, 0.125)),
+        (1.0, 0.8, Cost(0.9, 0.1)),
+        (1.0, 7.0, Cost(0.0, 2.0)),
+        (1.0, 4.0, Cost(0.0, 1.0)),
+    ],
+    ids=["shares half", "shares all", "noise: several are faster", "several are slower than alone", "shares nothing"],
+)
+def test_the_cost_of_a_step_is_a_line_through_one_cell_and_several(
+    one: float, several: float, expected: Cost, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [cell("vae", seed) for seed in range(5)]
+    measured(monkeypatch, one, several)
+    (found,) = costs(cells).values()
+    assert (found.fixed, found.each) == pytest.approx((expected.fixed, expected.each))
+
+
+def test_a_cell_that_is_alone_shares_nothing(cell: CellMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, 1.0, 1.2)
+    assert costs([cell("vae")]) == {key(cell("vae")): Cost(0.0, 1.0)}
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_whatever_is_measured_costs_are_positive_and_those_of_one_cell_no_less(count: int, cell: CellMaker) -> None:
+    cells = [cell("ssvae", seed, supervision="supervised", label_draw="file-a") for seed in range(count)]
+
+    @given(st.floats(1e-5, 10), st.floats(1e-5, 10))
+    def holds(one: float, several: float) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(timing, "Pack", lambda *_: None)
+            measured(patch, one, several)
+            (cost,) = costs(cells).values()
+        assert cost.fixed >= 0
+        assert cost.each > 0
+        assert cost.step(1) >= one * (1 - 1e-9)
+
+    holds()
+
+
+# --- compiled ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Compile]]:
+    """Packs that were prepared as they will run: their sizes and modes."""
+    seen: list[tuple[int, Compile]] = []
+
+    def prepare(cells: Sequence[Cell], *args: object, mode: Compile) -> None:
+        seen.append((len(cells), mode))
+
+    monkeypatch.setattr(timing, "prepared", prepare)
+    return seen
+
+
+@pytest.mark.parametrize(("iterations", "worth"), [(119, False), (120, True)])
+def test_an_estimate_is_compiled_only_for_trainings_that_are_worth_it(
+    iterations: int,
+    worth: bool,
+    cell: CellMaker,
+    compiled: list[tuple[int, Compile]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Four cells, 2.5 s a step together: 120 steps are 300 s."""
+    assert WORTH_COMPILING == 120 * 2.5
+    measured(monkeypatch, 1.0, 2.5, 1.25)
+    cells = [cell("vae", seed, iterations) for seed in range(4)]
+    (found,) = costs(cells, mode="always").values()
+    assert compiled == [(TOGETHER, "always")] * worth
+    assert found == (Cost(0.25, 0.25) if worth else Cost(0.5, 0.5))
+
+
+def test_many_cells_are_worth_what_few_are_not(
+    cell: CellMaker, compiled: list[tuple[int, Compile]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(monkeypatch, 1.0, 2.5, 2.5)
+    costs([cell("vae", seed, 60) for seed in range(8)], mode="auto")
+    assert compiled == [(TOGETHER, "auto")]
+
+
+# --- GPUs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize(("gpu", "assumed"), [(True, elsewhere), (False, lambda cost: cost)])
+def test_gpus_that_are_not_here_are_assumed_to_share_nearly_all(
+    gpu: bool, assumed: Callable[[Cost], Cost], cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(monkeypatch, 1.0, 2.5)
+    cells = [cell("vae", seed) for seed in range(4)]
+    assert costs(cells, gpu=gpu) == {key(cells[0]): assumed(Cost(0.5, 0.5))}
+
+
+def test_on_an_assumed_gpu_one_cell_takes_what_it_took_and_a_hundred_twice_that() -> None:
+    cost = elsewhere(Cost(0.5, 0.5))
+    assert ASSUMED == 100
+    assert cost.step(1) == pytest.approx(1.0)
+    assert cost.step(100) == pytest.approx(1.99)
+
+
+def test_what_cells_of_a_pack_share_is_a_cell_that_builds(cell: CellMaker) -> None:
+    shared = key(cell("vae", 3, beta=4.0))
+    assert shared == replace(cell("vae"), learning_rate=1.0)
+    assert registry.build(shared) is not None
