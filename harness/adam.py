@@ -14,8 +14,9 @@ EPSILON = 1e-8
 class Adam:
     """The two moments, `first` and `second`, of parameters (cells, ...), and the step that all of them stand at.
 
-    The fused step walks through parameter, slope and moments from end to end, and copies what does not lie in memory in
-    the order of its dimensions; so all four are shown to it with the dimensions in the order of the parameter's memory.
+    The fused step walks through the memory of parameter, slope and moments from end to end, whatever their strides; so
+    all four are shown to it with their dimensions in the order of the parameter's memory. `laid_out` gives a parameter
+    the memory that its slopes have; a slope that lies otherwise is copied.
     """
 
     def __init__(self, params: Mapping[str, Tensor], rates: Sequence[float]):
@@ -39,7 +40,7 @@ class Adam:
 
     def descend(self, slopes: Mapping[str, Tensor]) -> None:
         """One step; neighbours of one learning rate take it in one fused call."""
-        walks = self._walks(slopes)
+        walks = [walk.contiguous() for walk in self._walks(slopes)]
         for run in self._runs:
             run.descend(walks if len(self._runs) == 1 else [walk[run.cells] for walk in walks])
 
@@ -71,6 +72,13 @@ class _Run:
             maximize=False,
             fused=True,
         )
+
+
+def laid_out(parameter: Tensor, slope: Tensor) -> Tensor:
+    """A copy of a parameter (cells, ...) that lies in memory as its slope does, one cell after another."""
+    order = _memory_order(slope)
+    dense = parameter.permute(order).clone(memory_format=torch.contiguous_format)
+    return dense.permute([order.index(dimension) for dimension in range(parameter.ndim)])
 
 
 def _memory_order(tensor: Tensor) -> list[int]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.func import stack_module_state
 
 from harness import objective, registry, seeding
-from harness.adam import Adam
+from harness.adam import Adam, laid_out
 from harness.contract import Batch, Model, Noise, draw_noise
 from harness.data import Data, binarise, labelled_indices
 from harness.grid import Cell
@@ -127,7 +127,7 @@ class Pack:
         other = {name: value for name, value in tensors.items() if name not in used}
         trained = {name: value for name, value in tensors.items() if name in used}
         slopes, _ = self.whole_batch(trained, other, batch, noise, self.betas)
-        return {name: torch.empty_like(slope).copy_(trained[name]) for name, slope in slopes.items()}, other
+        return {name: laid_out(trained[name], slope) for name, slope in slopes.items()}, other
 
     # --- training ----------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from harness.grid import Cell
 
 LARGEST = 64  # cells of a pack; a larger one gains nothing and loses more when it dies
 GAIN = 0.1  # a pack is large enough when what its cells share is a tenth of what they do not
+LIMITS = 64
 START_SECONDS = 0.5  # of a trial, whatever it trains
 
 Pack = tuple[Cell, ...]
@@ -52,23 +53,25 @@ def kinds(cells: Iterable[Cell]) -> dict[Cell, list[Cell]]:
 
 def of_size(cells: Iterable[Cell], size: int) -> list[Pack]:
     """Packs of `size` cells, the last of a kind of what is left, in the order of the cells."""
-    return [tuple(group[i : i + size]) for group in kinds(cells).values() for i in range(0, len(group), size)]
+    return [pack for group in kinds(cells).values() for pack in _full(group, size)]
 
 
 def balanced(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack]:
     """Packs that end soonest on `slots` trials side by side; of equally fast ways the one of fewest packs.
 
-    Every kind is split evenly into packs that take no longer than a limit; each time that a pack can take is tried as
-    the limit.
+    Every kind is split into packs that take no longer than a limit, evenly or all full but the last; each time that a
+    pack can take is tried as the limit, of many times as many as LIMITS.
     """
     groups = kinds(cells)
     largest = {kind: costs[kind].saturated(min(LARGEST, len(group))) for kind, group in groups.items()}
     times = {kind: [_seconds(kind, costs, size + 1) for size in range(largest[kind])] for kind in groups}
+    limits = sorted({time for each in times.values() for time in each}, reverse=True)
     ways = []
-    for limit in sorted({time for each in times.values() for time in each}, reverse=True):
+    for limit in limits[:: max(1, -(-len(limits) // LIMITS))]:
         sizes = {kind: max(1, sum(time <= limit for time in each)) for kind, each in times.items()}
-        packs = [pack for kind, group in groups.items() for pack in _evenly(group, sizes[kind])]
-        ways.append(longest_first(packs, costs))
+        for split in (_evenly, _full):
+            packs = [pack for kind, group in groups.items() for pack in split(group, sizes[kind])]
+            ways.append(longest_first(packs, costs))
     return min(ways, key=lambda packs: (makespan(packs, costs, slots), len(packs)), default=[])
 
 
@@ -92,6 +95,10 @@ def makespan(packs: Iterable[Pack], costs: Costs, slots: int) -> float:
 
 def _seconds(kind: Cell, costs: Costs, size: int) -> float:
     return START_SECONDS + kind.iterations * costs[kind].step(size)
+
+
+def _full(group: Sequence[Cell], size: int) -> list[Pack]:
+    return [tuple(group[first : first + size]) for first in range(0, len(group), size)]
 
 
 def _evenly(group: Sequence[Cell], size: int) -> list[Pack]:

@@ -118,7 +118,7 @@ class _Trial:
     def _train_guarded(self, cells: list[Cell], data: Data) -> None:
         """Train cells from their checkpoints, those at one step together; what runs out of memory goes on in halves."""
         standing: dict[int, list[tuple[Cell, CellState | None]]] = {}
-        for cell in cells:
+        for cell in (cell for cell in cells if cell.id not in self.ended):
             state = self._checkpoint(cell)
             standing.setdefault(state.step if state else 0, []).append((cell, state))
         for group in standing.values():
@@ -126,9 +126,10 @@ class _Trial:
             try:
                 self._train(together, [state for _, state in group if state], data)
                 continue
-            except torch.OutOfMemoryError:
+            except torch.OutOfMemoryError as error:
                 if len(together) == 1:
-                    raise
+                    self.fail(together[0], error)
+                    continue
             torch.cuda.empty_cache()  # out of the except clause, whose traceback holds the pack
             self.steps = before
             middle = len(together) // 2

@@ -1,6 +1,7 @@
 """The fused step against torch's own Adam, a cell at a time, however the stacked tensors lie in memory."""
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from harness.adam import Adam
+from harness.adam import laid_out as lying_as
 
 Order = Sequence[int]
 RATES = st.sampled_from([1e-3, 1e-2, 0.3])
@@ -85,9 +87,15 @@ def test_a_slope_that_is_one_number_for_all_of_a_parameter_is_spread_over_it() -
     assert_close(parameter, start - 1e-2 * slope.sign()[:, None, None])
 
 
-def test_cells_of_several_learning_rates_need_not_be_slowest_in_memory() -> None:
-    shape, order = (3, 4, 5), (1, 0, 2)
-    same_as_alone(numbers(shape, 0), [numbers(shape, 1)], [1e-3, 1e-2, 1e-2], order, of=order)
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_parameter_is_laid_out_as_its_slope_one_cell_after_another(order: tuple[int, ...]) -> None:
+    """Also where the slope has its cells side by side: the cells of one learning rate must lie together."""
+    parameter, slope = numbers((3, 4, 5), 0), laid_out(numbers((3, 4, 5), 1), order)
+    found = lying_as(parameter, slope)
+    assert_close(found, parameter, rtol=0, atol=0)
+    assert all(cell.permute([d - 1 for d in order if d]).is_contiguous() for cell in found)
+    assert found.stride(0) == 20
+    assert found.data_ptr() != parameter.data_ptr()
 
 
 def test_a_transposed_parameter_takes_the_steps_of_a_contiguous_one() -> None:
