@@ -38,8 +38,9 @@ def main() -> None:
     for column, name in SCORES.items():
         found = stats.ttest_ind(packed[column], solo[column], equal_var=False)
         interval = found.confidence_interval()
-        each = " | ".join(f"{rows[column].mean():.2f} ± {rows[column].sem():.2f}" for rows in (solo, packed))
-        difference = packed[column].mean() - solo[column].mean()
+        means = [(float(rows[column].mean()), float(rows[column].sem())) for rows in (solo, packed)]  # type: ignore[arg-type]
+        each = " | ".join(f"{mean:.2f} ± {error:.2f}" for mean, error in means)
+        difference = means[1][0] - means[0][0]
         lines.append(
             f"| {name} | {each} | {difference:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}] | {found.pvalue:.2f} |"
         )

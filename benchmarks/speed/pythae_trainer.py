@@ -1,7 +1,10 @@
 """The third rival: Pythae 0.1.2's trainer (Chadebec et al., NeurIPS 2022) with the network of `vae`."""
 
 import logging
+import os
 import tempfile
+
+os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported
 
 import torch
 from pythae.data.datasets import BaseDataset

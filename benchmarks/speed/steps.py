@@ -12,7 +12,7 @@ from harness import data, registry
 from harness.engine import Pack
 from harness.grid import Cell
 
-EPOCH = 5  # steps of one of Pythae's epochs
+TURN = 5  # steps in a row, so that the caches hold what they hold in a training; also one of Pythae's epochs
 MODELS = ("vae", "gmvae", "ssvae")
 Work = dict[str, Callable[[], object]]
 
@@ -35,19 +35,29 @@ def steps(rounds: int) -> dict[str, Times]:
     train_x, _, train_y, _ = plain.load()
     found: dict[str, Times] = {}
     for model in MODELS:
-        rivals: Work = {"plain": plain.Training(plain.Cell(model, 1.0, 0, 0), train_x, train_y).step}
-        shares = {"plain": 1}
+        rivals: Work = {"plain": turn(plain.Training(plain.Cell(model, 1.0, 0, 0), train_x, train_y).step)}
+        shares = {"plain": TURN}
         if model == "vae":
-            rivals["pythae"], shares["pythae"] = Epochs(train_x, EPOCH).epoch, EPOCH
+            rivals["pythae"], shares["pythae"] = Epochs(train_x, TURN).epoch, TURN
         for size in (1, 8):
             eager = Pack(cells(model, size), mnist)
             ours = Pack(cells(model, size), mnist, compiled=True)
             work = {f"products {size}": products(eager), f"eager {size}": eager.one_step, f"ours {size}": ours.one_step}
-            rivals |= work
-            shares |= dict.fromkeys(work, size)
+            rivals |= {name: turn(step) for name, step in work.items()}
+            shares |= dict.fromkeys(work, TURN * size)
         for name, times in interleaved(rivals, rounds).items():
             found[f"{model} {name}"] = Times([taken / shares[name] for taken in times.taken])
     return found
+
+
+def turn(step: Callable[[], object]) -> Callable[[], None]:
+    """A turn of a contender: some steps."""
+
+    def several() -> None:
+        for _ in range(TURN):
+            step()
+
+    return several
 
 
 def cuda(rounds: int) -> tuple[Times, Times]:
