@@ -23,7 +23,7 @@ from harness.store import Store
 from harness.trial import Task, Update
 
 RETRIES = 3  # of a trial whose process or machine died; it goes on from its checkpoints
-OBJECT_STORE_BYTES = 200 * 2**20
+OBJECT_STORE_BYTES = 2**30  # at most; the largest data set takes a quarter
 Watch = Callable[[int, Update], None]
 
 

@@ -16,7 +16,7 @@ import torch
 from harness import judge, memory, pictures, provenance, registry, schema, score, tensorfile
 from harness.contract import Classifier, Model
 from harness.data import Data, scaled
-from harness.engine import CellState, Pack, prepared
+from harness.engine import BLOWN_UP, CellState, Pack, prepared
 from harness.evaluation import Evaluation
 from harness.grid import Cell
 from harness.objective import Compile
@@ -184,7 +184,8 @@ class _Trial:
         step = int(pack.diverged_at[index])
         if step >= 0:
             reason = (
-                f"the loss was not finite at step {step} (β = {cell.beta:g}, learning rate = {cell.learning_rate:g})"
+                f"the loss was not below {BLOWN_UP:g} nats at step {step} "
+                f"(β = {cell.beta:g}, learning rate = {cell.learning_rate:g})"
             )
             self._write(cell, "diverged", trained | {"error": reason})
         else:
