@@ -17,7 +17,11 @@ def fitting(peak: Callable[[int], int], room: int, most: int) -> int:
     """
     if most < 3:
         return most
-    one, two = peak(1), peak(2)
+    one = peak(1)
+    try:
+        two = peak(2)
+    except torch.OutOfMemoryError:
+        return 1
     each = max(1, two - one)
     spare = room * (1 - RESERVE) - (one - each)
     return int(min(most, max(1, spare // each)))

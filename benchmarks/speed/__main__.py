@@ -3,11 +3,12 @@
     python -m benchmarks.speed [--rounds N] [--grid-rounds N] [--only steps|grids|cells|model ...]
 
 Written into benchmarks/: speed.csv, every number with its spread; speed.md, what was to be reached and was; speed.png.
-Needs a quiet machine with two CPUs; forty minutes.
+Contenders take turns within a part; parts may be run on their own, and the files keep the last run of each, in
+speed/*.json. Needs a quiet machine with two CPUs; forty minutes.
 """
 
 import argparse
-import os
+import json
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,12 +22,12 @@ from harness import provenance
 
 HERE = Path(__file__).parents[1]
 CELLS = [1_000, 10_000]
-PARTS = ("steps", "grids", "cells", "model")
+PARTS = ("grids", "steps", "cells", "model")
 QUICK = 15  # cells of the grid `quick`
 
 
 class Report:
-    """Numbers as they come, and the lines of the table that compares them with what was to be reached."""
+    """Numbers of a part as they come, and the lines that compare them with what was to be reached."""
 
     def __init__(self) -> None:
         self.numbers: list[dict[str, object]] = []
@@ -58,16 +59,28 @@ def main() -> None:
     parser.add_argument("--grid-rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     args = parser.parse_args()
-    report = Report()
-    parts = {
-        "steps": lambda: of_steps(report, args.rounds),
-        "grids": lambda: of_grids(report, args.grid_rounds),
-        "cells": lambda: of_cells(report),
-        "model": lambda: of_model(report),
-    }
     for part in args.only:
-        parts[part]()
-        write(report)
+        report = Report()
+        if part == "steps":
+            of_steps(report, args.rounds)
+        elif part == "grids":
+            of_grids(report, args.grid_rounds)
+        elif part == "cells":
+            of_cells(report)
+        else:
+            of_model(report)
+        keep(part, report)
+    write()
+
+
+def keep(part: str, report: Report) -> None:
+    """A part's results, with the machine and the commit that they were measured on."""
+    found = provenance.machine()
+    measured = (
+        f"{found['cpus']} CPUs ({found['processor']}), torch {torch.__version__}, commit {provenance.commit()[:12]}"
+    )
+    content = {"measured": measured, "numbers": report.numbers, "lines": report.lines}
+    (HERE / "speed" / f"{part}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def of_grids(report: Report, rounds: int) -> None:
@@ -125,18 +138,19 @@ def of_model(report: Report) -> None:
         report.say("the model of the time", f"{told}; {run.workers} workers", "", reached)
 
 
-def write(report: Report) -> None:
-    """The files beside this folder."""
-    found = provenance.machine()
-    numbers = pd.DataFrame(report.numbers, columns=["what", "median", "low", "high", "unit", "rounds"])
+def write() -> None:
+    """The table, the numbers and the plot of all parts that were ever run."""
+    files = [HERE / "speed" / f"{part}.json" for part in PARTS]
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+    numbers = pd.DataFrame([number for part in found for number in part["numbers"]])
     numbers.to_csv(HERE / "speed.csv", index=False, float_format="%.4f")
+    where = "; ".join(dict.fromkeys(part["measured"] for part in found))
     head = (
-        f"Measured on {found['cpus']} CPUs ({found['processor']}), torch {torch.__version__}, commit "
-        f"{provenance.commit()[:13]}, load average at the end {os.getloadavg()[0]:.1f}. Medians over rounds in which "
-        "the contenders take turns, with quartiles (extremes of fewer than four rounds); ratios are round by round."
+        f"Measured on {where}. Medians over rounds in which contenders take turns, with quartiles (extremes of fewer "
+        "than four rounds); ratios are round by round. `make speed` measures it again."
     )
     table = ["| against | measure | asked | reached |", "|---|---|---|---|"]
-    table += ["| " + " | ".join(line) + " |" for line in report.lines]
+    table += ["| " + " | ".join(line) + " |" for part in found for line in part["lines"]]
     (HERE / "speed.md").write_text("\n".join(["# Speed", "", head, "", *table, ""]), encoding="utf-8")
     plot(numbers, HERE / "speed.png")
 

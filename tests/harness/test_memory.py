@@ -64,3 +64,12 @@ def test_a_trial_may_take_its_share_of_a_gpu_as_far_as_it_is_free(
 ) -> None:
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (free, 1000))
     assert memory.room(torch.device("cuda"), share) == expected
+
+
+def test_where_two_cells_do_not_fit_it_is_one() -> None:
+    def peak(cells: int) -> int:
+        if cells > 1:
+            raise torch.OutOfMemoryError("no room for two")
+        return 100
+
+    assert fitting(peak, room=150, most=8) == 1
