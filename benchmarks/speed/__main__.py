@@ -43,8 +43,9 @@ class Report:
     def reach(self, against: str, measure: str, asked: str, times: Times) -> None:
         """A line of the table, of a ratio."""
         low, high = times.spread
+        spread = f"{low:.2f} to {high:.2f}" if len(times.taken) > 1 else "one round"
         self.number(f"{against}: {measure}", times, "ratio")
-        self.lines.append((against, measure, asked, f"**{times.median:.2f}** ({low:.2f} to {high:.2f})"))
+        self.lines.append((against, measure, asked, f"**{times.median:.2f}** ({spread})"))
 
     def say(self, against: str, measure: str, asked: str, reached: str) -> None:
         """A line of the table, of anything else."""
