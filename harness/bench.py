@@ -53,14 +53,15 @@ def bench(args: argparse.Namespace) -> int:
         planning.check_files(store, plan.todo)
     sets = {name: data.load(name, args.data) for name in sorted({cell.dataset for cell in plan.todo})}
     scores.check_indices({name: (len(found.test_x), len(found.train_x)) for name, found in sets.items()})
-    costs = timing.costs(plan.todo, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
     if args.dry_run:
+        costs = timing.costs(plan.todo, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
         slots = 1 if args.launcher == "in-process" else resources.slots_here()
         return show_plan(plan, packs(args, plan, costs, slots), costs, slots)
     if not plan.todo:
         store.prepare()
         return end(plan, store, store.compact())
     launcher: Launcher = InProcess(resources) if args.launcher == "in-process" else RayTune(resources, args.address)
+    costs = timing.costs(plan.todo, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
     store.prepare()
     record = begin(args, chosen, plan, scores, store, sets)
     tasks = [task(args, pack, scores, store, record, plugins) for pack in packs(args, plan, costs, launcher.slots)]
