@@ -10,7 +10,7 @@ from harness.grid import Cell
 
 LARGEST = 64  # cells of a pack; a larger one gains nothing and loses more when it dies
 GAIN = 0.1  # a pack is large enough when what its cells share is a tenth of what they do not
-LIMITS = 64
+LIMITS = 64  # ways to split that are compared, each evenly and full
 START_SECONDS = 0.5  # of a trial, whatever it trains
 
 Pack = tuple[Cell, ...]
@@ -59,8 +59,8 @@ def of_size(cells: Iterable[Cell], size: int) -> list[Pack]:
 def balanced(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack]:
     """Packs that end soonest on `slots` trials side by side; of equally fast ways the one of fewest packs.
 
-    Every kind is split into packs that take no longer than a limit, evenly or all full but the last; each time that a
-    pack can take is tried as the limit, of many times as many as LIMITS.
+    Every kind is split into packs that take no longer than a limit, evenly or all full but the last. The times that a
+    pack can take are tried as the limit, at most LIMITS of them.
     """
     groups = kinds(cells)
     largest = {kind: costs[kind].saturated(min(LARGEST, len(group))) for kind, group in groups.items()}

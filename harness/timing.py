@@ -12,7 +12,7 @@ from harness.objective import Compile
 from harness.packing import Cost, kinds
 
 STEPS = 5
-ASSUMED = 100
+ASSUMED = 100  # cells that take a GPU twice as long as one: a guess, where there is none to measure
 TOGETHER = 4  # cells of the second measurement
 WORTH_COMPILING = 300.0  # seconds of training for whose estimate it is worth to compile
 
