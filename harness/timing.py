@@ -8,13 +8,14 @@ import torch
 from harness.data import Data
 from harness.engine import Pack, prepared
 from harness.grid import Cell
-from harness.objective import Compile
+from harness.objective import Compile, wanted
 from harness.packing import Cost, kinds
 
 STEPS = 5
 ASSUMED = 100  # cells that take a GPU twice as long as one: a guess, where there is none to measure
 TOGETHER = 4  # cells of the second measurement
 WORTH_COMPILING = 300.0  # seconds of training for whose estimate it is worth to compile
+COMPILED_KINDS = 2  # at most: the dearest; what compiling gains them is taken for the others
 
 
 def costs(
@@ -29,10 +30,11 @@ def costs(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     device = torch.device("cuda" if gpu and torch.cuda.is_available() else "cpu")
+    on = {name: data.to(device) for name, data in sets.items()}
+    groups = kinds(cells)
     try:
-        found = {
-            kind: _cost(group, sets[kind.dataset].to(device), listed, mode) for kind, group in kinds(cells).items()
-        }
+        found = {kind: _eager(group, on[kind.dataset], listed) for kind, group in groups.items()}
+        found = _as_they_run(found, groups, on, listed, mode)
     finally:
         torch.set_num_threads(before)
     return {kind: elsewhere(cost) for kind, cost in found.items()} if gpu and device.type == "cpu" else found
@@ -44,15 +46,38 @@ def elsewhere(cost: Cost) -> Cost:
     return Cost(one * (1 - 1 / ASSUMED), one / ASSUMED)
 
 
-def _cost(group: Sequence[Cell], data: Data, listed: Sequence[int], mode: Compile) -> Cost:
-    """By eager packs of one cell and of several; where the training is long, in proportion to one as it will run."""
+def _eager(group: Sequence[Cell], data: Data, listed: Sequence[int]) -> Cost:
+    """By packs of one cell and of several."""
     size = min(TOGETHER, len(group))
     one, several = step_seconds([Pack(group[:count], data, listed) for count in (1, size)])
     each = max((several - one) / (size - 1), several / size / 2) if size > 1 else one
-    ratio = 1.0
-    if group[0].iterations * len(group) * several / size >= WORTH_COMPILING:
-        ratio = step_seconds([prepared(group[:size], data, listed, mode=mode)])[0] / several
-    return Cost(max(0.0, one - each) * ratio, each * ratio)
+    return Cost(max(0.0, one - each), each)
+
+
+def _as_they_run(
+    eager: Mapping[Cell, Cost],
+    groups: Mapping[Cell, Sequence[Cell]],
+    sets: Mapping[str, Data],
+    listed: Sequence[int],
+    mode: Compile,
+) -> dict[Cell, Cost]:
+    """The costs, those of long trainings in proportion to a step as it will run."""
+    long = [kind for kind in groups if wanted(mode, kind.iterations, sets[kind.dataset].train_x.device)]
+    work = {kind: kind.iterations * len(groups[kind]) * _each(eager[kind], groups[kind]) for kind in long}
+    worth = sorted((kind for kind in long if work[kind] >= WORTH_COMPILING), key=lambda kind: -work[kind])
+    gains: dict[Cell, float] = {}
+    for kind in worth[:COMPILED_KINDS]:
+        group = groups[kind][:TOGETHER]
+        (taken,) = step_seconds([prepared(group, sets[kind.dataset], listed, mode=mode)])
+        gains[kind] = taken / eager[kind].step(len(group))
+    gains = dict.fromkeys(groups, 1.0) | dict.fromkeys(worth, max(gains.values(), default=1.0)) | gains
+    return {kind: Cost(cost.fixed * gains[kind], cost.each * gains[kind]) for kind, cost in eager.items()}
+
+
+def _each(cost: Cost, group: Sequence[Cell]) -> float:
+    """A cell's share of a step of several."""
+    size = min(TOGETHER, len(group))
+    return cost.step(size) / size
 
 
 def step_seconds(packs: Sequence[Pack]) -> list[float]:

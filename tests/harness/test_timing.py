@@ -14,9 +14,9 @@ from harness.contract import PIXELS
 from harness.data import Data
 from harness.engine import Pack, key
 from harness.grid import Cell
-from harness.objective import Compile
+from harness.objective import COMPILE_FROM, Compile
 from harness.packing import Cost
-from harness.timing import ASSUMED, STEPS, TOGETHER, WORTH_COMPILING, elsewhere
+from harness.timing import ASSUMED, COMPILED_KINDS, STEPS, TOGETHER, WORTH_COMPILING, elsewhere
 from tests.conftest import CellMaker
 
 IMAGES, CLASSES = torch.zeros(200, PIXELS, dtype=torch.uint8), torch.arange(200) % 10
@@ -195,8 +195,29 @@ def test_many_cells_are_worth_what_few_are_not(
     cell: CellMaker, compiled: list[tuple[int, Compile]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured(monkeypatch, 1.0, 2.5, 2.5)
-    costs([cell("vae", seed, 60) for seed in range(8)], mode="auto")
-    assert compiled == [(TOGETHER, "auto")]
+    costs([cell("vae", seed, 60) for seed in range(8)], mode="always")
+    assert compiled == [(TOGETHER, "always")]
+
+
+def test_a_training_that_will_not_be_compiled_is_not_compiled_for_its_estimate(
+    cell: CellMaker, compiled: list[tuple[int, Compile]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(monkeypatch, 1000.0, 2500.0)
+    costs([cell("vae", seed, COMPILE_FROM - 1) for seed in range(4)], mode="auto")
+    assert compiled == []
+
+
+def test_of_many_long_kinds_the_dearest_are_compiled_and_the_others_gain_no_more_than_they_do(
+    cell: CellMaker, compiled: list[tuple[int, Compile]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kinds by their latent dimension; one that is too short for it stays as it is."""
+    steps = {1: 1000, 2: 4000, 3: 3000, 4: 2000, 5: 1}
+    cells = {z: cell("vae", 0, length, settings={"z": z}) for z, length in steps.items()}
+    assert COMPILED_KINDS == 2
+    measured(monkeypatch, *[1.0] * 2 * len(steps), 0.5, 0.8)
+    found = costs(list(cells.values()), mode="always")
+    assert {z: found[key(one)].each for z, one in cells.items()} == {1: 0.8, 2: 0.5, 3: 0.8, 4: 0.8, 5: 1.0}
+    assert compiled == [(1, "always")] * 2
 
 
 # --- GPUs -------------------------------------------------------------------------------------------------------------
