@@ -23,6 +23,7 @@ from analysis import (
     balance_tables,
     beside,
     beta_tables,
+    headline,
     notes,
     overview,
     references,
@@ -107,7 +108,7 @@ def made(store: Store, place: str, printed: References) -> Report:
         "beta": beta_tables.tables(over_beta),
         "accuracy": agreement_tables.tables(store, rows, comparisons),
         "balance": balance_tables.tables(uniform, between),
-        "beside": beside.tables(rows, printed),
+        "beside": [*headline.tables(rows, printed), *beside.tables(rows, printed)],
         "estimates": [summary.every_estimate(rows)],
         FILES: balance_tables.seed_by_seed(uniform, between),
     }
