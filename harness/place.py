@@ -5,8 +5,8 @@
     s3://bucket/path?endpoint_override=HOST:PORT&scheme=http   a compatible server; AWS_ENDPOINT_URL says it as well
     gs://bucket/path                                           Google Cloud Storage
 
-Credentials come from the environment, a profile or the machine's role, never from an address. What fails for good raises
-`StorageFailure`; a bucket that may only be down for a moment is asked again for two minutes.
+Credentials come from the environment, a profile or the machine's role, never from an address. What fails for good
+raises `StorageFailure`; a bucket that may only be down for a moment is asked again for two minutes.
 """
 
 import os
