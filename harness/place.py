@@ -14,7 +14,7 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -254,8 +254,10 @@ class Bucket:
         if self.scheme == "gs":
             return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=10), **self.options)
         once = fs.AwsStandardS3RetryStrategy(max_attempts=1)
-        named = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"} & set(os.environ) or "endpoint_override" in self.options
-        where = {} if named else {"region": fs.resolve_s3_region(self.bucket)}
+        named = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
+        where = {"endpoint_override": named.netloc, "scheme": named.scheme} if named.netloc else {}
+        if not where and "endpoint_override" not in self.options:
+            where = {"region": fs.resolve_s3_region(self.bucket)}
         times = {"connect_timeout": 10, "request_timeout": 30}
         return fs.S3FileSystem(retry_strategy=once, allow_delayed_open=True, **times, **(where | self.options))
 
@@ -284,7 +286,7 @@ class Bucket:
             pause = min(longest, 2 * pause)
 
 
-def _options(parts: SplitResult, name: str) -> Mapping[str, Any]:
+def _options(parts: SplitResult, name: str) -> dict[str, Any]:
     """What the query of an address says, and nothing that we do not know."""
     found = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
     stray = set(found) - set(OPTIONS[parts.scheme])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -124,8 +125,8 @@ def test_a_list_is_longer_than_a_page(s3: str) -> None:
     """A page of S3 has a thousand keys."""
     there = place(bucket(s3))
     keys = [f"rows/{number:04}" for number in range(1100)]
-    for key in keys:
-        there.write(key, b"x")
+    with ThreadPoolExecutor(8) as writers:
+        list(writers.map(lambda key: there.write(key, b"x"), keys))
     assert list(there.stamps("rows", "")) == keys
 
 

@@ -134,7 +134,7 @@ class Attack(RuleBasedStateMachine):
 
 def attack(new: Callable[[], str], examples: int, steps: int) -> None:
     machine = type("Attack", (Attack,), {"new": staticmethod(new)})
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine, settings=settings(max_examples=examples, stateful_step_count=steps, deadline=None)
     )
 
