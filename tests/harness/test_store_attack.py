@@ -143,7 +143,7 @@ def test_a_folder_under_attack_keeps_every_row(monkeypatch: pytest.MonkeyPatch) 
     """With fragments that the table spares at once, and not after a minute."""
     monkeypatch.setattr("harness.store.SETTLED", 0)
     with tempfile.TemporaryDirectory() as root:
-        attack(lambda: tempfile.mkdtemp(dir=root), examples=40, steps=20)
+        attack(lambda: tempfile.mkdtemp(dir=root), examples=30, steps=20)
 
 
 def test_a_bucket_under_attack_keeps_every_row(s3: str) -> None:
