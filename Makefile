@@ -10,6 +10,7 @@ bench: setup
 	if [ $$status -ne 2 ]; then $(BIN)/python analysis/report.py $(RESULTS) || exit $$?; fi; exit $$status
 
 test: setup
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r tests/moto.lock
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -4,8 +4,8 @@ The folders are pooled: cells of one setting are one arm wherever they lie, unle
 folder on the command line) or `results=PATH`.
 """
 
+import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,8 @@ def read(paths: Sequence[str]) -> pd.DataFrame:
     tables = []
     for number, path in enumerate(paths, start=1):
         found = results.read(Store(path))
+        for told in found.damaged:
+            print(f"damaged: {told}", file=sys.stderr)
         tables.append(adaptive.marked(found.rows, found.provenance).assign(**{FOLDER: number}))
     return pd.concat(tables, ignore_index=True)
 
@@ -88,9 +90,9 @@ def _number(paths: Sequence[str], wanted: str) -> int:
     names = [str(number) for number in range(1, len(paths) + 1)]
     if wanted in names:
         return int(wanted)
-    places = [Path(path).expanduser().absolute() for path in paths]
-    if Path(wanted).expanduser().absolute() in places:
-        return places.index(Path(wanted).expanduser().absolute()) + 1
+    places = [Store(path).address for path in paths]
+    if Store(wanted).address in places:
+        return places.index(Store(wanted).address) + 1
     raise unknown("results folder", wanted, [*names, *paths])
 
 

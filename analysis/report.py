@@ -45,7 +45,7 @@ from analysis.stated import Stated, stated
 from analysis.table import Table
 from analysis.trend import trends
 from analysis.verdicts import Family, families
-from harness.errors import BadInput
+from harness.errors import BadInput, StorageFailure
 from harness.store import TABLE, Store
 
 PIXELS = 118  # of the page, an inch of a figure
@@ -58,10 +58,15 @@ VERDICTS = 6  # of a family, in the terminal
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python analysis/report.py", description="Write a report of a results folder.")
-    p.add_argument("results", metavar="RESULTS", help="a folder that harness/bench.py wrote, or a copy of one")
+    p.add_argument("results", metavar="RESULTS", help="a folder or bucket that harness/bench.py wrote to, or a copy")
     figures = "a YAML file of published figures, laid over those of references.yaml, whose keys it has"
     p.add_argument("--references", metavar="FILE", type=Path, help=figures)
-    p.add_argument("--out", metavar="DIR", type=Path, help="where the report goes (default: RESULTS/report)")
+    p.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="where the report goes (default: RESULTS/report; of a bucket results/BUCKET/PATH/report)",
+    )
     return p
 
 
@@ -71,12 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         store = Store(args.results)
         report = made(store, args.results, references.load(args.references))
-        page = write(report, args.out or store.root / "report")
-    except BadInput as error:
+        page = write(report, args.out or store.beside / "report")
+    except (BadInput, StorageFailure) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    for told in report.found.damaged:
+        print(f"damaged: {told}", file=sys.stderr)
     show(report)
-    lies = store.path(TABLE) if store.path(TABLE).exists() else store.path("rows")
+    lies = store.shown(TABLE if store.place.stamp(TABLE) else "rows")
     print(f"results: {lies}\nreport: {page}")
     return 0
 

@@ -1,7 +1,7 @@
 """A results folder as a report reads it: all of it, and all of it checked, before anything is written."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -21,35 +21,39 @@ class Results:
     """What a results folder holds.
 
     rows: a cell a row, the columns of `harness.schema` and the arm's name. points: a point of a curve a row, with arm,
-    seed and the columns of `harness.schema.CURVE`. provenance: a record a run.
+    seed and the columns of `harness.schema.CURVE`. provenance: a record a run. damaged: a sentence on each file of rows
+    that is torn and was left out.
     """
 
     rows: pd.DataFrame
     points: pd.DataFrame
     provenance: list[dict[str, Any]]
+    damaged: Sequence[str] = ()
 
 
 def read(store: Store) -> Results:
     """Everything that a report shows; a folder that is missing, empty or damaged is refused in one line."""
-    if not store.root.exists():
-        raise BadInput(f"no results folder {str(store.root)!r}; expected one that harness/bench.py wrote")
-    rows = _rows(store)
+    with _readable(f"results {store.name!r}"):
+        there = store.place.exists()
+    if not there:
+        raise BadInput(f"no results folder {store.name!r}; expected one that harness/bench.py wrote")
+    with _readable(f"the rows in {store.name}"):
+        held = store.find()
+    rows = _rows(store, held.frame())
     finished = rows[rows["status"] == "ok"]
-    with _readable(f"the provenance in {store.root}"):
+    with _readable(f"the provenance in {store.name}"):
         provenance = store.provenance()
-    return Results(rows, _points(store, finished), provenance)
+    return Results(rows, _points(store, finished), provenance, list(held.torn.values()))
 
 
-def _rows(store: Store) -> pd.DataFrame:
-    with _readable(f"the rows in {store.root}"):
-        rows = store.frame()
+def _rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
-        raise BadInput(f"{store.root} holds no rows; expected {TABLE} or rows/*.json, as harness/bench.py writes them")
+        raise BadInput(f"{store.name} holds no rows; expected {TABLE} or rows/*.json, as harness/bench.py writes them")
     for row in rows[NEEDED].to_dict("records"):
         if any(pd.isna(value) for value in row.values()) or row["status"] not in get_args(Status):
-            raise BadInput(f"{store.root}: the row of cell {row['cell']} is not whole; expected {', '.join(NEEDED)}")
+            raise BadInput(f"{store.name}: the row of cell {row['cell']} is not whole; expected {', '.join(NEEDED)}")
     for column in ("settings", "versions"):
-        with _readable(f"{column} in the rows of {store.root}"):
+        with _readable(f"{column} in the rows of {store.name}"):
             rows[column].dropna().map(lambda text: json.loads(text).items())
     return rows.assign(arm=named(rows))
 

@@ -24,5 +24,5 @@ def read(store: Store, rows: pd.DataFrame) -> Sheets:
 def _whole(store: Store, kind: Pictures, cell: str) -> bytes | None:
     png = store.pictures(kind, cell)
     if png is not None and not (png.startswith(PNG[0]) and png.endswith(PNG[1])):
-        raise BadInput(f"{store.path(f'{kind}/{cell}.png')} is not a whole PNG; expected one, or no file")
+        raise BadInput(f"{store.shown(f'{kind}/{cell}.png')} is not a whole PNG; expected one, or no file")
     return png

@@ -21,7 +21,7 @@ examples:
   python harness/bench.py beta --dry-run                 what would run, what is done, how long it takes
 
 Running the same command again does only what is missing. Exit code 0: every cell is done; 1: some
-failed, each a row with its reason; 2: bad input, told in one line, nothing touched."""
+failed, each a row with its reason, or the results' storage gave up; 2: bad input, told in one line, nothing touched."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -89,7 +89,8 @@ def _scoring(p: Parser) -> None:
 
 def _where(p: Parser) -> None:
     flag = p.add_argument_group("where and how").add_argument
-    flag("--results", metavar="DIR", help="results folder (default: results/GRID)")
+    place = "results folder, or s3://BUCKET/PATH or gs://BUCKET/PATH (default: results/GRID)"
+    flag("--results", metavar="PLACE", help=place)
     flag("--data", metavar="DIR", help="use the data files in this folder, offline (default: fetch once into a cache)")
     resume = "missing (default): cells without a row; failed: those alone; always: both; never: everything anew"
     flag("--resume", choices=RESUME, default="missing", help=resume)

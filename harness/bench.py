@@ -15,12 +15,12 @@ from rich.table import Table
 from harness import data, grid, judge, packing, provenance, registry, timing
 from harness import plan as planning
 from harness.arguments import grid_keys, parser
-from harness.errors import BadInput
+from harness.errors import BadInput, StorageFailure
 from harness.evaluation import Evaluation, evaluation
 from harness.launch import InProcess, Launcher, RayTune, Resources
 from harness.plan import Plan
 from harness.progress import Progress, clock
-from harness.store import Store
+from harness.store import Found, Store
 from harness.trial import Task
 
 
@@ -32,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except StorageFailure as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted: finished cells are kept; the same command goes on from here", file=sys.stderr)
         return 130
@@ -48,7 +51,10 @@ def bench(args: argparse.Namespace) -> int:
     scores.check(cells)
     resources = Resources(args.cpus_per_trial, args.gpus_per_trial)
     store = Store(args.results or Path("results") / chosen.name)
-    plan = planning.make(cells, store.rows(), scores, args.resume)
+    if args.tensorboard:
+        store.path("tensorboard")  # its logs grow, which only files can
+    found = look(store)
+    plan = planning.make(cells, found.rows, scores, args.resume)
     if args.resume != "never":
         planning.check_files(store, plan.todo)
     sets = {name: data.load(name, args.data) for name in sorted({cell.dataset for cell in plan.todo})}
@@ -59,10 +65,12 @@ def bench(args: argparse.Namespace) -> int:
         return show_plan(plan, packs(args, plan, costs, slots), costs, slots)
     if not plan.todo:
         store.prepare()
+        store.set_aside(found.torn)
         return end(plan, store, store.compact())
     launcher: Launcher = InProcess(resources) if args.launcher == "in-process" else RayTune(resources, args.address)
     costs = timing.costs(plan.todo, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
     store.prepare()
+    store.set_aside(found.torn)
     record = begin(args, chosen, plan, scores, store, sets)
     tasks = [task(args, pack, scores, store, record, plugins) for pack in packs(args, plan, costs, launcher.slots)]
     try:
@@ -130,7 +138,7 @@ def task(
     """What a worker is handed to train one pack."""
     return Task(
         cells=pack,
-        results=str(store.root),
+        results=store.address,
         evaluation=scores,
         grid=record["grid"]["name"],
         run=record["run"],
@@ -142,9 +150,17 @@ def task(
     )
 
 
-def end(plan: Plan, store: Store, table: Path) -> int:
+def look(store: Store) -> Found:
+    """The rows that there are; what is torn is named."""
+    found = store.find()
+    for told in found.torn.values():
+        print(f"damaged: {told}", file=sys.stderr)
+    return found
+
+
+def end(plan: Plan, store: Store, table: str) -> int:
     """Say how the grid's cells stand and where the table lies; the exit code."""
-    rows = store.rows()
+    rows = look(store).rows
     failed = [cell for cell in plan.cells if cell.id in rows and rows[cell.id]["status"] != "ok"]
     missing = [cell for cell in plan.cells if cell.id not in rows]
     names = grid.names(plan.cells)

@@ -1,4 +1,4 @@
-"""Bad input: one clear line for the user, exit code 2."""
+"""Bad input: one clear line for the user, exit code 2. Storage that fails: one clear line, exit code 1."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,6 +6,17 @@ from collections.abc import Iterable
 
 class BadInput(Exception):
     """What the user gave cannot be used; the message says what was wrong and what was expected."""
+
+
+class StorageFailure(OSError):
+    """Results can no longer be read or written; what was finished before is kept."""
+
+    def __init__(self, place: str, reason: str):
+        super().__init__(place, reason)
+        self.place, self.reason = place, reason
+
+    def __str__(self) -> str:
+        return f"results {self.place}: {self.reason}; finished cells are kept, and the same command goes on from here"
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:

@@ -51,17 +51,22 @@ def scored(cell: Cell, row: Row, evaluation: Evaluation) -> bool:
 
 def forget(store: Store, cells: Sequence[Cell]) -> None:
     """Remove what a cell could be continued from, so that it is trained from the start; rows stay until replaced."""
-    for cell in cells:
-        store.remove(checkpoint_key(cell))
-        store.remove(weights_key(cell))
+    for key in _kept(store, cells):
+        store.remove(key)
 
 
 def check_files(store: Store, cells: Sequence[Cell]) -> None:
     """Refuse a damaged checkpoint or weights file before anything starts."""
-    for key in (key(cell) for cell in cells for key in (checkpoint_key, weights_key)):
+    for key in _kept(store, cells):
         content = store.read(key)
         if content is not None:
             try:
                 tensorfile.parse(content)
             except ValueError as error:
-                raise BadInput(f"{store.path(key)} is {error}; delete it to train its cell from the start") from None
+                raise BadInput(f"{store.shown(key)} is {error}; delete it to train its cell from the start") from None
+
+
+def _kept(store: Store, cells: Sequence[Cell]) -> list[str]:
+    """The checkpoints and weights of the cells that are there: two listings, not two requests a cell."""
+    there = {key for folder in ("checkpoints", "weights") for key in store.keys(folder, ".safetensors")}
+    return [key for cell in cells for key in (checkpoint_key(cell), weights_key(cell)) if key in there]

@@ -1,4 +1,4 @@
-"""Rows, curves, samples, weights and checkpoints in one folder; every write is whole or not there at all.
+"""Rows, curves, samples, weights and checkpoints in one place; every write is whole or not there at all.
 
     results.parquet            one row a cell, compacted from rows/
     rows/CELL.json             one row, written once by the worker that computed it
@@ -12,16 +12,18 @@
     checkpoints/CELL.safetensors   training state, gone when the cell is done
     judges/DATASET.safetensors     the classifier that counts digits
     provenance/RUN.json        what ran, with what, on what
+    damaged/                   rows and tables that were found torn, kept as they were
 
-The fragments in rows/ are the truth and are never removed; `results.parquet` can be made again from them, and alone it
-is enough: a copied table keeps its cells done. Two drivers may share a store, as every write has a temporary name.
+The fragments in rows/ are the truth and whole ones are never removed; `results.parquet` can be made again from them,
+and alone it is enough: a copied table keeps its cells done. Two drivers may share a store, as every write is whole.
 """
 
+import hashlib
 import io
 import json
-import os
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,68 +33,99 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness import schema
-from harness.errors import BadInput
+from harness.errors import BadInput, StorageFailure
+from harness.place import Folder, Stamp, place
 
 TABLE = "results.parquet"
+STAMPS = b"harness.fragments"  # in the table's metadata: whose fragments it holds, and their stamps
+SETTLED = 60 * 10**9  # ns before the newest fragment: an older one that is written again gets another stamp
 Pictures = Literal["samples", "reconstructions", "traversals"]
 
 
-class Store:
-    """A results folder. Opening one creates nothing; `prepare` does, and refuses a place that cannot hold it."""
+@dataclass(frozen=True)
+class Found:
+    """The rows by their cells, a sentence on each torn key, and the stamps of the whole fragments."""
 
-    def __init__(self, root: str | Path):
-        self.root = Path(root).expanduser().absolute()
-        if self.root.exists() and not self.root.is_dir():
-            raise BadInput(f"results {str(root)!r} is a file; expected a folder")
+    rows: Mapping[str, schema.Row]
+    torn: Mapping[str, str]
+    stamps: Mapping[str, Stamp]
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a frame: one row a cell, the columns of `harness.schema`, sorted by arm and seed."""
+        frame: pd.DataFrame = _arrow(self.rows.values()).to_pandas()
+        return frame
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table: its rows by their cells, and the stamps of the fragments that are in it."""
+
+    rows: Mapping[str, schema.Row]
+    stamps: Mapping[str, Stamp]
+
+
+class _TornTable(BadInput):
+    """A table that is no parquet file."""
+
+
+class Store:
+    """Results at an address. Opening one creates nothing; `prepare` does, and refuses a place that cannot hold it."""
+
+    def __init__(self, address: str | Path):
+        self.place = place(address)
+        self.address, self.name = self.place.address, self.place.name
+        self._known: tuple[Stamp | None, _Table] = (None, _Table({}, {}))
 
     def prepare(self) -> None:
-        """Make sure that the folder can be written to."""
+        """Make sure that the place can be written to."""
+        probe = f".probe-{uuid.uuid4().hex}"
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f".probe-{uuid.uuid4().hex}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            reason = f"cannot be written: {error.strerror}; expected a writable folder"
-            raise BadInput(f"results {str(self.root)!r} {reason}") from None
+            self.place.write(probe, b"")
+            self.place.remove(probe)
+        except StorageFailure as error:
+            expected = "a writable folder" if isinstance(self.place, Folder) else "a bucket that is there and writable"
+            raise BadInput(f"results {self.name!r} cannot be written: {error.reason}; expected {expected}") from None
 
-    # --- whole files -------------------------------------------------------------------------------------------------
+    # --- whole contents ----------------------------------------------------------------------------------------------
 
     def write(self, key: str, content: bytes) -> None:
-        """Put `content` under `key`: a temporary file, fsync, rename; readers see the old file or the new one."""
-        path = self.path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        """Put `content` under `key`; readers see the old content or the new one."""
+        self.place.write(key, content)
 
     def read(self, key: str) -> bytes | None:
         """The bytes under `key`, None where there are none."""
-        try:
-            return self.path(key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        return self.place.read(key)
 
     def remove(self, key: str) -> None:
         """Forget `key`, if it is there."""
-        self.path(key).unlink(missing_ok=True)
-
-    def path(self, key: str) -> Path:
-        """Where `key` lies; a key that would leave the folder is refused."""
-        path = (self.root / key).resolve()
-        if not path.is_relative_to(self.root.resolve()):
-            raise ValueError(f"key {key!r} leaves the results folder")
-        return path
+        self.place.remove(key)
 
     def keys(self, folder: str, suffix: str) -> list[str]:
         """The keys `folder/*suffix`, sorted; temporary files are none."""
-        return sorted(f"{folder}/{p.name}" for p in self.path(folder).glob(f"*{suffix}") if not p.name.startswith("."))
+        return list(self.place.stamps(folder, suffix))
+
+    def shown(self, key: str) -> str:
+        """Where `key` lies, for people."""
+        return f"{self.name}/{key}"
+
+    @property
+    def root(self) -> Path:
+        """The folder; a bucket is refused."""
+        return self._folder().root
+
+    @property
+    def beside(self) -> Path:
+        """A folder for what is made from the results: theirs, or one of this machine that bears the bucket's name."""
+        return self.root if isinstance(self.place, Folder) else Path("results", *self.name.split("/")[2:])
+
+    def path(self, key: str) -> Path:
+        """The file of `key`; a key that would leave the folder is refused, and so is a bucket."""
+        return self._folder().path(key)
+
+    def _folder(self) -> Folder:
+        if isinstance(self.place, Folder):
+            return self.place
+        raise BadInput(f"results {self.name!r} lie in a bucket; expected a folder")
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
@@ -102,62 +135,110 @@ class Store:
         self.write(f"rows/{row['cell']}.json", json.dumps(row, indent=1).encode())
 
     def row(self, cell: str) -> schema.Row | None:
-        """The row of one cell, or None."""
-        key = f"rows/{cell}.json"
-        held = [self._fragment(key)] if self.path(key).is_file() else []
-        held += [row for row in self._table() if row["cell"] == cell]
+        """The row of one cell, or None where there is none that is whole."""
+        rows, _ = self._fragments([f"rows/{cell}.json"])
+        stamp = self.place.stamp(TABLE)
+        if stamp != self._known[0]:
+            self._known = (stamp, self._table())
+        held = [*rows, *filter(None, [self._known[1].rows.get(cell)])]
         return max(held, key=lambda row: row["finished"] or "", default=None)
 
-    def rows(self) -> dict[str, schema.Row]:
+    def rows(self) -> Mapping[str, schema.Row]:
         """Every row by its cell: the fragments, and what only the table holds; of two the later finished counts."""
-        rows = {row["cell"]: row for row in self._table()}
-        for key in self.keys("rows", ".json"):
-            row = self._fragment(key)
+        return self.find().rows
+
+    def find(self) -> Found:
+        """Every row, and what is torn. A fragment that the table holds as it stands is not read again."""
+        stamps, torn = self.place.stamps("rows", ".json"), {}
+        try:
+            table = self._table()
+        except _TornTable as error:
+            torn[TABLE] = self._replaceable(error, stamps)
+            table = _Table({}, {})
+        rows = dict(table.rows)
+        fragments, torn_rows = self._fragments(key for key, stamp in stamps.items() if table.stamps.get(key) != stamp)
+        for row in fragments:
             known = rows.get(row["cell"])
             if known is None or (row["finished"] or "") >= (known["finished"] or ""):
                 rows[row["cell"]] = row
-        return rows
+        return Found(rows, torn | torn_rows, {key: stamp for key, stamp in stamps.items() if key not in torn_rows})
+
+    def set_aside(self, torn: Iterable[str]) -> None:
+        """Move what was found torn to damaged/; what somebody has written whole meanwhile stays."""
+        for key in torn:
+            content = self.read(key)
+            if content is not None and self._is_torn(key, content):
+                mark = hashlib.sha256(content).hexdigest()[:12]
+                self.write(f"damaged/{mark}-{key.rpartition('/')[2]}", content)
+                if self.read(key) == content:
+                    self.remove(key)
 
     def frame(self) -> pd.DataFrame:
         """The results as a frame: one row a cell, the columns of `harness.schema`, sorted by arm and seed."""
-        frame: pd.DataFrame = _table(self.rows().values()).to_pandas()
-        return frame
+        return self.find().frame()
 
-    def compact(self) -> Path:
+    def compact(self) -> str:
         """Write `results.parquet` from all rows and say where it lies."""
-        sink = io.BytesIO()
-        pq.write_table(_table(self.rows().values()), sink)
+        found = self.find()
+        self.set_aside({TABLE} & set(found.torn))
+        known = {STAMPS: json.dumps({"place": self._mark(), "stamps": _settled(found.stamps)})}
+        table, sink = _arrow(found.rows.values()), io.BytesIO()
+        pq.write_table(table.replace_schema_metadata(table.schema.metadata | known), sink)
         self.write(TABLE, sink.getvalue())
-        return self.path(TABLE)
+        return self.shown(TABLE)
 
-    def _table(self) -> list[schema.Row]:
+    def _table(self) -> _Table:
         content = self.read(TABLE)
         if content is None:
-            return []
+            return _Table({}, {})
         expected = f"expected {TABLE} of this harness (schema {schema.VERSION})"
         try:
             table = pq.read_table(io.BytesIO(content))
         except pa.ArrowException as error:
-            raise BadInput(
-                f"{self.path(TABLE)} is not a parquet file ({str(error).splitlines()[0]}); {expected}"
-            ) from None
-        version = (table.schema.metadata or {}).get(b"harness.schema", b"none").decode()
+            reason = str(error).splitlines()[0]
+            raise _TornTable(f"{self.shown(TABLE)} is not a parquet file ({reason}); {expected}") from None
+        metadata = table.schema.metadata or {}
+        version = metadata.get(b"harness.schema", b"none").decode()
         if version != schema.VERSION or not table.schema.equals(schema.SCHEMA):
-            raise BadInput(f"{self.path(TABLE)} has another schema ({version}); {expected}")
-        return table.to_pylist()  # type: ignore[no-any-return]
+            raise BadInput(f"{self.shown(TABLE)} has another schema ({version}); {expected}")
+        return _Table({row["cell"]: row for row in table.to_pylist()}, self._stamps(metadata))
 
-    def _fragment(self, key: str) -> schema.Row:
-        content = self.read(key) or b""
+    def _stamps(self, metadata: Mapping[bytes, bytes]) -> dict[str, Stamp]:
+        """What a table that was compacted here says of the fragments in it; a copied one says nothing."""
+        said = json.loads(metadata.get(STAMPS, b"{}"))
+        here = said.get("place") == self._mark()
+        return {f"rows/{cell}.json": Stamp(*stamp) for cell, stamp in said["stamps"].items()} if here else {}
+
+    def _mark(self) -> str:
+        """By what a table knows the place of its fragments again, and nobody else does."""
+        return hashlib.sha256(self.address.encode()).hexdigest()[:16]
+
+    def _replaceable(self, error: _TornTable, fragments: Iterable[str]) -> str:
+        """What to say of a torn table; it is refused where cells with a curve have no fragment: they need it."""
+        cells = {_stem(key) for key in fragments}
+        if not cells or not cells >= {_stem(key) for key in self.keys("curves", ".parquet")}:
+            raise error
+        return f"{error}: left out, and made again from rows/"
+
+    def _fragments(self, keys: Iterable[str]) -> tuple[list[schema.Row], dict[str, str]]:
+        """The whole rows under the keys, and a sentence on each key that is torn."""
+        rows, torn = [], {}
+        for key, content in self.place.read_all(keys).items():
+            try:
+                rows.append(_row(key, content))
+            except (ValueError, TypeError, AttributeError, pa.ArrowException) as error:
+                reason = str(error).splitlines()[0]
+                torn[key] = (
+                    f"{self.shown(key)} is not a whole row ({reason}): left out until its cell is computed again"
+                )
+        return rows, torn
+
+    def _is_torn(self, key: str, content: bytes) -> bool:
         try:
-            row = schema.row(json.loads(content))
-        except (ValueError, TypeError, AttributeError, pa.ArrowException) as error:
-            raise BadInput(
-                f"{self.path(key)} is not a whole row ({str(error).splitlines()[0]}); "
-                "expected JSON as the harness writes it: move it away and its cell is computed again"
-            ) from None
-        if key != f"rows/{row['cell']}.json":
-            raise BadInput(f"{self.path(key)} holds the row of cell {row['cell']}; expected its own")
-        return row
+            self._table() if key == TABLE else _row(key, content)
+        except (_TornTable, ValueError, TypeError, AttributeError, pa.ArrowException):
+            return True
+        return False
 
     # --- what lies beside a row --------------------------------------------------------------------------------------
 
@@ -196,12 +277,31 @@ class Store:
 
     def provenance(self) -> list[dict[str, Any]]:
         """What ran, one record a run, oldest first."""
-        records = [json.loads(self.read(key) or b"{}") for key in self.keys("provenance", ".json")]
+        contents = self.place.read_all(self.keys("provenance", ".json"))
+        records = [json.loads(content) for content in contents.values()]
         return sorted(records, key=lambda record: str(record.get("started", "")))
 
 
-def _table(rows: Iterable[schema.Row]) -> pa.Table:
-    def place(row: schema.Row) -> tuple[tuple[str, ...], int]:
+def _arrow(rows: Iterable[schema.Row]) -> pa.Table:
+    def rank(row: schema.Row) -> tuple[tuple[str, ...], int]:
         return tuple(str(row[name]) for name in schema.ARM), row["seed"] or 0
 
-    return pa.Table.from_pylist(sorted(rows, key=place), schema=schema.SCHEMA)
+    return pa.Table.from_pylist(sorted(rows, key=rank), schema=schema.SCHEMA)
+
+
+def _row(key: str, content: bytes) -> schema.Row:
+    """A fragment's row; what is not a whole row, or another cell's, is an error."""
+    row = schema.row(json.loads(content))
+    if key != f"rows/{row['cell']}.json":
+        raise ValueError(f"it holds that of cell {row['cell']}")
+    return row
+
+
+def _settled(stamps: Mapping[str, Stamp]) -> dict[str, Stamp]:
+    """The stamps, by cell, that no later content of their fragments can have: a bucket's clock ticks in seconds."""
+    newest = max((stamp.written for stamp in stamps.values()), default=0)
+    return {_stem(key): stamp for key, stamp in stamps.items() if stamp.written < newest - SETTLED}
+
+
+def _stem(key: str) -> str:
+    return key.rpartition("/")[2].partition(".")[0]

@@ -1,7 +1,8 @@
 """One trial: a pack of cells from start, or from their checkpoints, to their rows. No Ray here.
 
 A row is written last, whole, by the process that computed it; whatever kills a trial before that costs at most the work
-since the last checkpoint. Errors become rows with a status and a reason; only an interrupt leaves this module.
+since the last checkpoint. Errors become rows with a status and a reason; only an interrupt leaves this module, and a
+place that takes no rows any more.
 """
 
 import json
@@ -17,6 +18,7 @@ from harness import judge, memory, pictures, provenance, registry, schema, score
 from harness.contract import Classifier, Model
 from harness.data import Data, scaled
 from harness.engine import BLOWN_UP, CellState, Pack, prepared
+from harness.errors import StorageFailure
 from harness.evaluation import Evaluation
 from harness.grid import Cell
 from harness.objective import Compile
@@ -68,6 +70,8 @@ def run(task: Task, data: Data, report: Report) -> None:
         for name, source in task.plugins.items():
             registry.load_source(name, source)
         trial.work(data)
+    except StorageFailure:
+        raise
     except Exception as error:
         for cell in task.cells:
             if cell.id not in trial.ended:
@@ -195,8 +199,9 @@ class _Trial:
 
     def _trained_before(self, cell: Cell) -> tuple[Model, dict[str, Any]] | None:
         """A finished cell that is asked for more scores: its model and its row."""
-        row, weights = self.store.row(cell.id), self.store.read(weights_key(cell))
-        if row is None or row["status"] != "ok" or weights is None:
+        weights = self.store.read(weights_key(cell))
+        row = None if weights is None else self.store.row(cell.id)
+        if weights is None or row is None or row["status"] != "ok":
             return None
         model = registry.build(cell).to(self.device)
         model.load_state_dict(tensorfile.parse(weights)[0])
@@ -206,6 +211,8 @@ class _Trial:
         started = time.perf_counter()
         try:
             scores = self._scores(cell, model, data)
+        except StorageFailure:
+            raise
         except Exception as error:
             self.fail(cell, error)
             return

@@ -2,12 +2,19 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from pyarrow import fs
 
 from harness import data, judge, registry
 from harness.data import Data
@@ -20,6 +27,7 @@ torch.set_num_threads(1)
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHANGING = {"train_seconds", "score_seconds", "run", "finished", "host", "pack"}
+SECRET = "a-secret-that-nobody-writes-down"
 CellMaker = Callable[..., Cell]
 
 
@@ -46,6 +54,53 @@ def cell() -> CellMaker:
         return Cell(model, seed, iterations, settings=settings, supervision=supervision, **(drawn | values))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """HOST:PORT of an S3 server with the bucket `bench`, and the credentials for it in the environment."""
+    command = shutil.which("moto_server", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if command is None:
+        pytest.skip("no moto_server; pip install --no-deps -r tests/moto.lock")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([command, "-H", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "the-test-key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        try:
+            wait_for(port)
+            fs.S3FileSystem(
+                endpoint_override=f"127.0.0.1:{port}", scheme="http", allow_bucket_creation=True
+            ).create_dir("bench")
+            yield f"127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+def wait_for(port: int) -> None:
+    """Until something listens on the port of this machine, a minute at most."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with socket.socket() as door:
+            if door.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+def bucket(server: str, path: str = "") -> str:
+    """The address of a folder of the test server's bucket, of a new one where no path is given."""
+    return f"s3://bench/{path or uuid.uuid4().hex}?endpoint_override={server}&scheme=http"
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A place where nothing lies: a folder, and a bucket."""
+    return str(tmp_path / "results") if request.param == "folder" else bucket(request.getfixturevalue("s3"))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """From a pack to rows: statuses, resuming, scoring again; on real MNIST, few steps."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -16,11 +17,12 @@ import torch
 from harness import data, judge, trial
 from harness.data import Data
 from harness.engine import Pack
+from harness.errors import StorageFailure
 from harness.evaluation import Evaluation
 from harness.grid import Cell
 from harness.store import Pictures, Store
 from harness.trial import Task, Update, checkpoint_key, weights_key
-from tests.conftest import CellMaker, lasting
+from tests.conftest import CellMaker, lasting, tree
 
 SUBSET = Evaluation(dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iwae=(10,), iwae_on=("subset",))
 
@@ -293,3 +295,19 @@ def test_threads_follow_the_grant(store: Store, cell: CellMaker) -> None:
     finally:
         torch.set_num_threads(1)
     assert store.rows()[one.id]["threads"] == 2
+
+
+def test_a_full_disk_ends_the_trial_with_one_word_and_tears_nothing(
+    store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No failed row can be written either; the cell has none, and the same task finishes it later."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    one, before = cell("vae"), tree(store.root)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(StorageFailure, match="No space left on device; finished cells are kept"):
+            trial.run(Task((one,), str(store.root)), data.load("mnist"), lambda _: None)
+    assert tree(store.root) == before

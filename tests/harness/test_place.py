@@ -1,0 +1,272 @@
+"""Places: a bucket behaves as a folder does, is asked again while it may come back, and never tells a secret."""
+
+import http.client
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from analysis import report
+from harness.errors import BadInput, StorageFailure
+from harness.place import Bucket, place
+from harness.store import TABLE, Store
+from tests.conftest import ROOT, SECRET, bucket, tree
+
+
+class Door(ThreadingHTTPServer):
+    """A server in front of the S3 server that answers `status` to the next `refusals` requests."""
+
+    daemon_threads = True
+
+    def __init__(self, behind: str):
+        super().__init__(("127.0.0.1", 0), Visit)
+        self.behind, self.refusals, self.status, self.seen = behind, 0, 500, list[str]()
+
+
+class Visit(BaseHTTPRequestHandler):
+    server: Door
+    protocol_version = "HTTP/1.1"
+
+    def handle_one(self) -> None:
+        body = self.body()
+        self.server.seen.append(f"{self.command} {self.path}")
+        if self.server.refusals > 0:
+            self.server.refusals -= 1
+            return self.answer(self.server.status, [("Content-Length", "0")], b"")
+        inner = http.client.HTTPConnection(self.server.behind, timeout=10)
+        hop = ("transfer-encoding", "content-length", "expect", "connection")
+        inner.request(self.command, self.path, body, {k: v for k, v in self.headers.items() if k.lower() not in hop})
+        found = inner.getresponse()
+        return self.answer(found.status, found.getheaders(), found.read())
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = handle_one  # noqa: N815
+
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers:
+            if name.lower() not in ("transfer-encoding", "connection", "server", "date"):
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def door(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    """A door to the S3 server; pauses are short."""
+    monkeypatch.setattr("harness.place.PAUSES", (0.01, 0.04))
+    made = Door(s3)
+    thread = threading.Thread(target=made.serve_forever)
+    thread.start()
+    yield made
+    made.shutdown()
+    thread.join()
+    made.server_close()
+
+
+def behind(door: Door) -> Bucket:
+    made = place(bucket(f"127.0.0.1:{door.server_port}"))
+    assert isinstance(made, Bucket)
+    return made
+
+
+# --- what a bucket does ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 25_000_000])
+def test_what_is_put_is_read_back(size: int, s3: str) -> None:
+    """The largest goes in several parts."""
+    there, content = place(bucket(s3)), os.urandom(size)
+    there.write("weights/a", content)
+    assert there.read("weights/a") == content
+
+
+def test_keys_with_odd_letters_are_their_own(s3: str) -> None:
+    there = place(bucket(s3))
+    keys = ["rows/a b.json", "rows/a%20b.json", "rows/a+b.json", "rows/β.json"]
+    for key in keys:
+        there.write(key, key.encode())
+    assert list(there.stamps("rows", ".json")) == sorted(keys)
+    assert there.read_all(keys) == {key: key.encode() for key in keys}
+
+
+def test_a_small_put_is_one_request(door: Door) -> None:
+    there = behind(door)
+    there.write("rows/a.json", b"{}")
+    assert [line.split("/")[0] for line in door.seen] == ["PUT "]
+
+
+def test_a_place_exists_once_something_was_written(address: str) -> None:
+    there = place(address)
+    assert not there.exists()
+    there.write("rows/a", b"")
+    assert there.exists()
+
+
+def test_a_list_is_longer_than_a_page(s3: str) -> None:
+    """A page of S3 has a thousand keys."""
+    there = place(bucket(s3))
+    keys = [f"rows/{number:04}" for number in range(1100)]
+    with ThreadPoolExecutor(8) as writers:
+        list(writers.map(lambda key: there.write(key, b"x"), keys))
+    assert list(there.stamps("rows", "")) == keys
+
+
+# --- what passes, and what does not ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_bucket_that_fails_for_a_while_is_asked_again(
+    status: int, door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = behind(door)
+    door.status = status
+    for work in (lambda: there.write("k", b"v"), lambda: there.read("k"), lambda: there.stamps(".x", ""),
+                 lambda: there.remove("k")):  # fmt: skip
+        door.refusals = 3
+        work()
+    assert there.read("k") is None
+    assert "asked again in" in capsys.readouterr().err
+
+
+def test_a_put_that_fails_leaves_the_old_object(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = behind(door)
+    there.write("k", b"old")
+    monkeypatch.setattr("harness.place.PATIENCE", 0.1)
+    door.refusals = 10**6
+    with pytest.raises(StorageFailure, match="finished cells are kept"):
+        there.write("k", b"new")
+    door.refusals = 0
+    assert there.read("k") == b"old"
+
+
+def test_what_no_waiting_mends_is_told_at_once(door: Door) -> None:
+    there = behind(door)
+    door.refusals, door.status = 10**6, 403
+    with pytest.raises(StorageFailure, match="ACCESS_DENIED"):
+        there.read("k")
+    assert len(door.seen) == 1
+
+
+def test_nobody_there_is_told_after_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.place.PATIENCE", 0.1)
+    monkeypatch.setattr("harness.place.PAUSES", (0.01, 0.04))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(StorageFailure, match=r"results s3://bench/x: .*NETWORK_CONNECTION"):
+        place(bucket("127.0.0.1:1", "x")).read("k")
+
+
+def test_a_bucket_that_is_not_there_is_refused_before_anything_is_written(s3: str) -> None:
+    store = Store(f"s3://no-such-bucket/x?endpoint_override={s3}&scheme=http")
+    with pytest.raises(BadInput, match=r"\A[^\n]*NO_SUCH_BUCKET[^\n]*expected a bucket that is there and writable\Z"):
+        store.prepare()
+
+
+def test_a_server_named_in_the_environment_is_asked(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = bucket(s3)
+    place(named).write("k", b"v")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{s3}")
+    assert place(named.partition("?")[0]).read("k") == b"v"
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (f"s3://key:{SECRET}@bench/x", "credentials in the address"),
+        (f"s3://bench/x?secret_key={SECRET}", "no option secret_key; expected endpoint_override, scheme, region"),
+        ("s3://bench/x?allow_bucket_creation=true", "no option allow_bucket_creation"),
+        ("s3://", "expected s3://BUCKET/PATH"),
+        ("s3://bench/a/../../b", "expected s3://BUCKET/PATH"),
+        ("s3://bench/a#b", "expected s3://BUCKET/PATH"),
+        ("http://bench/x", "expected a folder, s3://BUCKET/PATH or gs://BUCKET/PATH"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_in_one_line(address: str, told: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        Store(address)
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
+def test_people_are_shown_no_query_and_processes_are_handed_it() -> None:
+    address = bucket("127.0.0.1:1", "x")
+    store = Store(address)
+    assert (store.name, store.address, store.shown(TABLE)) == ("s3://bench/x", address, f"s3://bench/x/{TABLE}")
+    assert store.beside == Path("results/bench/x")
+
+
+def test_google_storage_goes_through_the_same_door() -> None:
+    """Opened, not asked: there is no server of it here."""
+    there = place("gs://bench/x?anonymous=true")
+    assert isinstance(there, Bucket)
+    assert there.files.type_name == "gcs"
+
+
+def test_what_needs_files_refuses_a_bucket() -> None:
+    with pytest.raises(BadInput, match="lie in a bucket; expected a folder"):
+        Store("s3://bench/x").path("tensorboard")
+
+
+@pytest.mark.parametrize("key", ["../out", "rows/../../out", "/etc/hostname", "rows//a"])
+def test_a_key_does_not_leave_its_part_of_a_bucket(key: str) -> None:
+    with pytest.raises(ValueError, match="leaves the results folder"):
+        place("s3://bench/x").write(key, b"")
+
+
+# --- the whole way ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_grid_of_ray_trials_ends_in_a_bucket_and_a_report_reads_it(
+    own_model: Path, tmp_path: Path, s3: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twice the same command: the second does nothing. The secret is in no object, no line and no page."""
+    address = bucket(s3)
+    store = Store(address)
+    flags = ["--models", "linear", "--seeds", "2", "--iterations", "10", "--plugin", str(own_model)]
+    command = [sys.executable, str(ROOT / "harness" / "bench.py"), *flags, "--results", address]
+    first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert f"2 of 2 cells done, 0 failed, 0 missing; results: {store.name}/{TABLE}" in first.stdout
+    rows = store.rows()
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert store.rows() == rows
+    assert not (tmp_path / "results").exists()
+    assert report.main([address, "--out", str(tmp_path / "report")]) == 0
+    told = capsys.readouterr()
+    assert f"results: {store.name}/{TABLE}" in told.out
+    written = {**contents(store), **tree(tmp_path / "report")}
+    assert {"results.parquet", "report.html"} <= written.keys()
+    said = "".join([first.stdout, first.stderr, again.stdout, again.stderr, told.out, told.err]).encode()
+    assert [name for name, content in {**written, "said": said}.items() if SECRET.encode() in content] == []
+
+
+def contents(store: Store) -> dict[str, bytes]:
+    """Everything in a store's bucket by its key."""
+    from pyarrow import fs
+
+    assert isinstance(store.place, Bucket)
+    found = store.place.files.get_file_info(fs.FileSelector(store.place.root, recursive=True))
+    keys = [info.path.removeprefix(store.place.root + "/") for info in found if info.is_file]
+    return store.place.read_all(keys)
