@@ -26,6 +26,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -33,8 +34,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness import schema
+from harness.bucket import OPTIONS, Bucket
 from harness.errors import BadInput, StorageFailure
-from harness.place import Folder, Stamp, place
+from harness.folder import Folder
+from harness.place import Place, Stamp
 
 TABLE = "results.parquet"
 STAMPS = b"harness.fragments"  # in the table's metadata: whose fragments it holds, and their stamps
@@ -305,3 +308,13 @@ def _settled(stamps: Mapping[str, Stamp]) -> dict[str, Stamp]:
 
 def _stem(key: str) -> str:
     return key.rpartition("/")[2].partition(".")[0]
+
+
+def place(address: str | Path) -> Place:
+    """The place at an address; nothing is asked of it yet."""
+    parts = urlsplit(str(address))
+    if "://" not in str(address):
+        return Folder(address)
+    if parts.scheme not in OPTIONS:
+        raise BadInput(f"results at {parts.scheme}://...; expected a folder, s3://BUCKET/PATH or gs://BUCKET/PATH")
+    return Bucket(parts)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from analysis import report
+from harness.bucket import Bucket
 from harness.errors import BadInput, StorageFailure
-from harness.place import Bucket, place
-from harness.store import TABLE, Store
+from harness.store import TABLE, Store, place
 from tests.conftest import ROOT, SECRET, bucket, tree
 
 
@@ -72,7 +72,7 @@ class Visit(BaseHTTPRequestHandler):
 @pytest.fixture
 def door(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """A door to the S3 server; pauses are short."""
-    monkeypatch.setattr("harness.place.PAUSES", (0.01, 0.04))
+    monkeypatch.setattr("harness.bucket.PAUSES", (0.01, 0.04))
     made = Door(s3)
     thread = threading.Thread(target=made.serve_forever)
     thread.start()
@@ -150,7 +150,7 @@ def test_a_bucket_that_fails_for_a_while_is_asked_again(
 def test_a_put_that_fails_leaves_the_old_object(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     there = behind(door)
     there.write("k", b"old")
-    monkeypatch.setattr("harness.place.PATIENCE", 0.1)
+    monkeypatch.setattr("harness.bucket.PATIENCE", 0.1)
     door.refusals = 10**6
     with pytest.raises(StorageFailure, match="finished cells are kept"):
         there.write("k", b"new")
@@ -167,8 +167,8 @@ def test_what_no_waiting_mends_is_told_at_once(door: Door) -> None:
 
 
 def test_nobody_there_is_told_after_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.place.PATIENCE", 0.1)
-    monkeypatch.setattr("harness.place.PAUSES", (0.01, 0.04))
+    monkeypatch.setattr("harness.bucket.PATIENCE", 0.1)
+    monkeypatch.setattr("harness.bucket.PAUSES", (0.01, 0.04))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(StorageFailure, match=r"results s3://bench/x: .*NETWORK_CONNECTION"):
         place(bucket("127.0.0.1:1", "x")).read("k")

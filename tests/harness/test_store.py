@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from harness import schema
 from harness.errors import BadInput
-from harness.place import Folder
+from harness.folder import Folder
 from harness.schema import NAMES, Row
 from harness.store import TABLE, Store
 

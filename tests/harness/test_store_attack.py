@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from harness import schema
-from harness.place import Folder
+from harness.folder import Folder
 from harness.store import TABLE, Store
 from tests.conftest import bucket
 
