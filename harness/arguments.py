@@ -1,12 +1,12 @@
 """The flags of the command line and the page that --help prints."""
 
 import argparse
+import math
 from typing import Any, Literal, NoReturn
 
+from harness.choices import COMPILE, RESUME
 from harness.errors import BadInput
 from harness.grid import DATASETS, IWAE_SAMPLES
-from harness.objective import COMPILE
-from harness.plan import RESUME
 
 DESCRIPTION = """\
 Train and score a grid of generative models, seeds × models × β, as Ray Tune trials.
@@ -63,6 +63,17 @@ def _pack(text: str) -> int | Literal["auto"]:
     raise argparse.ArgumentTypeError(f"{text}: expected auto or at least 1 cell")
 
 
+def _minutes(text: str) -> float:
+    """What --patience was given."""
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if minutes > 0:
+        return minutes
+    raise argparse.ArgumentTypeError(f"{text}: expected a number of minutes above 0")
+
+
 def _what(p: Parser) -> None:
     flag = p.add_argument_group("what to run, laid over the grid").add_argument
     flag("--models", nargs="+", metavar="NAME", help="these models only; one that the grid lacks is added to it")
@@ -104,4 +115,6 @@ def _where(p: Parser) -> None:
     flag(
         "--checkpoint-seconds", type=float, default=60.0, metavar="S", help="seconds between checkpoints (default: 60)"
     )
+    patience = "minutes without news of any trial after which the run ends (default: 30)"
+    flag("--patience", type=_minutes, default=30.0, metavar="MIN", help=patience)
     flag("--tensorboard", action="store_true", help="write TensorBoard logs to RESULTS/tensorboard")

@@ -12,9 +12,11 @@ from harness import data, judge
 from harness.data import Data
 from harness.errors import BadInput
 from harness.grid import Cell
-from harness.launch import RETRIES, InProcess, Launcher, RayTune, Resources, _arrays, _shared
+from harness.launch import InProcess, Launcher, RayTune, Resources, _arrays, _shared
+from harness.stopping import Stop
 from harness.store import Store
 from harness.trial import Task, Update
+from harness.tries import RETRIES
 from tests.conftest import CellMaker, lasting
 
 pytestmark = pytest.mark.slow
@@ -75,7 +77,7 @@ def tasks(store: Store, packs: Sequence[Sequence[Cell]], **values: Any) -> list[
 
 def launch(launcher: Launcher, work: Sequence[Task]) -> dict[int, Update]:
     last: dict[int, Update] = {}
-    launcher.run(work, {"mnist": data.load("mnist")}, last.__setitem__)
+    launcher.run(work, {"mnist": data.load("mnist")}, last.__setitem__, Stop())
     return last
 
 
@@ -126,7 +128,8 @@ def test_a_worker_that_always_dies_is_a_failed_row(ray: RayTune, store: Store, t
     cell, neighbour = mortal(5, deaths=str(tmp_path / "deaths"), lives=99, at=1), mortal(6)
     updates = launch(ray, tasks(store, [[cell], [neighbour]]))
     rows = store.rows()
-    assert (rows[cell.id]["status"], rows[cell.id]["error"]) == ("failed", f"its process died {RETRIES + 1} times")
+    assert rows[cell.id]["status"] == "failed"
+    assert rows[cell.id]["error"] == f"its process died {RETRIES + 1} times with nothing saved"
     assert rows[neighbour.id]["status"] == "ok"
     assert updates[0].ended == {cell.id: "failed"}
 

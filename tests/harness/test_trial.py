@@ -26,9 +26,7 @@ SUBSET = Evaluation(dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iw
 
 
 def run(store: Store, cells: Sequence[Cell], **values: Any) -> list[Update]:
-    updates: list[Update] = []
-    trial.run(Task(tuple(cells), str(store.root), **values), data.load("mnist"), updates.append)
-    return updates
+    return list(trial.run(Task(tuple(cells), str(store.root), **values), data.load("mnist")))
 
 
 def another(folder: Path, mnist: Data) -> Store:
@@ -187,7 +185,7 @@ def interrupted(store: Store, cells: Sequence[Cell], mnist: Data) -> None:
     for _ in range(3):
         pack.advance()
     task = Task(tuple(cells), str(store.root))
-    trial._Trial(task, store, lambda _: None)._save(pack)
+    trial._Trial(task, store)._save(pack)
 
 
 # --- out of memory ----------------------------------------------------------------------------------------------------
