@@ -1,8 +1,11 @@
 """The command line: what is asked, and how it ended. What is slow to import waits until it is needed."""
 
+import argparse
 import signal
 import sys
 from collections.abc import Sequence
+
+from rich.console import Console
 
 from harness.arguments import parser
 from harness.errors import BadInput
@@ -15,6 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
     try:
         args = parser().parse_args(argv)
+        if args.status or args.log:
+            return _told(args)
         from harness import run  # brings torch
 
         return run.show_list() if args.list else run.bench(args)
@@ -27,6 +32,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"interrupted: {KEPT}", file=sys.stderr)
         return 130
+
+
+def _told(args: argparse.Namespace) -> int:
+    """What the store tells of its runs, without running anything."""
+    from harness import status
+    from harness.store import Store
+
+    place = args.status or args.results
+    if place is None:
+        raise BadInput("--log CELL needs the results that it is of: --results RESULTS")
+    store, console = Store(place), Console(highlight=False, markup=False)
+    if args.log:
+        return status.log(store, args.log, console)
+    return status.follow(store, console) if args.follow else status.show(store, console)
 
 
 if __name__ == "__main__":

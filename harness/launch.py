@@ -4,12 +4,12 @@ The harness owns the plan and lends Ray the work: rows are written by the worker
 """
 
 import logging
-import math
 import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -42,23 +42,33 @@ class Resources:
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
             raise BadInput(f"GPUs per trial {self.gpus:g}: expected a fraction of one GPU or a whole number of them")
 
-    def slots(self, offered: Mapping[str, float]) -> int:
-        """Trials that run side by side; a share that nothing can grant is refused before Ray waits for it forever.
+    def slots(self, nodes: Sequence[Mapping[str, float]]) -> int:
+        """Trials that run side by side; a share that no node can grant is refused before Ray waits for it forever.
 
-        >>> Resources(cpus=1, gpus=0.25).slots({"CPU": 16.0, "GPU": 2.0})
-        8
+        A trial lies on one node, and a fraction on one GPU, so what is left over on each adds up to nothing.
+
+        >>> Resources(cpus=1, gpus=0.4).slots([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}])
+        4
         """
-        cpus, gpus = offered.get("CPU", 0.0), offered.get("GPU", 0.0)
-        slots = min(cpus // self.cpus, gpus // self.gpus if self.gpus else math.inf)
+        slots = sum(self._fitting(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes)
         if slots < 1:
-            asked, have = f"{self.cpus} CPUs and {self.gpus:g} GPUs", f"{cpus:g} CPUs and {gpus:g} GPUs"
-            raise BadInput(f"a trial asks for {asked}; there are {have}")
-        return int(slots)
+            asked = f"{self.cpus} CPUs and {self.gpus:g} GPUs"
+            have = " or ".join(sorted({f"{n.get('CPU', 0.0):g} CPUs and {n.get('GPU', 0.0):g} GPUs" for n in nodes}))
+            raise BadInput(f"a trial asks for {asked}, on one machine; there are {have or 'no machines'}")
+        return slots
+
+    def _fitting(self, cpus: float, gpus: float) -> int:
+        """Trials that fit on one node."""
+        by_cpu = int(cpus // self.cpus)
+        if not self.gpus:
+            return by_cpu
+        if self.gpus >= 1:
+            return min(by_cpu, int(gpus // self.gpus))
+        return min(by_cpu, int(gpus) * int(1 / self.gpus + 1e-9))  # 1 // 0.1 is 9
 
     def slots_here(self) -> int:
         """Trials side by side on this machine, at least one: a plan for GPUs can be made where there are none."""
-        cpus, gpus = (os.cpu_count() or 1) // self.cpus, max(1, torch.cuda.device_count())
-        return max(1, int(min(cpus, gpus // self.gpus) if self.gpus else cpus))
+        return max(1, self._fitting(os.cpu_count() or 1, max(1, torch.cuda.device_count())))
 
     def grant(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks with their threads and device."""
@@ -104,6 +114,7 @@ class RayTune:
         os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
         os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
         os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+        logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it lists every try that died
         os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
         os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # nothing is ever restored from Tune's snapshots
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -118,7 +129,7 @@ class RayTune:
             reason = str(error).splitlines()[0]
             raise BadInput(f"no Ray cluster at {address!r} ({reason}); expected auto or ray://HOST:PORT") from None
         try:
-            self.slots = self.resources.slots(ray.cluster_resources())
+            self.slots = self.resources.slots([node["Resources"] for node in ray.nodes() if node["Alive"]])
         except BadInput:
             self.close()
             raise
@@ -292,4 +303,6 @@ def _last_words(trial: Any) -> str:
     """What Ray knows of a trial's death, and where it ran."""
     place = {name: (trial.last_result or {}).get(name) for name in ("hostname", "node_ip", "pid")}
     known = ", ".join(f"{name} {value}" for name, value in place.items() if value is not None)
-    return f"last heard of: {known or 'never'}\n{trial.get_error() or 'Ray gave no reason'}"
+    file = trial.error_file
+    words = Path(file).read_text(errors="replace") if file and Path(file).is_file() else "Ray gave no reason"
+    return f"last heard of: {known or 'never'}\n{words}"

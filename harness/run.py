@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,13 +12,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness import data, grid, judge, packing, provenance, registry, timing
+from harness import data, grid, judge, packing, provenance, registry, standing, timing
 from harness import plan as planning
 from harness.arguments import grid_keys
 from harness.evaluation import Evaluation, evaluation
 from harness.launch import InProcess, Launcher, RayTune, Resources
 from harness.plan import Plan
-from harness.progress import Progress, clock
+from harness.progress import Progress
+from harness.standing import clock
 from harness.stopping import Stop
 from harness.store import Store
 from harness.trial import Task
@@ -51,8 +53,10 @@ def bench(args: argparse.Namespace) -> int:
     store.prepare()
     record = begin(args, chosen, plan, scores, store, sets)
     tasks = [task(args, pack, scores, store, record, plugins) for pack in packs(args, plan, costs, launcher.slots)]
+    before = sum(plan.rows.get(cell.id, {}).get("status") == "ok" for cell in set(plan.cells) - set(plan.todo))
+    progress = Progress(tasks, costs, launcher.slots, store=store, asked=len(plan.cells), before=before)
     try:
-        with Stop() as stop, Progress(tasks, costs, launcher.slots) as progress:
+        with progress, Stop() as stop:
             launcher.run(tasks, sets, progress.watch, stop)
     finally:
         table = store.compact()
@@ -103,6 +107,9 @@ def begin(
         "data": {name: found.checksum for name, found in sets.items()},
         "plugins": args.plugin,
     }
+    for other in standing.active(store):
+        who = f"run {other.run} on {other.host} was at work here {clock(other.silent)} ago"
+        print(f"{who}; both may go on: no row is lost, and what both do is done twice", file=sys.stderr)
     store.write(f"provenance/{record['run']}.json", json.dumps(record, indent=1).encode())
     if args.resume == "never":
         planning.forget(store, plan.todo)
@@ -148,7 +155,7 @@ def end(plan: Plan, store: Store, table: Path) -> int:
     done = len(plan.cells) - len(failed) - len(missing)
     print(f"{done} of {len(plan.cells)} cells done, {len(failed)} failed, {len(missing)} missing; results: {table}")
     if failed:
-        print("try the failed ones again with --resume failed")
+        print("why: --log CELL; try the failed ones again with --resume failed")
     return 1 if failed or missing else 0
 
 

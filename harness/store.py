@@ -12,6 +12,8 @@
     checkpoints/CELL.safetensors   training state, gone when the cell is done
     judges/DATASET.safetensors     the classifier that counts digits
     provenance/RUN.json        what ran, with what, on what
+    progress/RUN.json          how it stands, or how it ended
+    logs/CELL.txt              what a failed cell said last
 
 The fragments in rows/ are the truth and are never removed; `results.parquet` can be made again from them, and alone it
 is enough: a copied table keeps its cells done. Two drivers may share a store, as every write has a temporary name.

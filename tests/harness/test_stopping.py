@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import tensorfile, trial
+from harness import standing, tensorfile, trial
 from harness.data import Data
 from harness.grid import Cell
 from harness.stopping import Stalled, Stop
@@ -75,7 +75,7 @@ def test_a_trial_that_is_closed_saves_every_cell_of_its_pack_and_goes_on_to_the_
     calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
     with closing(trial.run(Task(pack, str(store.root), compile="never"), mnist)) as updates:
         assert next(updates).steps == 2
-    assert [standing(store, one) for one in pack] == [1, 1]
+    assert [kept(store, one) for one in pack] == [1, 1]
     for place in (store, calm):
         list(trial.run(Task(pack, str(place.root), compile="never"), mnist))
     for one in pack:
@@ -86,7 +86,7 @@ def test_a_trial_that_is_closed_saves_every_cell_of_its_pack_and_goes_on_to_the_
         assert found.drop(columns="seconds").equals(expected.drop(columns="seconds"))
 
 
-def standing(store: Store, cell: Cell) -> int | None:
+def kept(store: Store, cell: Cell) -> int | None:
     """The step of a cell's checkpoint."""
     content = store.read(checkpoint_key(cell))
     return None if content is None else int(tensorfile.parse(content)[1]["step"])
@@ -99,7 +99,7 @@ def test_a_pack_that_is_closed_while_it_is_scored_saves_the_cells_that_have_not_
     first, second = pack = tuple(cell("vae", seed, iterations=1) for seed in (0, 1))
     with closing(trial.run(Task(pack, str(store.root)), mnist)) as updates:
         assert next(update for update in updates if update.ended).ended == {first.id: "ok"}
-    assert (standing(store, first), standing(store, second)) == (None, 1)
+    assert (kept(store, first), kept(store, second)) == (None, 1)
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -141,30 +141,22 @@ def test_a_signal_ends_within_seconds_checkpoints_first_and_the_rest_is_as_if_ca
 ) -> None:
     """Ctrl-C reaches the whole group of processes, a notice the driver alone; no checkpoint was due by itself."""
     killed, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
-    flags = ["--iterations", "300", "--plugin", str(own_model), "--launcher", launcher]
+    flags = ["--iterations", "300", "--plugin", str(own_model), "--launcher"]
     one = cell("vae", iterations=300)
-    process = start(killed.root, *flags)
-    lines = said(process)
-    wait_for(lambda: any("at step" in line for line in lines), process)
+    process = start(killed.root, *flags, launcher)
+    wait_for(lambda: any(found.packs for found in standing.read(killed)), process)
     asked = time.monotonic()
     os.killpg(process.pid, number) if number == signal.SIGINT else os.kill(process.pid, number)
     assert process.wait(timeout=SECONDS) == 130
     assert time.monotonic() - asked < SECONDS
     assert process.stderr is not None
     assert process.stderr.read().endswith("finished cells are kept; the same command goes on from here\n")
+    assert [found.end for found in standing.read(killed)] == ["interrupted"]
     assert killed.row(one.id) is None
-    assert standing(killed, one) not in (None, 0)
+    assert kept(killed, one) not in (None, 0)
     for store in (killed, calm):
-        again = start(store.root, *flags)
+        again = start(store.root, *flags, "in-process")
         _, err = again.communicate(timeout=300)
         assert again.returncode == 0, err
     rows, expected = killed.rows(), calm.rows()
     assert {name: lasting(row) for name, row in rows.items()} == {name: lasting(row) for name, row in expected.items()}
-
-
-def said(process: "subprocess.Popen[str]") -> list[str]:
-    """The lines that a process prints, as they come."""
-    lines: list[str] = []
-    assert process.stdout is not None
-    threading.Thread(target=lines.extend, args=(process.stdout,), daemon=True).start()
-    return lines

@@ -19,7 +19,7 @@ from harness.engine import Pack
 from harness.evaluation import Evaluation
 from harness.grid import Cell
 from harness.store import Pictures, Store
-from harness.trial import Task, Update, checkpoint_key, weights_key
+from harness.trial import Task, Update, checkpoint_key, log_key, weights_key
 from tests.conftest import CellMaker, lasting
 
 SUBSET = Evaluation(dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iwae=(10,), iwae_on=("subset",))
@@ -112,6 +112,7 @@ def test_an_error_is_a_row_with_its_reason(store: Store, cell: CellMaker, monkey
     assert (row["status"], row["error"]) == ("failed", "MemoryError: no room")
     assert updates[-1].ended == {one.id: "failed"}
     assert store.read(checkpoint_key(one)) is not None  # another try scores what is trained
+    assert b'raise MemoryError("no room")' in (store.read(log_key(one.id)) or b"")
 
 
 def test_a_failed_cell_is_scored_without_training_again(
