@@ -24,6 +24,8 @@ from harness.tries import Tries
 from harness.watchdog import Watchdog
 
 PATIENCE = 30 * 60.0  # seconds without news of any trial, then the run ends
+REPORTS = 50  # a second that the driver is told by all trials together; each takes milliseconds of it
+REPORT_SECONDS = (1.0, 10.0)  # between two of a trial, at least and at most: an end has to be heard of, too
 PENDING = 200  # trials, at least, that Ray knows beforehand: machines are asked for, processes kept for the next
 OBJECT_STORE_BYTES = 2**30  # at most; the largest data set takes a quarter
 Watch = Callable[[int, Update], None]
@@ -143,7 +145,8 @@ class RayTune:
 
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(PENDING, self.slots))
         granted = {"cpu": self.resources.cpus, "gpu": self.resources.gpus}
-        ready = self.resources.grant(tasks)
+        pause = min(max(self.slots / REPORTS, REPORT_SECONDS[0]), REPORT_SECONDS[1])
+        ready = [replace(task, report_seconds=pause) for task in self.resources.grant(tasks)]
         tries = Tries(ready)
         worker = tune.with_resources(tune.with_parameters(_worker(), tasks=ready, sets=_arrays(sets)), granted)
         with tempfile.TemporaryDirectory(prefix="tune-") as scratch, Watchdog(self.patience, tries, stop) as dog:

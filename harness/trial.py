@@ -26,7 +26,6 @@ from harness.pictures import COLUMNS, ROWS
 from harness.seeding import Training
 from harness.store import Store
 
-REPORT_SECONDS = 1.0
 COUNTED = 10_000
 
 
@@ -45,6 +44,7 @@ class Task:
     gpus: float = 0.0
     compile: Compile = "auto"
     checkpoint_seconds: float = 60.0
+    report_seconds: float = 1.0
     tensorboard: bool = False
 
 
@@ -63,7 +63,7 @@ class Update:
 
 
 def run(task: Task, data: Data) -> Generator[Update, None, None]:
-    """Train what is not trained, score it, write the rows; an update about once a second, and one at the end.
+    """Train what is not trained, score it, write the rows; an update every `report_seconds`, and one at the end.
 
     Closing the iterator ends the trial where it stands, checkpoints first.
     """
@@ -161,7 +161,7 @@ class _Trial:
         board = _Board(self.store, pack.cells) if self.task.tensorboard else None
         before, saved = self.steps, time.monotonic()
         while pack.running:
-            pack.advance(REPORT_SECONDS)
+            pack.advance(self.task.report_seconds)
             self.steps = before + pack.step * len(pack.cells)
             self.nelbo = pack.curves[0][-1].get("nelbo") if pack.curves[0] else None
             self.step_seconds = pack.seconds / (pack.step * len(pack.cells))
@@ -300,8 +300,8 @@ class _Trial:
         self.ended[cell.id] = status
 
     def tell(self) -> Iterator[Update]:
-        """How the trial stands, unless that was told within the last second."""
-        if time.monotonic() - self.told >= REPORT_SECONDS:
+        """How the trial stands, unless that was told less than `report_seconds` ago."""
+        if time.monotonic() - self.told >= self.task.report_seconds:
             self.told = time.monotonic()
             yield self.update()
 

@@ -32,6 +32,7 @@ class Tries:
     def __init__(self, tasks: Sequence[Task]):
         self.tasks = tasks
         self.parts = [Part(index, tuple(range(len(task.cells)))) for index, task in enumerate(tasks)]
+        self.of = {index: [index] for index in range(len(tasks))}  # numbers of a task's parts
         self.waiting = deque(range(len(tasks)))
         self.running: dict[int, Update] = {}
         self.ended: dict[int, dict[str, str]] = {}
@@ -86,6 +87,7 @@ class Tries:
         """First in the queue: what has begun is behind."""
         numbers = range(len(self.parts), len(self.parts) + len(parts))
         self.parts.extend(parts)
+        self.of[parts[0].index].extend(numbers)
         self.waiting.extendleft(reversed(numbers))
 
     def _cells(self, part: Part) -> tuple[Cell, ...]:
@@ -97,7 +99,7 @@ class Tries:
         index = self.parts[number].index
         ended = self.ended.setdefault(index, {})
         ended |= update.ended
-        live = {n: u for n, u in self.running.items() if self.parts[n].index == index}
+        live = {n: self.running[n] for n in self.of[index] if n in self.running}
         covered = {cell.id for n in live for cell in self._cells(self.parts[n])}
         steps = sum(u.steps for u in live.values())
         steps += sum(c.iterations for c in self.tasks[index].cells if c.id in ended and c.id not in covered)

@@ -66,14 +66,13 @@ def test_an_end_for_a_reason_is_told_as_such() -> None:
 
 
 def test_a_trial_that_is_closed_saves_every_cell_of_its_pack_and_goes_on_to_the_same_rows(
-    tmp_path: Path, store: Store, cell: CellMaker, mnist: Data, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: Store, cell: CellMaker, mnist: Data
 ) -> None:
     """Closed at its first update, between two points of the curve; a calm pack beside it."""
-    monkeypatch.setattr("harness.trial.REPORT_SECONDS", 0.0)
     pack = tuple(cell("vae", seed, iterations=210) for seed in (0, 1))
     calm = Store(tmp_path / "calm")
     calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
-    with closing(trial.run(Task(pack, str(store.root), compile="never"), mnist)) as updates:
+    with closing(trial.run(Task(pack, str(store.root), compile="never", report_seconds=0.0), mnist)) as updates:
         assert next(updates).steps == 2
     assert [kept(store, one) for one in pack] == [1, 1]
     for place in (store, calm):
@@ -93,11 +92,10 @@ def kept(store: Store, cell: Cell) -> int | None:
 
 
 def test_a_pack_that_is_closed_while_it_is_scored_saves_the_cells_that_have_not_ended(
-    store: Store, cell: CellMaker, mnist: Data, monkeypatch: pytest.MonkeyPatch
+    store: Store, cell: CellMaker, mnist: Data
 ) -> None:
-    monkeypatch.setattr("harness.trial.REPORT_SECONDS", 0.0)
     first, second = pack = tuple(cell("vae", seed, iterations=1) for seed in (0, 1))
-    with closing(trial.run(Task(pack, str(store.root)), mnist)) as updates:
+    with closing(trial.run(Task(pack, str(store.root), report_seconds=0.0), mnist)) as updates:
         assert next(update for update in updates if update.ended).ended == {first.id: "ok"}
     assert (kept(store, first), kept(store, second)) == (None, 1)
 
