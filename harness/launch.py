@@ -158,6 +158,7 @@ class RayTune:
                     storage_path=scratch,
                     verbose=0,
                     stop=_stopper(stop),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # else no process is used again
                     callbacks=[_watcher(tries, watch, dog)],
                 ),
             ).fit()

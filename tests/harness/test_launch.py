@@ -1,7 +1,7 @@
 """The launchers: Ray Tune and its twin in this process give equal rows; what dies is tried again, then told."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +168,16 @@ def test_a_run_that_hangs_is_ended_with_a_word(
     with pytest.raises(Stalled, match="1 trials were handed to Ray"):
         run()
     assert "nothing moved for" in capsys.readouterr().err
+
+
+def test_processes_are_used_again(ray: RayTune, store: Store) -> None:
+    """A process takes seconds to start; the model writes its process into its curve."""
+    source = MORTAL.replace("float(torch.get_num_threads())", "float(os.getpid() % 10_000)").replace("mortal", "marked")
+    cells = [replace(mortal(seed), model="marked") for seed in range(8)]
+    launch(ray, [Task((one,), str(store.root), run="r", plugins={"marked.py": source}) for one in cells])
+    curves = [store.curve(one.id) for one in cells]
+    assert len({curve.extra.iloc[-1] for curve in curves if curve is not None}) <= ray.slots
+    assert None not in [None if curve is None else 0 for curve in curves]
 
 
 def test_threads_follow_the_cpus_granted(ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
