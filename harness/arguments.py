@@ -1,12 +1,12 @@
 """The flags of the command line and the page that --help prints."""
 
 import argparse
+import math
 from typing import Any, Literal, NoReturn
 
+from harness.choices import COMPILE, RESUME
 from harness.errors import BadInput
 from harness.grid import DATASETS, IWAE_SAMPLES
-from harness.objective import COMPILE
-from harness.plan import RESUME
 
 DESCRIPTION = """\
 Train and score a grid of generative models, seeds × models × β, as Ray Tune trials.
@@ -19,6 +19,7 @@ examples:
   python harness/bench.py --models vae --betas 1 2 4 --seeds 5 --iterations 2000
   python harness/bench.py mine.yaml --plugin model.py    a grid and a model of your own
   python harness/bench.py beta --dry-run                 what would run, what is done, how long it takes
+  python harness/bench.py --status results/beta          how it stands, from any machine
 
 Running the same command again does only what is missing. Exit code 0: every cell is done; 1: some
 failed, each a row with its reason, or the results' storage gave up; 2: bad input, told in one line, nothing touched."""
@@ -41,10 +42,18 @@ def parser() -> Parser:
     flag("grid", nargs="?", metavar="GRID", help="a shipped grid or a YAML file (default: quick, or --models alone)")
     flag("--list", action="store_true", help="print the shipped grids, the models and the data sets, and end")
     flag("--dry-run", action="store_true", help="print the cells, the packs, what is done and the time it takes")
+    _watching(p)
     _what(p)
     _scoring(p)
     _where(p)
     return p
+
+
+def _watching(p: Parser) -> None:
+    flag = p.add_argument_group("watching, from any machine that sees the results").add_argument
+    flag("--status", metavar="RESULTS", help="print how the runs there stand: 0 well, 1 failed, missing or silent")
+    flag("--follow", action="store_true", help="with --status: a live view until the run ends")
+    flag("--log", metavar="CELL", help="print what a failed cell of --results said last, by its id or name")
 
 
 def grid_keys(args: argparse.Namespace) -> dict[str, Any]:
@@ -61,6 +70,17 @@ def _pack(text: str) -> int | Literal["auto"]:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text}: expected auto or at least 1 cell")
+
+
+def _minutes(text: str) -> float:
+    """What --patience was given."""
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if minutes > 0:
+        return minutes
+    raise argparse.ArgumentTypeError(f"{text}: expected a number of minutes above 0")
 
 
 def _what(p: Parser) -> None:
@@ -105,4 +125,6 @@ def _where(p: Parser) -> None:
     flag(
         "--checkpoint-seconds", type=float, default=60.0, metavar="S", help="seconds between checkpoints (default: 60)"
     )
+    patience = "minutes without news of any trial after which the run ends (default: 30)"
+    flag("--patience", type=_minutes, default=30.0, metavar="MIN", help=patience)
     flag("--tensorboard", action="store_true", help="write TensorBoard logs to RESULTS/tensorboard")

@@ -5,6 +5,7 @@ optimiser step (`adam`) for all of them. Every cell keeps its own order, binaris
 purpose, step), so a cell's training does not depend on the pack that it runs in. A pack of one is the same code.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +17,10 @@ from torch.func import stack_module_state
 
 from harness import objective, registry, seeding
 from harness.adam import Adam, laid_out
+from harness.choices import Compile
 from harness.contract import Batch, Model, Noise, draw_noise
 from harness.data import Data, binarise, labelled_indices
 from harness.grid import Cell
-from harness.objective import Compile
 from harness.score import accuracy
 
 CURVE_POINTS = 200
@@ -139,7 +140,7 @@ class Pack:
 
     @property
     def stride(self) -> int:
-        """Steps between two points of a curve; checkpoints fall on these."""
+        """Steps between two points of a curve."""
         return max(1, -(-self.iterations // CURVE_POINTS))
 
     @property
@@ -147,13 +148,16 @@ class Pack:
         """Whether there are steps left and a cell that has not diverged."""
         return self.step < self.iterations and bool((self.diverged_at < 0).any())
 
-    def advance(self) -> None:
-        """Train to the next point of the curve and write it."""
+    def advance(self, most: float = math.inf) -> None:
+        """Train to the next point of the curve and write it, or stop short of it after `most` seconds."""
         started = time.perf_counter()
-        for _ in range(min(self.stride, self.iterations - self.step)):
+        point = min(self.iterations, (self.step // self.stride + 1) * self.stride)
+        self.one_step()
+        while self.step < point and time.perf_counter() - started < most:
             self.one_step()
         self.seconds += time.perf_counter() - started
-        self._write_point()
+        if self.step == point:
+            self._write_point()
 
     def one_step(self) -> None:
         """One optimiser step of every cell; nothing here waits for the device."""
@@ -237,7 +241,8 @@ class Pack:
             for kind, of in kinds.items()
             for name, value in of.items()
         }
-        return CellState(tensors, self.step, self.share, list(self.curves[index]))
+        sums = {"sums": self._sums[:, index].clone()}
+        return CellState(tensors | sums, self.step, self.share, list(self.curves[index]))
 
     def _resume(self, states: Sequence[CellState]) -> None:
         """Put saved states in place; all of them stand at one step."""
@@ -247,6 +252,7 @@ class Pack:
         self.curves = [list(state.curve) for state in states]
         kinds = {"param": self.params, "exp_avg": self.adam.first, "exp_avg_sq": self.adam.second}
         for index, state in enumerate(states):
+            self._sums[:, index].copy_(state.tensors.get("sums", torch.zeros(3)))  # older ones stand at a point
             for kind, of in kinds.items():
                 for name, value in of.items():
                     value[index].copy_(state.tensors[f"{kind}.{name}"])

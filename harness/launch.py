@@ -3,15 +3,14 @@
 The harness owns the plan and lends Ray the work: rows are written by the workers, nothing is read back from Tune.
 """
 
-import functools
 import logging
-import math
 import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -19,10 +18,15 @@ import torch
 from harness import trial
 from harness.data import Data
 from harness.errors import BadInput
-from harness.store import Store
+from harness.stopping import Stop
 from harness.trial import Task, Update
+from harness.tries import Tries
+from harness.watchdog import Watchdog
 
-RETRIES = 3  # of a trial whose process or machine died; it goes on from its checkpoints
+PATIENCE = 30 * 60.0  # seconds without news of any trial, then the run ends
+REPORTS = 50  # a second that the driver is told by all trials together; each takes milliseconds of it
+REPORT_SECONDS = (1.0, 10.0)  # between two of a trial, at least and at most: an end has to be heard of, too
+PENDING = 200  # trials, at least, that Ray knows beforehand: machines are asked for, processes kept for the next
 OBJECT_STORE_BYTES = 2**30  # at most; the largest data set takes a quarter
 Watch = Callable[[int, Update], None]
 
@@ -40,23 +44,33 @@ class Resources:
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
             raise BadInput(f"GPUs per trial {self.gpus:g}: expected a fraction of one GPU or a whole number of them")
 
-    def slots(self, offered: Mapping[str, float]) -> int:
-        """Trials that run side by side; a share that nothing can grant is refused before Ray waits for it forever.
+    def slots(self, nodes: Sequence[Mapping[str, float]]) -> int:
+        """Trials that run side by side; a share that no node can grant is refused before Ray waits for it forever.
 
-        >>> Resources(cpus=1, gpus=0.25).slots({"CPU": 16.0, "GPU": 2.0})
-        8
+        A trial lies on one node, and a fraction on one GPU, so what is left over on each adds up to nothing.
+
+        >>> Resources(cpus=1, gpus=0.4).slots([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}])
+        4
         """
-        cpus, gpus = offered.get("CPU", 0.0), offered.get("GPU", 0.0)
-        slots = min(cpus // self.cpus, gpus // self.gpus if self.gpus else math.inf)
+        slots = sum(self._fitting(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes)
         if slots < 1:
-            asked, have = f"{self.cpus} CPUs and {self.gpus:g} GPUs", f"{cpus:g} CPUs and {gpus:g} GPUs"
-            raise BadInput(f"a trial asks for {asked}; there are {have}")
-        return int(slots)
+            asked = f"{self.cpus} CPUs and {self.gpus:g} GPUs"
+            have = " or ".join(sorted({f"{n.get('CPU', 0.0):g} CPUs and {n.get('GPU', 0.0):g} GPUs" for n in nodes}))
+            raise BadInput(f"a trial asks for {asked}, on one machine; there are {have or 'no machines'}")
+        return slots
+
+    def _fitting(self, cpus: float, gpus: float) -> int:
+        """Trials that fit on one node."""
+        by_cpu = int(cpus // self.cpus)
+        if not self.gpus:
+            return by_cpu
+        if self.gpus >= 1:
+            return min(by_cpu, int(gpus // self.gpus))
+        return min(by_cpu, int(gpus) * int(1 / self.gpus + 1e-9))  # 1 // 0.1 is 9
 
     def slots_here(self) -> int:
         """Trials side by side on this machine, at least one: a plan for GPUs can be made where there are none."""
-        cpus, gpus = (os.cpu_count() or 1) // self.cpus, max(1, torch.cuda.device_count())
-        return max(1, int(min(cpus, gpus // self.gpus) if self.gpus else cpus))
+        return max(1, self._fitting(os.cpu_count() or 1, max(1, torch.cuda.device_count())))
 
     def grant(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks with their threads and device."""
@@ -68,10 +82,10 @@ class Launcher(Protocol):
 
     slots: int
 
-    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch) -> None:
+    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop) -> None:
         """Run all tasks on the data sets; `watch(index, update)` is called as task `index` moves.
 
-        Every cell has a row at the end.
+        Every cell has a row at the end. Where `stop` is asked, trials save checkpoints and KeyboardInterrupt is raised.
         """
 
 
@@ -83,23 +97,32 @@ class InProcess:
     def __init__(self, resources: Resources):
         self.resources = resources
 
-    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch) -> None:
+    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop) -> None:
         """Run the tasks in order."""
         for index, task in enumerate(self.resources.grant(tasks)):
-            trial.run(task, sets[task.cells[0].dataset], functools.partial(watch, index))
+            updates = trial.run(task, sets[task.cells[0].dataset])
+            for update in updates:
+                watch(index, update)
+                if stop.asked:
+                    updates.close()
+                    raise KeyboardInterrupt
 
 
 class RayTune:
     """Tune trials over the machine's, or a cluster's, CPUs and GPUs."""
 
-    def __init__(self, resources: Resources, address: str | None = None):
+    def __init__(self, resources: Resources, address: str | None = None, patience: float = PATIENCE):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
         os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+        os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+        logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it lists every try that died
+        os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+        os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # nothing is ever restored from Tune's snapshots
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
-        self.resources, self.ray = resources, ray
+        self.resources, self.ray, self.patience = resources, ray, patience
         address = address or os.environ.get("RAY_ADDRESS") or "local"
         try:
             with warnings.catch_warnings(action="ignore"):
@@ -108,34 +131,39 @@ class RayTune:
             reason = str(error).splitlines()[0]
             raise BadInput(f"no Ray cluster at {address!r} ({reason}); expected auto or ray://HOST:PORT") from None
         try:
-            self.slots = self.resources.slots(ray.cluster_resources())
+            self.slots = self.resources.slots([node["Resources"] for node in ray.nodes() if node["Alive"]])
         except BadInput:
             self.close()
             raise
 
-    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch) -> None:
-        """One Tune trial a task, actors reused; a trial whose process dies is tried again, then its cells fail.
+    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop) -> None:
+        """One Tune trial a task, in the order of the tasks, actors reused; what remains of one that died is another.
 
         Tasks and data sets lie in Ray's object store: they reach each node once, and its workers share one copy.
         """
         from ray import tune
 
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(PENDING, self.slots))
         granted = {"cpu": self.resources.cpus, "gpu": self.resources.gpus}
-        ready = self.resources.grant(tasks)
-        trainable = tune.with_resources(tune.with_parameters(_trainable, tasks=ready, sets=_arrays(sets)), granted)
-        with tempfile.TemporaryDirectory(prefix="tune-") as scratch:
+        pause = min(max(self.slots / REPORTS, REPORT_SECONDS[0]), REPORT_SECONDS[1])
+        ready = [replace(task, report_seconds=pause) for task in self.resources.grant(tasks)]
+        tries = Tries(ready)
+        worker = tune.with_resources(tune.with_parameters(_worker(), tasks=ready, sets=_arrays(sets)), granted)
+        with tempfile.TemporaryDirectory(prefix="tune-") as scratch, Watchdog(self.patience, tries, stop) as dog:
             tune.Tuner(
-                trainable,
-                param_space={"task": tune.grid_search(list(range(len(ready))))},
-                tune_config=tune.TuneConfig(reuse_actors=True),
+                worker,
+                tune_config=tune.TuneConfig(search_alg=_queue(tries), num_samples=-1, reuse_actors=True),
                 run_config=tune.RunConfig(
                     name="grid",
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[_watcher(ready, watch)],
-                    failure_config=tune.FailureConfig(max_failures=RETRIES),
+                    stop=_stopper(stop),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # else no process is used again
+                    callbacks=[_watcher(tries, watch, dog)],
                 ),
             ).fit()
+        if stop.asked:
+            raise KeyboardInterrupt
 
     def close(self) -> None:
         """Leave Ray."""
@@ -173,44 +201,112 @@ def _shared(arrays: Mapping[str, Any]) -> Data:
     return Data(**fields)
 
 
-def _trainable(config: dict[str, Any], tasks: Sequence[Task], sets: Arrays) -> None:
+def _worker() -> type:
+    """The class of Ray's processes: a step goes on to the trial's next update, an end before its time saves first."""
     from ray import tune
 
-    task = tasks[config["task"]]
-    data = _shared(sets[task.cells[0].dataset])
-    trial.run(task, data, lambda update: tune.report(asdict(update)))
+    class Worker(tune.Trainable):
+        def setup(self, config: dict[str, Any], **given: Any) -> None:
+            self.tasks: Sequence[Task] = given["tasks"]
+            self.sets: Arrays = given["sets"]
+            self.begin(config)
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.updates.close()
+            self.begin(new_config)
+            return True
+
+        def begin(self, config: dict[str, Any]) -> None:
+            task = self.tasks[config["task"]]
+            task = replace(task, cells=tuple(task.cells[place] for place in config["cells"]))
+            self.cells = len(task.cells)
+            self.updates = trial.run(task, _shared(self.sets[task.cells[0].dataset]))
+
+        def step(self) -> dict[str, Any]:
+            update = next(self.updates)
+            return asdict(update) | {"done": len(update.ended) == self.cells}
+
+        def cleanup(self) -> None:
+            self.updates.close()
+
+    return Worker
 
 
-def _watcher(tasks: Sequence[Task], watch: Watch) -> Any:
-    """A Tune callback: passes updates on and writes the rows of a trial that Ray gave up."""
+class _Here:
+    """Lives in this process alone: Tune, which keeps copies of what it is given in memory and on disk, gets none."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return object, ()
+
+
+def _queue(tries: Tries) -> Any:
+    """Hands Tune the parts that wait, one a trial."""
+    from ray.tune.search import Searcher
+
+    class Queue(_Here, Searcher):
+        def suggest(self, trial_id: str) -> Any:
+            number = tries.next()
+            if number is None:
+                return Searcher.FINISHED if tries.done else None
+            part = tries.parts[number]
+            return {"part": number, "task": part.index, "cells": list(part.cells)}
+
+        def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+            """The watcher looks after that."""
+
+        def save(self, checkpoint_path: str) -> None:
+            """Nothing: the plan is made from the rows."""
+
+    return Queue()
+
+
+def _stopper(stop: Stop) -> Any:
+    """Has Tune stop all trials when the run is to end."""
     from ray import tune
 
-    class Watcher(tune.Callback):
-        def __init__(self, tasks: Sequence[Task], watch: Watch):
-            self.tasks, self.watch = tasks, watch
+    class Stopper(_Here, tune.Stopper):
+        def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+            return False
 
-        def __getstate__(self) -> dict[str, Any]:
-            return {}  # Tune keeps a copy of its callbacks on disk; ours watches this process alone
+        def stop_all(self) -> bool:
+            return stop.asked
+
+    return Stopper()
+
+
+def _watcher(tries: Tries, watch: Watch, dog: Watchdog) -> Any:
+    """A Tune callback: passes on what moves, and has tried again what died."""
+    from ray import tune
+
+    class Watcher(_Here, tune.Callback):
+        def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            dog.moved()
 
         def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
-            fields = {name: result[name] for name in ("steps", "step_seconds", "nelbo", "ended")}
-            self.watch(trial.config["task"], Update(**fields))
+            dog.moved()
+            update = Update(**{field.name: result[field.name] for field in fields(Update)})
+            self.tell(trial, tries.hear(trial.config["part"], update))
+
+        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            tries.finish(trial.config["part"])
 
         def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            index = trial.config["task"]
-            ended = give_up(self.tasks[index], f"its process died {RETRIES + 1} times")
-            self.watch(index, Update(ended=ended))
+            dog.moved()
+            self.tell(trial, tries.died(trial.config["part"], _last_words(trial)))
 
-    return Watcher(tasks, watch)
+        def tell(self, trial: Any, update: Update) -> None:
+            watch(trial.config["task"], update)
+
+    return Watcher()
 
 
-def give_up(task: Task, reason: str) -> dict[str, str]:
-    """Write a failed row for every cell of the task that has no finished one, and say how each cell ended."""
-    store = Store(task.results)
-    ended = {}
-    for cell in task.cells:
-        row = store.row(cell.id)
-        if row is None or row["run"] != task.run:
-            trial.write_row(store, task, cell, "failed", {"error": reason})
-        ended[cell.id] = (store.row(cell.id) or {})["status"]
-    return ended
+def _last_words(trial: Any) -> str:
+    """What Ray knows of a trial's death, and where it ran."""
+    place = {name: (trial.last_result or {}).get(name) for name in ("hostname", "node_ip", "pid")}
+    known = ", ".join(f"{name} {value}" for name, value in place.items() if value is not None)
+    file = trial.error_file
+    words = Path(file).read_text(errors="replace") if file and Path(file).is_file() else "Ray gave no reason"
+    return f"last heard of: {known or 'never'}\n{words}"

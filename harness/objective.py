@@ -10,18 +10,17 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from harness import registry
+from harness.choices import Compile
 from harness.contract import Batch, Model, Noise
 from harness.grid import Cell
 
-Compile = Literal["auto", "always", "never"]
-COMPILE: tuple[Compile, ...] = get_args(Compile)
 COMPILE_FROM = 500  # steps; a shorter training is over before compiling pays
 Tensors = dict[str, Tensor]
 KINDS = 256  # compiled functions that one process may hold; torch gives up after eight otherwise

@@ -1,7 +1,8 @@
 """Which cells train together: packs that keep every slot at work to the end, longest first."""
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -53,7 +54,8 @@ def kinds(cells: Iterable[Cell]) -> dict[Cell, list[Cell]]:
 
 def of_size(cells: Iterable[Cell], size: int) -> list[Pack]:
     """Packs of `size` cells, the last of a kind of what is left, in the order of the cells."""
-    return [pack for group in kinds(cells).values() for pack in _full(group, size)]
+    groups = kinds(cells).values()
+    return [tuple(group[p.start : p.stop]) for group in groups for p in _full(range(len(group)), size)]
 
 
 def balanced(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack]:
@@ -66,13 +68,17 @@ def balanced(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack]:
     largest = {kind: costs[kind].saturated(min(LARGEST, len(group))) for kind, group in groups.items()}
     times = {kind: [_seconds(kind, costs, size + 1) for size in range(largest[kind])] for kind in groups}
     limits = sorted({time for each in times.values() for time in each}, reverse=True)
-    ways = []
+    best, least = [], (math.inf, 0)
     for limit in limits[:: max(1, -(-len(limits) // LIMITS))]:
         sizes = {kind: max(1, sum(time <= limit for time in each)) for kind, each in times.items()}
         for split in (_evenly, _full):
-            packs = [pack for kind, group in groups.items() for pack in split(group, sizes[kind])]
-            ways.append(longest_first(packs, costs))
-    return min(ways, key=lambda packs: (makespan(packs, costs, slots), len(packs)), default=[])
+            ranges = {kind: split(range(len(group)), sizes[kind]) for kind, group in groups.items()}
+            loads = [times[kind][len(places) - 1] for kind, each in ranges.items() for places in each]
+            found = (_makespan(sorted(loads, reverse=True), slots), len(loads))
+            if found < least:
+                least = found
+                best = [tuple(groups[kind][p.start : p.stop]) for kind, each in ranges.items() for p in each]
+    return longest_first(best, costs)
 
 
 def longest_first(packs: Iterable[Pack], costs: Costs) -> list[Pack]:
@@ -87,9 +93,13 @@ def seconds(pack: Pack, costs: Costs) -> float:
 
 def makespan(packs: Iterable[Pack], costs: Costs, slots: int) -> float:
     """Seconds until the last pack ends, each begun as soon as one of the slots is free."""
+    return _makespan((seconds(pack, costs) for pack in packs), slots)
+
+
+def _makespan(loads: Iterable[float], slots: int) -> float:
     free = [0.0] * slots
-    for pack in packs:
-        heapq.heapreplace(free, free[0] + seconds(pack, costs))
+    for load in loads:
+        heapq.heapreplace(free, free[0] + load)
     return max(free)
 
 
@@ -97,16 +107,16 @@ def _seconds(kind: Cell, costs: Costs, size: int) -> float:
     return START_SECONDS + kind.iterations * costs[kind].step(size)
 
 
-def _full(group: Sequence[Cell], size: int) -> list[Pack]:
-    return [tuple(group[first : first + size]) for first in range(0, len(group), size)]
+def _full(group: range, size: int) -> list[range]:
+    return [group[first : first + size] for first in range(0, len(group), size)]
 
 
-def _evenly(group: Sequence[Cell], size: int) -> list[Pack]:
-    """As few packs of at most `size` cells as there can be, as equal as they can be.
+def _evenly(group: range, size: int) -> list[range]:
+    """As few parts of at most `size` as there can be, as equal as they can be.
 
-    >>> [len(pack) for pack in _evenly(range(10), 4)]
+    >>> [len(part) for part in _evenly(range(10), 4)]
     [4, 3, 3]
     """
     count = -(-len(group) // size)
     bounds = [-(-len(group) * place // count) for place in range(count + 1)]
-    return [tuple(group[first:last]) for first, last in pairwise(bounds)]
+    return [group[first:last] for first, last in pairwise(bounds)]

@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from harness import tensorfile
+from harness.choices import Resume
 from harness.errors import BadInput
 from harness.evaluation import Evaluation
 from harness.grid import Cell
 from harness.schema import Row
 from harness.store import Store
 from harness.trial import checkpoint_key, weights_key
-
-Resume = Literal["missing", "failed", "always", "never"]
-RESUME: tuple[Resume, ...] = get_args(Resume)
 
 
 @dataclass(frozen=True)

@@ -1,44 +1,68 @@
-"""Live progress of a run: a table on a terminal, plain lines elsewhere."""
+"""Live progress of a run: a table on a terminal, plain lines elsewhere, and its standing in the store."""
 
+import socket
+import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
-from harness import engine
+from harness import engine, provenance, standing
 from harness.grid import names
 from harness.packing import Costs
+from harness.standing import LISTED, Failure, Pack, Standing
+from harness.store import Store
 from harness.trial import Task, Update
 
 LINE_SECONDS = 15.0
+WRITE_SECONDS = 10.0
 
 
 class Progress:
-    """How a run stands; `watch` takes the updates of its trials."""
+    """How a run stands; `watch` takes the updates of its trials. With a store, its standing is written there.
 
-    def __init__(self, tasks: Sequence[Task], costs: Costs, slots: int, console: Console | None = None):
+    `asked` and `before` are the cells of the grid and those of them that were done when the run began.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        costs: Costs,
+        slots: int,
+        console: Console | None = None,
+        store: Store | None = None,
+        asked: int = 0,
+        before: int = 0,
+    ):
         self.tasks = tasks
         self.names = {cell.id: name for cell, name in names([c for task in tasks for c in task.cells]).items()}
-        self.costs = costs
         self.slots = slots
         self.console = console or Console()
-        self.updates: dict[int, Update] = {}
+        self.store, self.asked, self.before = store, asked, before
+        self.cells = len(self.names)
+        self.costs = [costs[engine.key(task.cells[0])].step(len(task.cells)) / len(task.cells) for task in tasks]
+        self.running: dict[int, Update] = {}
+        self.work = sum(map(self._work, range(len(tasks))))
         self.ended: dict[str, str] = {}
-        self.started = self.told = time.monotonic()
-        live = self.console.is_terminal
-        self.live = Live(get_renderable=self._page, console=self.console, refresh_per_second=2) if live else None
+        self.failures: list[Failure] = []
+        self.started = self.told = self.moved = time.monotonic()
+        self.lock = threading.Lock()  # a terminal and the store are served by threads of their own
+        self.writer = _Writer(self) if store else None
+        self.live = self._live() if self.console.is_terminal else None
 
     def __enter__(self) -> Self:
         if self.live:
             self.live.start()
         else:
             self.console.print(self.summary(), highlight=False)
+        if self.writer:
+            self.writer.start()
         return self
 
     def __exit__(
@@ -46,25 +70,52 @@ class Progress:
     ) -> None:
         if self.live:
             self.live.stop()
+        if self.writer:
+            self.writer.end(_end(error))
+
+    def _live(self) -> Live:
+        return Live(get_renderable=lambda: standing.page(self.standing()), console=self.console, refresh_per_second=2)
 
     def watch(self, index: int, update: Update) -> None:
         """Take an update of task `index`."""
-        self.updates[index] = update
-        news = {cell: status for cell, status in update.ended.items() if cell not in self.ended}
-        self.ended |= news
+        with self.lock:
+            news = self._take(index, update)
         if self.live:
             return
         for cell, status in news.items():
             self._line(f"{self.names[cell]}: {status}")
         if not news and time.monotonic() - self.told >= LINE_SECONDS:
-            self._line(", ".join(map(self._standing, self.running)))
+            self._line(", ".join(map(self._at, list(self.running)[:LISTED])))
+
+    def _take(self, index: int, update: Update) -> dict[str, str]:
+        """What ended just now."""
+        self.moved = time.monotonic()
+        if self.writer and not self.running and not self.ended:
+            self.writer.wake.set()
+        self.work -= self._work(index)
+        if len(update.ended) < len(self.tasks[index].cells):
+            self.running[index] = update
+            self.work += self._work(index)
+        else:
+            self.running.pop(index, None)
+            self.costs[index] = 0.0
+        news = {cell: status for cell, status in update.ended.items() if cell not in self.ended}
+        self.ended |= news
+        self.failures += [Failure(c, self.names[c], status) for c, status in news.items() if status != "ok"]
+        return news
+
+    def _work(self, index: int) -> float:
+        """Seconds of work that are left of a task, at its observed or else its measured speed."""
+        update = self.running.get(index, Update())
+        steps = sum(cell.iterations for cell in self.tasks[index].cells) - update.steps
+        return (update.step_seconds or self.costs[index]) * steps
 
     def _line(self, news: str) -> None:
         self.console.print(f"{self.summary()} | {news}", highlight=False, soft_wrap=True)
         self.told = time.monotonic()
 
-    def _standing(self, index: int) -> str:
-        task, update = self.tasks[index], self.updates[index]
+    def _at(self, index: int) -> str:
+        task, update = self.tasks[index], self.running[index]
         nelbo = f", NELBO {update.nelbo:.2f}" if update.nelbo is not None else ""
         return f"{self.title(index)} at step {update.steps // len(task.cells):,}{nelbo}"
 
@@ -73,82 +124,82 @@ class Progress:
         first, *others = self.tasks[index].cells
         return self.names[first.id] + (f" and {len(others)} more" if others else "")
 
-    # --- figures -----------------------------------------------------------------------------------------------------
-
-    @property
-    def cells(self) -> int:
-        """Cells of this run."""
-        return sum(len(task.cells) for task in self.tasks)
-
-    @property
-    def running(self) -> list[int]:
-        """Indices of the tasks that have begun and not ended."""
-        return [i for i, u in self.updates.items() if len(u.ended) < len(self.tasks[i].cells)]
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
-
     @property
     def left(self) -> float:
         """Seconds left: the steps of each task at its observed or else its measured speed, over the slots."""
-        work = (self._left(index, task) for index, task in enumerate(self.tasks))
-        return sum(work) / min(self.slots, max(1, len(self.tasks)))
-
-    def _left(self, index: int, task: Task) -> float:
-        update = self.updates.get(index, Update())
-        if len(update.ended) == len(task.cells):
-            return 0.0
-        size = len(task.cells)
-        cost = update.step_seconds or self.costs[engine.key(task.cells[0])].step(size) / size
-        return cost * (sum(cell.iterations for cell in task.cells) - update.steps)
+        return max(0.0, self.work) / min(self.slots, max(1, len(self.tasks)))
 
     def summary(self) -> str:
-        """One line: elapsed, cells done, running and failed, steps/s, time left."""
-        failed = sum(status != "ok" for status in self.ended.values())
-        speed = sum(1 / u.step_seconds for i in self.running if (u := self.updates[i]).step_seconds)
-        return (
-            f"[{clock(self.elapsed)}] {len(self.ended) - failed}/{self.cells} cells done, {len(self.running)} running, "
-            f"{failed} failed, {speed:.0f} steps/s, {clock(self.left)} left"
-        )
+        """One line on how the run stands."""
+        return standing.summary(self.standing())
 
-    # --- the page on a terminal --------------------------------------------------------------------------------------
-
-    def _page(self) -> Group:
-        table = Table(box=None, pad_edge=False)
-        for column, side in (
-            ("running", "left"),
-            ("", "left"),
-            ("step", "right"),
-            ("steps/s", "right"),
-            ("NELBO", "right"),
-        ):
-            table.add_column(column, justify=side, no_wrap=True)  # type: ignore[arg-type]
-        for index in self.running:
-            task, update = self.tasks[index], self.updates[index]
-            total = sum(cell.iterations for cell in task.cells)
-            table.add_row(
-                self.title(index),
-                ProgressBar(total=total, completed=update.steps, width=24),
-                f"{update.steps // len(task.cells):,}/{task.cells[0].iterations:,}",
-                f"{1 / update.step_seconds:.0f}" if update.step_seconds else "",
-                f"{update.nelbo:.2f}" if update.nelbo is not None else "",
+    def standing(self) -> Standing:
+        """How the run stands now."""
+        with self.lock:
+            now = time.monotonic()
+            return Standing(
+                run=self.tasks[0].run,
+                grid=self.tasks[0].grid,
+                host=socket.gethostname(),
+                written=provenance.now(),
+                asked=self.asked,
+                before=self.before,
+                cells=self.cells,
+                ended=dict(Counter(self.ended.values())),
+                running=len(self.running),
+                speed=sum(1 / u.step_seconds for u in self.running.values() if u.step_seconds),
+                packs=tuple(map(self._pack, list(self.running)[:LISTED])),
+                failures=tuple(self.failures[:LISTED]),
+                elapsed=now - self.started,
+                left=self.left,
+                quiet=now - self.moved,
             )
-        bar = Table.grid()  # a bar alone does not end its line
-        bar.add_row(ProgressBar(total=self.cells, completed=len(self.ended), width=60))
-        return Group(Text(self.summary(), style="bold"), bar, table)
+
+    def _pack(self, index: int) -> Pack:
+        task, update = self.tasks[index], self.running[index]
+        speed = 1 / update.step_seconds if update.step_seconds else None
+        return Pack(self.title(index), update.steps // len(task.cells), task.cells[0].iterations, speed, update.nelbo)
 
 
-def clock(seconds: float) -> str:
-    """Seconds as people say them.
+def _end(error: BaseException | None) -> str:
+    """How a run ended, in a word or a line."""
+    if error is None:
+        return standing.DONE
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
 
-    >>> clock(42), clock(61), clock(7384)
-    ('42 s', '1 min 01 s', '2 h 03 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+class _Writer:
+    """Writes the standing into the store, from a thread of its own: a store that is slow or away holds nobody up."""
+
+    def __init__(self, progress: Progress):
+        self.progress = progress
+        self.wake, self.over, self.told = threading.Event(), False, False
+        self.thread = threading.Thread(target=self._write_now_and_then, daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first is written at once."""
+        self.thread.start()
+
+    def end(self, word: str) -> None:
+        """Write the last standing, with how the run ended."""
+        self.over = True
+        self.wake.set()
+        self.thread.join(WRITE_SECONDS)
+        self._write(word)
+
+    def _write_now_and_then(self) -> None:
+        """Every ten seconds, and when something wakes it."""
+        while not self.over:
+            self._write()
+            self.wake.wait(WRITE_SECONDS)
+            self.wake.clear()
+
+    def _write(self, end: str = "") -> None:
+        store = self.progress.store
+        try:
+            if store:
+                standing.write(store, replace(self.progress.standing(), end=end))
+        except Exception as error:
+            if not self.told:
+                print(f"the progress cannot be written ({error}); the run goes on", file=sys.stderr)
+            self.told = True

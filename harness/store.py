@@ -13,6 +13,8 @@
     judges/DATASET.safetensors     the classifier that counts digits
     provenance/RUN.json        what ran, with what, on what
     damaged/                   rows and tables that were found torn, kept as they were
+    progress/RUN.json          how it stands, or how it ended
+    logs/CELL.txt              what a failed cell said last
 
 The fragments in rows/ are the truth and whole ones are never removed; `results.parquet` can be made again from them,
 and alone it is enough: a copied table keeps its cells done. Two drivers may share a store, as every write is whole.

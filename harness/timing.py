@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
+from harness.choices import Compile
 from harness.data import Data
 from harness.engine import Pack, prepared
 from harness.grid import Cell
-from harness.objective import Compile, wanted
+from harness.objective import wanted
 from harness.packing import Cost, kinds
 
 STEPS = 5

@@ -1,32 +1,33 @@
 """One trial: a pack of cells from start, or from their checkpoints, to their rows. No Ray here.
 
 A row is written last, whole, by the process that computed it; whatever kills a trial before that costs at most the work
-since the last checkpoint. Errors become rows with a status and a reason; only an interrupt leaves this module, and a
-place that takes no rows any more.
+since the last checkpoint. Errors become rows with a status and a reason, and a traceback in the log; only an interrupt
+leaves this module, and a place that takes no rows any more. A trial is a generator of updates: whoever runs it may
+close it, and it saves checkpoints first.
 """
 
 import json
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from harness import judge, memory, pictures, provenance, registry, schema, score, tensorfile
+from harness.choices import Compile
 from harness.contract import Classifier, Model
 from harness.data import Data, scaled
 from harness.engine import BLOWN_UP, CellState, Pack, prepared
 from harness.errors import StorageFailure
 from harness.evaluation import Evaluation
 from harness.grid import Cell
-from harness.objective import Compile
 from harness.pictures import COLUMNS, ROWS
 from harness.seeding import Training
 from harness.store import Store
 
-REPORT_SECONDS = 1.0
 COUNTED = 10_000
 
 
@@ -45,53 +46,59 @@ class Task:
     gpus: float = 0.0
     compile: Compile = "auto"
     checkpoint_seconds: float = 60.0
+    report_seconds: float = 1.0
     tensorboard: bool = False
 
 
 @dataclass(frozen=True)
 class Update:
-    """How a trial stands: steps done of its cells together, seconds a step, NELBO of the first, cells that ended."""
+    """How a trial stands: steps done of its cells together, seconds a step, NELBO of the first, cells that ended.
+
+    `saved` counts the checkpoints written by this process: what is lost if it dies now began at the last of them.
+    """
 
     steps: int = 0
     step_seconds: float | None = None
     nelbo: float | None = None
     ended: Mapping[str, str] = field(default_factory=dict)
+    saved: int = 0
 
 
-Report = Callable[[Update], None]
+def run(task: Task, data: Data) -> Generator[Update, None, None]:
+    """Train what is not trained, score it, write the rows; an update every `report_seconds`, and one at the end.
 
-
-def run(task: Task, data: Data, report: Report) -> None:
-    """Train what is not trained, score it, write the rows; `report` is called about once a second and at the end."""
+    Closing the iterator ends the trial where it stands, checkpoints first.
+    """
     torch.set_num_threads(task.threads)
-    store = Store(task.results)
-    trial = _Trial(task, store, report)
+    trial = _Trial(task, Store(task.results))
     try:
         for name, source in task.plugins.items():
             registry.load_source(name, source)
-        trial.work(data)
+        yield from trial.work(data)
     except StorageFailure:
         raise
     except Exception as error:
         for cell in task.cells:
             if cell.id not in trial.ended:
                 trial.fail(cell, error)
-    report(trial.update())
+    yield trial.update()
 
 
 class _Trial:
     """The state of one run of a task."""
 
-    def __init__(self, task: Task, store: Store, report: Report):
-        self.task, self.store, self.report = task, store, report
+    def __init__(self, task: Task, store: Store):
+        self.task, self.store = task, store
         self.device = torch.device("cuda" if task.gpus else "cpu")
         self.ended: dict[str, str] = {}
         self.steps = 0
         self.step_seconds: float | None = None
         self.nelbo: float | None = None
+        self.saved = 0
+        self.kept = 0
         self.told = 0.0
 
-    def work(self, data: Data) -> None:
+    def work(self, data: Data) -> Iterator[Update]:
         if self.task.gpus and not torch.cuda.is_available():
             raise RuntimeError("a GPU was granted, and torch finds no CUDA device on this machine")
         data = data.to(self.device)
@@ -100,11 +107,12 @@ class _Trial:
             trained = self._trained_before(cell)
             if trained is not None:
                 self._score(cell, *trained, data)
+                yield from self.tell()
             else:
                 training.append(cell)
         size = self._fitting(training, data)
         for first in range(0, len(training), size):
-            self._train_guarded(training[first : first + size], data)
+            yield from self._train_guarded(training[first : first + size], data)
 
     # --- training ----------------------------------------------------------------------------------------------------
 
@@ -119,7 +127,7 @@ class _Trial:
             len(cells),
         )
 
-    def _train_guarded(self, cells: list[Cell], data: Data) -> None:
+    def _train_guarded(self, cells: list[Cell], data: Data) -> Iterator[Update]:
         """Train cells from their checkpoints, those at one step together; what runs out of memory goes on in halves."""
         standing: dict[int, list[tuple[Cell, CellState | None]]] = {}
         for cell in (cell for cell in cells if cell.id not in self.ended):
@@ -128,7 +136,7 @@ class _Trial:
         for group in standing.values():
             together, before = [cell for cell, _ in group], self.steps
             try:
-                self._train(together, [state for _, state in group if state], data)
+                yield from self._train(together, [state for _, state in group if state], data)
                 continue
             except torch.OutOfMemoryError as error:
                 if len(together) == 1:
@@ -137,35 +145,50 @@ class _Trial:
             torch.cuda.empty_cache()  # out of the except clause, whose traceback holds the pack
             self.steps = before
             middle = len(together) // 2
-            self._train_guarded(together[:middle], data)
-            self._train_guarded(together[middle:], data)
+            yield from self._train_guarded(together[:middle], data)
+            yield from self._train_guarded(together[middle:], data)
 
-    def _train(self, cells: list[Cell], states: list[CellState], data: Data) -> None:
+    def _train(self, cells: list[Cell], states: list[CellState], data: Data) -> Iterator[Update]:
         pack = prepared(cells, data, self.task.evaluation.labelled, states, self.task.compile)
-        board = _Board(self.store, cells) if self.task.tensorboard else None
+        self.kept = pack.step
+        try:
+            yield from self._advance(pack)
+            for index, cell in enumerate(cells):
+                self._finish(pack, index, cell, data)
+                yield from self.tell()
+        except GeneratorExit:
+            self._save(pack)
+            raise
+
+    def _advance(self, pack: Pack) -> Iterator[Update]:
+        """Train a pack to its end, with checkpoints on the way and one where the last is older than wished for."""
+        board = _Board(self.store, pack.cells) if self.task.tensorboard else None
         before, saved = self.steps, time.monotonic()
         while pack.running:
-            pack.advance()
-            self.steps = before + pack.step * len(cells)
-            self.nelbo = pack.curves[0][-1].get("nelbo")
-            self.step_seconds = pack.seconds / (pack.step * len(cells))
+            pack.advance(self.task.report_seconds)
+            self.steps = before + pack.step * len(pack.cells)
+            self.nelbo = pack.curves[0][-1].get("nelbo") if pack.curves[0] else None
+            self.step_seconds = pack.seconds / (pack.step * len(pack.cells))
             if board:
                 board.add(pack.curves)
             if time.monotonic() - saved >= self.task.checkpoint_seconds:
                 self._save(pack)
                 saved = time.monotonic()
-            self.tell()
+            yield from self.tell()
         if time.monotonic() - saved >= self.task.checkpoint_seconds:
             self._save(pack)
-        for index, cell in enumerate(cells):
-            self._finish(pack, index, cell, data)
 
     def _save(self, pack: Pack) -> None:
+        """Write the training state of every cell that has not ended or diverged, unless it lies there."""
+        if pack.step == self.kept:
+            return
         for index, cell in enumerate(pack.cells):
-            if pack.diverged_at[index] < 0:
+            if cell.id not in self.ended and pack.diverged_at[index] < 0:
                 state = pack.state(index)
                 record = {"step": state.step, "seconds": state.seconds, "curve": state.curve}
                 self.store.write(checkpoint_key(cell), tensorfile.dump(state.tensors, record))
+        self.kept = pack.step
+        self.saved += 1
 
     def _checkpoint(self, cell: Cell) -> CellState | None:
         content = self.store.read(checkpoint_key(cell))
@@ -273,7 +296,8 @@ class _Trial:
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def fail(self, cell: Cell, error: Exception) -> None:
-        """Write the row of a cell that could not be finished; its checkpoint stays, for another try."""
+        """Write the row and the log of a cell that could not be finished; its checkpoint stays, for another try."""
+        self.store.write(log_key(cell.id), "".join(traceback.format_exception(error)).encode())
         self._write(cell, "failed", {"error": f"{type(error).__name__}: {error}"})
 
     def _write(self, cell: Cell, status: str, values: dict[str, Any]) -> None:
@@ -281,16 +305,15 @@ class _Trial:
         if status != "failed":
             self.store.remove(checkpoint_key(cell))
         self.ended[cell.id] = status
-        self.tell()
 
-    def tell(self) -> None:
-        """Report how the trial stands, unless that was done within the last second."""
-        if time.monotonic() - self.told >= REPORT_SECONDS:
-            self.report(self.update())
+    def tell(self) -> Iterator[Update]:
+        """How the trial stands, unless that was told less than `report_seconds` ago."""
+        if time.monotonic() - self.told >= self.task.report_seconds:
             self.told = time.monotonic()
+            yield self.update()
 
     def update(self) -> Update:
-        return Update(self.steps, self.step_seconds, self.nelbo, dict(self.ended))
+        return Update(self.steps, self.step_seconds, self.nelbo, dict(self.ended), self.saved)
 
 
 def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping[str, Any]) -> None:
@@ -322,6 +345,11 @@ def weights_key(cell: Cell) -> str:
     return f"weights/{cell.id}.safetensors"
 
 
+def log_key(cell: str) -> str:
+    """Where what a failed cell (its id) said last lies in the store."""
+    return f"logs/{cell}.txt"
+
+
 class _Board:
     """TensorBoard logs: the points of each cell's curve as they come."""
 
@@ -329,8 +357,13 @@ class _Board:
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and only on request
 
         self.writers = [SummaryWriter(str(store.path(f"tensorboard/{cell.id}"))) for cell in cells]
+        self.written = -1
 
     def add(self, curves: list[list[dict[str, Any]]]) -> None:
+        """Write the last point of each curve, unless that was done."""
+        if not curves[0] or curves[0][-1]["step"] == self.written:
+            return
+        self.written = curves[0][-1]["step"]
         for writer, curve in zip(self.writers, curves, strict=True):
             for name, value in curve[-1].items():
                 if name != "step" and value is not None:

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from harness import bench, data, packing
+from harness import bench, data, packing, provenance, standing
 from harness.data import Data
 from harness.grid import Cell, shipped
 from harness.packing import Cost
@@ -97,6 +98,18 @@ def test_a_failed_cell_is_exit_code_1_and_only_resume_failed_tries_it_again(
     assert run(*FIRST[:-1], "2", "--resume", "failed") == 1  # the second seed is missing, and not asked for
     assert statuses(results) == ["ok"]
     assert run(*FIRST[:-1], "2") == 0
+
+
+def test_another_run_at_work_in_the_same_place_is_told(
+    run: Run, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(*FIRST)
+    (earlier,) = standing.read(Store(results))
+    assert earlier.complete
+    assert "at work here" not in capsys.readouterr().err
+    standing.write(Store(results), replace(earlier, end="", written=provenance.now()))
+    assert run(*FIRST[:-1], "2") == 0
+    assert f"run {earlier.run} on {earlier.host} was at work here" in capsys.readouterr().err
 
 
 def test_resume_never_trains_anew(run: Run, results: Path) -> None:
@@ -233,6 +246,7 @@ BAD_FLAGS = {
     "unknown label draw": (["quick", "--label-draw", "mine"], "mine"),
     "a label draw without its file": (["quick", "--label-draw", "subset"], "--subset"),
     "unknown resume": (["quick", "--resume", "sometimes"], "missing"),
+    "no patience": (["quick", "--patience", "0"], "--patience: 0: expected a number of minutes above 0"),
     "an empty pack": (["quick", "--pack", "0"], "--pack: 0: expected auto or at least 1 cell"),
     "a pack of a word": (["quick", "--pack", "x"], "--pack: x: expected auto or at least 1 cell"),
     "half a cell in a pack": (["quick", "--pack", "1.5"], "--pack: 1.5: expected auto or at least 1 cell"),

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from harness import objective, registry, seeding, tensorfile
+from harness.choices import Compile
 from harness.contract import PIXELS, Batch, Model, Noise, Shape, Terms, draw_noise
 from harness.data import Data, binarise, labelled_indices
 from harness.engine import CellState, Pack, labelled, prepared
 from harness.grid import Cell
-from harness.objective import Compile
 from tests.conftest import CellMaker
 
 ARMS = [(name, supervision) for name, card in registry.cards().items() for supervision in card.supervisions]

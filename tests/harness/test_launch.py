@@ -1,27 +1,30 @@
 """The launchers: Ray Tune and its twin in this process give equal rows; what dies is tried again, then told."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from harness import data, judge
+from harness import data, judge, registry
 from harness.data import Data
 from harness.errors import BadInput
 from harness.grid import Cell
-from harness.launch import RETRIES, InProcess, Launcher, RayTune, Resources, _arrays, _shared
+from harness.launch import InProcess, Launcher, RayTune, Resources, _arrays, _shared
+from harness.stopping import Stalled, Stop
 from harness.store import Store
-from harness.trial import Task, Update
+from harness.trial import Task, Update, log_key
+from harness.tries import RETRIES
 from tests.conftest import CellMaker, lasting
 
 pytestmark = pytest.mark.slow
 
-# A model that kills its own process while a file counts fewer deaths than `lives`.
+# A model that kills its own process while a file counts fewer deaths than `lives`, and in scoring where its weight of
+# chance exceeds `bane`; or sleeps without end.
 MORTAL = """
-import os, signal, torch
+import os, signal, time, torch
 from pathlib import Path
 from torch import Tensor, nn
 from harness.contract import PIXELS, Model, Terms
@@ -32,9 +35,10 @@ class Mortal(Model):
     '''p(x) = Bernoulli(b): it may die at its step `at`.'''
     iterations = 60
 
-    def __init__(self, deaths: str = "", lives: int = 0, at: int = 30):
+    def __init__(self, deaths: str = "", lives: int = 0, at: int = 30, bane: float = 1.0, sleeps: bool = False):
         super().__init__()
         self.b = nn.Parameter(torch.zeros(PIXELS))
+        self.chance, self.bane, self.sleeps = nn.Parameter(torch.rand(())), bane, sleeps
         self.deaths, self.lives, self.at, self.calls = deaths, lives, at, 0
 
     def noise(self, batch):
@@ -42,6 +46,8 @@ class Mortal(Model):
 
     def terms(self, batch, noise):
         self.calls += 1
+        if self.sleeps:
+            time.sleep(1e6)
         if self.training and self.deaths and self.calls >= self.at:
             file = Path(self.deaths)
             died = len(file.read_text()) if file.exists() else 0
@@ -50,9 +56,12 @@ class Mortal(Model):
                 os.kill(os.getpid(), signal.SIGKILL)
         rec = nn.functional.binary_cross_entropy_with_logits(self.b.expand_as(batch.x), batch.x, reduction="none")
         threads = torch.full((len(batch.x),), float(torch.get_num_threads()))
+        rec = rec + 0 * self.chance
         return Terms(rec.sum(-1), rec.new_zeros(len(batch.x)), threads)
 
     def sample(self, noise):
+        if self.chance > self.bane:
+            os.kill(os.getpid(), signal.SIGKILL)
         return self.b.sigmoid().expand(len(noise["z"]), -1)
 """
 
@@ -65,7 +74,7 @@ def ray() -> Iterator[RayTune]:
 
 
 def mortal(seed: int, **settings: Any) -> Cell:
-    defaults: dict[str, Any] = {"deaths": "", "lives": 0, "at": 30}
+    defaults: dict[str, Any] = {"deaths": "", "lives": 0, "at": 30, "bane": 1.0, "sleeps": False}
     return Cell("mortal", seed, 60, settings=tuple(sorted((defaults | settings).items())))
 
 
@@ -75,7 +84,7 @@ def tasks(store: Store, packs: Sequence[Sequence[Cell]], **values: Any) -> list[
 
 def launch(launcher: Launcher, work: Sequence[Task]) -> dict[int, Update]:
     last: dict[int, Update] = {}
-    launcher.run(work, {"mnist": data.load("mnist")}, last.__setitem__)
+    launcher.run(work, {"mnist": data.load("mnist")}, last.__setitem__, Stop())
     return last
 
 
@@ -126,9 +135,49 @@ def test_a_worker_that_always_dies_is_a_failed_row(ray: RayTune, store: Store, t
     cell, neighbour = mortal(5, deaths=str(tmp_path / "deaths"), lives=99, at=1), mortal(6)
     updates = launch(ray, tasks(store, [[cell], [neighbour]]))
     rows = store.rows()
-    assert (rows[cell.id]["status"], rows[cell.id]["error"]) == ("failed", f"its process died {RETRIES + 1} times")
+    assert rows[cell.id]["status"] == "failed"
+    assert rows[cell.id]["error"] == f"its process died {RETRIES + 1} times with nothing saved"
     assert rows[neighbour.id]["status"] == "ok"
     assert updates[0].ended == {cell.id: "failed"}
+
+
+def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(ray: RayTune, store: Store) -> None:
+    """Three cells in a pack, of which the second to end is at fault; its log has Ray's words and the place."""
+    registry.load_source("mortal.py", MORTAL)
+    chance = {seed: registry.build(mortal(seed)).get_parameter("chance").item() for seed in range(6)}
+    *calm, worst = sorted(chance, key=lambda seed: chance[seed])
+    bane = (chance[calm[-1]] + chance[worst]) / 2
+    cells = [mortal(seed, bane=bane) for seed in (calm[0], worst, calm[1])]
+    updates = launch(ray, tasks(store, [cells]))
+    assert updates[0].ended == {one.id: "failed" if one is cells[1] else "ok" for one in cells}
+    assert "nothing saved" in store.rows()[cells[1].id]["error"]
+    words = (store.read(log_key(cells[1].id)) or b"").decode()
+    assert "last heard of: hostname" in words
+    assert "The actor died" in words
+
+
+def test_a_run_that_hangs_is_ended_with_a_word(
+    ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ray, "patience", 20.0)
+
+    def run() -> None:
+        with Stop() as stop:
+            ray.run(tasks(store, [[mortal(1, sleeps=True)]]), {"mnist": data.load("mnist")}, lambda *_: None, stop)
+
+    with pytest.raises(Stalled, match="1 trials were handed to Ray"):
+        run()
+    assert "nothing moved for" in capsys.readouterr().err
+
+
+def test_processes_are_used_again(ray: RayTune, store: Store) -> None:
+    """A process takes seconds to start; the model writes its process into its curve."""
+    source = MORTAL.replace("float(torch.get_num_threads())", "float(os.getpid() % 10_000)").replace("mortal", "marked")
+    cells = [replace(mortal(seed), model="marked") for seed in range(8)]
+    launch(ray, [Task((one,), str(store.root), run="r", plugins={"marked.py": source}) for one in cells])
+    curves = [store.curve(one.id) for one in cells]
+    assert len({curve.extra.iloc[-1] for curve in curves if curve is not None}) <= ray.slots
+    assert None not in [None if curve is None else 0 for curve in curves]
 
 
 def test_threads_follow_the_cpus_granted(ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +207,16 @@ def test_shares_that_cannot_be_are_refused(cpus: int, gpus: float) -> None:
     [(Resources(2), 4), (Resources(1, 0.25), 8), (Resources(3, 1.0), 2), (Resources(1, 2.0), 1)],
 )
 def test_slots_are_what_fits_side_by_side(resources: Resources, slots: int) -> None:
-    assert resources.slots({"CPU": 8.0, "GPU": 2.0}) == slots
+    assert resources.slots([{"CPU": 8.0, "GPU": 2.0}]) == slots
+
+
+@pytest.mark.parametrize(
+    ("resources", "slots"),
+    [(Resources(4), 5), (Resources(1, 0.1), 20), (Resources(1, 0.4), 4), (Resources(1, 1.0), 2), (Resources(16), 1)],
+)
+def test_slots_are_counted_node_by_node(resources: Resources, slots: int) -> None:
+    """Three CPUs here and three there grant no trial four; what fractions leave of two GPUs is no share."""
+    assert resources.slots([{"CPU": 3.0}, {"CPU": 3.0}, {"CPU": 23.0, "GPU": 2.0}]) == slots
 
 
 @pytest.mark.parametrize(
@@ -207,8 +265,9 @@ def test_workers_share_one_read_only_copy_of_a_data_set(ray: RayTune, mnist: Dat
 
 @pytest.mark.parametrize("resources", [Resources(9), Resources(1, 4.0)])
 def test_a_share_that_nothing_can_grant_is_refused(resources: Resources) -> None:
-    with pytest.raises(BadInput, match="there are 8 CPUs and 2 GPUs"):
-        resources.slots({"CPU": 8.0, "GPU": 2.0})
+    """The first would fit if the nodes were one."""
+    with pytest.raises(BadInput, match="on one machine; there are 8 CPUs and 2 GPUs"):
+        resources.slots([{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}])
 
 
 def test_the_grant_reaches_the_tasks(store: Store) -> None:

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from harness import objective, registry
+from harness.choices import COMPILE, Compile
 from harness.contract import PIXELS, Batch, draw_noise
-from harness.objective import COMPILE, COMPILE_FROM, Compile, used, wanted
+from harness.objective import COMPILE_FROM, used, wanted
 from tests.conftest import CellMaker
 
 LONG, SHORT = COMPILE_FROM, COMPILE_FROM - 1

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from harness import plan, schema, tensorfile
+from harness.choices import RESUME, Resume
 from harness.errors import BadInput
 from harness.evaluation import Evaluation
 from harness.grid import Cell
-from harness.plan import RESUME, Resume
 from harness.schema import Row
 from harness.store import Store
 from harness.trial import checkpoint_key, weights_key

@@ -1,14 +1,19 @@
 """What a person sees of a run: plain lines when piped, a table on a terminal."""
 
+import contextlib
 import io
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from harness import engine
+from harness import engine, standing
 from harness.packing import Cost
 from harness.progress import LINE_SECONDS, Progress
+from harness.stopping import Stalled
+from harness.store import Store
 from harness.trial import Task, Update
 from tests.conftest import CellMaker
 
@@ -27,11 +32,12 @@ def clock_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def make(cell: CellMaker, clock_time: list[float]) -> Make:
     """Three cells of 100 steps in two tasks, two side by side, each step 0.1 s as measured before."""
 
-    def progress(terminal: bool = False) -> Progress:
+    def progress(terminal: bool = False, store: Store | None = None) -> Progress:
         packs = [(cell("vae", 0, 100), cell("vae", 1, 100)), (cell("gmvae", 0, 100),)]
         costs = {engine.key(pack[0]): Cost(0.0, 0.1) for pack in packs}
         console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
-        return Progress([Task(pack, "r") for pack in packs], costs, 2, console)
+        tasks = [Task(pack, "r", grid="g", run="now") for pack in packs]
+        return Progress(tasks, costs, 2, console, store, asked=5, before=2)
 
     return progress
 
@@ -86,3 +92,50 @@ def test_on_a_terminal_it_is_a_table_of_what_runs(make: Make) -> None:
     for part in ("1/3 cells done", "vae seed=0 and 1 more", "50/100", "150.00", "steps/s", "NELBO"):
         assert part in page
     assert "gmvae seed=0" not in page  # it has ended
+
+
+def ended_with(progress: Progress, error: BaseException | None) -> None:
+    with contextlib.suppress(BaseException), progress:
+        first, second = (cell.id for cell in progress.tasks[0].cells)
+        progress.watch(0, Update(steps=200, ended={first: "failed", second: "ok"}))
+        progress.watch(1, Update(steps=20, step_seconds=0.1, nelbo=99.5))
+        if error:
+            raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [(None, "done"), (KeyboardInterrupt(), "interrupted"), (Stalled("nothing moved"), "nothing moved")],
+)
+def test_the_store_learns_how_a_run_stands_and_how_it_ended(
+    error: BaseException | None, end: str, make: Make, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    ended_with(make(store=store), error)
+    (found,) = standing.read(store)
+    assert (found.run, found.grid, found.end) == ("now", "g", end)
+    assert (found.asked, found.before, found.cells, found.ended) == (5, 2, 3, {"failed": 1, "ok": 1})
+    assert [(pack.name, pack.step, pack.total, pack.nelbo) for pack in found.packs] == [("gmvae seed=0", 20, 100, 99.5)]
+    assert [failure.name for failure in found.failures] == ["vae seed=0"]
+
+
+def test_a_standing_is_written_while_the_run_goes_on(make: Make, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with make(store=store) as progress:
+        progress.watch(1, Update(steps=20))
+        for _ in range(1000):
+            if any(found.packs for found in standing.read(store)):
+                break
+            time.sleep(0.01)
+        (found,) = standing.active(store)
+        assert found.running == 1
+
+
+def test_a_store_that_takes_no_standing_ends_no_run(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "progress").write_text("a file where a folder should be")
+    progress = make(store=Store(tmp_path))
+    ended_with(progress, None)
+    assert len(progress.ended) == 2
+    assert capsys.readouterr().err.count("the progress cannot be written") == 1

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import registry, timing
+from harness.choices import Compile
 from harness.contract import PIXELS
 from harness.data import Data
 from harness.engine import Pack, key
 from harness.grid import Cell
-from harness.objective import COMPILE_FROM, Compile
+from harness.objective import COMPILE_FROM
 from harness.packing import Cost
 from harness.timing import ASSUMED, COMPILED_KINDS, STEPS, TOGETHER, WORTH_COMPILING, elsewhere
 from tests.conftest import CellMaker

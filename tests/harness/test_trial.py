@@ -21,16 +21,14 @@ from harness.errors import StorageFailure
 from harness.evaluation import Evaluation
 from harness.grid import Cell
 from harness.store import Pictures, Store
-from harness.trial import Task, Update, checkpoint_key, weights_key
+from harness.trial import Task, Update, checkpoint_key, log_key, weights_key
 from tests.conftest import CellMaker, lasting, tree
 
 SUBSET = Evaluation(dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iwae=(10,), iwae_on=("subset",))
 
 
 def run(store: Store, cells: Sequence[Cell], **values: Any) -> list[Update]:
-    updates: list[Update] = []
-    trial.run(Task(tuple(cells), str(store.root), **values), data.load("mnist"), updates.append)
-    return updates
+    return list(trial.run(Task(tuple(cells), str(store.root), **values), data.load("mnist")))
 
 
 def another(folder: Path, mnist: Data) -> Store:
@@ -116,6 +114,7 @@ def test_an_error_is_a_row_with_its_reason(store: Store, cell: CellMaker, monkey
     assert (row["status"], row["error"]) == ("failed", "MemoryError: no room")
     assert updates[-1].ended == {one.id: "failed"}
     assert store.read(checkpoint_key(one)) is not None  # another try scores what is trained
+    assert b'raise MemoryError("no room")' in (store.read(log_key(one.id)) or b"")
 
 
 def test_a_failed_cell_is_scored_without_training_again(
@@ -189,7 +188,7 @@ def interrupted(store: Store, cells: Sequence[Cell], mnist: Data) -> None:
     for _ in range(3):
         pack.advance()
     task = Task(tuple(cells), str(store.root))
-    trial._Trial(task, store, lambda _: None)._save(pack)
+    trial._Trial(task, store)._save(pack)
 
 
 # --- out of memory ----------------------------------------------------------------------------------------------------
@@ -309,5 +308,5 @@ def test_a_full_disk_ends_the_trial_with_one_word_and_tears_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(StorageFailure, match="No space left on device; finished cells are kept"):
-            trial.run(Task((one,), str(store.root)), data.load("mnist"), lambda _: None)
+            list(trial.run(Task((one,), str(store.root)), data.load("mnist")))
     assert tree(store.root) == before

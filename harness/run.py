@@ -1,0 +1,216 @@
+"""What the command line asks for: grid -> plan -> launcher -> store."""
+
+import argparse
+import json
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness import data, grid, judge, packing, provenance, registry, standing, timing
+from harness import plan as planning
+from harness.arguments import grid_keys
+from harness.evaluation import Evaluation, evaluation
+from harness.launch import InProcess, Launcher, RayTune, Resources
+from harness.plan import Plan
+from harness.progress import Progress
+from harness.standing import clock
+from harness.stopping import Stop
+from harness.store import Found, Store
+from harness.trial import Task
+
+
+def bench(args: argparse.Namespace) -> int:
+    """Plan a grid and run it, or show the plan. All that can be refused is refused before anything is written."""
+    plugins = registry.read_sources(args.plugin)
+    for name, source in plugins.items():
+        registry.load_source(name, source)
+    chosen = grid.overlaid(named_grid(args), grid_keys(args), args.models)
+    scores = evaluation(chosen.subset, chosen.iwae, chosen.iwae_on)
+    cells = chosen.cells(registry.cards(), scores.listed_draw)
+    scores.check(cells)
+    resources = Resources(args.cpus_per_trial, args.gpus_per_trial)
+    store = Store(args.results or Path("results") / chosen.name)
+    if args.tensorboard:
+        store.path("tensorboard")  # its logs grow, which only files can
+    found = look(store)
+    plan = planning.make(cells, found.rows, scores, args.resume)
+    if args.resume != "never":
+        planning.check_files(store, plan.todo)
+    sets = {name: data.load(name, args.data) for name in sorted({cell.dataset for cell in plan.todo})}
+    scores.check_indices({name: (len(found.test_x), len(found.train_x)) for name, found in sets.items()})
+    if args.dry_run:
+        costs = timing.costs(plan.todo, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
+        slots = 1 if args.launcher == "in-process" else resources.slots_here()
+        return show_plan(plan, packs(args, plan, costs, slots), costs, slots)
+    if not plan.todo:
+        store.prepare()
+        store.set_aside(found.torn)
+        return end(plan, store, store.compact())
+    launcher: Launcher = launcher_for(args, resources)
+    costs = timing.costs(plan.todo, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
+    store.prepare()
+    store.set_aside(found.torn)
+    record = begin(args, chosen, plan, scores, store, sets)
+    tasks = [task(args, pack, scores, store, record, plugins) for pack in packs(args, plan, costs, launcher.slots)]
+    before = sum(plan.rows.get(cell.id, {}).get("status") == "ok" for cell in set(plan.cells) - set(plan.todo))
+    progress = Progress(tasks, costs, launcher.slots, store=store, asked=len(plan.cells), before=before)
+    try:
+        with progress, Stop() as stop:
+            launcher.run(tasks, sets, progress.watch, stop)
+    finally:
+        table = store.compact()
+    return end(plan, store, table)
+
+
+def launcher_for(args: argparse.Namespace, resources: Resources) -> Launcher:
+    """Ray, or this process."""
+    if args.launcher == "in-process":
+        return InProcess(resources)
+    return RayTune(resources, args.address, args.patience * 60)
+
+
+def packs(args: argparse.Namespace, plan: Plan, costs: packing.Costs, slots: int) -> list[packing.Pack]:
+    """The cells that are left, packed as the user said or as the slots are best used, longest first."""
+    if args.pack == "auto":
+        return packing.balanced(plan.todo, costs, slots)
+    return packing.longest_first(packing.of_size(plan.todo, args.pack), costs)
+
+
+def named_grid(args: argparse.Namespace) -> dict[str, Any]:
+    """The keys of the grid that was named, else of --models alone, else of `quick`."""
+    if args.grid is None and args.models:
+        return {"name": "-".join(args.models)[:64], "seeds": 3, "sweeps": [{"model": name} for name in args.models]}
+    return grid.read(args.grid or "quick")
+
+
+def begin(
+    args: argparse.Namespace,
+    chosen: grid.Grid,
+    plan: Plan,
+    scores: Evaluation,
+    store: Store,
+    sets: Mapping[str, data.Data],
+) -> dict[str, Any]:
+    """Get the judges ready and write down what is about to run; the record, with the run's id."""
+    record = {
+        "run": f"{provenance.now()[:19].replace(':', '')}-{uuid.uuid4().hex[:6]}",
+        "started": provenance.now(),
+        "command": provenance.command(),
+        "grid": chosen.model_dump(),
+        "evaluation": asdict(scores),
+        "cells": len(plan.cells),
+        "to_do": len(plan.todo),
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "data": {name: found.checksum for name, found in sets.items()},
+        "plugins": args.plugin,
+    }
+    for other in standing.active(store):
+        who = f"run {other.run} on {other.host} was at work here {clock(other.silent)} ago"
+        print(f"{who}; both may go on: no row is lost, and what both do is done twice", file=sys.stderr)
+    store.write(f"provenance/{record['run']}.json", json.dumps(record, indent=1).encode())
+    if args.resume == "never":
+        planning.forget(store, plan.todo)
+    for found in sets.values():
+        judge.provide(store, found)
+        store.write_classes(f"targets/{found.name}.npy", found.test_y.numpy())
+    return record
+
+
+def task(
+    args: argparse.Namespace,
+    pack: tuple[grid.Cell, ...],
+    scores: Evaluation,
+    store: Store,
+    record: Mapping[str, Any],
+    plugins: Mapping[str, str],
+) -> Task:
+    """What a worker is handed to train one pack."""
+    return Task(
+        cells=pack,
+        results=store.address,
+        evaluation=scores,
+        grid=record["grid"]["name"],
+        run=record["run"],
+        commit=record["commit"],
+        plugins=plugins,
+        compile=args.compile,
+        checkpoint_seconds=args.checkpoint_seconds,
+        tensorboard=args.tensorboard,
+    )
+
+
+def look(store: Store) -> Found:
+    """The rows that there are; what is torn is named."""
+    found = store.find()
+    for told in found.torn.values():
+        print(f"damaged: {told}", file=sys.stderr)
+    return found
+
+
+def end(plan: Plan, store: Store, table: str) -> int:
+    """Say how the grid's cells stand and where the table lies; the exit code."""
+    rows = look(store).rows
+    failed = [cell for cell in plan.cells if cell.id in rows and rows[cell.id]["status"] != "ok"]
+    missing = [cell for cell in plan.cells if cell.id not in rows]
+    names = grid.names(plan.cells)
+    for cell in failed:
+        print(f"{rows[cell.id]['status']}: {names[cell]}: {rows[cell.id]['error']}")
+    for cell in missing:
+        print(f"missing: {names[cell]}")
+    done = len(plan.cells) - len(failed) - len(missing)
+    print(f"{done} of {len(plan.cells)} cells done, {len(failed)} failed, {len(missing)} missing; results: {table}")
+    if failed:
+        print("why: --log CELL; try the failed ones again with --resume failed")
+    return 1 if failed or missing else 0
+
+
+def show_plan(plan: Plan, todo: Sequence[packing.Pack], costs: packing.Costs, slots: int) -> int:
+    """Print every cell, its pack, what is done already and the time that the rest takes on `slots` trials at a time."""
+    console = Console(highlight=False, width=max(Console().width, 120))
+    table = Table(box=None, pad_edge=False)
+    for column in ("cell", "id", "steps", "pack", "of", "time"):
+        table.add_column(column, justify="left" if column in ("cell", "id") else "right", no_wrap=True)
+    names = grid.names(plan.cells)
+    places = {cell: (str(number), str(len(pack))) for number, pack in enumerate(todo, 1) for cell in pack}
+    shares = {cell: clock(packing.seconds(pack, costs) / len(pack)) for pack in todo for cell in pack}
+    for cell in plan.cells:
+        status = plan.rows.get(cell.id, {}).get("status", "left out")
+        steps = f"{cell.iterations:,}"
+        table.add_row(names[cell], cell.id, steps, *places.get(cell, ("", "")), shares.get(cell, status))
+    console.print(table)
+    rest = len(plan.cells) - len(plan.todo)
+    console.print(f"{len(plan.cells)} cells: {rest} done or left out, {len(plan.todo)} to do in {len(todo)} packs")
+    if todo:
+        work = sum(packing.seconds(pack, costs) for pack in todo)
+        last = clock(packing.makespan(todo, costs, slots))
+        console.print(
+            f"about {clock(work)} of training, {last} with {min(slots, len(todo))} trials side by side on this "
+            "machine, by a few steps timed here just now; scoring comes on top",
+            soft_wrap=True,
+        )
+    return 0
+
+
+def show_list() -> int:
+    """Print the shipped grids, the registered models and the data sets."""
+    console = Console(highlight=False, soft_wrap=True)
+    cards = registry.cards()
+    console.print("grids:")
+    for name in grid.shipped():
+        found = grid.validate(grid.read(name))
+        console.print(f"  {name:<10}{len(found.cells(cards)):>4} cells    {found.title}")
+    console.print("models:")
+    for name, card in cards.items():
+        settings = ", ".join(f"{setting}={value}" for setting, value in card.defaults.items())
+        console.print(f"  {name:<10}{card.iterations:,} steps    {settings}    ({', '.join(card.supervisions)})")
+        console.print(f"  {'':<10}{card.story}")
+    console.print(f"data sets: {', '.join(grid.DATASETS)}")
+    return 0

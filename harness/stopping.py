@@ -1,0 +1,59 @@
+"""Ending early: the first SIGINT or SIGTERM asks the trials to save what they have, the second ends at once."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Self
+
+GRACE = 20.0  # seconds that trials have for their checkpoints; a second signal needs no patience
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; a preemption's notice, scancel, ray job stop
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """What a signal does: it raises KeyboardInterrupt where the main thread stands."""
+    raise KeyboardInterrupt
+
+
+def _interrupt_main() -> None:
+    """From another thread: a real signal, which wakes the main thread from whatever it waits for."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+class Stalled(Exception):
+    """The run was ended, as nothing moved; the message says what it waited for."""
+
+
+class Stop:
+    """Whether the run is to end. While it is open, a signal asks; the next one, or GRACE seconds, interrupts.
+
+    `ask` does the same without a signal, and leaves a reason. To be opened in the main thread.
+    """
+
+    def __init__(self, grace: float = GRACE):
+        self.asked = False
+        self.reason = ""
+        self.timer = threading.Timer(grace, _interrupt_main)
+        self.timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self.before = {number: signal.signal(number, self._heard) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.timer.cancel()
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        if kind is KeyboardInterrupt and self.reason:
+            raise Stalled(self.reason) from None
+
+    def ask(self, reason: str = "") -> None:
+        """Have the run end, for a reason; from any thread."""
+        self.asked, self.reason = True, reason
+        self.timer.start()
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            interrupt(number, frame)
+        self.ask()
