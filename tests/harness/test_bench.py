@@ -313,16 +313,11 @@ def half_a_checkpoint(results: Path) -> None:
     (results / checkpoint_key(LINEAR)).write_bytes(b"\x40\x00\x00\x00\x00\x00\x00\x00{")
 
 
-def a_broken_row(results: Path) -> None:
-    (results / "rows").mkdir()
-    (results / f"rows/{LINEAR.id}.json").write_text('{"cell": ')
-
-
 def no_parquet(results: Path) -> None:
     (results / TABLE).write_bytes(b"PAR1 and then nothing")
 
 
-@pytest.mark.parametrize("damage", [parquet_of_another_schema, no_parquet, half_a_checkpoint, a_broken_row])
+@pytest.mark.parametrize("damage", [parquet_of_another_schema, no_parquet, half_a_checkpoint])
 def test_a_damaged_store_is_refused_and_untouched(
     damage: Callable[[Path], None], run: Run, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -332,6 +327,19 @@ def test_a_damaged_store_is_refused_and_untouched(
     assert run(*FIRST) == 2
     refused(capsys, "expected" if "checkpoint" not in damage.__name__ else "delete it")
     assert tree(results) == before
+
+
+def test_a_torn_row_is_named_and_set_aside_and_its_cell_computed_again(
+    run: Run, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = results / f"rows/{LINEAR.id}.json"
+    row.parent.mkdir(parents=True)
+    row.write_text('{"cell": ')
+    assert run(*FIRST) == 0
+    assert f"damaged: {row} is not a whole row" in capsys.readouterr().err
+    assert Store(results).rows()[LINEAR.id]["status"] == "ok"
+    (aside,) = (results / "damaged").iterdir()
+    assert aside.read_text() == '{"cell": '
 
 
 def test_results_that_are_a_file_are_refused(run: Run, results: Path, capsys: pytest.CaptureFixture[str]) -> None:
