@@ -7,6 +7,7 @@ import functools
 import logging
 import math
 import os
+import secrets
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from harness.trial import Task, Update
 
 RETRIES = 3  # of a trial whose process or machine died; it goes on from its checkpoints
 OBJECT_STORE_BYTES = 2**30  # at most; the largest data set takes a quarter
+JOIN_SECONDS = 900.0  # for a cluster's first worker: a cloud starts it, and installs this project on it
 Watch = Callable[[int, Update], None]
 
 
@@ -97,10 +99,12 @@ class RayTune:
         os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
         os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
+        if address == "local":
+            _keep_to_this_machine()
         import ray
 
         self.resources, self.ray = resources, ray
-        address = address or os.environ.get("RAY_ADDRESS") or "local"
         try:
             with warnings.catch_warnings(action="ignore"):
                 ray.init(address, **_options(address))
@@ -108,6 +112,7 @@ class RayTune:
             reason = str(error).splitlines()[0]
             raise BadInput(f"no Ray cluster at {address!r} ({reason}); expected auto or ray://HOST:PORT") from None
         try:
+            self._await_a_worker()
             self.slots = self.resources.slots(ray.cluster_resources())
         except BadInput:
             self.close()
@@ -137,9 +142,27 @@ class RayTune:
                 ),
             ).fit()
 
+    def _await_a_worker(self) -> None:
+        """A cluster may be a head alone until something is asked of it: ask for a trial's share and wait for it."""
+        if not self.ray.cluster_resources().get("CPU"):
+            print(f"no worker yet: waiting for the cluster's first, at most {JOIN_SECONDS / 60:g} minutes", flush=True)
+            share = self.ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)
+            self.ray.wait([share(_nothing).remote()], timeout=JOIN_SECONDS)
+
     def close(self) -> None:
         """Leave Ray."""
         self.ray.shutdown()
+
+
+def _keep_to_this_machine() -> None:
+    """A Ray of our own listens on loopback alone, to those who know a token that is nowhere written down."""
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's name for it: 1 listens on every interface
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
+
+
+def _nothing() -> None:
+    """What runs where a worker is waited for."""
 
 
 def _options(address: str) -> dict[str, Any]:
