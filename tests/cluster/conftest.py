@@ -1,4 +1,4 @@
-"""Three hosts and a desk to launch from, and our own cluster.yaml up on them, once for all tests."""
+"""Three hosts and a desk to launch from, with our own cluster.yaml up on them, once a test file."""
 
 import shlex
 import sys
@@ -74,8 +74,13 @@ class Cluster:
         self.ray(f"up --yes --no-config-cache {self.file}")
 
     def down(self) -> str:
-        """End it as the documentation says."""
-        return self.ray(f"down --yes {self.file}")
+        """End it as the documentation says: on machines of one's own the workers are told too."""
+        said = self.ray(f"down --yes {self.file}")
+        for worker in self.workers:
+            self.desk.run(
+                f"ssh -i {self.wire.key} -o StrictHostKeyChecking=no {worker.address} '. ~/.bashrc; ray stop'"
+            )
+        return said
 
     @property
     def nodes(self) -> list[Host]:
@@ -83,7 +88,7 @@ class Cluster:
         return [self.head, *self.workers]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     """A switch; what cannot be made on this machine skips with the reason."""
     reason = obstacle()
@@ -93,7 +98,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(wire: Wire) -> Cluster:
     """Our cluster.yaml, up on a head and two workers."""
     made = Cluster(wire)

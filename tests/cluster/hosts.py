@@ -65,7 +65,7 @@ def obstacle() -> str | None:
     missing = sorted({package for program, package in PACKAGES.items() if shutil.which(program) is None})
     if missing:
         return f"hosts need {', '.join(missing)} (Debian's names)"
-    links = "ip link add a type veth peer name b; ip link add c type bridge"
+    links = "ip link add name one type veth peer name other; ip link add name lan type bridge"
     mounts = f"mount -t tmpfs tmpfs /run; mkdir /run/upper /run/work; {OWN_TMP}"
     trial = subprocess.run([*UNSHARE, "sh", "-ec", f"{links}; {mounts}"], capture_output=True, text=True)
     return f"hosts need namespaces, veth and overlays: {trial.stderr.strip()}" if trial.returncode else None
@@ -84,7 +84,9 @@ class Wire:
         self.enter("ip link add lan type bridge && ip link set lan up")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for host in self.hosts:
             host.kill()
         self.switch.kill()
@@ -150,14 +152,16 @@ class Host:
 
     def run(self, line: str, timeout: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a shell line on the host and wait for it; one that fails raises with all that it said."""
-        done = subprocess.run(self.command(line), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(
+            self.command(line), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
+        )
         if check and done.returncode:
             raise AssertionError(f"{self.name}: {line!r} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
 
     def popen(self, line: str, **options: Any) -> subprocess.Popen[str]:
         """Start a shell line on the host."""
-        return subprocess.Popen(self.command(line), stdin=subprocess.DEVNULL, text=True, **options)
+        return subprocess.Popen(self.command(line), text=True, **({"stdin": subprocess.DEVNULL} | options))
 
     def sockets(self) -> str:
         """The table of listening TCP sockets and their processes."""
