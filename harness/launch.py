@@ -1,4 +1,4 @@
-"""Runs tasks: in this process, or as Ray Tune trials. The only file that imports ray.
+"""Runs tasks: in this process, or as Ray Tune trials. The only file of a run that imports ray.
 
 The harness owns the plan and lends Ray the work: rows are written by the workers, nothing is read back from Tune.
 """

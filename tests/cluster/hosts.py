@@ -108,7 +108,7 @@ class Host:
     """One machine: a user whose home outlives it, an SSH server, an address."""
 
     def __init__(self, wire: Wire, name: str, number: int):
-        self.wire, self.name = wire, name
+        self.wire, self.name, self.number = wire, name, number
         self.address, self.port = f"{NETWORK}.{number}", f"to-{number}"
         self.home = wire.folder / name
         self.etc = wire.folder / f"{name}.etc"
@@ -182,10 +182,11 @@ class Host:
     def _plug(self) -> None:
         ends = f"ip link add {self.port} type veth peer name eth0 netns {self.first}"
         self.wire.enter(f"{ends} && ip link set {self.port} master lan up")
-        inside = f"ip link set lo up && ip addr add {self.address}/24 dev eth0 && ip link set eth0 up"
+        card = f"02:00:00:00:00:{self.number:02x}"  # the same after a restart: neighbours remember it
+        inside = f"ip link set lo up; ip addr add {self.address}/24 dev eth0; ip link set eth0 address {card} up"
         way_out = f"ip route add default via {GATEWAY}"
         enter = ["nsenter", "-t", str(self.first), "--net"]
-        subprocess.run([*enter, "sh", "-ec", f"{inside} && {way_out}"], check=True)
+        subprocess.run([*enter, "sh", "-ec", f"{inside}; {way_out}"], check=True)
 
 
 def keygen(path: Path) -> None:

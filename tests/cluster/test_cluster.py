@@ -51,7 +51,7 @@ def request(host: Host, url: str, token: str = "", body: str = "") -> int:
 
 def sockets(host: Host) -> set[tuple[int, str]]:
     """What a host's TCP sockets listen to: port and interface."""
-    where = {"127.0.0.1": LOOPBACK, "[::ffff:127.0.0.1]": LOOPBACK, host.address: NODE}
+    where = dict.fromkeys(("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"), LOOPBACK) | {host.address: NODE}
     where |= {f"[::ffff:{host.address}]": NODE, "0.0.0.0": ALL, "*": ALL}
     ends = [line.split()[3].rsplit(":", 1) for line in host.sockets().splitlines()]
     return {(int(port), where[address]) for address, port in ends}
