@@ -1,10 +1,11 @@
-"""Runs tasks: in this process, or as Ray Tune trials. The only file that imports ray.
+"""Runs tasks: in this process, or as Ray Tune trials. The only file of a run that imports ray.
 
 The harness owns the plan and lends Ray the work: rows are written by the workers, nothing is read back from Tune.
 """
 
 import logging
 import os
+import secrets
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ REPORTS = 50  # a second that the driver is told by all trials together; each ta
 REPORT_SECONDS = (1.0, 10.0)  # between two of a trial, at least and at most: an end has to be heard of, too
 PENDING = 200  # trials, at least, that Ray knows beforehand: machines are asked for, processes kept for the next
 OBJECT_STORE_BYTES = 2**30  # at most; the largest data set takes a quarter
+JOIN_SECONDS = 900.0  # for a cluster's first worker: a cloud starts it, and installs this project on it
 Watch = Callable[[int, Update], None]
 
 
@@ -120,10 +122,12 @@ class RayTune:
         os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
         os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # nothing is ever restored from Tune's snapshots
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
+        if address == "local":
+            _keep_to_this_machine()
         import ray
 
         self.resources, self.ray, self.patience = resources, ray, patience
-        address = address or os.environ.get("RAY_ADDRESS") or "local"
         try:
             with warnings.catch_warnings(action="ignore"):
                 ray.init(address, **_options(address))
@@ -131,6 +135,7 @@ class RayTune:
             reason = str(error).splitlines()[0]
             raise BadInput(f"no Ray cluster at {address!r} ({reason}); expected auto or ray://HOST:PORT") from None
         try:
+            self._await_a_worker()
             self.slots = self.resources.slots([node["Resources"] for node in ray.nodes() if node["Alive"]])
         except BadInput:
             self.close()
@@ -165,9 +170,27 @@ class RayTune:
         if stop.asked:
             raise KeyboardInterrupt
 
+    def _await_a_worker(self) -> None:
+        """A cluster may be a head alone until something is asked of it: ask for a trial's share and wait for it."""
+        if not self.ray.cluster_resources().get("CPU"):
+            print(f"no worker yet: waiting for the cluster's first, at most {JOIN_SECONDS / 60:g} minutes", flush=True)
+            share = self.ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)
+            self.ray.wait([share(_nothing).remote()], timeout=JOIN_SECONDS)
+
     def close(self) -> None:
         """Leave Ray."""
         self.ray.shutdown()
+
+
+def _keep_to_this_machine() -> None:
+    """A Ray of our own listens on loopback alone, to those who know a token that is nowhere written down."""
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's name for it: 1 listens on every interface
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
+
+
+def _nothing() -> None:
+    """What runs where a worker is waited for."""
 
 
 def _options(address: str) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""Three hosts and a desk to launch from, with our own cluster.yaml up on them, once a test file."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import data
+from tests.cluster.hosts import Host, Wire, obstacle
+from tests.conftest import ROOT
+
+SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
+CLOUD = {"available_node_types", "head_node_type"}  # what machines of one's own do not have
+
+# What installing from the lock file gives a real node, and what a small machine needs to start three of them: the hosts
+# share this machine's environment, and run the copy of the project that `ray up` brought them.
+INSTALLED = {
+    "PATH": f"{Path(sys.executable).parent}:$PATH",
+    "PYTHONPATH": "$HOME/generative-bench",
+    "HARNESS_DATA": str(data.cache().absolute()),
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_agent_register_timeout_ms": "120000",
+}
+EXPORT = "export " + " ".join(f"{name}={value}" for name, value in INSTALLED.items())
+
+
+def on_premise(head_ip: str, worker_ips: list[str], user: str, key: str) -> dict[str, Any]:
+    """Our cluster.yaml with the three lines of docs/cluster.md changed."""
+    own = {
+        "provider": {"type": "local", "head_ip": head_ip, "worker_ips": worker_ips},
+        "auth": {"ssh_user": user, "ssh_private_key": key},
+    }
+    return {name: value for name, value in SHIPPED.items() if name not in CLOUD} | own
+
+
+class Cluster:
+    """The hosts, with our cluster on them once `up` has returned."""
+
+    def __init__(self, wire: Wire):
+        self.wire = wire
+        self.desk, self.head = wire.host("desk", 9), wire.host("head", 10)
+        self.workers = [wire.host(f"worker{number}", 10 + number) for number in (1, 2)]
+        self.results = wire.folder / "results"
+        self.file = self.desk.home / "cluster.yaml"
+        self.file.write_text(yaml.safe_dump(self.config()))
+
+    def config(self) -> dict[str, Any]:
+        """Our cluster.yaml for the hosts; of what it does on a node, only the installation is another."""
+        own = on_premise(self.head.address, [worker.address for worker in self.workers], "root", str(self.wire.key))
+        chmod, _, environment = own["setup_commands"]
+        assert "chmod 600" in chmod
+        assert "~/.bashrc" in environment
+        installed = f"echo {shlex.quote(EXPORT)} > ~/.bashrc"
+        return own | {"initialization_commands": [], "head_setup_commands": [], "setup_commands": [chmod, installed]}
+
+    def ray(self, command: str, timeout: float = 240) -> str:
+        """What Ray's command prints, given at the desk in the project's folder."""
+        done = self.desk.run(f"cd {ROOT}; {EXPORT}; ray {command}", timeout)
+        return done.stdout + done.stderr
+
+    def on_head(self, line: str, timeout: float = 240, check: bool = True) -> str:
+        """What a command prints on the head, in the project's folder, with the environment of a login."""
+        done = self.head.run(f". ~/.bashrc; cd generative-bench; {line}", timeout, check)
+        return done.stdout + done.stderr
+
+    def up(self) -> None:
+        """Start it as the documentation says."""
+        self.ray("get-auth-token --generate")
+        self.ray(f"up --yes --no-config-cache {self.file}")
+
+    def down(self) -> str:
+        """End it as the documentation says: on machines of one's own the workers are told too."""
+        said = self.ray(f"down --yes {self.file}")
+        for worker in self.workers:
+            self.desk.run(
+                f"ssh -i {self.wire.key} -o StrictHostKeyChecking=no {worker.address} '. ~/.bashrc; ray stop'"
+            )
+        return said
+
+    @property
+    def nodes(self) -> list[Host]:
+        """The head and the workers."""
+        return [self.head, *self.workers]
+
+
+@pytest.fixture(scope="module")
+def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+    """A switch; what cannot be made on this machine skips with the reason."""
+    reason = obstacle()
+    if reason:
+        pytest.skip(reason)
+    with Wire(tmp_path_factory.mktemp("wire")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster(wire: Wire) -> Cluster:
+    """Our cluster.yaml, up on a head and two workers."""
+    made = Cluster(wire)
+    made.up()
+    return made

@@ -1,0 +1,51 @@
+"""The hosts themselves: alone with their processes and files, cut off and back, killed and back with their home."""
+
+import pytest
+
+from tests.cluster.hosts import Host, Wire, wait
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def pair(wire: Wire) -> tuple[Host, Host]:
+    return wire.host("one", 21), wire.host("other", 22)
+
+
+def answers(host: Host, other: Host) -> bool:
+    """Whether a host reaches the other's SSH server."""
+    return host.run(f"timeout 1 bash -c '</dev/tcp/{other.address}/22'", check=False).returncode == 0
+
+
+def test_a_host_sees_its_own_processes_name_and_tmp_alone(pair: tuple[Host, Host]) -> None:
+    one, other = pair
+    one.run("touch /tmp/mine /dev/shm/mine; sleep 60 >/dev/null 2>&1 &")
+    assert one.run("hostname; ls /tmp/mine /dev/shm/mine").stdout.split() == ["one", "/dev/shm/mine", "/tmp/mine"]
+    assert other.run("ls /tmp/mine /dev/shm/mine", check=False).stdout == ""
+    assert ("sleep 60" in one.processes(), "sleep 60" in other.processes()) == (True, False)
+
+
+def test_a_host_is_entered_by_ssh(pair: tuple[Host, Host]) -> None:
+    one, other = pair
+    ssh = f"ssh -i {one.wire.key} -o StrictHostKeyChecking=no {other.address} 'hostname; pwd'"
+    assert one.run(ssh).stdout.split() == ["other", str(other.home)]
+
+
+def test_a_cut_host_is_out_of_reach_until_it_is_mended(pair: tuple[Host, Host]) -> None:
+    one, other = pair
+    assert answers(one, other)
+    other.cut()
+    assert not answers(one, other)
+    other.mend()
+    wait(lambda: answers(one, other), "the mended host", 20)
+
+
+def test_a_killed_host_comes_back_with_its_home_and_nothing_else(pair: tuple[Host, Host]) -> None:
+    one, other = pair
+    other.run("touch ~/kept /tmp/lost; sleep 60 >/dev/null 2>&1 &")
+    other.kill()
+    assert not answers(one, other)
+    other.start()
+    assert answers(one, other)
+    assert other.run("ls ~/kept /tmp/lost", check=False).stdout.split() == [str(other.home / "kept")]
+    assert "sleep 60" not in other.processes()
