@@ -28,6 +28,7 @@ def costs(
     mode: Compile,
 ) -> dict[Cell, Cost]:
     """What a step of each kind of cells costs on this machine, by `engine.key`."""
+    torch.set_flush_denormal(True)  # as a trial does, which may run in this process later on
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     device = torch.device("cuda" if gpu and torch.cuda.is_available() else "cpu")
