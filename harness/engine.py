@@ -7,7 +7,8 @@ purpose, step), so a cell's training does not depend on the pack that it runs in
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,6 +83,19 @@ def prepared(
         pack = Pack(cells, data, listed, state)
         pack.how = f"eager ({type(error).__name__} on compiling)"
         return pack
+
+
+@contextmanager
+def no_denormals() -> Iterator[None]:
+    """Numbers below 1.2e-38 are zero in this thread: a classifier that is sure of itself has slopes of that size.
+
+    CPUs take many times as long on them. A pool of threads has it from the thread that makes it.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 class Pack:

@@ -6,6 +6,7 @@ The harness owns the plan and lends Ray the work: rows are written by the worker
 import logging
 import os
 import secrets
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -183,8 +184,12 @@ class RayTune:
 
 
 def _keep_to_this_machine() -> None:
-    """A Ray of our own listens on loopback alone, to those who know a token that is nowhere written down."""
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's name for it: 1 listens on every interface
+    """A Ray of our own listens on loopback alone, to those who know a token that is nowhere written down.
+
+    Ray reads the first when it is imported; a plug-in that has done so already leaves us with the token.
+    """
+    if "ray" not in sys.modules:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's name for it: 1 listens on every interface
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
 

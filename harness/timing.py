@@ -7,7 +7,7 @@ import torch
 
 from harness.choices import Compile
 from harness.data import Data
-from harness.engine import Pack, prepared
+from harness.engine import Pack, no_denormals, prepared
 from harness.grid import Cell
 from harness.objective import wanted
 from harness.packing import Cost, kinds
@@ -28,15 +28,15 @@ def costs(
     mode: Compile,
 ) -> dict[Cell, Cost]:
     """What a step of each kind of cells costs on this machine, by `engine.key`."""
-    torch.set_flush_denormal(True)  # as a trial does, which may run in this process later on
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     device = torch.device("cuda" if gpu and torch.cuda.is_available() else "cpu")
     on = {name: data.to(device) for name, data in sets.items()}
     groups = kinds(cells)
     try:
-        found = {kind: _eager(group, on[kind.dataset], listed) for kind, group in groups.items()}
-        found = _as_they_run(found, groups, on, listed, mode)
+        with no_denormals():
+            found = {kind: _eager(group, on[kind.dataset], listed) for kind, group in groups.items()}
+            found = _as_they_run(found, groups, on, listed, mode)
     finally:
         torch.set_num_threads(before)
     return {kind: elsewhere(cost) for kind, cost in found.items()} if gpu and device.type == "cpu" else found

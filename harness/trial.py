@@ -20,7 +20,7 @@ from harness import judge, memory, pictures, provenance, registry, schema, score
 from harness.choices import Compile
 from harness.contract import Classifier, Model
 from harness.data import Data, scaled
-from harness.engine import BLOWN_UP, CellState, Pack, prepared
+from harness.engine import BLOWN_UP, CellState, Pack, no_denormals, prepared
 from harness.errors import StorageFailure
 from harness.evaluation import Evaluation
 from harness.grid import Cell
@@ -67,16 +67,15 @@ class Update:
 def run(task: Task, data: Data) -> Generator[Update, None, None]:
     """Train what is not trained, score it, write the rows; an update every `report_seconds`, and one at the end.
 
-    Closing the iterator ends the trial where it stands, checkpoints first. Numbers below 1.2e-38 are zero in this
-    thread from here on: a classifier that is sure of itself has slopes of that size, and CPUs are slow on them.
+    Closing the iterator ends the trial where it stands, checkpoints first.
     """
-    torch.set_flush_denormal(True)  # before a pool of threads is made, which has it from this one
     torch.set_num_threads(task.threads)
     trial = _Trial(task, Store(task.results))
     try:
         for name, source in task.plugins.items():
             registry.load_source(name, source)
-        yield from trial.work(data)
+        with no_denormals():
+            yield from trial.work(data)
     except StorageFailure:
         raise
     except Exception as error:

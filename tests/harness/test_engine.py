@@ -274,14 +274,20 @@ COMPILES = pytest.mark.skipif(
 @COMPILES
 @OVER_ARMS
 def test_a_compiled_pack_trains_as_an_eager_one(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
-    cells = mixed(cell, model, supervision)[:2]
-    compiled, eager = Pack(cells, mnist, compiled=True), trained(cells, mnist, 10)
+    """At every step of a training the same slopes and losses from the same weights, to float32 rounding.
+
+    Weights are not compared: Adam's first steps are as long for a slope of 1e-9 as for one of 1, of whichever sign.
+    """
+    pack = Pack(mixed(cell, model, supervision)[:2], mnist, compiled=True)
+    assert pack.whole_batch is not pack.eager
+    assert pack.how == "compiled"
     for _ in range(10):
-        compiled.one_step()
-    assert compiled.whole_batch is not compiled.eager
-    assert compiled.how == "compiled"
-    for index in (0, 1):
-        same(compiled, index, eager, index)
+        now = (pack.params, pack.other, *pack._draws(), pack.betas)
+        (slopes, parts), (expected, losses) = pack.whole_batch(*now), pack.eager(*now)
+        torch.testing.assert_close(parts, losses, rtol=1e-5, atol=1e-5)
+        for name, slope in slopes.items():
+            assert (slope - expected[name]).norm() <= 1e-4 * expected[name].norm(), name
+        pack.one_step()
 
 
 @pytest.mark.slow
