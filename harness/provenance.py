@@ -21,16 +21,22 @@ def now() -> str:
 
 
 @functools.cache
-def commit() -> str:
-    """The harness's commit, with + where tracked files differ from it; "unknown" outside a checkout."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+def commit(folder: Path = Path(__file__).parent) -> str:
+    """The commit that a folder is of, with + where tracked files differ from it; "unknown" outside a checkout.
+
+    Published results are tracked too, and are none of what they come from.
+    """
     try:
-        found = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=30
-        )
+        found = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "diff", "--name-only", "HEAD", "--", ":/", ":(top,exclude)results")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return found.stdout.strip()
+    return found + "+" * bool(changed)
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout.strip()
 
 
 @functools.cache

@@ -88,7 +88,8 @@ def test_a_grid_over_two_workers_gives_the_rows_of_one_machine(
     assert bench.main([*GRID, "--launcher", "in-process", "--results", str(tmp_path)]) == 0
     rows, expected = Store(cluster.results).rows(), Store(tmp_path).rows()
     assert len(rows) == 6
-    assert {name: lasting(row) for name, row in rows.items()} == {name: lasting(row) for name, row in expected.items()}
+    for cell, row in rows.items():
+        assert lasting(row) == lasting(expected[cell])
     assert {row["host"] for row in rows.values()} <= {"worker1", "worker2"}  # the head trains nothing
 
 
