@@ -20,7 +20,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-@functools.cache
 def commit(folder: Path = Path(__file__).parent) -> str:
     """The commit that a folder is of, with + where tracked files differ from it; "unknown" outside a checkout.
 
