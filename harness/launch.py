@@ -186,12 +186,13 @@ class RayTune:
 def _keep_to_this_machine() -> None:
     """A Ray of our own listens on loopback alone, to those who know a token that is nowhere written down.
 
-    Ray reads the first when it is imported; a plug-in that has done so already leaves us with the token.
+    Ray reads these when it is imported. Where a plug-in has done so before us it starts by its own lights: with a
+    token, on every interface.
     """
     if "ray" not in sys.modules:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's name for it: 1 listens on every interface
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
 
 
 def _nothing() -> None:
