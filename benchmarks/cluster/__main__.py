@@ -1,132 +1,162 @@
-"""The scheduler on paper: the harness's own planning on a virtual clock, for clusters that are not there.
+"""The scheduler on paper: the harness's own planning and queue on a virtual clock, for clusters that are not there.
 
     python -m benchmarks.cluster
 
-A million cells of `vae` at full length are planned by `harness.packing` and handed to 100, 1,000 and 10,000 GPUs by one
-driver, which serves one trial or report at a time. What the driver takes was measured by `cluster_costs.py` and is
-fitted here; what the fit says of the measured runs is shown beside them. Writes `cluster.csv` and `cluster.png`.
+A million cells of `vae` at full length are packed by `harness.packing` and handed out by `harness.tries` to 100 to
+10,000 GPUs; costs are those of `costs.json` (`measure.py`). Prints both tables and writes `cluster.csv`,
+`cluster_fit.csv`, `cluster.png`. What the GPUs and the network take is assumed, in the constants below.
 """
 
-import heapq
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import repeat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from time import perf_counter
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from scipy.optimize import nnls
+from matplotlib import pyplot as plt
 
+from benchmarks.cluster import fit, virtual
+from benchmarks.cluster.virtual import Costs
 from harness import packing
 from harness.engine import key
 from harness.grid import Cell
 from harness.launch import REPORT_SECONDS, REPORTS
 from harness.packing import Cost
 from harness.timing import elsewhere
+from harness.trial import Task
 
-HERE = Path(__file__).parent
-GPUS = (100, 1_000, 10_000)
+HERE = Path(__file__).parents[1]
 CELLS = 1_000_000
-ONE_CELL = (
-    0.0080  # seconds of a step of one `vae` on one core (speed.csv); `timing.elsewhere` says what a GPU makes of it
-)
-CHECKPOINT_SECONDS = 60.0
-REQUESTS = 11  # of the store for a cell: six files written, four read, a checkpoint removed
+GPUS = (100, 300, 1_000, 3_000, 10_000)
+TOLD = (100, 1_000, 10_000)  # of them, in the table
+ONE_CELL = 0.0080  # seconds of a step of one `vae` on one core (speed.csv); assumed of a GPU as well, see `elsewhere`
+ROUND_TRIP = 0.030  # seconds, assumed: a request of a bucket
+STREAM = 100e6  # bytes a second, assumed: one request's content
 
 
 @dataclass(frozen=True)
-class Costs:
-    """Seconds of the driver for a run, a trial, a cell and a report; of the whole command without reports."""
+class Way:
+    """How a grid is run: seconds between reports for so many GPUs, seconds between checkpoints, GPUs of a driver."""
 
-    run: float
-    trial: float
-    cell: float
-    report: float
-    whole_run: float
-    whole_trial: float
-    whole_cell: float
+    name: str
+    pause: Callable[[int], float]
+    checkpoint: float
+    of_a_driver: int = max(GPUS)
+
+
+AS_IT_IS = Way("as it is", lambda gpus: min(max(gpus / REPORTS, REPORT_SECONDS[0]), REPORT_SECONDS[1]), 60.0)
+RARER = Way("rarer checkpoints and reports", lambda gpus: max(gpus / REPORTS, REPORT_SECONDS[0]), 600.0)
+SHARED = Way("the same, a driver for 1,000 GPUs", RARER.pause, RARER.checkpoint, 1_000)
 
 
 def main() -> None:
-    """Print both tables, and write them."""
-    measured = pd.DataFrame(json.loads((HERE / "cluster_costs.json").read_text(encoding="utf-8")))
-    costs = fitted(measured)
-    print(costs)
-    print(beside(measured, costs).to_string(index=False))
-    table = pd.DataFrame([simulated(gpus, costs) for gpus in GPUS])
-    print(table.to_string(index=False))
-    table.to_csv(HERE / "cluster.csv", index=False)
+    """Print and write."""
+    parts = fit.read()
+    found = fit.fitted(parts)
+    unpacking = parts["planning"][-1]["tasks unpacked"] / parts["planning"][-1]["cells"]
+    print(found)
+    checked = pd.DataFrame([fit.beside(run, found) for run in [*parts["runs"], *parts["largest"]]])
+    storage = Storage.of(parts["requests"])
+    rows = [simulated(way, gpus, found.costs, storage, unpacking) for way in (AS_IT_IS, RARER, SHARED) for gpus in GPUS]
+    table = pd.DataFrame(rows)
+    for name, frame in (("cluster_fit", checked), ("cluster", table)):
+        frame.to_csv(HERE / f"{name}.csv", index=False)
+    print(markdown(checked))
+    print(markdown(table[table["GPUs"].isin(TOLD)]))
     draw(table)
 
 
-def fitted(runs: pd.DataFrame) -> Costs:
-    """Least squares, no cost below zero, each run weighted by what it took."""
+@dataclass(frozen=True)
+class Storage:
+    """Requests of the store for a cell, and bytes that it writes; bytes of a cell's checkpoint."""
 
-    def fit(took: str, causes: Sequence[str], of: pd.DataFrame) -> np.ndarray:
-        matrix = np.column_stack([np.ones(len(of)), *(of[name] for name in causes)]) / of[[took]].to_numpy()
-        return np.asarray(nnls(matrix, np.ones(len(of)))[0])
+    requests: int
+    written: float
+    checkpoint: float
 
-    plain = runs[runs.reports == 0]
-    driver = fit("driver", ("trials", "cells", "reports"), runs)
-    return Costs(*driver, *fit("seconds", ("trials", "cells"), plain))
+    @classmethod
+    def of(cls, measured: Sequence[fit.Measured]) -> "Storage":
+        """As counted."""
+        cell, checkpoint = measured
+        return cls(sum(cell["requests"].values()), cell["bytes"], checkpoint["bytes"])
+
+    def finish(self, cells: int) -> float:
+        """Seconds in which a trial writes what its cells came to, one after another."""
+        return cells * (self.requests * ROUND_TRIP + self.written / STREAM)
+
+    def save(self, cells: int) -> float:
+        """Seconds in which a trial writes its checkpoints, one after another."""
+        return cells * (ROUND_TRIP + self.checkpoint / STREAM)
 
 
-def beside(runs: pd.DataFrame, costs: Costs) -> pd.DataFrame:
-    """The measured runs, and what the fit says of them."""
-    told = runs.copy()
-    told["driver, fitted"] = (
-        costs.run + costs.trial * runs.trials + costs.cell * runs.cells + costs.report * runs.reports
-    )
-    told["seconds, fitted"] = costs.whole_run + costs.whole_trial * runs.trials + costs.whole_cell * runs.cells
-    return told.round(2)
+def simulated(way: Way, gpus: int, costs: Costs, storage: Storage, unpacking: float) -> dict[str, float | str]:
+    """A million cells on so many GPUs: how long, how busy, what the driver and the bucket do meanwhile.
 
+    `unpacking` is what every process takes for each cell of the grid, as it gets all tasks before its first.
+    """
+    drivers = max(1, gpus // way.of_a_driver)
+    cells, slots = CELLS // drivers, gpus // drivers
+    started = perf_counter()
+    tasks, step = planned(cells, slots)
+    planning = perf_counter() - started
 
-def simulated(gpus: int, costs: Costs) -> dict[str, float]:
-    """A million cells on so many GPUs: how long, how busy, and what waits for whom."""
-    cells = [Cell("vae", seed, 20_000, settings=(("z", 10),)) for seed in range(CELLS)]
-    step = {key(cells[0]): elsewhere(Cost(0.0, ONE_CELL))}
-    packs = packing.balanced(cells, step, gpus)
-    pause = min(max(gpus / REPORTS, REPORT_SECONDS[0]), REPORT_SECONDS[1])
-    share = gpus / pause * costs.report  # of the driver's time that reports take, all GPUs at work
-    slower = max(1.0, share)  # a trial waits until its report was heard
-    loads = [packing.seconds(pack, step) * slower for pack in packs]
-    serving = costs.trial / max(0.05, 1 - share)
-    end = span(loads, serving, gpus)
-    work = sum(packing.seconds(pack, step) for pack in packs)
-    saves = CELLS * (work / len(packs) / CHECKPOINT_SECONDS)
+    def saves(task: Task) -> int:
+        return int(training(task, step) // way.checkpoint)
+
+    def work(task: Task) -> tuple[float, float]:
+        count = len(task.cells)
+        return training(task, step) + saves(task) * storage.save(count), storage.finish(count)
+
+    starting = replace(costs, process=costs.process + unpacking * cells)
+    outcome = virtual.run(tasks, slots, work, starting, way.pause(slots))
+    trained = sum(training(task, step) for task in tasks)
+    saved = sum(saves(task) * len(task.cells) for task in tasks)
+    written = cells * storage.written + saved * storage.checkpoint
     return {
+        "way": way.name,
         "GPUs": gpus,
-        "packs": len(packs),
-        "cells a pack": CELLS / len(packs),
-        "hours": round(end / 3600, 2),
-        "utilisation": round(work / (end * gpus), 4),
-        "report every s": pause,
-        "driver busy": round(min(1.0, share + costs.trial * len(packs) / end), 4),
-        "driver ms a cell": round(1000 * (costs.cell + costs.trial * len(packs) / CELLS), 2),
-        "requests a s": round((CELLS * REQUESTS + saves) / end, 1),
+        "trials": len(tasks) * drivers,
+        "hours": round(outcome.seconds / 3600, 2),
+        "GPUs train": round(trained / (outcome.seconds * slots), 3),
+        "driver busy": round(outcome.driver / outcome.seconds, 3),
+        "driver ms a cell": round(1000 * outcome.driver / cells, 2),
+        "ms an event": round(1000 * outcome.driver / (outcome.reports + len(tasks)), 2),
+        "requests a s": round(drivers * (cells * storage.requests + saved) / outcome.seconds),
+        "MB/s": round(drivers * written / outcome.seconds / 1e6),
+        "planning s": round(planning, 1),
     }
 
 
-def span(loads: Sequence[float], serving: float, slots: int) -> float:
-    """Seconds until the last trial ends: each starts when a slot is free and the driver has served it in turn."""
-    free, driver = list(repeat(0.0, slots)), 0.0
-    for load in loads:
-        driver = max(free[0], driver) + serving
-        heapq.heapreplace(free, driver + load)
-    return max(free)
+@cache
+def planned(cells: int, slots: int) -> tuple[list[Task], dict[Cell, Cost]]:
+    """The tasks of a grid, by the harness's own packing, longest first; and what a step costs."""
+    grid = [Cell("vae", seed, 20_000, settings=(("z", 10),)) for seed in range(cells)]
+    step = {key(grid[0]): elsewhere(Cost(0.0, ONE_CELL))}
+    return [Task(pack, "nowhere") for pack in packing.balanced(grid, step, slots)], step
+
+
+def training(task: Task, step: packing.Costs) -> float:
+    """Seconds in which a trial trains."""
+    return packing.seconds(task.cells, step)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as Markdown."""
+    lines = [table.columns, ["---"] * len(table.columns), *table.itertuples(index=False)]
+    return "\n".join(
+        "| " + " | ".join(f"{v:,}" if not isinstance(v, str) else v for v in line) + " |" for line in lines
+    )
 
 
 def draw(table: pd.DataFrame) -> None:
-    """Utilisation, the driver's share and storage requests over the number of GPUs."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    left.semilogx(table["GPUs"], table["utilisation"], "o-", label="GPUs at work")
-    left.semilogx(table["GPUs"], table["driver busy"], "s--", label="driver at work")
-    left.set(xlabel="GPUs", ylabel="fraction of the time", ylim=(0, 1.05))
-    left.legend()
-    right.loglog(table["GPUs"], table["requests a s"], "o-")
-    right.set(xlabel="GPUs", ylabel="storage requests a second")
+    """The GPUs' time at work, and the driver's, over the number of GPUs."""
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for (way, rows), colour in zip(table.groupby("way", sort=False), ("C0", "C1", "C2"), strict=True):
+        axes.semilogx(rows["GPUs"], rows["GPUs train"], "o-", color=colour, label=f"GPUs train: {way}")
+        axes.semilogx(rows["GPUs"], rows["driver busy"], "s:", color=colour, alpha=0.6, label=f"driver busy: {way}")
+    axes.set(xlabel="GPUs", ylabel="fraction of the time", ylim=(0, 1.03), title="A million cells on paper")
+    axes.legend(fontsize=8)
     figure.savefig(HERE / "cluster.png", dpi=150)
 
 

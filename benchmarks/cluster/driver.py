@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from harness import bench, launch, run
@@ -59,7 +60,7 @@ class Times:
     def _quarters(self) -> list[float]:
         """The driver's CPU seconds while each quarter of the results came: equal if none costs more than another."""
         marks = [self.news[place * (len(self.news) - 1) // 4].driver for place in range(5)]
-        return [round(after - before, 3) for before, after in zip(marks, marks[1:], strict=False)]
+        return [round(after - before, 3) for before, after in pairwise(marks)]
 
 
 def main() -> int:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.cluster.measure [PART ...]
 
-Cells of a model that does nothing go through Ray to the end of the command: `probes` give the costs, `runs` and `largest`
-are what the simulation must foretell. `planning`, `rows`, `waiting` and `requests` measure what grows with the grid or the
-cluster. `costs.json` is written as it goes; a part takes a few minutes.
+Cells of a model that does nothing go through Ray to the end of the command: `probes` and `reports` give the costs,
+`runs` and `largest` are what the simulation must foretell. `planning`, `rows`, `waiting` and `requests` measure what
+grows with the grid or the cluster. `costs.json` is written as it goes; a part takes a few minutes.
 """
 
 import json
@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
+from types import SimpleNamespace
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -115,7 +116,10 @@ def kept(count: int) -> Found:
 
 
 def waited() -> Iterator[Found]:
-    """Seconds that Ray takes to say which of many trials has news: Tune asks it before every event."""
+    """Seconds that Ray takes to say which of many trials has news, and Tune to find that none of as many must start.
+
+    Both come with every event.
+    """
     import ray
 
     from harness.launch import RayTune, Resources
@@ -125,9 +129,23 @@ def waited() -> Iterator[Found]:
         never = ray.remote(num_gpus=1)(_nothing)
         futures = [never.remote() for _ in range(max(WAITED))]
         ready = ray.put(0)
-        yield from (_waited([*futures[: count - 1], ready]) for count in WAITED)
+        for count in WAITED:
+            yield _waited([*futures[: count - 1], ready]) | {"scanned": _scanned(count)}
     finally:
         launcher.close()
+
+
+def _scanned(count: int) -> float:
+    """Tune looks twice, for trials that wait and for those that were paused."""
+    from ray.tune.experiment import Trial
+    from ray.tune.schedulers import FIFOScheduler
+
+    trials = [Trial("noop", stub=True) for _ in range(count)]
+    for trial in trials:
+        trial.set_status(Trial.TERMINATED)
+    started = perf_counter()
+    FIFOScheduler().choose_trial_to_run(SimpleNamespace(get_trials=lambda: trials))
+    return (perf_counter() - started) / 2
 
 
 def _waited(futures: list[Any]) -> Found:

@@ -1,7 +1,7 @@
 """The scheduler on a virtual clock: the harness's own queue hands out tasks, one driver serves one event at a time.
 
-A slot's trial works, reports, and waits until the driver has heard it; the driver hears in the order of arrival. What an
-event costs the driver grows with the trials that it has begun and with those that it looks at for news (`Costs`).
+A slot's trial works, reports, and waits until the driver has heard it; the driver hears in the order of arrival. What
+an event costs the driver grows with the trials that it has begun and with those that it looks at for news (`Costs`).
 """
 
 import heapq
