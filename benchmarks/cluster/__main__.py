@@ -143,10 +143,9 @@ def training(task: Task, step: packing.Costs) -> float:
 
 def markdown(table: pd.DataFrame) -> str:
     """A table as Markdown."""
-    lines = [table.columns, ["---"] * len(table.columns), *table.itertuples(index=False)]
-    return "\n".join(
-        "| " + " | ".join(f"{v:,}" if not isinstance(v, str) else v for v in line) + " |" for line in lines
-    )
+    lines = [[*table.columns], ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    shown = ([value if isinstance(value, str) else f"{value:,}" for value in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in shown)
 
 
 def draw(table: pd.DataFrame) -> None:

@@ -112,7 +112,8 @@ def _driver(probes: Sequence[Measured]) -> tuple[float, float, float, float]:
     causes = [[1.0, probe["trials"], probe["results"], probe["cells"]] for probe in probes]
     took = np.array([probe["driver during"] for probe in probes])
     found = nnls(np.array(causes) / took[:, None], np.ones(len(took)))[0]
-    return tuple(map(float, found))
+    start, trial, report, cell = map(float, found)
+    return start, trial, report, cell
 
 
 def _line(runs: Sequence[Measured], cause: str, took: str) -> Line:

@@ -75,14 +75,14 @@ def planned(count: int) -> Found:
     from harness import packing, plan
     from harness.engine import key
     from harness.evaluation import Evaluation
-    from harness.grid import Grid, ModelCard
+    from harness.grid import ModelCard, validate
     from harness.progress import Progress
     from harness.timing import elsewhere
     from harness.trial import Task
     from harness.tries import Tries
 
     found: Found = {"cells": count}
-    grid = Grid(name="paper", seeds=count, sweeps=[{"model": "vae"}])
+    grid = validate({"name": "paper", "seeds": count, "sweeps": [{"model": "vae"}]})
     card = ModelCard("vae", "", 20_000, defaults={"z": 10})
     cells = _timed(found, "cells made", lambda: grid.cells({"vae": card}))
     todo = _timed(found, "plan", lambda: plan.make(cells, {}, Evaluation(), "always")).todo
@@ -143,8 +143,9 @@ def _scanned(count: int) -> float:
     trials = [Trial("noop", stub=True) for _ in range(count)]
     for trial in trials:
         trial.set_status(Trial.TERMINATED)
+    begun: Any = SimpleNamespace(get_trials=lambda: trials)
     started = perf_counter()
-    FIFOScheduler().choose_trial_to_run(SimpleNamespace(get_trials=lambda: trials))
+    FIFOScheduler().choose_trial_to_run(begun)
     return (perf_counter() - started) / 2
 
 

@@ -58,12 +58,11 @@ def measured() -> dict[str, list[fit.Measured]]:
 def test_the_driver_s_costs_are_found_again_from_runs_that_were_made_of_them(
     measured: dict[str, list[fit.Measured]],
 ) -> None:
-    def made(run: fit.Measured) -> dict[str, float]:
+    def made(run: fit.Measured) -> fit.Measured:
         seconds = 0.5 + 0.01 * run["trials"] + 0.002 * run["results"] + 0.001 * run["cells"]
         return {**run, "driver during": seconds}
 
-    runs = {**measured, "probes": [*map(made, measured["probes"])], "reports": [*map(made, measured["reports"])]}
-    found = fit.fitted(runs)
+    found = fit.fitted(measured | {part: [*map(made, measured[part])] for part in ("probes", "reports")})
     assert (found.start, found.costs.trial, found.costs.report, found.costs.cell) == pytest.approx(
         (0.5, 0.01, 0.002, 0.001)
     )
