@@ -52,8 +52,8 @@ def fitted(parts: Mapping[str, Sequence[Measured]]) -> Fit:
         trial=trial,
         report=report,
         cell=cell,
-        look=_slope(waits, "futures", "seconds"),
-        scan=_slope(waits, "futures", "scanned"),
+        look=_each(waits, "seconds"),
+        scan=_each(waits, "scanned"),
         process=float(np.median([probe["until first"] - probe["worker first"] - trial for probe in probes])),
         echo=max(0.0, heard - worker - report),
     )
@@ -98,6 +98,7 @@ def beside(run: Measured, fit: Fit) -> dict[str, float]:
     return {
         "cells": run["cells"],
         "trials": run["trials"],
+        "load": run["load"],
         "s measured": round(run["seconds"], 1),
         "s simulated": round(seconds, 1),
         "error %": round(100 * (seconds / run["seconds"] - 1), 1),
@@ -131,10 +132,9 @@ def _through(alone: Measured, packed: Measured, name: str) -> Line:
     return alone[name] - each, each
 
 
-def _slope(waits: Sequence[Measured], cause: str, took: str) -> float:
-    """Seconds for each more of the largest."""
-    small, large = waits[0], waits[-1]
-    return float((large[took] - small[took]) / (large[cause] - small[cause]))
+def _each(waits: Sequence[Measured], took: str) -> float:
+    """Seconds for each of the most futures."""
+    return float(waits[-1][took] / waits[-1]["futures"])
 
 
 def _at(line: Line, count: int) -> float:

@@ -120,11 +120,10 @@ def waited() -> Iterator[Found]:
 
     Both come with every event.
     """
-    import ray
-
     from harness.launch import RayTune, Resources
 
-    launcher = RayTune(Resources())
+    launcher = RayTune(Resources())  # imports ray, once it has set the token
+    ray = launcher.ray
     try:
         never = ray.remote(num_gpus=1)(_nothing)
         futures = [never.remote() for _ in range(max(WAITED))]
