@@ -142,7 +142,7 @@ def training(task: Task, step: packing.Costs) -> float:
 
 def markdown(table: pd.DataFrame) -> str:
     """A table as Markdown."""
-    lines = [[*table.columns], ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    lines = [[*table.columns], ["---"] * len(table.columns), *table.astype(object).to_numpy().tolist()]
     shown = ([value if isinstance(value, str) else f"{value:,}" for value in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in shown)
 
