@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 RESULTS ?= results/quick
 
-.PHONY: bench test calibration speed setup format
+.PHONY: bench test calibration speed cluster setup format
 bench: setup
 	@status=0; $(BIN)/python harness/bench.py quick --results $(RESULTS) || status=$$?; \
 	if [ $$status -ne 2 ]; then $(BIN)/python analysis/report.py $(RESULTS) || exit $$?; fi; exit $$status
@@ -25,6 +25,10 @@ calibration: setup
 speed: setup
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r benchmarks/speed/requirements.lock
 	$(BIN)/python -m benchmarks.speed
+
+cluster: setup
+	$(BIN)/python -m benchmarks.cluster.measure
+	$(BIN)/python -m benchmarks.cluster
 
 format: setup
 	$(BIN)/ruff check --fix .

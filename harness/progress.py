@@ -50,6 +50,7 @@ class Progress:
         self.running: dict[int, Update] = {}
         self.work = sum(map(self._work, range(len(tasks))))
         self.ended: dict[str, str] = {}
+        self.counts: Counter[str] = Counter()  # of `ended`, by status
         self.failures: list[Failure] = []
         self.started = self.told = self.moved = time.monotonic()
         self.lock = threading.Lock()  # a terminal and the store are served by threads of their own
@@ -82,10 +83,10 @@ class Progress:
             news = self._take(index, update)
         if self.live:
             return
-        for cell, status in news.items():
-            self._line(f"{self.names[cell]}: {status}")
-        if not news and time.monotonic() - self.told >= LINE_SECONDS:
-            self._line(", ".join(map(self._at, list(self.running)[:LISTED])))
+        if news:
+            self._lines([f"{self.names[cell]}: {status}" for cell, status in news.items()])
+        elif time.monotonic() - self.told >= LINE_SECONDS:
+            self._lines([", ".join(map(self._at, list(self.running)[:LISTED]))])
 
     def _take(self, index: int, update: Update) -> dict[str, str]:
         """What ended just now."""
@@ -101,6 +102,7 @@ class Progress:
             self.costs[index] = 0.0
         news = {cell: status for cell, status in update.ended.items() if cell not in self.ended}
         self.ended |= news
+        self.counts.update(news.values())
         self.failures += [Failure(c, self.names[c], status) for c, status in news.items() if status != "ok"]
         return news
 
@@ -110,8 +112,11 @@ class Progress:
         steps = sum(cell.iterations for cell in self.tasks[index].cells) - update.steps
         return (update.step_seconds or self.costs[index]) * steps
 
-    def _line(self, news: str) -> None:
-        self.console.print(f"{self.summary()} | {news}", highlight=False, soft_wrap=True)
+    def _lines(self, news: Sequence[str]) -> None:
+        """A line each, all with one summary: it looks at every pack that runs."""
+        summary = self.summary()
+        for one in news:
+            self.console.print(f"{summary} | {one}", highlight=False, soft_wrap=True)
         self.told = time.monotonic()
 
     def _at(self, index: int) -> str:
@@ -145,7 +150,7 @@ class Progress:
                 asked=self.asked,
                 before=self.before,
                 cells=self.cells,
-                ended=dict(Counter(self.ended.values())),
+                ended=dict(self.counts),
                 running=len(self.running),
                 speed=sum(1 / u.step_seconds for u in self.running.values() if u.step_seconds),
                 packs=tuple(map(self._pack, list(self.running)[:LISTED])),

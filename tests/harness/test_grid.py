@@ -1,7 +1,9 @@
 """The grid: cells whose ids never change, in one canonical form, and bad input told in one line."""
 
+import pickle
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -412,6 +414,13 @@ def test_a_file_is_named_by_its_stem_unless_it_says_another(tmp_path: Path) -> N
     assert grid.validate(grid.read(str(file))).name == "mine"
     file.write_text("name: other\nseeds: 1\nsweeps: [{model: plain}]")
     assert grid.validate(grid.read(str(file))).name == "other"
+
+
+def test_an_id_is_made_once_and_travels_with_its_cell() -> None:
+    cell = Cell("vae", seed=0, iterations=10)
+    assert cell.id is cell.id
+    assert pickle.loads(pickle.dumps(cell)) == cell == Cell("vae", seed=0, iterations=10)
+    assert replace(cell, seed=1).id == Cell("vae", seed=1, iterations=10).id
 
 
 def test_a_grid_and_a_cell_are_frozen() -> None:

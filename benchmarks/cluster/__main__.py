@@ -1,0 +1,162 @@
+"""The scheduler on paper: the harness's own planning and queue on a virtual clock, for clusters that are not there.
+
+    python -m benchmarks.cluster
+
+A million cells of `vae` at full length are packed by `harness.packing` and handed out by `harness.tries` to 100 to
+10,000 GPUs; costs are those of `costs.json` (`measure.py`). Prints both tables and writes `cluster.csv`,
+`cluster_fit.csv`, `cluster.png`. What the GPUs and the network take is assumed, in the constants below.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from time import perf_counter
+
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from benchmarks.cluster import fit, virtual
+from benchmarks.cluster.virtual import Costs
+from harness import packing
+from harness.engine import key
+from harness.grid import Cell
+from harness.launch import REPORT_SECONDS, REPORTS
+from harness.packing import Cost
+from harness.timing import elsewhere
+from harness.trial import Task
+
+HERE = Path(__file__).parents[1]
+CELLS = 1_000_000
+GPUS = (100, 1_000, 10_000)
+ONE_CELL = 0.0080  # seconds of a step of one `vae` on one core (speed.csv); assumed of a GPU as well, see `elsewhere`
+ROUND_TRIP = 0.030  # seconds, assumed: a request of a bucket
+STREAM = 100e6  # bytes a second, assumed: one request's content
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a grid is run: seconds between reports for so many GPUs, seconds between checkpoints, GPUs of a driver."""
+
+    name: str
+    pause: Callable[[int], float]
+    checkpoint: float
+    of_a_driver: int = max(GPUS)
+
+
+AS_IT_IS = Way("as it is", lambda gpus: min(max(gpus / REPORTS, REPORT_SECONDS[0]), REPORT_SECONDS[1]), 60.0)
+RARER = Way("rarer checkpoints and reports", lambda gpus: max(gpus / REPORTS, REPORT_SECONDS[0]), 600.0)
+SHARED = Way("the same, a driver for 1,000 GPUs", RARER.pause, RARER.checkpoint, 1_000)
+
+
+def main() -> None:
+    """Print and write."""
+    parts = fit.read()
+    found = fit.fitted(parts)
+    unpacking = parts["planning"][-1]["tasks unpacked"] / parts["planning"][-1]["cells"]
+    print(found)
+    checked = pd.DataFrame([fit.beside(run, found) for run in [*parts["runs"], *parts.get("largest", [])]])
+    storage = Storage.of(parts["requests"])
+    grids = [(way, gpus) for gpus in GPUS for way in (AS_IT_IS, RARER)] + [(SHARED, max(GPUS))]
+    table = pd.DataFrame([simulated(way, gpus, found.costs, storage, unpacking) for way, gpus in grids])
+    for name, frame in (("cluster_fit", checked), ("cluster", table)):
+        frame.to_csv(HERE / f"{name}.csv", index=False)
+    print(markdown(checked))
+    print(markdown(table))
+    draw(table)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Requests of the store for a cell, and bytes that it writes; bytes of a cell's checkpoint."""
+
+    requests: int
+    written: float
+    checkpoint: float
+
+    @classmethod
+    def of(cls, measured: Sequence[fit.Measured]) -> "Storage":
+        """As counted."""
+        cell, checkpoint = measured
+        return cls(sum(cell["requests"].values()), cell["bytes"], checkpoint["bytes"])
+
+    def finish(self, cells: int) -> float:
+        """Seconds in which a trial writes what its cells came to, one after another."""
+        return cells * (self.requests * ROUND_TRIP + self.written / STREAM)
+
+    def save(self, cells: int) -> float:
+        """Seconds in which a trial writes its checkpoints, one after another."""
+        return cells * (ROUND_TRIP + self.checkpoint / STREAM)
+
+
+def simulated(way: Way, gpus: int, costs: Costs, storage: Storage, unpacking: float) -> dict[str, float | str]:
+    """A million cells on so many GPUs: how long, how busy, what the driver and the bucket do meanwhile.
+
+    `unpacking` is what every process takes for each cell of the grid, as it gets all tasks before its first.
+    """
+    drivers = max(1, gpus // way.of_a_driver)
+    cells, slots = CELLS // drivers, gpus // drivers
+    started = perf_counter()
+    tasks, step = planned(cells, slots)
+    planning = perf_counter() - started
+
+    def saves(task: Task) -> int:
+        return int(training(task, step) // way.checkpoint)
+
+    def work(task: Task) -> tuple[float, float]:
+        count = len(task.cells)
+        return training(task, step) + saves(task) * storage.save(count), storage.finish(count)
+
+    starting = replace(costs, process=costs.process + unpacking * cells)
+    outcome = virtual.run(tasks, slots, work, starting, way.pause(slots))
+    trained = sum(training(task, step) for task in tasks)
+    saved = sum(saves(task) * len(task.cells) for task in tasks)
+    written = cells * storage.written + saved * storage.checkpoint
+    return {
+        "way": way.name,
+        "GPUs": gpus,
+        "trials": len(tasks) * drivers,
+        "hours": round(outcome.seconds / 3600, 2),
+        "GPUs train": round(trained / (outcome.seconds * slots), 3),
+        "driver busy": round(outcome.driver / outcome.seconds, 3),
+        "driver ms a cell": round(1000 * outcome.driver / cells, 2),
+        "ms an event": round(1000 * outcome.driver / (outcome.reports + len(tasks)), 2),
+        "requests a s": round(drivers * (cells * storage.requests + saved) / outcome.seconds),
+        "MB/s": round(drivers * written / outcome.seconds / 1e6),
+        "planning s": round(planning, 1),
+    }
+
+
+@cache
+def planned(cells: int, slots: int) -> tuple[list[Task], dict[Cell, Cost]]:
+    """The tasks of a grid, by the harness's own packing, longest first; and what a step costs."""
+    grid = [Cell("vae", seed, 20_000, settings=(("z", 10),)) for seed in range(cells)]
+    step = {key(grid[0]): elsewhere(Cost(0.0, ONE_CELL))}
+    return [Task(pack, "nowhere") for pack in packing.balanced(grid, step, slots)], step
+
+
+def training(task: Task, step: packing.Costs) -> float:
+    """Seconds in which a trial trains."""
+    return packing.seconds(task.cells, step)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as Markdown."""
+    lines = [[*table.columns], ["---"] * len(table.columns), *table.astype(object).to_numpy().tolist()]
+    shown = ([value if isinstance(value, str) else f"{value:,}" for value in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in shown)
+
+
+def draw(table: pd.DataFrame) -> None:
+    """The GPUs' time at work, and the driver's, over the number of GPUs."""
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for (way, rows), colour in zip(table.groupby("way", sort=False), ("C0", "C1", "C2"), strict=False):
+        axes.semilogx(rows["GPUs"], rows["GPUs train"], "o-", color=colour, label=f"GPUs train: {way}")
+        axes.semilogx(rows["GPUs"], rows["driver busy"], "s:", color=colour, alpha=0.6, label=f"driver busy: {way}")
+    axes.set(xlabel="GPUs", ylabel="fraction of the time", ylim=(0, 1.03), title="A million cells on paper")
+    axes.legend(fontsize=8)
+    figure.savefig(HERE / "cluster.png", dpi=150)
+
+
+if __name__ == "__main__":
+    main()
