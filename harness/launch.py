@@ -18,7 +18,7 @@ import torch
 
 from harness import trial
 from harness.data import Data
-from harness.errors import BadInput
+from harness.errors import BadInput, StorageFailure
 from harness.stopping import Stop
 from harness.trial import Task, Update
 from harness.tries import Tries
@@ -164,7 +164,7 @@ class RayTune:
                     verbose=0,
                     stop=_stopper(stop),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # else no process is used again
-                    callbacks=[_watcher(tries, watch, dog)],
+                    callbacks=[_watcher(tries, watch, dog, stop)],
                 ),
             ).fit()
         if stop.asked:
@@ -300,8 +300,8 @@ def _stopper(stop: Stop) -> Any:
     return Stopper()
 
 
-def _watcher(tries: Tries, watch: Watch, dog: Watchdog) -> Any:
-    """A Tune callback: passes on what moves, and has tried again what died."""
+def _watcher(tries: Tries, watch: Watch, dog: Watchdog, stop: Stop) -> Any:
+    """A Tune callback: passes on what moves, has tried again what died, and ends the run where storage is gone."""
     from ray import tune
 
     class Watcher(_Here, tune.Callback):
@@ -318,7 +318,16 @@ def _watcher(tries: Tries, watch: Watch, dog: Watchdog) -> Any:
 
         def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
             dog.moved()
-            self.tell(trial, tries.died(trial.config["part"], _last_words(trial)))
+            try:
+                self.tell(trial, self.again(trial))
+            except StorageFailure as failure:  # Tune would make a traceback of it
+                stop.ask(failure.told)
+
+        def again(self, trial: Any) -> Update:
+            failure = getattr(trial.get_pickled_error(), "cause", None)
+            if isinstance(failure, StorageFailure):
+                return tries.refused(trial.config["part"], failure)
+            return tries.died(trial.config["part"], _last_words(trial))
 
         def tell(self, trial: Any, update: Update) -> None:
             watch(trial.config["task"], update)
