@@ -324,8 +324,8 @@ def _watcher(tries: Tries, watch: Watch, dog: Watchdog, stop: Stop) -> Any:
                 stop.ask(failure.told)
 
         def again(self, trial: Any) -> Update:
-            failure = getattr(trial.get_pickled_error(), "cause", None)
-            if isinstance(failure, StorageFailure):
+            failure = _storage_failure(trial)
+            if failure:
                 return tries.refused(trial.config["part"], failure)
             return tries.died(trial.config["part"], _last_words(trial))
 
@@ -342,3 +342,13 @@ def _last_words(trial: Any) -> str:
     file = trial.error_file
     words = Path(file).read_text(errors="replace") if file and Path(file).is_file() else "Ray gave no reason"
     return f"last heard of: {known or 'never'}\n{words}"
+
+
+def _storage_failure(trial: Any) -> StorageFailure | None:
+    """What a trial died of, where that was storage; by what Tune keeps of its error in a file of this process."""
+    from ray import cloudpickle
+
+    file = trial.pickled_error_file
+    error = cloudpickle.loads(Path(file).read_bytes()) if file and Path(file).is_file() else None
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, StorageFailure) else None

@@ -29,11 +29,11 @@ from tests.cluster.conftest import Cluster, exported
 from tests.cluster.hosts import Host, Wire, wait
 from tests.conftest import ROOT, readme_model
 
-CELLS, STEPS, STEP_SECONDS, CHECKPOINT_SECONDS = 40, 100, 0.1, 2
+CELLS, STEPS, STEP_SECONDS, CHECKPOINT_SECONDS = 40, 75, 0.1, 2
 GRID = {"seeds": CELLS // 2, "sweeps": [{"model": "linear", "beta": [1.0, 4.0], "iterations": STEPS}]}
 INTERVAL = int(CHECKPOINT_SECONDS / STEP_SECONDS) + 1  # steps, at most, from one checkpoint to the next
 OUTAGE = 30.0  # seconds without network, or without storage
-PAUSE = 6.0  # seconds, at most, for which the grid goes on before the next fault
+PAUSE = 4.0  # seconds, at most, for which the grid goes on before the next fault
 PATIENCE = 300.0  # seconds within which the grid must go on after a fault, and end after the last one
 S3, DOOR = 5555, 5556  # ports of the host `store`: the server, and the door to it that can be shut
 BIN = Path(sys.executable).parent
@@ -191,7 +191,7 @@ class Storm:
         return [
             (worker, int(process))
             for worker in self.cluster.workers
-            for process in worker.run("pgrep -f '^ray::Worker'", check=False).stdout.split()
+            for process in worker.run("pgrep -f '^ray::ResourceTrainable'", check=False).stdout.split()
         ]
 
     # --- what a user does --------------------------------------------------------------------------------------------
@@ -210,9 +210,9 @@ class Storm:
             )
 
     def await_a_step(self) -> None:
-        """Until a step is trained, by any process."""
-        size = self.log.stat().st_size
-        self.attend(lambda: self.log.stat().st_size > size or self.driver.poll() == 0, "a step of training")
+        """Until a step is trained, by any trial."""
+        before = len(self.steps())
+        self.attend(lambda: len(self.steps()) > before or self.driver.poll() == 0, "a step of training")
 
     def await_the_end(self) -> None:
         """Until the command says that every cell is done."""
