@@ -121,7 +121,8 @@ def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def readme_model() -> str:
     """The block of the README that registers a model."""
-    return next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "@register" in block)
+    blocks: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    return next(block for block in blocks if "@register" in block)
 
 
 def lasting(row: Row | None) -> Row:

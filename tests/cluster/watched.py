@@ -13,13 +13,13 @@ from harness.engine import Pack
 advance = Pack.one_step
 
 
-def watched(pack: Pack) -> None:
+def watched(self: Pack) -> None:
     """One step of a pack, slow and told."""
-    advance(pack)
+    advance(self)
     time.sleep(float(os.environ["STORM_STEP_SECONDS"]))
     with open(os.environ["STORM_LOG"], "a") as log:
-        for cell in pack.cells:
-            log.write(f"{time.time():.3f} {socket.gethostname()} {os.getpid()} {cell.id} {pack.step}\n")
+        for cell in self.cells:
+            log.write(f"{time.time():.3f} {socket.gethostname()} {os.getpid()} {cell.id} {self.step}\n")
 
 
 if "STORM_LOG" in os.environ and advance.__name__ != watched.__name__:  # a process that is used again loads it again
