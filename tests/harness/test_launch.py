@@ -68,6 +68,7 @@ class Mortal(Model):
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[RayTune]:
+    registry.load_source("mortal.py", MORTAL)  # as the command does before it launches anything
     launcher = RayTune(Resources(cpus=1))
     yield launcher
     launcher.close()
@@ -143,7 +144,6 @@ def test_a_worker_that_always_dies_is_a_failed_row(ray: RayTune, store: Store, t
 
 def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(ray: RayTune, store: Store) -> None:
     """Three cells in a pack, of which the second to end is at fault; its log has Ray's words and the place."""
-    registry.load_source("mortal.py", MORTAL)
     chance = {seed: registry.build(mortal(seed)).get_parameter("chance").item() for seed in range(6)}
     *calm, worst = sorted(chance, key=lambda seed: chance[seed])
     bane = (chance[calm[-1]] + chance[worst]) / 2
