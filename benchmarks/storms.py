@@ -42,9 +42,9 @@ COLUMNS = (
 PAGE = """# Twenty storms
 
 `python -m benchmarks.storms`: {cells} cells of {steps} slow steps on two workers, a checkpoint every {checkpoint} s, an
-S3 server for the results. In each storm, in a random order and at random times, the process of a trial, a worker, the
-driver and the head are killed, a worker has no network for {outage:g} s, and storage answers with errors as long. The
-head is started again by `ray up`, and the same command is given until it says that every cell is done.
+S3 server for the results. In each storm, in a random order and at random times, the process of a trial, a worker,
+the driver and the head are killed, a worker has no network for {outage:g} s, and storage answers with errors for
+{outage:g} s. The head is started again by `ray up`, and the same command is given until it says that every cell is done.
 
 {verdict}
 
@@ -88,7 +88,10 @@ def weathered(seed: int, calm: Mapping[str, Row]) -> dict[str, object]:
         with tempfile.TemporaryDirectory() as scratch, Wire(Path(scratch)) as wire:
             return line(seed, Storm(wire, seed).pass_over(), calm)
     except (AssertionError, TimeoutError, OSError) as error:
-        return dict.fromkeys(COLUMNS, "") | {"seed": seed, "error": " ".join(str(error).split())[:1000]}
+        return dict.fromkeys(COLUMNS, "") | {
+            "seed": seed,
+            "error": " ".join(str(error).replace("|", "/").split())[:1000],
+        }
 
 
 def line(seed: int, passed: Passed, calm: Mapping[str, Row]) -> dict[str, object]:
