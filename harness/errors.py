@@ -15,8 +15,13 @@ class StorageFailure(OSError):
         super().__init__(place, reason)
         self.place, self.reason = place, reason
 
+    @property
+    def told(self) -> str:
+        """What failed, and where."""
+        return f"results {self.place}: {self.reason}"
+
     def __str__(self) -> str:
-        return f"results {self.place}: {self.reason}; finished cells are kept, and the same command goes on from here"
+        return f"{self.told}; finished cells are kept, and the same command goes on from here"
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:

@@ -19,7 +19,7 @@ import torch
 
 from harness import trial
 from harness.data import Data
-from harness.errors import BadInput
+from harness.errors import BadInput, StorageFailure
 from harness.stopping import Stop
 from harness.trial import Task, Update
 from harness.tries import Tries
@@ -165,7 +165,7 @@ class RayTune:
                     verbose=0,
                     stop=_stopper(stop),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # else no process is used again
-                    callbacks=[_watcher(tries, watch, dog)],
+                    callbacks=[_watcher(tries, watch, dog, stop)],
                 ),
             ).fit()
         if stop.asked:
@@ -306,8 +306,8 @@ def _stopper(stop: Stop) -> Any:
     return Stopper()
 
 
-def _watcher(tries: Tries, watch: Watch, dog: Watchdog) -> Any:
-    """A Tune callback: passes on what moves, and has tried again what died."""
+def _watcher(tries: Tries, watch: Watch, dog: Watchdog, stop: Stop) -> Any:
+    """A Tune callback: passes on what moves, has tried again what died, and ends the run where storage is gone."""
     from ray import tune
 
     class Watcher(_Here, tune.Callback):
@@ -324,7 +324,16 @@ def _watcher(tries: Tries, watch: Watch, dog: Watchdog) -> Any:
 
         def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
             dog.moved()
-            self.tell(trial, tries.died(trial.config["part"], _last_words(trial)))
+            try:
+                self.tell(trial, self.again(trial))
+            except StorageFailure as failure:  # Tune would make a traceback of it
+                stop.ask(failure.told)
+
+        def again(self, trial: Any) -> Update:
+            failure = _storage_failure(trial)
+            if failure:
+                return tries.refused(trial.config["part"], failure)
+            return tries.died(trial.config["part"], _last_words(trial))
 
         def tell(self, trial: Any, update: Update) -> None:
             watch(trial.config["task"], update)
@@ -339,3 +348,13 @@ def _last_words(trial: Any) -> str:
     file = trial.error_file
     words = Path(file).read_text(errors="replace") if file and Path(file).is_file() else "Ray gave no reason"
     return f"last heard of: {known or 'never'}\n{words}"
+
+
+def _storage_failure(trial: Any) -> StorageFailure | None:
+    """What a trial died of, where that was storage; by what Tune keeps of its error in a file of this process."""
+    from ray import cloudpickle
+
+    file = trial.pickled_error_file
+    error = cloudpickle.loads(Path(file).read_bytes()) if file and Path(file).is_file() else None
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, StorageFailure) else None

@@ -20,7 +20,7 @@ def _interrupt_main() -> None:
 
 
 class Stalled(Exception):
-    """The run was ended, as nothing moved; the message says what it waited for."""
+    """The run was ended: nothing moved, or results could not be kept. The message says which, and of what."""
 
 
 class Stop:
@@ -49,9 +49,10 @@ class Stop:
             raise Stalled(self.reason) from None
 
     def ask(self, reason: str = "") -> None:
-        """Have the run end, for a reason; from any thread."""
-        self.asked, self.reason = True, reason
-        self.timer.start()
+        """Have the run end, for a reason; from any thread. The first who asks is heard."""
+        if not self.asked:
+            self.asked, self.reason = True, reason
+            self.timer.start()
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if self.asked:

@@ -2,6 +2,7 @@
 
 A process that died says nothing of which cell was its bane. A try that saved something is no failure: what remains
 goes on from there. Those that saved nothing count; a pack is then halved, until the cell at fault fails alone.
+Storage that a process could not reach is no cell's fault: what remains is tried again, and in the end the run is over.
 """
 
 from collections import deque
@@ -9,21 +10,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness import trial
+from harness.errors import StorageFailure
 from harness.grid import Cell
 from harness.store import Store
 from harness.trial import Task, Update
 
-RETRIES = 3  # of a cell alone, after which it fails
+RETRIES = 3  # of a cell alone, after which it fails; of storage, after which the run ends
 HALVED_AFTER = 2  # deaths of a pack
 
 
 @dataclass(frozen=True)
 class Part:
-    """Cells of task `index` that run as one trial, and how often in a row that died with nothing saved."""
+    """Cells of task `index` that run as one trial, and how often in a row that died, or was refused by storage.
+
+    Only those tries count in which nothing was saved.
+    """
 
     index: int
     cells: tuple[int, ...]
     deaths: int = 0
+    refusals: int = 0
 
 
 class Tries:
@@ -66,11 +72,8 @@ class Tries:
 
     def died(self, number: int, words: str) -> Update:
         """The process of a part died with these words: its cells wait for another try, or fail; how its task stands."""
-        last, part = self.running.pop(number), self.parts[number]
+        last, part, left, ended = self._remains(number)
         task = self.tasks[part.index]
-        rows = {place: _row(task, task.cells[place]) for place in part.cells}
-        left = tuple(place for place, status in rows.items() if status is None)
-        ended = {task.cells[place].id: status for place, status in rows.items() if status is not None}
         deaths = 1 if last.saved or ended else part.deaths + 1
         if len(left) > 1 and deaths >= HALVED_AFTER:
             middle = len(left) // 2
@@ -80,8 +83,26 @@ class Tries:
             give_up(task, cell, f"its process died {deaths} times with nothing saved", words)
             ended[cell.id] = "failed"
         elif left:
-            self._wait(Part(part.index, left, deaths))
+            self._wait(replace(part, cells=left, deaths=deaths))
         return self._whole(number, replace(last, ended=ended))
+
+    def refused(self, number: int, failure: StorageFailure) -> Update:
+        """Storage failed the process of a part: its cells wait for another try; too often, and that is raised."""
+        last, part, left, ended = self._remains(number)
+        refusals = 1 if last.saved or ended else part.refusals + 1
+        if left and refusals > RETRIES:
+            raise failure
+        if left:
+            self._wait(replace(part, cells=left, refusals=refusals))
+        return self._whole(number, replace(last, ended=ended))
+
+    def _remains(self, number: int) -> tuple[Update, Part, tuple[int, ...], dict[str, str]]:
+        """Of a part that runs no more: its last update, itself, its cells that are left, those that ended by id."""
+        last, part = self.running.pop(number), self.parts[number]
+        task = self.tasks[part.index]
+        rows = {place: _row(task, task.cells[place]) for place in part.cells}
+        left = tuple(place for place, status in rows.items() if status is None)
+        return last, part, left, {task.cells[place].id: status for place, status in rows.items() if status is not None}
 
     def _wait(self, *parts: Part) -> None:
         """First in the queue: what has begun is behind."""

@@ -114,10 +114,15 @@ def store(tmp_path: Path, mnist: Data) -> Store:
 @pytest.fixture(scope="session")
 def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file that the README's section on one's own model gives: a small, quick model."""
-    text = next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "@register" in block)
     path = tmp_path_factory.mktemp("own") / "mine.py"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(readme_model(), encoding="utf-8")
     return path
+
+
+def readme_model() -> str:
+    """The block of the README that registers a model."""
+    blocks: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    return next(block for block in blocks if "@register" in block)
 
 
 def lasting(row: Row | None) -> Row:

@@ -2,8 +2,9 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -26,7 +27,14 @@ INSTALLED = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_agent_register_timeout_ms": "120000",
 }
-EXPORT = "export " + " ".join(f"{name}={value}" for name, value in INSTALLED.items())
+
+
+def exported(environment: Mapping[str, str]) -> str:
+    """A shell line."""
+    return "export " + " ".join(f"{name}={value}" for name, value in environment.items())
+
+
+EXPORT = exported(INSTALLED)
 
 
 def on_premise(head_ip: str, worker_ips: list[str], user: str, key: str) -> dict[str, Any]:
@@ -39,10 +47,10 @@ def on_premise(head_ip: str, worker_ips: list[str], user: str, key: str) -> dict
 
 
 class Cluster:
-    """The hosts, with our cluster on them once `up` has returned."""
+    """The hosts, with our cluster on them once `up` has returned; `more` is in the nodes' environment, too."""
 
-    def __init__(self, wire: Wire):
-        self.wire = wire
+    def __init__(self, wire: Wire, more: Mapping[str, str] = MappingProxyType({})):
+        self.wire, self.environment = wire, INSTALLED | dict(more)
         self.desk, self.head = wire.host("desk", 9), wire.host("head", 10)
         self.workers = [wire.host(f"worker{number}", 10 + number) for number in (1, 2)]
         self.results = wire.folder / "results"
@@ -55,7 +63,7 @@ class Cluster:
         chmod, _, environment = own["setup_commands"]
         assert "chmod 600" in chmod
         assert "~/.bashrc" in environment
-        installed = f"echo {shlex.quote(EXPORT)} > ~/.bashrc"
+        installed = f"echo {shlex.quote(exported(self.environment))} > ~/.bashrc"
         return own | {"initialization_commands": [], "head_setup_commands": [], "setup_commands": [chmod, installed]}
 
     def ray(self, command: str, timeout: float = 240) -> str:
@@ -71,6 +79,10 @@ class Cluster:
     def up(self) -> None:
         """Start it as the documentation says."""
         self.ray("get-auth-token --generate")
+        self.start()
+
+    def start(self) -> None:
+        """`ray up`, the first time and where the head has died."""
         self.ray(f"up --yes --no-config-cache {self.file}")
 
     def down(self) -> str:

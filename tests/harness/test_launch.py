@@ -68,6 +68,7 @@ class Mortal(Model):
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[RayTune]:
+    registry.load_source("mortal.py", MORTAL)  # as the command does before it launches anything
     launcher = RayTune(Resources(cpus=1))
     yield launcher
     launcher.close()
@@ -143,7 +144,6 @@ def test_a_worker_that_always_dies_is_a_failed_row(ray: RayTune, store: Store, t
 
 def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(ray: RayTune, store: Store) -> None:
     """Three cells in a pack, of which the second to end is at fault; its log has Ray's words and the place."""
-    registry.load_source("mortal.py", MORTAL)
     chance = {seed: registry.build(mortal(seed)).get_parameter("chance").item() for seed in range(6)}
     *calm, worst = sorted(chance, key=lambda seed: chance[seed])
     bane = (chance[calm[-1]] + chance[worst]) / 2
@@ -156,18 +156,28 @@ def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(ray: RayTune, 
     assert "The actor died" in words
 
 
+def run_to_its_end(launcher: Launcher, work: Sequence[Task]) -> None:
+    """As the command does."""
+    with Stop() as stop:
+        launcher.run(work, {"mnist": data.load("mnist")}, lambda *_: None, stop)
+
+
 def test_a_run_that_hangs_is_ended_with_a_word(
     ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(ray, "patience", 20.0)
-
-    def run() -> None:
-        with Stop() as stop:
-            ray.run(tasks(store, [[mortal(1, sleeps=True)]]), {"mnist": data.load("mnist")}, lambda *_: None, stop)
-
     with pytest.raises(Stalled, match="1 trials were handed to Ray"):
-        run()
+        run_to_its_end(ray, tasks(store, [[mortal(1, sleeps=True)]]))
     assert "nothing moved for" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["curves/{}.parquet", "rows/{}.json"], ids=["workers", "workers and the driver"])
+def test_storage_that_fails_for_good_ends_the_run_with_its_word(ray: RayTune, store: Store, key: str) -> None:
+    """A folder where a file must go: no curve can be written; no row can be written, nor looked for by the driver."""
+    store.path(key.format(mortal(1).id)).mkdir(parents=True)
+    with pytest.raises(Stalled, match=r"\Aresults [^\n]*/results: Is a directory\Z"):
+        run_to_its_end(ray, tasks(store, [[mortal(1)]]))
+    assert store.read(log_key(mortal(1).id)) is None  # the cell is not at fault
 
 
 def test_processes_are_used_again(ray: RayTune, store: Store) -> None:

@@ -1,13 +1,11 @@
 """Places: a bucket behaves as a folder does, is asked again while it may come back, and never tells a secret."""
 
-import http.client
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,56 +15,7 @@ from harness.bucket import Bucket
 from harness.errors import BadInput, StorageFailure
 from harness.store import TABLE, Store, place
 from tests.conftest import ROOT, SECRET, bucket, tree
-
-
-class Door(ThreadingHTTPServer):
-    """A server in front of the S3 server that answers `status` to the next `refusals` requests."""
-
-    daemon_threads = True
-
-    def __init__(self, behind: str):
-        super().__init__(("127.0.0.1", 0), Visit)
-        self.behind, self.refusals, self.status, self.seen = behind, 0, 500, list[str]()
-
-
-class Visit(BaseHTTPRequestHandler):
-    server: Door
-    protocol_version = "HTTP/1.1"
-
-    def handle_one(self) -> None:
-        body = self.body()
-        self.server.seen.append(f"{self.command} {self.path}")
-        if self.server.refusals > 0:
-            self.server.refusals -= 1
-            return self.answer(self.server.status, [("Content-Length", "0")], b"")
-        inner = http.client.HTTPConnection(self.server.behind, timeout=10)
-        hop = ("transfer-encoding", "content-length", "expect", "connection")
-        inner.request(self.command, self.path, body, {k: v for k, v in self.headers.items() if k.lower() not in hop})
-        found = inner.getresponse()
-        return self.answer(found.status, found.getheaders(), found.read())
-
-    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = handle_one  # noqa: N815
-
-    def body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        parts = []
-        while size := int(self.rfile.readline(), 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
-
-    def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.send_response(status)
-        for name, value in headers:
-            if name.lower() not in ("transfer-encoding", "connection", "server", "date"):
-                self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
+from tests.door import Door
 
 
 @pytest.fixture

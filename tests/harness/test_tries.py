@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness import trial
+from harness.errors import StorageFailure
 from harness.grid import Cell
 from harness.store import Store
 from harness.trial import Task, Update
@@ -67,6 +68,29 @@ def test_a_try_that_saved_something_is_no_failure(progress: Update, store: Store
             of.hear(number, progress)
             of.died(number, "")
     assert of.done == (not progress.saved)
+
+
+def test_storage_that_fails_a_process_is_no_cells_fault_and_ends_the_run_at_last(
+    store: Store, cells: list[Cell]
+) -> None:
+    """The pack stays whole, no cell gets a row, and the failure itself is what is told."""
+    of, failure = tries(store, cells[:2]), StorageFailure("s3://bench/x", "HTTP status 500")
+    for _ in range(RETRIES):
+        number, part = started(of)
+        assert part == tuple(cells[:2])
+        of.refused(number, failure)
+    with pytest.raises(StorageFailure, match="HTTP status 500"):
+        of.refused(started(of)[0], failure)
+    assert store.rows() == {}
+
+
+def test_storage_that_fails_now_and_then_does_not_end_a_run_that_gets_on(store: Store, cells: list[Cell]) -> None:
+    of = tries(store, cells[:1])
+    for _ in range(3 * RETRIES):
+        number, _ = started(of)
+        of.hear(number, Update(steps=50, saved=1))
+        of.refused(number, StorageFailure("s3://bench/x", "HTTP status 500"))
+    assert started(of)[1] == (cells[0],)
 
 
 def test_a_pack_is_halved_until_the_cell_at_fault_fails_alone(store: Store, cells: list[Cell]) -> None:
