@@ -105,7 +105,7 @@ class Tries:
         return last, part, left, {task.cells[place].id: status for place, status in rows.items() if status is not None}
 
     def _wait(self, *parts: Part) -> None:
-        """First in the queue: what has begun is behind."""
+        """First in the queue, as what has begun is behind; Ray may hold others already."""
         numbers = range(len(self.parts), len(self.parts) + len(parts))
         self.parts.extend(parts)
         self.of[parts[0].index].extend(numbers)
