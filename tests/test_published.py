@@ -52,6 +52,20 @@ def test_ten_seeds_at_full_length_are_near_what_public_checkpoints_score(
     assert ours[metric].mean() == pytest.approx(measured, abs=within)
 
 
+@pytest.mark.parametrize(
+    ("supervision", "measured", "within"), [("supervised", 0.749, 0.015), ("semi-supervised", 0.934, 0.02)]
+)
+def test_accuracies_with_the_source_reports_labels_are_near_what_others_reach(
+    supervision: str, measured: float, within: float, rows: pd.DataFrame
+) -> None:
+    """Public runs, and a hundred of the course's staff; fractions."""
+    ours = rows[(rows["supervision"] == supervision) & (rows["status"] == "ok")]
+    assert len(ours) >= 5
+    assert (ours["iterations"] == ours["full_length"]).all()
+    assert (ours["label_draw"] == "file-ff493f5610db").all()
+    assert ours["accuracy"].mean() == pytest.approx(measured, abs=within)
+
+
 def test_every_published_row_adds_up_and_names_where_it_comes_from(rows: pd.DataFrame) -> None:
     bounds = rows[rows["nelbo"].notna()]
     assert (bounds["nelbo"] - bounds["kl"] - bounds["rec"]).abs().max() < 1e-6
