@@ -40,7 +40,7 @@ class Watchdog:
         self.last, self.notices = time.monotonic(), 0
 
     def waits_for(self) -> str:
-        """What has to happen for the run to go on."""
+        """How many trials are silent and how many wait, in words."""
         running, waiting = len(self.tries.running), len(self.tries.waiting)
         return f"{running} trials were handed to Ray and are silent or not begun, {waiting} wait"
 
