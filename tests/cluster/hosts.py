@@ -180,6 +180,7 @@ class Host:
         (self.etc / "sshd_config").write_text(settings)
 
     def _plug(self) -> None:
+        self.wire.enter(f"ip link del {self.port} 2>&- || true")  # a killed host's space is cleared away at leisure
         ends = f"ip link add {self.port} type veth peer name eth0 netns {self.first}"
         self.wire.enter(f"{ends} && ip link set {self.port} master lan up")
         card = f"02:00:00:00:00:{self.number:02x}"  # the same after a restart: neighbours remember it

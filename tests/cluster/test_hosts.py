@@ -1,8 +1,10 @@
 """The hosts themselves: alone with their processes and files, cut off and back, killed and back with their home."""
 
+import subprocess
+
 import pytest
 
-from tests.cluster.hosts import Host, Wire, wait
+from tests.cluster.hosts import Host, Wire, same_space, wait
 
 pytestmark = pytest.mark.slow
 
@@ -49,3 +51,17 @@ def test_a_killed_host_comes_back_with_its_home_and_nothing_else(pair: tuple[Hos
     assert answers(one, other)
     assert other.run("ls ~/kept /tmp/lost", check=False).stdout.split() == [str(other.home / "kept")]
     assert "sleep 60" not in other.processes()
+
+
+def test_a_killed_host_comes_back_while_its_old_network_is_still_there(pair: tuple[Host, Host]) -> None:
+    """The kernel clears a network away some time after its last process; one process more holds it up for sure."""
+    one, other = pair
+    holder = subprocess.Popen(["nsenter", "-t", str(other.first), "--net", "sleep", "60"])
+    try:
+        wait(lambda: same_space(holder.pid, other.first, "net"), "the process more", 10)
+        other.kill()
+        other.start()
+        assert answers(one, other)
+    finally:
+        holder.kill()
+        holder.wait()
