@@ -72,7 +72,8 @@ def test_every_row_adds_up_and_names_where_it_comes_from(folder: Path) -> None:
     rows = read(folder)
     bounds = rows[rows["nelbo"].notna()]
     assert (bounds["nelbo"] - bounds["kl"] - bounds["rec"]).abs().max() < 1e-6
-    assert (bounds["subset_nelbo"] - bounds["subset_kl"] - bounds["subset_rec"]).abs().max() < 1e-6
+    listed = bounds[bounds["subset_nelbo"].notna()]
+    assert (listed["subset_nelbo"] - listed["subset_kl"] - listed["subset_rec"]).abs().le(1e-6).all()
     runs = {path.stem for path in (folder / "provenance").glob("*.json")}
     assert set(rows["run"]) <= runs
     assert not rows["git_commit"].str.contains(r"\+|unknown").any()

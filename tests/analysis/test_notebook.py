@@ -66,6 +66,7 @@ def test_it_tells_the_story_of_the_published_results(tmp_path: Path, monkeypatch
     assert "SHORTENED" not in told
     assert "Stated by the grid report before its results were seen: every pair of arms" in told
     assert "gmvae against vae: better by 2.22 nats [1.91, 2.53], paired t, n = 10" in told
+    assert "gmvae against vae: better by 1.5 points [0.4, 2.7], paired t, n = 10" in told
     assert "Image by image, seed by seed" in told
     assert "reproduced within 0.5 nats" in told
     assert "17.18 + 81.25 = 98.43, not 99.06" in told
