@@ -23,7 +23,7 @@ from tests.conftest import README, ROOT
 
 RESULTS = ROOT / "results"
 PUBLISHED = RESULTS / "report"
-FOLDERS = ("report",)
+FOLDERS = ("report", "beta", "labels")
 LISTED = ListedDraw(100, "ff493f5610db")  # the source report's labelled images
 LIMIT = 4_000_000  # bytes of a folder
 SAID = re.compile(r"\[−?[\d.]+, −?[\d.]+\]|[\d.]+\d ± [\d.]+\d|\d+(?:\.\d+|e-\d+)")

@@ -77,7 +77,7 @@ def test_the_example_of_one_cell_and_its_report(folder: Path, mnist: Data) -> No
 def test_every_analysis_runs_on_real_results(command: str, folder: Path) -> None:
     """On copies of the published results, as the report writes beside them."""
     for name in ("report", "beta"):
-        shutil.copytree(ROOT / "results" / "report", folder / "results" / name)
+        shutil.copytree(ROOT / "results" / name, folder / "results" / name)
     done = subprocess.run([sys.executable, *shlex.split(command)[1:]], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
