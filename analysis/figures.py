@@ -8,10 +8,12 @@ from matplotlib.figure import Figure
 
 from analysis import plots
 from analysis.estimate import counts
+from analysis.gains import of_seeds
 from analysis.galleries import SHOWN, TITLES, Sheets, firsts
-from analysis.metrics import ACCURACY, BOUND, BY_COLUMN, Metric
+from analysis.lengths import banner
+from analysis.metrics import ACCURACY, BOUND, BY_COLUMN, GAIN, Metric
 from analysis.naming import labels
-from analysis.plot_accuracy import accuracy, accuracy_over_labels
+from analysis.plot_accuracy import accuracy, over_labels
 from analysis.plot_curves import learning_curves
 from analysis.plot_differences import differences, pages, shared, span, unit
 from analysis.plot_digits import digit_counts
@@ -78,6 +80,7 @@ def _compared(found: pd.DataFrame, metric: Metric) -> str:
         + (f"{_adjusted(found)}. " if family > 0 else ". ")
         + "Beside it the verdict on the first arm and n, the pairs of seeds or, with “and”, the seeds of each arm."
         + (f" Grey: the margin of equivalence, ± {margin:g} {unit(metric)}." if margin > 0 else "")
+        + (" Shortened arms are among them." if found["flags"].map(lambda flags: "shortened" in flags).any() else "")
     )
 
 
@@ -115,8 +118,16 @@ def _accuracy(finished: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]
     yield Drawn("accuracy", "Accuracy", "accuracy", caption, accuracy(scored, palette))
     if scored["labels"].nunique() > 1:
         caption = f"Accuracy over the number of labelled images. {_points(scored)}"
-        figure = accuracy_over_labels(scored, palette)
+        figure = over_labels(scored, ACCURACY, palette)
         yield Drawn("accuracy-over-labels", "Accuracy over label budgets", "accuracy", caption, figure)
+        yield from _gains(scored.assign(gain=of_seeds(scored)).dropna(subset=["gain"]), palette)
+
+
+def _gains(gained: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
+    if gained["labels"].nunique() > 1:
+        caption = f"What unlabelled images add: semi-supervised less supervised, seed by seed. {_points(gained)}"
+        figure = over_labels(gained, GAIN, palette)
+        yield Drawn("gain-over-labels", "Gain over label budgets", "accuracy", caption, figure)
 
 
 def _curves(points: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
@@ -161,4 +172,6 @@ def _runs(rows: pd.DataFrame) -> str:
 def _points(rows: pd.DataFrame, mark: str = "diamond", where: str = "") -> str:
     several = rows.groupby("arm").size().max() > 1
     interval = f"; the {mark} is the mean with its 95 % t-interval" if several else ": no interval"
-    return f"Each point is a seed, {_runs(rows)}{interval}{' ' + where if several and where else ''}."
+    short = banner(counts(rows))
+    said = f"Each point is a seed, {_runs(rows)}{interval}{' ' + where if several and where else ''}."
+    return f"{said} {short}.".removesuffix(" .")

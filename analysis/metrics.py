@@ -36,6 +36,7 @@ def _metrics(evaluation: Evaluation) -> list[Metric]:
 
 
 ACCURACY = Metric("accuracy", "accuracy", "Accuracy", "%", "test", factor=100.0)
+GAIN = Metric("gain", "gain", "Gain in accuracy", "%", "test", factor=100.0)  # of two arms, in no column of the table
 METRICS: tuple[Metric, ...] = (*_metrics("test"), ACCURACY, *_metrics("report_subset"))
 BY_COLUMN = {metric.column: metric for metric in METRICS}
 

@@ -1,4 +1,4 @@
-"""Accuracy: supervised against semi-supervised, and over label budgets."""
+"""Accuracy: supervised against semi-supervised, and with its gain over label budgets."""
 
 from typing import Any
 
@@ -9,10 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from analysis.estimate import counts, estimates
-from analysis.metrics import ACCURACY
+from analysis.metrics import ACCURACY, GAIN, Metric
 from analysis.naming import labels, named
-from analysis.plots import LEGEND, QUIET, WIDTH, Colours, mark_means, styled, wrapped
+from analysis.plots import INK, LEGEND, QUIET, WIDTH, Colours, mark_means, styled, wrapped
 
+SIDEWAYS = {
+    "accuracy": f"accuracy on the grey test images, {ACCURACY.unit}",
+    "gain": "semi-supervised − supervised,\npercentage points",
+}
 BESIDE: dict[int, dict[str, Any]] = {
     -1: {"ha": "right", "va": "center", "fontsize": 9},
     1: {"ha": "left", "va": "center", "fontsize": 9},
@@ -56,9 +60,9 @@ def _pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
 
 
 @styled
-def accuracy_over_labels(rows: pd.DataFrame, palette: Colours) -> Figure:
-    """Accuracy against the label budget on a log axis: seeds as points, means with their 95 % t-intervals joined."""
-    data = rows.assign(series=_series(rows), value=rows["accuracy"] * ACCURACY.factor)
+def over_labels(rows: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
+    """Accuracy or its gain against the label budget, on a log axis: seeds, means with 95 % t-intervals joined."""
+    data = rows.assign(series=_series(rows), value=rows[metric.column] * metric.factor)
     figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
     axis = figure.subplots()
     for name, colour in _series_colours(data, palette).items():
@@ -67,10 +71,12 @@ def accuracy_over_labels(rows: pd.DataFrame, palette: Colours) -> Figure:
         axis.scatter(seeds["labels"] / 1.03, seeds["value"], s=14, alpha=0.5, color=colour, lw=0)
         axis.plot(means["labels"] * 1.03, means["mean"], color=colour, lw=1.3, label=wrapped(name, LEGEND))
         mark_means(axis, means, means["labels"] * 1.03, colour)
-    axis.set(xscale="log", xlabel="labelled images", ylabel=f"accuracy on the grey test images, {ACCURACY.unit}")
+    axis.set(xscale="log", xlabel="labelled images", ylabel=SIDEWAYS[metric.column])
     budgets = sorted(data["labels"].unique())
     axis.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
     axis.xaxis.set_minor_locator(NullLocator())
+    if metric == GAIN:
+        axis.axhline(0, color=INK, lw=0.9, zorder=2)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 

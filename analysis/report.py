@@ -23,6 +23,7 @@ from analysis import (
     balance_tables,
     beside,
     beta_tables,
+    gain_tables,
     headline,
     notes,
     overview,
@@ -36,6 +37,7 @@ from analysis import (
 from analysis.balance import balance, more_balanced
 from analysis.compare import COLUMNS, compared
 from analysis.estimate import counts
+from analysis.gains import gains
 from analysis.galleries import Sheets, albums
 from analysis.lengths import banner
 from analysis.page import Page, Picture, render
@@ -109,17 +111,22 @@ def made(store: Store, place: str, printed: References) -> Report:
     rows = adaptive.marked(found.rows, found.provenance)
     said, comparisons = judged(rows, said)
     over_beta = trends(rows, said.how.model_copy(update={"metrics": beta_tables.asked(said.how.metrics)}))
+    each, against = gains(rows, said.how)
     uniform, between = balance(rows)
     tables = {
         "results": summary.glances(rows),
         "beta": beta_tables.tables(over_beta),
-        "accuracy": agreement_tables.tables(store, rows, comparisons),
+        "accuracy": [*gain_tables.tables(each, against), *agreement_tables.tables(store, rows, comparisons)],
         "balance": balance_tables.tables(uniform, between),
         "beside": [*headline.tables(rows, printed), *beside.tables(rows, printed)],
         "estimates": [summary.every_estimate(rows)],
         FILES: balance_tables.seed_by_seed(uniform, between),
     }
-    sentences = {"beta": list(beta_tables.sentences(over_beta)), "balance": []}
+    sentences = {
+        "beta": list(beta_tables.sentences(over_beta)),
+        "accuracy": list(gain_tables.sentences(each)),
+        "balance": [],
+    }
     if len(comparisons):
         sentences["balance"] = balance_tables.sentences(more_balanced(rows, said.how))
     return Report(found, place, sheets.read(store, rows), said, comparisons, families(comparisons), tables, sentences)

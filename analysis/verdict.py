@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from analysis.family import ALPHA
-from analysis.metrics import ACCURACY, Metric
+from analysis.metrics import ACCURACY, GAIN, Metric
 from analysis.notes import FEW
 
 Word = Literal[
@@ -37,8 +37,8 @@ def word(row: Row, metric: Metric) -> Word:
 
 
 def rises(metric: Metric) -> bool:
-    """Whether more of it is better: an accuracy; of a loss, less is."""
-    return metric == ACCURACY
+    """Whether more of it is better: an accuracy, and what it gains; of a loss, less is."""
+    return metric in (ACCURACY, GAIN)
 
 
 def text(row: Row, metric: Metric) -> str:

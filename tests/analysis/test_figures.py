@@ -123,6 +123,20 @@ def test_label_budgets_get_a_figure_of_their_own(tmp_path: Path) -> None:
         "mnist, 1,000 labels",
     ]
     assert len(found["accuracy-over-labels"].figure.legends[0].get_texts()) == 2
+    axis = found["gain-over-labels"].figure.axes[0]
+    assert np.asarray(axis.lines[0].get_ydata(), float) == pytest.approx([18, 18])
+
+
+def test_a_shortened_arm_is_told_under_every_figure_of_scores(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in (0, 1):
+        for cell in (made("vae", seed, iterations=600), made("vae", seed, beta=4.0, iterations=600)):
+            store.write_row(row(cell))
+    found = read(store)
+    shown = {item.name: item for item in draw(found.rows, found.points, compared(found.rows, Compare()))}
+    for name in ("losses", "rate-distortion"):
+        assert shown[name].caption.endswith(". SHORTENED: 600 of 20,000 steps (vae).")
+    assert shown["differences-nelbo"].caption.endswith("Shortened arms are among them.")
 
 
 def test_a_hostile_name_is_no_formula(tmp_path: Path) -> None:

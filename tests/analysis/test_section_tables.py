@@ -1,4 +1,4 @@
-"""The tables of the sections on β, on balance and on agreement."""
+"""The tables of the sections on β, on balance, on agreement and on gains."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import agreement_tables, balance_tables, beta_tables
+from analysis import agreement_tables, balance_tables, beta_tables, gain_tables
 from analysis.balance import balance, more_balanced
 from analysis.compare import compared
+from analysis.gains import gains
 from analysis.naming import named
 from analysis.trend import trends
 from harness.grid import Compare
@@ -134,3 +135,30 @@ def test_agreement_is_told_of_the_pair_that_differs_in_supervision_alone(tmp_pat
     for cell in rows["cell"]:
         store.remove(f"predictions/{cell}.npy")
     assert agreement_tables.tables(store, rows, found) == []
+
+
+def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMaker) -> None:
+    found = []
+    for labels, gain in ((50, 0.2), (1000, 0.1)):
+        for seed, off in enumerate(np.random.default_rng(labels).normal(scale=0.005, size=6)):
+            for kind, of in zip(ARMS, (0.7, 0.7 + gain + off), strict=True):
+                found.append(row(made("ssvae", seed, supervision=kind, labels=labels), accuracy=of))
+    each, between = gains(with_arms(results(*found)), Compare())
+    first, second = gain_tables.tables(each, between)
+    assert (first.name, second.name) == ("gains", "gains-between")
+    assert first.text["Labels"].tolist() == ["50", "1,000"]
+    assert first.text["Supervised (%)"].tolist() == ["70.00"] * 2
+    assert first.text["Verdict"].tolist() == ["better"] * 2
+    assert "p adjusted by Holm over 2 comparisons" in first.caption
+    assert second.text["Labels"].tolist() == ["1,000 against 50"]
+    assert second.text["Verdict"].tolist() == ["smaller"]
+    assert second.text["Difference (points) [95 % CI]"].str.startswith("−").all()
+    said = list(gain_tables.sentences(each))
+    assert said[1].startswith("ssvae, mnist, 1,000 labels: semi-supervised against supervised: better by ")
+    assert said[2].startswith("ssvae, mnist: gain in accuracy, 50, 1,000 labels: falls with the label budget: −")
+
+
+def test_without_label_budgets_there_is_no_gain_to_tell(results: FrameMaker) -> None:
+    each, between = gains(with_arms(results(row(made("vae")))), Compare())
+    assert gain_tables.tables(each, between) == []
+    assert list(gain_tables.sentences(each)) == []

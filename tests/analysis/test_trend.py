@@ -1,9 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.formula.api import mixedlm
 
-from analysis.trend import dunnett, page, slopes, trends
+from analysis.trend import dunnett, trends
 from harness.grid import Compare
 from tests.analysis.frames import spread, table
 
@@ -24,29 +23,6 @@ def test_dunnetts_blood_counts_give_the_documented_p() -> None:
     control = np.array([7.40, 8.50, 7.20, 8.24, 9.84, 8.32])
     drugs = [np.array([9.76, 8.80, 7.68, 9.36]), np.array([12.80, 9.68, 12.16, 9.20, 10.55])]
     assert dunnett(drugs, control) == pytest.approx([0.62004941, 0.0059035], abs=1e-4)
-
-
-RATINGS = np.array(
-    [[3, 4, 3], [2, 2, 4], [3, 3, 5], [1, 3, 2], [2, 3, 2], [2, 4, 5], [1, 2, 4], [3, 4, 4], [2, 4, 5], [1, 3, 4]]
-).astype(float)
-
-
-def test_pages_trend_is_the_documented_one_doubled() -> None:
-    """The ratings of scipy's page_trend_test: L = 133.5, exact p = 0.0018191 one-sided."""
-    assert page(RATINGS) == pytest.approx((2 * 0.0018191161948127822, 1))
-    assert page(-RATINGS) == pytest.approx((2 * 0.0018191161948127822, -1))
-
-
-def test_a_trend_without_exception_by_hand() -> None:
-    """Six orders of three ranks, one of them perfect: three seeds that all have it, p = 1/6³, either way 2/6³."""
-    assert page(np.array([[1.0, 2.0, 3.0]] * 3))[0] == pytest.approx(2 / 6**3)
-
-
-def test_the_slope_is_that_of_a_mixed_model() -> None:
-    values = RNG(0).normal(size=(12, 4)) + RNG(1).normal(size=(12, 1)) * 3 + np.arange(4) * 0.7
-    long = pd.DataFrame({"y": values.ravel(), "x": np.tile(np.arange(4.0), 12), "seed": np.repeat(np.arange(12), 4)})
-    fitted = mixedlm("y ~ x", long, groups=long["seed"]).fit()
-    assert slopes(values, np.array([1.0, 2.0, 4.0, 8.0])).mean() == pytest.approx(fitted.params["x"], abs=1e-6)
 
 
 def betas(shared: bool = True, n: int = 8, slope: float = 0.5) -> pd.DataFrame:
