@@ -20,7 +20,7 @@ from analysis import family, folders, measured, pairing, power, verdict
 from analysis.arm import facts
 from analysis.difference import Bools, Floats, half_width, spreadless
 from analysis.metrics import BY_COLUMN, Metric
-from harness.errors import BadInput, unknown
+from harness.errors import BadInput, StorageFailure, unknown
 from harness.grid import METRICS, Compare
 
 Names = Sequence[tuple[str, str]]
@@ -171,13 +171,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0, or 2 for bad input, which is said in one line."""
+    """Run the command; 0, 2 for bad input or 1 for storage that fails, which are said in one line."""
     args = parser().parse_args(argv)
     try:
         row = asked(args.results, (args.a, args.b), args.metric, args.margin)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except StorageFailure as failure:
+        print(f"error: {failure.told}", file=sys.stderr)
+        return 1
     print(json.dumps(row, ensure_ascii=False, indent=1) if args.json else told(row))
     return 0
 

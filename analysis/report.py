@@ -73,19 +73,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0, or 2 for bad input, which is said in one line."""
+    """Run the command; 0, 2 for bad input or 1 for storage that fails, which are said in one line."""
     args = parser().parse_args(argv)
     try:
         store = Store(args.results)
         report = made(store, args.results, references.load(args.references))
+        lies = store.shown(TABLE if store.place.stamp(TABLE) else "rows")
         page = write(report, args.out or store.beside / "report")
-    except (BadInput, StorageFailure) as error:
+    except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except StorageFailure as failure:
+        print(f"error: {failure.told}", file=sys.stderr)
+        return 1
     for told in report.found.damaged:
         print(f"damaged: {told}", file=sys.stderr)
     show(report)
-    lies = store.shown(TABLE if store.place.stamp(TABLE) else "rows")
     print(f"results: {lies}\nreport: {page}")
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from analysis.naming import named
-from harness.errors import BadInput
+from harness.errors import BadInput, StorageFailure
 from harness.schema import ARM, CURVE, Status
 from harness.store import TABLE, Store
 
@@ -33,9 +33,8 @@ class Results:
 
 def read(store: Store) -> Results:
     """Everything that a report shows; a folder that is missing, empty or damaged is refused in one line."""
-    with _readable(f"results {store.name!r}"):
-        there = store.place.exists()
-    if not there:
+    store.reach()
+    if not store.place.exists():
         raise BadInput(f"no results folder {store.name!r}; expected one that harness/bench.py wrote")
     with _readable(f"the rows in {store.name}"):
         held = store.find()
@@ -72,9 +71,11 @@ def _points(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
 
 @contextmanager
 def _readable(what: str) -> Iterator[None]:
-    """Whatever reading a damaged file raises becomes bad input, said in one line."""
+    """Whatever reading a damaged file raises becomes bad input, said in one line; storage that fails is none."""
     try:
         yield
+    except StorageFailure:
+        raise
     except (TypeError, AttributeError):
         raise BadInput(f"{what} cannot be read: wrong shape; expected what harness/bench.py wrote") from None
     except (OSError, ValueError) as error:

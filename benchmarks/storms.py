@@ -19,7 +19,7 @@ from harness import bench
 from harness.schema import Row
 from harness.store import Store
 from tests.cluster.hosts import Wire, obstacle
-from tests.cluster.storm import CELLS, CHECKPOINT_SECONDS, GRID, INTERVAL, OUTAGE, STEPS, Passed, Storm
+from tests.cluster.storm import CELLS, FULL, Passed, Storm
 from tests.conftest import lasting, readme_model
 
 HERE = Path(__file__).parent
@@ -74,7 +74,7 @@ def calm() -> dict[str, Row]:
     """The rows of the grid where nothing fails: in this process."""
     with tempfile.TemporaryDirectory() as scratch:
         grid, model = Path(scratch, "storm.yaml"), Path(scratch, "linear.py")
-        grid.write_text(yaml.safe_dump(GRID), encoding="utf-8")
+        grid.write_text(yaml.safe_dump(FULL.grid), encoding="utf-8")
         model.write_text(readme_model(), encoding="utf-8")
         flags = ["--pack", "1", "--plugin", str(model), "--launcher", "in-process", "--results", scratch]
         if bench.main([str(grid), *flags]):
@@ -146,12 +146,12 @@ def write_page() -> None:
     body = [f"| {' | '.join(one[name] for name in COLUMNS)} |" for one in found]
     settings = {
         "cells": CELLS,
-        "steps": STEPS,
-        "checkpoint": CHECKPOINT_SECONDS,
-        "outage": OUTAGE,
-        "interval": INTERVAL,
+        "steps": FULL.steps,
+        "checkpoint": f"{FULL.checkpoint:g}",
+        "outage": FULL.outage,
+        "interval": FULL.interval,
     }
-    page = PAGE.format(**settings, all_steps=CELLS * STEPS, verdict=verdict, table="\n".join(head + body))
+    page = PAGE.format(**settings, all_steps=CELLS * FULL.steps, verdict=verdict, table="\n".join(head + body))
     (HERE / "storms.md").write_text(page, encoding="utf-8")
 
 

@@ -46,6 +46,7 @@ def _told(args: argparse.Namespace) -> int:
     if place is None:
         raise BadInput("--log CELL needs the results that it is of: --results RESULTS")
     store, console = Store(place), Console(highlight=False, markup=False)
+    store.reach()
     if args.log:
         return status.log(store, args.log, console)
     return status.follow(store, console) if args.follow else status.show(store, console)

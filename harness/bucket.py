@@ -5,7 +5,7 @@
     gs://bucket/path                                           Google Cloud Storage
 
 Credentials come from the environment, a profile or the machine's role, never from an address. A bucket that may only be
-down for a moment is asked again for two minutes.
+down for a moment is asked again for two minutes; then every request fails at its first try, until one is answered.
 """
 
 import os
@@ -23,13 +23,16 @@ from harness.errors import BadInput, StorageFailure
 from harness.place import Stamp
 
 PATIENCE = 120.0  # seconds for which a bucket is asked again
+REACHED = 5.0  # seconds for which it is asked again at the start, where nobody answers
 PAUSES = (0.5, 8.0)  # seconds: the first, doubled up to the last
 THREADS = 32  # requests to a bucket side by side
 OPTIONS = {"s3": ("endpoint_override", "scheme", "region"), "gs": ("endpoint_override", "scheme", "anonymous")}
 LASTING = re.compile(  # what a bucket answers that no waiting mends
     r"NO_SUCH_BUCKET|INVALID_BUCKET|ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH|PERMISSION_DENIED|"
-    r"UNAUTHENTICATED|NOT_FOUND|HTTP status (30\d|40[0-7]|41\d)|Unable to parse|Invalid"
+    r"UNAUTHENTICATED|NOT_FOUND|Bucket .* not found|HTTP status (30\d|40[0-7]|41\d)|Unable to parse|Invalid"
 )
+SILENT = re.compile("NETWORK_CONNECTION|UNAVAILABLE")  # nobody answered
+DOWN: dict[str, float] = {}  # the addresses that do not answer this process, and since when (s)
 T = TypeVar("T")
 
 
@@ -49,6 +52,25 @@ class Bucket:
         self.options = _options(parts, self.name)
         self.address = parts.geturl()
         self.scheme, self.bucket, self.root = parts.scheme, bucket, f"{bucket}/{path}".rstrip("/")
+
+    def reach(self) -> None:
+        """Make sure, within seconds, that there is a bucket that may be read; one that only fails is asked as ever."""
+
+        def look() -> None:
+            from pyarrow import fs
+
+            try:
+                self.files.get_file_info(fs.FileSelector(self.root))
+            except FileNotFoundError:  # the bucket is there, and nothing in it under the address
+                return
+
+        try:
+            self._persist(look, first=True)
+        except StorageFailure as failure:
+            if LASTING.search(failure.reason) or SILENT.search(failure.reason):
+                expected = "a bucket that is there and may be read"
+                raise BadInput(f"results {self.name!r} cannot be read: {failure.reason}; expected {expected}") from None
+            raise
 
     def read(self, key: str) -> bytes | None:
         """The bytes under `key`, None where there are none."""
@@ -142,19 +164,32 @@ class Bucket:
 
         return self._persist(lambda: list(self.files.get_file_info(fs.FileSelector(path, allow_not_found=True))))
 
-    def _persist(self, work: Callable[[], T]) -> T:
+    def _persist(self, work: Callable[[], T], first: bool = False) -> T:
         """Do it again, with growing pauses, while what stands in the way may pass."""
-        (pause, longest), end = PAUSES, time.monotonic() + PATIENCE
+        (pause, longest), begun = PAUSES, time.monotonic()
         while True:
             try:
-                return work()
+                done = work()
             except OSError as error:
-                told = " ".join(str(error).split())
-                if LASTING.search(told) or time.monotonic() + pause > end:
-                    raise StorageFailure(self.name, told) from None
-                print(f"results {self.name}: {told}; asked again in {pause:g} s", file=sys.stderr)
+                self._bear(" ".join(str(error).split()), begun, pause, first)
+            else:
+                DOWN.pop(self.address, None)
+                return done
             time.sleep(pause)
             pause = min(longest, 2 * pause)
+
+    def _bear(self, told: str, begun: float, pause: float, first: bool) -> None:
+        """Raise where what was told will last, or has lasted too long since; else say when the bucket is asked again.
+
+        The first request has little patience where nobody answers, and says nothing of it: the address may be wrong.
+        """
+        doubtful = first and SILENT.search(told)
+        since = min(begun, DOWN.get(self.address, begun))
+        if LASTING.search(told) or time.monotonic() > since + (REACHED if doubtful else PATIENCE):
+            raise StorageFailure(self.name, told) from None
+        DOWN.setdefault(self.address, begun)
+        if not doubtful:
+            print(f"results {self.name}: {told}; asked again in {pause:g} s", file=sys.stderr)
 
 
 def _options(parts: SplitResult, name: str) -> dict[str, Any]:

@@ -19,6 +19,9 @@ class Folder:
         if self.root.exists() and not self.root.is_dir():
             raise BadInput(f"results {str(root)!r} is a file; expected a folder")
 
+    def reach(self) -> None:
+        """Nothing: a folder that is not there yet can be made."""
+
     def read(self, key: str) -> bytes | None:
         """The bytes under `key`, None where there are none."""
         with self._failing():

@@ -17,7 +17,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import torch
 
-from harness import trial
+from harness import growth, trial
 from harness.data import Data
 from harness.errors import BadInput, StorageFailure
 from harness.stopping import Stop
@@ -55,15 +55,16 @@ class Resources:
         >>> Resources(cpus=1, gpus=0.4).slots([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}])
         4
         """
-        slots = sum(self._fitting(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes)
+        slots = sum(map(self.on, nodes))
         if slots < 1:
             asked = f"{self.cpus} CPUs and {self.gpus:g} GPUs"
             have = " or ".join(sorted({f"{n.get('CPU', 0.0):g} CPUs and {n.get('GPU', 0.0):g} GPUs" for n in nodes}))
             raise BadInput(f"a trial asks for {asked}, on one machine; there are {have or 'no machines'}")
         return slots
 
-    def _fitting(self, cpus: float, gpus: float) -> int:
-        """Trials that fit on one node."""
+    def on(self, node: Mapping[str, float]) -> int:
+        """Trials that fit on a node."""
+        cpus, gpus = node.get("CPU", 0.0), node.get("GPU", 0.0)
         by_cpu = int(cpus // self.cpus)
         if not self.gpus:
             return by_cpu
@@ -73,7 +74,7 @@ class Resources:
 
     def slots_here(self) -> int:
         """Trials side by side on this machine, at least one: a plan for GPUs can be made where there are none."""
-        return max(1, self._fitting(os.cpu_count() or 1, max(1, torch.cuda.device_count())))
+        return max(1, self.on({"CPU": os.cpu_count() or 1, "GPU": max(1, torch.cuda.device_count())}))
 
     def grant(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks with their threads and device."""
@@ -136,8 +137,7 @@ class RayTune:
             reason = str(error).splitlines()[0]
             raise BadInput(f"no Ray cluster at {address!r} ({reason}); expected auto or ray://HOST:PORT") from None
         try:
-            self._await_a_worker()
-            self.slots = self.resources.slots([node["Resources"] for node in ray.nodes() if node["Alive"]])
+            self.slots = self._slots(address)
         except BadInput:
             self.close()
             raise
@@ -171,12 +171,23 @@ class RayTune:
         if stop.asked:
             raise KeyboardInterrupt
 
+    def _slots(self, address: str) -> int:
+        """Trials side by side on the cluster at its largest; where none fits yet, a worker is waited for."""
+        file = None if address.startswith("ray://") else growth.told(self.ray.get_runtime_context().gcs_address)
+        most = growth.most(file, self.resources.on) if file else 0
+        if not any(map(self.resources.on, self._nodes())) and (most or not self.ray.cluster_resources().get("CPU")):
+            self._await_a_worker()
+        return max(most, self.resources.slots(self._nodes()))
+
+    def _nodes(self) -> list[Mapping[str, float]]:
+        """What each node has that is there."""
+        return [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+
     def _await_a_worker(self) -> None:
-        """A cluster may be a head alone until something is asked of it: ask for a trial's share and wait for it."""
-        if not self.ray.cluster_resources().get("CPU"):
-            print(f"no worker yet: waiting for the cluster's first, at most {JOIN_SECONDS / 60:g} minutes", flush=True)
-            share = self.ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)
-            self.ray.wait([share(_nothing).remote()], timeout=JOIN_SECONDS)
+        """The machines of a cluster may come when something is asked of it: ask for a trial's share and wait for it."""
+        print(f"no worker yet: waiting for the cluster's first, at most {JOIN_SECONDS / 60:g} minutes", flush=True)
+        share = self.ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)
+        self.ray.wait([share(_nothing).remote()], timeout=JOIN_SECONDS)
 
     def close(self) -> None:
         """Leave Ray."""

@@ -20,6 +20,9 @@ class Place(Protocol):
     address: str
     name: str
 
+    def reach(self) -> None:
+        """Refuse, within seconds, a place where nobody answers or nothing may be read."""
+
     def read(self, key: str) -> bytes | None:
         """The bytes under `key`, None where there are none."""
 

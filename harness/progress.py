@@ -47,7 +47,7 @@ class Progress:
         self.store, self.asked, self.before = store, asked, before
         self.cells = len(self.names)
         self.costs = [costs[engine.key(task.cells[0])].step(len(task.cells)) / len(task.cells) for task in tasks]
-        self.running: dict[int, Update] = {}
+        self.begun: dict[int, Update] = {}  # tasks that have not ended, by the last that was heard of them
         self.work = sum(map(self._work, range(len(tasks))))
         self.ended: dict[str, str] = {}
         self.counts: Counter[str] = Counter()  # of `ended`, by status
@@ -91,14 +91,14 @@ class Progress:
     def _take(self, index: int, update: Update) -> dict[str, str]:
         """What ended just now."""
         self.moved = time.monotonic()
-        if self.writer and not self.running and not self.ended:
+        if self.writer and not self.begun and not self.ended:
             self.writer.wake.set()
         self.work -= self._work(index)
         if len(update.ended) < len(self.tasks[index].cells):
-            self.running[index] = update
+            self.begun[index] = update
             self.work += self._work(index)
         else:
-            self.running.pop(index, None)
+            self.begun.pop(index, None)
             self.costs[index] = 0.0
         news = {cell: status for cell, status in update.ended.items() if cell not in self.ended}
         self.ended |= news
@@ -108,7 +108,7 @@ class Progress:
 
     def _work(self, index: int) -> float:
         """Seconds of work that are left of a task, at its observed or else its measured speed."""
-        update = self.running.get(index, Update())
+        update = self.begun.get(index, Update())
         steps = sum(cell.iterations for cell in self.tasks[index].cells) - update.steps
         return (update.step_seconds or self.costs[index]) * steps
 
@@ -120,7 +120,7 @@ class Progress:
         self.told = time.monotonic()
 
     def _at(self, index: int) -> str:
-        task, update = self.tasks[index], self.running[index]
+        task, update = self.tasks[index], self.begun[index]
         nelbo = f", NELBO {update.nelbo:.2f}" if update.nelbo is not None else ""
         return f"{self.title(index)} at step {update.steps // len(task.cells):,}{nelbo}"
 
@@ -128,6 +128,11 @@ class Progress:
         """The name of a task: its first cell's, and how many more there are."""
         first, *others = self.tasks[index].cells
         return self.names[first.id] + (f" and {len(others)} more" if others else "")
+
+    @property
+    def running(self) -> dict[int, Update]:
+        """The tasks that have begun, less those that wait for another process."""
+        return {index: update for index, update in self.begun.items() if not update.waits}
 
     @property
     def left(self) -> float:
@@ -141,7 +146,7 @@ class Progress:
     def standing(self) -> Standing:
         """How the run stands now."""
         with self.lock:
-            now = time.monotonic()
+            now, running = time.monotonic(), self.running
             return Standing(
                 run=self.tasks[0].run,
                 grid=self.tasks[0].grid,
@@ -151,9 +156,9 @@ class Progress:
                 before=self.before,
                 cells=self.cells,
                 ended=dict(self.counts),
-                running=len(self.running),
-                speed=sum(1 / u.step_seconds for u in self.running.values() if u.step_seconds),
-                packs=tuple(map(self._pack, list(self.running)[:LISTED])),
+                running=len(running),
+                speed=sum(1 / u.step_seconds for u in running.values() if u.step_seconds),
+                packs=tuple(map(self._pack, list(running)[:LISTED])),
                 failures=tuple(self.failures[:LISTED]),
                 elapsed=now - self.started,
                 left=self.left,
@@ -161,7 +166,7 @@ class Progress:
             )
 
     def _pack(self, index: int) -> Pack:
-        task, update = self.tasks[index], self.running[index]
+        task, update = self.tasks[index], self.begun[index]
         speed = 1 / update.step_seconds if update.step_seconds else None
         return Pack(self.title(index), update.steps // len(task.cells), task.cells[0].iterations, speed, update.nelbo)
 

@@ -38,6 +38,7 @@ def bench(args: argparse.Namespace) -> int:
     store = Store(args.results or Path("results") / chosen.name)
     if args.tensorboard:
         store.path("tensorboard")  # its logs grow, which only files can
+    store.reach()
     found = look(store)
     plan = planning.make(cells, found.rows, scores, args.resume)
     if args.resume != "never":

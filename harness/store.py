@@ -91,6 +91,10 @@ class Store:
             expected = "a writable folder" if isinstance(self.place, Folder) else "a bucket that is there and writable"
             raise BadInput(f"results {self.name!r} cannot be written: {error.reason}; expected {expected}") from None
 
+    def reach(self) -> None:
+        """Refuse, within seconds, a place where nobody answers or nothing may be read."""
+        self.place.reach()
+
     # --- whole contents ----------------------------------------------------------------------------------------------
 
     def write(self, key: str, content: bytes) -> None:

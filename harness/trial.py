@@ -55,6 +55,7 @@ class Update:
     """How a trial stands: steps done of its cells together, seconds a step, NELBO of the first, cells that ended.
 
     `saved` counts the checkpoints written by this process: what is lost if it dies now began at the last of them.
+    `waits` is set where the process has died, and no other has begun with what is left.
     """
 
     steps: int = 0
@@ -62,6 +63,7 @@ class Update:
     nelbo: float | None = None
     ended: Mapping[str, str] = field(default_factory=dict)
     saved: int = 0
+    waits: bool = False
 
 
 def run(task: Task, data: Data) -> Generator[Update, None, None]:

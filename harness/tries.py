@@ -116,7 +116,7 @@ class Tries:
         return tuple(cells[place] for place in part.cells)
 
     def _whole(self, number: int, update: Update) -> Update:
-        """An update of a part as one of its task: with the steps and the ends of its other parts."""
+        """An update of a part as one of its task: with the steps and the ends of its other parts, if any runs."""
         index = self.parts[number].index
         ended = self.ended.setdefault(index, {})
         ended |= update.ended
@@ -124,7 +124,7 @@ class Tries:
         covered = {cell.id for n in live for cell in self._cells(self.parts[n])}
         steps = sum(u.steps for u in live.values())
         steps += sum(c.iterations for c in self.tasks[index].cells if c.id in ended and c.id not in covered)
-        return replace(update, steps=steps, ended=dict(ended))
+        return replace(update, steps=steps, ended=dict(ended), waits=not live)
 
 
 def _row(task: Task, cell: Cell) -> str | None:

@@ -29,11 +29,7 @@ from tests.cluster.conftest import Cluster, exported
 from tests.cluster.hosts import Host, Wire, wait
 from tests.conftest import ROOT, readme_model
 
-CELLS, STEPS, STEP_SECONDS, CHECKPOINT_SECONDS = 40, 75, 0.1, 2
-GRID = {"seeds": CELLS // 2, "sweeps": [{"model": "linear", "beta": [1.0, 4.0], "iterations": STEPS}]}
-INTERVAL = int(CHECKPOINT_SECONDS / STEP_SECONDS) + 1  # steps, at most, from one checkpoint to the next
-OUTAGE = 30.0  # seconds without network, or without storage
-PAUSE = 4.0  # seconds, at most, for which the grid goes on before the next fault
+CELLS, STEP_SECONDS = 40, 0.1
 PATIENCE = 300.0  # seconds within which the grid must go on after a fault, and end after the last one
 S3, DOOR = 5555, 5556  # ports of the host `store`: the server, and the door to it that can be shut
 BIN = Path(sys.executable).parent
@@ -52,6 +48,32 @@ table = pq.read_table(io.BytesIO(store.read(TABLE)))["cell"].to_pylist()
 kept = {folder: store.keys(folder, "") for folder in ("rows", "damaged", "checkpoints")}
 print(json.dumps({"rows": dict(found.rows), "torn": dict(found.torn), "table": table, "kept": kept}))
 """
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a storm takes: steps of a cell, seconds between checkpoints, seconds without network or storage.
+
+    `pause` is for how many seconds, at most, the grid goes on before the next fault.
+    """
+
+    steps: int = 75
+    checkpoint: float = 2.0
+    outage: float = 30.0
+    pause: float = 4.0
+
+    @property
+    def grid(self) -> dict[str, object]:
+        """The forty cells."""
+        return {"seeds": CELLS // 2, "sweeps": [{"model": "linear", "beta": [1.0, 4.0], "iterations": self.steps}]}
+
+    @property
+    def interval(self) -> int:
+        """Steps, at most, from one checkpoint to the next."""
+        return int(self.checkpoint / STEP_SECONDS) + 1
+
+
+FULL = Pace()
 
 
 class Step(NamedTuple):
@@ -118,15 +140,15 @@ class Storage:
 class Storm:
     """A cluster with its storage, and what befalls them."""
 
-    def __init__(self, wire: Wire, seed: int):
-        self.wire, self.random = wire, random.Random(seed)
+    def __init__(self, wire: Wire, seed: int, pace: Pace = FULL):
+        self.wire, self.random, self.pace = wire, random.Random(seed), pace
         self.log, self.said = wire.folder / "steps.log", wire.folder / "driver.log"
         watched = {"STORM_LOG": str(self.log), "STORM_STEP_SECONDS": str(STEP_SECONDS)}
         self.cluster = Cluster(wire, KEYS | watched)
         self.storage = Storage(wire.host("store", 20), wire.folder / "shut")
         self.commands = 0
         self.log.touch()
-        (wire.folder / "storm.yaml").write_text(yaml.safe_dump(GRID), encoding="utf-8")
+        (wire.folder / "storm.yaml").write_text(yaml.safe_dump(pace.grid), encoding="utf-8")
         (wire.folder / "linear.py").write_text(readme_model(), encoding="utf-8")
 
     def pass_over(self, kinds: Sequence[str] = ()) -> Passed:
@@ -136,7 +158,7 @@ class Storm:
         self.await_a_step()
         started, faults = time.monotonic(), dict[str, float]()
         for name in self.random.sample(kinds or list(FAULTS), len(kinds or FAULTS)):
-            time.sleep(self.random.uniform(0, PAUSE))
+            time.sleep(self.random.uniform(0, self.pace.pause))
             assert self.driver.poll() != 0, f"the grid was done before the storm: {faults}"
             faults[name] = round(time.monotonic() - started, 1)
             FAULTS[name](self)
@@ -158,7 +180,7 @@ class Storm:
         """A worker loses its power for a few seconds; nobody starts Ray there."""
         worker = self.random.choice(self.cluster.workers)
         worker.kill()
-        time.sleep(self.random.uniform(0, PAUSE))
+        time.sleep(self.random.uniform(0, self.pace.pause))
         worker.start()
 
     def kill_the_driver(self) -> None:
@@ -179,12 +201,12 @@ class Storm:
         """A worker without network."""
         worker = self.random.choice(self.cluster.workers)
         worker.cut()
-        time.sleep(OUTAGE)
+        time.sleep(self.pace.outage)
         worker.mend()
 
     def fail_storage(self) -> None:
         """Storage answers with errors."""
-        self.storage.fail(OUTAGE)
+        self.storage.fail(self.pace.outage)
 
     def trials(self) -> list[tuple[Host, int]]:
         """The processes of trials, and where they are."""
@@ -198,7 +220,7 @@ class Storm:
 
     def give_the_command(self) -> None:
         """On the head; what it says is kept."""
-        flags = f"--pack 1 --checkpoint-seconds {CHECKPOINT_SECONDS} --patience 4 --address auto"
+        flags = f"--pack 1 --checkpoint-seconds {self.pace.checkpoint:g} --patience 4 --address auto"
         plugins = f"--plugin {self.wire.folder}/linear.py --plugin tests/cluster/watched.py"
         line = f"python harness/bench.py {self.wire.folder}/storm.yaml {flags} {plugins}"
         self.commands += 1

@@ -1,16 +1,20 @@
 """Places: a bucket behaves as a folder does, is asked again while it may come back, and never tells a secret."""
 
+import math
 import os
+import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from analysis import report
+from analysis import compare, report
+from harness import bench
 from harness.bucket import Bucket
 from harness.errors import BadInput, StorageFailure
 from harness.store import TABLE, Store, place
@@ -123,6 +127,92 @@ def test_nobody_there_is_told_after_the_patience(monkeypatch: pytest.MonkeyPatch
         place(bucket("127.0.0.1:1", "x")).read("k")
 
 
+def test_after_the_patience_each_request_is_one_until_one_is_answered(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a run asks of storage at its end does not wait once more each time, by whichever object it asks."""
+    there = behind(door)
+    again = Store(there.address)
+    monkeypatch.setattr("harness.bucket.PATIENCE", 0.2)
+    door.refusals = 10**6
+    with pytest.raises(StorageFailure):
+        there.read("k")
+    door.seen.clear()
+    with pytest.raises(StorageFailure):
+        again.read("k")
+    assert len(door.seen) == 1
+    door.refusals = 0
+    assert again.read("k") is None
+    door.refusals = 3
+    assert there.read("k") is None
+
+
+def commands(address: str) -> list[Callable[[], int]]:
+    """Every command that is given an address of results."""
+    arms = ["--a", "model=vae", "--b", "model=gmvae"]
+    return [
+        lambda: bench.main(["--models", "vae", "--results", address, "--launcher", "in-process"]),
+        lambda: bench.main(["--models", "vae", "--results", address, "--dry-run"]),
+        lambda: bench.main(["--status", address]),
+        lambda: bench.main(["--results", address, "--log", "0"]),
+        lambda: report.main([address]),
+        lambda: compare.main([address, *arms]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [("nobody", "NETWORK_CONNECTION"), ("no bucket", "NO_SUCH_BUCKET"), ("forbidden", "ACCESS_DENIED")],
+)
+def test_an_address_that_is_wrong_is_refused_in_one_line_within_seconds(
+    wrong: str, told: str, door: Door, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By every command; the two minutes are for a bucket that was there."""
+    monkeypatch.setattr("harness.bucket.REACHED", 0.2)
+    door.refusals, door.status = (10**6, 403) if wrong == "forbidden" else (0, 500)
+    server = "127.0.0.1:1" if wrong == "nobody" else f"127.0.0.1:{door.server_port}"
+    address = bucket(server).replace("//bench/", "//nowhere/") if wrong == "no bucket" else bucket(server)
+    for command in commands(address):
+        begun = time.monotonic()
+        assert command() == 2
+        assert re.fullmatch(rf"error: results [^\n]*{told}[^\n]*expected [^\n]*\n", capsys.readouterr().err)
+        assert time.monotonic() - begun < 5
+
+
+def test_a_server_that_fails_at_the_start_is_asked_again(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    there = behind(door)
+    door.refusals = 3
+    there.reach()
+    assert capsys.readouterr().err.count("asked again in") == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["report", "compare"])
+def test_storage_that_fails_the_analysis_is_one_line(
+    command: str, door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At its first request, its second, half-way, or at its last; exit code 1, and no traceback."""
+    there, answered = behind(door), [math.inf]
+    for path in sorted((ROOT / "analysis" / "sample").rglob("*.*")):
+        there.write(f"{path.parent.name}/{path.name}".removeprefix("sample/"), path.read_bytes())
+    monkeypatch.setattr("harness.bucket.PATIENCE", 0.0)
+    monkeypatch.setattr(door, "refuses", lambda: len(door.seen) > answered[-1])
+
+    def asked() -> int:
+        door.seen.clear()
+        if command == "report":
+            return report.main([there.address, "--out", str(tmp_path / "report")])
+        return compare.main([there.address, "--a", "model=vae,beta=1", "--b", "model=gmvae"])
+
+    assert asked() == 0
+    requests = len(door.seen)
+    for count in (0, 1, requests // 2, requests - 1):
+        answered.append(count)
+        capsys.readouterr()
+        assert asked() == 1
+        assert re.fullmatch(r"error: results s3:[^\n]*HTTP status 500[^\n]*\n", capsys.readouterr().err)
+
+
 def test_a_bucket_that_is_not_there_is_refused_before_anything_is_written(s3: str) -> None:
     store = Store(f"s3://no-such-bucket/x?endpoint_override={s3}&scheme=http")
     with pytest.raises(BadInput, match=r"\A[^\n]*NO_SUCH_BUCKET[^\n]*expected a bucket that is there and writable\Z"):
@@ -185,6 +275,26 @@ def test_a_key_does_not_leave_its_part_of_a_bucket(key: str) -> None:
 
 
 # --- the whole way ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_storage_that_is_gone_in_mid_run_ends_it_within_its_patience(
+    own_model: Path, door: Door, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trial waits, and then neither its checkpoint, the table nor the standing waits once more."""
+    monkeypatch.setattr("harness.bucket.PATIENCE", 4.0)
+    gone: list[float] = []
+
+    def refuses() -> bool:
+        if not gone and any("curves/" in line for line in door.seen):
+            gone.append(time.monotonic())
+        return bool(gone)
+
+    monkeypatch.setattr(door, "refuses", refuses)
+    flags = ["--models", "linear", "--seeds", "2", "--iterations", "10", "--plugin", str(own_model)]
+    assert bench.main([*flags, "--launcher", "in-process", "--results", behind(door).address]) == 1
+    assert time.monotonic() - gone[0] < 6.0
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: results s3://bench/")
 
 
 @pytest.mark.slow

@@ -66,6 +66,18 @@ def test_the_summary_counts_done_running_and_failed(make: Make, clock_time: list
     assert "1/3 cells done, 0 running, 1 failed, 0 steps/s" in progress.summary()
 
 
+def test_a_task_that_waits_for_another_process_does_not_run(make: Make) -> None:
+    """What it has done still counts, and it runs once it is heard of again."""
+    progress = make()
+    progress.watch(0, Update(steps=100, step_seconds=0.2))
+    progress.watch(0, Update(steps=100, step_seconds=0.2, waits=True))
+    found = progress.standing()
+    assert (found.running, found.speed, found.packs) == (0, 0.0, ())
+    assert progress.left == pytest.approx((100 * 0.2 + 100 * 0.1) / 2)
+    progress.watch(0, Update(steps=120, step_seconds=0.2))
+    assert progress.standing().running == 1
+
+
 def test_piped_it_is_a_line_for_every_end_and_now_and_then_a_standing(make: Make, clock_time: list[float]) -> None:
     progress = make()
     with progress:

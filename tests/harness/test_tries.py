@@ -124,6 +124,18 @@ def test_cells_that_have_ended_are_not_tried_again(store: Store, cells: list[Cel
     assert started(of)[1] == (cells[1], cells[2])
 
 
+def test_a_task_waits_while_none_of_its_parts_runs(store: Store, cells: list[Cell]) -> None:
+    """A pack dies twice and is halved: one half begins, the other waits."""
+    of = tries(store, cells[:4])
+    assert of.died(started(of)[0], "").waits
+    number, _ = started(of)
+    assert not of.hear(number, Update(steps=10)).waits
+    assert of.died(number, "").waits
+    (half, _), (other, _) = started(of), started(of)
+    assert not of.hear(half, Update(steps=10)).waits
+    assert not of.died(other, "").waits
+
+
 def test_parts_are_told_as_their_whole_task(store: Store, cells: list[Cell]) -> None:
     """Four cells of 100 steps: one ends, the pack dies twice, two go on together and one alone."""
     of = tries(store, cells[:4])

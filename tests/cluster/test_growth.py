@@ -1,0 +1,93 @@
+"""What is planned for on a cluster that grows: the most that its file allows, and none of it there at the start."""
+
+import json
+import secrets
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import growth
+from harness.launch import Resources
+from tests.cluster.conftest import INSTALLED, SHIPPED, exported
+from tests.cluster.hosts import Wire
+from tests.conftest import ROOT
+
+# The head has CPUs. Workers with a GPU, which is only declared, come when they are asked for, two at most.
+FILE: dict[str, Any] = {
+    "cluster_name": "growing",
+    "max_workers": 3,
+    "idle_timeout_minutes": 5,
+    "provider": {"type": "fake_multinode", "disable_node_updaters": True},
+    "head_node_type": "ray.head.default",
+    "available_node_types": {
+        "ray.head.default": {"resources": {"CPU": 2}, "node_config": {}, "max_workers": 0},
+        "worker": {"resources": {"CPU": 2, "GPU": 1}, "node_config": {}, "max_workers": 2},
+    },
+}
+COMMANDS = ("initialization", "setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray")
+NOTHING: dict[str, Any] = {  # what Ray asks every file for
+    **{f"{name}_commands": [] for name in COMMANDS},
+    **dict[str, Any](auth={}, docker={}, file_mounts={}, cluster_synced_files=[], upscaling_speed=1.0),
+}
+LAUNCH = """
+import json, sys
+from harness.errors import BadInput
+from harness.launch import RayTune, Resources
+def slots(gpus):
+    launcher = RayTune(Resources(1, gpus), "auto")
+    launcher.close()
+    return launcher.slots
+try: slots(2.0)
+except BadInput as error: print(json.dumps(str(error)))
+print(json.dumps([slots(0.5), slots(0.0)]))
+"""
+
+
+def test_a_plan_counts_on_the_workers_that_the_shipped_file_allows() -> None:
+    """Eight of twelve, of either kind: no more are up at once."""
+    assert growth.most(SHIPPED, Resources(1, 0.25).on) == 8 * 4
+    assert growth.most(SHIPPED, Resources(1, 2.0).on) == 0
+
+
+def test_machines_of_ones_own_are_counted_when_they_are_there() -> None:
+    """Their file does not tell what they have."""
+    kinds = {"local.cluster.node": {"resources": {}, "max_workers": 2}}
+    file = {"max_workers": 2, "head_node_type": "local.cluster.node", "available_node_types": kinds}
+    assert growth.most(file, Resources(1).on) == 0
+
+
+def test_the_file_of_another_cluster_is_not_read() -> None:
+    assert growth.told("198.51.100.1:1") is None
+
+
+@pytest.fixture(scope="module")
+def said(wire: Wire) -> list[Any]:
+    """What the launcher says on a cluster that has only its head, which has two CPUs."""
+    host = wire.host("growing", 50)
+    (host.home / "cluster.yaml").write_text(yaml.safe_dump(FILE | NOTHING))
+    quick = {"RAY_FAKE_CLUSTER": "1", "RAY_enable_autoscaler_v2": "0", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+    own = {"PYTHONPATH": str(ROOT), "RAY_AUTH_TOKEN": secrets.token_hex()}
+    environment = f"cd {ROOT}; {exported(INSTALLED | own | quick)}"
+    flags = f"--node-ip-address={host.address} --num-cpus=2 --num-gpus=0 --autoscaling-config=~/cluster.yaml"
+    host.run(f"{environment}; ray start --head --port=6379 {flags} > ~/start.log 2>&1")
+    (host.home / "launch.py").write_text(LAUNCH)
+    lines = host.run(f"{environment}; python ~/launch.py 2> ~/launch.log", 240).stdout.splitlines()
+    return [json.loads(line) if line[0] in '"[' else line for line in lines]
+
+
+@pytest.mark.slow
+def test_a_worker_that_the_autoscaler_can_start_is_waited_for(said: list[Any]) -> None:
+    """There are CPUs, and no GPU yet."""
+    assert said[1] == "no worker yet: waiting for the cluster's first, at most 15 minutes"
+
+
+@pytest.mark.slow
+def test_a_plan_counts_on_all_workers_that_the_autoscaler_may_start(said: list[Any]) -> None:
+    """Two GPUs shared by two trials each, of which one was there; and six CPUs."""
+    assert said[2] == [4, 6]
+
+
+@pytest.mark.slow
+def test_what_no_worker_could_grant_is_refused_at_once(said: list[Any]) -> None:
+    assert said[0] == "a trial asks for 1 CPUs and 2 GPUs, on one machine; there are 2 CPUs and 0 GPUs"

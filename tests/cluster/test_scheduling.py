@@ -1,0 +1,145 @@
+"""Where trials run that ask for a share of a GPU, and in which order: by what Ray did, on GPUs that are declared."""
+
+import secrets
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from harness.schema import Row
+from harness.store import Store
+from tests.cluster.conftest import INSTALLED, exported
+from tests.cluster.hosts import Wire
+from tests.conftest import ROOT, readme_model
+
+pytestmark = pytest.mark.slow
+NODES = {"plain": (8, 0), "one": (2, 1), "two": (2, 2)}  # CPUs and GPUs: `plain` is the head, `two` lacks CPUs for four
+SHARE, SLOTS = 0.5, 4
+LONG, SHORT, SEEDS = 100, 10, 8
+GRID = {"seeds": SEEDS, "sweeps": [{"model": "linear", "iterations": steps} for steps in (SHORT, LONG)]}
+
+
+class Placed(NamedTuple):
+    """A trial: when it began and ended, where, on which GPU, the steps and the number of its cells."""
+
+    begun: float
+    ended: float
+    host: str
+    process: int
+    gpu: str
+    steps: int
+    cells: int
+
+
+class Run(NamedTuple):
+    """A grid that was run: its trials in the order in which they began, and its rows."""
+
+    trials: list[Placed]
+    rows: list[Row]
+
+
+class Nodes:
+    """A Ray cluster of hosts with the CPUs and GPUs that `NODES` declares."""
+
+    def __init__(self, wire: Wire):
+        self.folder = wire.folder
+        hosts = {name: wire.host(name, 30 + number) for number, name in enumerate(NODES)}
+        self.head = hosts["plain"]
+        own = {"PYTHONPATH": str(ROOT), "RAY_AUTH_TOKEN": secrets.token_hex(), "STORM_STEP_SECONDS": "0.1"}
+        logs = {name: f"{self.folder}/{name}" for name in ("STORM_LOG", "PLACED_LOG")}
+        self.environment = f"cd {ROOT}; {exported(INSTALLED | own | logs)}"
+        for name, (cpus, gpus) in NODES.items():
+            place = "--head --port=6379" if name == "plain" else f"--address={self.head.address}:6379"
+            start = f"ray start {place} --node-ip-address={hosts[name].address} --num-cpus={cpus} --num-gpus={gpus}"
+            hosts[name].run(f"{self.environment}; {start} > ~/start.log 2>&1")
+
+    def run(self, pack: str) -> Run:
+        """Run the grid in packs, each trial on a share of a GPU."""
+        (self.folder / "linear.py").write_text(readme_model(), encoding="utf-8")
+        (self.folder / "grid.yaml").write_text(yaml.safe_dump(GRID), encoding="utf-8")
+        (self.folder / "PLACED_LOG").write_text("")
+        plugins = (
+            f"--plugin {self.folder}/linear.py --plugin tests/cluster/watched.py --plugin tests/cluster/declared.py"
+        )
+        flags = f"--address auto --gpus-per-trial {SHARE} --pack {pack} --results {self.folder / pack}"
+        self.head.run(f"{self.environment}; python harness/bench.py {self.folder}/grid.yaml {plugins} {flags}", 300)
+        rows = Store(self.folder / pack).rows()
+        lines = [line.split() for line in (self.folder / "PLACED_LOG").read_text().splitlines()]
+        trials = [_placed(words, {cell: int(row["iterations"] or 0) for cell, row in rows.items()}) for words in lines]
+        return Run(sorted(trials), list(rows.values()))
+
+
+def _placed(words: Sequence[str], steps: dict[str, int]) -> Placed:
+    begun, ended, host, process, gpu, cells = words
+    first, *others = cells.split(",")
+    return Placed(float(begun), float(ended), host, int(process), gpu, steps[first], 1 + len(others))
+
+
+def at_once(trials: Sequence[Placed]) -> int:
+    """How many of the trials ran side by side at most."""
+    return max(sum(one.begun <= other.begun < one.ended for one in trials) for other in trials)
+
+
+@pytest.fixture(scope="module")
+def nodes(wire: Wire) -> Nodes:
+    """The cluster."""
+    return Nodes(wire)
+
+
+@pytest.fixture(scope="module")
+def pairs(nodes: Nodes) -> Run:
+    """The grid in packs of two: twice as many trials as run side by side."""
+    return nodes.run("2")
+
+
+@pytest.fixture(scope="module")
+def auto(nodes: Nodes) -> Run:
+    """The grid in packs of the harness's choice."""
+    return nodes.run("auto")
+
+
+def test_a_gpu_is_shared_by_as_many_trials_as_the_fraction_allows(pairs: Run) -> None:
+    gpus = {(trial.host, trial.gpu): [t for t in pairs.trials if (t.host, t.gpu) == (trial.host, trial.gpu)]
+            for trial in pairs.trials}  # fmt: skip
+    assert {gpu for gpu in gpus if gpu[0] == "one"} == {("one", "0")}
+    assert at_once(gpus["one", "0"]) == int(1 / SHARE)
+    assert max(map(at_once, gpus.values())) == int(1 / SHARE)
+
+
+def test_as_many_trials_run_side_by_side_as_were_planned_for(pairs: Run) -> None:
+    """`two` has GPUs for four, and CPUs for two."""
+    assert at_once(pairs.trials) == SLOTS
+    assert at_once([trial for trial in pairs.trials if trial.host == "two"]) == NODES["two"][0]
+
+
+def test_a_node_without_gpus_gets_no_trial_that_asks_for_one(pairs: Run) -> None:
+    assert {row["host"] for row in pairs.rows} == {"one", "two"} == {trial.host for trial in pairs.trials}
+
+
+def test_packs_are_trained_on_one_gpu_together(pairs: Run) -> None:
+    assert [row["status"] for row in pairs.rows] == ["ok"] * 2 * SEEDS
+    assert {row["pack"] for row in pairs.rows} == {2} == {trial.cells for trial in pairs.trials}
+    assert len(pairs.trials) == SEEDS
+
+
+def test_the_longest_start_first(pairs: Run) -> None:
+    """In every process: when all have begun depends on how soon the processes start."""
+    by_process = sorted(pairs.trials, key=lambda trial: (trial.host, trial.process, trial.begun))
+    orders = [[t.steps for t in own] for _, own in groupby(by_process, lambda trial: (trial.host, trial.process))]
+    assert [order[0] for order in orders] == [LONG] * SLOTS
+    assert all(order == sorted(order, reverse=True) for order in orders)
+
+
+@pytest.mark.parametrize("run", ["pairs", "auto"])
+def test_the_last_to_begin_does_not_run_alone(run: str, request: pytest.FixtureRequest) -> None:
+    """Every other slot is at work when it begins."""
+    *others, last = request.getfixturevalue(run).trials
+    assert sum(trial.begun <= last.begun < trial.ended for trial in others) == SLOTS - 1
+
+
+def test_auto_gives_every_share_of_a_gpu_one_pack(auto: Run) -> None:
+    """The lengths of the grid can be shared out so that nothing waits."""
+    assert sorted(trial.steps for trial in auto.trials) == [SHORT] + [LONG] * (SLOTS - 1)
+    assert at_once(auto.trials) == SLOTS
