@@ -55,7 +55,7 @@ def main() -> None:
     found = fit.fitted(parts)
     unpacking = parts["planning"][-1]["tasks unpacked"] / parts["planning"][-1]["cells"]
     print(found)
-    checked = pd.DataFrame([fit.beside(run, found) for run in [*parts["runs"], *parts.get("largest", [])]])
+    checked = pd.DataFrame([fit.beside(run, found) for run in [*parts["runs"], *parts["largest"]]])
     storage = Storage.of(parts["requests"])
     grids = [(way, gpus) for gpus in GPUS for way in (AS_IT_IS, RARER)] + [(SHARED, max(GPUS))]
     table = pd.DataFrame([simulated(way, gpus, found.costs, storage, unpacking) for way, gpus in grids])

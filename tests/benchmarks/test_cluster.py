@@ -68,9 +68,9 @@ def test_the_driver_s_costs_are_found_again_from_runs_that_were_made_of_them(
     )
 
 
-def test_the_simulation_foretells_the_driver_s_part_of_the_measured_runs(
-    measured: dict[str, list[fit.Measured]],
-) -> None:
+def test_the_simulation_foretells_the_measured_runs(measured: dict[str, list[fit.Measured]]) -> None:
     found = fit.fitted(measured)
-    for run in [*measured["runs"], *measured.get("largest", [])]:
-        assert abs(fit.beside(run, found)["driver error %"]) <= 15
+    runs = [fit.beside(run, found) for run in [*measured["runs"], *measured["largest"]]]
+    assert max(run["cells"] for run in runs) == 10_000
+    assert max(abs(run["error %"]) for run in runs) <= 15
+    assert max(abs(run["driver error %"]) for run in runs) <= 15
