@@ -86,7 +86,7 @@ def keep(part: str, report: Report) -> None:
 
 def of_grids(report: Report, rounds: int) -> None:
     """The grid `quick` on two CPUs, start to end, the harness's pictures, digit counts and report columns included."""
-    times, peaks = grids.grids(rounds)
+    times = grids.grids(rounds)
     for name, taken in times.items():
         report.number(f"quick, {name}", taken, "s")
         report.number(f"quick, {name}", Times([QUICK * 3600 / each for each in taken.taken]), "cells/h")
@@ -95,8 +95,9 @@ def of_grids(report: Report, rounds: int) -> None:
     first = grids.first_time()
     over = f"{first:.0f} s, {first / times['harness'].median:.2f} × a later time"
     report.say("nothing compiled before", "time of `quick`", "", over)
-    report.say("memory", "`quick`, driver and Ray included", "under 6 GiB", f"**{peaks['harness']:.2f} GiB**")
-    report.say("memory", "worker with a pack of 8 `vae`", "under 1.2 GiB", f"**{grids.worker_memory():.2f} GiB**")
+    whole, worker = grids.memory()
+    report.say("memory", "`quick`, driver and Ray included", "under 6 GiB", f"**{whole:.2f} GiB**")
+    report.say("memory", "worker with a pack of 8 `vae`", "under 1.2 GiB", f"**{worker:.2f} GiB**")
 
 
 def of_steps(report: Report, rounds: int) -> None:

@@ -22,28 +22,18 @@ def ours(*flags: str, **environment: str) -> Path:
     return folder
 
 
-def grids(rounds: int) -> tuple[dict[str, Times], dict[str, float]]:
-    """Seconds of the grid `quick` by contender, and the peak memory of each, GiB."""
-    peaks: dict[str, float] = {}
-
-    def watched(name: str, work: Callable[[], object]) -> Callable[[], object]:
-        def run() -> None:
-            with Peak() as peak:
-                work()
-            peaks[name] = max(peaks.get(name, 0.0), peak.together / GIB)
-
-        return run
+def grids(rounds: int) -> dict[str, Times]:
+    """Seconds of the grid `quick` by contender."""
 
     def rival(module: str) -> Callable[[], object]:
         return lambda: command([sys.executable, "-m", f"benchmarks.speed.{module}", str(STEPS)], **os.environ)
 
-    contenders = {
+    contenders: dict[str, Callable[[], object]] = {
         "harness": lambda: ours("quick"),
         "plain script": rival("plain"),
         "plain Ray Tune": rival("plain_tune"),
     }
-    times = interleaved({name: watched(name, work) for name, work in contenders.items()}, rounds, warm_up=0)
-    return times, peaks
+    return interleaved(contenders, rounds, warm_up=0)
 
 
 def first_time() -> float:
@@ -53,11 +43,16 @@ def first_time() -> float:
     return time.perf_counter() - began
 
 
-def worker_memory() -> float:
-    """GiB of the worker that trains a pack of eight `vae`, at most."""
-    with Peak() as peak:
+def memory() -> tuple[float, float]:
+    """GiB, at most, of the grid `quick`, driver and Ray included, and of the worker that trains a pack of eight `vae`.
+
+    In runs of their own: to look at the memory of every process twice a second takes time, most where there are many.
+    """
+    with Peak() as whole:
+        ours("quick")
+    with Peak() as pack:
         ours("--models", "vae", "--seeds", "8", "--pack", "8", "--iterations", "1000")
-    return peak.worker / GIB
+    return whole.together / GIB, pack.worker / GIB
 
 
 def overhead(counts: list[int]) -> dict[int, float]:

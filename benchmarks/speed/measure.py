@@ -82,7 +82,7 @@ class Peak:
             for process in psutil.Process().children(recursive=True):
                 try:
                     size = process.memory_full_info().pss
-                    trainer = process.cmdline()[:1] and process.cmdline()[0].startswith("ray::ImplicitFunc")
+                    trainer = process.cmdline()[:1] and process.cmdline()[0].startswith("ray::ResourceTrainable")
                 except psutil.Error:
                     continue
                 sizes.append(size)
