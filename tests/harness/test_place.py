@@ -193,8 +193,9 @@ def test_storage_that_fails_the_analysis_is_one_line(
 ) -> None:
     """At its first request, its second, half-way, or at its last; exit code 1, and no traceback."""
     there, answered = behind(door), [math.inf]
-    for path in sorted((ROOT / "analysis" / "sample").rglob("*.*")):
-        there.write(f"{path.parent.name}/{path.name}".removeprefix("sample/"), path.read_bytes())
+    results = ROOT / "results" / "beta"
+    for path in (results / "results.parquet", *results.glob("curves/*"), *results.glob("provenance/*")):
+        there.write(path.relative_to(results).as_posix(), path.read_bytes())
     monkeypatch.setattr("harness.bucket.PATIENCE", 0.0)
     monkeypatch.setattr(door, "refuses", lambda: len(door.seen) > answered[-1])
 
@@ -202,7 +203,7 @@ def test_storage_that_fails_the_analysis_is_one_line(
         door.seen.clear()
         if command == "report":
             return report.main([there.address, "--out", str(tmp_path / "report")])
-        return compare.main([there.address, "--a", "model=vae,beta=1", "--b", "model=gmvae"])
+        return compare.main([there.address, "--a", "beta=1", "--b", "beta=2"])
 
     assert asked() == 0
     requests = len(door.seen)
