@@ -25,7 +25,8 @@ from harness.grid import Cell
 from harness.score import accuracy
 
 CURVE_POINTS = 200
-ACCURACY_EVERY = 10  # curve points
+ACCURACY_EVERY = 10  # curve points, and
+ACCURACY_STEPS = 100  # steps, at least: all test images are looked at
 BLOWN_UP = 1e9  # nats; a loss beyond it has diverged, finite or not: guessing all 784 pixels at even odds costs 543
 
 
@@ -224,7 +225,8 @@ class Pack:
         steps = self.step - (self.curves[0][-1]["step"] if self.curves[0] else 0)
         means = (self._sums / steps).T.tolist()
         self._sums = self._no_sums()
-        watch = (self.step // self.stride) % ACCURACY_EVERY == 0 or self.step == self.iterations
+        every = max(ACCURACY_EVERY, -(-ACCURACY_STEPS // self.stride))
+        watch = (self.step // self.stride) % every == 0 or self.step == self.iterations
         for index, (cell, (rec, kl, extra)) in enumerate(zip(self.cells, means, strict=True)):
             bound = {"nelbo": rec + kl, "kl": kl, "rec": rec} if cell.has_bound else {}
             watched = accuracy(self.trained(index), self.data) if watch else None

@@ -127,7 +127,7 @@ class RayTune:
         address = address or os.environ.get("RAY_ADDRESS") or "local"
         if address == "local":
             _keep_to_this_machine()
-        import ray
+        import ray.tune
 
         self.resources, self.ray, self.patience = resources, ray, patience
         try:

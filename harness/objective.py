@@ -10,11 +10,12 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from harness import registry
 from harness.choices import Compile
@@ -23,7 +24,7 @@ from harness.grid import Cell
 
 COMPILE_FROM = 500  # steps; a shorter training is over before compiling pays
 Tensors = dict[str, Tensor]
-KINDS = 256  # compiled functions that one process may hold; torch gives up after eight otherwise
+KINDS = 256  # compiled functions that one process may hold
 
 
 class Parts(NamedTuple):
@@ -54,16 +55,42 @@ def eager(model: Model) -> Objective:
 
 @functools.lru_cache(maxsize=KINDS)
 def compiled(kind: Cell, cells: int, device: torch.device, threads: int) -> Objective:
-    """The same, compiled for packs of a kind (`engine.key`) and size and kept for the next pack in this process."""
-    import torch._dynamo  # a second to import, and needed here alone
-    import torch._inductor.config
+    """The same, compiled for packs of a kind (`engine.key`) and size and kept for the next pack in this process.
 
-    torch._dynamo.config.recompile_limit = KINDS
-    torch._inductor.config.compile_threads = 1  # no pool of processes beside a worker
-    torch._inductor.config.cpp.threads = threads
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses a CUDA that nobody asked for
+    The operations are recorded by `make_fx` in the first call, which takes a tenth of the time that reading the
+    bytecode (`torch.compile`) does, and compiled by Inductor, or found among what it compiled on this machine before.
+    """
     slopes = vmap(grad(_loss(registry.build(kind).to(device)), has_aux=True))
-    return torch.compile(slopes, fullgraph=True, dynamic=False)
+    made: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
+
+    def objective(*args: Any) -> tuple[Tensors, Parts]:
+        flat, nested = tree_flatten(args)
+        layout = tuple(tensor.stride() for tensor in flat)  # shapes are the same for all of a kind and size
+        if layout not in made:
+            made[layout] = _compiled(slopes, flat, nested, threads)
+        found: tuple[Tensors, Parts] = made[layout](flat)
+        return found
+
+    return objective
+
+
+def _compiled(function: Callable[..., Any], flat: list[Tensor], nested: TreeSpec, threads: int) -> Callable[..., Any]:
+    """A function of nested tensors compiled for tensors like these, which it takes as a list."""
+    from torch._inductor import config, standalone_compile  # two seconds to import, and needed here alone
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses a CUDA that nobody asked for
+    output: list[TreeSpec] = []
+
+    def of_list(*tensors: Tensor) -> list[Tensor]:
+        values, form = tree_flatten(function(*tree_unflatten(tensors, nested)))
+        output[:] = [form]
+        return values
+
+    recorded = make_fx(of_list)(*flat)
+    with config.patch({"compile_threads": 1, "cpp.threads": threads}):  # no pool of processes beside a worker
+        inner = standalone_compile(recorded, flat, dynamic_shapes="from_example_inputs")
+    return lambda tensors: tree_unflatten(inner(*tensors), output[0])
 
 
 def _loss(model: Model) -> Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensor, Parts]]:

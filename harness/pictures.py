@@ -15,5 +15,5 @@ def gallery(images: Tensor) -> bytes:
     framed = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=64)
     sheet = framed.transpose(0, 2, 1, 3).reshape(ROWS * (SIDE + 1), COLUMNS * (SIDE + 1))
     file = io.BytesIO()
-    Image.fromarray(sheet[:-1, :-1]).save(file, "PNG", optimize=True)
+    Image.fromarray(sheet[:-1, :-1]).save(file, "PNG")
     return file.getvalue()

@@ -72,6 +72,7 @@ def run(task: Task, data: Data) -> Generator[Update, None, None]:
     Closing the iterator ends the trial where it stands, checkpoints first.
     """
     torch.set_num_threads(task.threads)
+    memory.keep_freed()
     trial = _Trial(task, Store(task.results))
     try:
         for name, source in task.plugins.items():

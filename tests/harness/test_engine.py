@@ -192,6 +192,14 @@ def test_the_curve_has_means_that_add_up_and_ends_at_the_last_step(mnist: Data, 
     assert points[-1]["accuracy"] is not None
 
 
+def test_all_test_images_are_looked_at_every_hundred_steps_at_most_and_at_the_end(mnist: Data, cell: CellMaker) -> None:
+    pack = Pack([cell("ssvae", supervision="supervised", iterations=230)], mnist)
+    while pack.running:
+        pack.advance()
+    watched = [point["step"] for point in pack.curves[0] if point["accuracy"] is not None]
+    assert watched == [100, 200, 230]
+
+
 class Tied(Model):
     """Encoder and decoder share one matrix, as in a tied autoencoder."""
 
@@ -288,6 +296,35 @@ def test_a_compiled_pack_trains_as_an_eager_one(model: str, supervision: str, mn
         for name, slope in slopes.items():
             assert (slope - expected[name]).norm() <= 1e-4 * expected[name].norm(), name
         pack.one_step()
+
+
+class Constant(Crossed):
+    """With numbers of its own that are neither parameters nor buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.arange(3.0)
+
+    def terms(self, batch: Batch, noise: Noise) -> Terms:
+        extra = (self.scale * self.left.T * torch.tensor([1.0, 2.0, 3.0])).sum()
+        return super().terms(batch, noise)._replace(extra=extra)
+
+
+@pytest.mark.slow
+@COMPILES
+@pytest.mark.parametrize("model", [Crossed, Spread, Constant])
+def test_a_compiled_model_may_have_constants_and_slopes_anyhow_in_memory(
+    model: type[Model], mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.registry._models", {"crossed": model})
+    objective.compiled.cache_clear()  # it knows a model by its name
+    cells = [Cell("crossed", seed, 10) for seed in (0, 1)]
+    packs = [Pack(cells, mnist, compiled=compiled) for compiled in (True, False)]
+    for pack in packs:
+        for _ in range(6):
+            pack.one_step()
+    for index in (0, 1):
+        same(packs[0], index, packs[1], index)
 
 
 @pytest.mark.slow

@@ -1,5 +1,10 @@
-"""How many cells a GPU holds: the arithmetic, on a made-up memory."""
+"""How many cells a GPU holds: the arithmetic, on a made-up memory; and freed memory that is kept."""
 
+import os
+import platform
+import resource
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -73,3 +78,35 @@ def test_where_two_cells_do_not_fit_it_is_one() -> None:
         return 100
 
     assert fitting(peak, room=150, most=8) == 1
+
+
+# --- memory kept for the next step -----------------------------------------------------------------------------------
+
+PAGES = """
+import resource, sys, torch
+from harness import memory
+if sys.argv[1] == "kept":
+    memory.keep_freed()
+
+def step():
+    blocks = [torch.ones(6 * 2**20) for _ in range(4)]  # 24 MiB each
+
+for _ in range(8):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def cleared(how: str) -> int:
+    """Pages that the system cleared for five steps of a process of its own, which glibc has give back what is freed."""
+    gives_back = {"MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_MMAP_THRESHOLD_": "131072"}
+    command = [sys.executable, "-c", PAGES, how]
+    return int(subprocess.check_output(command, env=os.environ | gives_back, text=True))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library here is not glibc")
+def test_memory_that_a_step_frees_is_there_for_the_next() -> None:
+    assert cleared("kept") < 1_000 < 10 * 2**20 // resource.getpagesize() < cleared("by itself")
