@@ -10,6 +10,7 @@ from rich.console import Console
 from harness.arguments import parser
 from harness.errors import BadInput, StorageFailure
 from harness.stopping import Stalled, interrupt
+from harness.uncollected import uncollected
 
 KEPT = "finished cells are kept; the same command goes on from here"
 
@@ -20,8 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
         if args.status or args.log:
             return _told(args)
-        from harness import run  # brings torch
-
+        with uncollected():
+            from harness import run  # brings torch
         return run.show_list() if args.list else run.bench(args)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)

@@ -23,6 +23,7 @@ from harness.errors import BadInput, StorageFailure
 from harness.stopping import Stop
 from harness.trial import Task, Update
 from harness.tries import Tries
+from harness.uncollected import uncollected
 from harness.watchdog import Watchdog
 
 PATIENCE = 30 * 60.0  # seconds without news of any trial, then the run ends
@@ -127,7 +128,8 @@ class RayTune:
         address = address or os.environ.get("RAY_ADDRESS") or "local"
         if address == "local":
             _keep_to_this_machine()
-        import ray.tune
+        with uncollected():
+            import ray.tune
 
         self.resources, self.ray, self.patience = resources, ray, patience
         try:

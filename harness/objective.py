@@ -21,6 +21,7 @@ from harness import registry
 from harness.choices import Compile
 from harness.contract import Batch, Model, Noise
 from harness.grid import Cell
+from harness.uncollected import uncollected
 
 COMPILE_FROM = 500  # steps; a shorter training is over before compiling pays
 Tensors = dict[str, Tensor]
@@ -67,7 +68,8 @@ def compiled(kind: Cell, cells: int, device: torch.device, threads: int) -> Obje
         flat, nested = tree_flatten(args)
         layout = tuple(tensor.stride() for tensor in flat)  # shapes are the same for all of a kind and size
         if layout not in made:
-            made[layout] = _compiled(slopes, flat, nested, threads)
+            with uncollected():
+                made[layout] = _compiled(slopes, flat, nested, threads)
         found: tuple[Tensors, Parts] = made[layout](flat)
         return found
 

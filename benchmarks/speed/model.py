@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.speed.grids import ours
 from benchmarks.speed.measure import interleaved
-from benchmarks.speed.steps import cells
-from harness import data
+from benchmarks.speed.steps import TURN, cells, turn
+from harness import data, memory
 from harness.engine import Pack
 from harness.packing import Cost
 
@@ -38,12 +38,13 @@ def check() -> tuple[Cost, list[Foretold]]:
 
 
 def _cost() -> Cost:
-    """Of a compiled step of `vae`, by packs of one and of eight."""
+    """Of a compiled step of `vae`, by packs of one and of as many as the grid's."""
     mnist = data.load("mnist")
-    packs = {str(size): Pack(cells("vae", size), mnist, compiled=True) for size in (1, 8)}
-    times = interleaved({size: pack.one_step for size, pack in packs.items()}, rounds=30)
-    one, eight = times["1"].median, times["8"].median
-    each = (eight - one) / 7
+    memory.keep_freed()
+    packs = {str(size): Pack(cells("vae", size), mnist, compiled=True) for size in (1, PACK)}
+    times = interleaved({size: turn(pack.one_step) for size, pack in packs.items()}, rounds=30)
+    one, several = (times[str(size)].median / TURN for size in (1, PACK))
+    each = (several - one) / (PACK - 1)
     return Cost(one - each, each)
 
 
