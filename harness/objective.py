@@ -76,7 +76,7 @@ def compiled(kind: Cell, cells: int, device: torch.device, threads: int) -> Obje
     return objective
 
 
-def _compiled(function: Callable[..., Any], flat: list[Tensor], nested: TreeSpec, threads: int) -> Callable[..., Any]:
+def _compiled(function: Callable[..., Any], flat: list[Any], nested: TreeSpec, threads: int) -> Callable[..., Any]:
     """A function of nested tensors compiled for tensors like these, which it takes as a list."""
     from torch._inductor import config, standalone_compile  # two seconds to import, and needed here alone
     from torch.fx.experimental.proxy_tensor import make_fx
