@@ -117,19 +117,8 @@ class RayTune:
     """Tune trials over the machine's, or a cluster's, CPUs and GPUs."""
 
     def __init__(self, resources: Resources, address: str | None = None, patience: float = PATIENCE):
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-        os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-        os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
-        logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it lists every try that died
-        os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
-        os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # nothing is ever restored from Tune's snapshots
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        address = address or os.environ.get("RAY_ADDRESS") or "local"
-        if address == "local":
-            _keep_to_this_machine()
-        with uncollected():
-            import ray.tune
+        address = import_ray(address)
+        import ray
 
         self.resources, self.ray, self.patience = resources, ray, patience
         try:
@@ -194,6 +183,24 @@ class RayTune:
     def close(self) -> None:
         """Leave Ray."""
         self.ray.shutdown()
+
+
+def import_ray(address: str | None) -> str:
+    """Import Ray with the settings that it reads from the environment; the address that was meant."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it lists every try that died
+    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # nothing is ever restored from Tune's snapshots
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    if address == "local":
+        _keep_to_this_machine()
+    with uncollected():
+        import ray.tune  # noqa: F401
+    return address
 
 
 def _keep_to_this_machine() -> None:

@@ -17,7 +17,7 @@ from harness import data, grid, judge, packing, provenance, registry, standing, 
 from harness import plan as planning
 from harness.arguments import grid_keys
 from harness.evaluation import Evaluation, evaluation
-from harness.launch import InProcess, Launcher, RayTune, Resources
+from harness.launch import InProcess, Launcher, RayTune, Resources, import_ray
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.standing import clock
@@ -54,6 +54,8 @@ def bench(args: argparse.Namespace) -> int:
         store.prepare()
         store.set_aside(found.torn)
         return end(plan, store, store.compact())
+    if args.launcher == "ray":
+        import_ray(args.address)  # before steps are timed: it would slow them down
     with ThreadPoolExecutor(1) as beside:  # Ray starts processes and waits for them; steps are timed meanwhile
         timed = beside.submit(
             timing.costs, plan.todo, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile
