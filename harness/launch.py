@@ -1,4 +1,4 @@
-"""Runs tasks: in this process, or as Ray Tune trials. The only file of a run that imports ray.
+"""Runs tasks: in this process, or as Ray Tune trials. With `worker`, the only file of a run that imports ray.
 
 The harness owns the plan and lends Ray the work: rows are written by the workers, nothing is read back from Tune.
 """
@@ -10,14 +10,14 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-import numpy as np
 import torch
 
 from harness import growth, trial
+from harness.arrays import plain
 from harness.data import Data
 from harness.errors import BadInput, StorageFailure
 from harness.stopping import Stop
@@ -140,12 +140,14 @@ class RayTune:
         """
         from ray import tune
 
+        from harness.worker import Worker
+
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(PENDING, self.slots))
         granted = {"cpu": self.resources.cpus, "gpu": self.resources.gpus}
         pause = min(max(self.slots / REPORTS, REPORT_SECONDS[0]), REPORT_SECONDS[1])
         ready = [replace(task, report_seconds=pause) for task in self.resources.grant(tasks)]
         tries = Tries(ready)
-        worker = tune.with_resources(tune.with_parameters(_worker(), tasks=ready, sets=_arrays(sets)), granted)
+        worker = tune.with_resources(tune.with_parameters(Worker, tasks=ready, sets=plain(sets)), granted)
         with tempfile.TemporaryDirectory(prefix="tune-") as scratch, Watchdog(self.patience, tries, stop) as dog:
             tune.Tuner(
                 worker,
@@ -227,58 +229,6 @@ def _options(address: str) -> dict[str, Any]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     local = {"num_cpus": os.cpu_count(), "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
     return quiet | local if address == "local" else quiet
-
-
-Arrays = Mapping[str, Mapping[str, Any]]
-
-
-def _arrays(sets: Mapping[str, Data]) -> Arrays:
-    """Data sets as numpy arrays, which Ray's workers map into their memory; tensors would be copied into each."""
-
-    def plain(value: Any) -> Any:
-        return value.numpy() if isinstance(value, torch.Tensor) else value
-
-    return {name: {field: plain(value) for field, value in vars(data).items()} for name, data in sets.items()}
-
-
-def _shared(arrays: Mapping[str, Any]) -> Data:
-    """The data set on its arrays, without a copy; nothing writes to them."""
-    with warnings.catch_warnings(action="ignore"):  # torch warns of arrays that are read-only
-        fields: dict[str, Any] = {
-            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in arrays.items()
-        }
-    return Data(**fields)
-
-
-def _worker() -> type:
-    """The class of Ray's processes: a step goes on to the trial's next update, an end before its time saves first."""
-    from ray import tune
-
-    class Worker(tune.Trainable):
-        def setup(self, config: dict[str, Any], **given: Any) -> None:
-            self.tasks: Sequence[Task] = given["tasks"]
-            self.sets: Arrays = given["sets"]
-            self.begin(config)
-
-        def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.updates.close()
-            self.begin(new_config)
-            return True
-
-        def begin(self, config: dict[str, Any]) -> None:
-            task = self.tasks[config["task"]]
-            task = replace(task, cells=tuple(task.cells[place] for place in config["cells"]))
-            self.cells = len(task.cells)
-            self.updates = trial.run(task, _shared(self.sets[task.cells[0].dataset]))
-
-        def step(self) -> dict[str, Any]:
-            update = next(self.updates)
-            return asdict(update) | {"done": len(update.ended) == self.cells}
-
-        def cleanup(self) -> None:
-            self.updates.close()
-
-    return Worker
 
 
 class _Here:

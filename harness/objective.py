@@ -1,7 +1,7 @@
 """The objective of a pack: every cell's loss and the slopes of its parameters, as one function, compiled or not.
 
 Parameters are stacked along a first dimension and `torch.func.vmap` runs one cell's gradient over it (HFTA, Wang et
-al., MLSys 2021, arXiv 2102.02344). Compiled by `torch.compile`, what stands between two matrix products becomes one
+al., MLSys 2021, arXiv 2102.02344). Compiled by Inductor, what stands between two matrix products becomes one
 loop over the memory; this takes a C++ compiler and, the first time on a machine, some ten seconds a kind of pack.
 """
 

@@ -15,6 +15,7 @@ from harness.packing import Cost, kinds
 STEPS = 5
 ASSUMED = 100  # cells that take a GPU twice as long as one: a guess, where there is none to measure
 TOGETHER = 4  # cells of the second measurement
+LONG_STEP = 0.03  # seconds; of a step on a CPU Python takes a few thousandths
 WORTH_COMPILING = 300.0  # seconds of training for whose estimate it is worth to compile
 COMPILED_KINDS = 2  # at most: the dearest; what compiling gains them is taken for the others
 COMPILED_SHARE = 0.25  # of what the cells of a pack share, what compiling leaves: most of it is Python's
@@ -50,10 +51,14 @@ def elsewhere(cost: Cost) -> Cost:
 
 
 def _eager(group: Sequence[Cell], data: Data, listed: Sequence[int]) -> Cost:
-    """By packs of one cell and of several."""
+    """By packs of one cell and of several; by one where it takes a CPU so long that what cells share is lost in it."""
     size = min(TOGETHER, len(group))
-    one, several = step_seconds([Pack(group[:count], data, listed) for count in (1, size)])
-    each = max((several - one) / (size - 1), several / size / 2) if size > 1 else one
+    alone = Pack(group[:1], data, listed)
+    (first,) = step_seconds([alone])
+    if size == 1 or (first > LONG_STEP and alone.device.type == "cpu"):
+        return Cost(0.0, first)
+    one, several = step_seconds([alone, Pack(group[:size], data, listed)])
+    each = max((several - one) / (size - 1), several / size / 2)
     return Cost(max(0.0, one - each), each)
 
 

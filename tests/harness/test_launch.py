@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from harness import data, judge, registry
+from harness.arrays import plain, shared
 from harness.data import Data
 from harness.errors import BadInput
 from harness.grid import Cell
-from harness.launch import InProcess, Launcher, RayTune, Resources, _arrays, _shared
+from harness.launch import InProcess, Launcher, RayTune, Resources
 from harness.stopping import Stalled, Stop
 from harness.store import Store
 from harness.trial import Task, Update, log_key
@@ -253,8 +254,8 @@ def test_a_plan_counts_on_what_this_machine_has_and_on_one_gpu_at_least(
 
 
 def test_data_sets_reach_workers_as_arrays_and_back_without_a_copy(mnist: Data) -> None:
-    (arrays,) = _arrays({"mnist": mnist}).values()
-    back = _shared(arrays)
+    (arrays,) = plain({"mnist": mnist}).values()
+    back = shared(arrays)
     for field in fields(Data):
         there, here = getattr(mnist, field.name), getattr(back, field.name)
         if isinstance(there, torch.Tensor):
@@ -266,11 +267,11 @@ def test_data_sets_reach_workers_as_arrays_and_back_without_a_copy(mnist: Data) 
 
 def test_workers_share_one_read_only_copy_of_a_data_set(ray: RayTune, mnist: Data) -> None:
     """What is fetched twice from Ray's object store lies at the same place in memory, and cannot be written to."""
-    stored = ray.ray.put(_arrays({"mnist": mnist}))
+    stored = ray.ray.put(plain({"mnist": mnist}))
     first, second = (ray.ray.get(stored)["mnist"] for _ in range(2))
     assert not first["train_x"].flags.writeable
-    assert _shared(first).train_x.data_ptr() == _shared(second).train_x.data_ptr()
-    assert torch.equal(_shared(first).train_x, mnist.train_x)
+    assert shared(first).train_x.data_ptr() == shared(second).train_x.data_ptr()
+    assert torch.equal(shared(first).train_x, mnist.train_x)
 
 
 @pytest.mark.parametrize("resources", [Resources(9), Resources(1, 4.0)])

@@ -1,7 +1,9 @@
 """What a step costs: each kind measured once, with a trial's threads; the arithmetic on made-up clocks."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,16 @@ from harness.engine import Pack, key
 from harness.grid import Cell
 from harness.objective import COMPILE_FROM
 from harness.packing import Cost
-from harness.timing import ASSUMED, COMPILED_KINDS, COMPILED_SHARE, STEPS, TOGETHER, WORTH_COMPILING, elsewhere
+from harness.timing import (
+    ASSUMED,
+    COMPILED_KINDS,
+    COMPILED_SHARE,
+    LONG_STEP,
+    STEPS,
+    TOGETHER,
+    WORTH_COMPILING,
+    elsewhere,
+)
 from tests.conftest import CellMaker
 
 IMAGES, CLASSES = torch.zeros(200, PIXELS, dtype=torch.uint8), torch.arange(200) % 10
@@ -41,10 +52,15 @@ def two_kinds(cell: CellMaker) -> list[Cell]:
     return [*(cell("vae", seed) for seed in range(6)), cell("ssvae", supervision="supervised", label_draw="file-a")]
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
-    """Every step takes so long: of a pack of one cell, of several, and of several as they will run."""
-    given = iter(seconds)
-    monkeypatch.setattr(timing, "step_seconds", lambda packs: [next(given) for _ in packs])
+def measured(monkeypatch: pytest.MonkeyPatch, one: float, several: float, *compiled: float) -> None:
+    """Every step takes so long: of a pack of one cell, of several, and of each as it will run (`compiled` below)."""
+    later = iter(compiled)
+
+    def seconds(packs: Sequence[Pack | None]) -> list[float]:
+        return [next(later) if pack is None else one if len(pack.cells) == 1 else several for pack in packs]
+
+    monkeypatch.setattr(timing, "step_seconds", seconds)
+    monkeypatch.setattr(timing, "LONG_STEP", math.inf)
 
 
 # --- what is measured -------------------------------------------------------------------------------------------------
@@ -53,16 +69,31 @@ def measured(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
 def test_each_kind_is_measured_once_alone_and_a_few_cells_together(
     two_kinds: list[Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    met = meetings(monkeypatch, LONG_STEP)
+    vaes, one = tuple(two_kinds[:-1]), tuple(two_kinds[-1:])
+    assert set(costs(two_kinds)) == {key(vaes[0]), key(one[0])}
+    assert met == [[vaes[:1]], [vaes[:1], vaes[:TOGETHER]], [one]]
+
+
+def test_what_takes_a_cpu_long_alone_is_not_measured_together(
+    two_kinds: list[Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = meetings(monkeypatch, LONG_STEP * 1.01)
+    vaes = tuple(two_kinds[:-1])
+    assert costs(vaes) == {key(vaes[0]): Cost(0.0, LONG_STEP * 1.01)}
+    assert met == [[vaes[:1]]]
+
+
+def meetings(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[list[tuple[Cell, ...]]]:
+    """The cells of packs that will be timed in turn, each of which takes so long."""
     met: list[list[tuple[Cell, ...]]] = []
 
     def meet(packs: Sequence[Pack]) -> list[float]:
         met.append([pack.cells for pack in packs])
-        return [1.0, 2.0]
+        return [seconds] * len(packs)
 
     monkeypatch.setattr(timing, "step_seconds", meet)
-    vaes, one = tuple(two_kinds[:-1]), tuple(two_kinds[-1:])
-    assert set(costs(two_kinds)) == {key(vaes[0]), key(one[0])}
-    assert met == [[vaes[:1], vaes[:TOGETHER]], [one, one]]
+    return met
 
 
 def test_a_step_is_timed_with_the_threads_of_a_trial(quick: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +107,7 @@ def test_a_step_is_timed_with_the_threads_of_a_trial(quick: list[Cell], monkeypa
 
     monkeypatch.setattr(Pack, "one_step", counted)
     (found,) = costs(quick, threads=2).values()
-    assert threads == [2] * (2 * STEPS)
+    assert threads == [2] * (3 * STEPS)
     assert torch.get_num_threads() == 1
     assert 0 < found.step(1) < 10
 
@@ -150,7 +181,7 @@ def test_whatever_is_measured_costs_are_positive_and_those_of_one_cell_no_less(c
     @given(st.floats(1e-5, 10), st.floats(1e-5, 10))
     def holds(one: float, several: float) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(timing, "Pack", lambda *_: None)
+            patch.setattr(timing, "Pack", lambda cells, *_: SimpleNamespace(cells=cells, device=torch.device("cpu")))
             measured(patch, one, several)
             (cost,) = costs(cells).values()
         assert cost.fixed >= 0
@@ -219,7 +250,7 @@ def test_of_many_long_kinds_the_dearest_are_compiled_and_the_others_gain_no_more
     steps = {1: 1000, 2: 4000, 3: 3000, 4: 2000, 5: 1}
     cells = {z: cell("vae", 0, length, settings={"z": z}) for z, length in steps.items()}
     assert COMPILED_KINDS == 2
-    measured(monkeypatch, *[1.0] * 2 * len(steps), 0.5, 0.8)
+    measured(monkeypatch, 1.0, 1.0, 0.5, 0.8)
     found = costs(list(cells.values()), mode="always")
     assert {z: found[key(one)].each for z, one in cells.items()} == {1: 0.8, 2: 0.5, 3: 0.8, 4: 0.8, 5: 1.0}
     assert compiled == [(1, "always")] * 2
