@@ -58,7 +58,7 @@ def eager(model: Model) -> Objective:
 def compiled(kind: Cell, cells: int, device: torch.device, threads: int) -> Objective:
     """The same, compiled for packs of a kind (`engine.key`) and size and kept for the next pack in this process.
 
-    The operations are recorded by `make_fx` in the first call, which takes a tenth of the time that reading the
+    The operations are recorded by `make_fx` in the first call, which takes a quarter of the time that reading the
     bytecode (`torch.compile`) does, and compiled by Inductor, or found among what it compiled on this machine before.
     """
     slopes = vmap(grad(_loss(registry.build(kind).to(device)), has_aux=True))
