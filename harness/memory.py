@@ -50,7 +50,7 @@ def keep_freed() -> None:
     """Have this process keep the memory that a step frees, for the next one.
 
     By itself glibc may give it back after every step, and the system then clears thousands of pages for each: a fifth
-    of a step of `ssvae`, in processes where the blocks happen to lie so. Elsewhere than with glibc nothing is done.
+    of a step of `ssvae`, in processes where the blocks happen to lie so. With another C library nothing is done.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
