@@ -378,7 +378,12 @@ def test_two_processes_at_once_lose_nothing_and_readers_see_whole_rows(store: St
     while any(writer.poll() is None for writer in writers):
         shared = store.rows().get("shared")
         assert shared is None or len(shared["error"]) == 9000
-    assert [(writer.communicate()[1], writer.returncode) for writer in writers] == [(b"", 0), (b"", 0)]
+    told = "".join(writer.communicate()[1].decode() for writer in writers)
+    assert [writer.returncode for writer in writers] == [0, 0], told
+    if isinstance(store.place, Folder):
+        assert told == ""
+    else:  # moto answers 500 where a second put replaces the object of one not yet answered; it is asked again
+        assert [line for line in told.splitlines() if "; asked again in " not in line] == []
     store.compact()
     expected = {"shared"} | {f"{name}{n}" for name in "xy" for n in range(30)}
     assert set(store.rows()) == set(table(store)["cell"].to_pylist()) == expected
