@@ -121,7 +121,7 @@ class Pack:
         self.step = 0
         self.seconds = 0.0
         self.curves: list[list[dict[str, Any]]] = [[] for _ in cells]
-        self.diverged_at = torch.full((len(cells),), -1, device=self.device)
+        self.diverged_at = torch.full((len(cells),), -1)
         self._orders: dict[int, list[Tensor]] = {}
         models = [registry.build(cell).to(self.device) for cell in cells]
         self.model = models[0]
@@ -130,7 +130,7 @@ class Pack:
             self.whole_batch = objective.compiled(key(cells[0]), len(cells), self.device, torch.get_num_threads())
         self.params, self.other = self._stacked(models)
         self.adam = Adam(self.params, [cell.learning_rate for cell in cells])
-        self._sums = self._no_sums()
+        self._trace: list[Tensor] = []  # what `Parts` holds, of each step since the last point: (4, cells)
         if state:
             self._resume(state)
 
@@ -165,11 +165,12 @@ class Pack:
 
     def advance(self, most: float = math.inf) -> None:
         """Train to the next point of the curve and write it, or stop short of it after `most` seconds."""
-        started = time.perf_counter()
+        started, before = time.perf_counter(), self.step
         point = min(self.iterations, (self.step // self.stride + 1) * self.stride)
         self.one_step()
         while self.step < point and time.perf_counter() - started < most:
             self.one_step()
+        self._look_for_divergence(before)
         self.seconds += time.perf_counter() - started
         if self.step == point:
             self._write_point()
@@ -180,10 +181,15 @@ class Pack:
         whole = batch.x.shape[1] in (0, self.cells[0].batch_size)  # the last batch of an epoch is smaller
         slopes, parts = (self.whole_batch if whole else self.eager)(self.params, self.other, batch, noise, self.betas)
         self.adam.descend(slopes)
+        self._trace.append(torch.stack(parts))
         self.step += 1
-        lost = ~(parts.loss.abs() < BLOWN_UP) & (self.diverged_at < 0)
-        self.diverged_at = torch.where(lost, self.step, self.diverged_at)
-        self._sums += torch.stack([parts.rec, parts.kl, parts.extra])
+
+    def _look_for_divergence(self, before: int) -> None:
+        """Which cells diverged since step `before`, and when; this waits for the device."""
+        losses = torch.stack(self._trace[before - self.step :])[:, 0].cpu()
+        lost = ~(losses.abs() < BLOWN_UP)
+        now = lost.any(0) & (self.diverged_at < 0)
+        self.diverged_at = torch.where(now, before + 1 + lost.int().argmax(0), self.diverged_at)
 
     def _draws(self) -> tuple[Batch, Noise]:
         """What all cells meet in this step; (cells, ...) each."""
@@ -218,16 +224,12 @@ class Pack:
 
     # --- curves ------------------------------------------------------------------------------------------------------
 
-    def _no_sums(self) -> Tensor:
-        return torch.zeros(3, len(self.cells), device=self.device)  # rec, kl, extra
-
     def _write_point(self) -> None:
-        steps = self.step - (self.curves[0][-1]["step"] if self.curves[0] else 0)
-        means = (self._sums / steps).T.tolist()
-        self._sums = self._no_sums()
+        means = torch.stack(self._trace).mean(0).T.tolist()
+        self._trace = []
         every = max(ACCURACY_EVERY, -(-ACCURACY_STEPS // self.stride))
         watch = (self.step // self.stride) % every == 0 or self.step == self.iterations
-        for index, (cell, (rec, kl, extra)) in enumerate(zip(self.cells, means, strict=True)):
+        for index, (cell, (_, rec, kl, extra)) in enumerate(zip(self.cells, means, strict=True)):
             bound = {"nelbo": rec + kl, "kl": kl, "rec": rec} if cell.has_bound else {}
             watched = accuracy(self.trained(index), self.data) if watch else None
             point = {"step": self.step, **bound, "extra": extra, "accuracy": watched, "seconds": self.share}
@@ -257,8 +259,9 @@ class Pack:
             for kind, of in kinds.items()
             for name, value in of.items()
         }
-        sums = {"sums": self._sums[:, index].clone()}
-        return CellState(tensors | sums, self.step, self.share, list(self.curves[index]))
+        if self._trace:
+            tensors["trace"] = torch.stack(self._trace)[..., index].contiguous()
+        return CellState(tensors, self.step, self.share, list(self.curves[index]))
 
     def _resume(self, states: Sequence[CellState]) -> None:
         """Put saved states in place; all of them stand at one step."""
@@ -266,9 +269,10 @@ class Pack:
         self.adam.step = self.step
         self.seconds = sum(state.seconds for state in states)
         self.curves = [list(state.curve) for state in states]
+        if all("trace" in state.tensors for state in states):
+            self._trace = list(torch.stack([state.tensors["trace"] for state in states], -1).to(self.device))
         kinds = {"param": self.params, "exp_avg": self.adam.first, "exp_avg_sq": self.adam.second}
         for index, state in enumerate(states):
-            self._sums[:, index].copy_(state.tensors.get("sums", torch.zeros(3)))  # older ones stand at a point
             for kind, of in kinds.items():
                 for name, value in of.items():
                     value[index].copy_(state.tensors[f"{kind}.{name}"])

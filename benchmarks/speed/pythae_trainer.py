@@ -1,10 +1,9 @@
 """The third rival: Pythae 0.1.2's trainer (Chadebec et al., NeurIPS 2022) with the network of `vae`."""
 
+import io
 import logging
-import os
 import tempfile
-
-os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported
+from contextlib import redirect_stderr
 
 import torch
 from pythae.data.datasets import BaseDataset
@@ -45,7 +44,7 @@ class Decoder(BaseDecoder):  # type: ignore[misc]
 
 
 class Epochs:
-    """A trainer whose epochs are `steps` batches long; `epoch` runs one."""
+    """A trainer whose epochs are `steps` batches long; `epoch` runs one, what it shows of its progress unseen."""
 
     def __init__(self, images: Tensor, steps: int):
         binary = torch.bernoulli(images[: BATCH * steps])
@@ -61,4 +60,5 @@ class Epochs:
     def epoch(self) -> None:
         """One epoch of the trainer's own loop."""
         self.number += 1
-        self.trainer.train_step(self.number)
+        with redirect_stderr(io.StringIO()):
+            self.trainer.train_step(self.number)
