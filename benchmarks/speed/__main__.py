@@ -24,6 +24,7 @@ HERE = Path(__file__).parents[1]
 CELLS = [1_000, 10_000]
 PARTS = ("grids", "steps", "cells", "model")
 QUICK = 15  # cells of the grid `quick`
+LIMIT_ROUNDS = 10
 
 
 class Report:
@@ -92,6 +93,9 @@ def of_grids(report: Report, rounds: int) -> None:
         report.number(f"quick, {name}", Times([QUICK * 3600 / each for each in taken.taken]), "cells/h")
     for name, asked in (("plain script", "at least 3 ×"), ("plain Ray Tune", "at least 2 ×")):
         report.reach(name, "cells per hour of `quick`, 2 CPUs", asked, ratio(times[name], times["harness"]))
+    least = steps.limit("quick", cpus=2, rounds=LIMIT_ROUNDS)
+    most = f"{times['plain script'].median / least:.2f} ×: {least:.0f} s"
+    report.say("plain script", "the same of `quick`'s matrix products alone, shared by the 2 CPUs", "", most)
     first = grids.first_time()
     over = f"{first:.0f} s, {first / times['harness'].median:.2f} × a later time"
     report.say("nothing compiled before", "time of `quick`", "", over)
@@ -107,6 +111,8 @@ def of_steps(report: Report, rounds: int) -> None:
         report.number(f"step, {name}", taken, "ms", 1000)
     pythae = ratio(times["vae pythae"], times["vae ours 8"])
     report.reach("Pythae 0.1.2's trainer", "cell-steps per second, one core, a pack of 8", "at least 2 ×", pythae)
+    bare = ratio(times["vae pythae"], times["vae products 8"])
+    report.reach("Pythae 0.1.2's trainer", "the same of our step's matrix products alone", "", bare)
     for size, asked in ((8, {"vae": "1.3", "gmvae": "1.3", "ssvae": "1.5"}), (1, dict.fromkeys(steps.MODELS, "1.8"))):
         for name, most in asked.items():
             over = ratio(times[f"{name} ours {size}"], times[f"{name} products {size}"])

@@ -8,9 +8,10 @@ from benchmarks.speed import plain
 from benchmarks.speed.floor import products
 from benchmarks.speed.measure import Times, interleaved
 from benchmarks.speed.pythae_trainer import Epochs
-from harness import data, memory, registry
+from harness import data, grid, memory, registry
 from harness.engine import Pack
 from harness.grid import Cell
+from harness.packing import kinds
 
 TURN = 5  # steps in a row, so that the caches hold what they hold in a training
 EPOCH = 100  # steps of one of Pythae's epochs, each of which takes time of its own: MNIST's have 619
@@ -50,6 +51,18 @@ def steps(rounds: int) -> dict[str, Times]:
         for name, times in interleaved(rivals, rounds).items():
             found[f"{model} {name}"] = Times([taken / shares[name] for taken in times.taken])
     return found
+
+
+def limit(name: str, cpus: int, rounds: int) -> float:
+    """Seconds of a shipped grid were it its matrix products alone, on CPUs that share them and do nothing else."""
+    torch.set_num_threads(1)
+    memory.keep_freed()
+    mnist = data.load("mnist")
+    seconds = 0.0
+    for group in kinds(grid.validate(grid.read(name)).cells(registry.cards())).values():
+        times = interleaved({"products": turn(products(Pack(group[:1], mnist)))}, rounds)["products"]
+        seconds += times.median / TURN * sum(cell.iterations for cell in group)
+    return seconds / cpus
 
 
 def turn(step: Callable[[], object]) -> Callable[[], None]:
