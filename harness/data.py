@@ -14,6 +14,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,16 +118,28 @@ def binarise(grey: Tensor, generator: torch.Generator) -> Tensor:
     On a CPU a random byte u decides: below the grey level g the pixel is 1, above it 0, and where they are equal it is
     drawn again, g / 256 + (g / 255) / 256 = g / 255. Eight bytes come of one 64-bit draw.
     """
-    if grey.numel() == 0:
-        return grey.float()
+    return binarised(grey.unsqueeze(0), [generator]).squeeze(0)
+
+
+def binarised(grey: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """The same for several cells, each by its own generator: bytes (cells, ...) -> floats 0 or 1 of that shape."""
     if grey.device.type != "cpu":  # there draws cost nothing, and looking for equal bytes would wait for the device
-        return (_below_255(grey, generator) < grey).float()
+        draws = [_below_255(levels, generator) for levels, generator in zip(grey, generators, strict=True)]
+        return (torch.stack(draws) < grey).float()
+    x = torch.empty(grey.shape)
+    if grey.numel():
+        for levels, generator, into in zip(grey, generators, x, strict=True):
+            _binarise_into(into, levels, generator)
+    return x
+
+
+def _binarise_into(x: Tensor, grey: Tensor, generator: torch.Generator) -> None:
+    """On the CPU, into memory that is dense."""
     draws = _bytes(grey.numel(), generator).view(grey.shape)
-    x = torch.lt(draws, grey, out=torch.empty(grey.shape))  # a fifth of the time of (draws < grey).float()
+    torch.lt(draws, grey, out=x)  # a fifth of the time of (draws < grey).float()
     again = torch.from_numpy(np.flatnonzero((draws == grey).numpy()))  # an eighth of that of torch's nonzero
     levels = grey.flatten()[again]
     x.view(-1)[again] = (_below_255(levels, generator) < levels).float()
-    return x
 
 
 def _bytes(count: int, generator: torch.Generator) -> Tensor:

@@ -20,7 +20,7 @@ from harness import objective, registry, seeding
 from harness.adam import Adam, laid_out
 from harness.choices import Compile
 from harness.contract import Batch, Model, Noise, draw_noise
-from harness.data import Data, binarise, labelled_indices
+from harness.data import Data, binarised, labelled_indices
 from harness.grid import Cell
 from harness.score import accuracy
 
@@ -42,7 +42,7 @@ class CellState:
 
 @dataclass(frozen=True)
 class Labelled:
-    """The labelled images of a cell: grey levels (labels, PIXELS) as bytes, classes (labels,)."""
+    """Labelled images: grey levels (..., labels, PIXELS) as bytes, classes (..., labels)."""
 
     grey: Tensor
     classes: Tensor
@@ -116,13 +116,14 @@ class Pack:
         self.data = data
         self.how = "compiled" if compiled else "eager"
         self.device = data.train_x.device
-        self.labelled = [labelled(cell, data, listed) for cell in cells]
+        few = [labelled(cell, data, listed) for cell in cells]
+        self.labelled = Labelled(torch.stack([one.grey for one in few]), torch.stack([one.classes for one in few]))
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)
         self.step = 0
         self.seconds = 0.0
         self.curves: list[list[dict[str, Any]]] = [[] for _ in cells]
         self.diverged_at = torch.full((len(cells),), -1)
-        self._orders: dict[int, list[Tensor]] = {}
+        self._orders: dict[int, Tensor] = {}
         models = [registry.build(cell).to(self.device) for cell in cells]
         self.model = models[0]
         self.eager = self.whole_batch = objective.eager(self.model)
@@ -192,27 +193,24 @@ class Pack:
         self.diverged_at = torch.where(now, before + 1 + lost.int().argmax(0), self.diverged_at)
 
     def _draws(self) -> tuple[Batch, Noise]:
-        """What all cells meet in this step; (cells, ...) each."""
-        batches = [self._batch(index) for index in range(len(self.cells))]
-        stacked = Batch(*(_stack(part) for part in zip(*batches, strict=True)))
-        draws = [self._noise(cell, stacked.x.shape[1]) for cell in self.cells]
-        return stacked, {name: _stack([draw[name] for draw in draws]) for name in draws[0]}
+        """What all cells meet in this step, binarised afresh; (cells, ...) each."""
+        generators = [seeding.generator(cell.seed, "binarisation", self.step, self.device) for cell in self.cells]
+        x = binarised(self.data.train_x[self._order()], generators)
+        few = binarised(self.labelled.grey, generators)
+        noise = [self._noise(cell, x.shape[1]) for cell in self.cells]
+        return Batch(x, few, self.labelled.classes), {name: _stack([draw[name] for draw in noise]) for name in noise[0]}
 
-    def _batch(self, index: int) -> Batch:
-        """The images of this step, binarised afresh; a cell without a bound sees labelled ones alone."""
-        cell, few = self.cells[index], self.labelled[index]
-        generator = seeding.generator(cell.seed, "binarisation", self.step, self.device)
-        indices = self._order(index) if cell.has_bound else self._order(index)[:0]
-        x = binarise(self.data.train_x.index_select(0, indices), generator)
-        return Batch(x, binarise(few.grey, generator), few.classes)
+    def _order(self) -> Tensor:
+        """Indices of this step's images, (cells, batch): every epoch its own order, its last batch what is left.
 
-    def _order(self, index: int) -> Tensor:
-        """Indices of this step's images: every epoch its own order, its last batch what is left."""
-        size, images = self.cells[index].batch_size, len(self.data.train_x)
+        Cells without a bound see labelled images alone.
+        """
+        size, images = self.cells[0].batch_size, len(self.data.train_x)
         epoch, place = divmod(self.step, -(-images // size))
         if epoch not in self._orders:
-            self._orders = {epoch: [self._permutation(cell, epoch) for cell in self.cells]}
-        return self._orders[epoch][index][place * size : (place + 1) * size]
+            self._orders = {epoch: torch.stack([self._permutation(cell, epoch) for cell in self.cells])}
+        order = self._orders[epoch][:, place * size : (place + 1) * size]
+        return order if self.cells[0].has_bound else order[:, :0]
 
     def _permutation(self, cell: Cell, epoch: int) -> Tensor:
         generator = seeding.generator(cell.seed, "order", epoch)

@@ -14,6 +14,7 @@ from torch.func import vmap
 from harness import seeding
 from harness.contract import Batch, Classifier, ImportanceWeighted, Model, Noise, Reconstructing, draw_noise
 from harness.data import Data, binarise, scaled
+from harness.seeding import Evaluation
 
 CHUNK = 1000  # images at a time
 IWAE_CHUNK = 100
@@ -24,8 +25,8 @@ Scores = dict[str, float]
 
 
 def test_images(data: Data) -> Tensor:
-    """The test images binarised once: the same draw for every cell; (n, PIXELS) floats 0 or 1."""
-    return binarise(data.test_x, seeding.evaluation("test binarisation", device=data.test_x.device))
+    """The test images binarised once: the same draw for every cell and device; (n, PIXELS) floats 0 or 1."""
+    return binarise(data.test_x.cpu(), seeding.evaluation("test binarisation")).to(data.test_x.device)
 
 
 def subset_images(data: Data, indices: Sequence[int]) -> Tensor:
@@ -39,7 +40,7 @@ def subset_images(data: Data, indices: Sequence[int]) -> Tensor:
 def bound(model: Model, data: Data) -> Scores:
     """NELBO, KL and reconstruction over the test images, one sample of z an image."""
     chunks = enumerate(test_images(data).split(CHUNK))
-    return _parts([_terms(model, x, seeding.evaluation("test noise", index, x.device)) for index, x in chunks])
+    return _parts([_terms(model, x, "test noise", index) for index, x in chunks])
 
 
 @torch.inference_mode()
@@ -47,7 +48,7 @@ def subset_bound(model: Model, data: Data, indices: Sequence[int]) -> Scores:
     """NELBO, KL and reconstruction over the listed images: the mean of 100 single-sample repeats."""
     x = subset_images(data, indices)
     repeats = range(SUBSET_REPEATS)
-    return _parts([_terms(model, x, seeding.evaluation("subset noise", index, x.device)) for index in repeats])
+    return _parts([_terms(model, x, "subset noise", index) for index in repeats])
 
 
 @torch.inference_mode()
@@ -85,9 +86,9 @@ def samples(model: Model, count: int, device: torch.device) -> Tensor:
     """Binary images from the prior, the same noise for every cell: (count, PIXELS)."""
     images = []
     for index, size in enumerate(_sizes(count)):
-        probabilities = model.sample(draw_noise(model, size, seeding.evaluation("samples", index, device)))
-        images.append(torch.bernoulli(probabilities, generator=seeding.evaluation("pixels", index, device)))
-    return torch.cat(images)
+        probabilities = model.sample(_noise(model, size, "samples", index, device)).cpu()
+        images.append(torch.bernoulli(probabilities, generator=seeding.evaluation("pixels", index)))
+    return torch.cat(images).to(device)
 
 
 @torch.inference_mode()
@@ -99,7 +100,7 @@ def reconstructions(model: Model, data: Data, rows: int, columns: int) -> Tensor
     if not isinstance(model, Reconstructing):
         return None
     x = test_images(data)[: rows // 2 * columns]
-    noise = draw_noise(model, len(x), seeding.evaluation("reconstructions", 0, x.device))
+    noise = _noise(model, len(x), "reconstructions", 0, x.device)
     lines = torch.stack([part.unflatten(0, (-1, columns)) for part in (x, model.reconstruct(x, noise))], 1)
     return lines.flatten(0, 2)
 
@@ -127,10 +128,19 @@ def _sizes(count: int) -> Iterator[int]:
         count -= CHUNK
 
 
-def _terms(model: Model, x: Tensor, generator: torch.Generator) -> Tensor:
+def _noise(model: Model, images: int, purpose: Evaluation, index: int, device: torch.device) -> Noise:
+    """The noise of an evaluation draw for so many images, on a device."""
+    return _placed(draw_noise(model, images, seeding.evaluation(purpose, index)), device)
+
+
+def _placed(noise: Noise, device: torch.device) -> Noise:
+    return {name: draw.to(device) for name, draw in noise.items()}
+
+
+def _terms(model: Model, x: Tensor, purpose: Evaluation, index: int) -> Tensor:
     """KL and reconstruction of each image: (2, batch)."""
     unlabelled = Batch(x, x[:0], torch.empty(0, dtype=torch.long, device=x.device))
-    terms = model.terms(unlabelled, draw_noise(model, len(x), generator))
+    terms = model.terms(unlabelled, _noise(model, len(x), purpose, index, x.device))
     return torch.stack([terms.kl, terms.rec])
 
 
@@ -141,11 +151,11 @@ def _parts(terms: list[Tensor]) -> Scores:
 
 def _log_weights(model: ImportanceWeighted, x: Tensor, chunk: int, draws: int) -> Tensor:
     """log w of each draw and image: (draws, images); x meets the encoder once for every DRAWS_AT_ONCE draws."""
-    generator = seeding.evaluation("iwae noise", chunk, x.device)
+    generator = seeding.evaluation("iwae noise", chunk)
     weights = []
     for first in range(0, draws, DRAWS_AT_ONCE):
         noise = _stacked_noise(model, len(x), min(DRAWS_AT_ONCE, draws - first), generator)
-        weights.append(vmap(model.log_weight, in_dims=(None, 0))(x, noise))
+        weights.append(vmap(model.log_weight, in_dims=(None, 0))(x, _placed(noise, x.device)))
     return torch.cat(weights)
 
 

@@ -36,6 +36,6 @@ def generator(seed: int, purpose: Purpose, index: int = 0, device: torch.device 
     return torch.Generator(device).manual_seed(derive(seed, purpose, index))
 
 
-def evaluation(purpose: Evaluation, index: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator of evaluation draws: the same for every cell."""
-    return generator(EVALUATION_SEED, purpose, index, device)
+def evaluation(purpose: Evaluation, index: int = 0) -> torch.Generator:
+    """A generator of evaluation draws, on the CPU: the same for every cell, whatever device it is scored on."""
+    return generator(EVALUATION_SEED, purpose, index)

@@ -126,7 +126,7 @@ class _Trial:
             return max(1, len(cells))
         listed = self.task.evaluation.labelled
         return memory.fitting(
-            lambda size: memory.peak(Pack(cells[:size], data, listed).one_step, self.device),
+            lambda size: memory.peak(lambda: Pack(cells[:size], data, listed).one_step(), self.device),
             memory.room(self.device, self.task.gpus),
             len(cells),
         )

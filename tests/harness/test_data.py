@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import data, seeding
-from harness.data import IDX_FILES, NPM_MIRROR, SOURCES, Source, binarise, labelled_indices
+from harness.data import IDX_FILES, NPM_MIRROR, SOURCES, Source, binarise, binarised, labelled_indices
 from harness.errors import BadInput
 from harness.grid import DATASETS
 
@@ -396,6 +396,16 @@ def test_binarising_follows_its_generator() -> None:
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert set(first.unique().tolist()) == {0.0, 1.0}
+
+
+def test_cells_binarised_together_are_each_binarised_by_its_own_generator() -> None:
+    grey = torch.stack([TRAIN_X.flatten(1)] * 3)
+    generators = [seeding.generator(seed, "binarisation") for seed in (0, 1, 0)]
+    first, other, again = binarised(grey, generators)
+    assert torch.equal(first, again)
+    for found, seed in ((first, 0), (other, 1)):
+        assert torch.equal(found, binarise(TRAIN_X.flatten(1), seeding.generator(seed, "binarisation")))
+    assert not torch.equal(first, other)
 
 
 def test_scaling_takes_bytes_to_the_unit_interval() -> None:

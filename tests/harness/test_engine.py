@@ -171,7 +171,7 @@ def test_an_epoch_shows_every_image_once_and_the_next_another_order(mnist: Data,
         seen = []
         for step in range(619):
             pack.step = epoch * 619 + step
-            seen.append(pack._order(0))
+            seen.append(pack._order()[0])
         assert [len(seen[0]), len(seen[-1])] == [97, 54]
         epochs.append(torch.cat(seen))
     assert all(torch.equal(order.sort().values, torch.arange(60_000)) for order in epochs)
@@ -181,9 +181,9 @@ def test_an_epoch_shows_every_image_once_and_the_next_another_order(mnist: Data,
 def test_streams_are_shared_by_betas_and_models_and_not_by_seeds(mnist: Data, cell: CellMaker) -> None:
     vae, other_beta, gmvae = (Pack([c], mnist) for c in (cell("vae"), cell("vae", beta=4.0), cell("gmvae")))
     other_seed = Pack([cell("vae", 1)], mnist)
-    assert torch.equal(vae._batch(0).x, other_beta._batch(0).x)
-    assert torch.equal(vae._batch(0).x, gmvae._batch(0).x)
-    assert not torch.equal(vae._batch(0).x, other_seed._batch(0).x)
+    assert torch.equal(vae._draws()[0].x, other_beta._draws()[0].x)
+    assert torch.equal(vae._draws()[0].x, gmvae._draws()[0].x)
+    assert not torch.equal(vae._draws()[0].x, other_seed._draws()[0].x)
     assert torch.equal(vae.params["encoder.net.0.weight"], gmvae.params["encoder.net.0.weight"])
 
 
@@ -284,6 +284,29 @@ def test_tied_weights_stay_tied_and_are_trained(mnist: Data, monkeypatch: pytest
 def test_cells_that_differ_in_more_than_scalars_are_no_pack(mnist: Data, cell: CellMaker) -> None:
     with pytest.raises(ValueError, match="differ in more"):
         Pack([cell("vae"), dataclasses.replace(cell("vae"), batch_size=50)], mnist)
+
+
+@OVER_ARMS
+def test_a_step_away_from_the_cpu_waits_for_no_value_and_mixes_no_devices(
+    model: str, supervision: str, mnist: Data, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On torch's device without values, where looking at one is an error: the path that a GPU takes, without one."""
+    away = torch.device("meta")
+
+    def generator(seed: int, purpose: str, index: int = 0, device: torch.device | str = "cpu") -> torch.Generator | None:
+        return None if device == away else torch.Generator().manual_seed(0)  # torch makes none for such a device
+
+    def noise(model: Model, images: int, _: object) -> Noise:
+        return {name: torch.empty(shape, device=away) for name, shape in model.noise(images).items()}
+
+    monkeypatch.setattr(seeding, "generator", generator)
+    monkeypatch.setattr("harness.engine.draw_noise", noise)
+    monkeypatch.setattr("harness.engine.labelled_indices", lambda classes, budget, seed: torch.arange(budget))
+    pack = trained(mixed(cell, model, supervision)[:3], mnist.to(away), 2)
+    assert {tensor.device for tensor in (*pack.params.values(), *pack._trace)} == {away}
+    assert [step.shape for step in pack._trace] == [(4, 3), (4, 3)]
+    with pytest.raises(NotImplementedError, match="no data"):
+        pack._look_for_divergence(0)
 
 
 # --- compiled ---------------------------------------------------------------------------------------------------------

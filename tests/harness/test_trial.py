@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -230,6 +230,35 @@ def test_a_pack_that_runs_out_of_memory_goes_on_in_halves(
         assert store.read(checkpoint_key(one)) is None
     assert [store.rows()[one.id]["status"] for one in cells] == ["ok"] * 5
     assert [store.rows()[one.id]["pack"] for one in cells] == [2, 2, 1, 2, 2]
+
+
+def test_what_a_pack_holds_is_measured_with_what_its_step_takes(
+    store: Store, cell: CellMaker, mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU whose memory is made up: a pack holds 100 for each cell, a step takes 10, and 1,000 are free."""
+    held: list[int] = []
+    original, step = Pack.__init__, Pack.one_step
+
+    def init(pack: Pack, cells: Sequence[Cell], *args: Any) -> None:
+        held.append(100 * len(cells))
+        original(pack, cells, *args)
+
+    def one_step(pack: Pack) -> None:
+        held.append(10 * len(pack.cells))
+        step(pack)
+
+    def peak(work: Callable[[], object], device: torch.device) -> int:
+        held.clear()
+        work()
+        return sum(held)
+
+    monkeypatch.setattr(Pack, "__init__", init)
+    monkeypatch.setattr(Pack, "one_step", one_step)
+    monkeypatch.setattr("harness.memory.peak", peak)
+    monkeypatch.setattr("harness.memory.room", lambda device, share: 1000)
+    cells = [cell("ssvae", seed, supervision="supervised") for seed in range(64)]
+    on_gpu = trial._Trial(Task(tuple(cells), str(store.root), gpus=1.0), store)
+    assert on_gpu._fitting(cells, mnist) == 8  # 900 of the 1,000 are used, 110 for each cell
 
 
 def test_cells_that_do_not_fit_even_alone_are_failed_rows_with_the_reason(
