@@ -195,7 +195,11 @@ class Pack:
     def _draws(self) -> tuple[Batch, Noise]:
         """What all cells meet in this step, binarised afresh; (cells, ...) each."""
         generators = [seeding.generator(cell.seed, "binarisation", self.step, self.device) for cell in self.cells]
-        x = binarised(self.data.train_x[self._order()], generators)
+        order = self._order()
+        grey = self.data.train_x.index_select(0, order.flatten()).unflatten(
+            0, order.shape
+        )  # a seventh of train_x[order]
+        x = binarised(grey, generators)
         few = binarised(self.labelled.grey, generators)
         noise = [self._noise(cell, x.shape[1]) for cell in self.cells]
         return Batch(x, few, self.labelled.classes), {name: _stack([draw[name] for draw in noise]) for name in noise[0]}

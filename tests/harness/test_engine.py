@@ -293,7 +293,9 @@ def test_a_step_away_from_the_cpu_waits_for_no_value_and_mixes_no_devices(
     """On torch's device without values, where looking at one is an error: the path that a GPU takes, without one."""
     away = torch.device("meta")
 
-    def generator(seed: int, purpose: str, index: int = 0, device: torch.device | str = "cpu") -> torch.Generator | None:
+    def generator(
+        seed: int, purpose: str, index: int = 0, device: torch.device | str = "cpu"
+    ) -> torch.Generator | None:
         return None if device == away else torch.Generator().manual_seed(0)  # torch makes none for such a device
 
     def noise(model: Model, images: int, _: object) -> Noise:
