@@ -62,8 +62,11 @@ def overhead(counts: list[int]) -> dict[int, float]:
 
 
 def start() -> float:
-    """Seconds from the end of a trial to that of the next, which trains one cell that does nothing."""
-    few, many = 4, 24
+    """Seconds from the end of a trial to that of the next, which trains one cell that does nothing.
+
+    Of so many trials that a second more or less for the command's start is lost among them.
+    """
+    few, many = 4, 204
     return (_wall("--seeds", str(many), "--pack", "1") - _wall("--seeds", str(few), "--pack", "1")) / (many - few)
 
 
