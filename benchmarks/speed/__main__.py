@@ -15,6 +15,7 @@ import matplotlib as mpl
 import pandas as pd
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 from benchmarks.speed import grids, model, steps
 from benchmarks.speed.measure import Times, ratio
@@ -164,20 +165,34 @@ def write() -> None:
 
 
 def plot(numbers: pd.DataFrame, path: Path) -> None:
-    """Steps by model above, the grid `quick` below."""
+    """Steps over their matrix products alone, by model, and the grid `quick`."""
     mpl.use("Agg")
     figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
-    kinds = (("step, ", "ms", "a cell's step on one thread, ms"), ("quick, ", "s", "the grid `quick` on two CPUs, s"))
-    for axis, (start, unit, title) in zip(axes, kinds, strict=True):
-        rows = numbers[numbers.what.str.startswith(start) & (numbers.unit == unit)]
-        names = rows.what.str.removeprefix(start).tolist()
-        errors = [rows["median"] - rows.low, rows.high - rows["median"]]
-        colours = ["C0" if "ours" in name or "harness" in name else "C7" for name in names]
-        axis.barh(names, rows["median"], xerr=errors, color=colours)
-        axis.invert_yaxis()
-        axis.set_title(title)
-        axis.spines[["top", "right"]].set_visible(False)
+    spread = ["median", "low", "high"]
+    steps = _named(numbers, "step, ", "ms")[spread]
+    products = steps.filter(regex=" products ", axis=0)["median"]
+    bare = [products[f"{name.split()[0]} products {8 if name.endswith('8') else 1}"] for name in steps.index]
+    steps = steps.div(bare, axis=0).drop(products.index)
+    _bars(axes[0], steps, "a cell's step on one thread, in multiples of its matrix products alone")
+    axes[0].axvline(1, color="black", linewidth=1, linestyle=":")
+    _bars(axes[1], _named(numbers, "quick, ", "s")[spread], "the grid `quick` on two CPUs, s")
     figure.savefig(path, dpi=120)
+
+
+def _named(numbers: pd.DataFrame, start: str, unit: str) -> pd.DataFrame:
+    """The numbers of a kind, by what is left of their names."""
+    rows = numbers[numbers.what.str.startswith(start) & (numbers.unit == unit)]
+    return rows.set_index(rows.what.str.removeprefix(start))
+
+
+def _bars(axis: Axes, rows: pd.DataFrame, title: str) -> None:
+    """A bar a row with its spread, ours in colour."""
+    errors = [rows["median"] - rows.low, rows.high - rows["median"]]
+    colours = ["C0" if "ours" in name or "harness" in name else "C7" for name in rows.index]
+    axis.barh(rows.index.tolist(), rows["median"], xerr=errors, color=colours)
+    axis.invert_yaxis()
+    axis.set_title(title, fontsize=11)
+    axis.spines[["top", "right"]].set_visible(False)
 
 
 if __name__ == "__main__":
