@@ -123,18 +123,19 @@ def binarise(grey: Tensor, generator: torch.Generator) -> Tensor:
 
 def binarised(grey: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """The same for several cells, each by its own generator: bytes (cells, ...) -> floats 0 or 1 of that shape."""
+    if grey.numel() == 0:
+        return grey.float()
     if grey.device.type != "cpu":  # there draws cost nothing, and looking for equal bytes would wait for the device
         draws = [_below_255(levels, generator) for levels, generator in zip(grey, generators, strict=True)]
         return (torch.stack(draws) < grey).float()
     x = torch.empty(grey.shape)
-    if grey.numel():
-        for levels, generator, into in zip(grey, generators, x, strict=True):
-            _binarise_into(into, levels, generator)
+    for into, levels, generator in zip(x, grey, generators, strict=True):
+        _binarise_into(into, levels, generator)
     return x
 
 
 def _binarise_into(x: Tensor, grey: Tensor, generator: torch.Generator) -> None:
-    """On the CPU, into memory that is dense."""
+    """One cell's, on the CPU, into a tensor of the shape of its grey levels whose memory is dense."""
     draws = _bytes(grey.numel(), generator).view(grey.shape)
     torch.lt(draws, grey, out=x)  # a fifth of the time of (draws < grey).float()
     again = torch.from_numpy(np.flatnonzero((draws == grey).numpy()))  # an eighth of that of torch's nonzero

@@ -196,10 +196,8 @@ class Pack:
         """What all cells meet in this step, binarised afresh; (cells, ...) each."""
         generators = [seeding.generator(cell.seed, "binarisation", self.step, self.device) for cell in self.cells]
         order = self._order()
-        grey = self.data.train_x.index_select(0, order.flatten()).unflatten(
-            0, order.shape
-        )  # a seventh of train_x[order]
-        x = binarised(grey, generators)
+        grey = self.data.train_x.index_select(0, order.flatten())  # in a seventh of the time of train_x[order]
+        x = binarised(grey.unflatten(0, order.shape), generators)
         few = binarised(self.labelled.grey, generators)
         noise = [self._noise(cell, x.shape[1]) for cell in self.cells]
         return Batch(x, few, self.labelled.classes), {name: _stack([draw[name] for draw in noise]) for name in noise[0]}
