@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -81,6 +82,7 @@ def _compiled(function: Callable[..., Any], flat: list[Any], nested: TreeSpec, t
     from torch._inductor import config, standalone_compile  # two seconds to import, and needed here alone
     from torch.fx.experimental.proxy_tensor import make_fx
 
+    _key_by_versions()
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses a CUDA that nobody asked for
     output: list[TreeSpec] = []
 
@@ -93,6 +95,24 @@ def _compiled(function: Callable[..., Any], flat: list[Any], nested: TreeSpec, t
     with config.patch({"compile_threads": 1, "cpp.threads": threads}):  # no pool of processes beside a worker
         inner = standalone_compile(recorded, flat, dynamic_shapes="from_example_inputs")
     return lambda tensors: tree_unflatten(inner(*tensors), output[0])
+
+
+@functools.cache
+def _key_by_versions() -> None:
+    """Have Inductor find what it compiled before by torch's version, which pins Triton's.
+
+    By itself it reads and sums all files of both, some 1.5 s at the start of every worker; to be told is what `set` of
+    its keys is for.
+    """
+    from torch._inductor import codecache
+
+    version = f"{torch.__version__} {torch.version.git_version}"
+    keys: dict[str, str | bytes] = {"torch_key": version.encode(), "triton_key": version}
+    for name, value in keys.items():
+        tell = getattr(getattr(codecache, name, None), "set", None)
+        if tell:
+            with suppress(RuntimeError):  # somebody has compiled in this process before us
+                tell(value)
 
 
 def _loss(model: Model) -> Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensor, Parts]]:

@@ -1,5 +1,7 @@
 """What is compiled, and which parameters an objective trains."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -42,6 +44,19 @@ def test_the_compiler_is_the_one_that_the_environment_names(
     monkeypatch.setenv("CXX", "clang++")
     monkeypatch.setattr("shutil.which", lambda name: name if name in compilers else None)
     assert wanted("auto", LONG, torch.device("cpu")) is expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("before", ["", "codecache.torch_key(); "], ids=["first", "after somebody else"])
+def test_what_was_compiled_before_is_found_by_versions_and_not_by_the_sums_of_all_files(before: str) -> None:
+    """In a process of its own; where somebody has compiled in it already, keys stay what they are."""
+    told = f"{torch.__version__} {torch.version.git_version}".encode()
+    check = (
+        f"from torch._inductor import codecache; {before}from harness import objective; "
+        "objective._key_by_versions(); print(codecache.torch_key().hex())"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip() == told.hex()) is (before == "")
 
 
 def test_every_mode_is_tested() -> None:
