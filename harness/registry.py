@@ -6,6 +6,7 @@ travels with the trial.
 """
 
 import functools
+import hashlib
 import inspect
 import re
 import sys
@@ -25,6 +26,7 @@ from harness.grid import Cell, ModelCard, Setting
 GROUP = "harness.models"
 M = TypeVar("M", bound=Model)
 _models: dict[str, type[Model]] = {}
+_sources: dict[str, str] = {}  # SHA-256 of the plug-in that registered a model, by the model's name
 
 
 def register(name: str) -> Callable[[type[M]], type[M]]:
@@ -69,6 +71,7 @@ def build(cell: Cell) -> Model:
 
 def load_source(name: str, source: str) -> None:
     """Run the text of a user's model file, which registers its models."""
+    before = dict(_models)
     module = types.ModuleType(re.sub(r"\W", "_", f"plugin {name}"))
     sys.modules[module.__name__] = module  # dataclasses and pickle look a class's module up there
     try:
@@ -78,6 +81,13 @@ def load_source(name: str, source: str) -> None:
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadInput(f"model file {name!r} does not load: {reason}") from error
+    checksum = hashlib.sha256(source.encode()).hexdigest()
+    _sources.update({model: checksum for model, made in _models.items() if before.get(model) is not made})
+
+
+def source(name: str) -> str | None:
+    """SHA-256 of the plug-in's text that registered a model; None for one that is installed."""
+    return _sources.get(name)
 
 
 def read_sources(files: list[str]) -> dict[str, str]:

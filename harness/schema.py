@@ -20,12 +20,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, Arrow type, unit (empty where it has none) and meaning."""
+    """A column: its name, Arrow type, unit (empty where it has none), meaning, and the schema that brought it."""
 
     name: str
     type: pa.DataType
     unit: str
     meaning: str
+    since: str = "1"
 
 
 def _bounds(prefix: str, over: str) -> list[Column]:
@@ -76,9 +77,14 @@ COLUMNS: tuple[Column, ...] = (
     Column("subset_checksum", pa.string(), "", "SHA-256 of the file behind subset_*"),
     Column("run", pa.string(), "", "id of the provenance file of the run that wrote the row"),
     Column("finished", pa.string(), "UTC", "when the row was written, ISO 8601"),
-)
+    Column("estimator", pa.string(), "", "what the row holds of log p(x): elbo, exact, none; null in older rows", "2"),
+    Column("nll", pa.float64(), "nats", "-log p(x) where the model has it exactly, test images", "2"),
+    Column("data_kind", pa.string(), "", "kind of the pixels that were scored: binary; null in older rows", "2"),
+    Column("source", pa.string(), "", "SHA-256 of the plug-in's text that trained the cell, comma, of one that scored it; "
+           "null for models that are installed", "2"),
+)  # fmt: skip
 NAMES = tuple(column.name for column in COLUMNS)
-VERSION = "1"
+VERSION = "2"  # tables of schema 1 are read: what came later is null there
 SCHEMA = pa.schema(
     [pa.field(c.name, c.type, metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS],
     metadata={"harness.schema": VERSION},

@@ -208,7 +208,10 @@ class Store:
             raise _TornTable(f"{self.shown(TABLE)} is not a parquet file ({reason}); {expected}") from None
         metadata = table.schema.metadata or {}
         version = metadata.get(b"harness.schema", b"none").decode()
-        if version != schema.VERSION or not table.schema.equals(schema.SCHEMA):
+        for column in schema.COLUMNS:
+            if version < column.since and column.name not in table.column_names:
+                table = table.append_column(column.name, pa.nulls(len(table), column.type))
+        if not table.schema.equals(schema.SCHEMA):
             raise BadInput(f"{self.shown(TABLE)} has another schema ({version}); {expected}")
         return _Table({row["cell"]: row for row in table.to_pylist()}, self._stamps(metadata))
 

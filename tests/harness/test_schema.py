@@ -17,7 +17,7 @@ PREFIXES = pytest.mark.parametrize("prefix", ["", "subset_"])
 MEASURED = {"nelbo": "nats", "kl": "nats", "rec": "nats", "iwae_10": "nats", "iwae_100": "nats", "iwae_1000": "nats"}
 UNITS = MEASURED | {f"subset_{name}": unit for name, unit in MEASURED.items()}
 UNITS |= {"train_seconds": "s", "score_seconds": "s", "iterations": "steps", "full_length": "steps", "finished": "UTC"}
-UNITS |= {"labels": "images", "batch_size": "images", "pack": "cells"}
+UNITS |= {"nll": "nats", "labels": "images", "batch_size": "images", "pack": "cells"}
 
 
 def test_every_column_is_described_once() -> None:
