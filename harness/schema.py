@@ -80,9 +80,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("estimator", pa.string(), "", "what the row holds of log p(x): elbo, exact, none; null in older rows", "2"),
     Column("nll", pa.float64(), "nats", "-log p(x) where the model has it exactly, test images", "2"),
     Column("data_kind", pa.string(), "", "kind of the pixels that were scored: binary; null in older rows", "2"),
-    Column("source", pa.string(), "", "SHA-256 of the plug-in's text that trained the cell, comma, of one that scored it; "
-           "null for models that are installed", "2"),
-)  # fmt: skip
+    Column(
+        "source", pa.string(), "", "SHA-256 of the plug-in that trained the cell, and of another that scored it", "2"
+    ),
+)
 NAMES = tuple(column.name for column in COLUMNS)
 VERSION = "2"  # tables of schema 1 are read: what came later is null there
 SCHEMA = pa.schema(
