@@ -6,7 +6,7 @@ from typing import Any, Literal, NoReturn
 
 from harness.choices import COMPILE, RESUME
 from harness.errors import BadInput
-from harness.grid import DATASETS, IWAE_SAMPLES
+from harness.grid import DATASETS, IWAE_SAMPLES, SAMPLES
 
 DESCRIPTION = """\
 Train and score a grid of generative models, seeds × models × β, as Ray Tune trials.
@@ -41,6 +41,7 @@ def parser() -> Parser:
     flag = p.add_argument
     flag("grid", nargs="?", metavar="GRID", help="a shipped grid or a YAML file (default: quick, or --models alone)")
     flag("--list", action="store_true", help="print the shipped grids, the models and the data sets, and end")
+    flag("--check", metavar="FILE", help="check the models of a plug-in against the contract, and end")
     flag("--dry-run", action="store_true", help="print the cells, the packs, what is done and the time it takes")
     _watching(p)
     _what(p)
@@ -59,7 +60,7 @@ def _watching(p: Parser) -> None:
 def grid_keys(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that were given and are keys of a grid."""
     keys = {"beta": args.betas, "seeds": args.seeds, "iterations": args.iterations, "dataset": args.dataset}
-    keys |= {name: getattr(args, name) for name in ("labels", "label_draw", "subset", "iwae", "iwae_on")}
+    keys |= {name: getattr(args, name) for name in ("labels", "label_draw", "subset", "iwae", "iwae_on", "samples")}
     return {key: value for key, value in keys.items() if value is not None}
 
 
@@ -103,6 +104,8 @@ def _scoring(p: Parser) -> None:
     flag("--subset", metavar="FILE", help="JSON list of test images for the columns subset_*")
     draws = ", ".join(map(str, IWAE_SAMPLES))
     flag("--iwae", nargs="+", type=int, metavar="K", help=f"importance-weighted bounds of K draws: {draws}")
+    counted = f"samples of the prior that digits are counted in (default: {SAMPLES:,}; fewer for a slow sampler)"
+    flag("--samples", type=int, metavar="N", help=counted)
     sets = "over which images (default: the subset if given, else the test set, where 1000 draws take minutes a cell)"
     flag("--iwae-on", nargs="+", choices=["test", "subset"], help=sets)
 

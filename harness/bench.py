@@ -23,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _told(args)
         with uncollected():
             from harness import run  # brings torch
+        if args.check:
+            return run.check(args.check)
         return run.show_list() if args.list else run.bench(args)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)

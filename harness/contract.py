@@ -28,11 +28,16 @@ class Batch(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """Parts of the objective, each (batch,) or one number, in nats per image; the engine forms rec + β·kl + extra."""
+    """Parts of the objective, each (batch,) or one number, in nats per image; None where the model has no such part.
 
-    rec: Tensor
-    kl: Tensor
-    extra: Tensor  # what the loss adds to the bound: a weighted cross-entropy, say
+    The engine minimises what is given: rec + β·kl + extra, or nll + extra. A model with `rec` and `kl` has a bound,
+    NELBO = rec + kl; one with `nll` an exact likelihood; one with neither, such as a GAN, has no number to compare.
+    """
+
+    rec: Tensor | None = None  # E_q[-log p(x|z)]
+    kl: Tensor | None = None  # KL(q(z|x) || p(z)), or its estimate
+    extra: Tensor | None = None  # what the loss adds to the bound: a weighted cross-entropy, say
+    nll: Tensor | None = None  # -log p(x), exact
 
 
 class Model(nn.Module, ABC):

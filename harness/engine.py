@@ -7,7 +7,7 @@ purpose, step), so a cell's training does not depend on the pack that it runs in
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +22,7 @@ from harness.choices import Compile
 from harness.contract import Batch, Model, Noise, draw_noise
 from harness.data import Data, binarised, labelled_indices
 from harness.grid import Cell
+from harness.schema import estimator
 from harness.score import accuracy
 
 CURVE_POINTS = 200
@@ -141,10 +142,10 @@ class Pack:
         tensors = {name: value.detach() for name, value in (params | buffers).items()}
         batch, noise = self._draws()
         first = Batch(*(part[0] for part in batch)), {name: draw[0] for name, draw in noise.items()}
-        used = objective.used(self.model, *first)
+        used, self.exact = objective.used(self.model, *first)
         other = {name: value for name, value in tensors.items() if name not in used}
         trained = {name: value for name, value in tensors.items() if name in used}
-        slopes, _ = self.whole_batch(trained, other, batch, noise, self.betas)
+        slopes, _, _ = self.whole_batch(trained, objective.copied(other), batch, noise, self.betas)
         return {name: laid_out(trained[name], slope) for name, slope in slopes.items()}, other
 
     # --- training ----------------------------------------------------------------------------------------------------
@@ -180,7 +181,9 @@ class Pack:
         """One optimiser step of every cell; nothing here waits for the device."""
         batch, noise = self._draws()
         whole = batch.x.shape[1] in (0, self.cells[0].batch_size)  # the last batch of an epoch is smaller
-        slopes, parts = (self.whole_batch if whole else self.eager)(self.params, self.other, batch, noise, self.betas)
+        step = self.whole_batch if whole else self.eager
+        slopes, parts, state = step(self.params, self.other, batch, noise, self.betas)
+        self.other |= state
         self.adam.descend(slopes)
         self._trace.append(torch.stack(parts))
         self.step += 1
@@ -229,11 +232,18 @@ class Pack:
         self._trace = []
         every = max(ACCURACY_EVERY, -(-ACCURACY_STEPS // self.stride))
         watch = (self.step // self.stride) % every == 0 or self.step == self.iterations
-        for index, (cell, (_, rec, kl, extra)) in enumerate(zip(self.cells, means, strict=True)):
-            bound = {"nelbo": rec + kl, "kl": kl, "rec": rec} if cell.has_bound else {}
+        for index, (cell, (loss, rec, kl, extra)) in enumerate(zip(self.cells, means, strict=True)):
             watched = accuracy(self.trained(index), self.data) if watch else None
+            bound = self._bound(rec, kl) if cell.has_bound else {}
             point = {"step": self.step, **bound, "extra": extra, "accuracy": watched, "seconds": self.share}
-            self.curves[index].append(point)
+            self.curves[index].append({name: _known(value) for name, value in (point | {"loss": loss}).items()})
+
+    def _bound(self, rec: float, kl: float) -> dict[str, float]:
+        """What the means of a point say about log p(x): a bound, an exact value, or nothing; and the parts."""
+        if self.exact:
+            return {"nll": rec}
+        found = {"elbo": {"nelbo": rec + kl}, "exact": {"nll": rec}, "none": {}}[estimator(_known(rec), _known(kl))]
+        return found | {"kl": kl, "rec": rec}
 
     @property
     def share(self) -> float:
@@ -253,29 +263,45 @@ class Pack:
 
     def state(self, index: int) -> CellState:
         """A cell's training state; `Pack(..., state=[...])` goes on from it."""
-        kinds = {"param": self.params, "exp_avg": self.adam.first, "exp_avg_sq": self.adam.second}
         tensors = {
             f"{kind}.{name}": value[index].clone(memory_format=torch.contiguous_format)
-            for kind, of in kinds.items()
+            for kind, of in self._kinds().items()
             for name, value in of.items()
         }
         if self._trace:
             tensors["trace"] = torch.stack(self._trace)[..., index].contiguous()
         return CellState(tensors, self.step, self.share, list(self.curves[index]))
 
+    def _kinds(self) -> dict[str, dict[str, Tensor]]:
+        """What changes in training, (cells, ...) each, by kind and name."""
+        state = {name: self.other[name] for name in objective.state_names(self.model)}
+        return {"param": self.params, "exp_avg": self.adam.first, "exp_avg_sq": self.adam.second, "state": state}
+
     def _resume(self, states: Sequence[CellState]) -> None:
         """Put saved states in place; all of them stand at one step."""
+        for state in states:
+            if lacking := lacking_state(self.model, state.tensors):
+                raise ValueError(f"a checkpoint holds no {lacking}; delete it to train its cell from the start")
         (self.step,) = {state.step for state in states}
         self.adam.step = self.step
         self.seconds = sum(state.seconds for state in states)
         self.curves = [list(state.curve) for state in states]
         if all("trace" in state.tensors for state in states):
             self._trace = list(torch.stack([state.tensors["trace"] for state in states], -1).to(self.device))
-        kinds = {"param": self.params, "exp_avg": self.adam.first, "exp_avg_sq": self.adam.second}
         for index, state in enumerate(states):
-            for kind, of in kinds.items():
+            for kind, of in self._kinds().items():
                 for name, value in of.items():
                     value[index].copy_(state.tensors[f"{kind}.{name}"])
+
+
+def lacking_state(model: Model, tensors: Collection[str]) -> str:
+    """The names of a model's changing tensors that a checkpoint does not hold: one of an older version, say."""
+    return ", ".join(name for name in objective.state_names(model) if f"state.{name}" not in tensors)
+
+
+def _known(value: Any) -> Any:
+    """None for what is not a number: a part that the model does not have."""
+    return None if value != value else value
 
 
 def _stack(parts: Sequence[Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, ValidationError
 
 from harness.errors import BadInput
-from harness.grid import IWAE_SAMPLES, Cell, ListedDraw
+from harness.grid import IWAE_SAMPLES, SAMPLES, Cell, ListedDraw
 
 Index = Annotated[int, Field(ge=0)]
 
@@ -24,7 +24,9 @@ class Listed(BaseModel):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluation of a run: `iwae` draws over the sets `iwae_on`, and the `subset` of test images, if any."""
+    """The evaluation of a run: `iwae` draws over the sets `iwae_on`, the `subset` of test images, if any, and how many
+    `samples` of the prior digits are counted among.
+    """
 
     iwae: tuple[int, ...] = ()
     iwae_on: tuple[str, ...] = ("test",)
@@ -32,6 +34,7 @@ class Evaluation:
     subset: tuple[int, ...] = ()
     labelled: tuple[int, ...] = ()
     subset_checksum: str = ""
+    samples: int = SAMPLES
 
     def asked(self, cell: Cell) -> frozenset[str]:
         """The columns that a row of this cell must have been scored for."""
@@ -76,7 +79,9 @@ class Evaluation:
         return bool(self.subset) and cell.dataset == self.dataset
 
 
-def evaluation(subset: str | None, iwae: Sequence[int], iwae_on: Sequence[str] | None) -> Evaluation:
+def evaluation(
+    subset: str | None, iwae: Sequence[int], iwae_on: Sequence[str] | None, samples: int = SAMPLES
+) -> Evaluation:
     """The evaluation that a user asks for; IWAE bounds are over the subset if there is one, else over the test set."""
     wrong = sorted(set(iwae) - set(IWAE_SAMPLES))
     if wrong:
@@ -85,7 +90,7 @@ def evaluation(subset: str | None, iwae: Sequence[int], iwae_on: Sequence[str] |
     if "subset" in on and not subset:
         raise BadInput("IWAE bounds over the subset need the subset: give its file (--subset FILE)")
     if subset is None:
-        return Evaluation(tuple(sorted(set(iwae))), on)
+        return Evaluation(tuple(sorted(set(iwae))), on, samples=samples)
     content = _content(subset)
     try:
         listed = Listed.model_validate_json(content)
@@ -101,6 +106,7 @@ def evaluation(subset: str | None, iwae: Sequence[int], iwae_on: Sequence[str] |
         subset=tuple(listed.evaluation_test_indices),
         labelled=tuple(listed.labelled_train_indices),
         subset_checksum=hashlib.sha256(content).hexdigest(),
+        samples=samples,
     )
 
 

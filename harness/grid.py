@@ -25,6 +25,8 @@ Setting = bool | int | float | str
 SHIPPED = Path(__file__).parent / "grids"
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "emnist")
 IWAE_SAMPLES = (10, 100, 1000)
+SAMPLES = 10_000  # from the prior, among which digits are counted
+FEWEST_SAMPLES = 200  # which are shown as a sheet
 BOUNDS = ("nelbo", "kl", "rec", *(f"iwae_{k}" for k in IWAE_SAMPLES))
 METRICS = (*BOUNDS, "accuracy", *(f"subset_{name}" for name in BOUNDS))
 
@@ -219,6 +221,7 @@ class Grid(BaseModel):
     subset: str | None = None
     iwae: list[Count] = []
     iwae_on: list[Literal["test", "subset"]] | None = None
+    samples: Annotated[int, Field(ge=FEWEST_SAMPLES)] = SAMPLES
     compare: Compare = Compare()
     sweeps: Annotated[list[Sweep], Field(min_length=1)]
 

@@ -3,6 +3,7 @@
 Samples are binary, so it learns from binarised and grey images alike, and its accuracy is known on both.
 """
 
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,12 @@ def provide(store: Store, data: Data) -> None:
     if store.read(_key(data)) is None:
         cached = cache() / "judges" / f"{data.name}-{data.checksum[:12]}.safetensors"
         if not cached.is_file():
+            print(
+                f"training the classifier that counts digits of {data.name}, once on this machine: ", end="", flush=True
+            )
+            started = time.perf_counter()
             _write_whole(cached, _train(data))
+            print(f"done in {time.perf_counter() - started:.0f} s", flush=True)
         store.write(_key(data), cached.read_bytes())
 
 

@@ -20,6 +20,7 @@ from harness import growth, trial
 from harness.arrays import plain
 from harness.data import Data
 from harness.errors import BadInput, StorageFailure
+from harness.heartbeat import is_at_work
 from harness.stopping import Stop
 from harness.trial import Task, Update
 from harness.tries import Tries
@@ -285,9 +286,10 @@ def _watcher(tries: Tries, watch: Watch, dog: Watchdog, stop: Stop) -> Any:
             dog.moved()
 
         def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
-            dog.moved()
-            update = Update(**{field.name: result[field.name] for field in fields(Update)})
-            self.tell(trial, tries.hear(trial.config["part"], update))
+            update, part = Update(**{field.name: result[field.name] for field in fields(Update)}), trial.config["part"]
+            if is_at_work(tries.running.get(part, Update()), update):
+                dog.moved()
+            self.tell(trial, tries.hear(part, update))
 
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
             tries.finish(trial.config["part"])

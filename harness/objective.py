@@ -20,7 +20,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from harness import registry
 from harness.choices import Compile
-from harness.contract import Batch, Model, Noise
+from harness.contract import Batch, Model, Noise, Terms
 from harness.grid import Cell
 from harness.uncollected import uncollected
 
@@ -30,7 +30,10 @@ KINDS = 256  # compiled functions that one process may hold
 
 
 class Parts(NamedTuple):
-    """Means over the batch of the loss and of the parts it is made of, loss = rec + β·kl + extra; (cells,) each."""
+    """Means over the batch of the loss and of the parts it is made of, loss = rec + β·kl + extra; (cells,) each.
+
+    A part that the model does not have is nan; `rec` is the exact -log p(x) of a model that gives it as `nll`.
+    """
 
     loss: Tensor
     rec: Tensor
@@ -38,43 +41,57 @@ class Parts(NamedTuple):
     extra: Tensor
 
 
-# Trained parameters, other tensors, batch, noise and β, each (cells, ...) -> slopes of the trained ones, and parts.
-Objective = Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensors, Parts]]
+# Trained parameters, other tensors, batch, noise and β, each (cells, ...) -> gradients of the trained ones, parts, and
+# the state after the step: those of the other tensors that a step may change.
+Objective = Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensors, Parts, Tensors]]
 
 
 def eager(model: Model) -> Objective:
     """The objective of any number of cells of a model, of any number of images, one operation after another."""
     losses = vmap(_loss(model))
 
-    def objective(trained: Tensors, other: Tensors, batch: Batch, noise: Noise, beta: Tensor) -> tuple[Tensors, Parts]:
+    def objective(
+        trained: Tensors, other: Tensors, batch: Batch, noise: Noise, beta: Tensor
+    ) -> tuple[Tensors, Parts, Tensors]:
         leaves = {name: value.detach().requires_grad_() for name, value in trained.items()}
-        loss, parts = losses(leaves, other, batch, noise, beta)
+        loss, (parts, state) = losses(leaves, other, batch, noise, beta)
         slopes = torch.autograd.grad(loss.sum(), list(leaves.values()))
-        return dict(zip(leaves, slopes, strict=True)), Parts(*(part.detach() for part in parts))
+        return dict(zip(leaves, slopes, strict=True)), Parts(*(part.detach() for part in parts)), state
 
     return objective
 
 
-@functools.lru_cache(maxsize=KINDS)
 def compiled(kind: Cell, cells: int, device: torch.device, threads: int) -> Objective:
     """The same, compiled for packs of a kind (`engine.key`) and size and kept for the next pack in this process.
 
     The operations are recorded by `make_fx` in the first call, which takes a quarter of the time that reading the
     bytecode (`torch.compile`) does, and compiled by Inductor, or found among what it compiled on this machine before.
     """
+    return _compiled_class(registry.lookup(kind.model), kind, cells, device, threads)
+
+
+@functools.lru_cache(maxsize=KINDS)
+def _compiled_class(model: type[Model], kind: Cell, cells: int, device: torch.device, threads: int) -> Objective:
+    """By the class too: a name may stand for another one later in a process, as in a notebook."""
     slopes = vmap(grad(_loss(registry.build(kind).to(device)), has_aux=True))
     made: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
 
-    def objective(*args: Any) -> tuple[Tensors, Parts]:
+    def objective(*args: Any) -> tuple[Tensors, Parts, Tensors]:
         flat, nested = tree_flatten(args)
         layout = tuple(tensor.stride() for tensor in flat)  # shapes are the same for all of a kind and size
         if layout not in made:
+            example, _ = tree_flatten((args[0], copied(args[1]), *args[2:]))  # recording a step takes it
             with uncollected():
-                made[layout] = _compiled(slopes, flat, nested, threads)
-        found: tuple[Tensors, Parts] = made[layout](flat)
-        return found
+                made[layout] = _compiled(slopes, example, nested, threads)
+        gradients, (parts, state) = made[layout](flat)
+        return gradients, parts, state
 
     return objective
+
+
+def copied(tensors: Tensors) -> Tensors:
+    """A copy of tensors that a step may change in place, laid out as they are."""
+    return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
 def _compiled(function: Callable[..., Any], flat: list[Any], nested: TreeSpec, threads: int) -> Callable[..., Any]:
@@ -115,15 +132,35 @@ def _key_by_versions() -> None:
                 tell(value)
 
 
-def _loss(model: Model) -> Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensor, Parts]]:
-    """One cell's loss, and the parts beside it."""
+def _loss(model: Model) -> Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensor, tuple[Parts, Tensors]]]:
+    """One cell's loss, and beside it the parts and the state after the step."""
+    names = state_names(model)
 
-    def loss(trained: Tensors, other: Tensors, batch: Batch, noise: Noise, beta: Tensor) -> tuple[Tensor, Parts]:
-        rec, kl, extra = (part.mean() for part in functional_call(model, trained | other, (batch, noise)))
-        whole = rec + beta * kl + extra
-        return whole, Parts(whole, rec, kl, extra)
+    def loss(
+        trained: Tensors, other: Tensors, batch: Batch, noise: Noise, beta: Tensor
+    ) -> tuple[Tensor, tuple[Parts, Tensors]]:
+        tensors = trained | other
+        parts = weighed(functional_call(model, tensors, (batch, noise)), beta)
+        state = {name: tensors[name].detach().clone() for name in names}  # functional_call leaves what was assigned
+        return parts.loss, (parts, state)
 
     return loss
+
+
+def state_names(model: Model) -> list[str]:
+    """The tensors that a step may change without a gradient: buffers, and parameters that ask for none."""
+    fixed = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    return fixed + [name for name, _ in model.named_buffers()]
+
+
+def weighed(terms: Terms, beta: Tensor | float) -> Parts:
+    """The means of a model's terms over the batch, and their weighted sum, the loss."""
+    rec, kl, extra, nll = (None if part is None else part.mean() for part in terms)
+    distortion = rec if nll is None else nll
+    given = [part for part in (distortion, None if kl is None else beta * kl, extra) if part is not None]
+    loss = functools.reduce(torch.add, given)
+    missing = torch.full_like(loss, torch.nan)
+    return Parts(loss, *(missing if part is None else part for part in (distortion, kl, extra)))
 
 
 def wanted(mode: Compile, iterations: int, device: torch.device) -> bool:
@@ -137,9 +174,22 @@ def wanted(mode: Compile, iterations: int, device: torch.device) -> bool:
     return iterations >= COMPILE_FROM and device.type == "cpu" and compiler is not None
 
 
-def used(model: Model, batch: Batch, noise: Noise) -> set[str]:
-    """The parameters that the objective depends on: a supervised cell leaves its decoder untouched."""
-    named = dict(model.named_parameters())
-    rec, kl, extra = (part.mean() for part in model(batch, noise))
-    slopes = torch.autograd.grad(rec + kl + extra, list(named.values()), allow_unused=True)
-    return {name for name, slope in zip(named, slopes, strict=True) if slope is not None}
+def used(model: Model, batch: Batch, noise: Noise) -> tuple[set[str], bool]:
+    """The parameters that the objective depends on, and whether it is an exact likelihood.
+
+    A supervised cell leaves its decoder untouched. Buffers stay as they were.
+    """
+    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    before = copied(dict(model.named_buffers()))
+    terms = model(batch, noise)
+    slopes = torch.autograd.grad(weighed(terms, 1.0).loss, list(named.values()), allow_unused=True)
+    restore(model, before)
+    return {name for name, slope in zip(named, slopes, strict=True) if slope is not None}, terms.nll is not None
+
+
+@torch.no_grad()
+def restore(model: Model, buffers: Tensors) -> None:
+    """Put buffers back as they were."""
+    now = dict(model.named_buffers())
+    for name, value in buffers.items():
+        now[name].copy_(value)

@@ -19,10 +19,11 @@ Pack = tuple[Cell, ...]
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that a step of a pack takes: `fixed` + `each` · cells."""
+    """Seconds that a step of a pack takes: `fixed` + `each` · cells; and that the scoring of a cell takes."""
 
     fixed: float
     each: float
+    score: float = 0.0
 
     def step(self, cells: int) -> float:
         """Seconds of a step of a pack of so many cells.
@@ -104,7 +105,7 @@ def _makespan(loads: Iterable[float], slots: int) -> float:
 
 
 def _seconds(kind: Cell, costs: Costs, size: int) -> float:
-    return START_SECONDS + kind.iterations * costs[kind].step(size)
+    return START_SECONDS + kind.iterations * costs[kind].step(size) + costs[kind].score * size
 
 
 def _full(group: range, size: int) -> list[range]:

@@ -1,16 +1,19 @@
 """The plan: a grid's cells less those that are done."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness import tensorfile
+from harness import engine, registry, tensorfile
 from harness.choices import Resume
+from harness.contract import Model
 from harness.errors import BadInput
 from harness.evaluation import Evaluation
 from harness.grid import Cell
 from harness.schema import Row
+from harness.scoring import scores_key, weights_key
 from harness.store import Store
-from harness.trial import checkpoint_key, weights_key
+from harness.trial import checkpoint_key
 
 
 @dataclass(frozen=True)
@@ -39,31 +42,46 @@ def _wanted(cell: Cell, row: Row | None, evaluation: Evaluation, resume: Resume)
 
 
 def scored(cell: Cell, row: Row, evaluation: Evaluation) -> bool:
-    """Whether a finished row has every score that is asked for."""
+    """Whether a finished row has every score that is asked for, and none that failed."""
     of_this_list = (
         not evaluation.covers(cell) or not cell.has_bound or row["subset_checksum"] == evaluation.subset_checksum
     )
-    return of_this_list and evaluation.asked(cell) <= set((row["evaluated"] or "").split(","))
+    return row["error"] is None and of_this_list and evaluation.asked(cell) <= set((row["evaluated"] or "").split(","))
 
 
 def forget(store: Store, cells: Sequence[Cell]) -> None:
     """Remove what a cell could be continued from, so that it is trained from the start; rows stay until replaced."""
-    for key in _kept(store, cells):
+    for _, key in _kept(store, cells):
         store.remove(key)
 
 
 def check_files(store: Store, cells: Sequence[Cell]) -> None:
-    """Refuse a damaged checkpoint or weights file before anything starts."""
-    for key in _kept(store, cells):
+    """Refuse, before anything starts, a damaged file that a cell would go on from, and a checkpoint without state."""
+    for cell, key in _kept(store, cells):
         content = store.read(key)
         if content is not None:
             try:
-                tensorfile.parse(content)
+                tensors, _ = tensorfile.parse(content)
             except ValueError as error:
-                raise BadInput(f"{store.shown(key)} is {error}; delete it to train its cell from the start") from None
+                raise _refused(store, key, str(error)) from None
+            lacking = engine.lacking_state(_model(engine.key(cell)), tensors) if key == checkpoint_key(cell) else ""
+            if lacking:
+                what = f"a checkpoint of an older version, without the state that a step changes ({lacking})"
+                raise _refused(store, key, what)
 
 
-def _kept(store: Store, cells: Sequence[Cell]) -> list[str]:
-    """The checkpoints and weights of the cells that are there: two listings, not two requests a cell."""
-    there = {key for folder in ("checkpoints", "weights") for key in store.keys(folder, ".safetensors")}
-    return [key for cell in cells for key in (checkpoint_key(cell), weights_key(cell)) if key in there]
+def _refused(store: Store, key: str, what: str) -> BadInput:
+    return BadInput(f"{store.shown(key)} is {what}; delete it to train its cell from the start")
+
+
+@functools.lru_cache(maxsize=64)
+def _model(cell: Cell) -> Model:
+    return registry.build(cell)
+
+
+def _kept(store: Store, cells: Sequence[Cell]) -> list[tuple[Cell, str]]:
+    """The checkpoints, weights and kept scores of the cells that are there: by listings, not a request a cell."""
+    folders = ("checkpoints", "weights", "scores")
+    there = {key for folder in folders for key in store.keys(folder, ".safetensors")}
+    keys = [(cell, (checkpoint_key(cell), weights_key(cell), scores_key(cell.id))) for cell in cells]
+    return [(cell, key) for cell, mine in keys for key in mine if key in there]

@@ -46,7 +46,9 @@ class Progress:
         self.console = console or Console()
         self.store, self.asked, self.before = store, asked, before
         self.cells = len(self.names)
-        self.costs = [costs[engine.key(task.cells[0])].step(len(task.cells)) / len(task.cells) for task in tasks]
+        of_task = [costs[engine.key(task.cells[0])] for task in tasks]
+        self.costs = [cost.step(len(task.cells)) / len(task.cells) for cost, task in zip(of_task, tasks, strict=True)]
+        self.score_costs = [cost.score for cost in of_task]
         self.begun: dict[int, Update] = {}  # tasks that have not ended, by the last that was heard of them
         self.work = sum(map(self._work, range(len(tasks))))
         self.ended: dict[str, str] = {}
@@ -99,7 +101,7 @@ class Progress:
             self.work += self._work(index)
         else:
             self.begun.pop(index, None)
-            self.costs[index] = 0.0
+            self.costs[index] = self.score_costs[index] = 0.0
         news = {cell: status for cell, status in update.ended.items() if cell not in self.ended}
         self.ended |= news
         self.counts.update(news.values())
@@ -108,9 +110,10 @@ class Progress:
 
     def _work(self, index: int) -> float:
         """Seconds of work that are left of a task, at its observed or else its measured speed."""
-        update = self.begun.get(index, Update())
-        steps = sum(cell.iterations for cell in self.tasks[index].cells) - update.steps
-        return (update.step_seconds or self.costs[index]) * steps
+        update, cells = self.begun.get(index, Update()), self.tasks[index].cells
+        steps = sum(cell.iterations for cell in cells) - update.steps
+        scoring = (update.score_seconds or self.score_costs[index]) * (len(cells) - update.scored)
+        return (update.step_seconds or self.costs[index]) * steps + scoring
 
     def _lines(self, news: Sequence[str]) -> None:
         """A line each, all with one summary: it looks at every pack that runs."""
@@ -121,6 +124,8 @@ class Progress:
 
     def _at(self, index: int) -> str:
         task, update = self.tasks[index], self.begun[index]
+        if update.stage:
+            return f"{self.title(index)}: {update.stage}"
         nelbo = f", NELBO {update.nelbo:.2f}" if update.nelbo is not None else ""
         return f"{self.title(index)} at step {update.steps // len(task.cells):,}{nelbo}"
 
@@ -168,7 +173,8 @@ class Progress:
     def _pack(self, index: int) -> Pack:
         task, update = self.tasks[index], self.begun[index]
         speed = 1 / update.step_seconds if update.step_seconds else None
-        return Pack(self.title(index), update.steps // len(task.cells), task.cells[0].iterations, speed, update.nelbo)
+        step = update.steps // len(task.cells)
+        return Pack(self.title(index), step, task.cells[0].iterations, speed, update.nelbo, update.stage)
 
 
 def _end(error: BaseException | None) -> str:

@@ -27,6 +27,7 @@ GROUP = "harness.models"
 M = TypeVar("M", bound=Model)
 _models: dict[str, type[Model]] = {}
 _sources: dict[str, str] = {}  # SHA-256 of the plug-in that registered a model, by the model's name
+_plugins: dict[str, str] = {}  # and its name
 
 
 def register(name: str) -> Callable[[type[M]], type[M]]:
@@ -82,12 +83,19 @@ def load_source(name: str, source: str) -> None:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadInput(f"model file {name!r} does not load: {reason}") from error
     checksum = hashlib.sha256(source.encode()).hexdigest()
-    _sources.update({model: checksum for model, made in _models.items() if before.get(model) is not made})
+    new = [model for model, made in _models.items() if before.get(model) is not made]
+    _sources.update(dict.fromkeys(new, checksum))
+    _plugins.update(dict.fromkeys(new, name))
 
 
 def source(name: str) -> str | None:
     """SHA-256 of the plug-in's text that registered a model; None for one that is installed."""
     return _sources.get(name)
+
+
+def plugin_of(name: str) -> str | None:
+    """The plug-in that registered a model, by the name that the user gave it; None for one that is installed."""
+    return _plugins.get(name)
 
 
 def read_sources(files: list[str]) -> dict[str, str]:

@@ -6,14 +6,14 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from harness import data, grid, judge, packing, provenance, registry, standing, timing
+from harness import conformance, data, engine, grid, judge, packing, provenance, registry, standing, timing
 from harness import plan as planning
 from harness.arguments import grid_keys
 from harness.evaluation import Evaluation, evaluation
@@ -23,7 +23,7 @@ from harness.progress import Progress
 from harness.standing import clock
 from harness.stopping import Stop
 from harness.store import Found, Store
-from harness.trial import Task
+from harness.trial import Task, log_key, write_row
 
 
 def bench(args: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def bench(args: argparse.Namespace) -> int:
     for name, source in plugins.items():
         registry.load_source(name, source)
     chosen = grid.overlaid(named_grid(args), grid_keys(args), args.models)
-    scores = evaluation(chosen.subset, chosen.iwae, chosen.iwae_on)
+    scores = evaluation(chosen.subset, chosen.iwae, chosen.iwae_on, chosen.samples)
     cells = chosen.cells(registry.cards(), scores.listed_draw)
     scores.check(cells)
     resources = Resources(args.cpus_per_trial, args.gpus_per_trial)
@@ -46,34 +46,76 @@ def bench(args: argparse.Namespace) -> int:
         planning.check_files(store, plan.todo)
     sets = {name: data.load(name, args.data) for name in sorted({cell.dataset for cell in plan.todo})}
     scores.check_indices({name: (len(found.test_x), len(found.train_x)) for name, found in sets.items()})
+    misfits = find_misfits(plan.todo, scores)
+    refused = {cell: misfits[engine.key(cell)] for cell in plan.todo if engine.key(cell) in misfits}
+    plan = replace(plan, todo=tuple(cell for cell in plan.todo if cell not in refused))
     if args.dry_run:
-        costs = timing.costs(plan.todo, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
+        costs = measured(args, plan.todo, sets, scores, resources)
         slots = 1 if args.launcher == "in-process" else resources.slots_here()
-        return show_plan(plan, packs(args, plan, costs, slots), costs, slots)
-    if not plan.todo:
+        return show_plan(plan, packs(args, plan, costs, slots), costs, slots, refused)
+    if not plan.todo and not refused:
         store.prepare()
         store.set_aside(found.torn)
-        return end(plan, store, store.compact())
-    if args.launcher == "ray":
+        return end(plan, scores, store, store.compact())
+    if args.launcher == "ray" and plan.todo:
         import_ray(args.address)  # before steps are timed: it would slow them down
     with ThreadPoolExecutor(1) as beside:  # Ray starts processes and waits for them; steps are timed meanwhile
-        timed = beside.submit(
-            timing.costs, plan.todo, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile
-        )
-        launcher: Launcher = launcher_for(args, resources)
+        timed = beside.submit(measured, args, plan.todo, sets, scores, resources)
+        launcher: Launcher = launcher_for(args, resources) if plan.todo else InProcess(resources)
         costs = timed.result()
     store.prepare()
     store.set_aside(found.torn)
     record = begin(args, chosen, plan, scores, store, sets)
+    refuse(refused, task(args, tuple(refused), scores, store, record, plugins), store)
     tasks = [task(args, pack, scores, store, record, plugins) for pack in packs(args, plan, costs, launcher.slots)]
     before = sum(plan.rows.get(cell.id, {}).get("status") == "ok" for cell in set(plan.cells) - set(plan.todo))
-    progress = Progress(tasks, costs, launcher.slots, store=store, asked=len(plan.cells), before=before)
     try:
-        with progress, Stop() as stop:
-            launcher.run(tasks, sets, progress.watch, stop)
+        if tasks:
+            work = Progress(tasks, costs, launcher.slots, store=store, asked=len(plan.cells), before=before)
+            with work as progress, Stop() as stop:
+                launcher.run(tasks, sets, progress.watch, stop)
     finally:
         table = store.compact()
-    return end(plan, store, table)
+    return end(plan, scores, store, table)
+
+
+def find_misfits(cells: Sequence[grid.Cell], scores: Evaluation) -> dict[grid.Cell, str]:
+    """Why kinds of cells (`engine.key`) cannot be trained or scored; what is only left empty is told."""
+    kinds = packing.kinds(cells)
+    for name in sorted({kind.model for kind in kinds if kind.has_bound}):
+        if scores.iwae and not hasattr(registry.lookup(name), "log_weight"):
+            print(f"model '{name}' has no log_weight: its importance-weighted bounds stay empty", file=sys.stderr)
+    found = {kind: conformance.misfit(group[0], bool(scores.iwae)) for kind, group in kinds.items()}
+    return {kind: reason for kind, reason in found.items() if reason is not None}
+
+
+def measured(
+    args: argparse.Namespace,
+    cells: Sequence[grid.Cell],
+    sets: Mapping[str, data.Data],
+    scores: Evaluation,
+    resources: Resources,
+) -> dict[grid.Cell, packing.Cost]:
+    """What steps and the scoring of each kind of cells cost, by `engine.key`."""
+    steps = timing.costs(cells, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
+    scoring = timing.score_costs(cells, sets, scores, resources.cpus)
+    return {kind: replace(cost, score=scoring[kind]) for kind, cost in steps.items()}
+
+
+def refuse(refused: Mapping[grid.Cell, str], of: Task, store: Store) -> None:
+    """Write failed rows for cells whose model does not fit; a good row stays, and the reason goes into the log."""
+    for cell, reason in refused.items():
+        row = store.row(cell.id)
+        store.write(log_key(cell.id), f"{reason}\n".encode())
+        if row is None or row["status"] != "ok":
+            write_row(store, of, cell, "failed", {"error": reason})
+
+
+def check(plugin: str) -> int:
+    """Load a plug-in and say which promises of the contract its models do not keep."""
+    for name, source in registry.read_sources([plugin]).items():
+        registry.load_source(name, source)
+    return conformance.report(plugin)
 
 
 def launcher_for(args: argparse.Namespace, resources: Resources) -> Launcher:
@@ -163,24 +205,34 @@ def look(store: Store) -> Found:
     return found
 
 
-def end(plan: Plan, store: Store, table: str) -> int:
+def end(plan: Plan, scores: Evaluation, store: Store, table: str) -> int:
     """Say how the grid's cells stand and where the table lies; the exit code."""
     rows = look(store).rows
-    failed = [cell for cell in plan.cells if cell.id in rows and rows[cell.id]["status"] != "ok"]
     missing = [cell for cell in plan.cells if cell.id not in rows]
+    held = {cell: rows[cell.id] for cell in plan.cells if cell.id in rows}
+    failed = [cell for cell, row in held.items() if row["status"] != "ok"]
+    unscored = [cell for cell, row in held.items() if row["status"] == "ok" and not planning.scored(cell, row, scores)]
     names = grid.names(plan.cells)
     for cell in failed:
-        print(f"{rows[cell.id]['status']}: {names[cell]}: {rows[cell.id]['error']}")
+        print(f"{held[cell]['status']}: {names[cell]}: {held[cell]['error']}")
+    for cell in unscored:
+        print(
+            f"not scored: {names[cell]}: {held[cell]['error'] or standing.last_words(store, cell.id)}; its row is kept"
+        )
     for cell in missing:
         print(f"missing: {names[cell]}")
     done = len(plan.cells) - len(failed) - len(missing)
-    print(f"{done} of {len(plan.cells)} cells done, {len(failed)} failed, {len(missing)} missing; results: {table}")
+    lacking = f", {len(unscored)} of them without a score that was asked for" if unscored else ""
+    counts = f"{len(failed)} failed, {len(missing)} missing"
+    print(f"{done} of {len(plan.cells)} cells done{lacking}, {counts}; results: {table}")
     if failed:
         print("why: --log CELL; try the failed ones again with --resume failed")
-    return 1 if failed or missing else 0
+    return 1 if failed or missing or unscored else 0
 
 
-def show_plan(plan: Plan, todo: Sequence[packing.Pack], costs: packing.Costs, slots: int) -> int:
+def show_plan(
+    plan: Plan, todo: Sequence[packing.Pack], costs: packing.Costs, slots: int, refused: Mapping[grid.Cell, str]
+) -> int:
     """Print every cell, its pack, what is done already and the time that the rest takes on `slots` trials at a time."""
     console = Console(highlight=False, width=max(Console().width, 120))
     table = Table(box=None, pad_edge=False)
@@ -190,21 +242,24 @@ def show_plan(plan: Plan, todo: Sequence[packing.Pack], costs: packing.Costs, sl
     places = {cell: (str(number), str(len(pack))) for number, pack in enumerate(todo, 1) for cell in pack}
     shares = {cell: clock(packing.seconds(pack, costs) / len(pack)) for pack in todo for cell in pack}
     for cell in plan.cells:
-        status = plan.rows.get(cell.id, {}).get("status", "left out")
+        status = "does not fit" if cell in refused else plan.rows.get(cell.id, {}).get("status", "left out")
         steps = f"{cell.iterations:,}"
         table.add_row(names[cell], cell.id, steps, *places.get(cell, ("", "")), shares.get(cell, status))
     console.print(table)
-    rest = len(plan.cells) - len(plan.todo)
+    for reason in dict.fromkeys(refused.values()):
+        console.print(f"does not fit: {reason}", soft_wrap=True)
+    rest = len(plan.cells) - len(plan.todo) - len(refused)
     console.print(f"{len(plan.cells)} cells: {rest} done or left out, {len(plan.todo)} to do in {len(todo)} packs")
     if todo:
         work = sum(packing.seconds(pack, costs) for pack in todo)
         last = clock(packing.makespan(todo, costs, slots))
+        scoring = clock(sum(costs[engine.key(pack[0])].score * len(pack) for pack in todo))
         console.print(
-            f"about {clock(work)} of training, {last} with {min(slots, len(todo))} trials side by side on this "
-            "machine, by a few steps timed here just now; scoring comes on top",
+            f"about {clock(work)} of work, of which {scoring} are scoring, {last} with {min(slots, len(todo))} trials "
+            "side by side on this machine, by a few steps and scores timed here just now",
             soft_wrap=True,
         )
-    return 0
+    return 1 if refused else 0
 
 
 def show_list() -> int:

@@ -4,7 +4,9 @@ Two evaluation sets, never mixed: all test images, binarised once for all cells;
 with numpy's RandomState(0), each metric the mean of 100 single-sample repeats.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +14,9 @@ from torch import Tensor
 from torch.func import vmap
 
 from harness import seeding
-from harness.contract import Batch, Classifier, ImportanceWeighted, Model, Noise, Reconstructing, draw_noise
+from harness.contract import Batch, Classifier, ImportanceWeighted, Model, Noise, Reconstructing, Terms, draw_noise
 from harness.data import Data, binarise, scaled
+from harness.schema import Estimator, estimator
 from harness.seeding import Evaluation
 
 CHUNK = 1000  # images at a time
@@ -21,7 +24,15 @@ IWAE_CHUNK = 100
 DRAWS_AT_ONCE = 10
 SUBSET_REPEATS = 100
 REACH = 3.0  # standard deviations, of a traversal
-Scores = dict[str, float]
+KL_ROUNDING = 1e-3  # nats
+Work = Generator[float, None, dict[str, Any]]  # yields the share of the work that is done, returns columns of a row
+
+
+class NotFinite(ValueError):
+    """A score that is no number: the training has diverged."""
+
+    def __init__(self, name: str):
+        super().__init__(f"not finite after training: {name}")
 
 
 def test_images(data: Data) -> Tensor:
@@ -37,31 +48,48 @@ def subset_images(data: Data, indices: Sequence[int]) -> Tensor:
 
 
 @torch.inference_mode()
-def bound(model: Model, data: Data) -> Scores:
-    """NELBO, KL and reconstruction over the test images, one sample of z an image."""
-    chunks = enumerate(test_images(data).split(CHUNK))
-    return _parts([_terms(model, x, "test noise", index) for index, x in chunks])
+def bound(model: Model, x: Tensor) -> Work:
+    """What a model says of log p(x) over the test images x (n, PIXELS), one sample of z an image.
+
+    Columns: estimator, data_kind and, as far as the model has them, nelbo, kl, rec, nll, in nats an image.
+
+    ValueError where a number is impossible for binary images: a NELBO below 0, or a KL below 0 by more than its noise.
+    """
+    chunks, found = x.split(CHUNK), []
+    for index, images in enumerate(chunks):
+        found.append(_terms(model, images, "test noise", index))
+        yield (index + 1) / len(chunks)
+    return _believed(found)
 
 
 @torch.inference_mode()
-def subset_bound(model: Model, data: Data, indices: Sequence[int]) -> Scores:
+def subset_bound(model: Model, x: Tensor) -> Work:
     """NELBO, KL and reconstruction over the listed images: the mean of 100 single-sample repeats."""
-    x = subset_images(data, indices)
-    repeats = range(SUBSET_REPEATS)
-    return _parts([_terms(model, x, "subset noise", index) for index in repeats])
+    found = []
+    for index in range(SUBSET_REPEATS):
+        found.append(_terms(model, x, "subset noise", index))
+        yield (index + 1) / SUBSET_REPEATS
+    values = _believed(found)
+    return {name: values[name] for name in ("nelbo", "kl", "rec") if name in values}
 
 
 @torch.inference_mode()
-def iwae(model: Model, x: Tensor, samples: Sequence[int]) -> Scores:
+def iwae(model: ImportanceWeighted, x: Tensor, samples: Sequence[int], kept: dict[str, Tensor], name: str) -> Work:
     """-log (1/k) Σ p(x,z)/q(z|x), mean over the images x (n, PIXELS), for each k (Burda et al. 2015, eq. 8).
 
-    The bounds of fewer draws use the first of the draws of the largest. Empty for a model without importance weights.
+    The bounds of fewer draws use the first of the draws of the largest. `kept[name]` (k, images) holds the bounds of
+    the images that are done; a scoring that is taken up goes on behind them.
     """
-    if not isinstance(model, ImportanceWeighted) or not samples:
-        return {}
-    weights = [_log_weights(model, chunk, index, max(samples)) for index, chunk in enumerate(x.split(IWAE_CHUNK))]
-    log_w = torch.cat(weights, 1).double()
-    return {f"iwae_{k}": -float((log_w[:k].logsumexp(0) - np.log(k)).mean()) for k in samples}
+    done = kept.setdefault(name, torch.empty(len(samples), 0, dtype=torch.float64))
+    for index, images in enumerate(x.split(IWAE_CHUNK)):
+        if index * IWAE_CHUNK < done.shape[1]:
+            continue
+        log_w = _log_weights(model, images, index, max(samples)).double()
+        bounds = [np.log(k) - log_w[:k].logsumexp(0).cpu() for k in samples]
+        kept[name] = done = torch.cat([done, torch.stack(bounds)], 1)
+        yield done.shape[1] / len(x)
+    means = kept.pop(name).mean(1).tolist()
+    return {f"iwae_{k}": _finite(f"iwae_{k}", mean) for k, mean in zip(samples, means, strict=True)}
 
 
 @torch.inference_mode()
@@ -82,24 +110,25 @@ def hits(classifier: Classifier, x: Tensor, y: Tensor) -> float:
 
 
 @torch.inference_mode()
-def samples(model: Model, count: int, device: torch.device) -> Tensor:
-    """Binary images from the prior, the same noise for every cell: (count, PIXELS)."""
+def samples(model: Model, count: int, device: torch.device) -> Generator[float, None, Tensor]:
+    """Binary images from the prior, the same noise for every cell: returns (count, PIXELS), yields the share done."""
     images = []
     for index, size in enumerate(_sizes(count)):
         probabilities = model.sample(_noise(model, size, "samples", index, device)).cpu()
         images.append(torch.bernoulli(probabilities, generator=seeding.evaluation("pixels", index)))
+        yield (index + 1) * CHUNK / count
     return torch.cat(images).to(device)
 
 
 @torch.inference_mode()
-def reconstructions(model: Model, data: Data, rows: int, columns: int) -> Tensor | None:
-    """Lines of test images, each above the line of their reconstructions: (rows · columns, PIXELS) in [0, 1].
+def reconstructions(model: Model, images: Tensor, rows: int, columns: int) -> Tensor | None:
+    """Lines of images (n, PIXELS), each above the line of their reconstructions: (rows · columns, PIXELS) in [0, 1].
 
     None for a model that does not reconstruct.
     """
     if not isinstance(model, Reconstructing):
         return None
-    x = test_images(data)[: rows // 2 * columns]
+    x = images[: rows // 2 * columns]
     noise = _noise(model, len(x), "reconstructions", 0, x.device)
     lines = torch.stack([part.unflatten(0, (-1, columns)) for part in (x, model.reconstruct(x, noise))], 1)
     return lines.flatten(0, 2)
@@ -137,16 +166,53 @@ def _placed(noise: Noise, device: torch.device) -> Noise:
     return {name: draw.to(device) for name, draw in noise.items()}
 
 
-def _terms(model: Model, x: Tensor, purpose: Evaluation, index: int) -> Tensor:
-    """KL and reconstruction of each image: (2, batch)."""
+def _terms(model: Model, x: Tensor, purpose: Evaluation, index: int) -> Terms:
+    """A model's terms of unlabelled images x (batch, PIXELS), each part (batch,)."""
     unlabelled = Batch(x, x[:0], torch.empty(0, dtype=torch.long, device=x.device))
     terms = model.terms(unlabelled, _noise(model, len(x), purpose, index, x.device))
-    return torch.stack([terms.kl, terms.rec])
+    return Terms(*(None if part is None else part.expand(len(x)) for part in terms))
 
 
-def _parts(terms: list[Tensor]) -> Scores:
-    kl, rec = torch.cat(terms, 1).double()
-    return {"nelbo": float((kl + rec).mean()), "kl": float(kl.mean()), "rec": float(rec.mean())}
+def _believed(found: Sequence[Terms]) -> dict[str, Any]:
+    """The columns that terms of chunks of images fill, where binary images allow them."""
+    rec, kl, _, nll = (_joined(parts) for parts in zip(*found, strict=True))
+    means = {name: float(part.mean()) for name, part in (("kl", kl), ("rec", rec)) if part is not None}
+    kind: Estimator = "exact" if nll is not None else estimator(means.get("rec"), means.get("kl"))
+    values: dict[str, Any] = {"estimator": kind, "data_kind": "binary"}
+    if nll is not None:
+        values["nll"] = _positive("nll", float(nll.mean()))
+    elif kind == "exact":
+        values |= {"nll": means["rec"]}
+    if kind == "none" and means.get("rec") == means.get("kl") == 0:
+        return values  # zeros that stand for nothing
+    if rec is not None and kl is not None:
+        _check_kl(kl)
+        means = {"nelbo": _positive("nelbo", float((kl + rec).mean()))} | means
+    return values | {name: _finite(name, mean) for name, mean in means.items()}
+
+
+def _joined(parts: tuple[Tensor | None, ...]) -> Tensor | None:
+    given = [part for part in parts if part is not None]
+    return torch.cat(given).double() if given else None
+
+
+def _check_kl(kl: Tensor) -> None:
+    """Refuse a KL (images,) whose mean is below 0 by more than four standard errors: it would be no divergence."""
+    noise = 4 * float(kl.std()) / len(kl) ** 0.5
+    if float(kl.mean()) < -noise - KL_ROUNDING:
+        raise ValueError(f"kl is {float(kl.mean()):.6g} nats; expected a divergence, which is not below 0")
+
+
+def _positive(name: str, mean: float) -> float:
+    if mean < 0:
+        raise ValueError(f"{name} is {mean:.6g} nats; expected at least 0, as images are binary")
+    return _finite(name, mean)
+
+
+def _finite(name: str, mean: float) -> float:
+    if not math.isfinite(mean):
+        raise NotFinite(name)
+    return mean
 
 
 def _log_weights(model: ImportanceWeighted, x: Tensor, chunk: int, draws: int) -> Tensor:

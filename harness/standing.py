@@ -20,13 +20,16 @@ DONE = "done"
 
 @dataclass(frozen=True)
 class Pack:
-    """A pack that trains: its name, steps done of all, steps a second of its cells together, NELBO of the first."""
+    """A pack at work: its name, steps done of all, steps a second of its cells together, NELBO of the first; `stage`
+    says what is done beside training.
+    """
 
     name: str
     step: int
     total: int
     speed: float | None = None
     nelbo: float | None = None
+    stage: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,13 @@ def read(store: Store) -> list[Standing]:
     return [one for one in found if one is not None]
 
 
+def last_words(store: Store, cell: str) -> str:
+    """Why a cell (its id) failed, in a line: its row's, or the first line of its log."""
+    row = store.row(cell) or {}
+    log = (store.read(f"logs/{cell}.txt") or b"").decode(errors="replace")
+    return str(row.get("error") or log or "no reason was written").splitlines()[0]
+
+
 def _parsed(content: bytes) -> Standing | None:
     try:
         values = json.loads(content)
@@ -149,7 +159,7 @@ def page(standing: Standing) -> Group:
         table.add_row(
             pack.name,
             ProgressBar(total=pack.total, completed=pack.step, width=24),
-            f"{pack.step:,}/{pack.total:,}",
+            pack.stage or f"{pack.step:,}/{pack.total:,}",
             f"{pack.speed:.0f}" if pack.speed else "",
             f"{pack.nelbo:.2f}" if pack.nelbo is not None else "",
         )

@@ -24,8 +24,8 @@ def show(store: Store, console: Console) -> int:
     console.print(standing.page(newest))
     console.print(f"{newest.before + newest.done} of {newest.asked} cells of the grid {newest.grid!r} are done")
     for failure in newest.failures[:SHOWN]:
-        reason = (store.row(failure.cell) or {}).get("error") or "no reason was written"
-        console.print(f"{failure.status}: {failure.name}: {reason.splitlines()[0]}", soft_wrap=True)
+        reason = standing.last_words(store, failure.cell)
+        console.print(f"{failure.status}: {failure.name}: {reason}", soft_wrap=True)
     if newest.failures:
         console.print(f"why: --log CELL, as in --log {newest.failures[0].cell}")
     return 0 if newest.well else 1

@@ -10,6 +10,7 @@
     targets/DATASET.npy        their true classes
     weights/CELL.safetensors   final weights
     checkpoints/CELL.safetensors   training state, gone when the cell is done
+    scores/CELL.safetensors    scores of a cell whose scoring is not over, gone when its row is written
     judges/DATASET.safetensors     the classifier that counts digits
     provenance/RUN.json        what ran, with what, on what
     damaged/                   rows and tables that were found torn, kept as they were
@@ -104,6 +105,10 @@ class Store:
     def read(self, key: str) -> bytes | None:
         """The bytes under `key`, None where there are none."""
         return self.place.read(key)
+
+    def stamp(self, key: str) -> Stamp | None:
+        """What tells the content of `key` from the next, None where there is none."""
+        return self.place.stamp(key)
 
     def remove(self, key: str) -> None:
         """Forget `key`, if it is there."""

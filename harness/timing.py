@@ -1,13 +1,17 @@
 """What a step costs, measured: a few steps of each kind of pack, alone and a few cells together."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 
+from harness import judge, registry, score
 from harness.choices import Compile
+from harness.contract import PIXELS, Batch, Classifier, ImportanceWeighted, Model, Noise, draw_noise
 from harness.data import Data
 from harness.engine import Pack, no_denormals, prepared
+from harness.evaluation import Evaluation
 from harness.grid import Cell
 from harness.objective import wanted
 from harness.packing import Cost, kinds
@@ -18,6 +22,8 @@ TOGETHER = 4  # cells of the second measurement
 LONG_STEP = 0.03  # seconds; of a step on a CPU Python takes a few thousandths
 WORTH_COMPILING = 300.0  # seconds of training for whose estimate it is worth to compile
 COMPILED_KINDS = 2  # at most: the dearest; what compiling gains them is taken for the others
+FEW_IMAGES, MORE_IMAGES = 2, 50  # of the calls by which scoring is priced
+SLOW_CALL = 1.0  # seconds
 COMPILED_SHARE = 0.25  # of what the cells of a pack share, what compiling leaves: most of it is Python's
 
 
@@ -88,6 +94,84 @@ def _as_they_run(
         gains[kind] = taken / found[kind].step(len(group))
     gains = dict.fromkeys(groups, 1.0) | dict.fromkeys(worth, max(gains.values(), default=1.0)) | gains
     return {kind: Cost(cost.fixed * gains[kind], cost.each * gains[kind]) for kind, cost in found.items()}
+
+
+def score_costs(
+    cells: Iterable[Cell], sets: Mapping[str, Data], evaluation: Evaluation, threads: int
+) -> dict[Cell, float]:
+    """Seconds that the scoring of a cell of each kind takes on a CPU, by what a few images take; by `engine.key`."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            images = {name: len(data.test_x) for name, data in sets.items()}
+            groups = kinds(cells).items()
+            return {kind: _score_seconds(group[0], evaluation, images[kind.dataset]) for kind, group in groups}
+    finally:
+        torch.set_num_threads(before)
+
+
+def _score_seconds(cell: Cell, evaluation: Evaluation, images: int) -> float:
+    """The calls that scoring makes, each at its price."""
+    model = registry.build(cell).eval()
+    seconds = 0.0
+    if isinstance(model, Classifier):
+        seconds += _call_cost(lambda n: model.classify(torch.zeros(n, PIXELS))).all(images, score.CHUNK)
+    if not cell.has_bound:
+        return seconds
+    bound = _call_cost(lambda n: model.terms(_blank(n), _noise(model, n)))
+    sampling = _call_cost(lambda n: model.sample(_noise(model, n)))
+    net = judge.Net()
+    judging = _call_cost(lambda n: net.classify(torch.zeros(n, PIXELS)))
+    seconds += bound.all(images, score.CHUNK) + sampling.all(evaluation.samples, score.CHUNK)
+    seconds += judging.all(evaluation.samples, score.CHUNK)
+    if evaluation.covers(cell):
+        seconds += score.SUBSET_REPEATS * bound.all(len(evaluation.subset), score.CHUNK)
+    if evaluation.iwae and isinstance(model, ImportanceWeighted):
+        weights = _call_cost(lambda n: model.log_weight(_blank(n).x, _noise(model, n)))
+        on = {"test": images, "subset": len(evaluation.subset) if evaluation.covers(cell) else 0}
+        draws = max(evaluation.iwae) * sum(on[name] for name in evaluation.iwae_on)
+        seconds += weights.all(draws, score.IWAE_CHUNK * score.DRAWS_AT_ONCE)
+    return seconds
+
+
+class _CallCost(NamedTuple):
+    """Seconds of a call, and of an image in it."""
+
+    call: float
+    image: float
+
+    def all(self, images: int, at_once: int) -> float:
+        """Seconds of so many images, so many a call."""
+        return -(-images // at_once) * self.call + images * self.image
+
+
+def _call_cost(call: Callable[[int], object]) -> _CallCost:
+    """By calls of few images and of more; of a slow one, which draws pixel by pixel say, the first tells the least."""
+    few = _fastest(call, FEW_IMAGES)
+    if few > SLOW_CALL:
+        return _CallCost(few, 0.0)
+    image = max(0.0, _fastest(call, MORE_IMAGES) - few) / (MORE_IMAGES - FEW_IMAGES)
+    return _CallCost(max(0.0, few - image * FEW_IMAGES), image)
+
+
+def _fastest(call: Callable[[int], object], images: int) -> float:
+    times = []
+    for _ in range(2):
+        started = time.thread_time()
+        call(images)
+        times.append(time.thread_time() - started)
+        if times[0] > SLOW_CALL:
+            break
+    return min(times)
+
+
+def _blank(images: int) -> Batch:
+    return Batch(torch.zeros(images, PIXELS), torch.zeros(0, PIXELS), torch.zeros(0, dtype=torch.long))
+
+
+def _noise(model: Model, images: int) -> Noise:
+    return draw_noise(model, images, torch.Generator())
 
 
 def _each(cost: Cost, group: Sequence[Cell]) -> float:

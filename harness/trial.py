@@ -6,29 +6,30 @@ leaves this module, and a place that takes no rows any more. A trial is a genera
 close it, and it saves checkpoints first.
 """
 
+import functools
 import json
 import socket
 import time
 import traceback
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from harness import judge, memory, pictures, provenance, registry, schema, score, tensorfile
+from harness import memory, provenance, registry, schema, tensorfile
 from harness.choices import Compile
-from harness.contract import Classifier, Model
-from harness.data import Data, scaled
+from harness.contract import Model
+from harness.data import Data
 from harness.engine import BLOWN_UP, CellState, Pack, no_denormals, prepared
 from harness.errors import StorageFailure
 from harness.evaluation import Evaluation
 from harness.grid import Cell
-from harness.pictures import COLUMNS, ROWS
+from harness.scoring import Scorer, Scoring, reason, scores_key, weights_key
 from harness.seeding import Training
 from harness.store import Store
 
-COUNTED = 10_000
+KEEP_SECONDS = 1.0  # a score that took longer is kept before the next begins
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,11 @@ class Task:
 class Update:
     """How a trial stands: steps done of its cells together, seconds a step, NELBO of the first, cells that ended.
 
-    `saved` counts the checkpoints written by this process: what is lost if it dies now began at the last of them.
-    `waits` is set where the process has died, and no other has begun with what is left.
+    A cell ends with the status of its row, or as "unscored" where its row lacks a score that was asked for. `saved`
+    counts the checkpoints written by this process: what is lost if it dies now began at the last of them. `waits` is
+    set where the process has died, and no other has begun with what is left. `stage` says what is done beside
+    training, in words; `scored` counts the cells that were scored, with the share that is done of the one at work, and
+    `score_seconds` is what one of them took. The last two are clocks of the trial's process.
     """
 
     steps: int = 0
@@ -64,6 +68,11 @@ class Update:
     ended: Mapping[str, str] = field(default_factory=dict)
     saved: int = 0
     waits: bool = False
+    stage: str = ""
+    scored: float = 0.0
+    score_seconds: float | None = None
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
 
 
 def run(task: Task, data: Data) -> Generator[Update, None, None]:
@@ -101,17 +110,20 @@ class _Trial:
         self.saved = 0
         self.kept = 0
         self.told = 0.0
+        self.stage = ""
+        self.scored = 0.0
+        self.score_seconds: float | None = None
 
     def work(self, data: Data) -> Iterator[Update]:
         if self.task.gpus and not torch.cuda.is_available():
             raise RuntimeError("a GPU was granted, and torch finds no CUDA device on this machine")
         data = data.to(self.device)
+        self.scorer = Scorer(self.store, data, self.task.evaluation)
         training = []
         for cell in self.task.cells:
-            trained = self._trained_before(cell)
-            if trained is not None:
-                self._score(cell, *trained, data)
-                yield from self.tell()
+            if self.scorer.has_weights(cell):
+                self.steps += cell.iterations
+                yield from self._score(cell)
             else:
                 training.append(cell)
         size = self._fitting(training, data)
@@ -157,12 +169,12 @@ class _Trial:
         self.kept = pack.step
         try:
             yield from self._advance(pack)
-            for index, cell in enumerate(cells):
-                self._finish(pack, index, cell, data)
-                yield from self.tell()
         except GeneratorExit:
             self._save(pack)
             raise
+        trained = [(index, cell) for index, cell in enumerate(cells) if self._finish(pack, index, cell)]
+        for index, cell in trained:
+            yield from self._score(cell, functools.partial(pack.trained, index))
 
     def _advance(self, pack: Pack) -> Iterator[Update]:
         """Train a pack to its end, with checkpoints on the way and one where the last is older than wished for."""
@@ -201,7 +213,8 @@ class _Trial:
         tensors, record = tensorfile.parse(content)
         return CellState(tensors, record["step"], record["seconds"], record["curve"])
 
-    def _finish(self, pack: Pack, index: int, cell: Cell, data: Data) -> None:
+    def _finish(self, pack: Pack, index: int, cell: Cell) -> bool:
+        """Write what training gave, the weights last; False for a cell that diverged, whose row is written."""
         trained = {
             "train_seconds": pack.share,
             "pack": len(pack.cells),
@@ -210,99 +223,73 @@ class _Trial:
             "host": socket.gethostname(),
             "git_commit": self.task.commit,
             "versions": json.dumps(provenance.versions() | {"objective": pack.how}),
+            "source": registry.source(cell.model),
         }
         self.store.write_curve(cell.id, pack.curves[index])
         step = int(pack.diverged_at[index])
-        if step >= 0:
-            reason = (
-                f"the loss was not below {BLOWN_UP:g} nats at step {step} "
-                f"(β = {cell.beta:g}, learning rate = {cell.learning_rate:g})"
-            )
-            self._write(cell, "diverged", trained | {"error": reason})
-        else:
-            self._score(cell, pack.trained(index), trained, data)
+        if step < 0:
+            self.scorer.write_weights(cell, pack.trained(index), trained)
+            return True
+        error = (
+            f"the loss was not below {BLOWN_UP:g} nats at step {step} "
+            f"(β = {cell.beta:g}, learning rate = {cell.learning_rate:g})"
+        )
+        self._write(cell, "diverged", trained | {"error": error})
+        self.scored += 1
+        return False
 
     # --- scoring -----------------------------------------------------------------------------------------------------
 
-    def _trained_before(self, cell: Cell) -> tuple[Model, dict[str, Any]] | None:
-        """A finished cell that is asked for more scores: its model and its row."""
-        weights = self.store.read(weights_key(cell))
-        row = None if weights is None else self.store.row(cell.id)
-        if weights is None or row is None or row["status"] != "ok":
-            return None
-        model = registry.build(cell).to(self.device)
-        model.load_state_dict(tensorfile.parse(weights)[0])
-        return model.eval(), {name: value for name, value in row.items() if value is not None}
-
-    def _score(self, cell: Cell, model: Model, known: dict[str, Any], data: Data) -> None:
-        started = time.perf_counter()
+    def _score(self, cell: Cell, model: Callable[[], Model] | None = None) -> Iterator[Update]:
+        """Score a cell whose weights are in the store, and write its row; what fails costs no score that is there."""
+        scoring, before = Scoring(self.scorer, cell, model), self.scored
+        kept, done = time.monotonic(), 0
         try:
-            scores = self._scores(cell, model, data)
-        except StorageFailure:
+            for stage in scoring.work():
+                self.stage, self.scored = str(stage), before + stage.share
+                yield from self.tell()
+                if time.monotonic() - kept >= (self.task.checkpoint_seconds if stage.done == done else KEEP_SECONDS):
+                    scoring.keep()
+                    kept, done = time.monotonic(), stage.done
+        except GeneratorExit:
+            scoring.keep()
             raise
-        except Exception as error:
-            self.fail(cell, error)
-            return
-        self.store.write(weights_key(cell), tensorfile.dump(dict(model.state_dict()), {"cell": cell.id}))
-        before = set((known.get("evaluated") or "").split(",")) - {""}
-        values = known | scores
-        values["evaluated"] = ",".join(sorted(self.task.evaluation.asked(cell) | before))
-        values["parameters"] = sum(parameter.numel() for parameter in model.parameters())
-        values["score_seconds"] = time.perf_counter() - started
-        values["data_checksum"] = data.checksum
-        lost = [name for name, value in scores.items() if isinstance(value, float) and value != value]
-        if lost:
-            self._write(cell, "diverged", values | {"error": f"not finite after training: {', '.join(lost)}"})
+        self.stage, self.scored, self.score_seconds = "", before + 1, scoring.seconds
+        self._write_scores(scoring)
+        yield from self.tell()
+
+    def _write_scores(self, scoring: Scoring) -> None:
+        """The row that a scoring gives, unless there is a good one to which it adds nothing; then what failed."""
+        cell, error = scoring.cell, scoring.error
+        if error is not None:
+            self._log(cell, error)
+        if not scoring.scored_before or scoring.scores.values:
+            self._write(cell, scoring.status, scoring.row())
+        self.store.remove(scores_key(cell.id))
+        if error is not None and scoring.status == "ok":
+            self.ended[cell.id] = "unscored"
         else:
-            self._write(cell, "ok", values)
-
-    def _scores(self, cell: Cell, model: Model, data: Data) -> dict[str, Any]:
-        evaluation = self.task.evaluation
-        scores = self._accuracy(cell, model, data)
-        if not cell.has_bound:
-            return scores
-        scores |= score.bound(model, data) | self._samples(cell, model, data)
-        if "test" in evaluation.iwae_on:
-            scores |= score.iwae(model, score.test_images(data), evaluation.iwae)
-        if evaluation.covers(cell):
-            subset = score.subset_bound(model, data, evaluation.subset)
-            if "subset" in evaluation.iwae_on:
-                subset |= score.iwae(model, score.subset_images(data, evaluation.subset), evaluation.iwae)
-            scores |= {f"subset_{name}": value for name, value in subset.items()}
-            scores["subset_checksum"] = evaluation.subset_checksum
-        return scores
-
-    def _accuracy(self, cell: Cell, model: Model, data: Data) -> dict[str, Any]:
-        if not isinstance(model, Classifier):
-            return {}
-        predicted = score.classes(model, scaled(data.test_x))
-        self.store.write_classes(f"predictions/{cell.id}.npy", predicted.cpu().numpy())
-        return {"accuracy": float((predicted == data.test_y).sum()) / len(predicted)}
-
-    def _samples(self, cell: Cell, model: Model, data: Data) -> dict[str, Any]:
-        images = score.samples(model, COUNTED, self.device)
-        sheets = {
-            "samples": images[: ROWS * COLUMNS],
-            "reconstructions": score.reconstructions(model, data, ROWS, COLUMNS),
-            "traversals": score.traversals(model, ROWS, COLUMNS, self.device),
-        }
-        for kind, sheet in sheets.items():
-            if sheet is not None:
-                self.store.write(f"{kind}/{cell.id}.png", pictures.gallery(sheet))
-        counter = judge.load(self.store, data)
-        return {
-            "digit_counts": counter.counts(images),
-            "digit_counts_200": counter.counts(images[: ROWS * COLUMNS]),
-            "judge_accuracy": counter.accuracy,
-            "judge_accuracy_binary": counter.accuracy_binary,
-        }
+            self.ended[cell.id] = scoring.status
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def fail(self, cell: Cell, error: Exception) -> None:
-        """Write the row and the log of a cell that could not be finished; its checkpoint stays, for another try."""
-        self.store.write(log_key(cell.id), "".join(traceback.format_exception(error)).encode())
-        self._write(cell, "failed", {"error": f"{type(error).__name__}: {error}"})
+        """The row and the log of a cell that could not be trained; its checkpoint stays, for another try.
+
+        A row that is good stays as it is: the cell was to get one more score.
+        """
+        self._log(cell, error)
+        self.scored += 1
+        row = self.store.row(cell.id)
+        if row is not None and row["status"] == "ok" and self.store.read(weights_key(cell)) is not None:
+            self.ended[cell.id] = "unscored"
+        else:
+            self._write(cell, "failed", {"error": reason(error)})
+
+    def _log(self, cell: Cell, error: Exception) -> None:
+        """What went wrong in a line, and where."""
+        text = f"{reason(error)}\n\n{''.join(traceback.format_exception(error))}"
+        self.store.write(log_key(cell.id), text.encode())
 
     def _write(self, cell: Cell, status: str, values: dict[str, Any]) -> None:
         write_row(self.store, self.task, cell, status, values)
@@ -317,7 +304,8 @@ class _Trial:
             yield self.update()
 
     def update(self) -> Update:
-        return Update(self.steps, self.step_seconds, self.nelbo, dict(self.ended), self.saved)
+        how = {"stage": self.stage, "scored": self.scored, "score_seconds": self.score_seconds}
+        return Update(self.steps, self.step_seconds, self.nelbo, dict(self.ended), self.saved, **how)  # type: ignore[arg-type]
 
 
 def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping[str, Any]) -> None:
@@ -342,11 +330,6 @@ def seeded(cell: Cell) -> tuple[Training, ...]:
 def checkpoint_key(cell: Cell) -> str:
     """Where a cell's training state lies in the store."""
     return f"checkpoints/{cell.id}.safetensors"
-
-
-def weights_key(cell: Cell) -> str:
-    """Where a cell's final weights lie in the store."""
-    return f"weights/{cell.id}.safetensors"
 
 
 def log_key(cell: str) -> str:

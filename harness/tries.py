@@ -122,9 +122,10 @@ class Tries:
         ended |= update.ended
         live = {n: self.running[n] for n in self.of[index] if n in self.running}
         covered = {cell.id for n in live for cell in self._cells(self.parts[n])}
-        steps = sum(u.steps for u in live.values())
-        steps += sum(c.iterations for c in self.tasks[index].cells if c.id in ended and c.id not in covered)
-        return replace(update, steps=steps, ended=dict(ended), waits=not live)
+        over = [cell for cell in self.tasks[index].cells if cell.id in ended and cell.id not in covered]
+        steps = sum(u.steps for u in live.values()) + sum(cell.iterations for cell in over)
+        scored = sum(u.scored for u in live.values()) + len(over)
+        return replace(update, steps=steps, scored=scored, ended=dict(ended), waits=not live)
 
 
 def _row(task: Task, cell: Cell) -> str | None:

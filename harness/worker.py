@@ -11,7 +11,10 @@ with uncollected():  # two seconds of every process's start
 
     from harness import trial
     from harness.arrays import Arrays, shared
+    from harness.heartbeat import Heartbeat
     from harness.trial import Task
+
+BEAT_SECONDS = 5.0  # at least, between two reports without news
 
 
 class Worker(tune.Trainable):
@@ -34,11 +37,12 @@ class Worker(tune.Trainable):
         task = self.tasks[config["task"]]
         task = replace(task, cells=tuple(task.cells[place] for place in config["cells"]))
         self.cells = len(task.cells)
-        self.updates = trial.run(task, shared(self.sets[task.cells[0].dataset]))
+        updates = trial.run(task, shared(self.sets[task.cells[0].dataset]))
+        self.updates = Heartbeat(updates, max(task.report_seconds, BEAT_SECONDS))
 
     def step(self) -> dict[str, Any]:
-        """Go on to the next update."""
-        update = next(self.updates)
+        """Go on to the next update, or the last one again if it is long in coming."""
+        update = self.updates.next()
         return asdict(update) | {"done": len(update.ended) == self.cells}
 
     def cleanup(self) -> None:

@@ -111,7 +111,7 @@ def test_an_error_is_a_row_with_its_reason(store: Store, cell: CellMaker, monkey
         patch.setattr("harness.score.bound", broken)
         updates = run(store, [one], checkpoint_seconds=0.0)
     row = store.rows()[one.id]
-    assert (row["status"], row["error"]) == ("failed", "MemoryError: no room")
+    assert (row["status"], row["error"]) == ("failed", "bound: MemoryError: no room")
     assert updates[-1].ended == {one.id: "failed"}
     assert store.read(checkpoint_key(one)) is not None  # another try scores what is trained
     assert b'raise MemoryError("no room")' in (store.read(log_key(one.id)) or b"")
