@@ -28,7 +28,11 @@ KL_ROUNDING = 1e-3  # nats
 Work = Generator[float, None, dict[str, Any]]  # yields the share of the work that is done, returns columns of a row
 
 
-class NotFinite(ValueError):
+class BadScore(ValueError):
+    """A score that no model can have on binary images; the message says which, and what was expected."""
+
+
+class NotFinite(BadScore):
     """A score that is no number: the training has diverged."""
 
     def __init__(self, name: str):
@@ -53,7 +57,7 @@ def bound(model: Model, x: Tensor) -> Work:
 
     Columns: estimator, data_kind and, as far as the model has them, nelbo, kl, rec, nll, in nats an image.
 
-    ValueError where a number is impossible for binary images: a NELBO below 0, or a KL below 0 by more than its noise.
+    BadScore where a number is impossible for binary images: a NELBO below 0, or a KL below 0 by more than its noise.
     """
     chunks, found = x.split(CHUNK), []
     for index, images in enumerate(chunks):
@@ -200,12 +204,12 @@ def _check_kl(kl: Tensor) -> None:
     """Refuse a KL (images,) whose mean is below 0 by more than four standard errors: it would be no divergence."""
     noise = 4 * float(kl.std()) / len(kl) ** 0.5
     if float(kl.mean()) < -noise - KL_ROUNDING:
-        raise ValueError(f"kl is {float(kl.mean()):.6g} nats; expected a divergence, which is not below 0")
+        raise BadScore(f"kl is {float(kl.mean()):.6g} nats; expected a divergence, which is not below 0")
 
 
 def _positive(name: str, mean: float) -> float:
     if mean < 0:
-        raise ValueError(f"{name} is {mean:.6g} nats; expected at least 0, as images are binary")
+        raise BadScore(f"{name} is {mean:.6g} nats; expected at least 0, as images are binary")
     return _finite(name, mean)
 
 

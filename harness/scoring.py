@@ -24,7 +24,7 @@ from harness.judge import Judge
 from harness.objective import copied, restore
 from harness.pictures import COLUMNS, ROWS
 from harness.schema import Status
-from harness.score import NotFinite
+from harness.score import BadScore, NotFinite
 from harness.store import Store
 
 Values = dict[str, Any]
@@ -314,7 +314,10 @@ class Scoring:
     def _said(self) -> str | None:
         """What could not be scored and why, in a line."""
         failed = self.scores.failed.items()
-        return "; ".join(f"{name}: {reason(error)}" for name, error in failed) or None
+        told = {
+            name: str(error) if isinstance(error, BadScore) else f"{name}: {reason(error)}" for name, error in failed
+        }
+        return "; ".join(told.values()) or None
 
     def _source(self) -> str | None:
         """The plug-in's text that trained the cell and, where it is another, that which scored it."""

@@ -91,7 +91,7 @@ def test_a_failed_cell_is_exit_code_1_and_only_resume_failed_tries_it_again(
         patch.setattr("harness.score.bound", broken)
         assert run(*FIRST) == 1
     out = capsys.readouterr().out
-    assert "failed: linear seed=0: RuntimeError: a fault" in out
+    assert "failed: linear seed=0: bound: RuntimeError: a fault" in out
     assert "--resume failed" in out
     assert run(*FIRST) == 1
     assert statuses(results) == ["failed"]

@@ -52,7 +52,9 @@ def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
         batch = Batch(binarise(data.train_x[indices], draws), binarise(data.train_x[few], draws), data.train_y[few])
         noise = draw_noise(model, len(indices), seeding.generator(cell.seed, "noise", step))
         rec, kl, extra, _ = model.terms(batch, noise)
-        assert rec is not None and kl is not None and extra is not None
+        assert rec is not None
+        assert kl is not None
+        assert extra is not None
         optimizer.zero_grad()
         (rec + cell.beta * kl + extra).mean().backward()
         optimizer.step()
