@@ -120,7 +120,7 @@ def samples(model: Model, count: int, device: torch.device) -> Generator[float, 
     for index, size in enumerate(_sizes(count)):
         probabilities = model.sample(_noise(model, size, "samples", index, device)).cpu()
         images.append(torch.bernoulli(probabilities, generator=seeding.evaluation("pixels", index)))
-        yield (index + 1) * CHUNK / count
+        yield min(1.0, (index + 1) * CHUNK / count)
     return torch.cat(images).to(device)
 
 
