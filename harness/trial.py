@@ -229,6 +229,7 @@ class _Trial:
         step = int(pack.diverged_at[index])
         if step < 0:
             self.scorer.write_weights(cell, pack.trained(index), trained)
+            self.saved += 1
             return True
         error = (
             f"the loss was not below {BLOWN_UP:g} nats at step {step} "
@@ -250,6 +251,7 @@ class _Trial:
                 yield from self.tell()
                 if time.monotonic() - kept >= (self.task.checkpoint_seconds if stage.done == done else KEEP_SECONDS):
                     scoring.keep()
+                    self.saved += 1
                     kept, done = time.monotonic(), stage.done
         except GeneratorExit:
             scoring.keep()

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import bench, data, packing, provenance, standing
+from harness import bench, data, packing, provenance, registry, standing
 from harness.data import Data
 from harness.grid import Cell, shipped
 from harness.packing import Cost
@@ -137,13 +137,17 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
 
 
 @pytest.fixture
-def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
-    """Say what a step costs, so that nothing is measured: `cost(fixed, each)` seconds, whatever is trained."""
+def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Say what a step costs, so that nothing is measured: `cost(fixed, each)` seconds, whatever is trained.
 
-    def say(fixed: float, each: float) -> None:
+    A third number is what the scoring of a cell takes.
+    """
+
+    def say(fixed: float, each: float, score: float = 0.0) -> None:
         monkeypatch.setattr(
             "harness.timing.costs", lambda cells, *_: {kind: Cost(fixed, each) for kind in packing.kinds(cells)}
         )
+        monkeypatch.setattr("harness.timing.score_costs", lambda cells, *_: dict.fromkeys(packing.kinds(cells), score))
 
     return say
 
@@ -154,7 +158,7 @@ def planned(out: str) -> list[list[str]]:
 
 
 def test_a_dry_run_shows_each_cells_pack_and_time(
-    run: Run, cost: Callable[[float, float], None], capsys: pytest.CaptureFixture[str]
+    run: Run, cost: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Packs of two and of one: 0.5 s of start, 20 steps of 1 s and 2 s a cell."""
     cost(1.0, 2.0)
@@ -166,7 +170,16 @@ def test_a_dry_run_shows_each_cells_pack_and_time(
         ["20", "1", "2", "50", "s"],
         ["20", "2", "1", "1", "min", "00", "s"],
     ]
-    assert "about 2 min 41 s of training, 2 min 41 s with 1 trials side by side" in out
+    assert "about 2 min 41 s of work, of which 0 s are scoring, 2 min 41 s with 1 trials side by side" in out
+
+
+def test_scoring_counts_in_the_time_of_a_dry_run(
+    run: Run, cost: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pack of three: 0.5 s of start, 20 steps of 0.3 s, and 10 s of scoring a cell."""
+    cost(0.0, 0.1, 10.0)
+    assert run(*FIRST[:-1], "3", "--pack", "3", "--dry-run") == 0
+    assert "about 36 s of work, of which 30 s are scoring" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("fixed", "each", "packs"), [(1.0, 0.1, 1), (0.0, 0.1, 3)], ids=["shared", "not shared"])
@@ -177,7 +190,7 @@ def test_packs_follow_what_cells_share(
     packs: int,
     flags: list[str],
     run: Run,
-    cost: Callable[[float, float], None],
+    cost: Callable[..., None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     cost(fixed, each)
@@ -186,7 +199,7 @@ def test_packs_follow_what_cells_share(
 
 
 def test_a_run_trains_the_packs_that_a_dry_run_shows(
-    run: Run, results: Path, cost: Callable[[float, float], None], monkeypatch: pytest.MonkeyPatch
+    run: Run, results: Path, cost: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cost(1.0, 0.1)
     assert run(*FIRST[:-1], "3") == 0
@@ -196,7 +209,7 @@ def test_a_run_trains_the_packs_that_a_dry_run_shows(
 def test_a_plan_for_shares_of_a_gpu_needs_none(
     own_model: Path,
     results: Path,
-    cost: Callable[[float, float], None],
+    cost: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -207,7 +220,7 @@ def test_a_plan_for_shares_of_a_gpu_needs_none(
     flags = [*FIRST[:-1], "5", "--pack", "1", "--gpus-per-trial", "0.25", "--dry-run"]
     assert bench.main([*flags, "--plugin", str(own_model), "--results", str(results)]) == 0
     out = capsys.readouterr().out
-    assert "about 5 min 02 s of training, 2 min 01 s with 4 trials side by side" in out
+    assert "about 5 min 02 s of work, of which 0 s are scoring, 2 min 01 s with 4 trials side by side" in out
     assert not results.exists()
 
 
@@ -447,3 +460,40 @@ def test_machines_that_are_not_there_are_refused(
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert not results.exists()
+
+
+def test_a_score_that_fails_is_exit_code_1_and_the_row_stays(
+    run: Run, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model's log_weight is mended between two runs; nothing is trained again."""
+    assert run(*FIRST) == 0
+    before = tree(results / "rows")
+    linear = registry.lookup("linear")
+    monkeypatch.setattr(linear, "log_weight", lambda *_: 1 / 0, raising=False)
+    monkeypatch.setattr("harness.conformance.misfit", lambda *_: None)
+    assert run(*FIRST, "--iwae", "10") == 1
+    out = capsys.readouterr().out
+    assert "not scored: linear seed=0: ZeroDivisionError: division by zero; its row is kept" in out
+    assert "1 of 1 cells done, 1 of them without a score that was asked for, 0 failed, 0 missing" in out
+    assert tree(results / "rows") == before
+    assert bench.main(["--status", str(results)]) == 1
+    assert "unscored: linear seed=0: ZeroDivisionError: division by zero" in capsys.readouterr().out
+    monkeypatch.setattr(linear, "log_weight", lambda model, x, noise: noise["z"].sum(-1) - x.sum(-1))
+    monkeypatch.setattr("harness.engine.Pack.one_step", lambda *_: 1 / 0)
+    assert run(*FIRST, "--iwae", "10") == 0
+
+
+def test_a_score_that_a_model_cannot_have_is_told_and_no_failure(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*FIRST, "--iwae", "10") == 0
+    assert "model 'linear' has no log_weight: its importance-weighted bounds stay empty" in capsys.readouterr().err
+
+
+def test_a_misfit_of_a_score_leaves_a_finished_row_as_it_is(
+    run: Run, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(*FIRST) == 0
+    before = tree(results / "rows")
+    monkeypatch.setattr(registry.lookup("linear"), "log_weight", lambda *_: 1 / 0, raising=False)
+    assert run(*FIRST, "--iwae", "10") == 1
+    assert "model 'linear' fails in log_weight: ZeroDivisionError" in capsys.readouterr().out
+    assert tree(results / "rows") == before

@@ -56,6 +56,20 @@ def test_time_left_follows_the_steps_that_are_left_at_the_speed_seen(make: Make)
     assert progress.left == pytest.approx(100 * 0.2 / 2)
 
 
+def test_scoring_counts_in_the_time_left_and_is_shown(make: Make, clock_time: list[float]) -> None:
+    """Two cells are trained; one is scored, in 8 s, and the other half."""
+    progress = make()
+    progress.score_costs = [5.0, 0.0]
+    stage = "scoring, 3 of 5: pictures"
+    progress.watch(0, Update(steps=200, stage=stage, scored=1.5, score_seconds=8.0))
+    assert progress.left == pytest.approx((0.5 * 8.0 + 100 * 0.1) / 2 + 0.5 * 0.0)
+    (pack,) = progress.standing().packs
+    assert pack.stage == stage
+    clock_time.append(LINE_SECONDS + 1)
+    progress.watch(0, Update(steps=200, stage=stage, scored=1.5, score_seconds=8.0))
+    assert written(progress).rstrip().endswith(f"| vae seed=0 and 1 more: {stage}")
+
+
 def test_the_summary_counts_done_running_and_failed(make: Make, clock_time: list[float]) -> None:
     progress = make()
     first, second = (cell.id for cell in progress.tasks[0].cells)

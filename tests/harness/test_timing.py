@@ -16,6 +16,7 @@ from harness.choices import Compile
 from harness.contract import PIXELS
 from harness.data import Data
 from harness.engine import Pack, key
+from harness.evaluation import Evaluation
 from harness.grid import Cell
 from harness.objective import COMPILE_FROM
 from harness.packing import Cost
@@ -285,3 +286,41 @@ def test_what_cells_of_a_pack_share_is_a_cell_that_builds(cell: CellMaker) -> No
     shared = key(cell("vae", 3, beta=4.0))
     assert shared == replace(cell("vae"), learning_rate=1.0)
     assert registry.build(shared) is not None
+
+
+# --- scoring ----------------------------------------------------------------------------------------------------------
+
+
+def score_costs(cells: Sequence[Cell], **values: Any) -> dict[Cell, float]:
+    return timing.score_costs(cells, SETS, Evaluation(**values), threads=1)
+
+
+def test_the_scoring_of_every_kind_has_a_price(two_kinds: list[Cell]) -> None:
+    found = score_costs(two_kinds, samples=200)
+    assert set(found) == {key(cell) for cell in two_kinds}
+    assert all(seconds > 0 for seconds in found.values())
+
+
+def test_calls_and_images_are_priced_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call takes 2 s and 0.1 s an image."""
+    monkeypatch.setattr(timing, "SLOW_CALL", 60.0)
+    monkeypatch.setattr(timing, "_fastest", lambda call, images: 2.0 + 0.1 * images)
+    price = timing._call_cost(lambda images: None)
+    assert price.all(10_000, 1000) == pytest.approx(10 * 2.0 + 10_000 * 0.1)
+    assert price.all(10_001, 1000) == pytest.approx(11 * 2.0 + 10_001 * 0.1)
+
+
+def test_a_slow_call_is_made_once_and_priced_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    times = iter([0.0, 100.0])
+    monkeypatch.setattr(timing.time, "thread_time", lambda: next(times))
+    assert timing._call_cost(calls.append) == (100.0, 0.0)
+    assert calls == [timing.FEW_IMAGES]
+
+
+def test_draws_of_an_importance_weighted_bound_are_counted(cell: CellMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every image costs a second, whatever it is asked for: 200 of the bound, of the samples and of the judge."""
+    monkeypatch.setattr(timing, "_call_cost", lambda call: timing._CallCost(0.0, 1.0))
+    (plain,) = score_costs([cell("vae")], samples=200).values()
+    (weighted,) = score_costs([cell("vae")], samples=200, iwae=(10, 100)).values()
+    assert (plain, weighted) == (600.0, 600.0 + 200 * 100)
