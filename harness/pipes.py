@@ -1,9 +1,8 @@
 """Output that nobody reads any more, as in `... | head -1`: the work goes on and ends as if it had been read."""
 
 import io
-import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 
 class _Pipe(io.FileIO):
@@ -11,13 +10,13 @@ class _Pipe(io.FileIO):
 
     unread = False
 
-    def write(self, content: "os.PathLike[bytes] | bytes | memoryview") -> int:  # type: ignore[override]
+    def write(self, content: Any, /) -> int:
         """Write, or drop what nobody reads: the number of bytes that are done with."""
         try:
-            return super().write(content)  # type: ignore[arg-type,return-value]
+            return super().write(content)
         except BrokenPipeError:
             self.unread = True
-            return memoryview(content).nbytes  # type: ignore[arg-type]
+            return memoryview(content).nbytes
 
 
 def guard() -> None:
@@ -32,6 +31,6 @@ def unread() -> bool:
 
 def _guarded(stream: TextIO) -> TextIO:
     stream.flush()
-    raw = _Pipe(stream.fileno(), "wb", closefd=False)
-    how = {"encoding": stream.encoding, "errors": stream.errors}
-    return io.TextIOWrapper(io.BufferedWriter(raw), **how, line_buffering=stream.isatty() or stream is sys.stderr)
+    written: Any = io.BufferedWriter(_Pipe(stream.fileno(), "wb", closefd=False))
+    lines = stream.isatty() or stream is sys.stderr
+    return io.TextIOWrapper(written, encoding=stream.encoding, errors=stream.errors, line_buffering=lines)

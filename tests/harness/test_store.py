@@ -391,7 +391,7 @@ def test_rows_survive_pandas(rows: dict[str, dict[str, Any]], split: int) -> Non
 @pytest.mark.parametrize("index", [None, ["x"]], ids=["no index", "an index"])
 def test_what_pandas_adds_and_widens_is_read(folder: Store, index: list[str] | None) -> None:
     frame = pd.DataFrame([row("a", digit_counts=[1000] * 10, accuracy=0.5)], index=index)
-    frame["digit_counts"] = [np.full(10, 1000.0)]
+    frame["digit_counts"] = pd.Series([np.full(10, 1000.0)], frame.index)
     wide = pa.Table.from_pandas(frame, preserve_index=True)
     wide = wide.set_column(0, "cell", wide["cell"].cast(pa.large_string()))
     folder.write(TABLE, parquet_of(wide))
