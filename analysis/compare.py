@@ -10,19 +10,21 @@ accuracies, of which more is. Below five seeds arms are described, not judged, a
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import family, folders, measured, pairing, power, verdict
+from analysis import family, folders, measured, notes, pairing, power, verdict
 from analysis.arm import facts
 from analysis.difference import Bools, Floats, half_width, spreadless
 from analysis.metrics import BY_COLUMN, Metric
-from harness.errors import BadInput, StorageFailure, unknown
+from harness import pipes
+from harness.errors import BadInput, StorageFailure, plain, unknown
 from harness.grid import METRICS, Compare
 
+WARNED = 5  # rows
 Names = Sequence[tuple[str, str]]
 # fmt: off
 COLUMNS = [
@@ -176,10 +178,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         row = asked(args.results, (args.a, args.b), args.metric, args.margin)
     except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except StorageFailure as failure:
-        print(f"error: {failure.told}", file=sys.stderr)
+        print(f"error: {plain(failure.told)}", file=sys.stderr)
         return 1
     print(json.dumps(row, ensure_ascii=False, indent=1) if args.json else told(row))
     return 0
@@ -193,6 +195,7 @@ def asked(paths: Sequence[str], choices: tuple[str, str], column: str, margin: f
         raise BadInput(f"margin {margin:g}; expected a number above 0, in the unit of {column} in the results table")
     wanted = folders.parsed(choices[0]), folders.parsed(choices[1])
     rows, a, b = folders.two(folders.read(paths), paths, wanted)
+    warn(notes.broken_sums(rows))
     how = Compare(metrics=[column], margin={} if margin is None else {column: margin})
     found = judged(rows, facts(rows), [(a, b)], how)
     if found.empty:
@@ -205,7 +208,17 @@ def told(row: dict[str, Any]) -> str:
     metric = BY_COLUMN[row["metric"]]
     flags = f" – {', '.join(row['flags'])}" if row["flags"] else ""
     lines = [f"{metric.title}: {row['a']} against {row['b']}: {row['text']}{flags}"]
-    return "\n".join(lines + [f"  {name}: {value}" for name, value in verdict.numbers(row, metric).items()])
+    lines += [f"  {name}: {value}" for name, value in verdict.numbers(row, metric).items()]
+    return "\n".join(map(plain, lines))
+
+
+def warn(told: Iterable[str]) -> None:
+    """Print what makes a number doubtful, the first few of it."""
+    found = list(told)
+    for text in found[:WARNED]:
+        print(f"beware: {plain(text)}", file=sys.stderr)
+    if (rest := len(found) - WARNED) > 0:
+        print(f"beware: and {rest:,} more such rows", file=sys.stderr)
 
 
 def _plain(value: Any) -> Any:
@@ -218,4 +231,5 @@ def _plain(value: Any) -> Any:
 
 
 if __name__ == "__main__":
+    pipes.guard()
     sys.exit(main())

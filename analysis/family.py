@@ -12,16 +12,17 @@ from analysis.difference import Floats
 
 ALPHA = 0.05
 Correction = Literal["holm", "bh"]
-_CALLED = {"holm": "holm", "bh": "fdr_bh"}
 
 
 def adjusted(p: Floats, correction: Correction) -> Floats:
     """p-values of one family -> corrected ones, to be compared with .05: (comparisons,) -> (comparisons,)."""
-    if len(p) < 2:
-        return p
-    from statsmodels.stats.multitest import multipletests  # slow to import: bad input need not wait for it
-
-    corrected: Floats = multipletests(p, ALPHA, method=_CALLED[correction])[1]
+    order, family = np.argsort(p, kind="stable"), len(p)
+    if correction == "holm":
+        raised = np.maximum.accumulate(p[order] * np.arange(family, 0, -1))
+    else:
+        raised = np.minimum.accumulate((p[order] / (np.arange(1, family + 1) / family))[::-1])[::-1]
+    corrected = np.empty(family)
+    corrected[order] = np.minimum(raised, 1.0)
     return corrected
 
 

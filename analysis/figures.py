@@ -1,7 +1,7 @@
 """Which figures a table of results gives, each with a caption that says what is shown, every interval's kind and n."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -22,6 +22,10 @@ from analysis.plot_rate_distortion import families, rate_distortion
 from analysis.plot_sheets import over_beta
 from analysis.summary import SETS
 from analysis.verdict import CORRECTIONS
+from analysis.verdicts import NARROWER
+
+ARMS = 40  # of a figure, at most
+PAGES = 12  # of the differences in one metric
 
 
 @dataclass(frozen=True)
@@ -41,34 +45,62 @@ def draw(rows: pd.DataFrame, points: pd.DataFrame, comparisons: pd.DataFrame | N
     finished = rows[rows["status"] == "ok"]
     if comparisons is not None and len(comparisons):
         yield from _differences(comparisons)
-    yield from _bounds(finished, palette)
-    yield from _rate_distortion(finished, palette)
-    yield from _accuracy(finished[finished["supervision"] != "none"], palette)
-    yield from _curves(points, palette)
-    yield from _digits(finished[finished["digit_counts"].notna()], palette)
+    labelled = finished[finished["supervision"] != "none"]
+    counted = finished[finished["digit_counts"].notna()]
+    yield from _capped(_bounds, finished[finished["nelbo"].notna()], palette)
+    yield from _capped(_rate_distortion, families(finished), palette)
+    yield from _capped(_accuracy, labelled[labelled["accuracy"].notna()], palette)
+    yield from _capped(_curves, points, palette)
+    yield from _capped(_digits, counted, palette)
+
+
+def _capped(
+    drawing: Callable[[pd.DataFrame, plots.Colours], Iterator[Drawn]], rows: pd.DataFrame, palette: plots.Colours
+) -> Iterator[Drawn]:
+    """Figures of the first arms that have values for them, and a sentence where there are more."""
+    arms = plots.in_order(rows, palette)
+    if len(arms) <= ARMS:
+        yield from drawing(rows, palette)
+        return
+    told = f"The first {ARMS} of {len(arms):,} arms; the tables have all of them."
+    for drawn in drawing(rows[rows["arm"].isin(arms[:ARMS])], palette):
+        yield replace(drawn, caption=f"{drawn.caption} {told}")
 
 
 def sheets(rows: pd.DataFrame, found: Sheets) -> Iterator[Drawn]:
     """Rows, and PNGs by kind and cell -> of each kind the β of a model side by side, where there are several."""
     for kind, pictures in found.items():
-        shown = families(firsts(rows, pictures))
+        every = families(firsts(rows, pictures))
+        shown = every[:ARMS]
         if len(shown):
             title = f"{TITLES[kind]} over β"
             caption = f"{title}{SHOWN[kind] and ': '}{SHOWN[kind]}. The first finished seed of each arm, n = 1."
+            if len(every) > ARMS:
+                caption = f"{caption} The first {ARMS} of {len(every):,} arms."
             yield Drawn(f"{kind}-over-beta", title, "beta", caption, over_beta(shown, pictures, kind))
 
 
 def _differences(comparisons: pd.DataFrame) -> Iterator[Drawn]:
     for column, found in comparisons.groupby("metric", sort=False):
-        metric, parts = BY_COLUMN[str(column)], list(pages(found))
+        metric, every = BY_COLUMN[str(column)], list(pages(found))
+        parts = every[:PAGES]
         title = f"Differences in {metric.title} on {SETS[metric.evaluation]}"
         for number, part in enumerate(parts, 1):
             name = f"differences-{column}".replace("_", "-") + (f"-{number}" if number > 1 else "")
-            caption = (
-                f"{title}{f', page {number} of {len(parts)}' if len(parts) > 1 else ''}. {_compared(found, metric)}"
-            )
+            page = f", page {number} of {len(parts)}" if len(parts) > 1 else ""
+            caption = f"{title}{page}. {_compared(found, metric)}{_left_out(every, str(column))}"
             figure = differences(part, metric, shared(found), span(found))
             yield Drawn(name, title, "differences", caption, figure)
+
+
+def _left_out(pages: Sequence[pd.DataFrame], column: str) -> str:
+    """How many comparisons are on no page, and what a reader can do."""
+    rest = sum(map(len, pages[PAGES:]))
+    if not rest:
+        return ""
+    return (
+        f" {rest:,} more comparisons are not drawn: they are in comparisons-{column.replace('_', '-')}.csv; {NARROWER}."
+    )
 
 
 def _compared(found: pd.DataFrame, metric: Metric) -> str:
@@ -91,16 +123,14 @@ def _adjusted(found: pd.DataFrame) -> str:
     return f", the thin bar adjusted for {of}{many} ({correction}, as is p), a triangle where a bar goes on"
 
 
-def _bounds(finished: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
-    scored = finished[finished["nelbo"].notna()]
+def _bounds(scored: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
     if len(scored):
         figure = losses(scored, [BY_COLUMN[name] for name in BOUND], palette)
         caption = f"NELBO = KL + reconstruction, on the test images, at β = 1. {_points(scored)}"
         yield Drawn("losses", "NELBO, KL and reconstruction", "bounds", caption, figure)
 
 
-def _rate_distortion(finished: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
-    scored = families(finished)
+def _rate_distortion(scored: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
     if len(scored):
         caption = (
             "What β buys and costs, on the test images: a line joins the means of one model in order of β; whatever "
@@ -110,8 +140,7 @@ def _rate_distortion(finished: pd.DataFrame, palette: plots.Colours) -> Iterator
         yield Drawn("rate-distortion", "Rate and distortion over β", "beta", caption, rate_distortion(scored, palette))
 
 
-def _accuracy(finished: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
-    scored = finished[finished["accuracy"].notna()]
+def _accuracy(scored: pd.DataFrame, palette: plots.Colours) -> Iterator[Drawn]:
     if scored.empty:
         return
     caption = f"Supervised against semi-supervised; a line joins the runs of one seed. {_points(scored)}"

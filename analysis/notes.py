@@ -20,7 +20,7 @@ def notes(rows: pd.DataFrame) -> list[str]:
     who = counts(rows)
     who = who.assign(arm=labels(who))
     return [
-        *_broken_sums(rows),
+        *broken_sums(rows),
         *_mixed(rows),
         *_without_result(who),
         *_missing(rows),
@@ -42,7 +42,8 @@ def unstarted(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> st
     return f"At least {missing:,} of the {planned:,} cells of a run have no row yet." if missing > 0 else ""
 
 
-def _broken_sums(rows: pd.DataFrame) -> Iterator[str]:
+def broken_sums(rows: pd.DataFrame) -> Iterator[str]:
+    """A sentence on each row whose NELBO is not its KL and reconstruction together."""
     for prefix in PREFIXES.values():
         parts = rows.loc[rows[f"{prefix}nelbo"].notna(), ["cell", *(prefix + part for part in ("nelbo", "kl", "rec"))]]
         for cell, nelbo, kl, rec in parts.itertuples(index=False):

@@ -17,10 +17,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from analysis.table import FIGURE, Table, figures
-from analysis.verdicts import Family
+from analysis.verdicts import NARROWER, Family
 
 FOLDER = Path(__file__).parent
 SHOWN = 12  # verdicts of a family that are read without unfolding the rest
+LISTED = 300  # verdicts of a family on the page, those to unfold included
 _FIRST = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
 _KEPT = re.compile(r"(\[[^\[\]]{,24}\]|\b[np] [=<] [\w.-]{,12}\w)")
 # Sections of the page that have a place of their own for figures; figures of any other section come after them.
@@ -123,7 +124,9 @@ def render(page: Page) -> str:
     }
     style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     own = {"style": Markup(style), "script": Markup(script), "digest": digest(script)}
-    return environment.get_template("report.html").render(page=page, shown=SHOWN, **own)
+    return environment.get_template("report.html").render(
+        page=page, shown=SHOWN, listed=LISTED, narrower=NARROWER, **own
+    )
 
 
 def digest(script: str) -> str:

@@ -10,9 +10,11 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from analysis.metrics import METRICS, Evaluation
-from harness.errors import BadInput, unknown
+from harness import written
+from harness.errors import BadInput, given, unknown
 from harness.grid import Setting, Supervision
 
+LARGEST = 1e12  # of a printed figure: its square is a number, and its digits are few
 FILE = Path(__file__).with_name("references.yaml")
 Frozen = ConfigDict(extra="forbid", frozen=True)
 
@@ -21,13 +23,15 @@ def _as_printed(value: object) -> object:
     if isinstance(value, Decimal):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"expected a figure in quotes, so that its decimals stay as printed; got {value!r}")
+        raise ValueError(f"expected a figure in quotes, so that its decimals stay as printed; got {given(value)}")
     try:
         figure = Decimal(value)
     except InvalidOperation:
-        raise ValueError(f"expected a figure such as '99.06', got {value!r}") from None
+        raise ValueError(f"expected a figure such as '99.06', got {given(value)}") from None
     if not figure.is_finite():
-        raise ValueError(f"expected a finite figure, got {value!r}")
+        raise ValueError(f"expected a finite figure, got {given(value)}")
+    if abs(figure) >= LARGEST:
+        raise ValueError(f"expected a figure below {LARGEST:g}, got {given(value)}")
     return figure
 
 
@@ -94,7 +98,7 @@ class Reference(BaseModel):
     model: str
     supervision: Supervision = "none"
     labels: int = 0
-    n: Annotated[int, Field(gt=0)] | None
+    n: Annotated[int, Field(gt=0, lt=2**31)] | None
     figures: Annotated[dict[MetricName, Figure], Field(min_length=1)]
     note: str = ""
 
@@ -128,8 +132,14 @@ class DigitCounts(BaseModel):
     source: str
     origin: Origin
     model: str
-    counts: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=10, max_length=10)]
+    counts: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=10, max_length=10)]
     note: str = ""
+
+    @model_validator(mode="after")
+    def _some_digit_was_seen(self) -> Self:
+        if not any(self.counts):
+            raise ValueError(f"{self.name}: no digit was counted; expected counts of 0 to 9")
+        return self
 
 
 class Context(BaseModel):
@@ -220,11 +230,11 @@ def load(path: Path | None = None) -> References:
 def _keys(path: Path) -> dict[str, Any]:
     expected = f"expected a YAML file with the keys {', '.join(Entries.model_fields)}"
     try:
-        keys = yaml.safe_load(path.read_text(encoding="utf-8"))
+        keys = written.parsed(path.read_bytes(), yaml.SafeLoader)
     except OSError as error:
         raise BadInput(f"references {str(path)!r} cannot be read: {error.strerror}; {expected}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"references {str(path)!r} is not YAML: {' '.join(str(error).split())}; {expected}") from None
+    except ValueError as error:
+        raise BadInput(f"references {str(path)!r} is not YAML: {error}; {expected}") from None
     if not isinstance(keys, dict):
         raise BadInput(f"references {str(path)!r} is no mapping; {expected}")
     return keys
@@ -235,7 +245,7 @@ def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     where = _dotted(first["loc"])
     what = first["msg"].removeprefix("Value error, ")
-    got = "" if first["type"] in ("missing", "value_error", "extra_forbidden") else f", got {first['input']!r}"
+    got = "" if first["type"] in ("missing", "value_error", "extra_forbidden") else f", got {given(first['input'])}"
     if first["type"] == "literal_error" and first["loc"][-1] == "evaluation":
         got += "; a row of another evaluation set goes under 'context', which is never tested"
     return " ".join(f"{where}{what[0].lower()}{what[1:]}{got}".split())

@@ -5,7 +5,6 @@ summary. It never changes the results.
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,12 +46,12 @@ from analysis.stated import Stated, stated
 from analysis.table import Table
 from analysis.trend import trends
 from analysis.verdicts import Family, families
-from harness.errors import BadInput, StorageFailure
+from harness import pipes
+from harness.errors import BadInput, StorageFailure, plain
 from harness.store import TABLE, Store
 
 PIXELS = 118  # of the page, an inch of a figure
 WIDE = 200  # columns of a pipe or a file: nothing wraps
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 FILES = "files"  # tables that are written and not shown
 VERDICTS = 6  # of a family, in the terminal
 
@@ -81,13 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         lies = store.shown(TABLE if store.place.stamp(TABLE) else "rows")
         page = write(report, args.out or store.beside / "report")
     except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except StorageFailure as failure:
-        print(f"error: {failure.told}", file=sys.stderr)
+        print(f"error: {plain(failure.told)}", file=sys.stderr)
         return 1
     for told in report.found.damaged:
-        print(f"damaged: {told}", file=sys.stderr)
+        print(f"damaged: {plain(told)}", file=sys.stderr)
     show(report)
     print(f"results: {lies}\nreport: {page}")
     return 0
@@ -212,8 +211,9 @@ def show(report: Report) -> None:
 
 def _plain(text: str) -> Text:
     """Text that neither Rich nor the terminal takes for a command."""
-    return Text(CONTROL.sub(" ", text))
+    return Text(plain(text))
 
 
 if __name__ == "__main__":
+    pipes.guard()
     sys.exit(main())

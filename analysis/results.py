@@ -6,14 +6,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from analysis.naming import named
-from harness.errors import BadInput, StorageFailure
-from harness.schema import ARM, CURVE, Status
+from harness.errors import BadInput, StorageFailure, given
+from harness.grid import Supervision
+from harness.schema import ARM, COLUMNS, CURVE, Status
 from harness.store import TABLE, Store
 
+LARGEST = 1e12  # of any number: its fourth power, which variances of variances need, is a number too
+DIGITS = 10
 NEEDED = ["cell", *ARM, "seed", "full_length", "status"]
+
+NUMBERS = [column.name for column in COLUMNS if pa.types.is_floating(column.type)]
+COUNTS = [column.name for column in COLUMNS if pa.types.is_integer(column.type)]
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class Results:
 
     rows: a cell a row, the columns of `harness.schema` and the arm's name. points: a point of a curve a row, with arm,
     seed and the columns of `harness.schema.CURVE`. provenance: a record a run. damaged: a sentence on each file of rows
-    that is torn and was left out.
+    that is torn, and on digit counts that are none: they were left out.
     """
 
     rows: pd.DataFrame
@@ -38,23 +46,50 @@ def read(store: Store) -> Results:
         raise BadInput(f"no results folder {store.name!r}; expected one that harness/bench.py wrote")
     with _readable(f"the rows in {store.name}"):
         held = store.find()
-    rows = _rows(store, held.frame())
+    rows, odd = _counted(_rows(store, held.frame()))
     finished = rows[rows["status"] == "ok"]
     with _readable(f"the provenance in {store.name}"):
         provenance = store.provenance()
-    return Results(rows, _points(store, finished), provenance, list(held.torn.values()))
+    return Results(rows, _points(store, finished), provenance, [*held.torn.values(), *odd])
 
 
 def _rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
         raise BadInput(f"{store.name} holds no rows; expected {TABLE} or rows/*.json, as harness/bench.py writes them")
-    for row in rows[NEEDED].to_dict("records"):
-        if any(pd.isna(value) for value in row.values()) or row["status"] not in get_args(Status):
-            raise BadInput(f"{store.name}: the row of cell {row['cell']} is not whole; expected {', '.join(NEEDED)}")
+    whole = rows[NEEDED].notna().all(axis=1) & rows["status"].isin(get_args(Status))
+    _refuse(store, rows[~whole], f"is not whole; expected {', '.join(NEEDED)}")
+    kinds = ", ".join(get_args(Supervision))
+    _refuse(store, rows[~rows["supervision"].isin(get_args(Supervision))], f"has no supervision of {kinds}")
+    for column in NUMBERS:
+        _refuse(store, rows[rows[column].abs() >= LARGEST], f"has a {column} beyond {LARGEST:g}; expected less")
+    for column in COUNTS:
+        _refuse(store, rows[rows[column] < 0], f"has a {column} below 0; expected none")
     for column in ("settings", "versions"):
         with _readable(f"{column} in the rows of {store.name}"):
             rows[column].dropna().map(lambda text: json.loads(text).items())
     return rows.assign(arm=named(rows))
+
+
+def _refuse(store: Store, rows: pd.DataFrame, why: str) -> None:
+    if len(rows):
+        raise BadInput(f"{store.name}: the row of cell {given(rows['cell'].iloc[0])} {why}")
+
+
+def _counted(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The rows without digit counts that are not ten, and a sentence where there were such."""
+    told = []
+    for column in ("digit_counts", "digit_counts_200"):
+        odd = rows[column].map(lambda counts: counts is not None and not _are_counts(counts)).astype(bool)
+        if odd.any():
+            some = f"{column} of {odd.sum():,} rows, that of cell {given(rows.loc[odd, 'cell'].iloc[0])} first"
+            told.append(f"{some}, left out: they are not {DIGITS} counts")
+            rows = rows.assign(**{column: rows[column].mask(odd, None)})
+    return rows, told
+
+
+def _are_counts(counts: Sequence[Any]) -> bool:
+    found = np.asarray(counts, dtype=float)
+    return len(found) == DIGITS and bool((found >= 0).all()) and 0 < found.sum() < LARGEST
 
 
 def _points(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
@@ -62,8 +97,6 @@ def _points(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
     for cell, arm, seed in finished[["cell", "arm", "seed"]].itertuples(index=False):
         with _readable(f"the curve of cell {cell}"):
             curve = store.curve(cell)
-            if curve is not None and list(curve) != CURVE.names:
-                raise ValueError(f"its columns are {', '.join(map(str, curve))}")
             if curve is not None:
                 points.append(curve.assign(arm=arm, seed=seed))
     return pd.concat(points[1:] or points, ignore_index=True)
@@ -76,8 +109,8 @@ def _readable(what: str) -> Iterator[None]:
         yield
     except StorageFailure:
         raise
-    except (TypeError, AttributeError):
+    except (TypeError, AttributeError, RecursionError):
         raise BadInput(f"{what} cannot be read: wrong shape; expected what harness/bench.py wrote") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise BadInput(f"{what} cannot be read: {reason}; expected what harness/bench.py wrote") from None

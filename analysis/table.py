@@ -1,15 +1,17 @@
 """A table of the report: as text for people, as numbers for machines, and both written to files."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
 Mark = Literal["reference", "flagged", "ours", "aside"]
 # Columns that wrap in LaTeX.
 PROSE = {"Remark": "p{4cm}", "Sum of the parts": "p{4cm}", "Cells": "p{3cm}", "Verdict": "p{3cm}"}
+SHOWN = 300  # rows of a table that people read; all of them are in the CSV
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # by what a spreadsheet takes a text for a formula
 WIDE = 7  # columns, from which a table is set smaller in LaTeX
 # A figure: –, [1, 2], 0.5 ± 0.1, -2.3 [-2.6, -2.0], 1e-8, < 0.001, each with or without what it is of: (SE, n = 10).
 FIGURE = re.compile(
@@ -40,6 +42,15 @@ class Table:
     values: pd.DataFrame
     marks: tuple[Mark, ...] = ()
 
+    @property
+    def shown(self) -> "Table":
+        """What of it people read: its first rows, and in the caption how many are left to the CSV."""
+        rest = len(self.text) - SHOWN
+        if rest <= 0:
+            return self
+        told = f"{self.caption} The first {SHOWN:,} rows; {rest:,} more are in {self.name}.csv."
+        return replace(self, caption=told.strip(), text=self.text[:SHOWN], marks=self.marks[:SHOWN])
+
 
 def figures(column: "pd.Series[str]") -> bool:
     """Whether a column of text is one of figures, to be set to the right and sorted by size.
@@ -54,13 +65,28 @@ def figures(column: "pd.Series[str]") -> bool:
 
 def write(table: Table, folder: Path) -> list[Path]:
     """Write the table as CSV (numbers), Markdown and LaTeX (both as printed), each with its caption but the CSV."""
-    contents = {"csv": table.values.to_csv(index=False), "md": markdown(table), "tex": latex(table)}
+    contents = {"csv": csv(table.values), "md": markdown(table.shown), "tex": latex(table.shown)}
     paths = []
     for suffix, content in contents.items():
         path = folder / f"{table.name}.{suffix}"
         path.write_text(content, encoding="utf-8")
         paths.append(path)
     return paths
+
+
+def csv(values: pd.DataFrame) -> str:
+    """The values as CSV; an apostrophe stands before text that a spreadsheet would take for a formula.
+
+    >>> print(csv(pd.DataFrame({"arm": ["=1+1", "vae"], "nelbo": [-1.5, 2.0]})).rstrip())
+    arm,nelbo
+    '=1+1,-1.5
+    vae,2.0
+    """
+    return values.rename(columns=_inert).map(_inert).to_csv(index=False)
+
+
+def _inert(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def markdown(table: Table) -> str:

@@ -13,6 +13,7 @@ from analysis.table import Table
 
 DECIDED = ("better", "worse")
 DESCRIBED = ("too few seeds", "single run", "cannot be compared")
+NARROWER = "a baseline in the grid, `compare: {baseline: {COLUMN: VALUE}}`, narrows the family to one pair an arm"
 DESCRIPTION = "Below 5 seeds an arm is described, never judged: description only, no verdict."
 
 

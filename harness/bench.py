@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from harness import pipes
 from harness.arguments import parser
-from harness.errors import BadInput, StorageFailure
+from harness.errors import BadInput, StorageFailure, plain
 from harness.stopping import Stalled, interrupt
 from harness.uncollected import uncollected
 
@@ -27,10 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run.check(args.check)
         return run.show_list() if args.list else run.bench(args)
     except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except StorageFailure as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 1
     except Stalled as stalled:
         print(f"error: {stalled}; {KEPT}", file=sys.stderr)
@@ -56,5 +57,6 @@ def _told(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    pipes.guard()
     signal.signal(signal.SIGTERM, interrupt)
     sys.exit(main())

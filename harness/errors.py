@@ -1,7 +1,15 @@
 """Bad input: one clear line for the user, exit code 2. Storage that fails: one clear line, exit code 1."""
 
 import difflib
+import re
+import reprlib
 from collections.abc import Iterable
+
+SHORT = 80  # characters of what was given that an error repeats
+NAMED = 40  # known names that an error lists
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = SHORT
 
 
 class BadInput(Exception):
@@ -31,6 +39,30 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
     "no model 'vea'; did you mean 'vae'? known: gmvae, vae"
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
+    near = difflib.get_close_matches(name, names, n=1) if len(name) <= SHORT else []
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return BadInput(f"no {kind} {name!r}; {hint}known: {', '.join(names) or 'none'}")
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return BadInput(f"no {kind} {given(name)}; {hint}known: {', '.join(names[:NAMED]) or 'none'}{more}")
+
+
+def given(value: object) -> str:
+    """What was given, as Python writes it and in a few words, however large it is.
+
+    >>> given("ten"), given([1.5, None]), given("x" * 1000)[-9:]
+    ("'ten'", '[1.5, None]', "xxxxxxxx'")
+    """
+    return shortened(_REPR.repr(value))
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text, and … where there is more."""
+    return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
+
+
+def plain(text: str) -> str:
+    """Text in which no character commands the terminal or breaks the line.
+
+    >>> plain("red \\x1b[31m and\\nmore")
+    'red  [31m and more'
+    """
+    return _CONTROL.sub(" ", text)

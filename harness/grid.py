@@ -8,17 +8,17 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from harness.errors import BadInput, unknown
+from harness import written
+from harness.errors import BadInput, given, shortened, unknown
 
 Supervision = Literal["none", "supervised", "semi-supervised"]
 Setting = bool | int | float | str
@@ -28,6 +28,7 @@ IWAE_SAMPLES = (10, 100, 1000)
 SAMPLES = 10_000  # from the prior, among which digits are counted
 FEWEST_SAMPLES = 200  # which are shown as a sheet
 BOUNDS = ("nelbo", "kl", "rec", *(f"iwae_{k}" for k in IWAE_SAMPLES))
+CELLS = 1_000_000  # of a grid, at most
 METRICS = (*BOUNDS, "accuracy", *(f"subset_{name}" for name in BOUNDS))
 
 
@@ -102,13 +103,15 @@ def _counted(value: object) -> object:
     """`seeds: 3` means seeds 0, 1, 2; a list is taken as it stands."""
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
-            raise ValueError(f"expected a number of seeds of at least 1, got {value}")
+            raise ValueError(f"expected a number of seeds of at least 1, got {given(value)}")
+        if value > CELLS:
+            raise ValueError(f"expected at most {CELLS:,} seeds, got {given(value)}")
         return list(range(value))
     return value
 
 
 Strict = ConfigDict(extra="forbid", frozen=True, strict=True)
-Count = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 LabelDraw = Annotated[str, Field(pattern=r"^(seed|subset|draw-\d+)$")]
@@ -151,6 +154,7 @@ class Sweep(BaseModel):
                 raise BadInput(f"model '{card.name}' has no supervision '{supervision}'; "
                                f"expected one of: {', '.join(card.supervisions)}")  # fmt: skip
         settings = {name: [default] for name, default in card.defaults.items()} | self.settings
+        self._check_size(supervisions, seeds)
         axes = (supervisions, self.beta, self.dataset, self.labels, self.iterations or [card.iterations])
         more = (self.batch_size, self.learning_rate, list(product(*settings.values())), seeds)
         for supervision, beta, dataset, labels, iterations, batch_size, rate, point, seed in product(*axes, *more):
@@ -167,6 +171,13 @@ class Sweep(BaseModel):
             )
             yield replace(free, labels=labels, label_draw=label_draw) if supervision != "none" else free
 
+    def _check_size(self, supervisions: Sized, seeds: Sized) -> None:
+        """Refuse, before anything is unfolded, a sweep of more cells than anybody can mean."""
+        axes = (supervisions, self.beta, self.dataset, self.labels, self.iterations or [0], self.batch_size)
+        cells = math.prod(map(len, (*axes, self.learning_rate, *self.settings.values(), seeds)))
+        if cells > CELLS:
+            raise BadInput(f"the sweep of model '{self.model}' has {cells:,} cells; expected at most {CELLS:,}")
+
 
 def _like(default: Setting, value: Setting) -> Setting:
     return float(value) if isinstance(default, float) else value
@@ -178,9 +189,11 @@ def _check_setting(card: ModelCard, name: str, values: list[Setting]) -> None:
     expected = type(card.defaults[name])
     for value in values:
         if type(value) is not expected and not (expected is float and type(value) is int):
-            raise BadInput(f"setting '{name}' of model '{card.name}': expected {expected.__name__}, got {value!r}")
+            raise BadInput(f"setting '{name}' of model '{card.name}': expected {expected.__name__}, got {given(value)}")
         if isinstance(value, float) and not math.isfinite(value):
             raise BadInput(f"setting '{name}' of model '{card.name}': expected a finite number, got {value!r}")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise BadInput(f"setting '{name}' of model '{card.name}': expected 64 bits at most, got {given(value)}")
 
 
 class Compare(BaseModel):
@@ -262,15 +275,6 @@ def names(cells: Collection[Cell]) -> dict[Cell, str]:
     }
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's loader, which takes 1e-3 for a word where YAML 1.2, and anybody who writes it, means a number."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"]
-)
-
-
 def shipped() -> dict[str, Path]:
     """The grids that come with the project, by name."""
     return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
@@ -284,9 +288,11 @@ def read(name: str) -> dict[str, Any]:
             raise BadInput(f"no grid file {name!r}; expected a YAML file or a shipped grid: {', '.join(shipped())}")
         raise unknown("grid", name, shipped())
     try:
-        keys = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"grid {name!r} is not YAML: {' '.join(str(error).split())}") from None
+        keys = written.parsed(path.read_bytes())
+    except OSError as error:
+        raise BadInput(f"grid {name!r} cannot be read: {error.strerror}; expected a YAML file") from None
+    except ValueError as error:
+        raise BadInput(f"grid {name!r} is not YAML: {error}") from None
     if not isinstance(keys, dict):
         raise BadInput(f"grid {name!r}: expected a mapping with the keys {', '.join(Grid.model_fields)}")
     return {"name": path.stem, **keys}
@@ -327,5 +333,5 @@ def _one_line(error: ValidationError) -> str:
     if first["type"] == "bool_type":  # pydantic names the first type that a setting can have
         place, what = place[:-1], "expected a number, a word or a truth value"
     where = ".".join(part for part in place if not part.startswith(("list[", "function-")))
-    got = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
-    return f"grid key '{where}': {what[0].lower()}{what[1:]}{got}"
+    got = "" if first["type"] in ("missing", "value_error") else f", got {given(first['input'])}"
+    return f"grid key '{shortened(where)}': {what[0].lower()}{what[1:]}{got}"

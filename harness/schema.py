@@ -6,12 +6,15 @@ over the whole test set, `subset_*` over the list of images that the user named.
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from harness.errors import shortened
 from harness.grid import IWAE_SAMPLES, Cell
 
 Status = Literal["ok", "failed", "diverged"]
@@ -106,6 +109,10 @@ CURVE = pa.schema(
         pa.field("loss", pa.float64(), metadata={"unit": "nats", "meaning": "what training minimises"}),
     ]
 )
+# What older tables and curves lack: it is null there. A column that a curve gets later says `since` in its metadata.
+LATER = frozenset(column.name for column in COLUMNS if column.since != "1")
+CURVE_LATER = frozenset(field.name for field in CURVE if field.metadata.get(b"since", b"1") != b"1")
+INDEX = re.compile(r"__index_level_\d+__")  # what pandas writes of a frame's index
 # What an arm is: all seeds of one setting. Everything of a cell but its seed.
 ARM = tuple(f.name for f in fields(Cell) if f.name != "seed")
 TOLERANCE = 1e-6
@@ -153,6 +160,57 @@ def estimator(rec: float | None, kl: float | None) -> Estimator:
 def adds_up(nelbo: float, kl: float | None, rec: float | None, tolerance: float = TOLERANCE) -> bool:
     """Whether NELBO = KL + reconstruction, to `tolerance` relative to the NELBO."""
     return kl is not None and rec is not None and math.isclose(nelbo, kl + rec, rel_tol=tolerance, abs_tol=tolerance)
+
+
+def known(version: str | None) -> bool:
+    """Whether a table of this schema can be read; one that went through pandas says none."""
+    return version is None or version in {str(number) for number in range(1, int(VERSION) + 1)}
+
+
+def fitted(table: pa.Table, wanted: pa.Schema = SCHEMA, later: Collection[str] = LATER) -> pa.Table:
+    """A table that others may have written -> the columns of `wanted`, in order and type; null where one came `later`.
+
+    The order of the columns, pandas' index, text and lists of another width, numbers that became floats, nan and
+    infinity make no difference. ValueError names a column that is missing, strange, there twice or of another type.
+    """
+    table = table.drop_columns([name for name in table.column_names if INDEX.fullmatch(name)])
+    names = table.column_names
+    missing = [name for name in wanted.names if name not in names and name not in later]
+    strange = [name for name in names if name not in wanted.names]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    for what, found in (("no column", missing), ("a strange column", strange), ("twice the column", twice)):
+        if found:
+            raise ValueError(f"it has {what} {shortened(', '.join(found))}")
+    columns = [table[f.name] if f.name in names else pa.chunked_array([pa.nulls(len(table))]) for f in wanted]
+    return pa.table([_cast(*each) for each in zip(columns, wanted, strict=True)], schema=wanted)
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """A column in the type of the field, without loss."""
+    if not _alike(column.type, field.type):
+        raise ValueError(f"its column {field.name} holds {column.type}; expected {field.type}")
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+    try:
+        return column.cast(field.type)
+    except pa.ArrowException as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"its column {field.name} is not {field.type} throughout ({reason})") from None
+
+
+def _alike(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether values of a type are text, numbers or lists of numbers as wanted, in whatever width."""
+    kinds = pa.types
+    if kinds.is_dictionary(found):
+        return kinds.is_string(wanted) and _alike(found.value_type, wanted)
+    if kinds.is_null(found):
+        return True
+    if kinds.is_string(wanted):
+        return bool(kinds.is_string(found) or kinds.is_large_string(found) or kinds.is_string_view(found))
+    if kinds.is_list(wanted):
+        lists = kinds.is_list(found) or kinds.is_large_list(found) or kinds.is_fixed_size_list(found)
+        return bool(lists) and _alike(found.value_type, wanted.value_type)
+    return bool(kinds.is_integer(found) or kinds.is_floating(found))
 
 
 def _plain(value: Any) -> Any:

@@ -25,7 +25,7 @@ import hashlib
 import io
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,9 +36,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness import schema
+from harness import parquet, schema
 from harness.bucket import OPTIONS, Bucket
-from harness.errors import BadInput, StorageFailure
+from harness.errors import BadInput, StorageFailure, shortened
 from harness.folder import Folder
 from harness.place import Place, Stamp
 
@@ -207,24 +207,27 @@ class Store:
             return _Table({}, {})
         expected = f"expected {TABLE} of this harness (schema {schema.VERSION})"
         try:
-            table = pq.read_table(io.BytesIO(content))
-        except pa.ArrowException as error:
-            reason = str(error).splitlines()[0]
-            raise _TornTable(f"{self.shown(TABLE)} is not a parquet file ({reason}); {expected}") from None
-        metadata = table.schema.metadata or {}
-        version = metadata.get(b"harness.schema", b"none").decode()
-        for column in schema.COLUMNS:
-            if version < column.since and column.name not in table.column_names:
-                table = table.append_column(column.name, pa.nulls(len(table), column.type))
-        if not table.schema.equals(schema.SCHEMA):
-            raise BadInput(f"{self.shown(TABLE)} has another schema ({version}); {expected}")
-        return _Table({row["cell"]: row for row in table.to_pylist()}, self._stamps(metadata))
+            table = parquet.read(content)
+            version = parquet.said(table, b"harness.schema")
+            if not schema.known(version):
+                raise ValueError(f"{shortened(str(version))}, which this harness does not know")
+            rows = _one_each(schema.fitted(table).to_pylist())
+        except parquet.NotParquet as error:
+            raise _TornTable(f"{self.shown(TABLE)} is not a parquet file ({error}); {expected}") from None
+        except parquet.TooLarge as error:
+            raise BadInput(f"{self.shown(TABLE)} is too large: {error}") from None
+        except ValueError as error:
+            raise BadInput(f"{self.shown(TABLE)} has another schema: {error}; {expected}") from None
+        return _Table(rows, self._stamps(parquet.said(table, STAMPS), rows))
 
-    def _stamps(self, metadata: Mapping[bytes, bytes]) -> dict[str, Stamp]:
+    def _stamps(self, said: str | None, rows: Container[str]) -> dict[str, Stamp]:
         """What a table that was compacted here says of the fragments in it; a copied one says nothing."""
-        said = json.loads(metadata.get(STAMPS, b"{}"))
-        here = said.get("place") == self._mark()
-        return {f"rows/{cell}.json": Stamp(*stamp) for cell, stamp in said["stamps"].items()} if here else {}
+        try:
+            told = json.loads(said or "{}")
+            stamps = told["stamps"] if told.get("place") == self._mark() else {}
+            return {f"rows/{cell}.json": Stamp(*stamp) for cell, stamp in stamps.items() if cell in rows}
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            return {}  # then every fragment is read
 
     def _mark(self) -> str:
         """By what a table knows the place of its fragments again, and nobody else does."""
@@ -266,9 +269,12 @@ class Store:
         self.write(f"curves/{cell}.parquet", sink.getvalue())
 
     def curve(self, cell: str) -> pd.DataFrame | None:
-        """The learning curve of a cell, or None."""
+        """The learning curve of a cell, or None; ValueError where what lies there is none."""
         content = self.read(f"curves/{cell}.parquet")
-        return None if content is None else pq.read_table(io.BytesIO(content)).to_pandas()
+        if content is None:
+            return None
+        curve: pd.DataFrame = schema.fitted(parquet.read(content), schema.CURVE, schema.CURVE_LATER).to_pandas()
+        return curve
 
     def write_classes(self, key: str, classes: np.ndarray) -> None:
         """Write classes (n,) as bytes under `key`, a .npy file."""
@@ -304,6 +310,20 @@ def _arrow(rows: Iterable[schema.Row]) -> pa.Table:
         return tuple(str(row[name]) for name in schema.ARM), row["seed"] or 0
 
     return pa.Table.from_pylist(sorted(rows, key=rank), schema=schema.SCHEMA)
+
+
+def _one_each(rows: Iterable[schema.Row]) -> dict[str, schema.Row]:
+    """Rows by their cells; of two of one cell the later finished counts, and two that differ otherwise are refused."""
+    found: dict[str, schema.Row] = {}
+    for row in rows:
+        known = found.setdefault(row["cell"], row)
+        ends = known["finished"] or "", row["finished"] or ""
+        if row["cell"] is None or (known != row and ends[0] == ends[1]):
+            who = f"two rows of cell {row['cell']} that differ" if row["cell"] else "a row without a cell"
+            raise ValueError(f"it has {who}")
+        if ends[1] > ends[0]:
+            found[row["cell"]] = row
+    return found
 
 
 def _row(key: str, content: bytes) -> schema.Row:

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,7 +34,10 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     pa.list_(pa.int64()): st.lists(st.integers(0, 10_000), max_size=10),
 }
 FIELDS = {c.name: st.none() | VALUES[c.type] for c in schema.COLUMNS if not c.name.endswith(("nelbo", "kl", "rec"))}
-ROWS = st.fixed_dictionaries({"cell": st.sampled_from(CELLS)}, optional={**FIELDS, "cell": st.nothing()})
+EXACT = {**VALUES, pa.int64(): st.integers(0, 2**53)}  # as a float, which pandas makes of integers beside nulls
+VALUED = st.fixed_dictionaries(
+    {}, optional={c.name: st.none() | EXACT[c.type] for c in schema.COLUMNS if c.name in FIELDS and c.name != "cell"}
+)
 
 
 @pytest.fixture
@@ -288,33 +292,149 @@ def test_ten_thousand_cells_compact_in_seconds(folder: Store) -> None:
     assert list(folder.find().torn) == ["rows/00000.json"]
 
 
-def foreign(change: str) -> bytes:
-    """A table that is almost ours."""
-    ours = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA)
-    tables = {
-        "version": ours.replace_schema_metadata({"harness.schema": "0"}),
-        "no version": ours.replace_schema_metadata(),
-        "fewer columns": ours.drop_columns(["host"]),
-        "another name": ours.rename_columns(["id", *NAMES[1:]]),
-        "another type": ours.set_column(0, pa.field("cell", pa.binary()), ours["cell"].cast(pa.binary())),
-        "another order": ours.select([*NAMES[1:], NAMES[0]]),
-    }
+def parquet_of(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(tables[change], sink)
+    pq.write_table(table, sink)
     return bytes(sink.getvalue())
 
 
-@pytest.mark.parametrize(
-    "change", ["version", "no version", "fewer columns", "another name", "another type", "another order"]
-)
+def changed(name: str, values: list[Any]) -> pa.Table:
+    """Our table with other values in one column."""
+    ours = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA)
+    return ours.set_column(ours.schema.get_field_index(name), name, [pa.array(values)])
+
+
+def foreign(change: str) -> pa.Table:
+    """A table that is almost ours."""
+    ours = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA)
+    tables = {
+        "an old version": lambda: ours.replace_schema_metadata({"harness.schema": "0"}),
+        "a newer version": lambda: ours.replace_schema_metadata({"harness.schema": "3"}),
+        "fewer columns": lambda: ours.drop_columns(["host"]),
+        "another name": lambda: ours.rename_columns(["id", *NAMES[1:]]),
+        "a strange column": lambda: ours.append_column("fid", pa.array([1.0])),
+        "one column twice": lambda: ours.append_column("host", ours["host"]),
+        "bytes for text": lambda: changed("cell", [b"a"]),
+        "text for a number": lambda: changed("nelbo", ["99"]),
+        "text for an integer": lambda: changed("seed", ["0"]),
+        "a truth value": lambda: changed("seed", [True]),
+        "half a seed": lambda: changed("seed", [1.5]),
+        "a seed of 65 bits": lambda: changed("seed", [2.0**64]),
+        "half a digit": lambda: changed("digit_counts", [[1.5]]),
+        "lists of text": lambda: changed("digit_counts", [["1"]]),
+        "no cell": lambda: changed("cell", [None]),
+    }
+    return tables[change]()
+
+
+FOREIGN = {
+    "an old version": "0, which this harness does not know",
+    "a newer version": "3, which this harness does not know",
+    "fewer columns": "no column host",
+    "another name": "no column cell",
+    "a strange column": "strange column fid",
+    "one column twice": "twice the column host",
+    "bytes for text": "column cell holds binary; expected string",
+    "text for a number": "column nelbo holds string; expected double",
+    "text for an integer": "column seed holds string; expected int64",
+    "a truth value": "column seed holds bool; expected int64",
+    "half a seed": "column seed is not int64 throughout .*1.5",
+    "a seed of 65 bits": "column seed is not int64 throughout",
+    "half a digit": "column digit_counts is not list<.*int64> throughout",
+    "lists of text": "column digit_counts holds list<.*string>; expected list<.*int64>",
+    "no cell": "a row without a cell",
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN)
 def test_a_table_of_another_schema_is_refused_and_left_untouched(store: Store, change: str) -> None:
-    content = foreign(change)
+    content = parquet_of(foreign(change))
     store.write(TABLE, content)
     store.write_row(row("b"))
     for look in (store.rows, store.compact, store.frame):
-        with refused(rf"{TABLE} has another schema .*; expected {TABLE} of this harness"):
+        with refused(rf"{TABLE} has another schema: .*{FOREIGN[change]}.*; expected {TABLE} of this harness"):
             look()
     assert store.read(TABLE) == content
+
+
+def test_a_table_of_the_first_schema_is_read_and_what_it_lacks_is_null(store: Store) -> None:
+    older = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA).drop_columns(list(schema.LATER))
+    store.write(TABLE, parquet_of(older.replace_schema_metadata({"harness.schema": "1"})))
+    assert store.rows() == {"a": row("a")}
+    assert {"estimator", "nll", "data_kind", "source"} == schema.LATER
+
+
+def test_the_order_of_the_columns_and_no_version_make_no_difference(store: Store) -> None:
+    ours = pa.Table.from_pylist([row("a"), row("b")], schema=schema.SCHEMA)
+    store.write(TABLE, parquet_of(ours.select(NAMES[::-1]).replace_schema_metadata()))
+    assert store.rows() == {"a": row("a"), "b": row("b")}
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.dictionaries(st.sampled_from(CELLS), VALUED, min_size=1), split=st.integers(0, 4))
+def test_rows_survive_pandas(rows: dict[str, dict[str, Any]], split: int) -> None:
+    """Filtered, concatenated and shuffled in pandas, a table says what it said; empty columns become floats there."""
+    with tempfile.TemporaryDirectory() as place:
+        store, path = Store(place), Path(place, TABLE)
+        for cell, values in rows.items():
+            store.write_row({**values, "cell": cell, "seed": 3, "nelbo": 99.5, "kl": 19.5, "rec": 80.0})
+        store.compact()
+        expected = store.rows()
+        for cell in expected:
+            store.remove(f"rows/{cell}.json")
+        frame = pd.read_parquet(path)
+        frame = pd.concat([frame[split:], frame[:split]])[list(NAMES[::-1])]
+        frame.assign(seed=frame["seed"].astype(float)).to_parquet(path)
+        assert Store(place).rows() == expected
+
+
+@pytest.mark.parametrize("index", [None, ["x"]], ids=["no index", "an index"])
+def test_what_pandas_adds_and_widens_is_read(folder: Store, index: list[str] | None) -> None:
+    frame = pd.DataFrame([row("a", digit_counts=[1000] * 10, accuracy=0.5)], index=index)
+    frame["digit_counts"] = pd.Series([np.full(10, 1000.0)], frame.index)
+    wide = pa.Table.from_pandas(frame, preserve_index=True)
+    wide = wide.set_column(0, "cell", wide["cell"].cast(pa.large_string()))
+    folder.write(TABLE, parquet_of(wide))
+    assert folder.rows() == {"a": row("a", digit_counts=[1000] * 10, accuracy=0.5)}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_in_a_table_is_null_as_in_a_row(folder: Store, value: float) -> None:
+    folder.write(TABLE, parquet_of(changed("nelbo", [value])))
+    assert folder.rows()["a"]["nelbo"] is None
+
+
+def test_of_one_cell_twice_in_a_table_the_later_counts(folder: Store) -> None:
+    early, late = row("a", seed=1, finished="1"), row("a", seed=2, finished="2")
+    for rows in ([early, late], [late, early], [late, early, late]):
+        folder.write(TABLE, parquet_of(pa.Table.from_pylist(rows, schema=schema.SCHEMA)))
+        assert folder.rows() == {"a": late}
+
+
+@pytest.mark.parametrize("finished", [None, "1"])
+def test_one_cell_twice_with_other_values_is_refused_in_either_order(folder: Store, finished: str | None) -> None:
+    pair = [row("a", host=host, finished=finished) for host in "xy"]
+    for rows in (pair, pair[::-1]):
+        folder.write(TABLE, parquet_of(pa.Table.from_pylist(rows, schema=schema.SCHEMA)))
+        with refused("two rows of cell a that differ"):
+            folder.rows()
+
+
+def test_a_row_taken_out_of_the_table_is_read_from_its_fragment(folder: Store) -> None:
+    """Whoever filters with Arrow keeps the metadata, which says that the table holds the fragment."""
+    for number, cell in enumerate("ab"):
+        folder.write_row(row(cell))
+        os.utime(folder.path(f"rows/{cell}.json"), (number * 100, number * 100))
+    folder.compact()
+    folder.write(TABLE, parquet_of(table(folder).slice(1)))
+    assert set(folder.rows()) == {"a", "b"}
+
+
+@pytest.mark.parametrize("said", [b"{", b"[1]", b'{"place": 3}', b"[" * 100_000, b"\xff"])
+def test_what_a_table_says_of_fragments_may_be_anything(folder: Store, said: bytes) -> None:
+    ours = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA)
+    folder.write(TABLE, parquet_of(ours.replace_schema_metadata({"harness.fragments": said})))
+    assert folder.rows() == {"a": row("a")}
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"cell,model\n"])

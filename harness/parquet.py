@@ -1,0 +1,75 @@
+"""Parquet that nobody vouches for: read whole, within limits, and without a thread that could outlive Python.
+
+`pyarrow.parquet.read_table` reads by Arrow's data set scanner, whose threads may still hold a Python file while Python
+ends, which aborts the process (apache/arrow#34314). Here the bytes are copied into Arrow's own memory and read by one
+thread. What a file would unfold to is asked of its metadata first: a few kilobytes can hold a billion equal values.
+"""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+ROWS = 5_000_000  # a row of the results takes some kilobytes of Python
+BYTES = 2**31  # what a column of text can hold in Arrow
+VALUE = 8  # bytes, of a number or of a place in a dictionary
+
+
+class NotParquet(ValueError):
+    """Bytes that are no parquet file, or not a whole one."""
+
+
+class TooLarge(ValueError):
+    """A file that would take more memory than it may."""
+
+
+def read(content: bytes) -> pa.Table:
+    """Bytes -> the table that they hold; `NotParquet` or `TooLarge` where that cannot be."""
+    try:
+        file = _opened(content, [])
+        _check(file.metadata)
+        table = _opened(content, _texts(file.schema_arrow)).read(use_threads=False)
+        table.validate(full=True)
+        unfolded = sum(_unfolded(column) for column in table.columns)
+        if unfolded > BYTES:
+            raise TooLarge(f"its text unfolds to {unfolded:,} bytes; expected at most {BYTES:,}")
+        return table.cast(file.schema_arrow.with_metadata(table.schema.metadata))
+    except (pa.ArrowException, OSError) as error:
+        raise NotParquet(str(error).partition("\n")[0]) from None
+
+
+def said(table: pa.Table, name: bytes) -> str | None:
+    """What the metadata of a table says under a name; None where it says nothing."""
+    found: bytes | None = (table.schema.metadata or {}).get(name)
+    return None if found is None else found.decode(errors="replace")
+
+
+def _opened(content: bytes, dictionaries: list[str]) -> pq.ParquetFile:
+    sink = pa.BufferOutputStream()
+    sink.write(content)
+    return pq.ParquetFile(pa.BufferReader(sink.getvalue()), read_dictionary=dictionaries)
+
+
+def _check(metadata: pq.FileMetaData) -> None:
+    if metadata.num_rows > ROWS:
+        raise TooLarge(f"it has {metadata.num_rows:,} rows; expected at most {ROWS:,}")
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(place) for group in groups for place in range(metadata.num_columns)]
+    unfolded = sum(max(chunk.total_uncompressed_size, VALUE * chunk.num_values) for chunk in chunks)
+    if unfolded > BYTES:
+        raise TooLarge(f"it unfolds to {unfolded:,} bytes; expected at most {BYTES:,}")
+
+
+def _texts(columns: pa.Schema) -> list[str]:
+    return [field.name for field in columns if _is_text(field.type)]
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _unfolded(column: pa.ChunkedArray) -> int:
+    """Bytes of a dictionary's text once every row has its own."""
+    if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
+        return 0
+    parts = (pc.sum(pc.binary_length(part.dictionary).take(part.indices)).as_py() for part in column.chunks)
+    return sum(part or 0 for part in parts)

@@ -1,0 +1,53 @@
+"""YAML that a user wrote, read within limits: a few lines of aliases can stand for billions of values."""
+
+import re
+from typing import Any
+
+import yaml
+
+CHARACTERS = 1_000_000
+VALUES = 100_000
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's loader, which takes 1e-3 for a word where YAML 1.2, and anybody who writes it, means a number."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Lay `<<: *other` under a mapping, as PyYAML does, unless the mappings merged grow without end."""
+        super().flatten_mapping(node)
+        if len(node.value) > VALUES:
+            raise yaml.YAMLError(f"merged mappings of more than {VALUES:,} keys")
+
+
+Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"])
+
+
+def parsed(content: bytes, loader: type[yaml.SafeLoader] = Loader) -> Any:
+    """YAML in UTF-8 -> its values; ValueError says in one line why there are none.
+
+    At most a million characters and, with aliases written out, 100,000 values.
+    """
+    if len(content) > CHARACTERS:
+        raise ValueError(f"{len(content):,} bytes; expected at most {CHARACTERS:,}")
+    try:
+        values = yaml.load(content.decode(), loader)
+    except RecursionError:
+        raise ValueError("lists or mappings nested too deeply") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    _count(values)
+    return values
+
+
+def _count(values: Any) -> None:
+    """Refuse what unfolds to too many values, as lists of aliases of lists do, and what holds itself."""
+    left, counted = [values], 0
+    while left:
+        value = left.pop()
+        counted += 1
+        if counted > VALUES:
+            raise ValueError(f"more than {VALUES:,} values, those of aliases included")
+        if isinstance(value, dict):
+            left += [*value.keys(), *value.values()]
+        elif isinstance(value, (list, tuple, set)):
+            left += value
