@@ -44,14 +44,16 @@ class Watchdog:
         running, waiting = len(self.tries.running), len(self.tries.waiting)
         return f"{running} trials were handed to Ray and are silent or not begun, {waiting} wait"
 
+    def look(self) -> None:
+        """Warn where nothing moved for a while, and ask for the end of the run where the patience is over."""
+        quiet = time.monotonic() - self.last
+        if quiet >= self.patience:
+            self.stop.ask(f"nothing moved for {quiet / 60:.0f} min: {self.waits_for()}")
+        elif quiet >= self.patience * (self.notices + 1) / (NOTICES + 1):
+            self.notices += 1
+            end = f"the run ends at {self.patience / 60:.0f} min"
+            print(f"nothing moved for {quiet / 60:.0f} min: {self.waits_for()}; {end}", file=sys.stderr)
+
     def _watch(self) -> None:
-        while not self.over.wait(min(LOOK_SECONDS, self.patience / 10)):
-            quiet = time.monotonic() - self.last
-            if self.stop.asked:
-                return
-            if quiet >= self.patience:
-                self.stop.ask(f"nothing moved for {quiet / 60:.0f} min: {self.waits_for()}")
-            elif quiet >= self.patience * (self.notices + 1) / (NOTICES + 1):
-                self.notices += 1
-                end = f"the run ends at {self.patience / 60:.0f} min"
-                print(f"nothing moved for {quiet / 60:.0f} min: {self.waits_for()}; {end}", file=sys.stderr)
+        while not self.over.wait(min(LOOK_SECONDS, self.patience / 10)) and not self.stop.asked:
+            self.look()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from pyarrow import fs
 
 from harness import data, judge, registry
@@ -24,6 +25,8 @@ from harness.store import Store
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 torch.set_num_threads(1)
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHANGING = {"train_seconds", "score_seconds", "run", "finished", "host", "pack"}
@@ -78,7 +81,7 @@ def s3() -> Iterator[str]:
             yield f"127.0.0.1:{port}"
         finally:
             server.terminate()
-            server.wait(timeout=30)
+            server.wait()
 
 
 def wait_for(port: int) -> None:

@@ -46,7 +46,7 @@ class Visit(BaseHTTPRequestHandler):
         self.server.seen.append(f"{self.command} {self.path}")
         if self.server.refuses():
             return self.answer(self.server.status, [("Content-Length", "0")], b"")
-        inner = http.client.HTTPConnection(self.server.behind, timeout=10)
+        inner = http.client.HTTPConnection(self.server.behind, timeout=60)
         hop = ("transfer-encoding", "content-length", "expect", "connection")
         inner.request(self.command, self.path, body, {k: v for k, v in self.headers.items() if k.lower() not in hop})
         found = inner.getresponse()

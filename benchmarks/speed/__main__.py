@@ -24,7 +24,7 @@ from harness import provenance
 HERE = Path(__file__).parents[1]
 CELLS = [1_000, 10_000]
 PARTS = ("grids", "steps", "cells", "model")
-QUICK = 15  # cells of the grid `quick`
+QUICK = 15  # cells of the benchmark's grid `quick`
 LIMIT_ROUNDS = 10
 
 
@@ -94,7 +94,7 @@ def of_grids(report: Report, rounds: int) -> None:
         report.number(f"quick, {name}", Times([QUICK * 3600 / each for each in taken.taken]), "cells/h")
     for name, asked in (("plain script", "at least 3 ×"), ("plain Ray Tune", "at least 2 ×")):
         report.reach(name, "cells per hour of `quick`, 2 CPUs", asked, ratio(times[name], times["harness"]))
-    least = steps.limit("quick", cpus=2, rounds=LIMIT_ROUNDS)
+    least = steps.limit(grids.QUICK, cpus=2, rounds=LIMIT_ROUNDS)
     most = f"{times['plain script'].median / least:.2f} ×: {least:.0f} s"
     report.say("plain script", "the same of `quick`'s matrix products alone, shared by the 2 CPUs", "", most)
     first = grids.first_time()

@@ -1,6 +1,6 @@
 """The rival that everybody writes first: one cell after another, eager, torch.bernoulli, default Adam and threads.
 
-    python -m benchmarks.speed.plain ITERATIONS      the cells of the grid `quick`, so many steps instead of 1,000
+    python -m benchmarks.speed.plain ITERATIONS      the cells of `quick.yaml`, so many steps instead of 1,000
 
 The same networks, batch and number of steps as the harness's; each model is scored by its bound or its accuracy on
 the test images and nothing else is kept.
@@ -31,7 +31,7 @@ class Cell(NamedTuple):
 
 
 def quick(steps: int) -> list[Cell]:
-    """The cells of the shipped grid `quick`, with `steps` steps where it has 1,000 and four fifths where it has 800."""
+    """The cells of `quick.yaml`, with `steps` steps where it has 1,000 and four fifths where it has 800."""
     seeds = range(3)
     vaes = [Cell("vae", beta, seed, steps) for beta in (1.0, 4.0) for seed in seeds]
     gmvaes = [Cell("gmvae", 1.0, seed, steps) for seed in seeds]

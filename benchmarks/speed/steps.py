@@ -54,7 +54,7 @@ def steps(rounds: int) -> dict[str, Times]:
 
 
 def limit(name: str, cpus: int, rounds: int) -> float:
-    """Seconds of a shipped grid were it its matrix products alone, on CPUs that share them and do nothing else."""
+    """Seconds of a grid, a name or a file, were it its matrix products alone, on CPUs that do nothing else."""
     torch.set_num_threads(1)
     memory.keep_freed()
     mnist = data.load("mnist")

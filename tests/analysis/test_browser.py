@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium, chromium-browser or google-chrome on the path")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=0)
         yield started
         started.close()
 
@@ -51,6 +51,7 @@ class Opened:
 def opened(browser: Browser, address: str, **settings: Any) -> Opened:
     """The page, loaded."""
     found = Opened(browser.new_page(offline=True, reduced_motion="reduce", **settings))
+    found.page.set_default_timeout(0)  # none: a busy machine takes its time
     found.page.on("request", lambda request: found.requests.append(request.url))
     found.page.on("console", lambda message: found.complaints.append(message.text))
     found.page.on("pageerror", lambda error: found.complaints.append(str(error)))

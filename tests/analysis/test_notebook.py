@@ -28,7 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **environment: str) -> 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     notebook = read()
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
+    client = NotebookClient(notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
     client.execute()
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 

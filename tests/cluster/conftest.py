@@ -66,12 +66,12 @@ class Cluster:
         installed = f"echo {shlex.quote(exported(self.environment))} > ~/.bashrc"
         return own | {"initialization_commands": [], "head_setup_commands": [], "setup_commands": [chmod, installed]}
 
-    def ray(self, command: str, timeout: float = 240) -> str:
+    def ray(self, command: str, timeout: float = 600) -> str:
         """What Ray's command prints, given at the desk in the project's folder."""
         done = self.desk.run(f"cd {ROOT}; {EXPORT}; ray {command}", timeout)
         return done.stdout + done.stderr
 
-    def on_head(self, line: str, timeout: float = 240, check: bool = True) -> str:
+    def on_head(self, line: str, timeout: float = 600, check: bool = True) -> str:
         """What a command prints on the head, in the project's folder, with the environment of a login."""
         done = self.head.run(f". ~/.bashrc; cd generative-bench; {line}", timeout, check)
         return done.stdout + done.stderr

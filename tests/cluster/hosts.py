@@ -80,7 +80,7 @@ class Wire:
 
     def __enter__(self) -> Self:
         self.switch = subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE)
-        wait(lambda: not same_space(self.switch.pid, os.getpid(), "net"), "the switch", 10)
+        wait(lambda: not same_space(self.switch.pid, os.getpid(), "net"), "the switch")
         self.enter("ip link add lan type bridge && ip link set lan up")
         return self
 
@@ -122,13 +122,13 @@ class Host:
         script = BOOT.format(shared=self.wire.folder, own_tmp=OWN_TMP, etc=self.etc, name=self.name)
         with (self.etc / "boot.log").open("a") as log:
             self.boot = subprocess.Popen([*UNSHARE, "sh", "-c", script], stdin=subprocess.PIPE, stderr=log)
-        wait(lambda: bool(children(self.boot.pid)), f"{self.name}'s first process", 10)
+        wait(lambda: bool(children(self.boot.pid)), f"{self.name}'s first process")
         (self.first,) = children(self.boot.pid)
         self._plug()
         assert self.boot.stdin is not None
         self.boot.stdin.write(b"\n")
         self.boot.stdin.flush()
-        wait(lambda: ":22 " in self.sockets(), f"{self.name}'s SSH server", 20)
+        wait(lambda: ":22 " in self.sockets(), f"{self.name}'s SSH server")
 
     def kill(self) -> None:
         """Take its power: all that runs on it ends at once."""
@@ -150,7 +150,7 @@ class Host:
         own = [f"HOME={self.home}", f"PATH={PATH}", "USER=root", "LANG=C.UTF-8"]
         return [*spaces, "env", "-i", *own, "bash", "-c", f"cd; {line}"]
 
-    def run(self, line: str, timeout: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, line: str, timeout: float = 600, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a shell line on the host and wait for it; one that fails raises with all that it said."""
         done = subprocess.run(
             self.command(line), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
@@ -205,8 +205,8 @@ def same_space(one: int, other: int, kind: str) -> bool:
     return Path(f"/proc/{one}/ns/{kind}").readlink() == Path(f"/proc/{other}/ns/{kind}").readlink()
 
 
-def wait(ready: Callable[[], bool], what: str, seconds: float) -> None:
-    """Wait until something is ready, at most so long."""
+def wait(ready: Callable[[], bool], what: str, seconds: float = 300) -> None:
+    """Wait until something is ready; that it took longer than so long tells that it will never be."""
     until = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > until:

@@ -126,7 +126,7 @@ class Storage:
         server, place = f"{self.host.address}:{S3}", self.host.address
         self.host.run(f"{BIN}/moto_server -H {place} -p {S3} > s3.log 2>&1 &")
         self.host.run(f"cd {ROOT}; {BIN}/python -m tests.door {server} {place} {DOOR} {self.shut} > ~/door.log 2>&1 &")
-        wait(lambda: all(f":{port} " in self.host.sockets() for port in (S3, DOOR)), "the S3 server", 60)
+        wait(lambda: all(f":{port} " in self.host.sockets() for port in (S3, DOOR)), "the S3 server")
         self.host.run(f"{exported(KEYS)}; {BIN}/python -c {shlex.quote(BUCKET.format(server))}")
         self.address = f"s3://bench/storm?endpoint_override={place}:{DOOR}&scheme=http"
 

@@ -72,7 +72,7 @@ def said(wire: Wire) -> list[Any]:
     flags = f"--node-ip-address={host.address} --num-cpus=2 --num-gpus=0 --autoscaling-config=~/cluster.yaml"
     host.run(f"{environment}; ray start --head --port=6379 {flags} > ~/start.log 2>&1")
     (host.home / "launch.py").write_text(LAUNCH)
-    lines = host.run(f"{environment}; python ~/launch.py 2> ~/launch.log", 240).stdout.splitlines()
+    lines = host.run(f"{environment}; python ~/launch.py 2> ~/launch.log").stdout.splitlines()
     return [json.loads(line) if line[0] in '"[' else line for line in lines]
 
 

@@ -64,7 +64,7 @@ class Nodes:
             f"--plugin {self.folder}/linear.py --plugin tests/cluster/watched.py --plugin tests/cluster/declared.py"
         )
         flags = f"--address auto --gpus-per-trial {SHARE} --pack {pack} --results {self.folder / pack}"
-        self.head.run(f"{self.environment}; python harness/bench.py {self.folder}/grid.yaml {plugins} {flags}", 300)
+        self.head.run(f"{self.environment}; python harness/bench.py {self.folder}/grid.yaml {plugins} {flags}")
         rows = Store(self.folder / pack).rows()
         lines = [line.split() for line in (self.folder / "PLACED_LOG").read_text().splitlines()]
         trials = [_placed(words, {cell: int(row["iterations"] or 0) for cell, row in rows.items()}) for words in lines]

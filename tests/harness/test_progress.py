@@ -149,9 +149,7 @@ def test_a_standing_is_written_while_the_run_goes_on(make: Make, tmp_path: Path)
     store = Store(tmp_path)
     with make(store=store) as progress:
         progress.watch(1, Update(steps=20))
-        for _ in range(1000):
-            if any(found.packs for found in standing.read(store)):
-                break
+        while not any(found.packs for found in standing.read(store)):
             time.sleep(0.01)
         (found,) = standing.active(store)
         assert found.running == 1

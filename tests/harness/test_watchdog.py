@@ -1,7 +1,8 @@
 """What nothing moves in is told first, and then ended."""
 
-import time
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,24 +21,42 @@ def tries(cell: CellMaker, tmp_path: Path) -> Tries:
     return of
 
 
-def run(patience: float, tries: Tries, moves: int) -> None:
-    """Move so often, at a fifth of the patience, then wait to be ended."""
-    with Stop(grace=0.1) as stop, Watchdog(patience, tries, stop) as dog:
-        for _ in range(moves):
-            time.sleep(patience / 5)
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that a watchdog reads; its one value can be set."""
+    found = [0.0]
+    monkeypatch.setattr("harness.watchdog.time", SimpleNamespace(monotonic=lambda: found[0]))
+    return found
+
+
+def test_a_run_in_which_nothing_moves_is_warned_and_ended(
+    tries: Tries, now: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Stop() as stop:
+        dog = Watchdog(100.0, tries, stop)
+        for now[0] in range(100):
+            dog.look()
+        assert not stop.asked
+        assert capsys.readouterr().err.count("nothing moved for") == NOTICES
+        now[0] = 100.0
+        dog.look()
+        assert stop.asked
+    assert "1 trials were handed to Ray and are silent or not begun, 1 wait" in stop.reason
+
+
+def test_what_moves_now_and_then_is_left_alone(
+    tries: Tries, now: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Stop() as stop:
+        dog = Watchdog(100.0, tries, stop)
+        for now[0] in range(0, 1000, 20):
+            dog.look()
             dog.moved()
-            assert not stop.asked
-        time.sleep(30)
+        assert not stop.asked
+    assert capsys.readouterr().err == ""
 
 
-def test_a_run_in_which_nothing_moves_is_warned_and_ended(tries: Tries, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(Stalled, match="1 trials were handed to Ray and are silent or not begun, 1 wait"):
-        run(1.0, tries, moves=0)
-    assert capsys.readouterr().err.count("nothing moved for") == NOTICES
-
-
-def test_what_moves_now_and_then_is_left_alone(tries: Tries, capsys: pytest.CaptureFixture[str]) -> None:
-    started = time.monotonic()
-    with pytest.raises(Stalled):
-        run(1.0, tries, moves=10)
-    assert time.monotonic() - started > 2.9
+def test_what_waits_without_an_end_is_ended(tries: Tries) -> None:
+    """By the watchdog's own thread, on the real clock."""
+    with pytest.raises(Stalled), Stop(grace=0.0) as stop, Watchdog(0.1, tries, stop):
+        threading.Event().wait()
