@@ -20,7 +20,7 @@ from analysis import family, folders, measured, notes, pairing, power, verdict
 from analysis.arm import facts
 from analysis.difference import Bools, Floats, half_width, spreadless
 from analysis.metrics import BY_COLUMN, Metric
-from harness import pipes
+from harness import closed_pipe
 from harness.errors import BadInput, StorageFailure, plain, unknown
 from harness.grid import METRICS, Compare
 
@@ -231,5 +231,5 @@ def _plain(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    pipes.guard()
+    closed_pipe.guard()
     sys.exit(main())

@@ -46,7 +46,7 @@ from analysis.stated import Stated, stated
 from analysis.table import Table
 from analysis.trend import trends
 from analysis.verdicts import Family, families
-from harness import pipes
+from harness import closed_pipe
 from harness.errors import BadInput, StorageFailure, plain
 from harness.store import TABLE, Store
 
@@ -215,5 +215,5 @@ def _plain(text: str) -> Text:
 
 
 if __name__ == "__main__":
-    pipes.guard()
+    closed_pipe.guard()
     sys.exit(main())

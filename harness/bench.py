@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from harness import pipes
+from harness import closed_pipe
 from harness.arguments import parser
 from harness.errors import BadInput, StorageFailure, plain
 from harness.stopping import Stalled, interrupt
@@ -57,6 +57,6 @@ def _told(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    pipes.guard()
+    closed_pipe.guard()
     signal.signal(signal.SIGTERM, interrupt)
     sys.exit(main())

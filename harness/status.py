@@ -5,7 +5,7 @@ import time
 from rich.console import Console
 from rich.live import Live
 
-from harness import pipes, standing
+from harness import closed_pipe, standing
 from harness.errors import BadInput
 from harness.standing import SHOWN, SILENT_SECONDS, Standing, clock
 from harness.store import Store
@@ -34,7 +34,7 @@ def show(store: Store, console: Console) -> int:
 def follow(store: Store, console: Console) -> int:
     """Show the newest run live until it ends, then as `show` does; lines where there is no terminal."""
     with Live(get_renderable=lambda: standing.page(_standings(store)[-1]), console=console, auto_refresh=False) as live:
-        while not (newest := _standings(store)[-1]).end and not pipes.unread():
+        while not (newest := _standings(store)[-1]).end and not closed_pipe.unread():
             if console.is_terminal:
                 live.refresh()
             else:

@@ -145,7 +145,7 @@ def test_a_model_that_cannot_be_built_is_a_misfit_and_settings_it_refuses_are_ba
     build(AttributeError("no attribute 'nope'"))
     assert misfit() == "model 'sound' cannot be built: AttributeError: no attribute 'nope'"
     build(ValueError("no"))
-    with pytest.raises(BadInput, match="model 'sound' refuses {}: no"):
+    with pytest.raises(BadInput, match=r"model 'sound' refuses \{\}: no"):
         misfit()
 
 
