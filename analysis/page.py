@@ -76,6 +76,7 @@ class Page:
     unstarted: str
     commands: Sequence[str]
     provenance: Sequence[Mapping[str, Any]]
+    answer: str = ""
 
     @property
     def contents(self) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Published and measured figures: those of references.yaml, and those of a file of the user's own."""
 
 import math
+import reprlib
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -15,20 +16,30 @@ from harness.grid import Setting, Supervision
 
 FILE = Path(__file__).with_name("references.yaml")
 Frozen = ConfigDict(extra="forbid", frozen=True)
+LARGEST = Decimal("1e12")  # of any figure: larger ones, and smaller than its inverse, are slips of the pen
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring = 2, 60
 
 
 def _as_printed(value: object) -> object:
     if isinstance(value, Decimal):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"expected a figure in quotes, so that its decimals stay as printed; got {value!r}")
+        raise ValueError(f"expected a figure in quotes, so that its decimals stay as printed; got {_short(value)}")
     try:
         figure = Decimal(value)
     except InvalidOperation:
-        raise ValueError(f"expected a figure such as '99.06', got {value!r}") from None
+        raise ValueError(f"expected a figure such as '99.06', got {_short(value)}") from None
     if not figure.is_finite():
-        raise ValueError(f"expected a finite figure, got {value!r}")
+        raise ValueError(f"expected a finite figure, got {_short(value)}")
+    if abs(figure) >= LARGEST or (figure and abs(figure) < 1 / LARGEST):
+        raise ValueError(f"expected a figure of a size from 1e-12 to 1e12, got {_short(value)}")
     return figure
+
+
+def _short(value: object) -> str:
+    """What was given, in a few words: neither a long text nor a deep list fills the terminal."""
+    return _SHORT.repr(value)
 
 
 def _known(name: str) -> str:
@@ -94,7 +105,7 @@ class Reference(BaseModel):
     model: str
     supervision: Supervision = "none"
     labels: int = 0
-    n: Annotated[int, Field(gt=0)] | None
+    n: Annotated[int, Field(gt=0, le=10**9)] | None
     figures: Annotated[dict[MetricName, Figure], Field(min_length=1)]
     note: str = ""
 
@@ -128,8 +139,14 @@ class DigitCounts(BaseModel):
     source: str
     origin: Origin
     model: str
-    counts: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=10, max_length=10)]
+    counts: Annotated[list[Annotated[int, Field(ge=0, le=10**9)]], Field(min_length=10, max_length=10)]
     note: str = ""
+
+    @model_validator(mode="after")
+    def _counts_something(self) -> Self:
+        if not any(self.counts):
+            raise ValueError(f"{self.name}: expected counts of at least one sample, got zeros")
+        return self
 
 
 class Context(BaseModel):
@@ -223,7 +240,9 @@ def _keys(path: Path) -> dict[str, Any]:
         keys = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInput(f"references {str(path)!r} cannot be read: {error.strerror}; {expected}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise BadInput(f"references {str(path)!r} is nested too deep; {expected}") from None
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none, a number of 5,000 digits
         raise BadInput(f"references {str(path)!r} is not YAML: {' '.join(str(error).split())}; {expected}") from None
     if not isinstance(keys, dict):
         raise BadInput(f"references {str(path)!r} is no mapping; {expected}")
@@ -235,7 +254,7 @@ def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     where = _dotted(first["loc"])
     what = first["msg"].removeprefix("Value error, ")
-    got = "" if first["type"] in ("missing", "value_error", "extra_forbidden") else f", got {first['input']!r}"
+    got = "" if first["type"] in ("missing", "value_error", "extra_forbidden") else f", got {_short(first['input'])}"
     if first["type"] == "literal_error" and first["loc"][-1] == "evaluation":
         got += "; a row of another evaluation set goes under 'context', which is never tested"
     return " ".join(f"{where}{what[0].lower()}{what[1:]}{got}".split())
