@@ -10,6 +10,7 @@ from harness.grid import Setting, Supervision
 from harness.schema import ARM, Status
 
 SETS = ("git_commit", "device", "data_checksum", "subset_checksum")
+HISTORY = ("adaptive", "unrecorded")
 SIMPLE = tuple(column for column in ARM if column != "settings")
 
 
@@ -17,8 +18,8 @@ def facts(rows: pd.DataFrame) -> pd.DataFrame:
     """Results table with `arm` -> one row an arm, by its name, the smallest model first.
 
     The columns are `ARM`, full_length, how many cells there are of each status, `seeded` (what the seed drives in every
-    finished cell) and, for each of `SETS`, the different values of the finished cells; both are frozensets. `adaptive`
-    is there where `adaptive.marked` told it.
+    finished cell) and, for each of `SETS`, the different values of the finished cells; both are frozensets. Those of
+    `HISTORY` are there where `adaptive.marked` told them.
     """
     statuses = {status: rows["status"] == status for status in get_args(Status)}
     groups = rows.assign(**statuses).groupby("arm", sort=False)
@@ -27,8 +28,9 @@ def facts(rows: pd.DataFrame) -> pd.DataFrame:
     finished = rows[rows["status"] == "ok"]
     for column in SETS:
         found[column] = _different(finished, column, found.index)
-    if "adaptive" in rows:
-        found["adaptive"] = groups["adaptive"].any()
+    for column in HISTORY:
+        if column in rows:
+            found[column] = groups[column].any()
     found["seeded"] = _different(finished, "seeded", found.index).map(_common)
     return _ordered(found)
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis import verdict
+from analysis import other_family, verdict
 from analysis.metrics import BOUND, BY_COLUMN, Metric
 from analysis.summary import SETS
 from analysis.table import Table
 from analysis.trend import RISING
-from analysis.verdicts import caption, chance, interval, seeds, short
+from analysis.verdicts import GRID, caption, chance, interval, seeds, short
 
 NEITHER = "Neither lower nor higher is better: β trades KL for reconstruction"
 
@@ -20,7 +20,10 @@ def asked(metrics: list[str]) -> list[str]:
 
 
 def tables(found: pd.DataFrame) -> list[Table]:
-    """What `analysis.trend.trends` gives -> a table a metric: one row a model and β."""
+    """What `analysis.trend.trends` gives -> a table a metric: one row a model and β.
+
+    It may have the columns of `other_family.joined`, which are shown then.
+    """
     groups = {str(column): part for column, part in found.groupby("metric", sort=False)}
     return [_table(BY_COLUMN[column], part.reset_index(drop=True)) for column, part in groups.items()]
 
@@ -52,12 +55,13 @@ def _table(metric: Metric, found: pd.DataFrame) -> Table:
             "p": found["p"].map(chance),
             "p adjusted": found["p_adjusted"].map(chance),
             "p Dunnett": found["p_dunnett"].map(chance),
+            GRID: other_family.column(found),
             "Verdict": [short(*each) for each in zip(words(metric, found["verdict"]), found["flags"], strict=True)],
         }
     )
-    told = text.loc[:, [name for name in text if name != "p Dunnett" or not text[name].eq("–").all()]]
+    empty = [name for name in ("p Dunnett", GRID) if text[name].eq("–").all()]
     title = f"Each β against β = 1, {metric.title} on {SETS[metric.evaluation]}"
-    about = caption(metric, found)
+    about = caption(metric, found, "the β of each model")
     about = about.replace("Lower is better", NEITHER, 1) if metric.name in RISING else about
     values = found.assign(flags=found["flags"].map("; ".join))
-    return Table(f"beta-{metric.column}".replace("_", "-"), title, about, told, values)
+    return Table(f"beta-{metric.column}".replace("_", "-"), title, about, text.drop(columns=empty), values)

@@ -159,7 +159,11 @@ def _worded(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(prog="python analysis/compare.py", description="One verdict: arm A against arm B.")
+    p = argparse.ArgumentParser(
+        prog="python analysis/compare.py",
+        description="One verdict: arm A against arm B.",
+        epilog="Arms are scored on the test images: if A was chosen because it is best there, its score is optimistic.",
+    )
     p.add_argument(
         "results", metavar="RESULTS", nargs="+", help="folders that harness/bench.py wrote; several are pooled"
     )
@@ -194,7 +198,7 @@ def asked(paths: Sequence[str], choices: tuple[str, str], column: str, margin: f
     if margin is not None and not 0 < margin < float("inf"):
         raise BadInput(f"margin {margin:g}; expected a number above 0, in the unit of {column} in the results table")
     wanted = folders.parsed(choices[0]), folders.parsed(choices[1])
-    rows, a, b = folders.two(folders.read(paths), paths, wanted)
+    rows, a, b = folders.two(folders.read(paths), wanted, column)
     warn(notes.broken_sums(rows))
     how = Compare(metrics=[column], margin={} if margin is None else {column: margin})
     found = judged(rows, facts(rows), [(a, b)], how)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import lengths
-from analysis.matched import matching
+from analysis.matched import candidates, matching
 from analysis.metrics import METRICS, Evaluation, Metric
 from analysis.parts import parts
 from analysis.references import Protocol, Reference, References, Shown
@@ -30,6 +30,12 @@ def counterparts(shown: Shown, evaluation: Evaluation, ours: pd.DataFrame, known
             for name in reference.figures:
                 found += _of_figure(reference, metrics[name], protocol, arms, known)
     return pd.DataFrame(found)
+
+
+def any_of_ours(rows: pd.DataFrame, known: References) -> bool:
+    """Whether any arm of the results table was trained as one of the printed tables says."""
+    ours = candidates(rows, known)
+    return any(matching(ours, arm).any() for shown in known.tables for arm in shown.arms)
 
 
 def _of_figure(

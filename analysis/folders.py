@@ -1,16 +1,18 @@
 """Several results folders read together, so that an arm of one commit or machine meets an arm of another.
 
 The folders are pooled: cells of one setting are one arm wherever they lie, unless a choice says `results=2` (the second
-folder on the command line) or `results=PATH`.
+folder on the command line) or `results=PATH`. A cell that lies in several counts once, and in what order the folders
+are named changes nothing.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from analysis import adaptive, results
+from analysis import adaptive, doubled, results
 from analysis.arm import chosen, said
 from analysis.naming import labels, named
 from harness.errors import BadInput, unknown
@@ -22,15 +24,22 @@ FOLDER = "results"
 Choice = dict[str, Setting]
 
 
-def read(paths: Sequence[str]) -> pd.DataFrame:
-    """The rows of all folders, with `results`, the number of the row's folder from 1, and `adaptive`."""
-    tables = []
-    for number, path in enumerate(paths, start=1):
-        found = results.read(Store(path))
-        for told in found.damaged:
-            print(f"damaged: {told}", file=sys.stderr)
-        tables.append(adaptive.marked(found.rows, found.provenance).assign(**{FOLDER: number}))
-    return pd.concat(tables, ignore_index=True)
+@dataclass(frozen=True)
+class Pool:
+    """Where the folders lie, their rows with `results`, the number of the row's folder from 1, and all provenance."""
+
+    paths: Sequence[str]
+    rows: pd.DataFrame
+    provenance: Sequence[Mapping[str, Any]]
+
+
+def read(paths: Sequence[str]) -> Pool:
+    """The rows and the provenance of all folders; what is torn is named on the standard error."""
+    found = [results.read(Store(path)) for path in paths]
+    for told in (told for each in found for told in each.damaged):
+        print(f"damaged: {told}", file=sys.stderr)
+    tables = [each.rows.assign(**{FOLDER: number}) for number, each in enumerate(found, start=1)]
+    return Pool(paths, pd.concat(tables, ignore_index=True), [run for each in found for run in each.provenance])
 
 
 def parsed(text: str) -> Choice:
@@ -48,9 +57,12 @@ def parsed(text: str) -> Choice:
     return choice
 
 
-def two(rows: pd.DataFrame, paths: Sequence[str], choices: tuple[Choice, Choice]) -> tuple[pd.DataFrame, str, str]:
-    """The rows of the arms that the choices name, with `arm`, and the arms' names; each choice must name one arm."""
-    parts = [_one(rows, paths, choice) for choice in choices]
+def two(pool: Pool, choices: tuple[Choice, Choice], metric: str) -> tuple[pd.DataFrame, str, str]:
+    """The rows of the arms that the choices name, one a seed, and the arms' names; each choice must name one arm.
+
+    The columns `arm`, `adaptive` and `unrecorded` are added. `metric` is the column that will be compared.
+    """
+    parts = [_one(pool, choice, metric) for choice in choices]
     names = [str(name) for name in labels(pd.concat([part[list(ARM)].head(1) for part in parts], ignore_index=True))]
     if names[0] == names[1]:
         names = [f"{name} ({FOLDER} {_numbers(part)})" for name, part in zip(names, parts, strict=True)]
@@ -60,30 +72,49 @@ def two(rows: pd.DataFrame, paths: Sequence[str], choices: tuple[Choice, Choice]
     return both, *names  # type: ignore[return-value]
 
 
-def _one(rows: pd.DataFrame, paths: Sequence[str], choice: Choice) -> pd.DataFrame:
-    rest = dict(choice)
+def _one(pool: Pool, choice: Choice, metric: str) -> pd.DataFrame:
+    rows, rest = pool.rows, dict(choice)
     if FOLDER in rest:
-        rows = rows[rows[FOLDER] == _number(paths, str(rest.pop(FOLDER)))]
+        rows = rows[rows[FOLDER] == _number(pool.paths, str(rest.pop(FOLDER)))]
     arms = rows[list(ARM)].drop_duplicates()
     found = chosen(arms.set_index(pd.Index(labels(arms))), rest)
     if len(found) != 1:
         names = ", ".join(map(repr, found.index if len(found) else labels(arms)))
         told = f"{len(found)} arms: {names}" if len(found) else f"no arm of {names}"
         raise BadInput(f"{said(choice)!r} names {told}; expected exactly one")
-    return _pooled(rows[named(rows) == found.index[0]])
+    rows = rows.assign(arm=named(rows))
+    return _pooled(adaptive.marked(rows[rows["arm"] == found.index[0]], pool.provenance), metric)
 
 
-def _pooled(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell: a finished one before a failed one, and none where two finished ones differ."""
-    ordered = rows.assign(bad=rows["status"] != "ok").sort_values("bad", kind="stable")
-    for metric in ("nelbo", "accuracy"):
-        spread = ordered[~ordered["bad"]].groupby("seed")[metric].agg(np.ptp)
-        if (spread > 0).any():
-            seed = spread.index[spread > 0][0]
-            raise BadInput(
-                f"seed {seed} has different results in folders {_numbers(rows)}; choose one: {FOLDER}=NUMBER"
-            )
-    return ordered.drop_duplicates("seed").drop(columns="bad")
+def _pooled(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One row a seed of an arm: a scored one before a finished one before a failed one, none where results differ.
+
+    NELBO and accuracy are asked beside the metric: where they differ, the cell was trained twice. Which of two rows
+    that are as good is kept depends on what they hold, never on the order of the folders.
+    """
+    for told in doubled.sentences(rows, [FOLDER]):
+        raise BadInput(told)
+    ok = rows["status"] == "ok"
+    for column in dict.fromkeys((metric, "nelbo", "accuracy")):
+        _refuse_two(rows[ok], column)
+    if metric.startswith("subset_"):
+        _refuse_two(rows[ok & rows[metric].notna()], "subset_checksum")
+    several = rows.duplicated("seed", keep=False)
+    if not several.any():
+        return rows
+    rank = (~ok).astype(int) + (~ok | rows[metric].isna())
+    text = rows[several].drop(columns=FOLDER).map(repr).agg("|".join, axis=1)
+    best = rows.assign(rank=rank, text=text).sort_values(["seed", "rank", "text"]).drop_duplicates("seed")
+    return best.drop(columns=["rank", "text"])
+
+
+def _refuse_two(finished: pd.DataFrame, column: str) -> None:
+    """Refuse the first seed of which two rows hold different values of the column; an empty one differs from none."""
+    values = finished.groupby("seed")[column].nunique()
+    if (values > 1).any():
+        seed = values.index[values > 1][0]
+        where = _numbers(finished[(finished["seed"] == seed) & finished[column].notna()])
+        raise BadInput(f"seed {seed} has different values of {column} in folders {where}; choose one: {FOLDER}=NUMBER")
 
 
 def _number(paths: Sequence[str], wanted: str) -> int:

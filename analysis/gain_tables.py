@@ -4,25 +4,30 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from analysis import other_family
 from analysis.metrics import ACCURACY, GAIN, Metric
 from analysis.table import Table
 from analysis.verdict import unit
-from analysis.verdicts import caption, chance, interval, seeds, short
+from analysis.verdicts import GRID, caption, chance, interval, seeds, short
 
 _EACH = "The gain is semi-supervised less supervised, on the same labelled images."
 _BETWEEN = "A gain less that at fewer labels, seed by seed: one significant and the other not would be no difference."
 
 
 def tables(each: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
-    """What `analysis.gains.gains` gives -> a table of the gains and one of every two of them, where there are any."""
+    """What `analysis.gains.gains` gives -> a table of the gains and one of every two of them, where there are any.
+
+    `each` may have the columns of `other_family.joined`, which are shown then.
+    """
     return [*([_gains(each)] if len(each) else []), *([_differences(between)] if len(between) else [])]
 
 
 def sentences(each: pd.DataFrame) -> Iterator[str]:
     """The gain at each budget, then the trend over them, a sentence each."""
     for group, found in each.groupby("group", sort=False):
-        for labels, text in found[["labels", "text"]].itertuples(index=False):
-            yield f"{group}, {labels:,} labels: semi-supervised against supervised: {text}"
+        for row in found.to_dict("records"):
+            grid = f"; in the grid's family: {said}" if (said := other_family.said(row)) else ""
+            yield f"{group}, {row['labels']:,} labels: semi-supervised against supervised: {row['text']}{grid}"
         budgets = ", ".join(f"{labels:,}" for labels in found["labels"])
         yield f"{group}: gain in accuracy, {budgets} labels: {found['trend_text'].iloc[0]}"
 
@@ -39,15 +44,18 @@ def words(verdicts: "pd.Series[str]") -> "pd.Series[str]":
 def _gains(found: pd.DataFrame) -> Table:
     budgets = list(found["labels"].map("{:,}".format))
     text = _text(found, budgets, ("Semi-supervised (%)", "Supervised (%)", "Gain"), ACCURACY)
-    about = f"{_EACH} {caption(ACCURACY, found)}"
-    return Table("gains", "Gain in accuracy at each label budget", about, text, _values(found))
+    text.insert(len(text.columns) - 1, GRID, other_family.column(found))
+    about = f"{_EACH} {caption(ACCURACY, found, 'the label budgets of each model')}"
+    shown = text.loc[:, [name for name in text if name != GRID or not text[name].eq("–").all()]]
+    return Table("gains", "Gain in accuracy at each label budget", about, shown, _values(found))
 
 
 def _differences(found: pd.DataFrame) -> Table:
     budgets = [f"{a:,} against {b:,}" for a, b in found[["labels_a", "labels_b"]].itertuples(index=False)]
     told = found.assign(verdict=words(found["verdict"]))
     text = _text(told, budgets, ("Gain (points)", "at fewer labels (points)", "Difference"), GAIN)
-    about = f"{_BETWEEN} {caption(GAIN, found).removeprefix('Higher is better; ')}"
+    about = caption(GAIN, found, "every two label budgets of a model").removeprefix("Higher is better; ")
+    about = f"{_BETWEEN} {about}"
     return Table("gains-between", "Gains at two label budgets against each other", about, text, _values(found))
 
 

@@ -29,6 +29,15 @@ def notes(rows: pd.DataFrame) -> list[str]:
     ]
 
 
+def chosen_on_test(compared: pd.DataFrame) -> Iterator[str]:
+    """What must be known before the best of several arms is taken, where arms were compared."""
+    if len(compared):
+        yield (
+            "arms are scored on the test images, there is no validation split: if an arm is chosen because it is best "
+            "here, its score is optimistic"
+        )
+
+
 def unfinished(rows: pd.DataFrame) -> pd.DataFrame:
     """Results table with `arm` -> arm, seed, status and error of every cell that has no result."""
     without = rows.loc[rows["status"] != "ok", ["arm", "seed", "status", "error"]]

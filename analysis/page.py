@@ -77,6 +77,7 @@ class Page:
     unstarted: str
     commands: Sequence[str]
     provenance: Sequence[Mapping[str, Any]]
+    answer: str = ""
 
     @property
     def contents(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import adaptive
 from analysis.arm import chosen, said
 from analysis.metrics import ACCURACY, Metric
 from analysis.notes import FEW
@@ -103,3 +104,5 @@ def _history(a: Arm, b: Arm) -> Iterator[str]:
             yield word
     if a.get("adaptive") or b.get("adaptive"):
         yield "adaptive"
+    if a.get("unrecorded") or b.get("unrecorded"):
+        yield adaptive.UNKNOWN

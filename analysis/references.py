@@ -14,7 +14,7 @@ from harness import written
 from harness.errors import BadInput, given, unknown
 from harness.grid import Setting, Supervision
 
-LARGEST = 1e12  # of a printed figure: its square is a number, and its digits are few
+LARGEST = Decimal("1e12")  # of any figure: larger ones, and smaller than its inverse, are slips of the pen
 FILE = Path(__file__).with_name("references.yaml")
 Frozen = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,8 +30,8 @@ def _as_printed(value: object) -> object:
         raise ValueError(f"expected a figure such as '99.06', got {given(value)}") from None
     if not figure.is_finite():
         raise ValueError(f"expected a finite figure, got {given(value)}")
-    if abs(figure) >= LARGEST:
-        raise ValueError(f"expected a figure below {LARGEST:g}, got {given(value)}")
+    if abs(figure) >= LARGEST or (figure and abs(figure) < 1 / LARGEST):
+        raise ValueError(f"expected a figure of a size from 1e-12 to 1e12, got {given(value)}")
     return figure
 
 

@@ -22,9 +22,12 @@ from analysis import (
     balance_tables,
     beside,
     beta_tables,
+    counterparts,
+    doubled,
     gain_tables,
     headline,
     notes,
+    other_family,
     overview,
     references,
     results,
@@ -76,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         store = Store(args.results)
-        report = made(store, args.results, references.load(args.references))
+        report = made(store, args.results, references.load(args.references), beside_all=args.references is not None)
         lies = store.shown(TABLE if store.place.stamp(TABLE) else "rows")
         page = write(report, args.out or store.beside / "report")
     except BadInput as error:
@@ -94,9 +97,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Report:
-    """What a report is made of: what was found, where, its pictures, what is compared, how, and the tables of it."""
+    """What a report is made of: what was found, where, its pictures, what is compared, how, and the tables of it.
+
+    rows: those of `found` that count, with the columns of `adaptive.marked`. notes: what a reader must know.
+    """
 
     found: Results
+    rows: pd.DataFrame
+    notes: Sequence[str]
     place: str
     sheets: Sheets
     stated: Stated
@@ -106,24 +114,30 @@ class Report:
     sentences: Mapping[str, Sequence[str]]
 
 
-def made(store: Store, place: str, printed: References) -> Report:
-    """A results folder, what it is called, and published figures -> everything but our figures."""
+def made(store: Store, place: str, printed: References, beside_all: bool = False) -> Report:
+    """A results folder, what it is called, and published figures -> everything but our figures.
+
+    What others printed is shown where an arm of ours was trained as they say, or where `beside_all` asks for it.
+    """
     found = results.read(store)
-    said = stated(found.provenance)
-    rows = adaptive.marked(found.rows, found.provenance)
-    said, comparisons = judged(rows, said)
+    marked = adaptive.marked(found.rows[~doubled.twice(found.rows)], found.provenance)
+    rows = marked.drop(columns="unrecorded")  # told once on the page, not at every verdict
+    said, comparisons = judged(rows, stated(found.provenance, found.rows))
     over_beta = trends(rows, said.how.model_copy(update={"metrics": beta_tables.asked(said.how.metrics)}))
     each, against = gains(rows, said.how)
+    over_beta, each = (other_family.joined(table, comparisons) for table in (over_beta, each))
     uniform, between = balance(rows)
     tables = {
         "results": summary.glances(rows),
         "beta": beta_tables.tables(over_beta),
         "accuracy": [*gain_tables.tables(each, against), *agreement_tables.tables(store, rows, comparisons)],
         "balance": balance_tables.tables(uniform, between),
-        "beside": [*headline.tables(rows, printed), *beside.tables(rows, printed)],
+        "beside": [],
         "estimates": [summary.every_estimate(rows)],
         FILES: balance_tables.seed_by_seed(uniform, between),
     }
+    if beside_all or counterparts.any_of_ours(rows, printed):
+        tables["beside"] = [*headline.tables(rows, printed), *beside.tables(rows, printed)]
     sentences = {
         "beta": list(beta_tables.sentences(over_beta)),
         "accuracy": list(gain_tables.sentences(each)),
@@ -131,7 +145,24 @@ def made(store: Store, place: str, printed: References) -> Report:
     }
     if len(comparisons):
         sentences["balance"] = balance_tables.sentences(more_balanced(rows, said.how))
-    return Report(found, place, sheets.read(store, rows), said, comparisons, families(comparisons), tables, sentences)
+    told = [
+        *doubled.sentences(found.rows),
+        *notes.notes(rows),
+        *adaptive.told(marked),
+        *notes.chosen_on_test(comparisons),
+    ]
+    return Report(
+        found,
+        rows,
+        told,
+        place,
+        sheets.read(store, rows),
+        replace(said, said=f"{said.said} {verdicts.apart(comparisons)}".strip()),
+        comparisons,
+        families(comparisons),
+        tables,
+        sentences,
+    )
 
 
 def judged(rows: pd.DataFrame, said: Stated) -> tuple[Stated, pd.DataFrame]:
@@ -161,7 +192,7 @@ def drawn(report: Report, folder: Path) -> Mapping[str, Sequence[Picture]]:
     from analysis import figures, plots  # they take seconds to import: bad input is told before
 
     pictures: dict[str, list[Picture]] = {}
-    rows = report.found.rows
+    rows = report.rows
     items = figures.draw(rows, report.found.points, report.compared)
     for item in chain(items, figures.sheets(rows, report.sheets)):
         png = plots.save(item.figure, folder, item.name)[0].read_bytes()
@@ -172,13 +203,14 @@ def drawn(report: Report, folder: Path) -> Mapping[str, Sequence[Picture]]:
 
 def composed(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Page:
     """All that the page shows."""
-    rows, provenance = report.found.rows, report.found.provenance
+    rows, provenance = report.rows, report.found.provenance
     return Page(
         title=overview.title(rows),
+        answer=verdicts.answer(report.families),
         lede=overview.lede(rows),
         banner=banner(counts(rows)),
         facts=overview.facts(rows),
-        notes=notes.notes(rows),
+        notes=report.notes,
         stated=report.stated.said,
         families=report.families,
         tables=report.tables,
@@ -186,7 +218,7 @@ def composed(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Page:
         pictures=pictures,
         galleries=albums(rows, report.sheets),
         unfinished=notes.unfinished(rows),
-        unstarted=notes.unstarted(rows, provenance),
+        unstarted=notes.unstarted(report.found.rows, provenance),
         commands=overview.commands(rows, provenance, report.place),
         provenance=provenance,
     )
@@ -195,7 +227,7 @@ def composed(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Page:
 def show(report: Report) -> None:
     """Print the summary: a table, the verdicts, and what a reader must know."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-    rows = report.found.rows
+    rows = report.rows
     printed = summary.every_estimate(rows, summary.main(rows))
     grid = RichTable(box=None, pad_edge=False, header_style="bold")
     for column in printed.text:
@@ -204,7 +236,7 @@ def show(report: Report) -> None:
         grid.add_row(*map(_plain, line))
     console.print(_plain(f"{overview.title(rows)}: {overview.lede(rows)}"), style="bold", soft_wrap=True)
     console.print(grid)
-    said = [printed.caption, *verdicts.lines(report.families, VERDICTS), *notes.notes(rows)]
+    said = [printed.caption, *verdicts.lines(report.families, VERDICTS), *report.notes]
     for text in (*said, *beside.flagged(report.tables["beside"])):
         console.print(_plain(text), soft_wrap=True)
 

@@ -9,7 +9,8 @@ What summary numbers allow, and what is claimed here:
 - *no difference shown*: neither; with the smallest difference that these runs would have shown, at 80 % power.
 - *single run*: one printed run has no spread to test with. It lies inside our 95 % prediction interval of one more run,
   or outside; inside, nothing speaks against it, and nothing is reproduced either.
-- *too few seeds*: below 5 of ours there is no verdict.
+- *too few seeds*, *too few runs of theirs*: below 5 of ours, and from 2 to 4 of theirs, there is no verdict: a test
+  from 2 of theirs would be wrong 10 times in 100.
 - *cannot be compared*: all reasons for which a test would not be one of this figure.
 
 The tested figures of one table on one evaluation set are one family: both p are Holm's over it, the 95 % intervals are
@@ -36,8 +37,9 @@ def verdicts(rows: pd.DataFrame, references: References) -> pd.DataFrame:
 
     Columns: table, evaluation, reference, model, supervision, metric (column of the results table), unit, arm; n, mean,
     sd of ours; their_n, their_mean, their_sd, margin, comparisons, `NUMBERS`, prediction_low, prediction_high, verdict
-    ("reproduced", "differs", "no difference shown", "single run", "too few seeds", "cannot be compared"), text. p,
-    p_equivalence: Welch's two-sided p, and the larger of the two one-sided ones, Holm-adjusted as p_adjusted is.
+    ("reproduced", "differs", "no difference shown", "single run", "too few seeds", "too few runs of theirs",
+    "cannot be compared"), text. p, p_equivalence: Welch's two-sided p, and the larger of the two one-sided ones,
+    Holm-adjusted as p_adjusted is.
     """
     ours = candidates(rows, references)
     families = [
@@ -52,8 +54,8 @@ def judged(pairs: pd.DataFrame) -> pd.DataFrame:
     """`counterparts` of one family -> the same rows with their tests and verdicts."""
     pairs = pairs.assign(**dict.fromkeys((*NUMBERS, "prediction_low", "prediction_high"), np.nan))
     kinds = np.select(
-        [pairs["reasons"] != "", pairs["n"] < FEW, pairs["their_n"] == 1],
-        ["cannot be compared", "too few seeds", "single run"],
+        [pairs["reasons"] != "", pairs["n"] < FEW, pairs["their_n"] == 1, pairs["their_n"] < FEW],
+        ["cannot be compared", "too few seeds", "single run", "too few runs of theirs"],
         "tested",
     )
     pairs = _predicted(_tested(pairs, kinds == "tested"), kinds == "single run")
@@ -99,6 +101,8 @@ def _said(pair: pd.Series) -> str:
     """A verdict in words: what, by how much, by which test, of how many runs."""
     if pair["verdict"] == "single run":
         parts = [_one_run(pair), pair["flags"]]
+    elif pair["verdict"] == "too few runs of theirs":
+        parts = [f"{pair['verdict']}: {pair['their_n']:.0f} of theirs, a verdict takes {FEW}", pair["flags"]]
     elif pair["verdict"] in ("cannot be compared", "too few seeds"):
         few = f"{pair['n']} of ours, a verdict takes {FEW}"
         single = "theirs is a single run" if pair["their_n"] == 1 else ""

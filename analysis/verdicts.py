@@ -14,6 +14,7 @@ from analysis.table import Table
 DECIDED = ("better", "worse")
 DESCRIBED = ("too few seeds", "single run", "cannot be compared")
 NARROWER = "a baseline in the grid, `compare: {baseline: {COLUMN: VALUE}}`, narrows the family to one pair an arm"
+GRID = "p in the grid's family"  # heading: the pair's p there, where a table is of another family
 DESCRIPTION = "Below 5 seeds an arm is described, never judged: description only, no verdict."
 
 
@@ -137,14 +138,39 @@ _EFFECTS = (
 )
 
 
-def caption(metric: Metric, found: pd.DataFrame) -> str:
-    """What the figures of a family are."""
+def caption(metric: Metric, found: pd.DataFrame, over: str = "") -> str:
+    """What the figures of a family are; `over` says which comparisons are the family where it is not the grid's."""
     better = "Higher" if verdict.rises(metric) else "Lower"
     tested = int(found["comparisons"].max())
     correction = verdict.CORRECTIONS[found["correction"].iloc[0]]
     family = f" p adjusted by {correction} over {_several(tested)}." if tested else ""
+    if family and over:
+        family = f" p adjusted by {correction} over {_several(tested)}: this family are {over}."
     few = f" {DESCRIPTION}" if found["verdict"].isin(DESCRIBED).any() else ""
     return f"{better} is better; n is the number of seeds; the 95 % t-intervals are not adjusted.{family}{few}"
+
+
+def answer(found: Sequence[Family]) -> str:
+    """The first thing that the comparisons decide, or how they end, in a sentence; empty where there is none."""
+    for family in found:
+        for each in family.verdicts:
+            if each.kind == "decided":
+                return f"{family.title}: {each.sentence}; {family.tally}"
+    return f"{found[0].title}: {found[0].tally}" if found else ""
+
+
+def apart(compared: pd.DataFrame) -> str:
+    """What it means that each metric is a family of its own, in a sentence; empty where nothing is tested."""
+    tested = compared.loc[compared["p_adjusted"].notna(), ["metric", "correction"]].drop_duplicates()
+    count = len(tested)
+    if not count:
+        return ""
+    if set(tested["correction"]) != {"holm"}:
+        return (
+            "Each metric is a family of its own: in each, 5 % of the differences told are expected to be false at most."
+        )
+    over = f"; over these {count} metrics together it can reach {5 * count} %" if count > 1 else ""
+    return f"Each metric is a family of its own: in each, the chance of any false verdict is at most 5 %{over}."
 
 
 def _several(count: int) -> str:

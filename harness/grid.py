@@ -311,7 +311,7 @@ def overlaid(keys: Mapping[str, Any], flags: Mapping[str, Any], models: list[str
 
     `models` keeps the sweeps of these models alone and adds a plain sweep of one that the grid lacks.
     """
-    grid = validate(keys).model_dump()
+    grid = validate(keys).model_dump(exclude_unset=True)  # what was not said stays unsaid: `model_fields_set`
     if models:
         kept = [sweep for sweep in grid["sweeps"] if sweep["model"] in models]
         new = dict.fromkeys(name for name in models if name not in {sweep["model"] for sweep in kept})

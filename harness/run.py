@@ -153,6 +153,7 @@ def begin(
         "started": provenance.now(),
         "command": provenance.command(),
         "grid": chosen.model_dump(),
+        "compare_given": bool(chosen.compare.model_fields_set),
         "evaluation": asdict(scores),
         "cells": len(plan.cells),
         "to_do": len(plan.todo),

@@ -3,7 +3,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.adaptive import marked
+from analysis.adaptive import marked, told
 
 
 def run(name: str, started: str, seeds: int) -> dict[str, Any]:
@@ -39,6 +39,23 @@ def test_only_the_arm_that_grew_is_marked() -> None:
     assert found["adaptive"].tolist() == [True] * 4 + [False] * 4
 
 
-def test_without_provenance_nothing_is_known() -> None:
-    assert not marked(ROWS, [])["adaptive"].any()
-    assert not marked(ROWS, [{"run": "a"}, {"run": "b", "grid": "quick"}])["adaptive"].any()
+@pytest.mark.parametrize("provenance", [[], [{"run": "a"}, {"run": "b", "grid": "quick"}]])
+def test_without_provenance_nothing_is_known_and_that_is_told(provenance: list[dict[str, Any]]) -> None:
+    found = marked(ROWS, provenance)
+    assert not found["adaptive"].any()
+    assert found["unrecorded"].all()
+    (said,) = told(found)
+    assert said.startswith("whether seeds were added later is not known for 1 of 1 arms: the folder holds no record")
+
+
+def test_rows_of_a_run_without_a_record_are_marked_alone() -> None:
+    found = marked(ROWS.assign(status=["ok", "ok", "failed", "ok"]), [run("a", "10:00", 2)])
+    assert found["unrecorded"].tolist() == [False, False, False, True]
+    assert not list(told(marked(ROWS, [run("a", "10:00", 4), run("b", "12:00", 4)])))
+
+
+def test_a_run_that_is_taken_up_beside_another_is_not_adaptive() -> None:
+    """Two machines share the seeds from the start; the second is stopped, and goes on after the first had results."""
+    rows = pd.DataFrame({"arm": "vae", "run": list("abc"), "status": "ok", "finished": ["10:30", "10:40", "12:30"]})
+    runs = [run("a", "10:00", 2), run("b", "10:01", 4), run("c", "12:00", 4)]
+    assert not marked(rows, runs)["adaptive"].any()

@@ -24,6 +24,7 @@ OWN: dict[str, Any] = {
     "n": 12,
     "figures": {"nelbo": {"mean": "99.5", "sd": "0.3"}},
 }
+COUNTS: dict[str, Any] = {"name": "mine", "source": "my paper", "origin": "published", "model": "vae"}
 
 
 def test_the_source_report_as_protocol_says() -> None:
@@ -120,6 +121,14 @@ def test_a_users_own_table(tmp_path: Path) -> None:
         ({"references": [OWN | {"table": "table-9"}]}, "no table 'table-9'; did you mean 'table-"),
         ({"references": [OWN | {"table": "iwae-bounds"}]}, "'mine' in iwae-bounds: no such table on test"),
         ({"references": [OWN | {"model": "gmvae"}]}, "no arm of the table is that model"),
+        ({"references": [OWN | {"n": 10**30}]}, "references.0.n: input should be less than or equal to 1000000000"),
+        (
+            {"references": [OWN | {"figures": {"nelbo": {"mean": "1e400"}}}]},
+            "expected a figure of a size from 1e-12 to",
+        ),
+        ({"references": [OWN | {"figures": {"nelbo": {"mean": "9", "sd": "1e-400"}}}]}, "expected a figure of a size"),
+        ({"digit_counts": [COUNTS | {"counts": [0] * 10}]}, "expected counts of at least one sample, got zeros"),
+        ({"digit_counts": [COUNTS | {"counts": [10**30] * 10}]}, "digit_counts.0.counts.0: input should be less than"),
         ({"digit_counts": [{"counts": [1, 2]}]}, "digit_counts.0.name: field required"),
         ({"tables": [load().tables[0].model_dump()]}, "two tables have one name"),
     ],
@@ -132,7 +141,12 @@ def test_a_users_mistake_is_told_in_one_line(keys: dict[str, Any], said: str, tm
     assert len(str(told.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("content", [b"[1", b"\xff", b"- 1", b""])
+DEEP = b"references: " + b"[" * 3000 + b"]" * 3000
+
+
+@pytest.mark.parametrize(
+    "content", [b"[1", b"\xff", b"- 1", b"", DEEP, b"margins: " + b"9" * 5000, b"tables: 2026-13-45"]
+)
 def test_a_file_that_is_none_is_told_in_one_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_bytes(content)
@@ -141,3 +155,13 @@ def test_a_file_that_is_none_is_told_in_one_line(content: bytes, tmp_path: Path)
     assert len(str(told.value).splitlines()) == 1
     with pytest.raises(BadInput, match="cannot be read: No such file"):
         load(tmp_path / "nowhere.yaml")
+
+
+def test_what_was_given_is_told_in_a_few_words(tmp_path: Path) -> None:
+    """Nine lines of aliases stand for ten to the ninth words."""
+    path = tmp_path / "own.yaml"
+    levels = [f"{chr(98 + at)}: &{chr(98 + at)} [{', '.join([f'*{chr(97 + at)}'] * 10)}]" for at in range(8)]
+    path.write_text("\n".join(["a: &a [x, x]", *levels, "references: *i"]))
+    with pytest.raises(BadInput) as told:
+        load(path)
+    assert len(str(told.value)) < 1000

@@ -114,6 +114,22 @@ def test_below_five_seeds_there_is_no_verdict(results: FrameMaker) -> None:
     assert five["verdict"] != "too few seeds"
 
 
+@pytest.mark.parametrize(
+    ("n", "verdict"), [(2, "too few runs of theirs"), (4, "too few runs of theirs"), (5, "differs")]
+)
+def test_below_five_runs_of_theirs_there_is_no_verdict(n: int, verdict: str, results: FrameMaker) -> None:
+    """From two of theirs, Welch's test calls equal means different ten times in a hundred."""
+    shipped = load()
+    few = [
+        r.model_copy(update={"n": n}) if (r.name, r.table, r.model) == ("source report", "table-1", "vae") else r
+        for r in shipped.references
+    ]
+    found = of_source(judged(results(*on_mean(104.0)), shipped.model_copy(update={"references": few})))
+    assert found["verdict"] == verdict
+    assert np.isnan(found["p"]) == (n < 5)
+    assert (found["text"] == f"too few runs of theirs: {n} of theirs, a verdict takes 5") == (n < 5)
+
+
 @pytest.mark.parametrize(("mean", "where"), [(0.7597, "inside"), (0.70, "outside")])
 def test_a_single_run_is_put_into_our_prediction_interval(mean: float, where: str, results: FrameMaker) -> None:
     cells = [made("ssvae", seed, supervision="supervised") for seed in range(10)]

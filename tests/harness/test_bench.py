@@ -60,6 +60,7 @@ def test_a_run_writes_its_table_and_says_where(
     assert str(results / TABLE) in out
     (record,) = Store(results).provenance()
     assert record["grid"]["sweeps"][0]["model"] == "linear"
+    assert record["compare_given"] is False
     assert record["data"].keys() == {"mnist"}
     assert (Store(results).targets("mnist") == mnist.test_y.numpy()).all()  # type: ignore[union-attr]
 

@@ -248,6 +248,13 @@ def test_no_flags_change_nothing() -> None:
     assert grid.overlaid(TWO, {}) == grid.validate(TWO)
 
 
+def test_what_a_grid_does_not_say_stays_unsaid() -> None:
+    """The provenance tells a comparison that was named from the default."""
+    named = grid.overlaid(TWO | {"compare": {"metrics": ["nelbo", "accuracy"]}}, {"seeds": 3})
+    assert named.compare.model_fields_set == {"metrics"}
+    assert grid.overlaid(TWO, {"seeds": 3}).compare.model_fields_set == set()
+
+
 def test_models_are_kept_or_added() -> None:
     found = grid.overlaid(TWO, {}, ["half", "plain", "half"])
     assert [sweep.model for sweep in found.sweeps] == ["plain", "half"]
