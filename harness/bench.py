@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _told(args)
         with uncollected():
             from harness import run  # brings torch
-        return run.show_list() if args.list else run.bench(args)
+        return run.show_list(args.plugin) if args.list else run.bench(args)
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -25,6 +25,7 @@ from harness.errors import StorageFailure
 from harness.evaluation import Evaluation
 from harness.grid import Cell
 from harness.pictures import COLUMNS, ROWS
+from harness.plugin_files import Plugin
 from harness.seeding import Training
 from harness.store import Store
 
@@ -41,7 +42,7 @@ class Task:
     grid: str = ""
     run: str = ""
     commit: str = "unknown"
-    plugins: Mapping[str, str] = field(default_factory=dict)
+    plugins: tuple[Plugin, ...] = ()
     threads: int = 1
     gpus: float = 0.0
     compile: Compile = "auto"
@@ -75,9 +76,9 @@ def run(task: Task, data: Data) -> Generator[Update, None, None]:
     memory.keep_freed()
     trial = _Trial(task, Store(task.results))
     try:
-        for name, source in task.plugins.items():
-            registry.load_source(name, source)
-        with no_denormals():
+        for plugin in task.plugins:
+            registry.load(plugin)
+        with registry.room(task.cells[0].model), no_denormals():
             yield from trial.work(data)
     except StorageFailure:
         raise
@@ -329,8 +330,21 @@ def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping
         "full_length": registry.lookup(cell.model).iterations,
         "status": status,
         "finished": provenance.now(),
+        "source": _source(cell, values),
     }
     store.write_row({**values, **schema.describe(cell), **fixed})
+
+
+def _source(cell: Cell, values: Mapping[str, Any]) -> str | None:
+    """The plug-in that trained a cell and, after a comma, another that scored it: `values` are then its row's.
+
+    A row of an earlier version does not say what trained it, and neither does the new one.
+    """
+    now = registry.source(cell.model)
+    if "cell" not in values:
+        return now
+    trained = values.get("source")
+    return trained if trained is None or now in (None, *trained.split(",")) else f"{trained},{now}"
 
 
 def seeded(cell: Cell) -> tuple[Training, ...]:
