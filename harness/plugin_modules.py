@@ -90,13 +90,18 @@ def _refuse_taken(plugin: Plugin, what: str) -> None:
 
 
 def _taken(module: str) -> str | None:
-    """Where another module of a name comes from."""
+    """Where another module of a name comes from.
+
+    `python harness/bench.py` puts the harness's folder on the path, whose files are nobody's plain `data` or `store`.
+    """
     if module in sys.stdlib_module_names:
         return "Python's own"
     if module in sys.modules:
         return str(getattr(sys.modules[module], "__file__", None) or "a module of this process")
     spec = importlib.util.find_spec(module)
-    return None if spec is None or spec.loader is None else spec.origin
+    if spec is None or spec.loader is None or spec.origin is None:
+        return None
+    return None if Path(spec.origin).parent == Path(__file__).parent else spec.origin
 
 
 def _holds(place: str, text: str) -> bool:

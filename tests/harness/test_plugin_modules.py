@@ -81,6 +81,13 @@ def test_a_name_that_is_taken_is_refused_in_one_line(
     assert sys.modules.get(name) is before
 
 
+def test_the_harnesss_own_files_take_no_plain_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python harness/bench.py` puts their folder on the path."""
+    monkeypatch.syspath_prepend(str(Path(plugin_modules.__file__).parent))
+    loaded(tmp_path / "own", objective="x = 1", g_model="import objective")
+    assert sys.modules["g_model"].objective.x == 1
+
+
 def test_a_helper_of_another_plugin_is_taken_and_its_own_earlier_one_is_not(tmp_path: Path) -> None:
     first = loaded(tmp_path / "a", c_helper="x = 1")
     with pytest.raises(BadInput, match=r"\Amodel folder '[^\n]*/b': [^\n]* taken by [^\n]*/a/c_helper\.py; expected"):
