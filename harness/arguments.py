@@ -94,9 +94,8 @@ def _what(p: Parser) -> None:
     flag("--labels", nargs="+", type=int, metavar="N", help="label budgets of the models that use labels")
     draws = "labelled images: seed (each seed its own), draw-N (one draw for all), subset (listed in --subset's file)"
     flag("--label-draw", metavar="WAY", help=draws)
-    flag(
-        "--plugin", action="append", default=[], metavar="FILE", help="a Python file that registers models of your own"
-    )
+    what = "models of your own: a Python file, a folder of modules that import each other, or a package"
+    flag("--plugin", action="append", default=[], metavar="FILE|FOLDER", help=what)
 
 
 def _scoring(p: Parser) -> None:

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from harness import run  # brings torch
         if args.check:
             return run.check(args.check)
-        return run.show_list() if args.list else run.bench(args)
+        return run.show_list(args.plugin) if args.list else run.bench(args)
     except BadInput as error:
         print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2

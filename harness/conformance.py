@@ -31,6 +31,7 @@ from harness.contract import (
 from harness.errors import BadInput
 from harness.grid import Cell
 from harness.objective import copied, restore
+from harness.plugin_files import Plugin
 
 AVERAGED = 4000  # draws of an importance weight
 # What an error says where torch.func.vmap or autograd cannot take an operation -> the same in words of the contract.
@@ -346,7 +347,7 @@ def misfit(cell: Cell, importance_weights: bool) -> str | None:
     checks = (*PROBE, check_weights) if importance_weights else PROBE
     try:
         for check in checks:
-            with saying("a step"):
+            with registry.room(cell.model), saying("a step"):
                 check(subject)
     except Misfit as error:
         return f"model '{cell.model}' {error}"
@@ -358,7 +359,7 @@ def faults(cell: Cell) -> Iterator[tuple[str, str | None]]:
     subject = Subject(cell, images=6, labels=2 * CLASSES)
     for check in CHECKS:
         try:
-            with saying("a step"):
+            with registry.room(cell.model), saying("a step"):
                 check(subject)
             fault = None
         except (Misfit, BadInput) as error:
@@ -368,11 +369,11 @@ def faults(cell: Cell) -> Iterator[tuple[str, str | None]]:
             return  # what is no Terms cannot be asked further
 
 
-def report(plugin: str) -> int:
+def report(plugin: Plugin) -> int:
     """Print what every model of a plug-in owes the harness, and what it does not keep; 1 where there is such."""
-    names = [name for name in registry.cards() if registry.plugin_of(name) == plugin]
+    names = [name for name in registry.cards() if registry.plugin(name) == plugin]
     if not names:
-        raise BadInput(f"{plugin!r} registers no model; expected a class under @register(NAME)")
+        raise BadInput(f"{plugin.name!r} registers no model; expected a class under @register(NAME)")
     found = 0
     for cell in (cell for name in names for cell in _cells(name)):
         print(f"{cell.model} {cell.supervision if cell.supervision != 'none' else ''}".rstrip())

@@ -31,6 +31,11 @@ def make(cells: Sequence[Cell], rows: Mapping[str, Row], evaluation: Evaluation,
     return Plan(tuple(cells), tuple(todo), rows)
 
 
+def fresh(plan: Plan, resume: Resume) -> list[Cell]:
+    """The cells of what is left that will be trained, and not scored alone."""
+    return [cell for cell in plan.todo if resume == "never" or plan.rows.get(cell.id, {}).get("status") != "ok"]
+
+
 def _wanted(cell: Cell, row: Row | None, evaluation: Evaluation, resume: Resume) -> bool:
     if resume == "never":
         return True

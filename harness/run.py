@@ -13,12 +13,27 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness import conformance, data, engine, grid, judge, packing, provenance, registry, standing, timing
+from harness import (
+    conformance,
+    data,
+    engine,
+    grid,
+    judge,
+    mixing,
+    packing,
+    plugin_files,
+    provenance,
+    registry,
+    standing,
+    timing,
+)
 from harness import plan as planning
 from harness.arguments import grid_keys
+from harness.choices import Resume
 from harness.evaluation import Evaluation, evaluation
 from harness.launch import InProcess, Launcher, RayTune, Resources, import_ray
 from harness.plan import Plan
+from harness.plugin_files import Plugin
 from harness.progress import Progress
 from harness.standing import clock
 from harness.stopping import Stop
@@ -28,13 +43,13 @@ from harness.trial import Task, log_key, write_row
 
 def bench(args: argparse.Namespace) -> int:
     """Plan a grid and run it, or show the plan. All that can be refused is refused before anything is written."""
-    plugins = registry.read_sources(args.plugin)
-    for name, source in plugins.items():
-        registry.load_source(name, source)
+    plugins = load_plugins(args.plugin)
     chosen = grid.overlaid(named_grid(args), grid_keys(args), args.models)
     scores = evaluation(chosen.subset, chosen.iwae, chosen.iwae_on, chosen.samples)
     cells = chosen.cells(registry.cards(), scores.listed_draw)
     scores.check(cells)
+    if args.launcher == "ray":
+        registry.refuse_local({cell.model for cell in cells})
     resources = Resources(args.cpus_per_trial, args.gpus_per_trial)
     store = Store(args.results or Path("results") / chosen.name)
     if args.tensorboard:
@@ -44,6 +59,7 @@ def bench(args: argparse.Namespace) -> int:
     plan = planning.make(cells, found.rows, scores, args.resume)
     if args.resume != "never":
         planning.check_files(store, plan.todo)
+    tell_texts(plan, plugins, args.resume)
     sets = {name: data.load(name, args.data) for name in sorted({cell.dataset for cell in plan.todo})}
     scores.check_indices({name: (len(found.test_x), len(found.train_x)) for name, found in sets.items()})
     misfits = find_misfits(plan.todo, scores)
@@ -65,7 +81,7 @@ def bench(args: argparse.Namespace) -> int:
         costs = timed.result()
     store.prepare()
     store.set_aside(found.torn)
-    record = begin(args, chosen, plan, scores, store, sets)
+    record = begin(args, chosen, plan, scores, store, sets, plugins)
     refuse(refused, task(args, tuple(refused), scores, store, record, plugins), store)
     tasks = [task(args, pack, scores, store, record, plugins) for pack in packs(args, plan, costs, launcher.slots)]
     before = sum(plan.rows.get(cell.id, {}).get("status") == "ok" for cell in set(plan.cells) - set(plan.todo))
@@ -113,9 +129,24 @@ def refuse(refused: Mapping[grid.Cell, str], of: Task, store: Store) -> None:
 
 def check(plugin: str) -> int:
     """Load a plug-in and say which promises of the contract its models do not keep."""
-    for name, source in registry.read_sources([plugin]).items():
-        registry.load_source(name, source)
-    return conformance.report(plugin)
+    (loaded,) = load_plugins([plugin])
+    return conformance.report(loaded)
+
+
+def load_plugins(names: Sequence[str]) -> tuple[Plugin, ...]:
+    """The plug-ins at these paths, loaded."""
+    plugins = plugin_files.read(names)
+    for plugin in plugins:
+        registry.load(plugin)
+    return plugins
+
+
+def tell_texts(plan: Plan, plugins: Sequence[Plugin], resume: Resume) -> None:
+    """Say on stderr where plug-ins' texts differ from those of finished cells, and what of plug-ins reaches no cell."""
+    present = {cell.model: registry.plugin(cell.model) for cell in plan.cells}
+    lines = mixing.told(plan.cells, planning.fresh(plan, resume), plan.rows.values(), present)
+    for line in (*registry.unheard(plugins), *lines):
+        print(line, file=sys.stderr)
 
 
 def launcher_for(args: argparse.Namespace, resources: Resources) -> Launcher:
@@ -146,6 +177,7 @@ def begin(
     scores: Evaluation,
     store: Store,
     sets: Mapping[str, data.Data],
+    plugins: Sequence[Plugin],
 ) -> dict[str, Any]:
     """Get the judges ready and write down what is about to run; the record, with the run's id."""
     record = {
@@ -161,16 +193,19 @@ def begin(
         "versions": provenance.versions(),
         "machine": provenance.machine(),
         "data": {name: found.checksum for name, found in sets.items()},
-        "plugins": args.plugin,
+        "plugins": {plugin.name: plugin.sha256 for plugin in plugins},
     }
     for other in standing.active(store):
         who = f"run {other.run} on {other.host} was at work here {clock(other.silent)} ago"
         print(f"{who}; both may go on: no row is lost, and what both do is done twice", file=sys.stderr)
+    for plugin in plugins:
+        store.write(plugin.key, plugin.content())
     store.write(f"provenance/{record['run']}.json", json.dumps(record, indent=1).encode())
     if args.resume == "never":
         planning.forget(store, plan.todo)
     for found in sets.values():
-        judge.provide(store, found)
+        with registry.room():  # the judge is of no model's
+            judge.provide(store, found)
         store.write_classes(f"targets/{found.name}.npy", found.test_y.numpy())
     return record
 
@@ -181,7 +216,7 @@ def task(
     scores: Evaluation,
     store: Store,
     record: Mapping[str, Any],
-    plugins: Mapping[str, str],
+    plugins: tuple[Plugin, ...],
 ) -> Task:
     """What a worker is handed to train one pack."""
     return Task(
@@ -263,8 +298,9 @@ def show_plan(
     return 1 if refused else 0
 
 
-def show_list() -> int:
-    """Print the shipped grids, the registered models and the data sets."""
+def show_list(plugins: Sequence[str] = ()) -> int:
+    """Print the shipped grids, the registered models, those of plug-ins too, and the data sets."""
+    load_plugins(plugins)
     console = Console(highlight=False, soft_wrap=True)
     cards = registry.cards()
     console.print("grids:")

@@ -320,9 +320,9 @@ class Scoring:
         return "; ".join(told.values()) or None
 
     def _source(self) -> str | None:
-        """The plug-in's text that trained the cell and, where it is another, that which scored it."""
+        """The plug-in that trained the cell and, after a comma, another that scored it; None where none is known."""
         trained, now = self.known.get("source"), registry.source(self.cell.model)
-        return trained if now is None or now in (trained or "").split(",") else ",".join(filter(None, [trained, now]))
+        return trained if trained is None or now in (None, *trained.split(",")) else f"{trained},{now}"
 
 
 def reason(error: BaseException) -> str:

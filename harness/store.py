@@ -13,6 +13,7 @@
     scores/CELL.safetensors    scores of a cell whose scoring is not over, gone when its row is written
     judges/DATASET.safetensors     the classifier that counts digits
     provenance/RUN.json        what ran, with what, on what
+    plugins/SHA256.json        the texts of a plug-in, by the checksum that rows and provenance name it by
     damaged/                   rows and tables that were found torn, kept as they were
     progress/RUN.json          how it stands, or how it ended
     logs/CELL.txt              what a failed cell said last

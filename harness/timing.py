@@ -43,7 +43,10 @@ def costs(
     groups = kinds(cells)
     try:
         with no_denormals():
-            found = {kind: _eager(group, on[kind.dataset], listed) for kind, group in groups.items()}
+            found = {}
+            for kind, group in groups.items():
+                with registry.room(kind.model):
+                    found[kind] = _eager(group, on[kind.dataset], listed)
             found = _as_they_run(found, groups, on, listed, mode)
     finally:
         torch.set_num_threads(before)
@@ -90,7 +93,8 @@ def _as_they_run(
     gains: dict[Cell, float] = {}
     for kind in worth[:COMPILED_KINDS]:
         group = groups[kind][:TOGETHER]
-        (taken,) = step_seconds([prepared(group, sets[kind.dataset], listed, mode=mode)])
+        with registry.room(kind.model):
+            (taken,) = step_seconds([prepared(group, sets[kind.dataset], listed, mode=mode)])
         gains[kind] = taken / found[kind].step(len(group))
     gains = dict.fromkeys(groups, 1.0) | dict.fromkeys(worth, max(gains.values(), default=1.0)) | gains
     return {kind: Cost(cost.fixed * gains[kind], cost.each * gains[kind]) for kind, cost in found.items()}
@@ -105,8 +109,11 @@ def score_costs(
     try:
         with torch.inference_mode():
             images = {name: len(data.test_x) for name, data in sets.items()}
-            groups = kinds(cells).items()
-            return {kind: _score_seconds(group[0], evaluation, images[kind.dataset]) for kind, group in groups}
+            found = {}
+            for kind, group in kinds(cells).items():
+                with registry.room(kind.model):
+                    found[kind] = _score_seconds(group[0], evaluation, images[kind.dataset])
+            return found
     finally:
         torch.set_num_threads(before)
 

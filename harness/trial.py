@@ -25,6 +25,7 @@ from harness.engine import BLOWN_UP, CellState, Pack, no_denormals, prepared
 from harness.errors import StorageFailure
 from harness.evaluation import Evaluation
 from harness.grid import Cell
+from harness.plugin_files import Plugin
 from harness.scoring import Scorer, Scoring, reason, scores_key, weights_key
 from harness.seeding import Training
 from harness.store import Store
@@ -42,7 +43,7 @@ class Task:
     grid: str = ""
     run: str = ""
     commit: str = "unknown"
-    plugins: Mapping[str, str] = field(default_factory=dict)
+    plugins: tuple[Plugin, ...] = ()
     threads: int = 1
     gpus: float = 0.0
     compile: Compile = "auto"
@@ -84,9 +85,9 @@ def run(task: Task, data: Data) -> Generator[Update, None, None]:
     memory.keep_freed()
     trial = _Trial(task, Store(task.results))
     try:
-        for name, source in task.plugins.items():
-            registry.load_source(name, source)
-        with no_denormals():
+        for plugin in task.plugins:
+            registry.load(plugin)
+        with registry.room(task.cells[0].model), no_denormals():
             yield from trial.work(data)
     except StorageFailure:
         raise
@@ -320,7 +321,8 @@ def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping
         "status": status,
         "finished": provenance.now(),
     }
-    store.write_row({**values, **schema.describe(cell), **fixed})
+    source = {"source": registry.source(cell.model)}
+    store.write_row({**source, **values, **schema.describe(cell), **fixed})
 
 
 def seeded(cell: Cell) -> tuple[Training, ...]:

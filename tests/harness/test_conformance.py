@@ -176,7 +176,7 @@ class FitsNot(Fits):
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name in ("_models", "_sources", "_plugins"):
+    for name in ("_models", "_loaded"):
         monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
     file = tmp_path / "plugin.py"
     file.write_text(PLUGIN, encoding="utf-8")

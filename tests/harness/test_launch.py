@@ -14,6 +14,7 @@ from harness.data import Data
 from harness.errors import BadInput
 from harness.grid import Cell
 from harness.launch import InProcess, Launcher, RayTune, Resources
+from harness.plugin_files import single
 from harness.stopping import Stalled, Stop
 from harness.store import Store
 from harness.trial import Task, Update, log_key
@@ -81,7 +82,7 @@ def mortal(seed: int, **settings: Any) -> Cell:
 
 
 def tasks(store: Store, packs: Sequence[Sequence[Cell]], **values: Any) -> list[Task]:
-    return [Task(tuple(p), str(store.root), run="r", plugins={"mortal.py": MORTAL}, **values) for p in packs]
+    return [Task(tuple(p), str(store.root), run="r", plugins=(single("mortal.py", MORTAL),), **values) for p in packs]
 
 
 def launch(launcher: Launcher, work: Sequence[Task]) -> dict[int, Update]:
@@ -185,7 +186,7 @@ def test_processes_are_used_again(ray: RayTune, store: Store) -> None:
     """A process takes seconds to start; the model writes its process into its curve."""
     source = MORTAL.replace("float(torch.get_num_threads())", "float(os.getpid() % 10_000)").replace("mortal", "marked")
     cells = [replace(mortal(seed), model="marked") for seed in range(8)]
-    launch(ray, [Task((one,), str(store.root), run="r", plugins={"marked.py": source}) for one in cells])
+    launch(ray, [Task((one,), str(store.root), run="r", plugins=(single("marked.py", source),)) for one in cells])
     curves = [store.curve(one.id) for one in cells]
     assert len({curve.extra.iloc[-1] for curve in curves if curve is not None}) <= ray.slots
     assert None not in [None if curve is None else 0 for curve in curves]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import registry
+from harness import plugin_files, registry
 from harness.contract import PIXELS, Batch, Model, Noise, Shape, Terms
 from harness.errors import BadInput
 from harness.grid import Cell, ModelCard
@@ -161,8 +161,8 @@ def test_a_model_file_registers_its_models_and_can_be_loaded_again(tmp_path: Pat
     file = tmp_path / "echo.py"
     file.write_text(SOURCE, encoding="utf-8")
     for _ in range(2):  # a worker that is used again loads it again
-        for name, source in registry.read_sources([str(file)]).items():
-            registry.load_source(name, source)
+        for plugin in plugin_files.read([str(file)]):
+            registry.load(plugin)
         assert registry.cards()["echo"] == CARD
     model = registry.build(Cell("echo", 0, 1, settings=(("deep", True), ("scale", 0.0))))
     assert torch.equal(model.sample({"z": torch.zeros(2, 1)}), torch.full((2, PIXELS), 0.5))
@@ -196,14 +196,6 @@ def test_a_model_file_that_does_not_load_is_refused_in_one_line(source: str, tol
 def test_a_model_file_with_a_taken_name_says_so() -> None:
     with pytest.raises(BadInput, match=r"^model name 'vae' is taken by"):
         registry.load_source("mine.py", SOURCE.replace('"echo"', '"vae"'))
-
-
-def test_a_model_file_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
-    binary = tmp_path / "binary.py"
-    binary.write_bytes(b"\xff\xfe")
-    for path in (tmp_path / "none.py", tmp_path, binary):
-        with pytest.raises(BadInput, match=rf"\Amodel file '{path}' cannot be read [^\n]*; expected a Python file\Z"):
-            registry.read_sources([str(path)])
 
 
 # --- a third party's package -----------------------------------------------------------------------------------------

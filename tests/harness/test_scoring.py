@@ -182,7 +182,7 @@ def test_weights_that_do_not_fit_the_model_any_more(
     if status == "none":
         store.remove(f"rows/{one.id}.json")
     monkeypatch.setattr(registry, "_models", registry._models | {"vae": Narrower})
-    monkeypatch.setattr(registry, "_sources", {"vae": "another text"})
+    monkeypatch.setattr(registry, "source", lambda name: "another text")
     updates = list(run(one, evaluation=IWAE))
     row = store.row(one.id)
     assert row is not None
@@ -201,9 +201,9 @@ def test_an_edited_text_that_still_fits_scores_and_the_row_names_both(
     run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = cell("vae", iterations=2)
-    monkeypatch.setattr(registry, "_sources", {"vae": "first"})
+    monkeypatch.setattr(registry, "source", lambda name: "first")
     list(run(one))
-    monkeypatch.setattr(registry, "_sources", {"vae": "second"})
+    monkeypatch.setattr(registry, "source", lambda name: "second")
     never_train(monkeypatch)
     list(run(one, evaluation=IWAE))
     row = store.row(one.id)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness import data, engine, objective, plan, registry, tensorfile, trial
+from harness import data, engine, objective, plan, plugin_files, registry, tensorfile, trial
 from harness.data import Data
 from harness.engine import CellState, Pack
 from harness.errors import BadInput
@@ -101,7 +101,11 @@ def test_compiled_trainings_resume_to_the_same_bits_and_count_each_step_once(nam
 def interrupted_rows(name: str, store: Store, times: int) -> int:
     """Run three cells to their rows, closed after each report until `times` interruptions have passed; how many did."""
     cells, done = tuple(Cell(name, seed, 12) for seed in range(3)), 0
-    values: dict[str, Any] = {"report_seconds": 0.0, "plugins": {"stateful.py": SOURCE}, "compile": "never"}
+    values: dict[str, Any] = {
+        "report_seconds": 0.0,
+        "plugins": (plugin_files.single("stateful.py", SOURCE),),
+        "compile": "never",
+    }
     while len(store.rows()) < len(cells):
         updates = trial.run(Task(cells, str(store.root), **values), data.load("mnist"))
         for _ in updates:

@@ -1,0 +1,126 @@
+"""A plug-in as texts: a Python file, a folder of modules or a package, read once, known by its SHA-256.
+
+The texts are what travels to the workers and what is kept beside the results, so that a row names what trained it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from harness.errors import BadInput
+
+Kind = Literal["file", "folder", "package"]
+LIMIT = 8 * 2**20  # bytes of Python that one plug-in may have: it is copied to every worker
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """The texts of a plug-in by their paths in it; `name` is its path as the user gave it, `package` what to import."""
+
+    name: str
+    kind: Kind
+    files: Mapping[str, str]
+    package: str = ""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of a file's text; of a folder's, SHA-256 of their canonical JSON."""
+        if self.kind == "file":
+            (content,) = self.files.values()
+        else:
+            content = json.dumps([self.package, dict(self.files)], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @cached_property
+    def modules(self) -> Mapping[str, str]:
+        """The path of each module by the name that it is imported by; a file's name is made so that it hides none."""
+        if self.kind == "file":
+            return dict.fromkeys([re.sub(r"\W", "_", f"plugin {self.name}")], *self.files)
+        return {_module(self.package, path): path for path in self.files}
+
+    def shown(self, path: str) -> str:
+        """Where a text came from, for people and tracebacks."""
+        return self.name if self.kind == "file" else f"{self.name.rstrip('/')}/{path}"
+
+    @property
+    def key(self) -> str:
+        """Where the texts lie in a store."""
+        return f"plugins/{self.sha256}.json"
+
+    def content(self) -> bytes:
+        """What lies there: the texts by their paths, and the package's name."""
+        record = {"kind": self.kind, "package": self.package, "files": dict(self.files)}
+        return json.dumps(record, indent=1, ensure_ascii=False).encode()
+
+
+def single(name: str, text: str) -> Plugin:
+    """A plug-in of one file."""
+    return Plugin(name, "file", {Path(name).name: text})
+
+
+def read(names: Iterable[str]) -> tuple[Plugin, ...]:
+    """The plug-ins at the paths that the user gave, each once; what cannot be read is refused."""
+    return tuple(_folder(name) if Path(name).is_dir() else _file(name) for name in dict.fromkeys(names))
+
+
+def _file(name: str) -> Plugin:
+    return single(name, _text(Path(name), f"model file {name!r} cannot be read", "expected a Python file or a folder"))
+
+
+def _folder(name: str) -> Plugin:
+    root = Path(name)
+    try:
+        paths = list(_python(root))
+    except OSError as error:
+        raise BadInput(f"model folder {name!r} cannot be read ({error}); expected a folder of Python files") from None
+    size = sum(path.stat().st_size for path in paths)
+    if not paths or size > LIMIT:
+        found = f"{size / 2**20:.0f} MiB of Python files" if paths else "no Python file"
+        raise BadInput(f"model folder {name!r} holds {found}; expected one or more, {LIMIT / 2**20:.0f} MiB at most")
+    expected = f"expected Python files in folder {name!r}"
+    files = {str(path.relative_to(root)): _text(path, f"{str(path)!r} cannot be read", expected) for path in paths}
+    packed = "__init__.py" in files
+    plugin = Plugin(name, "package" if packed else "folder", files, root.resolve().name if packed else "")
+    _check_names(plugin)
+    return plugin
+
+
+def _python(folder: Path) -> Iterator[Path]:
+    """The Python files of a folder and of the packages in it, sorted; what Python cannot import by name is left out."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".py" and path.is_file() and path.name != "__main__.py":
+            yield path
+        elif path.is_dir() and not path.is_symlink() and (path / "__init__.py").is_file():
+            yield from _python(path)
+
+
+def _text(path: Path, told: str, expected: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{told} ({error}); {expected}") from None
+
+
+def _check_names(plugin: Plugin) -> None:
+    """Refuse files that no other could import."""
+    for module, path in plugin.modules.items():
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise BadInput(
+                f"{plugin.shown(path)!r} makes a module {module!r}; expected a name that Python can import: letters, "
+                "digits and _"
+            )
+
+
+def _module(package: str, path: str) -> str:
+    """The name of a module.
+
+    >>> _module("mine", "nets/__init__.py"), _module("", "helper.py")
+    ('mine.nets', 'helper')
+    """
+    parts = [package, *Path(path).with_suffix("").parts]
+    return ".".join(part for part in parts if part and part != "__init__")
