@@ -128,6 +128,12 @@ def readme_model() -> str:
     return next(block for block in blocks if "@register" in block)
 
 
+def given(part: torch.Tensor | None) -> torch.Tensor:
+    """A term that a model must give."""
+    assert part is not None
+    return part
+
+
 def lasting(row: Row | None) -> Row:
     """What of a row must not change from run to run."""
     assert row is not None

@@ -13,8 +13,9 @@ from harness.errors import BadInput
 from harness.evaluation import Evaluation
 from harness.grid import Cell
 from harness.schema import Row
+from harness.scoring import weights_key
 from harness.store import Store
-from harness.trial import checkpoint_key, weights_key
+from harness.trial import checkpoint_key
 
 VAE = Cell("vae", 0, 10, settings=(("z", 10),))
 SUPERVISED = Cell("ssvae", 0, 10, supervision="supervised", labels=100, label_draw="seed")

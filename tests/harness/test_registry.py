@@ -12,7 +12,7 @@ from harness import plugin_files, registry
 from harness.contract import PIXELS, Batch, Model, Noise, Shape, Terms
 from harness.errors import BadInput
 from harness.grid import Cell, ModelCard
-from tests.conftest import CellMaker
+from tests.conftest import CellMaker, given
 
 SOURCE = '''
 import torch
@@ -151,7 +151,7 @@ def test_supervision_reaches_the_models_that_have_one(cell: CellMaker) -> None:
     ways = [registry.build(cell("ssvae", supervision=way)) for way in ("supervised", "semi-supervised")]
     images, noise = torch.zeros(2, PIXELS), {name: torch.zeros(shape) for name, shape in ways[0].noise(2).items()}
     batch = Batch(images, images, torch.tensor([0, 1]))
-    assert not torch.equal(*(model.terms(batch, noise).kl.mean() for model in ways))
+    assert not torch.equal(*(given(model.terms(batch, noise).kl).mean() for model in ways))
 
 
 # --- a user's file ---------------------------------------------------------------------------------------------------

@@ -313,7 +313,7 @@ def test_calls_and_images_are_priced_apart(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_slow_call_is_made_once_and_priced_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     times = iter([0.0, 100.0])
-    monkeypatch.setattr(timing.time, "thread_time", lambda: next(times))
+    monkeypatch.setattr("harness.timing.time.thread_time", lambda: next(times))
     assert timing._call_cost(calls.append) == (100.0, 0.0)
     assert calls == [timing.FEW_IMAGES]
 

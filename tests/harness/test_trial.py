@@ -20,8 +20,9 @@ from harness.engine import Pack
 from harness.errors import StorageFailure
 from harness.evaluation import Evaluation
 from harness.grid import Cell
+from harness.scoring import weights_key
 from harness.store import Pictures, Store
-from harness.trial import Task, Update, checkpoint_key, log_key, weights_key
+from harness.trial import Task, Update, checkpoint_key, log_key
 from tests.conftest import CellMaker, lasting, tree
 
 SUBSET = Evaluation(dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iwae=(10,), iwae_on=("subset",))
