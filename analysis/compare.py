@@ -190,8 +190,8 @@ def _modest(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     tests = ["p", "p_exact", "p_equivalence"]
     table["same"] = table["p"].eq(1) & table["difference"].eq(0)
     flat = spreadless(*(table[name].to_numpy() for name in ("se", "mean_a", "mean_b")))
-    table["constant"] = flat & ~table["same"] & table["p"].notna()
-    table.loc[table["constant"], ["low", "high", "se", "spread"]] = np.nan
+    table.loc[flat & ~table["same"], ["low", "high", "se", "spread"]] = np.nan
+    table["constant"] = flat & ~table["same"] & ~table["seedless"]
     table.loc[~table["enough"] | table["seedless"], tests] = np.nan
     apart = [name for name in measured.COLUMNS if name not in ("mean_a", "mean_b")]
     table.loc[table["obstacle"] != "", apart] = np.nan

@@ -23,7 +23,7 @@ _TOGETHER = 4_000_000  # numbers at a time: what keeps memory small
 
 def sign_floor(pairs: int) -> float:
     """The least p that `signs` can give."""
-    return max(min(1.0, 2.0 ** (1 - pairs)), FLOOR if 2**pairs > MOST else 0.0)
+    return FLOOR if 2**pairs > MOST else min(1.0, 2.0 ** (1 - pairs))
 
 
 def split_floor(n_a: int, n_b: int) -> float:
@@ -97,12 +97,11 @@ def _signs(pairs: int) -> Iterator[Floats]:
     """Rows of 1 and -1, (some, pairs): one of each two that are mirrors, or `MOST` drawn ones."""
     if 2**pairs <= MOST:
         bits = np.arange(2 ** max(pairs - 1, 0))[:, None] >> np.arange(pairs) & 1
-        yield 1.0 - 2.0 * bits
+        yield np.where(bits, -1.0, 1.0)
         return
     rng = np.random.default_rng(0)
     for part in _parts(MOST, pairs):
-        drawn: Floats = 1.0 - 2.0 * rng.integers(0, 2, (part.stop - part.start, pairs), np.int8)
-        yield drawn
+        yield np.where(rng.integers(0, 2, (part.stop - part.start, pairs), np.int8), -1.0, 1.0)
 
 
 def _splits(values: int, few: int) -> Iterator[Floats]:

@@ -83,3 +83,15 @@ def test_seeds_not_samples_say_which_model_is_more_balanced() -> None:
         {"even": [EVEN + seed * TURNED for seed in range(6)], "odd": [VAE * 50 + seed * TURNED for seed in range(6)]}
     )
     assert more_balanced(skewed, Compare())["verdict"].tolist() == ["worse"]
+
+
+def test_other_numbers_of_samples_are_not_compared_and_other_judges_flagged() -> None:
+    rows = counted(
+        {"one": [EVEN + seed * TURNED for seed in range(6)], "other": [VAE * 50 + seed * TURNED for seed in range(6)]}
+    )
+    rows = rows.assign(judge_accuracy=0.99)
+    assert more_balanced(rows, Compare())["flags"].tolist() == [()]
+    rows.loc[rows["arm"] == "other", "judge_accuracy"] = 0.6
+    assert more_balanced(rows, Compare())["flags"].tolist() == [("different judges",)]
+    few = counted({"one": [EVEN / 10] * 6, "other": [VAE * 50 + seed * TURNED for seed in range(6)]})
+    assert more_balanced(few, Compare())["text"].tolist() == ["cannot be compared: different numbers of samples"]
