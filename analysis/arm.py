@@ -9,7 +9,10 @@ from harness.errors import unknown
 from harness.grid import Setting, Supervision
 from harness.schema import ARM, Status
 
-SETS = ("git_commit", "device", "data_checksum", "subset_checksum")
+SETS = (
+    "git_commit", "device", "data_checksum", "subset_checksum", "estimator", "data_kind", "source", "torch", "python",
+    "objective",
+)  # fmt: skip
 HISTORY = ("adaptive", "unrecorded")
 SIMPLE = tuple(column for column in ARM if column != "settings")
 
@@ -18,20 +21,21 @@ def facts(rows: pd.DataFrame) -> pd.DataFrame:
     """Results table with `arm` -> one row an arm, by its name, the smallest model first.
 
     The columns are `ARM`, full_length, how many cells there are of each status, `seeded` (what the seed drives in every
-    finished cell) and, for each of `SETS`, the different values of the finished cells; both are frozensets. Those of
-    `HISTORY` are there where `adaptive.marked` told them.
+    finished cell) and, for each of `SETS`, the different values of the finished cells; both are frozensets, empty where
+    nothing is recorded. torch, python and objective are parts of `versions`. Those of `HISTORY` are there where
+    `adaptive.marked` told them.
     """
     statuses = {status: rows["status"] == status for status in get_args(Status)}
     groups = rows.assign(**statuses).groupby("arm", sort=False)
     found = groups[[*ARM, "full_length", "parameters"]].first()
     found = found.join(groups[list(statuses)].sum())
-    finished = rows[rows["status"] == "ok"]
+    finished = _built(rows[rows["status"] == "ok"])
     for column in SETS:
-        found[column] = _different(finished, column, found.index)
+        found[column] = different(finished, column, found.index)
     for column in HISTORY:
         if column in rows:
             found[column] = groups[column].any()
-    found["seeded"] = _different(finished, "seeded", found.index).map(_common)
+    found["seeded"] = different(finished, "seeded", found.index).map(_common)
     return _ordered(found)
 
 
@@ -59,14 +63,30 @@ def said(wanted: dict[str, Setting]) -> str:
     return ",".join(f"{name}={_said(value)}" for name, value in wanted.items())
 
 
-def _different(finished: pd.DataFrame, column: str, arms: pd.Index) -> pd.Series:
+def different(finished: pd.DataFrame, column: str, arms: pd.Index) -> pd.Series:
     """The different values of a column by arm; most arms have one, and arms of the same one share its set."""
+    if column not in finished:
+        return pd.Series([frozenset()] * len(arms), arms)
     pairs = finished[["arm", column]].dropna().drop_duplicates().set_index("arm")[column]
     several = pairs.index.duplicated(keep=False)
     sets = {value: frozenset([value]) for value in pairs.unique()}
     found = {arm: sets[value] for arm, value in pairs[~several].items()}
     found |= pairs[several].groupby(level=0).agg(frozenset).to_dict()
     return pd.Series([found.get(arm, frozenset()) for arm in arms], arms)
+
+
+def _built(rows: pd.DataFrame) -> pd.DataFrame:
+    """With what of `versions` changes numbers: torch, python (3.11), objective; None where it is not recorded."""
+    if "versions" not in rows:
+        return rows
+    read = {text: json.loads(text) for text in rows["versions"].dropna().unique()}
+    kept = {text: {name: found.get(name) for name in ("torch", "python", "objective")} for text, found in read.items()}
+    for found in kept.values():
+        found["python"] = found["python"] and ".".join(str(found["python"]).split(".")[:2])
+    columns = ("torch", "python", "objective")
+    return rows.assign(
+        **{name: rows["versions"].map({t: found[name] for t, found in kept.items()}) for name in columns}
+    )
 
 
 def _common(recorded: frozenset[str]) -> frozenset[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import compare, pairing
-from analysis.arm import facts
+from analysis.arm import different, facts
 from analysis.difference import Floats
 from analysis.family import ALPHA, adjusted
 from analysis.metrics import Metric
@@ -39,9 +39,13 @@ def more_balanced(rows: pd.DataFrame, how: Compare, column: str = COUNTS) -> pd.
     """Results table with `arm` -> the columns of `compare.COLUMNS` for `IMBALANCE`: a row a pair of arms, over seeds.
 
     Imbalance is the distance in total variation from uniform: the share of the samples that would have to be of
-    another class, 0 to 0.9 for ten classes. Fewer samples give a greater one by chance alone: compare equal numbers.
+    another class, 0 to 0.9 for ten classes. Fewer samples give a greater one by chance alone: arms with other numbers
+    of samples cannot be compared, and what different judges saw is flagged.
     """
+    counted = rows[(rows["status"] == "ok") & rows[column].notna()]
+    counted = counted.assign(samples=counted[column].map(np.sum), judges=counted.get("judge_accuracy"))
     arms = facts(rows)
+    arms = arms.assign(**{name: different(counted, name, arms.index) for name in ("samples", "judges")})
     distances = rows[column].map(lambda counts: imbalance(np.asarray(counts, dtype=float)), na_action="ignore")
     measured = rows.assign(imbalance=pd.to_numeric(distances))
     return compare.one_family(measured, arms, pairing.pairs(arms, how), IMBALANCE, how)

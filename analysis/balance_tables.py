@@ -4,7 +4,7 @@ import pandas as pd
 
 from analysis.family import ALPHA
 from analysis.table import Table
-from analysis.verdicts import chance
+from analysis.verdicts import Verdict, chance
 
 _EACH = "Each test is of one run's samples; p is Holm's"
 
@@ -23,8 +23,9 @@ def tables(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
 
 
 def sentences(found: pd.DataFrame) -> list[str]:
-    """What `analysis.balance.more_balanced` gives -> a verdict a pair of arms, in words."""
-    return [f"{a} against {b}: {text}" for a, b, text in found[["a", "b", "text"]].itertuples(index=False)]
+    """What `analysis.balance.more_balanced` gives -> a verdict a pair of arms, in words, with what to beware of."""
+    told = found[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
+    return [Verdict(*each).sentence for each in told]
 
 
 def seed_by_seed(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:

@@ -8,10 +8,7 @@ from analysis import other_family, verdict
 from analysis.metrics import BOUND, BY_COLUMN, Metric
 from analysis.summary import SETS
 from analysis.table import Table
-from analysis.trend import RISING
 from analysis.verdicts import GRID, caption, chance, interval, seeds, short
-
-NEITHER = "Neither lower nor higher is better: β trades KL for reconstruction"
 
 
 def asked(metrics: list[str]) -> list[str]:
@@ -36,15 +33,6 @@ def sentences(found: pd.DataFrame) -> Iterator[str]:
         yield f"{row['group']}: {where}, β = {row['trend_betas']}: {row['trend_text']}"
 
 
-def words(metric: Metric, verdicts: "pd.Series[str]") -> "pd.Series[str]":
-    """Verdicts as words; a part of the bound is lower or higher, never better or worse: β trades one for the other.
-
-    >>> list(words(BY_COLUMN["kl"], pd.Series(["better", "worse", "equivalent"])))
-    ['lower', 'higher', 'equivalent']
-    """
-    return verdicts.replace({"better": "lower", "worse": "higher"}) if metric.name in RISING else verdicts
-
-
 def _table(metric: Metric, found: pd.DataFrame) -> Table:
     text = pd.DataFrame(
         {
@@ -56,12 +44,11 @@ def _table(metric: Metric, found: pd.DataFrame) -> Table:
             "p adjusted": found["p_adjusted"].map(chance),
             "p Dunnett": found["p_dunnett"].map(chance),
             GRID: other_family.column(found),
-            "Verdict": [short(*each) for each in zip(words(metric, found["verdict"]), found["flags"], strict=True)],
+            "Verdict": [short(*each) for each in zip(found["verdict"], found["flags"], strict=True)],
         }
     )
     empty = [name for name in ("p Dunnett", GRID) if text[name].eq("–").all()]
     title = f"Each β against β = 1, {metric.title} on {SETS[metric.evaluation]}"
     about = caption(metric, found, "the β of each model")
-    about = about.replace("Lower is better", NEITHER, 1) if metric.name in RISING else about
     values = found.assign(flags=found["flags"].map("; ".join))
     return Table(f"beta-{metric.column}".replace("_", "-"), title, about, text.drop(columns=empty), values)

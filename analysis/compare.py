@@ -4,7 +4,8 @@
 
 A single question from the shell is a family of one: of many, ask the report, which corrects them together.
 Differences are a - b in the unit of the results table: nats for losses, of which less is better, and fractions for
-accuracies, of which more is. Below five seeds arms are described, not judged, and belong to no family.
+accuracies, of which more is; of KL or reconstruction alone neither is better. Below five seeds arms are described, not
+judged, and belong to no family.
 """
 
 import argparse
@@ -16,22 +17,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import family, folders, measured, notes, pairing, power, verdict
+from analysis import caveats, family, folders, measured, notes, outlying, pairing, power, verdict
 from analysis.arm import facts
 from analysis.difference import Bools, Floats, half_width, spreadless
 from analysis.metrics import BY_COLUMN, Metric
 from harness import closed_pipe
 from harness.errors import BadInput, StorageFailure, plain, unknown
-from harness.grid import METRICS, Compare
+from harness.grid import METRICS, Compare, check_margin
 
 WARNED = 5  # rows
 Names = Sequence[tuple[str, str]]
+MARGIN = "below this difference arms count as equivalent: in nats, or in fractions for accuracy: 0.005 is 0.5 points"
 # fmt: off
 COLUMNS = [
     "metric", "evaluation", "a", "b", "design", "n_a", "n_b", "n_pairs", "mean_a", "mean_b", "difference", "low",
     "high", "low_adjusted", "high_adjusted", "p", "p_adjusted", "correction", "comparisons", "g", "superiority",
     "correlation", "p_exact", "p_floor", "detectable", "seeds_needed", "margin", "p_equivalence",
-    "p_equivalence_adjusted", "verdict", "text", "flags",
+    "p_equivalence_adjusted", "median_a", "median_b", "worst_a", "worst_b", "worst_seed_a", "worst_seed_b",
+    "collapsed_a", "collapsed_b", "failed_a", "failed_b", "diverged_a", "diverged_b", "p_lost", "verdict", "text",
+    "flags",
 ]
 # fmt: on
 
@@ -41,9 +45,14 @@ def compared(rows: pd.DataFrame, how: Compare) -> pd.DataFrame:
 
     mean_a and mean_b are over the seeds that were compared: the common ones where they are paired. low and high are the
     95 % interval of the difference; low_adjusted and high_adjusted are at the level at which the family tested it
-    (`family.levels`), so they leave out zero where p_adjusted says so. superiority is P(a better). detectable and
-    seeds_needed are for 80 % power at alpha / comparisons. Below five seeds there is no p and, where seeds are not
-    shared, no interval: at three, Welch's holds the truth in 96.3 % of cases.
+    (`family.levels`), so they leave out zero where p_adjusted says so. superiority is P(a better), or P(a lower) of a
+    part of the bound. p_exact is that of the permutations, never adjusted; no verdict rests on it, and where it and p
+    lie on two sides of .05 that is flagged. detectable and seeds_needed are for 80 % power at alpha / comparisons.
+    Below five seeds there is no p and, where seeds are not shared, no interval: at three, Welch's holds the truth in
+    96.3 % of cases. A difference that does not vary has no interval, and p is that of the signs.
+
+    median, worst (with its seed) and collapsed (far on the bad side, `analysis.outlying`) are of all scored seeds of an
+    arm. p_lost compares how many runs collapsed, failed or diverged, where any did.
     """
     arms = facts(rows)
     return judged(rows, arms, pairing.pairs(arms, how), how)
@@ -61,34 +70,82 @@ def judged(rows: pd.DataFrame, arms: pd.DataFrame, pairs: Names, how: Compare) -
 
 def one_family(rows: pd.DataFrame, arms: pd.DataFrame, pairs: Names, metric: Metric, how: Compare) -> pd.DataFrame:
     """All comparisons of one metric, a column of `rows`; an arm that could not have it is in none of them."""
-    scores = values(rows, arms, metric)
+    seeds, scores = _scores(rows, arms, metric, metric.column)
     scored = pd.Series(np.isfinite(scores).sum(axis=1), arms.index)
-    fits = pairing.applies(arms, metric, scored).to_dict()
-    pairs = [(a, b) for a, b in pairs if fits[a] and fits[b]] if scored.any() else []
-    table = pd.DataFrame(pairs, columns=["a", "b"], dtype=str)
+    fits, holds = pairing.applies(arms, metric, scored).to_dict(), pairing.holds(arms, metric).to_dict()
+    fitting = (pair for pair in pairs if fits[pair[0]] and fits[pair[1]] and (holds[pair[0]] or holds[pair[1]]))
+    table = pd.DataFrame(list(fitting) if scored.any() else [], columns=["a", "b"], dtype=str)
     if table.empty:
         return pd.DataFrame(columns=COLUMNS)
-    places = [arms.index.get_indexer(pd.Index(table[side])) for side in ("a", "b")]
+    places = _places(table, arms)
     table = table.assign(n_a=scored[table["a"]].to_numpy(), n_b=scored[table["b"]].to_numpy())
-    table = table.assign(
-        n_pairs=measured.common(scores, places[0], places[1]), margin=how.margin.get(metric.column, np.nan)
-    )
-    table = table.join(_matched(table, arms, metric))
+    table = table.assign(n_pairs=measured.common(scores, *places), margin=how.margin.get(metric.column, np.nan))
+    table = table.join(_runs(table, arms, scores, seeds, metric))
+    far = {int(arm): list(seeds[held]) for arm, held in enumerate(outlying.far(scores)) if held.any()}
+    table = table.join(_matched(table, arms, metric, _crossing(rows, arms, metric, places), far))
     margin = how.margin.get(metric.column)
     pairs_of = (table["design"] == "paired").to_numpy()
-    table = table.join(measured.measured(scores, places[0], places[1], pairs_of, margin))
+    table = table.join(measured.measured(scores, *places, pairs_of, margin))
     flat = _flat(scores)
     table["seedless"] = table["enough"].astype(bool) & flat[places[0]] & flat[places[1]] & (table["difference"] != 0)
-    return _worded(_powered(_corrected(_modest(table, metric), how)), metric)
+    return _worded(_powered(_corrected(_doubted(_modest(table, metric)), how)), metric)
 
 
 def values(rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric) -> Floats:
     """The metric of every finished cell: (arms, seeds), nan where there is none."""
-    scored = rows.loc[rows["status"] == "ok", ["arm", "seed", metric.column]]
-    found = scored[metric.column].to_numpy(dtype=float, na_value=np.nan)
-    held = np.isfinite(found)
-    places = arms.index.get_indexer(pd.Index(scored["arm"]))[held]
-    return measured.matrix(places, scored["seed"].to_numpy(np.int64)[held], found[held], len(arms))
+    return _scores(rows, arms, metric, metric.column)[1]
+
+
+def _scores(rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric, column: str) -> tuple[np.ndarray, Floats]:
+    """The seeds that have the metric (seeds,), and a column of them as numbers: (arms, seeds), nan where there is none.
+
+    What is no number is numbered by its different values.
+    """
+    scored = rows[rows["status"] == "ok"]
+    held = np.isfinite(scored[metric.column].to_numpy(dtype=float, na_value=np.nan))
+    scored = scored[held]
+    named = scored[column] if column == metric.column else pd.Series(pd.factorize(scored[column])[0])
+    found = named.to_numpy(dtype=float, na_value=np.nan)
+    seeds = scored["seed"].to_numpy(np.int64)
+    places = arms.index.get_indexer(pd.Index(scored["arm"]))
+    return np.unique(seeds), measured.matrix(places, seeds, found, len(arms))
+
+
+def _places(table: pd.DataFrame, arms: pd.DataFrame) -> tuple[measured.Places, measured.Places]:
+    """Where in `arms` both sides of the comparisons are."""
+    return arms.index.get_indexer(pd.Index(table["a"])), arms.index.get_indexer(pd.Index(table["b"]))
+
+
+def _crossing(
+    rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric, places: tuple[measured.Places, measured.Places]
+) -> list[frozenset[str]]:
+    """For each comparison, which columns of `caveats.CROSSING` differ between two cells of one seed."""
+    several = [name for name in caveats.CROSSING if rows.loc[rows["status"] == "ok", name].nunique() > 1]
+    found = [measured.apart(_scores(rows, arms, metric, name)[1], *places) for name in several]
+    if not found:
+        return [frozenset()] * len(places[0])
+    return [
+        frozenset(name for name, differs in zip(several, row, strict=True) if differs)
+        for row in zip(*found, strict=True)
+    ]
+
+
+def _runs(table: pd.DataFrame, arms: pd.DataFrame, scores: Floats, seeds: np.ndarray, metric: Metric) -> pd.DataFrame:
+    """Median, worst run, and how many runs were lost, of both arms of each comparison."""
+    bad = verdict.bad(metric)
+    worst, seed = outlying.worst(scores, bad)
+    each = arms[["failed", "diverged"]].assign(
+        median=outlying.medians(scores),
+        worst=worst,
+        worst_seed=np.where(np.isfinite(worst), seeds[seed] if len(seeds) else 0, np.nan),
+        collapsed=outlying.collapsed(scores, bad).sum(axis=1),
+        cells=arms[["ok", "failed", "diverged"]].sum(axis=1),
+    )
+    each["lost"] = each[["collapsed", "failed", "diverged"]].sum(axis=1)
+    each["kept"] = each.pop("cells") - each["lost"]
+    sides = zip(("a", "b"), _places(table, arms), strict=True)
+    both = pd.concat([each.iloc[place].reset_index(drop=True).add_suffix(f"_{side}") for side, place in sides], axis=1)
+    return both.assign(p_lost=outlying.alike(both[["lost_a", "kept_a", "lost_b", "kept_b"]]))
 
 
 def _flat(values: Floats) -> Bools:
@@ -101,23 +158,42 @@ def _flat(values: Floats) -> Bools:
     )
 
 
-def _matched(table: pd.DataFrame, arms: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+def _matched(
+    table: pd.DataFrame, arms: pd.DataFrame, metric: Metric, crossed: list[frozenset[str]], far: dict[int, list[int]]
+) -> pd.DataFrame:
     """How the seeds of each pair are matched, whether they are enough, what stands in the way, what to beware of."""
-    by_name = arms.to_dict("index")
+    by_name = arms.assign(name=arms.index).to_dict("index")
+    for place, seeds in far.items():
+        name = str(arms.index[place])
+        by_name[name]["far"] = caveats.named_seeds(seeds, name)
     found = []
-    for a, b, n_a, n_b, common in table[["a", "b", "n_a", "n_b", "n_pairs"]].itertuples(index=False):
+    sides = table[["a", "b", "n_a", "n_b", "n_pairs"]].itertuples(index=False)
+    for (a, b, n_a, n_b, common), crossing in zip(sides, crossed, strict=True):
         arm, other, n = by_name[a], by_name[b], (n_a, n_b)
         design = pairing.design(arm, other, n, common)
         obstacle = pairing.obstacle(arm, other, metric)
-        flags = tuple(pairing.flags(arm, other, n, common, design))
-        found.append((design, verdict.enough(design, n, common) and not obstacle, obstacle, flags))
+        enough = verdict.enough(design, n, common) and not obstacle
+        found.append((design, enough, obstacle, tuple(caveats.flags(arm, other, n, common, design, enough, crossing))))
     return pd.DataFrame(found, columns=["design", "enough", "obstacle", "flags"])
+
+
+def _doubted(table: pd.DataFrame) -> pd.DataFrame:
+    """The flags with what the p-values say against each other."""
+    tests = ["p", "p_exact", "p_lost", "lost_a", "lost_b", "a", "b", "flags"]
+    told = [
+        (*flags, *caveats.doubts(p, exact, p_lost, (lost_a, lost_b), (a, b)))
+        for p, exact, p_lost, lost_a, lost_b, a, b, flags in table[tests].itertuples(index=False)
+    ]
+    return table.assign(flags=pd.Series(told, table.index, dtype=object))
 
 
 def _modest(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """The comparisons without the numbers that they cannot show, and P(a > b) turned into P(a better)."""
     tests = ["p", "p_exact", "p_equivalence"]
     table["same"] = table["p"].eq(1) & table["difference"].eq(0)
+    flat = spreadless(*(table[name].to_numpy() for name in ("se", "mean_a", "mean_b")))
+    table.loc[flat & ~table["same"], ["low", "high", "se", "spread"]] = np.nan
+    table["constant"] = flat & ~table["same"] & ~table["seedless"]
     table.loc[~table["enough"] | table["seedless"], tests] = np.nan
     apart = [name for name in measured.COLUMNS if name not in ("mean_a", "mean_b")]
     table.loc[table["obstacle"] != "", apart] = np.nan
@@ -171,7 +247,7 @@ def parser() -> argparse.ArgumentParser:
         choice = "columns or settings of the arm, and results=NUMBER or results=PATH for one of several folders"
         p.add_argument(f"--{arm}", metavar="COLUMN=VALUE,...", required=True, help=choice)
     p.add_argument("--metric", default="nelbo", help="a column of the results table (default: nelbo)")
-    p.add_argument("--margin", type=float, help="below this difference, in the metric's unit, arms count as equivalent")
+    p.add_argument("--margin", type=float, help=MARGIN)
     p.add_argument("--json", action="store_true", help="print all numbers as JSON")
     return p
 
@@ -192,11 +268,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def asked(paths: Sequence[str], choices: tuple[str, str], column: str, margin: float | None) -> dict[str, Any]:
-    """One comparison: its columns `COLUMNS` as JSON knows them, None for nan."""
+    """One comparison: its columns `COLUMNS` as JSON knows them, None for nan, "more than 100000" seeds for infinite."""
     if column not in METRICS:
         raise unknown("metric", column, METRICS)
     if margin is not None and not 0 < margin < float("inf"):
         raise BadInput(f"margin {margin:g}; expected a number above 0, in the unit of {column} in the results table")
+    if margin is not None:
+        check_margin(column, margin)
     wanted = folders.parsed(choices[0]), folders.parsed(choices[1])
     rows, a, b = folders.two(folders.read(paths), wanted, column)
     warn(notes.broken_sums(rows))
@@ -229,6 +307,8 @@ def _plain(value: Any) -> Any:
     """A value as JSON knows it."""
     if isinstance(value, tuple):
         return list(value)
+    if isinstance(value, float) and np.isposinf(value):
+        return verdict.MORE
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value.item() if isinstance(value, np.generic) else value

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, stdtrit
 
+from analysis import permutation
 from analysis.estimate import LEVEL
+from analysis.notes import FEW
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-EXACT = range(6, 14)  # numbers of pairs at which all signs are tried: below, .05 is out of reach; above, they are many
+PAIRS = 6  # from which the signs of pairs can reach .05; of two samples the divisions can from five each, 2 / 252
 ROUNDING = 1e-12  # relative to the means: a smaller standard error is no spread but rounding
 
 
@@ -27,7 +29,8 @@ class Difference:
 
     se and df belong to the difference: m seeds an arm would give se = spread / √m and df = freedom · (m - 1), of which
     power is computed; g is Hedges'; superiority is P(A > B) + P(A = B) / 2 of two seeds drawn at random; correlation
-    and p_exact belong to pairs alone, p_floor is the smallest p that p_exact can have.
+    belongs to pairs alone. p_exact is that of the permutations, from 6 pairs or 5 seeds in each of two samples on:
+    below, it cannot reach .05 or nothing is judged. p_floor is the smallest p that it can have.
     """
 
     mean_a: Floats
@@ -62,8 +65,8 @@ def paired(a: Floats, b: Floats) -> Difference:
         se=sd / math.sqrt(max(pairs, 1)),
         g_df=np.full(len(a), pairs - 1.0),
         correlation=_correlation(a, b),
-        p_exact=_exact(a, b),
-        p_floor=np.full(len(a), min(1.0, 2.0 ** (1 - pairs)) if pairs else np.nan),
+        p_exact=permutation.signs(a, b) if pairs >= PAIRS else np.full(len(a), np.nan),
+        p_floor=np.full(len(a), permutation.sign_floor(pairs) if pairs else np.nan),
     )
 
 
@@ -72,6 +75,7 @@ def welch(a: Floats, b: Floats) -> Difference:
     from scipy.stats import ttest_ind
 
     none = np.full(len(a), np.nan)
+    sizes = a.shape[-1], b.shape[-1]
     variances = [_variance(x) if x.shape[-1] > 1 else none for x in (a, b)]
     both = variances[0] + variances[1]
     squares = variances[0] ** 2 + variances[1] ** 2
@@ -84,8 +88,8 @@ def welch(a: Floats, b: Floats) -> Difference:
         se=np.sqrt(variances[0] / max(a.shape[-1], 1) + variances[1] / max(b.shape[-1], 1)),
         g_df=np.full(len(a), a.shape[-1] + b.shape[-1] - 2.0),
         correlation=none,
-        p_exact=none,
-        p_floor=none,
+        p_exact=permutation.splits(a, b) if min(sizes) >= FEW else none,
+        p_floor=np.full(len(a), permutation.split_floor(*sizes)) if min(sizes) else none,
     )
 
 
@@ -101,10 +105,13 @@ def spreadless(se: Floats, a: Floats, b: Floats) -> Bools:
 
 
 def hedges(a: Floats, b: Floats, df: Floats) -> Floats:
-    """Hedges' g: mean difference over the pooled SD, times J(df): (comparisons,).
+    """Hedges' g: mean difference over the SD within the arms, times J(df): (comparisons,).
 
-    J(m) = Γ(m/2) / (√(m/2) Γ((m - 1)/2)), Hedges (1981), J. Educ. Stat. 6:107, eq. 6e; of pairs m is their number less
-    one and the SD still that within the arms, Borenstein et al. (2009), Introduction to Meta-Analysis, eq. 4.26-4.29.
+    J(m) = Γ(m/2) / (√(m/2) Γ((m - 1)/2)), Hedges (1981), J. Educ. Stat. 6:107, eq. 6e. The SD is the root of the mean
+    variance of the two arms, each with the weight of its degrees of freedom; of pairs too: Bonett (2008), Psychol.
+    Methods 13:99; Cumming (2012), Understanding the New Statistics, ch. 11, where m is the number of pairs less one.
+    That of Borenstein et al. (2009), Introduction to Meta-Analysis, eq. 4.27, SD of the differences / √(2(1 - r)), is
+    the same where both arms have one SD, and where they have not it is no SD of either and grows as r nears 1.
     """
     freedom = a.shape[-1] + b.shape[-1] - 2
     squares = _variance(a) * (a.shape[-1] - 1) + _variance(b) * (b.shape[-1] - 1)
@@ -129,7 +136,10 @@ def superiority(a: Floats, b: Floats) -> Floats:
 
 
 def _difference(test: Any, a: Floats, b: Floats, se: Floats, g_df: Floats, **more: Floats) -> Difference:
-    """The result of a t-test of scipy's, with sense where nothing varies and nan where there is too little to test."""
+    """The result of a t-test of scipy's, nan where there is too little to test.
+
+    A difference that does not vary has no t: its p is the least of the permutations, of pairs that of the sign test.
+    """
     none = np.full(len(a), np.nan)
     means = [np.asarray(x.mean(axis=-1)) if x.shape[-1] else none for x in (a, b)]
     difference = np.asarray(means[0] - means[1])
@@ -142,7 +152,7 @@ def _difference(test: Any, a: Floats, b: Floats, se: Floats, g_df: Floats, **mor
             low, high = tested.confidence_interval(LEVEL)
         flat = spreadless(se, *means)
         same = np.abs(difference) <= ROUNDING * np.maximum(np.abs(means[0]), np.abs(means[1]))
-        p = np.where(flat, np.where(same, 1.0, 0.0), p)
+        p = np.where(flat, np.where(same, 1.0, more["p_floor"]), p)
         df = np.where(flat, min(a.shape[-1], b.shape[-1]) - 1.0, df)
         low, high = (np.where(flat, difference, bound) for bound in (low, high))
         g = hedges(a, b, g_df)
@@ -166,30 +176,3 @@ def _correlation(a: Floats, b: Floats) -> Floats:
         found = np.asarray(pearsonr(a, b, axis=-1).statistic)
     varies = [np.ptp(x, axis=-1) > ROUNDING * np.abs(x).max(axis=-1) for x in (a, b)]
     return np.where(varies[0] & varies[1], found, np.nan)
-
-
-def _exact(a: Floats, b: Floats) -> Floats:
-    """Two-sided p of the mean difference over all 2^pairs signs: Fisher (1935), The Design of Experiments, § 21."""
-    if a.shape[-1] not in EXACT or not len(a):
-        return np.full(len(a), np.nan)
-    parts = [
-        _signs(a[at : at + 256], b[at : at + 256]) for at in range(0, len(a), 256)
-    ]  # memory: 2^13 · 256 · 13 at most
-    return np.concatenate(parts)
-
-
-def _signs(a: Floats, b: Floats) -> Floats:
-    from scipy.stats import permutation_test
-
-    tried: dict[str, Any] = {
-        "permutation_type": "samples",
-        "n_resamples": 2 ** a.shape[-1],
-        "vectorized": True,
-        "axis": -1,
-    }
-    p: Floats = permutation_test((a, b), _mean_difference, **tried, batch=512).pvalue
-    return p
-
-
-def _mean_difference(a: Floats, b: Floats, axis: int) -> Floats:
-    return np.asarray(np.mean(a - b, axis=axis))

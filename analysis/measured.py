@@ -30,6 +30,15 @@ def common(values: Floats, a: Places, b: Places) -> Places:
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
+def apart(values: Floats, a: Places, b: Places) -> Bools:
+    """Whether two arms differ at any seed that both have: values (arms, seeds), a, b (comparisons,)."""
+    found = [
+        (np.isfinite(x) & np.isfinite(y) & (x != y)).any(axis=1)
+        for x, y in ((values[a[part]], values[b[part]]) for part in _parts(values, len(a)))
+    ]
+    return np.concatenate(found) if found else np.zeros(0, np.bool_)
+
+
 def measured(values: Floats, a: Places, b: Places, pairs: Bools, margin: float | None) -> pd.DataFrame:
     """One row a comparison, the columns of `Difference` and p_equivalence, nan without a margin.
 

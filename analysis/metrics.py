@@ -10,6 +10,7 @@ from harness.grid import IWAE_SAMPLES
 Evaluation = Literal["test", "report_subset"]
 PREFIXES: dict[Evaluation, str] = {"test": "", "report_subset": "subset_"}
 BOUND = ("nelbo", "kl", "rec")
+PARTS = ("kl", "rec")  # of the bound: less of one is more of the other, so neither lower nor higher is better
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ def _metrics(evaluation: Evaluation) -> list[Metric]:
     return [Metric(PREFIXES[evaluation] + name, name, title, "nats", evaluation) for name, title in titles.items()]
 
 
+NLL = Metric("nll", "nll", "Exact −log p(x)", "nats", "test")
 ACCURACY = Metric("accuracy", "accuracy", "Accuracy", "%", "test", factor=100.0)
 GAIN = Metric("gain", "gain", "Gain in accuracy", "%", "test", factor=100.0)  # of two arms, in no column of the table
-METRICS: tuple[Metric, ...] = (*_metrics("test"), ACCURACY, *_metrics("report_subset"))
+METRICS: tuple[Metric, ...] = (*_metrics("test"), NLL, ACCURACY, *_metrics("report_subset"))
 BY_COLUMN = {metric.column: metric for metric in METRICS}
 
 

@@ -1,4 +1,4 @@
-"""Which arms are compared with which, how their seeds are matched, and what a reader must beware of.
+"""Which arms are compared with which, how their seeds are matched, and what keeps two from being compared.
 
 Pairs or not is read from the rows. The cells of two arms with the same seed depend on each other as soon as the seed
 drives one purpose in both (`seeded`: weights, order, ...). Then Welch's test, which takes the arms for independent,
@@ -8,18 +8,18 @@ and the latter is flagged. Welch's test is taken where the seeds drive nothing i
 where two arms of five seeds or more share fewer than five.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
-from analysis import adaptive
+from analysis import kinds
 from analysis.arm import chosen, said
-from analysis.metrics import ACCURACY, Metric
+from analysis.metrics import ACCURACY, NLL, Metric
 from analysis.notes import FEW
 from harness.errors import BadInput
-from harness.grid import Compare, Setting
+from harness.grid import BOUNDS, Compare, Setting
 
 Arm = Mapping[Any, Any]
 DESIGNS = ("paired", "welch")
@@ -61,48 +61,33 @@ def design(a: Arm, b: Arm, n: tuple[int, int], common: int) -> str:
     return "welch" if common < FEW <= min(n) else "paired"
 
 
+def holds(arms: pd.DataFrame, metric: Metric) -> pd.Series:
+    """Which arms hold what the metric is: a bound an ELBO, an exact likelihood that; of other metrics all."""
+    wanted = kinds.EXACT if metric == NLL else kinds.ELBO if metric.name in BOUNDS else ""
+    return arms["estimator"].map(lambda held: not wanted or not held or wanted in held).astype(bool)
+
+
 def obstacle(a: Arm, b: Arm, metric: Metric) -> str:
     """Why two arms cannot be compared at all, empty where they can: what they were scored on must be one thing."""
     if a["dataset"] != b["dataset"]:
         return "different data sets"
-    column, what = "data_checksum", "versions of the data"
-    if len(a[column] | b[column]) > 1:
-        return f"different {what}"
+    if len(a["data_checksum"] | b["data_checksum"]) > 1:
+        return "different versions of the data"
     if metric.evaluation == "report_subset" and len(a["subset_checksum"] | b["subset_checksum"]) > 1:
         return "different lists of images"
+    if len(a.get("samples", frozenset()) | b.get("samples", frozenset())) > 1:
+        return "different numbers of samples"
+    return _kinds(a, b) if metric == NLL or metric.name in BOUNDS else ""
+
+
+def _kinds(a: Arm, b: Arm) -> str:
+    """Whether two likelihoods are numbers of one kind, of pixels of one kind."""
+    if len(a["data_kind"] | b["data_kind"]) > 1:
+        return f"different kinds of pixels ({' and '.join(sorted(a['data_kind'] | b['data_kind']))})"
+    if len(a["estimator"] | b["estimator"]) > 1 and a["estimator"] and b["estimator"]:
+        return f"{a['name']} holds {_held(a)}, {b['name']} {_held(b)}"
     return ""
 
 
-def flags(a: Arm, b: Arm, n: tuple[int, int], common: int, design: str) -> Iterator[str]:
-    """What a reader must beware of, in words: of two arms, their numbers of values, common seeds and the design."""
-    cells = {"failed cells": "failed", "diverged cells": "diverged"}
-    yield from (word for word, status in cells.items() if a[status] + b[status])
-    if n[0] < a["ok"] or n[1] < b["ok"]:
-        yield "unscored cells"
-    if 1 in n:
-        yield "single run"
-    if n[0] != n[1] or (design == "paired" and common < max(n)):
-        yield "unequal seeds"
-    if design == "welch" and common and a["seeded"] & b["seeded"]:
-        yield "few common seeds"
-    yield from _settings(a, b)
-    yield from _history(a, b)
-
-
-def _settings(a: Arm, b: Arm) -> Iterator[str]:
-    if a["iterations"] < a["full_length"] or b["iterations"] < b["full_length"]:
-        yield "shortened"
-    if a["model"] == b["model"] and a["iterations"] != b["iterations"]:
-        yield "different lengths"
-    if a["labels"] and b["labels"] and a["label_draw"] != b["label_draw"]:
-        yield "different label draws"
-
-
-def _history(a: Arm, b: Arm) -> Iterator[str]:
-    for column, word in (("git_commit", "different commits"), ("device", "different devices")):
-        if a[column] and b[column] and not a[column] & b[column]:
-            yield word
-    if a.get("adaptive") or b.get("adaptive"):
-        yield "adaptive"
-    if a.get("unrecorded") or b.get("unrecorded"):
-        yield adaptive.UNKNOWN
+def _held(arm: Arm) -> str:
+    return " and ".join(kinds.HELD.get(kind, kind) for kind in sorted(arm["estimator"]))

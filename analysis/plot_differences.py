@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.metrics import Metric
 from analysis.plots import INK, WIDTH, styled, wrapped
+from analysis.verdict import DECIDED
 
 LINES = 40  # of names, on a page
 NAME = 34  # letters of a line of an arm's name, which has at most three
@@ -21,10 +22,12 @@ SIZE = 8  # of names and verdicts, points
 LOOKS: dict[str, tuple[str, bool]] = {
     "better": ("#0173b2", True),
     "worse": ("#b84e00", True),
+    "lower": ("#0173b2", True),
+    "higher": ("#b84e00", True),
     "equivalent": ("#017a5a", True),
 }
 OTHER: tuple[str, bool] = ("#5f5f5f", False)
-TESTED = ("better", "worse", "no difference shown")  # what rests on the p-value of the difference
+TESTED = (*DECIDED, "no difference shown")  # what rests on the p-value of the difference
 TO_THE_LEFT = "\n← the first arm is better"
 SIDES = {"accuracy": "\nthe first arm is better →", "kl": "", "rec": ""}  # of a part alone none is the better
 Line = tuple[str, dict[str, Any]]  # a name, and its comparison, {} for a heading

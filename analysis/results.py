@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from analysis import kinds
 from analysis.naming import named
 from harness.errors import BadInput, StorageFailure, given
 from harness.grid import Supervision
@@ -67,7 +68,7 @@ def _rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
     for column in ("settings", "versions"):
         with _readable(f"{column} in the rows of {store.name}"):
             rows[column].dropna().map(lambda text: json.loads(text).items())
-    return rows.assign(arm=named(rows))
+    return kinds.told(rows).assign(arm=named(rows))
 
 
 def _refuse(store: Store, rows: pd.DataFrame, why: str) -> None:
@@ -94,11 +95,11 @@ def _are_counts(counts: Sequence[Any]) -> bool:
 
 def _points(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
     points: list[pd.DataFrame] = [CURVE.empty_table().to_pandas().assign(arm="", seed=0)]
-    for cell, arm, seed in finished[["cell", "arm", "seed"]].itertuples(index=False):
+    for cell, arm, seed, kind in finished[["cell", "arm", "seed", "estimator"]].itertuples(index=False):
         with _readable(f"the curve of cell {cell}"):
             curve = store.curve(cell)
             if curve is not None:
-                points.append(curve.assign(arm=arm, seed=seed))
+                points.append(kinds.of_curve(curve, kind).assign(arm=arm, seed=seed))
     return pd.concat(points[1:] or points, ignore_index=True)
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis import lengths
 from analysis.estimate import arms, counts, written
-from analysis.metrics import ACCURACY, BOUND, BY_COLUMN, METRICS, Evaluation, Metric, present
+from analysis.metrics import ACCURACY, BOUND, BY_COLUMN, METRICS, NLL, Evaluation, Metric, present
 from analysis.naming import labels
 from analysis.table import Table
 
@@ -24,8 +24,8 @@ def glances(rows: pd.DataFrame) -> list[Table]:
 
 
 def main(rows: pd.DataFrame) -> list[Metric]:
-    """The bounds and the accuracy that were scored; where nothing was, the bound on the test images."""
-    scored = [metric for metric in present(rows) if metric.name in (*BOUND, ACCURACY.name)]
+    """The bounds, exact likelihoods and accuracies that were scored; where none was, the bound on the test images."""
+    scored = [metric for metric in present(rows) if metric.name in (*BOUND, NLL.name, ACCURACY.name)]
     return scored or [BY_COLUMN[name] for name in BOUND]
 
 
@@ -45,7 +45,7 @@ def _glance(rows: pd.DataFrame, evaluation: Evaluation, metrics: Sequence[Metric
 
 
 def _caption(metrics: Sequence[Metric], short: str) -> str:
-    bounds = "; losses in nats per image at β = 1" if any(metric.name in BOUND for metric in metrics) else ""
+    bounds = "; losses in nats per image at β = 1" if any(metric.unit == "nats" for metric in metrics) else ""
     accuracy = "; accuracy on the grey test images" if ACCURACY in metrics else ""
     return f"{HOW}{bounds}{accuracy}. {short}".strip()
 

@@ -7,14 +7,16 @@ from typing import Any
 import pandas as pd
 
 from analysis import verdict
-from analysis.metrics import BY_COLUMN, Metric
+from analysis.metrics import BY_COLUMN, PARTS, Metric
+from analysis.power import MOST
 from analysis.summary import SETS
 from analysis.table import Table
 
-DECIDED = ("better", "worse")
+DECIDED = verdict.DECIDED
 DESCRIBED = ("too few seeds", "single run", "cannot be compared")
 NARROWER = "a baseline in the grid, `compare: {baseline: {COLUMN: VALUE}}`, narrows the family to one pair an arm"
 GRID = "p in the grid's family"  # heading: the pair's p there, where a table is of another family
+NEITHER = "Neither lower nor higher is better: KL and reconstruction are traded for each other"
 DESCRIPTION = "Below 5 seeds an arm is described, never judged: description only, no verdict."
 
 
@@ -50,7 +52,7 @@ class Family:
     title: str
     tally: str
     verdicts: Sequence[Verdict]
-    tables: tuple[Table, Table]
+    tables: tuple[Table, ...]
 
 
 def families(compared: pd.DataFrame) -> list[Family]:
@@ -75,7 +77,7 @@ def _family(metric: Metric, found: pd.DataFrame) -> Family:
     told = found[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
     verdicts = [Verdict(a, b, word, reason, flags) for a, b, word, reason, flags in told]
     title = f"{metric.title} on {SETS[metric.evaluation]}"
-    tables = (_differences(metric, title, found), _effects(metric, title, found))
+    tables = (_differences(metric, title, found), _effects(metric, title, found), _runs(metric, title, found))
     return Family(metric.column.replace("_", "-"), title, tally(found["verdict"]), verdicts, tables)
 
 
@@ -85,7 +87,8 @@ def tally(words: "pd.Series[str]") -> str:
     >>> tally(pd.Series(["better", "worse", "no difference shown"]))
     '3 comparisons: 2 better or worse, 1 no difference shown'
     """
-    counted = words.replace(dict.fromkeys(DECIDED, "better or worse")).value_counts(sort=False)
+    together = dict.fromkeys(DECIDED[:2], "better or worse") | dict.fromkeys(DECIDED[2:], "lower or higher")
+    counted = words.replace(together).value_counts(sort=False)
     return f"{_several(len(words))}: {', '.join(f'{count:,} {word}' for word, count in counted.items())}"
 
 
@@ -116,7 +119,7 @@ def _effects(metric: Metric, title: str, found: pd.DataFrame) -> Table:
         {
             **_who(found),
             "Hedges' g": found["g"].map(_number),
-            "P(A better)": found["superiority"].map(_number),
+            f"P(A {verdict.words(metric)[0]})": found["superiority"].map(_number),
             "ρ": found["correlation"].map(_number),
             "Exact p": found["p_exact"].map(chance),
             "its floor": found["p_floor"].map(chance),
@@ -126,28 +129,55 @@ def _effects(metric: Metric, title: str, found: pd.DataFrame) -> Table:
             "p equivalence": found["p_equivalence"].map(chance),
         }
     )
-    told = text.loc[:, [name for name in text if not text[name].eq("–").all()]]
-    return Table(f"effects-{_name(metric)}", f"Effects and power, {title}", _EFFECTS, told, _values(found))
+    about = _EFFECTS.format(word=verdict.words(metric)[0])
+    return Table(f"effects-{_name(metric)}", f"Effects and power, {title}", about, _defined(text), _values(found))
+
+
+def _runs(metric: Metric, title: str, found: pd.DataFrame) -> Table:
+    factor, text = metric.factor, _who(found)
+    for what in ("median", "worst"):
+        for side in ("a", "b"):
+            text[f"{what.capitalize()} {side.upper()} ({metric.unit})"] = (found[f"{what}_{side}"] * factor).map(
+                _number
+            )
+    for what in ("collapsed", "failed", "diverged"):
+        counts = found[[f"{what}_a", f"{what}_b"]].itertuples(index=False)
+        text[what.capitalize()] = [f"{a} and {b}" if a or b else "–" for a, b in counts]
+    text["p lost"] = found["p_lost"].map(chance)
+    return Table(
+        f"runs-{_name(metric)}", f"Runs one by one, {title}", _RUNS, _defined(pd.DataFrame(text)), _values(found)
+    )
+
+
+def _defined(text: pd.DataFrame) -> pd.DataFrame:
+    """A table of text without its columns of dashes."""
+    return text.loc[:, [name for name in text if not text[name].eq("–").all()]]
 
 
 _EFFECTS = (
-    "Hedges' g is the difference in standard deviations, with its small-sample correction; P(A better) the chance that "
-    "a run of A beats a run of B; ρ the correlation of the pairs; the exact p that of the permutation test, which "
-    "cannot fall below its floor; detectable the smallest difference that these seeds show with 80 % power in this "
-    "family; seeds for 80 % how many an arm needs to show the difference that was seen. A dash: not defined here."
+    "Hedges' g is the difference in standard deviations within the arms, with its small-sample correction; P(A {word}) "
+    "the chance that a run of A is {word} than a run of B; ρ the correlation of the pairs; the exact p that of the "
+    "permutations, not adjusted, which cannot fall below its floor; detectable the smallest difference that these "
+    "seeds show with 80 % power in this family; seeds for 80 % how many an arm needs if the difference that was seen "
+    "is the true one, which is optimistic where it was picked. A dash: not defined here."
+)
+_RUNS = (
+    "Of all scored seeds of A and of B. Collapsed: farther on the bad side of the median than 8 × 1.4826 median "
+    "absolute deviations. p lost: Fisher's exact test of as many runs collapsed, failed or diverged in both arms, not "
+    "adjusted. A column that is not here: nothing to tell."
 )
 
 
 def caption(metric: Metric, found: pd.DataFrame, over: str = "") -> str:
     """What the figures of a family are; `over` says which comparisons are the family where it is not the grid's."""
-    better = "Higher" if verdict.rises(metric) else "Lower"
+    better = NEITHER if metric.name in PARTS else "Higher is better" if verdict.rises(metric) else "Lower is better"
     tested = int(found["comparisons"].max())
     correction = verdict.CORRECTIONS[found["correction"].iloc[0]]
     family = f" p adjusted by {correction} over {_several(tested)}." if tested else ""
     if family and over:
         family = f" p adjusted by {correction} over {_several(tested)}: this family are {over}."
     few = f" {DESCRIPTION}" if found["verdict"].isin(DESCRIBED).any() else ""
-    return f"{better} is better; n is the number of seeds; the 95 % t-intervals are not adjusted.{family}{few}"
+    return f"{better}; n is the number of seeds; the 95 % t-intervals are not adjusted.{family}{few}"
 
 
 def answer(found: Sequence[Family]) -> str:
@@ -209,7 +239,7 @@ def _number(value: float) -> str:
 
 
 def _count(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:,.0f}"
+    return "–" if pd.isna(value) else f"> {MOST:,}" if value > MOST else f"{value:,.0f}"
 
 
 def chance(p: float) -> str:

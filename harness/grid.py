@@ -29,7 +29,9 @@ SAMPLES = 10_000  # from the prior, among which digits are counted
 FEWEST_SAMPLES = 200  # which are shown as a sheet
 BOUNDS = ("nelbo", "kl", "rec", *(f"iwae_{k}" for k in IWAE_SAMPLES))
 CELLS = 1_000_000  # of a grid, at most
-METRICS = (*BOUNDS, "accuracy", *(f"subset_{name}" for name in BOUNDS))
+METRICS = (*BOUNDS, "nll", "accuracy", *(f"subset_{name}" for name in BOUNDS))
+FRACTIONS = ("accuracy",)  # told in per cent, stored as fractions
+WIDEST = 0.2  # margin of a fraction: a wider one was meant in points
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,12 @@ class Compare(BaseModel):
         return names
 
 
+def check_margin(metric: str, margin: float) -> None:
+    """Refuse a margin of a fraction that was given in points."""
+    if metric in FRACTIONS and margin >= WIDEST:
+        raise BadInput(f"margin {margin:g} of {metric}; expected less than {WIDEST}, in fractions: 0.005 is 0.5 points")
+
+
 class Grid(BaseModel):
     """A chain of sweeps, times the seeds.
 
@@ -237,6 +245,16 @@ class Grid(BaseModel):
     samples: Annotated[int, Field(ge=FEWEST_SAMPLES)] = SAMPLES
     compare: Compare = Compare()
     sweeps: Annotated[list[Sweep], Field(min_length=1)]
+
+    @field_validator("compare")
+    @classmethod
+    def _in_its_unit(cls, compare: Compare) -> Compare:
+        for metric, margin in compare.margin.items():
+            try:
+                check_margin(metric, margin)
+            except BadInput as error:
+                raise ValueError(str(error)) from None
+        return compare
 
     def cells(self, cards: Mapping[str, ModelCard], listed: ListedDraw | None = None) -> list[Cell]:
         """The distinct cells in the order of the sweeps; `listed` are the labels of `label_draw: subset`."""

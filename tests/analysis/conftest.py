@@ -38,7 +38,7 @@ def made(model: str, seed: int = 0, **values: Any) -> Cell:
 def row(cell: Cell, status: str = "ok", **values: Any) -> dict[str, Any]:
     """What the harness writes of a cell; `values` are laid over it."""
     always = {"grid": "made-up", "status": status, "full_length": STEPS.get(cell.model, 10), "device": "cpu: none"}
-    machine = {"git_commit": "c0ffee+", "versions": json.dumps({"torch": "2.9"}), "finished": "2026-01-01T00:00:00"}
+    machine = {"git_commit": "c0ffee", "versions": json.dumps({"torch": "2.9"}), "finished": "2026-01-01T00:00:00"}
     found = scores(cell) if status == "ok" else {"error": "RuntimeError: no reason"}
     return {**always, **machine, "seeded": "weights,order", **found, **describe(cell), **values}
 

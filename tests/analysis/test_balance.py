@@ -11,6 +11,9 @@ VAE = np.array([12, 12, 26, 30, 23, 15, 17, 19, 20, 26], dtype=float)
 GMVAE = np.array([26, 15, 22, 25, 17, 17, 20, 14, 19, 25], dtype=float)
 
 
+EVEN, TURNED = np.full(10, 1000.0), np.array([1, -1] * 5, dtype=float)
+
+
 def counted(counts: dict[str, list[np.ndarray]]) -> pd.DataFrame:
     rows = table({arm: np.zeros(len(of)) for arm, of in counts.items()})
     return rows.assign(digit_counts=pd.Series([list(map(int, one)) for of in counts.values() for one in of]))
@@ -77,6 +80,18 @@ def test_seeds_not_samples_say_which_model_is_more_balanced() -> None:
     found = more_balanced(rows, Compare())
     assert found["verdict"].tolist() == ["no difference shown"]
     skewed = counted(
-        {"even": [np.full(10, 1000.0) + seed for seed in range(6)], "odd": [VAE * 50 + s for s in range(6)]}
+        {"even": [EVEN + seed * TURNED for seed in range(6)], "odd": [VAE * 50 + seed * TURNED for seed in range(6)]}
     )
     assert more_balanced(skewed, Compare())["verdict"].tolist() == ["worse"]
+
+
+def test_other_numbers_of_samples_are_not_compared_and_other_judges_flagged() -> None:
+    rows = counted(
+        {"one": [EVEN + seed * TURNED for seed in range(6)], "other": [VAE * 50 + seed * TURNED for seed in range(6)]}
+    )
+    rows = rows.assign(judge_accuracy=0.99)
+    assert more_balanced(rows, Compare())["flags"].tolist() == [()]
+    rows.loc[rows["arm"] == "other", "judge_accuracy"] = 0.6
+    assert more_balanced(rows, Compare())["flags"].tolist() == [("different judges",)]
+    few = counted({"one": [EVEN / 10] * 6, "other": [VAE * 50 + seed * TURNED for seed in range(6)]})
+    assert more_balanced(few, Compare())["text"].tolist() == ["cannot be compared: different numbers of samples"]

@@ -95,7 +95,10 @@ def test_students_sleep_data_through_the_whole_of_it() -> None:
     found = one(table({"second": SLEEP[1], "first": SLEEP[0]}))
     assert (found["a"], found["design"], found["n_pairs"]) == ("first", "paired", 10)
     assert found["p"] == pytest.approx(0.002833, abs=5e-7)
-    assert found["text"] == "better by 1.58 nats [0.70, 2.46], paired t, n = 10, p = 0.0028 (1 comparison)"
+    assert (
+        found["text"]
+        == "better by 1.58 nats [0.70, 2.46], paired t, n = 10, p = 0.0028 (1 comparison); exact p = 0.0039"
+    )
     assert found["superiority"] == pytest.approx(
         1 - np.mean(SLEEP[0][:, None] > SLEEP[1]) - 0.5 * np.mean(SLEEP[0][:, None] == SLEEP[1])
     )
@@ -106,7 +109,7 @@ def test_seeds_that_are_not_shared_take_welch() -> None:
     found = one(table({"second": SLEEP[1], "first": SLEEP[0]}, seeds={"first": range(10, 20)}))
     assert (found["design"], found["n_pairs"], found["flags"]) == ("welch", 0, ())
     assert found["p"] == pytest.approx(0.07939, abs=5e-6)
-    assert np.isnan([found["correlation"], found["p_exact"], found["p_floor"]]).all()
+    assert np.isnan(found["correlation"])
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,11 @@ def test_bad_cells_are_flagged_and_counted_in_nothing() -> None:
     rows.loc[12, "nelbo"] = np.nan
     rows.loc[13, "nelbo"] = np.inf
     found = one(rows)
-    assert set(found["flags"]) == {"failed cells", "diverged cells", "unscored cells", "unequal seeds"}
+    lost = {
+        f"1 of 9 {bad} in {arm}; the verdict is of the survivors"
+        for bad, arm in (("failed", "arm0"), ("diverged", "arm1"))
+    }
+    assert set(found["flags"]) == {*lost, "unscored cells", "unequal seeds"}
     assert (found["n_a"], found["n_b"], found["n_pairs"]) == (6, 8, 5)
 
 
@@ -182,7 +189,8 @@ def test_an_arm_of_which_every_cell_failed_is_still_a_row() -> None:
     rows.loc[rows["arm"] == "arm1", "status"] = "failed"
     found = one(rows)
     assert (found["n_a"], found["verdict"]) == (0, "too few seeds")
-    assert "failed cells" in found["flags"]
+    assert "6 of 6 failed in arm1" in found["flags"]
+    assert "more runs lost in arm1" in found["flags"]
     assert "nothing to compare" in found["text"]
 
 
@@ -193,15 +201,15 @@ def test_what_differs_beside_the_arms_is_flagged() -> None:
     rows["device"] = np.where(second, "cuda", "cpu")
     rows["iterations"] = np.where(second, 10_000, 20_000)
     rows["adaptive"] = second
-    expected = {"different commits", "different devices", "shortened", "different lengths", "adaptive"}
-    assert set(one(rows)["flags"]) == expected
+    lengths = {"shortened", "different lengths", "unequal shares of full length"}
+    assert set(one(rows)["flags"]) == {"different commits", "different devices", *lengths, "adaptive"}
 
 
 def test_label_draws_that_differ_are_flagged() -> None:
     rows = table(arms(6, 6), metric="accuracy").assign(labels=100, supervision="supervised", label_draw="seed")
     rows.loc[rows["arm"] == "arm1", "label_draw"] = "draw-0"
     found = one(rows, Compare(metrics=["accuracy"]))
-    assert found["flags"] == ("different label draws",)
+    assert found["flags"] == ("different label draws", "one draw of labels")
     assert found["design"] == "paired"
 
 
@@ -347,7 +355,8 @@ def test_one_verdict_is_printed(capsys: pytest.CaptureFixture[str], folders: lis
     assert (code, err) == (0, "")
     assert out.startswith("NELBO: gmvae against vae: better by ")
     assert "paired t, n = 6, p = " in out
-    assert "Hedges' g: " in out
+    assert "Hedges' g (SD within the arms): " in out
+    assert "worst seed of a: " in out
 
 
 def test_json_has_every_column(capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
@@ -398,6 +407,7 @@ def test_a_cell_with_two_results_must_be_chosen(capsys: pytest.CaptureFixture[st
         ("model=gmvae", "k=500", [], "are the same arm, gmvae"),
         ("model=gmvae", "model=vae,beta=1", ["--metric", "nelbow"], "no metric 'nelbow'; did you mean 'nelbo'?"),
         ("model=gmvae", "model=vae,beta=1", ["--margin", "-1"], "margin -1; expected a number above 0"),
+        ("model=gmvae", "model=vae,beta=1", ["--metric", "accuracy", "--margin", "0.5"], "0.005 is 0.5 points"),
         ("model=gmvae", "model=vae,beta=1", ["--metric", "accuracy"], "were not both scored for accuracy"),
         ("model=gmvae,results=3", "model=vae,beta=1", [], "no results folder '3'"),
     ],
@@ -432,3 +442,157 @@ def test_seeds_that_a_later_run_added_are_told(tmp_path: Path, capsys: pytest.Ca
                     written(tmp_path, row(cell, run=run, finished=start + ":30"), 100 + RNG(seed).normal())
     found = json.loads(asked(capsys, str(tmp_path), "--a", "model=gmvae", "--b", "model=vae", "--json")[1])
     assert found["flags"] == ["adaptive"]
+
+
+# --- what a reader must beware of -------------------------------------------------------------------------------------
+
+
+def told(rows: pd.DataFrame, how: Compare = NELBO) -> tuple[str, ...]:
+    return tuple(one(rows, how)["flags"])
+
+
+COLLAPSED = [*spread(100, 1, 9), 180.0]
+AHEAD = [value - 1 - 0.1 * seed for seed, value in enumerate(spread(100, 1, 9))] + [99.0]
+
+
+def test_a_collapse_is_named_and_what_t_does_not_see_is_told() -> None:
+    found = one(table({"vae": COLLAPSED, "gmvae": AHEAD}))
+    assert (found["verdict"], found["p_exact"]) == ("no difference shown", 2 / 2**10)
+    assert found["text"].endswith("p = 0.27 (1 comparison); exact p = 0.002")
+    assert found["flags"] == ("a seed far from the others: seed 9 of vae", "t and the exact test disagree")
+    assert (found["collapsed_a"], found["collapsed_b"], found["worst_b"], found["worst_seed_b"]) == (0, 1, 180, 9)
+    assert found["median_b"] == pytest.approx(np.median(COLLAPSED))
+    assert found["p_lost"] == 1
+
+
+def test_darwins_maize_says_that_the_exact_test_disagrees() -> None:
+    apart = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+    found = one(table({"selfed": [0.0] * 15, "crossed": apart}, "accuracy"), Compare(metrics=["accuracy"]))
+    assert (found["verdict"], "t and the exact test disagree" in found["flags"]) == ("better", True)
+
+
+def test_unpaired_arms_have_a_permutation_of_welchs_t() -> None:
+    for n in (5, 8, 14):
+        values = spread(100, 1, n), spread(103, 1, n, seed=1)
+        found = one(table({"b": values[0], "a": values[1]}, seeds={"a": range(50, 50 + n)}))
+        assert found["design"] == "welch"
+        assert found["p_exact"] >= found["p_floor"] > 0
+        assert f"; {'exact' if n == 5 else 'permutation'} p = " in found["text"]
+        assert (found["p_floor"] == 2 / 252) == (n == 5)
+
+
+def test_survivors_are_counted_and_compared_as_counts() -> None:
+    rows = table(arms(10, 10, apart=9.0))
+    rows.loc[(rows["arm"] == "arm0") & (rows["seed"] >= 5), "status"] = "diverged"
+    found = one(rows)
+    assert "5 of 10 diverged in arm0; the verdict is of the survivors" in found["flags"]
+    assert "more runs lost in arm0" in found["flags"]
+    assert found["p_lost"] == pytest.approx(0.0325, abs=1e-4)
+    assert found["diverged_b"] == 5
+
+
+def test_longer_training_and_unequal_shares_are_flagged_whatever_the_model() -> None:
+    rows = table(arms(6, 6))
+    second = rows["arm"] == "arm1"
+    rows["model"] = np.where(second, "gmvae", "vae")
+    rows["iterations"] = np.where(second, 200_000, 20_000)
+    assert told(rows) == ("longer", "unequal shares of full length")
+    rows["full_length"] = rows["iterations"]
+    assert told(rows) == ()
+
+
+HALF = np.arange(10) < 5
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (np.where(HALF, "aaa", "bbb"), np.where(HALF, "bbb", "aaa"), ("commits differ within pairs",)),
+        (np.where(HALF, "aaa", "bbb"), np.where(HALF, "aaa", "bbb"), ("mixed commits",)),
+        (np.where(HALF, "aaa", "bbb"), ["bbb"] * 10, ("commits differ within pairs",)),
+        (["aaa"] * 10, ["bbb"] * 10, ("different commits",)),
+        (["aaa+"] * 10, ["aaa+"] * 10, ("changed files (commit+)",)),
+        (["aaa"] * 10, ["aaa"] * 10, ()),
+    ],
+)
+def test_commits_are_compared_pair_by_pair(a: Any, b: Any, expected: tuple[str, ...]) -> None:
+    rows = table(arms(10, 10))
+    rows["git_commit"] = [*b, *a]
+    assert told(rows) == expected
+    apart = table(arms(10, 10), seeds={"arm1": range(50, 60)}).assign(git_commit=[*b, *a])
+    assert told(apart) == tuple(word.replace("commits differ within pairs", "mixed commits") for word in expected)
+
+
+def test_devices_and_versions_that_mix_are_flagged() -> None:
+    rows = table(arms(10, 10)).assign(device=np.where(np.arange(20) % 10 < 5, "cpu", "cuda"))
+    assert told(rows) == ("mixed devices",)
+    versions = {"torch": "2.12.0", "python": "3.11.7", "numpy": "2.4", "objective": "compiled"}
+    others: list[tuple[dict[str, str], tuple[str, ...]]] = [
+        ({"torch": "2.1.0"}, ("different versions: torch 2.1.0 and 2.12.0",)),
+        ({"python": "3.13.1"}, ("different versions: python 3.11 and 3.13",)),
+        ({"objective": "eager"}, ("different objectives: compiled and eager",)),
+        ({"python": "3.11.9", "numpy": "1.0"}, ()),
+    ]
+    for other, expected in others:
+        texts = np.where(np.arange(20) == 19, json.dumps(versions | other), json.dumps(versions))
+        assert told(table(arms(10, 10)).assign(versions=texts)) == expected
+
+
+def test_two_texts_of_one_plug_in_are_flagged() -> None:
+    rows = table(arms(6, 6)).assign(source="hash")
+    assert told(rows) == ()
+    rows.loc[11, "source"] = "other"
+    assert told(rows) == ("two texts of one plug-in",)
+    apart = rows.assign(model=rows["arm"], source=rows["arm"])  # two plug-ins, a text each
+    assert told(apart) == ()
+
+
+def test_one_draw_of_labels_for_all_seeds_is_told() -> None:
+    rows = table(arms(6, 6), metric="accuracy").assign(labels=100, supervision="supervised")
+    for draw, expected in (("seed", ()), ("draw-0", ("one draw of labels",)), ("file-ab", ("one draw of labels",))):
+        assert told(rows.assign(label_draw=draw), Compare(metrics=["accuracy"])) == expected
+
+
+def test_settings_that_two_models_share_are_named_where_they_differ() -> None:
+    rows = table(arms(6, 6))
+    second = rows["arm"] == "arm1"
+    rows["model"] = np.where(second, "gmvae", "vae")
+    rows["settings"] = np.where(second, '{"k": 500, "z": 64}', '{"z": 10}')
+    assert told(rows) == ("z = 10 against 64",)
+    rows["model"] = "vae"  # the names of the arms tell it
+    assert told(rows) == ()
+
+
+def test_a_part_of_the_bound_is_lower_and_so_is_its_probability() -> None:
+    values = arms(9, 9, apart=9.0)
+    found = one(table(values, "kl"), Compare(metrics=["kl"]))
+    assert (found["verdict"], found["superiority"]) == ("higher", 0)
+    assert np.isnan(found["worst_a"])
+    found = one(table(dict(reversed(values.items())), "kl"), Compare(metrics=["kl"]))
+    assert (found["verdict"], found["superiority"]) == ("lower", 1)
+
+
+def test_a_constant_difference_of_five_pairs_shows_nothing() -> None:
+    values = spread(100, 1, 5)
+    found = one(table({"vae": values, "gmvae": values - 0.25}))
+    assert (found["verdict"], found["p"]) == ("no difference shown", 2 / 2**5)
+    assert "difference −0.25 nats, which does not vary, sign test, n = 5, p = 0.062" in found["text"]
+    assert np.isnan([found["low"], found["low_adjusted"], found["detectable"]]).all()
+    accuracy = 0.93 + np.arange(10) / 1000
+    found = one(table({"b": accuracy, "a": accuracy + 1e-4}, "accuracy"), Compare(metrics=["accuracy"]))
+    assert found["text"].startswith("better by 0.01 points, which does not vary, sign test, n = 10, p = 0.002")
+
+
+def test_equivalence_of_what_differs_says_so() -> None:
+    found = one(table(arms(9, 9, apart=0.9)), Compare(metrics=["nelbo"], margin={"nelbo": 2.0}))
+    assert found["verdict"] == "equivalent"
+    assert "equivalent within 2 nats: yet differs by" in found["text"]
+
+
+def test_infinitely_many_seeds_are_said_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed, off in enumerate(spread(0, 1, 6)):
+        written(tmp_path, row(made("vae", seed)), 100 + off)
+        written(tmp_path, row(made("gmvae", seed)), 100 - off)
+    wanted = str(tmp_path), "--a", "model=gmvae", "--b", "model=vae"
+    assert "(optimistic after a choice): more than 100000" in asked(capsys, *wanted)[1]
+    assert json.loads(asked(capsys, *wanted, "--json")[1])["seeds_needed"] == "more than 100000"

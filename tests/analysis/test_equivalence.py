@@ -37,10 +37,10 @@ def test_a_small_p_is_an_interval_of_90_percent_within_the_margin() -> None:
     assert equivalence.paired(A, B, -low + 1e-9)[0] < 0.05 < equivalence.paired(A, B, -low - 1e-9)[0]
 
 
-def test_what_never_varies_is_decided_by_the_difference() -> None:
+def test_what_never_varies_is_decided_by_the_difference_and_as_sure_as_its_signs() -> None:
     same = np.full((1, 5), 2.0)
-    for test in (equivalence.paired, equivalence.welch):
-        assert test(same, same, 0.1)[0] == 0
+    for test, floor in ((equivalence.paired, 1 / 2**5), (equivalence.welch, 1 / 252)):
+        assert test(same, same, 0.1)[0] == floor
         assert test(same + 1, same, 0.1)[0] == 1
 
 

@@ -6,6 +6,7 @@ from tests.analysis.conftest import FrameMaker, made, row
 
 def test_what_was_run(results: FrameMaker) -> None:
     rows = results(row(made("vae")), row(made("vae", 1), "failed"), row(made("gmvae"), seeded="weights"))
+    rows["git_commit"] = "c0ffee+"
     assert title(rows) == "made-up"
     assert lede(rows) == "3 cells: 2 ok, 1 failed · mnist · cpu: none · commit c0ffee with changed files"
     found = facts(rows)

@@ -35,10 +35,12 @@ def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) ->
     assert (nelbo.name, kl.name) == ("beta-nelbo", "beta-kl")
     assert nelbo.text["β"].tolist() == ["4", "16"]
     assert nelbo.text["Seeds"].tolist() == ["paired, n = 6"] * 2
-    assert nelbo.text["Verdict"].tolist() == ["worse", "worse"]
+    assert nelbo.text["Verdict"].tolist() == ["worse (a seed far from the others: seed 0 of vae β=4)", "worse"]
     assert kl.text["Verdict"].tolist() == ["lower", "lower"]
     assert nelbo.caption.startswith("Lower is better; n is the number of seeds")
-    assert kl.caption.startswith("Neither lower nor higher is better: β trades KL for reconstruction; n is the number")
+    assert kl.caption.startswith(
+        "Neither lower nor higher is better: KL and reconstruction are traded for each other; n is the number"
+    )
     assert "p Dunnett" not in nelbo.text
     said = list(beta_tables.sentences(found))
     assert [text.split(", β")[0] for text in said] == [

@@ -18,6 +18,10 @@ def comparison(**values: Any) -> dict[str, Any]:
     shown = {"difference": -2.3, "low": -2.6, "high": -2.0, "low_adjusted": -2.7, "high_adjusted": -1.9}
     tested = {"p": 4e-9, "p_adjusted": 1.2e-8, "correction": "holm", "comparisons": 3, "p_exact": 0.00195}
     sized = {"g": -5.25, "superiority": 1.0, "correlation": 0.8, "p_floor": 0.00195, "detectable": 0.4}
+    runs: dict[str, Any] = {"p_lost": float("nan")}
+    for side, mean in (("a", 97.3), ("b", 99.6)):
+        runs |= {f"median_{side}": mean, f"worst_{side}": mean + 1, f"worst_seed_{side}": 3.0}
+        runs |= {f"{lost}_{side}": 0 for lost in ("collapsed", "failed", "diverged")}
     asked = {"seeds_needed": 3.0, "margin": float("nan"), "p_equivalence": float("nan")}
     return {
         **who,
@@ -26,6 +30,7 @@ def comparison(**values: Any) -> dict[str, Any]:
         **tested,
         **sized,
         **asked,
+        **runs,
         "verdict": "better",
         "text": WHY,
         "flags": (),
@@ -87,7 +92,7 @@ def test_the_numbers_carry_unit_interval_and_n() -> None:
 
 def test_accuracies_are_per_cent_and_their_differences_points() -> None:
     row = comparison(metric="accuracy", mean_a=0.94, mean_b=0.75, difference=0.19, low=0.18, high=0.2, detectable=0.01)
-    first, second = families(frame(row))[0].tables
+    first, second, _ = families(frame(row))[0].tables
     assert first.text.loc[0, "A (%)"] == "94.00"
     assert first.text.loc[0, "A − B (points) [95 % CI]"] == "19.00 [18.00, 20.00]"
     assert second.text.loc[0, "Detectable (points)"] == "1.00"
@@ -96,7 +101,7 @@ def test_accuracies_are_per_cent_and_their_differences_points() -> None:
 
 def test_unpaired_arms_tell_both_numbers_of_seeds() -> None:
     row = comparison(design="welch", n_b=7, n_pairs=0, correlation=float("nan"), flags=("unequal seeds",))
-    first, second = families(frame(row))[0].tables
+    first, second, _ = families(frame(row))[0].tables
     assert first.text.loc[0, "Seeds"] == "unpaired, n = 10 and 7"
     assert first.text.loc[0, "Verdict"] == "better (unequal seeds)"
     assert "ρ" not in second.text
@@ -135,3 +140,29 @@ def test_pasted_tables_keep_n_and_the_kind_of_interval() -> None:
         assert r"\toprule" in latex(table)
         assert "\\small" in latex(table)
     assert r"A $-$ B (nats) {[}95 \% CI{]}" in latex(families(frame(comparison()))[0].tables[0])
+
+
+def test_runs_one_by_one_have_a_table_of_their_own() -> None:
+    plain, lost = comparison(), comparison(b="ssvae", collapsed_b=1, diverged_a=2, p_lost=0.47)
+    table = families(frame(plain, lost))[0].tables[2]
+    assert table.name == "runs-nelbo"
+    assert table.text.drop(columns=["A", "Seeds"]).to_numpy().tolist() == [
+        ["vae", "97.30", "99.60", "98.30", "100.60", "–", "–", "–"],
+        ["ssvae", "97.30", "99.60", "98.30", "100.60", "0 and 1", "2 and 0", "0.47"],
+    ]
+    assert "Failed" not in table.text
+
+
+def test_a_part_of_the_bound_has_no_better_side() -> None:
+    numbers, effects, runs = families(frame(comparison(metric="kl", verdict="lower", worst_a=float("nan"))))[0].tables
+    assert numbers.caption.startswith("Neither lower nor higher is better")
+    assert "P(A lower)" in effects.text
+    assert "Worst A (nats)" not in runs.text
+    assert families(frame(comparison(metric="kl", verdict="lower")))[0].tally == "1 comparison: 1 lower or higher"
+    assert families(frame(comparison(metric="kl", verdict="lower")))[0].verdicts[0].kind == "decided"
+
+
+def test_infinitely_many_seeds_are_more_than_were_tried() -> None:
+    assert (
+        families(frame(comparison(seeds_needed=float("inf"))))[0].tables[1].text.loc[0, "Seeds for 80 %"] == "> 100,000"
+    )
