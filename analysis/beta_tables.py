@@ -49,6 +49,6 @@ def _table(metric: Metric, found: pd.DataFrame) -> Table:
     )
     empty = [name for name in ("p Dunnett", GRID) if text[name].eq("–").all()]
     title = f"Each β against β = 1, {metric.title} on {SETS[metric.evaluation]}"
-    about = caption(metric, found, "the β of each model")
+    about = caption(metric, found, "of one model's β")
     values = found.assign(flags=found["flags"].map("; ".join))
     return Table(f"beta-{metric.column}".replace("_", "-"), title, about, text.drop(columns=empty), values)

@@ -45,7 +45,7 @@ def _gains(found: pd.DataFrame) -> Table:
     budgets = list(found["labels"].map("{:,}".format))
     text = _text(found, budgets, ("Semi-supervised (%)", "Supervised (%)", "Gain"), ACCURACY)
     text.insert(len(text.columns) - 1, GRID, other_family.column(found))
-    about = f"{_EACH} {caption(ACCURACY, found, 'the label budgets of each model')}"
+    about = " ".join([_EACH, caption(ACCURACY, found, "of one model's label budgets")])
     shown = text.loc[:, [name for name in text if name != GRID or not text[name].eq("–").all()]]
     return Table("gains", "Gain in accuracy at each label budget", about, shown, _values(found))
 
@@ -54,7 +54,7 @@ def _differences(found: pd.DataFrame) -> Table:
     budgets = [f"{a:,} against {b:,}" for a, b in found[["labels_a", "labels_b"]].itertuples(index=False)]
     told = found.assign(verdict=words(found["verdict"]))
     text = _text(told, budgets, ("Gain (points)", "at fewer labels (points)", "Difference"), GAIN)
-    about = caption(GAIN, found, "every two label budgets of a model").removeprefix("Higher is better; ")
+    about = caption(GAIN, found, "of every two label budgets of one model").removeprefix("Higher is better; ")
     about = f"{_BETWEEN} {about}"
     return Table("gains-between", "Gains at two label budgets against each other", about, text, _values(found))
 

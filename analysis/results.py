@@ -59,8 +59,8 @@ def _rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
         raise BadInput(f"{store.name} holds no rows; expected {TABLE} or rows/*.json, as harness/bench.py writes them")
     whole = rows[NEEDED].notna().all(axis=1) & rows["status"].isin(get_args(Status))
     _refuse(store, rows[~whole], f"is not whole; expected {', '.join(NEEDED)}")
-    kinds = ", ".join(get_args(Supervision))
-    _refuse(store, rows[~rows["supervision"].isin(get_args(Supervision))], f"has no supervision of {kinds}")
+    expected = ", ".join(get_args(Supervision))
+    _refuse(store, rows[~rows["supervision"].isin(get_args(Supervision))], f"has no supervision of {expected}")
     for column in NUMBERS:
         _refuse(store, rows[rows[column].abs() >= LARGEST], f"has a {column} beyond {LARGEST:g}; expected less")
     for column in COUNTS:

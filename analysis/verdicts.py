@@ -1,7 +1,7 @@
 """Comparisons in words and tables: what `analysis.compare` found, as sentences for people and tables to paste."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -169,23 +169,25 @@ _RUNS = (
 
 
 def caption(metric: Metric, found: pd.DataFrame, over: str = "") -> str:
-    """What the figures of a family are; `over` says which comparisons are the family where it is not the grid's."""
+    """What the figures of a family are; `over` says of what the comparisons are where the family is not the grid's."""
     better = NEITHER if metric.name in PARTS else "Higher is better" if verdict.rises(metric) else "Lower is better"
     tested = int(found["comparisons"].max())
     correction = verdict.CORRECTIONS[found["correction"].iloc[0]]
     family = f" p adjusted by {correction} over {_several(tested)}." if tested else ""
     if family and over:
-        family = f" p adjusted by {correction} over {_several(tested)}: this family are {over}."
+        family = f" p adjusted by {correction} over {_several(tested)}, those {over}."
     few = f" {DESCRIPTION}" if found["verdict"].isin(DESCRIBED).any() else ""
     return f"{better}; n is the number of seeds; the 95 % t-intervals are not adjusted.{family}{few}"
 
 
 def answer(found: Sequence[Family]) -> str:
-    """The first thing that the comparisons decide, or how they end, in a sentence; empty where there is none."""
+    """The first difference that is told, or how the first family ends, in a sentence; empty where there is none."""
     for family in found:
         for each in family.verdicts:
             if each.kind == "decided":
-                return f"{family.title}: {each.sentence}; {family.tally}"
+                amount, bracket, _ = each.reason.partition("], ")
+                short = replace(each, reason=amount + bracket.rstrip(", "))
+                return f"{family.title}: {short.sentence} ({family.tally})"
     return f"{found[0].title}: {found[0].tally}" if found else ""
 
 
@@ -200,7 +202,7 @@ def apart(compared: pd.DataFrame) -> str:
             "Each metric is a family of its own: in each, 5 % of the differences told are expected to be false at most."
         )
     over = f"; over these {count} metrics together it can reach {5 * count} %" if count > 1 else ""
-    return f"Each metric is a family of its own: in each, the chance of any false verdict is at most 5 %{over}."
+    return f"Each metric is a family of its own: in each, the chance of any false difference is at most 5 %{over}."
 
 
 def _several(count: int) -> str:

@@ -230,14 +230,14 @@ class Scorer:
 class Scoring:
     """The scoring of one cell, from its weights to its row; it can be taken up where it was kept.
 
-    `model` gives the trained model where it is at hand; else the weights in the store are loaded.
+    `model` gives a model that was trained just now, of which no older row tells; else its stored weights are loaded.
     """
 
     def __init__(self, scorer: Scorer, cell: Cell, model: Callable[[], Model] | None = None):
         self.scorer, self.cell = scorer, cell
         self.model = model or (lambda: scorer.load(cell))
-        row = scorer.store.row(cell.id) or {}
-        self.known = {name: value for name, value in row.items() if value is not None}
+        row = scorer.store.row(cell.id) if model is None else None
+        self.known = {name: value for name, value in (row or {}).items() if value is not None}
         self.scored_before = self.known.get("status") == "ok"
         self.scores = Scores()
         self.parts: list[Part] = []

@@ -336,8 +336,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         noise = 0.3 * RNG(seed).normal(size=4)
         cells = (made("vae", seed), 0), (made("vae", seed, beta=4.0), 8), (made("gmvae", seed), -2)
         for place, (cell, off) in enumerate(cells):
-            written(paths[0], row(cell, **on_subset(cell)), 100 + seed + off + noise[place])
-        written(paths[1], row(made("vae", seed), git_commit="beef"), 100.2 + seed + noise[3])
+            written(paths[0], row(cell, run="one", **on_subset(cell)), 100 + seed + off + noise[place])
+        written(paths[1], row(made("vae", seed), git_commit="beef", run="one"), 100.2 + seed + noise[3])
+    for path in paths:
+        run = {"run": "one", "started": "2025", "grid": {"seeds": list(range(6))}}
+        Store(path).write("provenance/one.json", json.dumps(run).encode())
     return [str(path) for path in paths]
 
 
@@ -393,7 +396,7 @@ def test_folders_are_pooled_unless_a_choice_says_which(tmp_path: Path, capsys: p
 def test_a_cell_with_two_results_must_be_chosen(capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
     code, _, err = asked(capsys, *folders, "--a", "model=vae,beta=1", "--b", "model=gmvae")
     assert code == 2
-    assert err == "error: seed 0 has different results in folders 1 and 2; choose one: results=NUMBER\n"
+    assert err == "error: seed 0 has different values of nelbo in folders 1 and 2; choose one: results=NUMBER\n"
 
 
 @pytest.mark.parametrize(

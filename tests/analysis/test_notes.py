@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.naming import named
-from analysis.notes import FEW, notes, unfinished, unstarted
+from analysis.notes import FEW, chosen_on_test, notes, unfinished, unstarted
 from tests.analysis.conftest import FrameMaker, made, on_subset, row
 
 
@@ -49,3 +49,9 @@ def test_what_a_run_planned_and_did_not_do_is_missing(results: FrameMaker) -> No
     rows = results(row(made("vae")), row(made("vae", 1), "failed"))
     assert unstarted(rows, [{"cells": 5}, {"cells": 3}, {}]) == "At least 3 of the 5 cells of a run have no row yet."
     assert unstarted(rows, [{"cells": 2}]) == unstarted(rows, []) == ""
+
+
+def test_that_arms_are_scored_on_the_test_images_is_said_where_one_can_be_chosen() -> None:
+    (said,) = chosen_on_test(pd.DataFrame({"a": ["gmvae"]}))
+    assert "no validation split" in said
+    assert not list(chosen_on_test(pd.DataFrame({"a": []})))

@@ -18,7 +18,7 @@ import pytest
 
 from analysis import report
 from harness.store import Store
-from tests.analysis.conftest import HOSTILE, made, row, whole
+from tests.analysis.conftest import HOSTILE, judged, made, noisy, row, whole
 from tests.conftest import tree
 
 SCRIPT = Path(report.__file__)
@@ -99,7 +99,9 @@ def test_verdicts_come_first_and_few_seeds_are_description_only(page: str) -> No
     assert section.count('class="described too-few-seeds"') == section.count('<span class="word">') > 0
     assert "vae β=4 against vae β=1: too few seeds (n = 3" in re.sub(r"<[^>]+>", "", section)
     assert "fewer than 5 finished seeds in 5 of 5 arms: description only, no verdict" in section
-    assert "No grid stated beforehand what is compared: every pair of arms, Holm." in section
+    assert "Default: every pair of arms, Holm; not known whether stated before the results were seen." in section
+    assert section.count("whether seeds were added later is not known for 5 of 5 arms") == 1
+    assert section.count("arms are scored on the test images, there is no validation split") == 1
 
 
 def test_failed_and_diverged_cells_are_listed_with_their_reason(page: str) -> None:
@@ -114,6 +116,46 @@ def test_the_page_says_what_is_shortened_and_what_does_not_add_up(page: str) -> 
     assert "3 ok; shortened: 1,000 of 20,000 steps" in page
     assert 'class="flagged"' in page
     assert "17.18 + 81.25 = 98.43, not 99.06" in page
+
+
+def test_models_of_ones_own_have_no_source_report_beside_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path / "results")
+    for seed in range(5):
+        store.write_row(row(made("mine", seed), nelbo=100.0 + seed, rec=81.0 + seed))
+    assert report.main([str(store.root)]) == 0
+    page = (store.root / "report/report.html").read_text(encoding="utf-8")
+    assert "source report" not in (page + capsys.readouterr().out).lower()
+    own = tmp_path / "own.yaml"
+    own.write_text(OWN)
+    assert report.main([str(store.root), "--references", str(own)]) == 0
+    assert "my paper" in (store.root / "report/report.html").read_text(encoding="utf-8")
+
+
+def test_a_seed_under_two_cells_is_named_and_counts_in_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """β = 1 and β = 1.0 have two ids and one arm: the mean used to be of seven runs of six seeds."""
+    store = Store(tmp_path / "results")
+    for cell in [made(model, seed) for model in ("vae", "gmvae") for seed in range(6)] + [made("vae", 3, beta=1)]:
+        store.write_row(row(cell, **noisy(cell)))
+    assert report.main([str(store.root)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"vae +NELBO .+n = 5\)", out)
+    assert "gmvae against vae: " in out
+    assert re.search(
+        r"\nvae: seed 3 has several cells, [0-9a-f]{16} and [0-9a-f]{16}, and none can count; keep one", out
+    )
+
+
+def test_the_first_screen_tells_the_main_answer(tmp_path: Path) -> None:
+    store = judged(tmp_path / "results")
+    assert report.main([str(store.root)]) == 0
+    page = (store.root / "report/report.html").read_text(encoding="utf-8")
+    header = re.sub(r"<[^>]+>", "", page.split("<header>")[1].split("</header>")[0])
+    assert re.search(r"NELBO on the test images: .+ against .+: (better|worse) by [\d.]+ nats \[", header)
+    assert "Stated by the grid made-up before its results were seen" in page
 
 
 def test_hostile_text_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

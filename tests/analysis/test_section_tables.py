@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import agreement_tables, balance_tables, beta_tables, gain_tables
+from analysis import agreement_tables, balance_tables, beta_tables, gain_tables, other_family
 from analysis.balance import balance, more_balanced
 from analysis.compare import compared
 from analysis.gains import gains
@@ -158,6 +158,41 @@ def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMa
     said = list(gain_tables.sentences(each))
     assert said[1].startswith("ssvae, mnist, 1,000 labels: semi-supervised against supervised: better by ")
     assert said[2].startswith("ssvae, mnist: gain in accuracy, 50, 1,000 labels: falls with the label budget: −")
+
+
+def test_a_pair_of_two_families_names_the_p_of_both(results: FrameMaker) -> None:
+    """β = 4 against 1 is one of three comparisons here, one of six among all arms; the pair's order is no matter."""
+    cells = [made(name, seed, beta=beta) for seed in SEEDS for name, beta in (("gmvae", 1.0), ("gmvae", 4.0))]
+    cells += [made("vae", seed, beta=beta) for seed in SEEDS for beta in (1.0, 4.0)]
+    rows = with_arms(results(*[row(cell, **noisy(cell)) for cell in cells]))
+    how = Compare(metrics=["nelbo"])
+    grid = compared(rows, how)
+    turned = grid.rename(columns={"a": "b", "b": "a"})
+    found = other_family.joined(trends(rows, how), grid)
+    assert found["comparisons_grid"].tolist() == [6, 6]
+    assert (found["p_grid"] > found["p_adjusted"]).all()
+    pd.testing.assert_frame_equal(other_family.joined(trends(rows, how), turned), found)
+    (table,) = beta_tables.tables(found)
+    assert table.text["p in the grid's family"].str.endswith(" (Holm, 6)").all()
+    assert table.caption.endswith("p adjusted by Holm over 1 comparison, those of one model's β.")
+    assert (
+        "p in the grid's family" not in beta_tables.tables(other_family.joined(trends(rows, how), grid.head(0)))[0].text
+    )
+
+
+def test_a_gain_names_the_p_of_the_grids_family(results: FrameMaker) -> None:
+    found = []
+    for labels in (50, 1000):
+        for seed, off in enumerate(np.random.default_rng(labels).normal(scale=0.005, size=6)):
+            for kind, of in zip(ARMS, (0.7, 0.9 + off), strict=True):
+                found.append(row(made("ssvae", seed, supervision=kind, labels=labels), accuracy=of))
+    rows = with_arms(results(*found))
+    each = other_family.joined(gains(rows, Compare())[0], compared(rows, Compare(metrics=["accuracy"])))
+    said = list(gain_tables.sentences(each))
+    assert "(Holm, 2 comparisons)" in said[0]
+    assert said[0].endswith(" (Holm, 6)")
+    assert "; in the grid's family: p = " in said[0]
+    assert "p in the grid's family" in gain_tables.tables(each, each.head(0))[0].text
 
 
 def test_without_label_budgets_there_is_no_gain_to_tell(results: FrameMaker) -> None:

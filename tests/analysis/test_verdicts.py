@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis.table import latex, markdown
-from analysis.verdicts import families, lines
+from analysis.verdicts import answer, apart, families, lines
 
 WHY = "better by 2.30 nats [2.00, 2.60], paired t, n = 10, p = 1e-8 (Holm, 3 comparisons)"
 
@@ -166,3 +166,23 @@ def test_infinitely_many_seeds_are_more_than_were_tried() -> None:
     assert (
         families(frame(comparison(seeds_needed=float("inf"))))[0].tables[1].text.loc[0, "Seeds for 80 %"] == "> 100,000"
     )
+
+
+def test_the_page_begins_with_the_first_difference_that_is_told() -> None:
+    """The amount with its interval and what to beware of; how it was tested stands at the verdict."""
+    open_one = comparison(verdict="no difference shown", text="no difference shown: …")
+    found = families(frame(open_one, comparison(flags=("adaptive",))))
+    assert answer(found) == (
+        "NELBO on the test images: gmvae against vae: better by 2.30 nats [2.00, 2.60] – adaptive "
+        "(2 comparisons: 1 no difference shown, 1 better or worse)"
+    )
+    assert answer(families(frame(open_one))) == "NELBO on the test images: 1 comparison: 1 no difference shown"
+    assert answer([]) == ""
+
+
+def test_each_metric_is_a_family_and_what_this_means_is_told() -> None:
+    one, two = frame(comparison()), frame(comparison(), comparison(metric="kl"), comparison(metric="kl"))
+    assert apart(one).endswith("in each, the chance of any false difference is at most 5 %.")
+    assert apart(two).endswith("at most 5 %; over these 2 metrics together it can reach 10 %.")
+    assert "5 % of the differences told are expected to be false" in apart(two.assign(correction="bh"))
+    assert apart(two.assign(p_adjusted=float("nan"))) == ""

@@ -49,7 +49,7 @@ def test_the_design_names_these_columns() -> None:
 
 def test_a_curve_is_in_steps_nats_and_seconds() -> None:
     units = {f.name: f.metadata.get(b"unit", b"").decode() for f in CURVE}
-    assert units == dict.fromkeys(("nelbo", "kl", "rec", "extra"), "nats") | {
+    assert units == dict.fromkeys(("nelbo", "kl", "rec", "extra", "nll", "loss"), "nats") | {
         "step": "steps",
         "accuracy": "",
         "seconds": "s",
