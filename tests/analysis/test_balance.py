@@ -1,8 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2_contingency, chisquare
 
-from analysis.balance import BETWEEN, UNIFORM, balance, between, imbalance, more_balanced, uniform
+from analysis.balance import BETWEEN, UNIFORM, balance, between, betweens, imbalance, more_balanced, uniform
 from harness.grid import Compare
 from tests.analysis.frames import table
 
@@ -80,3 +81,15 @@ def test_seeds_not_samples_say_which_model_is_more_balanced() -> None:
         {"even": [np.full(10, 1000.0) + seed for seed in range(6)], "odd": [VAE * 50 + s for s in range(6)]}
     )
     assert more_balanced(skewed, Compare())["verdict"].tolist() == ["worse"]
+
+
+def test_many_pairs_at_once_are_scipys_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.poisson(3.0, (2, 200, 10)).astype(float)
+    a[:, 0] = b[:, 0] = 0
+    for pair, (chi2, df, p) in enumerate(zip(*betweens(a, b), strict=True)):
+        seen = a[pair] + b[pair] > 0
+        expected = chi2_contingency(np.stack([a[pair][seen], b[pair][seen]]), correction=False)
+        assert (chi2, df, p) == pytest.approx((expected.statistic, expected.dof, expected.pvalue), rel=1e-9)
+    for counts in a:
+        assert uniform(counts) == pytest.approx(tuple(chisquare(counts)), rel=1e-9)
