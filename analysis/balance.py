@@ -6,10 +6,9 @@ with thousands of samples two seeds of one model differ too. Whether one model i
 of the seeds, by `more_balanced`.
 """
 
-from itertools import combinations
-
 import numpy as np
 import pandas as pd
+from scipy.special import chdtrc
 
 from analysis import compare, pairing
 from analysis.arm import different, facts
@@ -63,24 +62,31 @@ def imbalance(counts: Floats) -> float:
 
 def uniform(counts: Floats) -> tuple[float, float]:
     """Counts (classes,) -> chi-squared against as many of each class, and its p."""
-    from scipy.stats import chisquare
-
-    found = chisquare(counts)
-    return float(found.statistic), float(found.pvalue)
+    expected = counts.sum() / len(counts)
+    chi2 = float(((counts - expected) ** 2 / expected).sum())
+    return chi2, float(chdtrc(len(counts) - 1, chi2))
 
 
 def between(a: Floats, b: Floats) -> tuple[float, int, float]:
-    """Counts (classes,) of two models -> chi-squared against one common balance, degrees of freedom, p.
+    """Counts (classes,) of two models -> chi-squared against one common balance, degrees of freedom, p."""
+    chi2, df, p = betweens(a[None], b[None])
+    return float(chi2[0]), int(df[0]), float(p[0])
+
+
+def betweens(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
+    """Counts (pairs, classes) of two models a row, none without samples -> what `between` says of each, (pairs,).
 
     A class that neither has ever sampled says nothing and is left out of the degrees of freedom.
     """
-    from scipy.stats import chi2_contingency
-
-    seen = (a + b) > 0
-    if seen.sum() < 2:
-        return 0.0, 0, 1.0
-    found = chi2_contingency(np.stack([a[seen], b[seen]]), correction=False)
-    return float(found.statistic), int(found.dof), float(found.pvalue)
+    both = a + b
+    seen, total = both > 0, both.sum(axis=1, keepdims=True)
+    chi2 = np.zeros(len(a))
+    for counts in (a, b):
+        expected = np.where(seen, both * counts.sum(axis=1, keepdims=True) / total, 1.0)
+        chi2 += np.where(seen, (counts - expected) ** 2 / expected, 0.0).sum(axis=1)
+    df = seen.sum(axis=1) - 1.0
+    p = np.where(df > 0, chdtrc(np.maximum(df, 1.0), chi2), 1.0)
+    return np.where(df > 0, chi2, 0.0), df, p
 
 
 def _against_uniform(counted: pd.DataFrame) -> pd.DataFrame:
@@ -92,16 +98,25 @@ def _against_uniform(counted: pd.DataFrame) -> pd.DataFrame:
 
 
 def _between(counted: pd.DataFrame) -> pd.DataFrame:
-    found = []
-    for (dataset, seed), group in counted.groupby(["dataset", "seed"], sort=False):
-        for (a, first), (b, second) in combinations(zip(group["arm"], group["counts"], strict=True), 2):
-            chi2, df, p = between(first, second)
-            found.append((dataset, a, b, seed, int(first.sum()), int(second.sum()), chi2, df, p, np.nan, ""))
-    table = _corrected(pd.DataFrame(found, columns=BETWEEN), ["dataset"])
+    groups = counted.groupby(["dataset", "seed"], sort=False)
+    found = [_pairs(group) for _, group in groups if len(group) > 1]
+    table = _corrected(pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=BETWEEN), ["dataset"])
     said = np.where(table["p_adjusted"] <= ALPHA, "these runs differ", "no difference shown")
     return table.assign(verdict=pd.Series(said, table.index, dtype=str)).sort_values(
         ["dataset", "a", "b", "seed"], kind="stable", ignore_index=True
     )
+
+
+def _pairs(group: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one data set and seed, an arm each -> `BETWEEN`, every pair of them."""
+    a, b = np.triu_indices(len(group), 1)
+    counts, arms = np.stack(group["counts"].to_list()), group["arm"].to_numpy()
+    chi2, df, p = betweens(counts[a], counts[b])
+    samples = counts.sum(axis=1).astype(int)
+    found = {"a": arms[a], "b": arms[b], "samples_a": samples[a], "samples_b": samples[b], "chi2": chi2, "p": p}
+    found |= {"df": df.astype(int), "p_adjusted": np.nan, "verdict": ""}
+    dataset, seed = group[["dataset", "seed"]].iloc[0]
+    return pd.DataFrame(found).assign(dataset=dataset, seed=seed)[BETWEEN]
 
 
 def _corrected(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from harness.errors import plain
+
 Mark = Literal["reference", "flagged", "ours", "aside"]
 # Columns that wrap in LaTeX.
 PROSE = {"Remark": "p{4cm}", "Sum of the parts": "p{4cm}", "Cells": "p{3cm}", "Verdict": "p{3cm}"}
@@ -75,7 +77,7 @@ def write(table: Table, folder: Path) -> list[Path]:
 
 
 def csv(values: pd.DataFrame) -> str:
-    """The values as CSV; an apostrophe stands before text that a spreadsheet would take for a formula.
+    """The values as CSV, a row a line; an apostrophe stands before text that a spreadsheet would take for a formula.
 
     >>> print(csv(pd.DataFrame({"arm": ["=1+1", "vae"], "nelbo": [-1.5, 2.0]})).rstrip())
     arm,nelbo
@@ -86,7 +88,9 @@ def csv(values: pd.DataFrame) -> str:
 
 
 def _inert(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    return f"'{plain(value)}" if value.startswith(FORMULA) else plain(value)
 
 
 def markdown(table: Table) -> str:

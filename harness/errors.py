@@ -51,7 +51,10 @@ def given(value: object) -> str:
     >>> given("ten"), given([1.5, None]), given("x" * 1000)[-9:]
     ("'ten'", '[1.5, None]', "xxxxxxxx'")
     """
-    return shortened(_REPR.repr(value))
+    try:
+        return shortened(_REPR.repr(value))
+    except ValueError:  # an integer of thousands of digits
+        return f"a huge {type(value).__name__}"
 
 
 def shortened(text: str) -> str:

@@ -1,8 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2_contingency, chisquare
 
-from analysis.balance import BETWEEN, UNIFORM, balance, between, imbalance, more_balanced, uniform
+from analysis.balance import BETWEEN, UNIFORM, balance, between, betweens, imbalance, more_balanced, uniform
 from harness.grid import Compare
 from tests.analysis.frames import table
 
@@ -95,3 +96,15 @@ def test_other_numbers_of_samples_are_not_compared_and_other_judges_flagged() ->
     assert more_balanced(rows, Compare())["flags"].tolist() == [("different judges",)]
     few = counted({"one": [EVEN / 10] * 6, "other": [VAE * 50 + seed * TURNED for seed in range(6)]})
     assert more_balanced(few, Compare())["text"].tolist() == ["cannot be compared: different numbers of samples"]
+
+
+def test_many_pairs_at_once_are_scipys_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.poisson(3.0, (2, 200, 10)).astype(float)
+    a[:, 0] = b[:, 0] = 0
+    for pair, (chi2, df, p) in enumerate(zip(*betweens(a, b), strict=True)):
+        seen = a[pair] + b[pair] > 0
+        expected = chi2_contingency(np.stack([a[pair][seen], b[pair][seen]]), correction=False)
+        assert (chi2, df, p) == pytest.approx((expected.statistic, expected.dof, expected.pvalue), rel=1e-9)
+    for counts in a:
+        assert uniform(counts) == pytest.approx(tuple(chisquare(counts)), rel=1e-9)

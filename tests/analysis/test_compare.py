@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analysis.compare import COLUMNS, compared, main
 from harness.errors import BadInput
 from harness.grid import Compare
-from harness.store import Store
+from harness.store import TABLE, Store
 from tests.analysis.conftest import made, on_subset, row
 from tests.analysis.frames import SLEEP, spread, table
 
@@ -599,3 +599,31 @@ def test_infinitely_many_seeds_are_said_in_words(tmp_path: Path, capsys: pytest.
     wanted = str(tmp_path), "--a", "model=gmvae", "--b", "model=vae"
     assert "(optimistic after a choice): more than 100000" in asked(capsys, *wanted)[1]
     assert json.loads(asked(capsys, *wanted, "--json")[1])["seeds_needed"] == "more than 100000"
+
+
+def test_names_keep_to_their_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name could clear the terminal or fake a verdict on a line of its own."""
+    for seed in range(6):
+        for name in ("vae", "x\n\x1b[2Jgmvae: better"):
+            written(tmp_path, row(made(name, seed)), 100 + seed + RNG(seed).normal())
+    code, out, _ = asked(capsys, str(tmp_path), "--a", "model=vae", "--b", "model=x\n\x1b[2Jgmvae: better")
+    assert code == 0
+    assert out.splitlines()[0].startswith("NELBO: vae against x  [2Jgmvae: better: ")
+    assert all(line.startswith("  ") for line in out.splitlines()[1:])
+    assert "\x1b" not in out
+
+
+def test_sums_that_do_not_add_up_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report says so of every row; here of the rows that were compared."""
+    for seed in range(6):
+        for name in ("vae", "gmvae"):
+            written(tmp_path, row(made(name, seed)), 100 + seed + RNG(seed).normal())
+    store = Store(tmp_path)
+    broken = store.frame().assign(kl=7.0)
+    for key in store.keys("rows", ".json"):
+        store.remove(key)
+    broken.to_parquet(store.path(TABLE))
+    code, out, err = asked(capsys, str(tmp_path), "--a", "model=gmvae", "--b", "model=vae", "--json")
+    assert (code, json.loads(out)["n_pairs"]) == (0, 6)
+    assert err.count("is not kl 7.00 + rec") == 5
+    assert err.endswith("beware: and 7 more such rows\n")

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from analysis.family import ALPHA, Correction, adjusted, levels
 
@@ -56,3 +57,10 @@ def test_three_in_any_order() -> None:
     corrected = adjusted(p, "holm")
     assert corrected == pytest.approx([0.06, 0.003, 0.06])
     assert levels(p, corrected, "holm") == pytest.approx([0.025, 0.05 / 3, 0.025])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0, 1) | st.sampled_from([0.01, 0.02]), min_size=1), st.sampled_from(["holm", "bh"]))
+def test_corrections_are_those_of_statsmodels(p: list[float], correction: Correction) -> None:
+    expected = multipletests(p, ALPHA, method={"holm": "holm", "bh": "fdr_bh"}[correction])[1]
+    assert adjusted(np.array(p), correction) == pytest.approx(expected, rel=1e-12)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
-from analysis import plots
+from analysis import figures, plots
 from analysis.compare import compared
 from analysis.figures import Drawn, draw, sheets
 from analysis.results import read
@@ -164,3 +164,25 @@ def test_the_same_figure_gives_the_same_bytes(full: Store, tmp_path: Path) -> No
         plots.save(drawn(full)["losses"].figure, tmp_path, name)
     for suffix in ("png", "pdf"):
         assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()
+
+
+def test_many_arms_are_capped_in_every_figure_and_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve arms and 66 pairs where three arms and one page are the most."""
+    monkeypatch.setattr(figures, "ARMS", 3)
+    monkeypatch.setattr(figures, "PAGES", 1)
+    monkeypatch.setattr("analysis.plot_differences.LINES", 20)
+    store = Store(tmp_path)
+    for number in range(12):
+        for seed in range(2):
+            cell = made("vae", seed, settings=(("z", number + 1),))
+            store.write_row(row(cell))
+            store.write_curve(cell.id, curve(cell))
+    found = read(store)
+    drawings = {item.name: item for item in draw(found.rows, found.points, compared(found.rows, Compare()))}
+    assert [name for name in drawings if name.startswith("differences")] == ["differences-nelbo"]
+    assert "56 more comparisons are not drawn: they are in comparisons-nelbo.csv; a baseline in the grid" in (
+        drawings["differences-nelbo"].caption
+    )
+    for name in ("losses", "curves-nelbo", "digit-counts"):
+        assert drawings[name].caption.endswith("The first 3 of 12 arms; the tables have all of them.")
+    assert len(drawings["digit-counts"].figure.axes) == 3

@@ -26,6 +26,8 @@ OWN: dict[str, Any] = {
 }
 COUNTS: dict[str, Any] = {"name": "mine", "source": "my paper", "origin": "published", "model": "vae"}
 
+SEEN: dict[str, Any] = {"name": "mine", "source": "my paper", "origin": "published", "model": "vae"}
+
 
 def test_the_source_report_as_protocol_says() -> None:
     found = {(r.table, r.evaluation, r.name, r.supervision): r for r in load().references}
@@ -118,6 +120,10 @@ def test_a_users_own_table(tmp_path: Path) -> None:
         ({"references": [OWN | {"figures": {"accuracy": {"mean": "9"}}}]}, "the table shows nelbo, kl, rec alone"),
         ({"references": [OWN | {"n": 0}]}, "references.0.n: input should be greater than 0, got 0"),
         ({"references": [OWN | {"n": 1}]}, "mine, table-1: one run has no ±"),
+        ({"references": [OWN | {"n": 10**30}]}, "references.0.n: input should be less than 2147483648, got 10000"),
+        ({"references": [OWN | {"figures": {"nelbo": {"mean": "1e400"}}}]}, "a figure below 1e+12, got '1e400'"),
+        ({"digit_counts": [SEEN | {"counts": [0] * 10}]}, "mine: no digit was counted; expected counts of 0 to 9"),
+        ({"references": [OWN | {"name": ["x" * 10**4]}]}, "got ['xxx"),
         ({"references": [OWN | {"table": "table-9"}]}, "no table 'table-9'; did you mean 'table-"),
         ({"references": [OWN | {"table": "iwae-bounds"}]}, "'mine' in iwae-bounds: no such table on test"),
         ({"references": [OWN | {"model": "gmvae"}]}, "no arm of the table is that model"),
@@ -139,13 +145,15 @@ def test_a_users_mistake_is_told_in_one_line(keys: dict[str, Any], said: str, tm
     assert said in str(told.value)
     assert str(told.value).startswith(f"references '{tmp_path / 'own.yaml'}': ")
     assert len(str(told.value).splitlines()) == 1
+    assert len(str(told.value)) < 600 + len(str(tmp_path))
 
 
 DEEP = b"references: " + b"[" * 3000 + b"]" * 3000
 
 
 @pytest.mark.parametrize(
-    "content", [b"[1", b"\xff", b"- 1", b"", DEEP, b"margins: " + b"9" * 5000, b"tables: 2026-13-45"]
+    "content",
+    [b"[1", b"\xff", b"- 1", b"", DEEP, b"margins: &a [*a]", b"margins: " + b"9" * 5000, b"tables: 2026-13-45"],
 )
 def test_a_file_that_is_none_is_told_in_one_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -119,3 +121,68 @@ def test_no_rows_is_told(tmp_path: Path) -> None:
         read(Store(tmp_path / "nowhere"))
     with pytest.raises(BadInput, match="holds no rows"):
         read(Store(tmp_path))
+
+
+def through_pandas(store: Store) -> None:
+    """Nothing of ours is left in the table but names and values, and the rows are not there."""
+    frame = pd.read_parquet(store.path(TABLE)).sample(frac=1, random_state=0)
+    frame[sorted(map(str, frame))].to_parquet(store.path(TABLE))
+    for key in store.keys("rows", ".json"):
+        store.remove(key)
+
+
+def test_a_table_that_went_through_pandas_is_read_alike(full: Store) -> None:
+    expected = read(full)
+    through_pandas(full)
+    found = read(full)
+    pd.testing.assert_frame_equal(found.rows, expected.rows)
+    pd.testing.assert_frame_equal(found.points, expected.points)
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.int32()])
+def test_a_curve_of_other_widths_and_another_order_is_read(kind: pa.DataType, full: Store) -> None:
+    path = full.path(f"curves/{CELL}.parquet")
+    curve = pq.read_table(path)
+    steps = curve["step"].cast(kind)
+    pq.write_table(curve.set_column(0, "step", steps).select(curve.column_names[::-1]), path)
+    pd.testing.assert_frame_equal(full.curve(CELL), curve.to_pandas())  # type: ignore[arg-type]
+
+
+def hostile(store: Store, **values: Any) -> Store:
+    """One row of the table has other values, which the harness would not have written."""
+    rows = pq.read_table(store.path(TABLE)).to_pylist()
+    changed = [{**row, **values} if row["cell"] == CELL else row for row in rows]
+    pq.write_table(pa.Table.from_pylist(changed, schema=SCHEMA), store.path(TABLE))
+    for key in store.keys("rows", ".json"):
+        store.remove(key)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"supervision": "un"}, "has no supervision of none, supervised, semi-supervised"),
+        ({"nelbo": 1e300}, r"has a nelbo beyond 1e\+12; expected less"),
+        ({"train_seconds": -1e300}, r"has a train_seconds beyond 1e\+12"),
+        ({"iterations": -1}, "has a iterations below 0"),
+        ({"settings": "[" * 100_000}, "settings in the rows of .* cannot be read"),
+    ],
+)
+def test_a_hostile_value_is_refused_in_one_line(values: dict[str, Any], expected: str, full: Store) -> None:
+    with pytest.raises(BadInput, match=rf"\A[^\n]*{expected}[^\n]*\Z") as told:
+        read(hostile(full, **values))
+    assert CELL in str(told.value) or "settings" in values
+
+
+@pytest.mark.parametrize("counts", [[1, 2, 3], [None] * 10, [0] * 10, [-1] * 10, [], [2**62] * 10])
+def test_digit_counts_that_are_none_are_left_out_and_told(counts: list[int | None], full: Store) -> None:
+    found = read(hostile(full, digit_counts=counts))
+    told = f"digit_counts of 1 rows, that of cell '{CELL}' first, left out: they are not 10 counts"
+    assert found.damaged == [told]
+    assert found.rows.loc[found.rows["cell"] == CELL, "digit_counts"].tolist() == [None]
+    assert found.rows["digit_counts"].notna().sum() == 11
+
+
+def test_infinity_is_no_score(full: Store) -> None:
+    found = read(hostile(full, nelbo=float("inf"))).rows
+    assert found.loc[found["cell"] == CELL, "nelbo"].isna().all()

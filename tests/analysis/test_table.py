@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.summary import every_estimate
-from analysis.table import Table, latex, markdown, write
+from analysis.table import FORMULA, SHOWN, Table, csv, latex, markdown, write
+from harness.errors import plain
 from tests.analysis.conftest import HOSTILE, FrameMaker, made, row
 
 
@@ -70,3 +71,31 @@ def test_figures_are_set_to_the_right_and_wide_tables_smaller() -> None:
     assert r"\small" not in tex
     wide = pd.concat([text, text.add_suffix("2"), text.add_suffix("3")], axis=1)
     assert "\\small\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}" in latex(Table("t", "", "", wide, wide))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.text(min_size=1), min_size=1))
+def test_no_text_of_a_csv_is_a_formula_and_no_number_changes(texts: list[str]) -> None:
+    values = pd.DataFrame({"arm": texts, "nelbo": [-1.5] * len(texts), "=head": texts})
+    read = pd.read_csv(io.StringIO(csv(values)), dtype=str, keep_default_na=False, na_filter=False)
+    assert list(read) == ["arm", "nelbo", "'=head"]
+    assert set(read["nelbo"]) == {"-1.5"}
+    assert not any(text.startswith(FORMULA) for text in read["arm"])
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+def test_a_formula_becomes_text(formula: str) -> None:
+    assert csv(pd.DataFrame({"arm": [formula]})).split("\n", 1)[1] == f"'{plain(formula)}\n"
+
+
+def test_people_read_the_first_rows_and_the_csv_has_all(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"Arm": [f"arm {number}" for number in range(SHOWN + 5)]})
+    table = Table("name", "Title", "Caption.", rows, rows)
+    whole, md, tex = (path.read_text(encoding="utf-8") for path in write(table, tmp_path))
+    assert len(whole.splitlines()) == SHOWN + 6
+    for text in (md, tex):
+        assert f"arm {SHOWN - 1} " in text
+        assert f"arm {SHOWN} " not in text
+        assert "The first 300 rows; 5 more are in name.csv." in text
+    few = Table("name", "Title", "Caption.", rows[:3], rows[:3])
+    assert few.shown is few

@@ -439,3 +439,52 @@ def test_a_grid_and_a_cell_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         whole.name = "x"
     assert isinstance(whole, Grid)
+
+
+# --- hostile YAML ----------------------------------------------------------------------------------------------------
+
+LISTS = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 10))
+MERGED = "".join(f"m{n}: &m{n}\n  <<: [{', '.join([f'*m{n - 1}'] * 9)}]\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"l0: &l0 [x, x]\n{LISTS}", "more than 100,000 values, those of aliases included"),
+        (f"m0: &m0 {{x: 1, y: 2}}\n{MERGED}", "merged mappings of more than 100,000 keys"),
+        ("seeds: &a [*a]", "more than 100,000 values"),
+        ("[" * 3000, "nested too deeply"),
+        ("seeds: " + "9" * 5000, "digits"),
+        ("seeds: 2026-13-45", "month"),
+        ("x" * 1_000_001, "1,000,001 bytes; expected at most 1,000,000"),
+    ],
+    ids=["aliases", "merges", "itself", "nesting", "digits", "date", "size"],
+)
+def test_a_hostile_file_is_refused_in_one_short_line(tmp_path: Path, text: str, expected: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(BadInput) as caught:
+        grid.read(str(file))
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400 + len(str(file))
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (one_sweep() | {"seeds": 10**30}, "at most 1,000,000 seeds, got 1000000000000"),
+        (one_sweep() | {"seeds": 10**5000}, "at most 1,000,000 seeds"),
+        (one_sweep(labels=10**30), "less than 9223372036854775808, got 1000"),
+        (one_sweep(iterations=10**30), "less than 9223372036854775808"),
+        (one_sweep(settings={"z": 10**30}), "expected 64 bits at most, got 1000"),
+        (one_sweep(iterations=list(range(1, 2001)), batch_size=list(range(1, 2001))), "cells; expected at most 1,000,"),
+        (one_sweep() | {"sweeps": {"x" * 10**6: 1}}, "got {'xxx"),
+        (one_sweep() | {"x" * 10**6: 1}, "no grid key 'xxx"),
+        (one_sweep(beta=["x" * 10**6]), "number, got 'xxx"),
+    ],
+)
+def test_what_is_huge_is_refused_in_one_short_line(keys: dict[str, Any], expected: str) -> None:
+    found = refusal(keys)
+    assert expected in found
+    assert len(found) < 400
