@@ -60,19 +60,25 @@ def forget(store: Store, cells: Sequence[Cell]) -> None:
         store.remove(key)
 
 
-def check_files(store: Store, cells: Sequence[Cell]) -> None:
-    """Refuse, before anything starts, a damaged file that a cell would go on from, and a checkpoint without state."""
+def check_files(store: Store, cells: Sequence[Cell]) -> list[Cell]:
+    """The cells whose checkpoint is of another text of their model, and which will be trained from the start.
+
+    Refused, before anything starts, are a damaged file that a cell would go on from, and a checkpoint without state.
+    """
+    others = []
     for cell, key in _kept(store, cells):
         content = store.read(key)
         if content is not None:
             try:
-                tensors, _ = tensorfile.parse(content)
+                tensors, record = tensorfile.parse(content)
             except ValueError as error:
                 raise _refused(store, key, str(error)) from None
-            lacking = engine.lacking_state(_model(engine.key(cell)), tensors) if key == checkpoint_key(cell) else ""
-            if lacking:
+            if key == checkpoint_key(cell) and record.get("source") != registry.source(cell.model):
+                others.append(cell)
+            elif key == checkpoint_key(cell) and (lacking := engine.lacking_state(_model(engine.key(cell)), tensors)):
                 what = f"a checkpoint of an older version, without the state that a step changes ({lacking})"
                 raise _refused(store, key, what)
+    return others
 
 
 def _refused(store: Store, key: str, what: str) -> BadInput:

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -57,9 +58,13 @@ def bench(args: argparse.Namespace) -> int:
     store.reach()
     found = look(store)
     plan = planning.make(cells, found.rows, scores, args.resume)
-    if args.resume != "never":
-        planning.check_files(store, plan.todo)
+    others = planning.check_files(store, plan.todo) if args.resume != "never" else []
     tell_texts(plan, plugins, args.resume)
+    for name, count in sorted(Counter(cell.model for cell in others).items()):
+        what = (
+            f"{count} checkpoint{'s are' if count > 1 else ' is'} of another text of its plug-in and not gone on from"
+        )
+        print(f"model '{name}': {what}", file=sys.stderr)
     sets = {name: data.load(name, args.data) for name in sorted({cell.dataset for cell in plan.todo})}
     scores.check_indices({name: (len(found.test_x), len(found.train_x)) for name, found in sets.items()})
     misfits = find_misfits(plan.todo, scores)

@@ -203,15 +203,17 @@ class _Trial:
             if cell.id not in self.ended and pack.diverged_at[index] < 0:
                 state = pack.state(index)
                 record = {"step": state.step, "seconds": state.seconds, "curve": state.curve}
+                record["source"] = registry.source(cell.model)
                 self.store.write(checkpoint_key(cell), tensorfile.dump(state.tensors, record))
         self.kept = pack.step
         self.saved += 1
 
     def _checkpoint(self, cell: Cell) -> CellState | None:
+        """Where a cell's training stood, unless another text of its model trained it."""
         content = self.store.read(checkpoint_key(cell))
-        if content is None:
+        tensors, record = ({}, {}) if content is None else tensorfile.parse(content)
+        if content is None or record.get("source") != registry.source(cell.model):
             return None
-        tensors, record = tensorfile.parse(content)
         return CellState(tensors, record["step"], record["seconds"], record["curve"])
 
     def _finish(self, pack: Pack, index: int, cell: Cell) -> bool:

@@ -139,7 +139,7 @@ def test_a_checkpoint_of_an_older_version_is_refused_in_a_line(name: str, store:
     pack.one_step()
     state = pack.state(0)
     old = {key: value for key, value in state.tensors.items() if not key.startswith("state.")}
-    record = {"step": state.step, "seconds": state.seconds, "curve": state.curve}
+    record = {"step": state.step, "seconds": state.seconds, "curve": state.curve, "source": registry.source(name)}
     store.write(checkpoint_key(pack.cells[0]), tensorfile.dump(old, record))
     with pytest.raises(BadInput, match=r"without the state that a step changes \(.*\); delete it to train"):
         plan.check_files(store, pack.cells)
@@ -149,3 +149,21 @@ def test_a_checkpoint_of_an_older_version_is_refused_in_a_line(name: str, store:
 
 def test_a_checkpoint_of_a_model_without_state_needs_none(mnist: Data) -> None:
     assert engine.lacking_state(registry.build(Cell("vae", 0, 12, settings=(("z", 2),))), {}) == ""
+
+
+def test_a_checkpoint_of_another_text_is_not_gone_on_from(
+    store: Store, mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell is never trained half by one text and half by another."""
+    cell = Cell("warmed", 0, 12)
+    pack = Pack([cell], mnist)
+    pack.one_step()
+    running = trial._Trial(Task((cell,), str(store.root)), store)
+    running._save(pack)
+    assert plan.check_files(store, [cell]) == []
+    found = running._checkpoint(cell)
+    assert found is not None
+    assert found.step == 1
+    monkeypatch.setattr(registry, "source", lambda name: "another text")
+    assert plan.check_files(store, [cell]) == [cell]
+    assert running._checkpoint(cell) is None
