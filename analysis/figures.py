@@ -24,8 +24,8 @@ from analysis.summary import SETS
 from analysis.verdict import CORRECTIONS
 from analysis.verdicts import NARROWER
 
-ARMS = 40  # of a figure, at most
-PAGES = 12  # of the differences in one metric
+ARMS = 30  # of a figure, at most
+PAGES = 6  # of the differences in one metric
 
 
 @dataclass(frozen=True)

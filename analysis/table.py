@@ -84,7 +84,10 @@ def csv(values: pd.DataFrame) -> str:
     '=1+1,-1.5
     vae,2.0
     """
-    return values.rename(columns=_inert).map(_inert).to_csv(index=False)
+    texts = values.select_dtypes(exclude="number").columns
+    return (
+        values.assign(**{name: values[name].map(_inert) for name in texts}).rename(columns=_inert).to_csv(index=False)
+    )
 
 
 def _inert(value: Any) -> Any:

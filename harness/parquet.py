@@ -27,7 +27,8 @@ def read(content: bytes) -> pa.Table:
     try:
         file = _opened(content, [])
         _check(file.metadata)
-        table = _opened(content, _texts(file.schema_arrow)).read(use_threads=False)
+        texts = _texts(file.schema_arrow)
+        table = (_opened(content, texts) if texts else file).read(use_threads=False)
         table.validate(full=True)
         unfolded = sum(_unfolded(column) for column in table.columns)
         if unfolded > BYTES:

@@ -33,7 +33,7 @@ def test_neither_the_data_set_scanner_nor_a_python_file_is_used(monkeypatch: pyt
     original = pq.ParquetFile
     monkeypatch.setattr(pq, "ParquetFile", watched)
     monkeypatch.setattr(pq, "read_table", None)
-    content = written(pa.table({"n": [1]}))
+    content = written(pa.table({"word": ["a"]}))
     assert parquet.read(content).num_rows == 1
     assert len(opened) == 2
     assert all(isinstance(source, pa.BufferReader) for source in opened)
