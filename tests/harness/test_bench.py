@@ -479,8 +479,10 @@ def test_a_score_that_fails_is_exit_code_1_and_the_row_stays(
     assert bench.main(["--status", str(results)]) == 1
     assert "unscored: linear seed=0: ZeroDivisionError: division by zero" in capsys.readouterr().out
     monkeypatch.setattr(linear, "log_weight", lambda model, x, noise: noise["z"].sum(-1) - x.sum(-1))
-    monkeypatch.setattr("harness.engine.Pack.one_step", lambda *_: 1 / 0)
     assert run(*FIRST, "--iwae", "10") == 0
+    (after,) = Store(results).rows().values()
+    assert after["iwae_10"] is not None
+    assert f'"train_seconds": {after["train_seconds"]}' in next(iter(before.values())).decode()
 
 
 def test_a_score_that_a_model_cannot_have_is_told_and_no_failure(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

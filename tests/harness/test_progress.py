@@ -60,9 +60,10 @@ def test_scoring_counts_in_the_time_left_and_is_shown(make: Make, clock_time: li
     """Two cells are trained; one is scored, in 8 s, and the other half."""
     progress = make()
     progress.score_costs = [5.0, 0.0]
+    progress.work += 2 * 5.0
     stage = "scoring, 3 of 5: pictures"
     progress.watch(0, Update(steps=200, stage=stage, scored=1.5, score_seconds=8.0))
-    assert progress.left == pytest.approx((0.5 * 8.0 + 100 * 0.1) / 2 + 0.5 * 0.0)
+    assert progress.left == pytest.approx((0.5 * 8.0 + 100 * 0.1) / 2)
     (pack,) = progress.standing().packs
     assert pack.stage == stage
     clock_time.append(LINE_SECONDS + 1)
