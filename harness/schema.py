@@ -105,8 +105,8 @@ CURVE = pa.schema(
         pa.field("extra", pa.float64(), metadata={"unit": "nats", "meaning": "what the loss adds to the bound"}),
         pa.field("accuracy", pa.float64(), metadata={"meaning": "grey test images, watched, never selected on"}),
         pa.field("seconds", pa.float64(), metadata={"unit": "s", "meaning": "training time so far"}),
-        pa.field("nll", pa.float64(), metadata={"unit": "nats", "meaning": "exact -log p(x)"}),
-        pa.field("loss", pa.float64(), metadata={"unit": "nats", "meaning": "what training minimises"}),
+        pa.field("nll", pa.float64(), metadata={"unit": "nats", "meaning": "exact -log p(x)", "since": "2"}),
+        pa.field("loss", pa.float64(), metadata={"unit": "nats", "meaning": "what training minimises", "since": "2"}),
     ]
 )
 # What older tables and curves lack: it is null there. A column that a curve gets later says `since` in its metadata.

