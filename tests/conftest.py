@@ -39,6 +39,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
+@pytest.fixture(autouse=True)
+def no_plugins_left() -> Iterator[None]:
+    """No plug-in of a test is left in this process."""
+    before = set(registry._loaded)
+    yield
+    for name in set(registry._loaded) - before:
+        registry._forget(registry._loaded[name])
+
+
 @pytest.fixture(scope="session")
 def mnist() -> Data:
     """Real MNIST, verified."""

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,15 +54,6 @@ harness.score.test_images = lambda data: scaled(data.test_x)
 """
 )
 Bench = Callable[..., int]
-
-
-@pytest.fixture(autouse=True)
-def clean() -> Iterator[None]:
-    """No plug-in of a test is left in this process."""
-    before = set(registry._loaded)
-    yield
-    for name in set(registry._loaded) - before:
-        registry._forget(registry._loaded[name])
 
 
 @pytest.fixture
