@@ -75,7 +75,7 @@ def calm() -> dict[str, Row]:
     with tempfile.TemporaryDirectory() as scratch:
         grid, model = Path(scratch, "storm.yaml"), Path(scratch, "linear.py")
         grid.write_text(yaml.safe_dump(FULL.grid), encoding="utf-8")
-        model.write_text(readme_model(), encoding="utf-8")
+        model.write_text(readme_model("watched"), encoding="utf-8")
         flags = ["--pack", "1", "--plugin", str(model), "--launcher", "in-process", "--results", scratch]
         if bench.main([str(grid), *flags]):
             raise SystemExit("error: the calm run has failed")

@@ -131,10 +131,12 @@ def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def readme_model() -> str:
-    """The block of the README that registers a model."""
+def readme_model(*watchers: str) -> str:
+    """The block of the README that registers a model; behind it texts of tests/cluster, which change it alone."""
     blocks: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    return next(block for block in blocks if "@register" in block)
+    model = next(block for block in blocks if "@register" in block)
+    texts = [(ROOT / "tests" / "cluster" / f"{name}.py").read_text(encoding="utf-8") for name in watchers]
+    return "\n\n".join([model, *texts])
 
 
 def given(part: torch.Tensor | None) -> torch.Tensor:

@@ -164,6 +164,8 @@ def hostile(store: Store, **values: Any) -> Store:
         ({"supervision": "un"}, "has no supervision of none, supervised, semi-supervised"),
         ({"nelbo": 1e300}, r"has a nelbo beyond 1e\+12; expected less"),
         ({"train_seconds": -1e300}, r"has a train_seconds beyond 1e\+12"),
+        ({"dataset": "../mnist"}, "has a dataset that cannot name a file"),
+        ({"dataset": "mn\0ist"}, "has a dataset that cannot name a file"),
         ({"iterations": -1}, "has a iterations below 0"),
         ({"settings": "[" * 100_000}, "settings in the rows of .* cannot be read"),
     ],

@@ -149,7 +149,7 @@ class Storm:
         self.commands = 0
         self.log.touch()
         (wire.folder / "storm.yaml").write_text(yaml.safe_dump(pace.grid), encoding="utf-8")
-        (wire.folder / "linear.py").write_text(readme_model(), encoding="utf-8")
+        (wire.folder / "linear.py").write_text(readme_model("watched"), encoding="utf-8")
 
     def pass_over(self, kinds: Sequence[str] = ()) -> Passed:
         """Faults of these kinds, or of every kind, in a random order, from the first step to the last row."""
@@ -221,8 +221,7 @@ class Storm:
     def give_the_command(self) -> None:
         """On the head; what it says is kept."""
         flags = f"--pack 1 --checkpoint-seconds {self.pace.checkpoint:g} --patience 4 --address auto"
-        plugins = f"--plugin {self.wire.folder}/linear.py --plugin tests/cluster/watched.py"
-        line = f"python harness/bench.py {self.wire.folder}/storm.yaml {flags} {plugins}"
+        line = f"python harness/bench.py {self.wire.folder}/storm.yaml {flags} --plugin {self.wire.folder}/linear.py"
         self.commands += 1
         with self.said.open("a") as said:
             self.driver = self.cluster.head.popen(

@@ -57,12 +57,10 @@ class Nodes:
 
     def run(self, pack: str) -> Run:
         """Run the grid in packs, each trial on a share of a GPU."""
-        (self.folder / "linear.py").write_text(readme_model(), encoding="utf-8")
+        (self.folder / "linear.py").write_text(readme_model("watched", "declared"), encoding="utf-8")
         (self.folder / "grid.yaml").write_text(yaml.safe_dump(GRID), encoding="utf-8")
         (self.folder / "PLACED_LOG").write_text("")
-        plugins = (
-            f"--plugin {self.folder}/linear.py --plugin tests/cluster/watched.py --plugin tests/cluster/declared.py"
-        )
+        plugins = f"--plugin {self.folder}/linear.py"
         flags = f"--address auto --gpus-per-trial {SHARE} --pack {pack} --results {self.folder / pack}"
         self.head.run(f"{self.environment}; python harness/bench.py {self.folder}/grid.yaml {plugins} {flags}")
         rows = Store(self.folder / pack).rows()

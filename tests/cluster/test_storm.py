@@ -13,7 +13,7 @@ from harness.schema import Row
 from harness.store import Store
 from tests.cluster.hosts import Wire
 from tests.cluster.storm import CELLS, FAULTS, Pace, Passed, Step, Storm, cost
-from tests.conftest import ROOT, lasting
+from tests.conftest import ROOT, lasting, readme_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 SEED = 0
@@ -28,11 +28,13 @@ class Calm(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def beside(own_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calm]:
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calm]:
     """A calm run, with what the storm leaves of the machine."""
     folder = tmp_path_factory.mktemp("calm")
     (folder / "storm.yaml").write_text(yaml.safe_dump(PACE.grid), encoding="utf-8")
-    flags = ["--pack", "1", "--plugin", str(own_model), "--launcher", "in-process", "--results", str(folder)]
+    model = folder / "linear.py"
+    model.write_text(readme_model("watched"), encoding="utf-8")  # its text is in every row
+    flags = ["--pack", "1", "--plugin", str(model), "--launcher", "in-process", "--results", str(folder)]
     command = ["nice", sys.executable, "harness/bench.py", str(folder / "storm.yaml"), *flags]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         yield Calm(process, folder)
