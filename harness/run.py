@@ -117,8 +117,10 @@ def measured(
     scores: Evaluation,
     resources: Resources,
 ) -> dict[grid.Cell, packing.Cost]:
-    """What steps and the scoring of each kind of cells cost, by `engine.key`."""
+    """What steps and, on CPUs, the scoring of each kind of cells cost, by `engine.key`."""
     steps = timing.costs(cells, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
+    if resources.gpus:
+        return steps  # what a CPU takes to score tells nothing of a GPU
     scoring = timing.score_costs(cells, sets, scores, resources.cpus)
     return {kind: replace(cost, score=scoring[kind]) for kind, cost in steps.items()}
 
@@ -294,10 +296,11 @@ def show_plan(
     if todo:
         work = sum(packing.seconds(pack, costs) for pack in todo)
         last = clock(packing.makespan(todo, costs, slots))
-        scoring = clock(sum(costs[engine.key(pack[0])].score * len(pack) for pack in todo))
+        scoring = sum(costs[engine.key(pack[0])].score * len(pack) for pack in todo)
+        how = f"work, of which {clock(scoring)} are scoring" if scoring else "training, scoring not counted"
         console.print(
-            f"about {clock(work)} of work, of which {scoring} are scoring, {last} with {min(slots, len(todo))} trials "
-            "side by side on this machine, by a few steps and scores timed here just now",
+            f"about {clock(work)} of {how}, {last} with {min(slots, len(todo))} trials side by side on this machine, "
+            "by a few steps and scores timed here just now",
             soft_wrap=True,
         )
     return 1 if refused else 0

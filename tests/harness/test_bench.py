@@ -171,7 +171,7 @@ def test_a_dry_run_shows_each_cells_pack_and_time(
         ["20", "1", "2", "50", "s"],
         ["20", "2", "1", "1", "min", "00", "s"],
     ]
-    assert "about 2 min 41 s of work, of which 0 s are scoring, 2 min 41 s with 1 trials side by side" in out
+    assert "about 2 min 41 s of training, scoring not counted, 2 min 41 s with 1 trials side by side" in out
 
 
 def test_scoring_counts_in_the_time_of_a_dry_run(
@@ -221,7 +221,7 @@ def test_a_plan_for_shares_of_a_gpu_needs_none(
     flags = [*FIRST[:-1], "5", "--pack", "1", "--gpus-per-trial", "0.25", "--dry-run"]
     assert bench.main([*flags, "--plugin", str(own_model), "--results", str(results)]) == 0
     out = capsys.readouterr().out
-    assert "about 5 min 02 s of work, of which 0 s are scoring, 2 min 01 s with 4 trials side by side" in out
+    assert "about 5 min 02 s of training, scoring not counted, 2 min 01 s with 4 trials side by side" in out
     assert not results.exists()
 
 
