@@ -64,7 +64,7 @@ def test_it_tells_the_story_of_the_published_results(tmp_path: Path, monkeypatch
     count = len(results.read(Store(ROOT / "results" / "report")).rows)
     assert f"{count} cells: {count} ok" in told
     assert "SHORTENED" not in told
-    assert "Stated by the grid report before its results were seen: every pair of arms" in told
+    assert "The grid report names no comparison of its own; default: every pair of arms" in told
     assert "gmvae against vae: better by 2.22 nats [1.91, 2.53], paired t, n = 10" in told
     assert "gmvae against vae: better by 1.5 points [0.4, 2.7], paired t, n = 10" in told
     assert "Image by image, seed by seed" in told
