@@ -10,14 +10,14 @@ from tests.conftest import ROOT
 
 SAID = """
 import sys
-from harness import pipes
-pipes.guard()
+from harness import closed_pipe
+closed_pipe.guard()
 print("first", flush=True)
 sys.stdin.readline()  # until the reader has gone
 for _ in range(20000):
     print("and more", file={stream})
 {stream}.flush()
-print(pipes.unread(), file=open({report!r}, "w"))
+print(closed_pipe.unread(), file=open({report!r}, "w"))
 sys.exit(7)
 """
 
