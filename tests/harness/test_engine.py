@@ -79,14 +79,18 @@ def mixed(make: CellMaker, model: str, supervision: str) -> list[Cell]:
 
 
 def same(pack: Pack, index: int, other: Pack, place: int = 0) -> None:
-    """A cell of one pack and of another: weights and sums of losses, to float32 rounding."""
+    """A cell of one pack and of another: weights and sums of losses, to float32 rounding.
+
+    Adam's step has a chance sign where a gradient is nearly 0: after 50 steps of `ssvae` on an AMD EPYC with AVX2 the
+    first layer lay 1 % of its way apart. Another cell's weights lie a whole way apart.
+    """
     cell = pack.cells[index]
     assert cell == other.cells[place]
     start, expected = registry.build(cell).state_dict(), weights(other, place)
     for name, value in weights(pack, index).items():
-        assert (value - expected[name]).norm() <= 1e-3 * (expected[name] - start[name]).norm(), name
+        assert (value - expected[name]).norm() <= 0.03 * (expected[name] - start[name]).norm(), name
     ours, theirs = (torch.stack(trace)[..., at].sum(0) for trace, at in ((pack._trace, index), (other._trace, place)))
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=0)
 
 
 @pytest.mark.slow
