@@ -62,8 +62,8 @@ def _rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
     expected = ", ".join(get_args(Supervision))
     _refuse(store, rows[~rows["supervision"].isin(get_args(Supervision))], f"has no supervision of {expected}")
     for column in ("cell", "dataset"):
-        odd = rows[column].str.contains(r"[/\x00]", regex=True)
-        _refuse(store, rows[odd], f"has a {column} that cannot name a file; expected no / and no NUL")
+        odd = rows[column].str.contains(r"(?:^|/)\.\.(?:/|$)|\x00", regex=True)
+        _refuse(store, rows[odd], f"has a {column} that cannot name a file; expected no .. and no NUL")
     for column in NUMBERS:
         _refuse(store, rows[rows[column].abs() >= LARGEST], f"has a {column} beyond {LARGEST:g}; expected less")
     for column in COUNTS:
