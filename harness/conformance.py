@@ -216,12 +216,6 @@ def check_stacking(subject: Subject) -> None:
             raise Misfit(f"gives another loss stacked ({parts.loss[index]:.6g}) than alone ({alone:.6g})")
 
 
-def check_gradients(subject: Subject) -> None:
-    """Some parameter has a gradient."""
-    if not objective.used(subject.build(), subject.batch, subject.noise())[0]:
-        raise Misfit("has no parameter on which its terms depend")
-
-
 def check_images_alone(subject: Subject) -> None:
     """Scored, the rec and kl of an image do not depend on the other images."""
     if not subject.cell.has_bound:
@@ -334,7 +328,7 @@ PROBE: tuple[Check, ...] = (
     check_terms, check_purity, check_stacking, check_bound, check_samples, check_reconstructions, check_classes,
 )  # fmt: skip
 CHECKS: tuple[Check, ...] = (
-    *PROBE, check_weights, check_average_weight, check_gradients, check_images_alone, check_seed,
+    *PROBE, check_weights, check_average_weight, check_images_alone, check_seed,
 )  # fmt: skip
 
 

@@ -64,7 +64,9 @@ COLUMNS: tuple[Column, ...] = (
     *_bounds("", "test images"),
     Column("accuracy", pa.float64(), "", "fraction of grey test images classified right"),
     *_bounds("subset_", "the listed images"),
-    Column("digit_counts", pa.list_(pa.int64()), "", "classes 0-9 the judge sees in 10,000 prior samples"),
+    Column(
+        "digit_counts", pa.list_(pa.int64()), "", "classes 0-9 the judge sees in prior samples, 10,000 or --samples"
+    ),
     Column("digit_counts_200", pa.list_(pa.int64()), "", "the same for the 200 samples of the gallery"),
     Column("judge_accuracy", pa.float64(), "", "the judge on grey test images"),
     Column("judge_accuracy_binary", pa.float64(), "", "the judge on binarised test images"),
