@@ -17,13 +17,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import caveats, family, folders, measured, notes, outlying, pairing, power, verdict
-from analysis.arm import facts
-from analysis.difference import Bools, Floats, half_width, spreadless
-from analysis.metrics import BY_COLUMN, Metric
+from analysis.comparison import batch, pairing, verdict
+from analysis.comparison import flags as pair_flags
+from analysis.frames import pooled
+from analysis.frames.arm_table import facts
+from analysis.frames.metrics import BY_COLUMN, Metric
+from analysis.sections import caveats
+from analysis.stats import multiplicity, outliers, power
+from analysis.stats.differences import Bools, Floats, half_width, spreadless
 from harness import closed_pipe
 from harness.errors import BadInput, StorageFailure, plain, unknown
-from harness.grid import METRICS, Compare, check_margin
+from harness.experiment.grid import METRICS, Compare, check_margin
 
 WARNED = 5  # rows
 Names = Sequence[tuple[str, str]]
@@ -51,7 +55,7 @@ def compared(rows: pd.DataFrame, how: Compare) -> pd.DataFrame:
     Below five seeds there is no p and, where seeds are not shared, no interval: at three, Welch's holds the truth in
     96.3 % of cases. A difference that does not vary has no interval, and p is that of the signs.
 
-    median, worst (with its seed) and collapsed (far on the bad side, `analysis.outlying`) are of all scored seeds of an
+    median, worst (with its seed) and collapsed (far on the bad side, `analysis.stats.outliers`) are of all scored seeds of an
     arm. p_lost compares how many runs collapsed, failed or diverged, where any did.
     """
     arms = facts(rows)
@@ -79,13 +83,13 @@ def one_family(rows: pd.DataFrame, arms: pd.DataFrame, pairs: Names, metric: Met
         return pd.DataFrame(columns=COLUMNS)
     places = _places(table, arms)
     table = table.assign(n_a=scored[table["a"]].to_numpy(), n_b=scored[table["b"]].to_numpy())
-    table = table.assign(n_pairs=measured.common(scores, *places), margin=how.margin.get(metric.column, np.nan))
+    table = table.assign(n_pairs=batch.common(scores, *places), margin=how.margin.get(metric.column, np.nan))
     table = table.join(_runs(table, arms, scores, seeds, metric))
-    far = {int(arm): list(seeds[held]) for arm, held in enumerate(outlying.far(scores)) if held.any()}
+    far = {int(arm): list(seeds[held]) for arm, held in enumerate(outliers.far(scores)) if held.any()}
     table = table.join(_matched(table, arms, metric, _crossing(rows, arms, metric, places), far))
     margin = how.margin.get(metric.column)
     pairs_of = (table["design"] == "paired").to_numpy()
-    table = table.join(measured.measured(scores, *places, pairs_of, margin))
+    table = table.join(batch.measured(scores, *places, pairs_of, margin))
     flat = _flat(scores)
     table["seedless"] = table["enough"].astype(bool) & flat[places[0]] & flat[places[1]] & (table["difference"] != 0)
     return _worded(_powered(_corrected(_doubted(_modest(table, metric)), how)), metric)
@@ -108,20 +112,20 @@ def _scores(rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric, column: str)
     found = named.to_numpy(dtype=float, na_value=np.nan)
     seeds = scored["seed"].to_numpy(np.int64)
     places = arms.index.get_indexer(pd.Index(scored["arm"]))
-    return np.unique(seeds), measured.matrix(places, seeds, found, len(arms))
+    return np.unique(seeds), batch.matrix(places, seeds, found, len(arms))
 
 
-def _places(table: pd.DataFrame, arms: pd.DataFrame) -> tuple[measured.Places, measured.Places]:
+def _places(table: pd.DataFrame, arms: pd.DataFrame) -> tuple[batch.Places, batch.Places]:
     """Where in `arms` both sides of the comparisons are."""
     return arms.index.get_indexer(pd.Index(table["a"])), arms.index.get_indexer(pd.Index(table["b"]))
 
 
 def _crossing(
-    rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric, places: tuple[measured.Places, measured.Places]
+    rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric, places: tuple[batch.Places, batch.Places]
 ) -> list[frozenset[str]]:
     """For each comparison, which columns of `caveats.CROSSING` differ between two cells of one seed."""
-    several = [name for name in caveats.CROSSING if rows.loc[rows["status"] == "ok", name].nunique() > 1]
-    found = [measured.apart(_scores(rows, arms, metric, name)[1], *places) for name in several]
+    several = [name for name in pair_flags.CROSSING if rows.loc[rows["status"] == "ok", name].nunique() > 1]
+    found = [batch.apart(_scores(rows, arms, metric, name)[1], *places) for name in several]
     if not found:
         return [frozenset()] * len(places[0])
     return [
@@ -133,19 +137,19 @@ def _crossing(
 def _runs(table: pd.DataFrame, arms: pd.DataFrame, scores: Floats, seeds: np.ndarray, metric: Metric) -> pd.DataFrame:
     """Median, worst run, and how many runs were lost, of both arms of each comparison."""
     bad = verdict.bad(metric)
-    worst, seed = outlying.worst(scores, bad)
+    worst, seed = outliers.worst(scores, bad)
     each = arms[["failed", "diverged"]].assign(
-        median=outlying.medians(scores),
+        median=outliers.medians(scores),
         worst=worst,
         worst_seed=np.where(np.isfinite(worst), seeds[seed] if len(seeds) else 0, np.nan),
-        collapsed=outlying.collapsed(scores, bad).sum(axis=1),
+        collapsed=outliers.collapsed(scores, bad).sum(axis=1),
         cells=arms[["ok", "failed", "diverged"]].sum(axis=1),
     )
     each["lost"] = each[["collapsed", "failed", "diverged"]].sum(axis=1)
     each["kept"] = each.pop("cells") - each["lost"]
     sides = zip(("a", "b"), _places(table, arms), strict=True)
     both = pd.concat([each.iloc[place].reset_index(drop=True).add_suffix(f"_{side}") for side, place in sides], axis=1)
-    return both.assign(p_lost=outlying.alike(both[["lost_a", "kept_a", "lost_b", "kept_b"]]))
+    return both.assign(p_lost=outliers.alike(both[["lost_a", "kept_a", "lost_b", "kept_b"]]))
 
 
 def _flat(values: Floats) -> Bools:
@@ -165,7 +169,7 @@ def _matched(
     by_name = arms.assign(name=arms.index).to_dict("index")
     for place, seeds in far.items():
         name = str(arms.index[place])
-        by_name[name]["far"] = caveats.named_seeds(seeds, name)
+        by_name[name]["far"] = pair_flags.named_seeds(seeds, name)
     found = []
     sides = table[["a", "b", "n_a", "n_b", "n_pairs"]].itertuples(index=False)
     for (a, b, n_a, n_b, common), crossing in zip(sides, crossed, strict=True):
@@ -173,7 +177,9 @@ def _matched(
         design = pairing.design(arm, other, n, common)
         obstacle = pairing.obstacle(arm, other, metric)
         enough = verdict.enough(design, n, common) and not obstacle
-        found.append((design, enough, obstacle, tuple(caveats.flags(arm, other, n, common, design, enough, crossing))))
+        found.append(
+            (design, enough, obstacle, tuple(pair_flags.flags(arm, other, n, common, design, enough, crossing)))
+        )
     return pd.DataFrame(found, columns=["design", "enough", "obstacle", "flags"])
 
 
@@ -181,7 +187,7 @@ def _doubted(table: pd.DataFrame) -> pd.DataFrame:
     """The flags with what the p-values say against each other."""
     tests = ["p", "p_exact", "p_lost", "lost_a", "lost_b", "a", "b", "flags"]
     told = [
-        (*flags, *caveats.doubts(p, exact, p_lost, (lost_a, lost_b), (a, b)))
+        (*flags, *pair_flags.doubts(p, exact, p_lost, (lost_a, lost_b), (a, b)))
         for p, exact, p_lost, lost_a, lost_b, a, b, flags in table[tests].itertuples(index=False)
     ]
     return table.assign(flags=pd.Series(told, table.index, dtype=object))
@@ -195,7 +201,7 @@ def _modest(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     table.loc[flat & ~table["same"], ["low", "high", "se", "spread"]] = np.nan
     table["constant"] = flat & ~table["same"] & ~table["seedless"]
     table.loc[~table["enough"] | table["seedless"], tests] = np.nan
-    apart = [name for name in measured.COLUMNS if name not in ("mean_a", "mean_b")]
+    apart = [name for name in batch.COLUMNS if name not in ("mean_a", "mean_b")]
     table.loc[table["obstacle"] != "", apart] = np.nan
     rough = (table["design"] == "welch") & ~table["enough"]  # Welch's degrees of freedom are no approximation there
     table.loc[rough, ["low", "high"]] = np.nan
@@ -211,16 +217,16 @@ def _corrected(table: pd.DataFrame, how: Compare) -> pd.DataFrame:
     table.loc[family_of, "comparisons"] = family_of.sum()
     for name in ("p", "p_equivalence"):
         known = table[name].notna()
-        table.loc[known, f"{name}_adjusted"] = family.adjusted(table.loc[known, name].to_numpy(), how.correction)
+        table.loc[known, f"{name}_adjusted"] = multiplicity.adjusted(table.loc[known, name].to_numpy(), how.correction)
     tested, corrected = (table.loc[family_of, name].to_numpy() for name in ("p", "p_adjusted"))
-    table.loc[family_of, "level"] = family.levels(tested, corrected, how.correction)
+    table.loc[family_of, "level"] = multiplicity.levels(tested, corrected, how.correction)
     half = half_width(*(table[name].to_numpy() for name in ("se", "df", "level")))
     return table.assign(low_adjusted=table["difference"] - half, high_adjusted=table["difference"] + half)
 
 
 def _powered(table: pd.DataFrame) -> pd.DataFrame:
     """What the seeds could show, and how many more would be needed: with one correction for all, Bonferroni's."""
-    alpha = family.ALPHA / table["comparisons"].where(table["comparisons"] > 0, len(table)).to_numpy(dtype=float)
+    alpha = multiplicity.ALPHA / table["comparisons"].where(table["comparisons"] > 0, len(table)).to_numpy(dtype=float)
     se, df, spread, freedom = (table[name].to_numpy() for name in ("se", "df", "spread", "freedom"))
     needed = power.seeds_needed(table["difference"].to_numpy(), spread, freedom, alpha)
     return table.assign(detectable=power.detectable(se, df, alpha), seeds_needed=needed)
@@ -275,9 +281,9 @@ def asked(paths: Sequence[str], choices: tuple[str, str], column: str, margin: f
         raise BadInput(f"margin {margin:g}; expected a number above 0, in the unit of {column} in the results table")
     if margin is not None:
         check_margin(column, margin)
-    wanted = folders.parsed(choices[0]), folders.parsed(choices[1])
-    rows, a, b = folders.two(folders.read(paths), wanted, column)
-    warn(notes.broken_sums(rows))
+    wanted = pooled.parsed(choices[0]), pooled.parsed(choices[1])
+    rows, a, b = pooled.two(pooled.read(paths), wanted, column)
+    warn(caveats.broken_sums(rows))
     how = Compare(metrics=[column], margin={} if margin is None else {column: margin})
     found = judged(rows, facts(rows), [(a, b)], how)
     if found.empty:

@@ -16,42 +16,39 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from analysis import (
-    adaptive,
-    agreement_tables,
+from analysis.compare import COLUMNS, compared
+from analysis.comparison import grid_family
+from analysis.frames import adaptive_seeds, duplicates, load
+from analysis.frames.declared import Stated, stated
+from analysis.frames.load import Results
+from analysis.frames.training_length import banner
+from analysis.rendering import table
+from analysis.rendering.page import Page, Picture, render
+from analysis.rendering.table import Table
+from analysis.reproduction import counterparts, references
+from analysis.reproduction.references import References
+from analysis.sections import (
     balance_tables,
-    beside,
     beta_tables,
-    counterparts,
-    doubled,
+    caveats,
     gain_tables,
     headline,
-    notes,
-    other_family,
+    image_agreement,
     overview,
-    references,
-    results,
+    reproduction,
     sheets,
     summary,
-    table,
-    verdicts,
 )
-from analysis.balance import balance, more_balanced
-from analysis.compare import COLUMNS, compared
-from analysis.estimate import counts
-from analysis.gains import gains
-from analysis.galleries import Sheets, albums
-from analysis.lengths import banner
-from analysis.page import Page, Picture, render
-from analysis.references import References
-from analysis.results import Results
-from analysis.stated import Stated, stated
-from analysis.table import Table
-from analysis.trend import trends
-from analysis.verdicts import Family, families
+from analysis.sections import comparisons as comparison_section
+from analysis.sections.beta import trends
+from analysis.sections.class_balance import balance, more_balanced
+from analysis.sections.comparisons import Family, families
+from analysis.sections.label_budget import gains
+from analysis.sections.samples import Sheets, albums
+from analysis.stats.estimates import counts
 from harness import closed_pipe
 from harness.errors import BadInput, StorageFailure, plain
-from harness.store import TABLE, Store
+from harness.storage.store import TABLE, Store
 
 PIXELS = 118  # of the page, an inch of a figure
 WIDE = 200  # columns of a pipe or a file: nothing wraps
@@ -119,25 +116,25 @@ def made(store: Store, place: str, printed: References, beside_all: bool = False
 
     What others printed is shown where an arm of ours was trained as they say, or where `beside_all` asks for it.
     """
-    found = results.read(store)
-    marked = adaptive.marked(found.rows[~doubled.twice(found.rows)], found.provenance)
+    found = load.read(store)
+    marked = adaptive_seeds.marked(found.rows[~duplicates.twice(found.rows)], found.provenance)
     rows = marked.drop(columns="unrecorded")  # told once on the page, not at every verdict
     said, comparisons = judged(rows, stated(found.provenance, found.rows))
     over_beta = trends(rows, said.how.model_copy(update={"metrics": beta_tables.asked(said.how.metrics)}))
     each, against = gains(rows, said.how)
-    over_beta, each = (other_family.joined(table, comparisons) for table in (over_beta, each))
+    over_beta, each = (grid_family.joined(table, comparisons) for table in (over_beta, each))
     uniform, between = balance(rows)
     tables = {
         "results": summary.glances(rows),
         "beta": beta_tables.tables(over_beta),
-        "accuracy": [*gain_tables.tables(each, against), *agreement_tables.tables(store, rows, comparisons)],
+        "accuracy": [*gain_tables.tables(each, against), *image_agreement.tables(store, rows, comparisons)],
         "balance": balance_tables.tables(uniform, between),
         "beside": [],
         "estimates": [summary.every_estimate(rows)],
         FILES: balance_tables.seed_by_seed(uniform, between),
     }
     if beside_all or counterparts.any_of_ours(rows, printed):
-        tables["beside"] = [*headline.tables(rows, printed), *beside.tables(rows, printed)]
+        tables["beside"] = [*headline.tables(rows, printed), *reproduction.tables(rows, printed)]
     sentences = {
         "beta": list(beta_tables.sentences(over_beta)),
         "accuracy": list(gain_tables.sentences(each)),
@@ -146,10 +143,10 @@ def made(store: Store, place: str, printed: References, beside_all: bool = False
     if len(comparisons):
         sentences["balance"] = balance_tables.sentences(more_balanced(rows, said.how))
     told = [
-        *doubled.sentences(found.rows),
-        *notes.notes(rows),
-        *adaptive.told(marked),
-        *notes.chosen_on_test(comparisons),
+        *duplicates.sentences(found.rows),
+        *caveats.notes(rows),
+        *adaptive_seeds.told(marked),
+        *caveats.chosen_on_test(comparisons),
     ]
     return Report(
         found,
@@ -157,7 +154,7 @@ def made(store: Store, place: str, printed: References, beside_all: bool = False
         told,
         place,
         sheets.read(store, rows),
-        replace(said, said=f"{said.said} {verdicts.apart(comparisons)}".strip()),
+        replace(said, said=f"{said.said} {comparison_section.apart(comparisons)}".strip()),
         comparisons,
         families(comparisons),
         tables,
@@ -189,13 +186,14 @@ def write(report: Report, out: Path) -> Path:
 
 def drawn(report: Report, folder: Path) -> Mapping[str, Sequence[Picture]]:
     """Draw the figures and write them to `folder`; the pictures of each section of the page."""
-    from analysis import figures, plots  # they take seconds to import: bad input is told before
+    from analysis.plots import style
+    from analysis.sections import figures  # they take seconds to import: bad input is told before
 
     pictures: dict[str, list[Picture]] = {}
     rows = report.rows
     items = figures.draw(rows, report.found.points, report.compared)
     for item in chain(items, figures.sheets(rows, report.sheets)):
-        png = plots.save(item.figure, folder, item.name)[0].read_bytes()
+        png = style.save(item.figure, folder, item.name)[0].read_bytes()
         picture = Picture(png, item.title, item.caption, round(PIXELS * item.figure.get_figwidth()))
         pictures.setdefault(item.section, []).append(picture)
     return pictures
@@ -206,7 +204,7 @@ def composed(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Page:
     rows, provenance = report.rows, report.found.provenance
     return Page(
         title=overview.title(rows),
-        answer=verdicts.answer(report.families),
+        answer=comparison_section.answer(report.families),
         lede=overview.lede(rows),
         banner=banner(counts(rows)),
         facts=overview.facts(rows),
@@ -217,8 +215,8 @@ def composed(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Page:
         sentences=report.sentences,
         pictures=pictures,
         galleries=albums(rows, report.sheets),
-        unfinished=notes.unfinished(rows),
-        unstarted=notes.unstarted(report.found.rows, provenance),
+        unfinished=caveats.unfinished(rows),
+        unstarted=caveats.unstarted(report.found.rows, provenance),
         commands=overview.commands(rows, provenance, report.place),
         provenance=provenance,
     )
@@ -236,8 +234,8 @@ def show(report: Report) -> None:
         grid.add_row(*map(_plain, line))
     console.print(_plain(f"{overview.title(rows)}: {overview.lede(rows)}"), style="bold", soft_wrap=True)
     console.print(grid)
-    said = [printed.caption, *verdicts.lines(report.families, VERDICTS), *report.notes]
-    for text in (*said, *beside.flagged(report.tables["beside"])):
+    said = [printed.caption, *comparison_section.lines(report.families, VERDICTS), *report.notes]
+    for text in (*said, *reproduction.flagged(report.tables["beside"])):
         console.print(_plain(text), soft_wrap=True)
 
 

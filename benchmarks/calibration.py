@@ -23,12 +23,13 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis import family, verdict
-from analysis.arm import facts
 from analysis.compare import judged
-from analysis.metrics import BY_COLUMN
-from analysis.power import power
-from harness.grid import Compare
+from analysis.comparison import verdict
+from analysis.frames.arm_table import facts
+from analysis.frames.metrics import BY_COLUMN
+from analysis.stats import multiplicity
+from analysis.stats.power import power
+from harness.experiment.grid import Compare
 
 HERE = Path(__file__).parent
 TABLES = 4_000
@@ -87,7 +88,7 @@ def simulated(
         "false_verdicts": wrong / tables,
         "coverage": float(covered.mean()) if len(covered) else np.nan,
         "power": right / tables if effect else np.nan,
-        "power_function": float(power(ncp, df, np.array([family.ALPHA]))[0]) if effect else np.nan,
+        "power_function": float(power(ncp, df, np.array([multiplicity.ALPHA]))[0]) if effect else np.nan,
     }
 
 
@@ -107,8 +108,8 @@ def verdicts(values: NDArray[np.float64], shared: bool) -> pd.DataFrame:
     told = judged(*results(values, shared), HOW)
     for at in np.array_split(np.arange(len(told)), len(values)):
         p = told.loc[at, "p"].to_numpy()
-        if np.nanmin(p, initial=1.0) <= family.ALPHA:  # no correction makes a p smaller
-            told.loc[at, "p_adjusted"] = family.adjusted(p, HOW.correction)
+        if np.nanmin(p, initial=1.0) <= multiplicity.ALPHA:  # no correction makes a p smaller
+            told.loc[at, "p_adjusted"] = multiplicity.adjusted(p, HOW.correction)
     rows = told.assign(obstacle="", seedless=False, enough=told["p"].notna()).to_dict("records")
     return told.assign(verdict=[verdict.word(row, BY_COLUMN["nelbo"]) for row in rows])
 

@@ -12,10 +12,10 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
-from analysis.arm import facts
 from analysis.compare import compared, judged
-from analysis.estimate import estimates
-from harness.grid import Compare
+from analysis.frames.arm_table import facts
+from analysis.stats.estimates import estimates
+from harness.experiment.grid import Compare
 
 HOW = Compare(metrics=["nelbo"], margin={"nelbo": 0.5})
 TEXT = ("git_commit", "device", "data_checksum", "subset_checksum")

@@ -16,8 +16,8 @@ from statistics import median
 import yaml
 
 from harness import bench
-from harness.schema import Row
-from harness.store import Store
+from harness.storage.schema import Row
+from harness.storage.store import Store
 from tests.cluster.hosts import Wire, obstacle
 from tests.cluster.storm import CELLS, FULL, Passed, Storm
 from tests.conftest import lasting, readme_model

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from harness import closed_pipe
-from harness.arguments import parser
+from harness.cli.arguments import parser
 from harness.errors import BadInput, StorageFailure, plain
-from harness.stopping import Stalled, interrupt
-from harness.uncollected import uncollected
+from harness.execution.shutdown import Stalled, interrupt
+from harness.training.process_tuning import uncollected
 
 KEPT = "finished cells are kept; the same command goes on from here"
 
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.status or args.log:
             return _told(args)
         with uncollected():
-            from harness import run  # brings torch
+            from harness.cli import run  # brings torch
         if args.check:
             return run.check(args.check)
         return run.show_list(args.plugin) if args.list else run.bench(args)
@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _told(args: argparse.Namespace) -> int:
     """What the store tells of its runs, without running anything."""
-    from harness import status
-    from harness.store import Store
+    from harness.cli import status
+    from harness.storage.store import Store
 
     place = args.status or args.results
     if place is None:

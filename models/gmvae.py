@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from harness.contract import Batch, Model, Noise, Shape, Terms
-from harness.registry import register
-from models.gaussian import bernoulli_nll, draw, log_mixture, log_normal, variance
-from models.nets import Encoder, checked, decoder
+from harness.plugins.model import Batch, Model, Noise, Shape, Terms
+from harness.plugins.registry import register
+from models.distributions import bernoulli_nll, draw, log_mixture, log_normal, variance
+from models.networks import Encoder, checked, decoder
 
 
 @register("gmvae")

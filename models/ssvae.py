@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from harness.contract import CLASSES, PIXELS, Batch, Model, Noise, Shape, Terms
-from harness.grid import Supervision
-from harness.registry import register
-from models.gaussian import (
+from harness.experiment.grid import Supervision
+from harness.plugins.model import CLASSES, PIXELS, Batch, Model, Noise, Shape, Terms
+from harness.plugins.registry import register
+from models.distributions import (
     bernoulli_nll,
     draw,
     kl_standard_normal,
@@ -18,7 +18,7 @@ from models.gaussian import (
     log_standard_normal,
     variance,
 )
-from models.nets import ELU, HIDDEN, checked, mlp
+from models.networks import ELU, HIDDEN, checked, mlp
 
 
 class WithClass(nn.Module):

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from harness.contract import Batch, Model, Noise, Shape, Terms
-from harness.registry import register
-from models.gaussian import bernoulli_nll, draw, kl_standard_normal, log_normal, log_standard_normal
-from models.nets import Encoder, checked, decoder
+from harness.plugins.model import Batch, Model, Noise, Shape, Terms
+from harness.plugins.registry import register
+from models.distributions import bernoulli_nll, draw, kl_standard_normal, log_normal, log_standard_normal
+from models.networks import Encoder, checked, decoder
 
 
 @register("vae")

@@ -17,11 +17,13 @@ import torch
 from hypothesis import HealthCheck, settings
 from pyarrow import fs
 
-from harness import data, judge, registry
-from harness.data import Data
-from harness.grid import Cell
-from harness.schema import Row
-from harness.store import Store
+from harness.data import idx_sets
+from harness.data.idx_sets import Data
+from harness.evaluation import digit_classifier
+from harness.experiment.grid import Cell
+from harness.plugins import registry
+from harness.storage.schema import Row
+from harness.storage.store import Store
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 torch.set_num_threads(1)
@@ -51,7 +53,7 @@ def no_plugins_left() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def mnist() -> Data:
     """Real MNIST, verified."""
-    return data.load("mnist")
+    return idx_sets.load("mnist")
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +121,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def store(tmp_path: Path, mnist: Data) -> Store:
     """An empty results folder with MNIST's judge."""
     made = Store(tmp_path / "results")
-    judge.provide(made, mnist)
+    digit_classifier.provide(made, mnist)
     return made
 
 

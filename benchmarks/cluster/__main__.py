@@ -2,7 +2,7 @@
 
     python -m benchmarks.cluster
 
-A million cells of `vae` at full length are packed by `harness.packing` and handed out by `harness.tries` to 100 to
+A million cells of `vae` at full length are packed by `harness.scheduling.packing` and handed out by `harness.execution.retries` to 100 to
 10,000 GPUs; costs are those of `costs.json` (`measure.py`). Prints both tables and writes `cluster.csv`,
 `cluster_fit.csv`, `cluster.png`. What the GPUs and the network take is assumed, in the constants below.
 """
@@ -18,13 +18,12 @@ from matplotlib import pyplot as plt
 
 from benchmarks.cluster import fit, virtual
 from benchmarks.cluster.virtual import Costs
-from harness import packing
-from harness.engine import key
-from harness.grid import Cell
-from harness.launch import REPORT_SECONDS, REPORTS
-from harness.packing import Cost
-from harness.timing import elsewhere
-from harness.trial import Task
+from harness.execution.launcher import REPORT_SECONDS, REPORTS
+from harness.execution.trial import Task
+from harness.experiment.grid import Cell
+from harness.scheduling import packing
+from harness.scheduling.packing import Cost
+from harness.scheduling.step_timing import elsewhere
 
 HERE = Path(__file__).parents[1]
 CELLS = 1_000_000
@@ -131,7 +130,7 @@ def simulated(way: Way, gpus: int, costs: Costs, storage: Storage, unpacking: fl
 def planned(cells: int, slots: int) -> tuple[list[Task], dict[Cell, Cost]]:
     """The tasks of a grid, by the harness's own packing, longest first; and what a step costs."""
     grid = [Cell("vae", seed, 20_000, settings=(("z", 10),)) for seed in range(cells)]
-    step = {key(grid[0]): elsewhere(Cost(0.0, ONE_CELL))}
+    step = {grid[0].pack_key: elsewhere(Cost(0.0, ONE_CELL))}
     return [Task(pack, "nowhere") for pack in packing.balanced(grid, step, slots)], step
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from harness import bench, launch, run
+from harness import bench
+from harness.cli import run
+from harness.execution import launcher
 
 
 class News(NamedTuple):
@@ -66,8 +68,8 @@ class Times:
 def main() -> int:
     """Run the command; its exit code."""
     times = Times()
-    launch.REPORT_SECONDS = (float(sys.argv[1]), float(sys.argv[2]))
-    vars(launch)["_watcher"] = _listening(launch._watcher, times)
+    launcher.REPORT_SECONDS = (float(sys.argv[1]), float(sys.argv[2]))
+    vars(launcher)["_watcher"] = _listening(launcher._watcher, times)
     vars(run)["RayTune"] = _timed(times)
     code = bench.main(sys.argv[3:])
     print(json.dumps(times.summary()))
@@ -75,7 +77,7 @@ def main() -> int:
 
 
 def _timed(times: Times) -> type:
-    class Timed(launch.RayTune):
+    class Timed(launcher.RayTune):
         def run(self, *given: Any) -> None:
             times.began = (time.time(), time.process_time())
             try:

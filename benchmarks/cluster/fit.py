@@ -11,10 +11,10 @@ from scipy.optimize import brentq, nnls
 
 from benchmarks.cluster import virtual
 from benchmarks.cluster.virtual import Costs, Outcome
-from harness.grid import Cell
-from harness.launch import REPORT_SECONDS
-from harness.packing import of_size
-from harness.trial import Task
+from harness.execution.launcher import REPORT_SECONDS
+from harness.execution.trial import Task
+from harness.experiment.grid import Cell
+from harness.scheduling.packing import of_size
 
 COSTS = Path(__file__).parent / "costs.json"
 SLOTS = 2  # of the measured commands

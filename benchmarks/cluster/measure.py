@@ -72,21 +72,20 @@ def command(cells: int, pack: int, reports: int = 0) -> Found:
 
 def planned(count: int) -> Found:
     """Seconds to plan so many cells of `vae`, and to hand them out; bytes of the tasks, as Ray's workers get them."""
-    from harness import packing, plan
-    from harness.engine import key
-    from harness.evaluation import Evaluation
-    from harness.grid import ModelCard, validate
-    from harness.progress import Progress
-    from harness.timing import elsewhere
-    from harness.trial import Task
-    from harness.tries import Tries
+    from harness.execution.retries import Tries
+    from harness.execution.trial import Task
+    from harness.experiment.evaluation import Evaluation
+    from harness.experiment.grid import ModelCard, validate
+    from harness.monitoring.progress import Progress
+    from harness.scheduling import packing, plan
+    from harness.scheduling.step_timing import elsewhere
 
     found: Found = {"cells": count}
     grid = validate({"name": "paper", "seeds": count, "sweeps": [{"model": "vae"}]})
     card = ModelCard("vae", "", 20_000, defaults={"z": 10})
     cells = _timed(found, "cells made", lambda: grid.cells({"vae": card}))
     todo = _timed(found, "plan", lambda: plan.make(cells, {}, Evaluation(), "always")).todo
-    costs = {key(cells[0]): elsewhere(packing.Cost(0.0, 0.008))}
+    costs = {cells[0].pack_key: elsewhere(packing.Cost(0.0, 0.008))}
     packs = _timed(found, "packs", lambda: packing.balanced(todo, costs, 1_000))
     tasks = [Task(pack, "nowhere", run="paper") for pack in packs]
     _timed(found, "tries", lambda: Tries(tasks))
@@ -98,9 +97,9 @@ def planned(count: int) -> Found:
 
 def kept(count: int) -> Found:
     """Seconds to find so many rows, and to compact them."""
-    from harness import schema
-    from harness.grid import Cell
-    from harness.store import Store
+    from harness.experiment.grid import Cell
+    from harness.storage import schema
+    from harness.storage.store import Store
 
     found: Found = {"rows": count}
     with tempfile.TemporaryDirectory() as scratch:
@@ -120,7 +119,7 @@ def waited() -> Iterator[Found]:
 
     Both come with every event.
     """
-    from harness.launch import RayTune, Resources
+    from harness.execution.launcher import RayTune, Resources
 
     launcher = RayTune(Resources())  # imports ray, once it has set the token
     ray = launcher.ray
@@ -169,9 +168,12 @@ def _nothing() -> None:
 
 def asked() -> list[Found]:
     """Requests of the store and bytes written for a cell of `vae`, and for its checkpoint."""
-    from harness import data, judge, store, trial
-    from harness.folder import Folder
-    from harness.grid import Cell
+    from harness.data import idx_sets
+    from harness.evaluation import digit_classifier
+    from harness.execution import trial
+    from harness.experiment.grid import Cell
+    from harness.storage import store
+    from harness.storage.local import Folder
 
     requests: Counter[str] = Counter()
     written: Counter[str] = Counter()
@@ -190,9 +192,9 @@ def asked() -> list[Found]:
             requests[f"remove {key.partition('/')[0]}"] += 1
             super().remove(key)
 
-    mnist = data.load("mnist")
+    mnist = idx_sets.load("mnist")
     with tempfile.TemporaryDirectory() as scratch:
-        judge.provide(store.Store(scratch), mnist)
+        digit_classifier.provide(store.Store(scratch), mnist)
         vars(store)["place"] = Counted
         cell = Cell("vae", 0, 40, settings=(("z", 10),))
         task = trial.Task((cell,), scratch, compile="never", checkpoint_seconds=1e9, report_seconds=0.0)

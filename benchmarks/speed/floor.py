@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.engine import Pack
+from harness.training.trainer import Pack
 
 PRODUCTS = ("mm", "bmm", "addmm", "baddbmm")
 Call = tuple[Callable[..., Tensor], list[Any]]

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn, zeros
 
-from harness.contract import PIXELS, Batch, Model, Noise, Shape, Terms
-from harness.registry import register
+from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms
+from harness.plugins.registry import register
 
 
 @register("noop")

@@ -8,10 +8,13 @@ from benchmarks.speed import plain
 from benchmarks.speed.floor import products
 from benchmarks.speed.measure import Times, interleaved
 from benchmarks.speed.pythae_trainer import Epochs
-from harness import data, grid, memory, registry
-from harness.engine import Pack
-from harness.grid import Cell
-from harness.packing import kinds
+from harness.data import idx_sets
+from harness.experiment import grid
+from harness.experiment.grid import Cell
+from harness.plugins import registry
+from harness.scheduling.packing import kinds
+from harness.training import gpu_memory
+from harness.training.trainer import Pack
 
 TURN = 5  # steps in a row, so that the caches hold what they hold in a training
 EPOCH = 100  # steps of one of Pythae's epochs, each of which takes time of its own: MNIST's have 619
@@ -33,8 +36,8 @@ def cells(model: str, count: int) -> list[Cell]:
 def steps(rounds: int) -> dict[str, Times]:
     """Seconds of a cell's step, by contender, in a process that keeps freed memory as a trial's does, for all."""
     torch.set_num_threads(1)
-    memory.keep_freed()
-    mnist = data.load("mnist")
+    gpu_memory.keep_freed()
+    mnist = idx_sets.load("mnist")
     train_x, _, train_y, _ = plain.load()
     found: dict[str, Times] = {}
     for model in MODELS:
@@ -56,8 +59,8 @@ def steps(rounds: int) -> dict[str, Times]:
 def limit(name: str, cpus: int, rounds: int) -> float:
     """Seconds of a grid, a name or a file, were it its matrix products alone, on CPUs that do nothing else."""
     torch.set_num_threads(1)
-    memory.keep_freed()
-    mnist = data.load("mnist")
+    gpu_memory.keep_freed()
+    mnist = idx_sets.load("mnist")
     seconds = 0.0
     for group in kinds(grid.validate(grid.read(name)).cells(registry.cards())).values():
         times = interleaved({"products": turn(products(Pack(group[:1], mnist)))}, rounds)["products"]
@@ -78,7 +81,7 @@ def turn(step: Callable[[], object]) -> Callable[[], None]:
 def cuda(rounds: int) -> tuple[Times, Times]:
     """On a GPU: seconds of a step of 64 cells packed, and of 64 cells one after another."""
     device = torch.device("cuda")
-    mnist = data.load("mnist").to(device)
+    mnist = idx_sets.load("mnist").to(device)
     packed = Pack(cells("vae", 64), mnist)
     alone = [Pack([cell], mnist) for cell in packed.cells]
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import torch
 
-from harness.data import Data
-from harness.trial import Update, _Trial
+from harness.data.idx_sets import Data
+from harness.execution.trial import Update, _Trial
 
 work = _Trial.work
 

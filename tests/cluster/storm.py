@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import yaml
 
-from harness.schema import Row
+from harness.storage.schema import Row
 from tests.cluster.conftest import Cluster, exported
 from tests.cluster.hosts import Host, Wire, wait
 from tests.conftest import ROOT, readme_model
@@ -41,7 +41,7 @@ fs.S3FileSystem(endpoint_override={!r}, scheme="http", allow_bucket_creation=Tru
 FOUND = """
 import io, json, sys
 import pyarrow.parquet as pq
-from harness.store import TABLE, Store
+from harness.storage.store import TABLE, Store
 store = Store(sys.argv[1])
 found = store.find()
 table = pq.read_table(io.BytesIO(store.read(TABLE)))["cell"].to_pylist()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness import bench
-from harness.data import Data
-from harness.store import Store
+from harness.data.idx_sets import Data
+from harness.storage.store import Store
 from tests.cluster.conftest import EXPORT, Cluster
 from tests.cluster.hosts import Host, wait
 from tests.conftest import ROOT, lasting
@@ -32,7 +32,7 @@ except OSError: print(0)
 GCS = "from ray._raylet import GcsClient; GcsClient(address={!r}).internal_kv_keys(b'', None, 10)"
 LOCAL = """
 import json, os, subprocess, sys
-from harness.launch import RayTune, Resources
+from harness.execution.launcher import RayTune, Resources
 launcher = RayTune(Resources())
 launcher.ray.get(launcher.ray.remote(lambda: None).remote())
 def shown(*words): return subprocess.run(words, capture_output=True, text=True, env=plain)

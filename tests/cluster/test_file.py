@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.fallback import spot_first
+from harness.execution.autoscaler import spot_first
 from tests.cluster.conftest import SHIPPED, on_premise
 from tests.conftest import ROOT
 

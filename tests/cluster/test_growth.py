@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from harness import growth
-from harness.launch import Resources
+from harness.execution import growth
+from harness.execution.launcher import Resources
 from tests.cluster.conftest import INSTALLED, SHIPPED, exported
 from tests.cluster.hosts import Wire
 from tests.conftest import ROOT
@@ -33,7 +33,7 @@ NOTHING: dict[str, Any] = {  # what Ray asks every file for
 LAUNCH = """
 import json, sys
 from harness.errors import BadInput
-from harness.launch import RayTune, Resources
+from harness.execution.launcher import RayTune, Resources
 def slots(gpus):
     launcher = RayTune(Resources(1, gpus), "auto")
     launcher.close()

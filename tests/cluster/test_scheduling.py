@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from harness.schema import Row
-from harness.store import Store
+from harness.storage.schema import Row
+from harness.storage.store import Store
 from tests.cluster.conftest import INSTALLED, exported
 from tests.cluster.hosts import Wire
 from tests.conftest import ROOT, readme_model

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from harness.schema import Row
-from harness.store import Store
+from harness.storage.schema import Row
+from harness.storage.store import Store
 from tests.cluster.hosts import Wire
 from tests.cluster.storm import CELLS, FAULTS, Pace, Passed, Step, Storm, cost
 from tests.conftest import ROOT, lasting, readme_model

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 
-from harness.engine import Pack
+from harness.training.trainer import Pack
 
 advance = Pack.one_step
 

@@ -1,0 +1,1 @@
+"""Arms against each other: pairs, tests and verdicts."""

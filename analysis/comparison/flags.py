@@ -1,0 +1,126 @@
+"""What a reader of a comparison must beware of, in words: flags beside the verdict, which they do not change."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analysis.frames.adaptive_seeds import UNKNOWN
+from analysis.stats.multiplicity import ALPHA
+
+Arm = Mapping[Any, Any]
+COMMITS = ("git_commit", "commits")
+DEVICES = ("device", "devices")
+CROSSING = (COMMITS[0], DEVICES[0])  # columns that two cells of one seed should share
+_LIBRARIES = ("torch", "python")
+
+
+def flags(
+    a: Arm, b: Arm, n: tuple[int, int], common: int, design: str, judged: bool, crossed: frozenset[str]
+) -> Iterator[str]:
+    """Of two arms: their facts and names, numbers of values, common seeds, design, whether there is a verdict.
+
+    `crossed` are those of `CROSSING` that differ between two cells of one seed.
+    """
+    yield from (_lost(arm, judged) for arm in (a, b) if arm["failed"] + arm["diverged"])
+    yield from (arm["far"] for arm in (a, b) if arm.get("far"))
+    if n[0] < a["ok"] or n[1] < b["ok"]:
+        yield "unscored cells"
+    if 1 in n:
+        yield "single run"
+    if n[0] != n[1] or (design == "paired" and common < max(n)):
+        yield "unequal seeds"
+    if design == "welch" and common and a["seeded"] & b["seeded"]:
+        yield "few common seeds"
+    yield from _lengths(a, b)
+    yield from _labels(a, b)
+    yield from _settings(a, b)
+    yield from _history(a, b, design, crossed)
+
+
+def doubts(p: float, p_exact: float, p_lost: float, lost: tuple[int, int], names: tuple[str, str]) -> Iterator[str]:
+    """What the p-values of one comparison, none of them adjusted, say against each other."""
+    if (p <= ALPHA < p_exact) or (p_exact <= ALPHA < p):
+        yield "t and the exact test disagree"
+    if p_lost <= ALPHA:
+        yield f"more runs lost in {names[0] if lost[0] > lost[1] else names[1]}"
+
+
+def named_seeds(seeds: list[int], arm: str) -> str:
+    """Seeds that are far from the others of an arm.
+
+    >>> named_seeds([9], "vae"), named_seeds([3, 9], "vae")
+    ('a seed far from the others: seed 9 of vae', 'seeds far from the others: seeds 3 and 9 of vae')
+    """
+    if len(seeds) == 1:
+        return f"a seed far from the others: seed {seeds[0]} of {arm}"
+    shown = [str(seed) for seed in seeds[:3]] + ([f"{len(seeds) - 3} more"] if len(seeds) > 3 else [])
+    return f"seeds far from the others: seeds {', '.join(shown[:-1])} and {shown[-1]} of {arm}"
+
+
+def _lost(arm: Arm, judged: bool) -> str:
+    cells = arm["ok"] + arm["failed"] + arm["diverged"]
+    parts = [f"{arm[status]} of {cells} {status}" for status in ("failed", "diverged") if arm[status]]
+    return f"{' and '.join(parts)} in {arm['name']}{'; the verdict is of the survivors' if judged else ''}"
+
+
+def _lengths(a: Arm, b: Arm) -> Iterator[str]:
+    if a["iterations"] < a["full_length"] or b["iterations"] < b["full_length"]:
+        yield "shortened"
+    if a["iterations"] > a["full_length"] or b["iterations"] > b["full_length"]:
+        yield "longer"
+    if a["model"] == b["model"] and a["iterations"] != b["iterations"]:
+        yield "different lengths"
+    if a["iterations"] * b["full_length"] != b["iterations"] * a["full_length"]:
+        yield "unequal shares of full length"
+
+
+def _labels(a: Arm, b: Arm) -> Iterator[str]:
+    if a["labels"] and b["labels"] and a["label_draw"] != b["label_draw"]:
+        yield "different label draws"
+    if any(arm["labels"] and str(arm["label_draw"]).startswith(("draw-", "file-")) for arm in (a, b)):
+        yield "one draw of labels"
+
+
+def _settings(a: Arm, b: Arm) -> Iterator[str]:
+    """Settings that two models share and that differ; within one model the names of the arms tell them."""
+    if a["model"] == b["model"] or a["settings"] == b["settings"]:
+        return
+    ours, theirs = (json.loads(arm["settings"]) for arm in (a, b))
+    yield from (
+        f"{name} = {ours[name]} against {theirs[name]}" for name in ours if theirs.get(name, ours[name]) != ours[name]
+    )
+
+
+def _history(a: Arm, b: Arm, design: str, crossed: frozenset[str]) -> Iterator[str]:
+    for column, what in (COMMITS, DEVICES):
+        yield from _mixed(a[column], b[column], what, design == "paired" and column in crossed)
+    if any(commit.endswith("+") for commit in a["git_commit"] | b["git_commit"]):
+        yield "changed files (commit+)"
+    for library in _LIBRARIES:
+        if len(a[library] | b[library]) > 1:
+            yield f"different versions: {library} {_listed(a[library] | b[library])}"
+    if len(a["objective"] | b["objective"]) > 1:
+        yield f"different objectives: {_listed(a['objective'] | b['objective'])}"
+    if len(a.get("judges", frozenset()) | b.get("judges", frozenset())) > 1:
+        yield "different judges"
+    same = (a["source"] | b["source"],) if a["model"] == b["model"] else (a["source"], b["source"])
+    if any(len(texts) > 1 or any("," in text for text in texts) for texts in same):
+        yield "two texts of one plug-in"
+    if a.get("adaptive") or b.get("adaptive"):
+        yield "adaptive"
+    if a.get("unrecorded") or b.get("unrecorded"):
+        yield UNKNOWN
+
+
+def _mixed(a: frozenset[str], b: frozenset[str], what: str, crossed: bool) -> Iterator[str]:
+    """One of three: nothing in common, two cells of one seed that differ, more than one value."""
+    if a and b and not a & b:
+        yield f"different {what}"
+    elif crossed:
+        yield f"{what} differ within pairs"
+    elif len(a | b) > 1:
+        yield f"mixed {what}"
+
+
+def _listed(values: frozenset[str]) -> str:
+    return " and ".join(sorted(values))

@@ -1,0 +1,65 @@
+"""Short names of arms: each shows only what tells it from the other arms of the same table."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from harness.storage.schema import ARM
+
+Wording = Callable[[Any], str]
+# In this order after the model's name: column, what it is compared within, how it is said.
+_SHOWN: tuple[tuple[str, tuple[str, ...], Wording], ...] = (
+    ("supervision", ("model",), " {}".format),
+    ("labels", ("labelled",), " {:,} labels".format),
+    ("label_draw", ("labelled",), " label draw {}".format),
+    ("dataset", (), " {}".format),
+    ("iterations", ("model",), " {:,} steps".format),
+    ("batch_size", (), " batch {}".format),
+    ("learning_rate", (), " learning rate {:.12g}".format),
+)
+
+
+def labels(arms: pd.DataFrame) -> pd.Series:
+    """Arms, one a row with the columns `ARM` -> a name each, with the same index; no two arms share one.
+
+    >>> from harness.experiment.grid import Cell
+    >>> from harness.storage.schema import describe
+    >>> cells = Cell("vae", 0, 10), Cell("vae", 0, 10, beta=4.0), Cell("gmvae", 0, 10)
+    >>> list(labels(pd.DataFrame([describe(cell) for cell in cells])))
+    ['vae β=1', 'vae β=4', 'gmvae']
+    """
+    arms = arms.assign(labelled=arms["labels"] > 0)
+    names = arms["model"] + _settings(arms) + _beta(arms)
+    for column, scope, wording in _SHOWN:
+        names += arms[column].map(wording).astype(str).where(_varies(arms, column, scope), "")
+    return names.rename("arm")
+
+
+def named(rows: pd.DataFrame) -> pd.Series:
+    """Results table -> the name of each row's arm."""
+    keys = list(ARM)
+    arms = rows[keys].drop_duplicates()
+    return rows[keys].merge(arms.assign(arm=labels(arms)), on=keys, how="left")["arm"].set_axis(rows.index)
+
+
+def _varies(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Series:
+    if not scope:
+        return pd.Series(arms[column].nunique() > 1, arms.index)
+    return arms.groupby(list(scope))[column].transform("nunique") > 1
+
+
+def _beta(arms: pd.DataFrame) -> pd.Series:
+    """β = 1 goes without saying for a model that has no other; so does the β of a classifier, which is always 1."""
+    shown = _varies(arms, "beta", ("model", "supervision")) | (_varies(arms, "beta", ()) & (arms["beta"] != 1))
+    return arms["beta"].map(" β={:.12g}".format).astype(str).where(shown, "")
+
+
+def _settings(arms: pd.DataFrame) -> pd.Series:
+    values = arms["settings"].map(json.loads)
+    names = pd.Series("", arms.index, dtype=str)
+    for setting in dict.fromkeys(name for value in values for name in value):
+        said = values.map(lambda value, key=setting: f" {key}={value[key]}" if key in value else "")
+        names += said.where(_varies(arms.assign(said=said), "said", ("model",)), "")
+    return names

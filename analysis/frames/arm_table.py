@@ -1,0 +1,120 @@
+"""What the rows of an arm have in common: how many there are of each status, what the seeds drive, what they ran on."""
+
+import json
+from typing import get_args
+
+import pandas as pd
+
+from harness.errors import unknown
+from harness.experiment.grid import Setting, Supervision
+from harness.storage.schema import ARM, Status
+
+SETS = (
+    "git_commit", "device", "data_checksum", "subset_checksum", "estimator", "data_kind", "source", "torch", "python",
+    "objective",
+)  # fmt: skip
+HISTORY = ("adaptive", "unrecorded")
+SIMPLE = tuple(column for column in ARM if column != "settings")
+
+
+def facts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Results table with `arm` -> one row an arm, by its name, the smallest model first.
+
+    The columns are `ARM`, full_length, how many cells there are of each status, `seeded` (what the seed drives in every
+    finished cell) and, for each of `SETS`, the different values of the finished cells; both are frozensets, empty where
+    nothing is recorded. torch, python and objective are parts of `versions`. Those of `HISTORY` are there where
+    `adaptive.marked` told them.
+    """
+    statuses = {status: rows["status"] == status for status in get_args(Status)}
+    groups = rows.assign(**statuses).groupby("arm", sort=False)
+    found = groups[[*ARM, "full_length", "parameters"]].first()
+    found = found.join(groups[list(statuses)].sum())
+    finished = _built(rows[rows["status"] == "ok"])
+    for column in SETS:
+        found[column] = different(finished, column, found.index)
+    for column in HISTORY:
+        if column in rows:
+            found[column] = groups[column].any()
+    found["seeded"] = different(finished, "seeded", found.index).map(_common)
+    return _ordered(found)
+
+
+def chosen(arms: pd.DataFrame, wanted: dict[str, Setting]) -> pd.DataFrame:
+    """The arms whose columns and settings have these values, numbers compared as numbers; unknown ones are refused.
+
+    >>> arms = pd.DataFrame({"model": ["vae", "vae"], "beta": [1.0, 4.0], "settings": ['{"z": 10}'] * 2})
+    >>> list(chosen(arms.reindex(columns=ARM), {"model": "vae", "beta": "4", "z": "10"}).index)
+    [1]
+    """
+    columns = {column: arms[column] for column in SIMPLE} | _settings(arms)
+    for name, value in wanted.items():
+        if name not in columns:
+            raise unknown("column of the arms", name, columns)
+        values = columns[name]
+        same = values.map(lambda found, value=value: _same(found, value)).astype(bool)
+        if not same.any():
+            raise unknown(name, str(value), {_said(found) for found in values.dropna()})
+        arms = arms[same.reindex(arms.index)]
+    return arms
+
+
+def said(wanted: dict[str, Setting]) -> str:
+    """A choice as it is written: `model=gmvae,beta=4`."""
+    return ",".join(f"{name}={_said(value)}" for name, value in wanted.items())
+
+
+def different(finished: pd.DataFrame, column: str, arms: pd.Index) -> pd.Series:
+    """The different values of a column by arm; most arms have one, and arms of the same one share its set."""
+    if column not in finished:
+        return pd.Series([frozenset()] * len(arms), arms)
+    pairs = finished[["arm", column]].dropna().drop_duplicates().set_index("arm")[column]
+    several = pairs.index.duplicated(keep=False)
+    sets = {value: frozenset([value]) for value in pairs.unique()}
+    found = {arm: sets[value] for arm, value in pairs[~several].items()}
+    found |= pairs[several].groupby(level=0).agg(frozenset).to_dict()
+    return pd.Series([found.get(arm, frozenset()) for arm in arms], arms)
+
+
+def _built(rows: pd.DataFrame) -> pd.DataFrame:
+    """With what of `versions` changes numbers: torch, python (3.11), objective; None where it is not recorded."""
+    if "versions" not in rows:
+        return rows
+    read = {text: json.loads(text) for text in rows["versions"].dropna().unique()}
+    kept = {text: {name: found.get(name) for name in ("torch", "python", "objective")} for text, found in read.items()}
+    for found in kept.values():
+        found["python"] = found["python"] and ".".join(str(found["python"]).split(".")[:2])
+    columns = ("torch", "python", "objective")
+    return rows.assign(
+        **{name: rows["versions"].map({t: found[name] for t, found in kept.items()}) for name in columns}
+    )
+
+
+def _common(recorded: frozenset[str]) -> frozenset[str]:
+    """What the seed drives in all of the cells: {"weights,order", "weights"} -> {"weights"}."""
+    sets = [frozenset(purpose.strip() for purpose in text.split(",") if purpose.strip()) for text in recorded]
+    return frozenset.intersection(*sets) if sets else frozenset()
+
+
+def _ordered(arms: pd.DataFrame) -> pd.DataFrame:
+    size = arms.groupby("model")["parameters"].transform("min")
+    rank = arms["supervision"].map(get_args(Supervision).index)
+    by = ["dataset", "size", "model", "rank", "labels", "beta", "settings", "iterations", "learning_rate", "name"]
+    keyed = arms.assign(size=size, rank=rank, name=arms.index)
+    return arms.loc[keyed.sort_values(by, kind="stable", na_position="last").index]
+
+
+def _settings(arms: pd.DataFrame) -> dict[str, pd.Series]:
+    values = arms["settings"].map(json.loads)
+    names = dict.fromkeys(name for value in values for name in value)
+    return {name: values.map(lambda value, key=name: value.get(key)) for name in names}
+
+
+def _same(found: object, wanted: Setting) -> bool:
+    try:
+        return float(str(found)) == float(str(wanted))
+    except ValueError:
+        return str(found).lower() == str(wanted).lower()
+
+
+def _said(value: object) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(value)

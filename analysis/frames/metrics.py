@@ -1,0 +1,48 @@
+"""What a report speaks of, named once: column of the results table, heading, unit and evaluation set."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from harness.experiment.grid import IWAE_SAMPLES
+
+Evaluation = Literal["test", "report_subset"]
+PREFIXES: dict[Evaluation, str] = {"test": "", "report_subset": "subset_"}
+BOUND = ("nelbo", "kl", "rec")
+PARTS = ("kl", "rec")  # of the bound: less of one is more of the other, so neither lower nor higher is better
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of the results table; a value of the table times `factor` is in `unit`."""
+
+    column: str
+    name: str
+    title: str
+    unit: str
+    evaluation: Evaluation
+    factor: float = 1.0
+
+    @property
+    def heading(self) -> str:
+        """Title and unit: `NELBO (nats)`."""
+        return f"{self.title} ({self.unit})"
+
+
+def _metrics(evaluation: Evaluation) -> list[Metric]:
+    titles = {"nelbo": "NELBO", "kl": "KL", "rec": "Reconstruction"}
+    titles |= {f"iwae_{k}": f"IWAE bound, {k:,} draws" for k in IWAE_SAMPLES}
+    return [Metric(PREFIXES[evaluation] + name, name, title, "nats", evaluation) for name, title in titles.items()]
+
+
+NLL = Metric("nll", "nll", "Exact −log p(x)", "nats", "test")
+ACCURACY = Metric("accuracy", "accuracy", "Accuracy", "%", "test", factor=100.0)
+GAIN = Metric("gain", "gain", "Gain in accuracy", "%", "test", factor=100.0)  # of two arms, in no column of the table
+METRICS: tuple[Metric, ...] = (*_metrics("test"), NLL, ACCURACY, *_metrics("report_subset"))
+BY_COLUMN = {metric.column: metric for metric in METRICS}
+
+
+def present(rows: pd.DataFrame) -> list[Metric]:
+    """The metrics of which at least one row holds a value, in the order of `METRICS`."""
+    return [metric for metric in METRICS if rows[metric.column].notna().any()]

@@ -1,0 +1,103 @@
+"""What all plots share: their style, the colours of the arms, how a mean is marked, and how a figure is saved.
+
+A plot is a file of its own, plot_*.py: frames in, a matplotlib figure out. No pyplot, hence no global state and nothing
+to close. Frames are finished rows of the results table with the column `arm`, as in `analysis.frames.load`; a palette gives
+each arm its colour and its place. Every seed is a point, and a mean over seeds always has its 95 % t-interval.
+"""
+
+import functools
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+Colours = Mapping[str, Any]
+WIDTH = 6.8  # inches
+LEGEND = 40  # letters, of a column of a legend or a title
+DASHES = ("-", "--", "-.", ":")
+INK, QUIET = "#222222", "#9a9a9a"
+STYLE = sns.axes_style("ticks") | {
+    "axes.edgecolor": QUIET,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9.5,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "font.family": "DejaVu Sans",
+    "grid.color": "#ececec",
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "xtick.color": INK,
+    "xtick.labelsize": 9,
+    "ytick.color": INK,
+    "ytick.labelsize": 9,
+}
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write a figure as PNG and PDF; the same figure gives the same bytes."""
+    paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
+    with mpl.rc_context(STYLE):
+        figure.savefig(paths[0], dpi=180)
+        figure.savefig(paths[1], metadata={"CreationDate": None})
+    return paths
+
+
+def colours(arms: Sequence[str]) -> Colours:
+    """A colour an arm, the same in every figure; of many arms some share one.
+
+    They are seaborn's "colorblind" (after Wong 2011, Nature Methods 8:441) without its grey and two too pale for paper.
+    """
+    strong = [colour for index, colour in enumerate(sns.color_palette("colorblind")) if index not in (6, 7, 8)]
+    return dict(zip(arms, cycle(strong), strict=False))
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the style of the report and leave matplotlib's own settings as they were."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def mark_means(axis: Axes, means: pd.DataFrame, places: Any, colour: Any, horizontal: bool = False) -> None:
+    """Means and their 95 % t-intervals; at n = 1 there is a mean and no interval."""
+    half = (means["high"] - means["mean"]).to_numpy()
+    style: dict[str, Any] = {"fmt": "D", "ms": 4, "mec": "white", "mew": 0.5, "elinewidth": 1.6, "capsize": 2.5}
+    if horizontal:
+        axis.errorbar(means["mean"], places, xerr=half, color=colour, zorder=4, **style)
+    else:
+        axis.errorbar(places, means["mean"], yerr=half, color=colour, zorder=4, **style)
+
+
+def in_order(rows: pd.DataFrame, palette: Colours) -> list[str]:
+    """The arms that the rows have, in the order of the palette."""
+    there = set(rows["arm"])
+    return [arm for arm in palette if arm in there]
+
+
+def wrapped(name: str, width: int = 15, lines: int = 4) -> str:
+    """A name in at most `lines` lines of `width` characters, in which matplotlib sees no formula.
+
+    >>> print(wrapped("ssvae semi-supervised cost $5"))
+    ssvae
+    semi-supervised
+    cost \\$5
+    """
+    drawable = "".join(letter if letter.isprintable() else " " for letter in name)
+    parts = textwrap.wrap(drawable, width, break_on_hyphens=False, max_lines=lines, placeholder=" …")
+    return "\n".join(parts).replace("$", r"\$")

@@ -1,0 +1,1 @@
+"""Tables, numbers and the page, whatever they show."""

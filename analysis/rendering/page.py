@@ -1,0 +1,173 @@
+"""The page: one HTML file with its style, its script and its pictures in it. It asks nothing of any network.
+
+Everything can be read without the script, which only sorts tables; the policy in the head lets no other script run.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from analysis.rendering.table import FIGURE, Table, figures
+from analysis.sections.comparisons import NARROWER, Family
+
+FOLDER = Path(__file__).parent
+SHOWN = 12  # verdicts of a family that are read without unfolding the rest
+LISTED = 300  # verdicts of a family on the page, those to unfold included
+_FIRST = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
+_KEPT = re.compile(r"(\[[^\[\]]{,24}\]|\b[np] [=<] [\w.-]{,12}\w)")
+# Sections of the page that have a place of their own for figures; figures of any other section come after them.
+SECTIONS = {
+    "verdicts": "Verdicts",
+    "results": "Results",
+    "comparisons": "Comparisons in numbers",
+    "beta": "What β buys and costs",
+    "accuracy": "Supervised against semi-supervised",
+    "balance": "Balance of the sampled digits",
+    "beside": "Beside the source report",
+    "curves": "Learning curves",
+    "figures": "More figures",
+    "galleries": "Galleries",
+    "estimates": "Every estimate",
+    "missing": "What is missing or failed",
+    "reproduce": "What was run, and how to run it again",
+}
+PLACED = ("differences", "bounds", "beta", "accuracy", "curves", "samples")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG on the page, what it shows, and its width in CSS pixels; 0 is that of its place."""
+
+    png: bytes
+    title: str
+    caption: str
+    width: int = 0
+
+    @property
+    def uri(self) -> str:
+        """The picture itself as an address."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that a page shows; what is empty is left out of it, or said in words."""
+
+    title: str
+    lede: str
+    banner: str
+    facts: Mapping[str, str]
+    notes: Sequence[str]
+    stated: str
+    families: Sequence[Family]
+    tables: Mapping[str, Sequence[Table]]
+    sentences: Mapping[str, Sequence[str]]
+    pictures: Mapping[str, Sequence[Picture]]
+    galleries: Mapping[str, Sequence[Picture]]
+    unfinished: pd.DataFrame
+    unstarted: str
+    commands: Sequence[str]
+    provenance: Sequence[Mapping[str, Any]]
+    answer: str = ""
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """The sections that the page has, by their place in it."""
+        there = {
+            "verdicts": True,
+            "results": True,
+            "comparisons": bool(self.families or self.pictures.get("differences")),
+            "beta": self.has("beta"),
+            "accuracy": self.has("accuracy"),
+            "balance": bool(self.tables.get("balance") or self.pictures.get("samples")),
+            "beside": bool(self.tables.get("beside")),
+            "curves": self.has("curves"),
+            "figures": bool(self.more),
+            "galleries": True,
+            "estimates": True,
+            "missing": True,
+            "reproduce": True,
+        }
+        return {name: SECTIONS[name] for name in SECTIONS if there[name]}
+
+    def has(self, section: str) -> bool:
+        """Whether there is a table or a figure for a section."""
+        return bool(self.tables.get(section) or self.pictures.get(section))
+
+    @property
+    def more(self) -> list[Picture]:
+        """The figures of sections that have no place of their own."""
+        return [each for section, found in self.pictures.items() if section not in PLACED for each in found]
+
+
+def render(page: Page) -> str:
+    """The page as HTML; every text in it is escaped."""
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FileSystemLoader(FOLDER),
+    )
+    environment.filters |= {
+        "laid_out": laid_out,
+        "kept": kept,
+        "as_json": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+    }
+    style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    own = {"style": Markup(style), "script": Markup(script), "digest": digest(script)}
+    return environment.get_template("report.html").render(
+        page=page, shown=SHOWN, listed=LISTED, narrower=NARROWER, **own
+    )
+
+
+def digest(script: str) -> str:
+    """The hash by which the page's policy knows its own script (W3C, Content Security Policy 3, section 2.3.1)."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+def kept(text: str) -> Markup:
+    """Text, escaped, in which no line breaks within n = 10, p = 1e-8 or an interval.
+
+    >>> kept("by 2.3 [2.0, 2.6], p < .01 & more")
+    Markup('by 2.3 <span class="kept">[2.0, 2.6]</span>, <span class="kept">p &lt; .01</span> &amp; more')
+    """
+    parts = _KEPT.split(text)
+    spans = [Markup('<span class="kept">{}</span>').format(part) for part in parts[1::2]]
+    return Markup().join(each for pair in zip(map(escape, parts[::2]), [*spans, ""], strict=True) for each in pair)
+
+
+def laid_out(table: Table) -> list[list[dict[str, Any]]]:
+    """A table's cells: text, what a number is of, whether the column is one of numbers, its size, and repetition."""
+    numeric = [figures(table.text[column]) for column in table.text]
+    above: list[str] = [""] * len(numeric)
+    rows = []
+    for texts in table.text.itertuples(index=False):
+        rows.append([_cell(*parts) for parts in zip(texts, numeric, above, strict=True)])
+        above = list(texts)
+    return rows
+
+
+def _cell(text: str, numeric: bool, above: str) -> dict[str, Any]:
+    match = FIGURE.fullmatch(text) if numeric else None
+    figure, of = (match["figure"], match["of"]) if match else (text, None)
+    return {"text": figure, "of": of, "numeric": numeric, "size": size(figure), "repeats": text == above}
+
+
+def size(figure: str) -> float | None:
+    """The number that a figure is sorted by: its first; None where it has none.
+
+    >>> size("−2.30 [−2.60, −2.00]"), size("1,024"), size("< 1e-8"), size("–")
+    (-2.3, 1024.0, 1e-08, None)
+    """
+    found = _FIRST.search(figure)
+    return float(found[0].replace(",", "").replace("−", "-")) if found else None

@@ -1,0 +1,256 @@
+"""Published and measured figures: those of references.yaml, and those of a file of the user's own."""
+
+import math
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from analysis.frames.metrics import METRICS, Evaluation
+from harness.errors import BadInput, given, unknown
+from harness.experiment import yaml_file
+from harness.experiment.grid import Setting, Supervision
+
+LARGEST = Decimal("1e12")  # of any figure: larger ones, and smaller than its inverse, are slips of the pen
+FILE = Path(__file__).with_name("references.yaml")
+Frozen = ConfigDict(extra="forbid", frozen=True)
+
+
+def _as_printed(value: object) -> object:
+    if isinstance(value, Decimal):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"expected a figure in quotes, so that its decimals stay as printed; got {given(value)}")
+    try:
+        figure = Decimal(value)
+    except InvalidOperation:
+        raise ValueError(f"expected a figure such as '99.06', got {given(value)}") from None
+    if not figure.is_finite():
+        raise ValueError(f"expected a finite figure, got {given(value)}")
+    if abs(figure) >= LARGEST or (figure and abs(figure) < 1 / LARGEST):
+        raise ValueError(f"expected a figure of a size from 1e-12 to 1e12, got {given(value)}")
+    return figure
+
+
+def _known(name: str) -> str:
+    names = {metric.name for metric in METRICS}
+    if name not in names:
+        raise ValueError(str(unknown("metric", name, names)))
+    return name
+
+
+Printed = Annotated[Decimal, BeforeValidator(_as_printed)]
+Spread = Annotated[Decimal, BeforeValidator(_as_printed), Field(gt=0)]
+MetricName = Annotated[str, BeforeValidator(_known)]
+Origin = Literal["published", "measured"]
+
+
+class Figure(BaseModel):
+    """A printed mean with its standard error, its standard deviation, both or neither."""
+
+    model_config = Frozen
+    mean: Printed
+    se: Spread | None = None
+    sd: Spread | None = None
+
+    @property
+    def spread(self) -> tuple[Decimal | None, Literal["SE", "SD"]]:
+        """The ± to print: the standard error where there is one, else the standard deviation."""
+        return (self.sd, "SD") if self.se is None and self.sd is not None else (self.se, "SE")
+
+    def deviation(self, n: int | None) -> float:
+        """The standard deviation of one run: as printed, else SE · √n; nan where the figure tells neither."""
+        if self.sd is not None:
+            return float(self.sd)
+        return float(self.se) * math.sqrt(n) if self.se is not None and n else math.nan
+
+
+class Protocol(BaseModel):
+    """An arm that a table speaks of: a model at β = 1 on MNIST, trained as the protocol says.
+
+    label_draw: the list of labelled images that the printed rows share, as in `harness.experiment.grid.Cell`; empty if unknown.
+    """
+
+    model_config = Frozen
+    model: str
+    settings: dict[str, Setting] = {}
+    supervision: Supervision = "none"
+    labels: int = 0
+    label_draw: str = ""
+    beta: float = 1.0
+    dataset: str = "mnist"
+    batch_size: int = 97
+    learning_rate: float = 1e-3
+
+
+class Reference(BaseModel):
+    """One printed row: figures of one model on one evaluation set, and who says so."""
+
+    model_config = Frozen
+    name: str
+    source: str
+    origin: Origin
+    table: str
+    evaluation: Evaluation
+    model: str
+    supervision: Supervision = "none"
+    labels: int = 0
+    n: Annotated[int, Field(gt=0, lt=2**31)] | None
+    figures: Annotated[dict[MetricName, Figure], Field(min_length=1)]
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _one_run_has_no_spread(self) -> Self:
+        if self.n == 1 and any(figure.spread[0] is not None for figure in self.figures.values()):
+            raise ValueError(f"{self.name}, {self.table}: one run has no ±")
+        return self
+
+    def tells_of(self, arm: Protocol) -> bool:
+        """Whether the row is one of this arm."""
+        return (self.model, self.supervision, self.labels) == (arm.model, arm.supervision, arm.labels)
+
+
+class Shown(BaseModel):
+    """A table to print: the arms it speaks of, its metrics, and the evaluation sets, one table each."""
+
+    model_config = Frozen
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    title: str
+    metrics: list[MetricName]
+    evaluations: list[Evaluation]
+    arms: list[Protocol]
+
+
+class DigitCounts(BaseModel):
+    """How often a classifier saw each digit, 0 to 9, in samples of one run's prior."""
+
+    model_config = Frozen
+    name: str
+    source: str
+    origin: Origin
+    model: str
+    counts: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=10, max_length=10)]
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _some_digit_was_seen(self) -> Self:
+        if not any(self.counts):
+            raise ValueError(f"{self.name}: no digit was counted; expected counts of 0 to 9")
+        return self
+
+
+class Context(BaseModel):
+    """A printed figure that nothing of ours is tested against, as it stands in its source, and why it is not."""
+
+    model_config = Frozen
+    name: str
+    source: str
+    quantity: str
+    printed: str
+    why: str
+
+
+class Entries(BaseModel):
+    """What a user's file may hold: rows, and the tables that they belong to.
+
+    margins: the difference, in the unit of the report (nats, %), below which a mean counts as reproduced.
+    """
+
+    model_config = Frozen
+    margins: dict[MetricName, Spread] = {}
+    tables: list[Shown] = []
+    references: list[Reference] = []
+    digit_counts: list[DigitCounts] = []
+    context: list[Context] = []
+
+
+class References(Entries):
+    """All that is known; `report_subset` is the checksum of the file that lists that set's images."""
+
+    report_subset: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+    @model_validator(mode="after")
+    def _every_reference_has_its_table(self) -> Self:
+        names = [table.name for table in self.tables]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two tables have one name; names: {', '.join(names)}")
+        for reference in self.references:
+            self._place(reference)
+        return self
+
+    def _place(self, reference: Reference) -> None:
+        """Refuse a row that no table, no arm of its table or no column of its table would show."""
+        table = next((table for table in self.tables if table.name == reference.table), None)
+        if table is None:
+            raise ValueError(str(unknown("table", reference.table, [table.name for table in self.tables])))
+        who, where = f"{reference.name!r} in {table.name}", f"expected {', '.join(table.evaluations)}"
+        if reference.evaluation not in table.evaluations:
+            raise ValueError(f"{who}: no such table on {reference.evaluation}; {where}")
+        if not any(reference.tells_of(arm) for arm in table.arms):
+            arms = "; ".join(f"{arm.model}, {arm.supervision}, {arm.labels} labels" for arm in table.arms)
+            raise ValueError(f"{who}: no arm of the table is that model, supervision and labels; expected {arms}")
+        if not set(reference.figures) <= set(table.metrics):
+            raise ValueError(f"{who}: the table shows {', '.join(table.metrics)} alone")
+
+    def with_own(self, own: Entries) -> "References":
+        """These and, behind them, those of a user; the user's margins count before ours."""
+        return References(
+            report_subset=self.report_subset,
+            margins=self.margins | own.margins,
+            tables=[*self.tables, *own.tables],
+            references=[*self.references, *own.references],
+            digit_counts=[*self.digit_counts, *own.digit_counts],
+            context=[*self.context, *own.context],
+        )
+
+    def of(self, table: str, evaluation: Evaluation) -> list[Reference]:
+        """The references of one table on one evaluation set."""
+        return [r for r in self.references if (r.table, r.evaluation) == (table, evaluation)]
+
+
+def load(path: Path | None = None) -> References:
+    """The references that come with the project and, behind them, those of a user's file; a bad one is told in a line.
+
+    A figure needs its kind of ±, n, evaluation set and source. A row of another
+    evaluation set belongs under `context`, which is shown and never tested.
+    """
+    shipped = References.model_validate(yaml.safe_load(FILE.read_text(encoding="utf-8")))
+    if path is None:
+        return shipped
+    try:
+        own = Entries.model_validate(_keys(path))
+        return shipped.with_own(own)
+    except ValidationError as error:
+        raise BadInput(f"references {str(path)!r}: {_one_line(error)}") from None
+
+
+def _keys(path: Path) -> dict[str, Any]:
+    expected = f"expected a YAML file with the keys {', '.join(Entries.model_fields)}"
+    try:
+        keys = yaml_file.parsed(path.read_bytes(), yaml.SafeLoader)
+    except OSError as error:
+        raise BadInput(f"references {str(path)!r} cannot be read: {error.strerror}; {expected}") from None
+    except ValueError as error:
+        raise BadInput(f"references {str(path)!r} is not YAML: {error}; {expected}") from None
+    if not isinstance(keys, dict):
+        raise BadInput(f"references {str(path)!r} is no mapping; {expected}")
+    return keys
+
+
+def _one_line(error: ValidationError) -> str:
+    """Where, what was expected and what was given, of the first mistake."""
+    first = error.errors()[0]
+    where = _dotted(first["loc"])
+    what = first["msg"].removeprefix("Value error, ")
+    got = "" if first["type"] in ("missing", "value_error", "extra_forbidden") else f", got {given(first['input'])}"
+    if first["type"] == "literal_error" and first["loc"][-1] == "evaluation":
+        got += "; a row of another evaluation set goes under 'context', which is never tested"
+    return " ".join(f"{where}{what[0].lower()}{what[1:]}{got}".split())
+
+
+def _dotted(place: Iterable[int | str]) -> str:
+    path = ".".join(str(part) for part in place)
+    return f"{path}: " if path else ""

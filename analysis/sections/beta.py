@@ -1,0 +1,93 @@
+"""What β does: each β against β = 1, and the trend over them.
+
+The bound is scored at β = 1 whatever was trained, so it is best near β = 1 and worsens with the distance: its trend is
+asked over β ≥ 1. The KL falls and the reconstruction loss rises with β throughout: theirs is over all β.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import compare
+from analysis.frames import arm_table
+from analysis.frames.metrics import BY_COLUMN, Metric
+from analysis.sections.caveats import FEW
+from analysis.stats import trend_tests
+from analysis.stats.differences import Floats
+from harness.experiment.grid import Compare
+from harness.storage.schema import ARM
+
+RISING = ("kl", "rec")  # what β moves one way throughout
+EXTRA = ["group", "beta", "p_dunnett", *trend_tests.TREND, "trend_betas"]
+
+
+def trends(rows: pd.DataFrame, how: Compare) -> pd.DataFrame:
+    """Results table with `arm` -> one row a group of arms that differ in β alone, metric and β other than 1.
+
+    The columns of `compare.COLUMNS` (a is β, b is β = 1; the family are the β of the group), then group, beta,
+    p_dunnett (where no seeds are shared), and the group's trend, as `ordered.trend` tells it, over trend_betas.
+    """
+    arms = arm_table.facts(rows)
+    found = [
+        _group(rows, arms, group, BY_COLUMN[column], how)
+        for group in _groups(arms)
+        for column in dict.fromkeys(how.metrics)
+    ]
+    held = [table for table in found if len(table)]
+    return pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=[*compare.COLUMNS, *EXTRA])
+
+
+def dunnett(arms: list[Floats], control: Floats) -> Floats:
+    """Samples of independent seeds, and of the control -> p of each against it, corrected for one another: (arms,).
+
+    Dunnett (1955), J. Am. Stat. Assoc. 50:1096.
+    """
+    from scipy.stats import dunnett as test
+
+    return np.asarray(test(*arms, control=control, rng=np.random.default_rng(0)).pvalue)  # the seed of its integration
+
+
+def _groups(arms: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Arms that differ in β alone, in the order of β, where β = 1 and another are among them."""
+    bounded = arms[arms["supervision"] != "supervised"]
+    for _, group in bounded.groupby([column for column in ARM if column != "beta"], sort=False):
+        if len(group) > 1 and (group["beta"] == 1).sum() == 1:
+            yield group.sort_values("beta")
+
+
+def _group(rows: pd.DataFrame, arms: pd.DataFrame, group: pd.DataFrame, metric: Metric, how: Compare) -> pd.DataFrame:
+    """One group and metric: its comparisons with β = 1, and its trend."""
+    control = str(group.index[group["beta"] == 1][0])
+    others = [str(name) for name in group.index if name != control]
+    only = how.model_copy(update={"metrics": [metric.column]})
+    table = compare.judged(rows, arms, [(name, control) for name in others], only)
+    if table.empty:
+        return table
+    values = compare.values(rows, arms, metric)[arms.index.get_indexer(group.index)]
+    against = group.index.get_indexer(pd.Index(table["a"]))
+    table = table.assign(group=_name(group), beta=group["beta"].to_numpy()[against])
+    table = table.assign(p_dunnett=_dunnett(table, values, against, group.index.get_loc(control)))
+    return table.assign(**_trend(values, group["beta"].to_numpy(dtype=float), metric))
+
+
+def _name(group: pd.DataFrame) -> str:
+    first = group.iloc[0]
+    kind = "" if first["supervision"] == "none" else f" {first['supervision']}"
+    return f"{first['model']}{kind}, {first['dataset']}"
+
+
+def _dunnett(table: pd.DataFrame, values: Floats, against: np.ndarray, control: object) -> Floats:
+    """p of Dunnett's test where no seeds are shared and all arms have enough of them, else nan: (comparisons,)."""
+    samples = [row[np.isfinite(row)] for row in values]
+    if not (table["design"] == "welch").all() or min(map(len, samples)) < FEW or min(map(np.ptp, samples)) == 0:
+        return np.full(len(table), np.nan)
+    return dunnett([samples[place] for place in against], samples[int(str(control))])
+
+
+def _trend(values: Floats, betas: Floats, metric: Metric) -> dict[str, Any]:
+    """The trend of one group and over which β it is asked: values (β, seeds), betas (β,) in order."""
+    kept = np.isfinite(values).any(axis=1) & ((betas >= 1) | (metric.name in RISING))
+    said = ", ".join(f"{beta:g}" for beta in betas[kept])
+    return {**trend_tests.trend(values[kept], betas[kept], metric, "β"), "trend_betas": said}

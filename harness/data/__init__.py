@@ -1,0 +1,1 @@
+"""Data sets: downloads, verification, binarisation and labelled subsets."""

@@ -1,0 +1,1 @@
+"""Runs trials in this process or on Ray, retries what died and stops cleanly."""

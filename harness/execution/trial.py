@@ -1,0 +1,366 @@
+"""One trial: a pack of cells from start, or from their checkpoints, to their rows. No Ray here.
+
+A row is written last, whole, by the process that computed it; whatever kills a trial before that costs at most the work
+since the last checkpoint. Errors become rows with a status and a reason, and a traceback in the log; only an interrupt
+leaves this module, and a place that takes no rows any more. A trial is a generator of updates: whoever runs it may
+close it, and it saves checkpoints first.
+"""
+
+import functools
+import json
+import socket
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from harness.data.idx_sets import Data
+from harness.errors import StorageFailure
+from harness.evaluation.scoring import Scorer, Scoring, reason, scores_key, weights_key
+from harness.experiment.evaluation import Evaluation
+from harness.experiment.grid import Cell
+from harness.experiment.options import Compile
+from harness.experiment.seeding import Training
+from harness.plugins import registry
+from harness.plugins.model import Model
+from harness.plugins.source_files import Plugin
+from harness.storage import provenance, schema, tensor_file
+from harness.storage.store import Store
+from harness.training import gpu_memory
+from harness.training.trainer import BLOWN_UP, CellState, Pack, no_denormals, prepared
+
+KEEP_SECONDS = 1.0  # a score that took longer is kept before the next begins
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is handed: the cells of one pack and all it must know to turn them into rows."""
+
+    cells: tuple[Cell, ...]
+    results: str
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    grid: str = ""
+    run: str = ""
+    commit: str = "unknown"
+    plugins: tuple[Plugin, ...] = ()
+    threads: int = 1
+    gpus: float = 0.0
+    compile: Compile = "auto"
+    checkpoint_seconds: float = 60.0
+    report_seconds: float = 1.0
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class Update:
+    """How a trial stands: steps done of its cells together, seconds a step, NELBO of the first, cells that ended.
+
+    A cell ends with the status of its row, or as "unscored" where its row lacks a score that was asked for. `saved`
+    counts the checkpoints written by this process: what is lost if it dies now began at the last of them. `waits` is
+    set where the process has died, and no other has begun with what is left. `stage` says what is done beside
+    training, in words; `scored` counts the cells that were scored, with the share that is done of the one at work, and
+    `score_seconds` is what one of them took. The last two are clocks of the trial's process.
+    """
+
+    steps: int = 0
+    step_seconds: float | None = None
+    nelbo: float | None = None
+    ended: Mapping[str, str] = field(default_factory=dict)
+    saved: int = 0
+    waits: bool = False
+    stage: str = ""
+    scored: float = 0.0
+    score_seconds: float | None = None
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+
+
+def run(task: Task, data: Data) -> Generator[Update, None, None]:
+    """Train what is not trained, score it, write the rows; an update every `report_seconds`, and one at the end.
+
+    Closing the iterator ends the trial where it stands, checkpoints first.
+    """
+    torch.set_num_threads(task.threads)
+    gpu_memory.keep_freed()
+    trial = _Trial(task, Store(task.results))
+    try:
+        for plugin in task.plugins:
+            registry.load(plugin)
+        with registry.room(task.cells[0].model), no_denormals():
+            yield from trial.work(data)
+    except StorageFailure:
+        raise
+    except Exception as error:
+        for cell in task.cells:
+            if cell.id not in trial.ended:
+                trial.fail(cell, error)
+    yield trial.update()
+
+
+class _Trial:
+    """The state of one run of a task."""
+
+    def __init__(self, task: Task, store: Store):
+        self.task, self.store = task, store
+        self.device = torch.device("cuda" if task.gpus else "cpu")
+        self.ended: dict[str, str] = {}
+        self.steps = 0
+        self.step_seconds: float | None = None
+        self.nelbo: float | None = None
+        self.saved = 0
+        self.kept = 0
+        self.told = 0.0
+        self.stage = ""
+        self.scored = 0.0
+        self.score_seconds: float | None = None
+
+    def work(self, data: Data) -> Iterator[Update]:
+        if self.task.gpus and not torch.cuda.is_available():
+            raise RuntimeError("a GPU was granted, and torch finds no CUDA device on this machine")
+        data = data.to(self.device)
+        self.scorer = Scorer(self.store, data, self.task.evaluation)
+        training = []
+        for cell in self.task.cells:
+            if self.scorer.has_weights(cell):
+                self.steps += cell.iterations
+                yield from self._score(cell)
+            else:
+                training.append(cell)
+        size = self._fitting(training, data)
+        for first in range(0, len(training), size):
+            yield from self._train_guarded(training[first : first + size], data)
+
+    # --- training ----------------------------------------------------------------------------------------------------
+
+    def _fitting(self, cells: list[Cell], data: Data) -> int:
+        """Cells that are trained together: all of them, and on a GPU as many as its memory holds."""
+        if self.device.type == "cpu" or not cells:
+            return max(1, len(cells))
+        listed = self.task.evaluation.labelled
+        return gpu_memory.fitting(
+            lambda size: gpu_memory.peak(lambda: Pack(cells[:size], data, listed).one_step(), self.device),
+            gpu_memory.room(self.device, self.task.gpus),
+            len(cells),
+        )
+
+    def _train_guarded(self, cells: list[Cell], data: Data) -> Iterator[Update]:
+        """Train cells from their checkpoints, those at one step together; what runs out of memory goes on in halves."""
+        standing: dict[int, list[tuple[Cell, CellState | None]]] = {}
+        for cell in (cell for cell in cells if cell.id not in self.ended):
+            state = self._checkpoint(cell)
+            standing.setdefault(state.step if state else 0, []).append((cell, state))
+        for group in standing.values():
+            together, before = [cell for cell, _ in group], self.steps
+            try:
+                yield from self._train(together, [state for _, state in group if state], data)
+                continue
+            except torch.OutOfMemoryError as error:
+                if len(together) == 1:
+                    self.fail(together[0], error)
+                    continue
+            torch.cuda.empty_cache()  # out of the except clause, whose traceback holds the pack
+            self.steps = before
+            middle = len(together) // 2
+            yield from self._train_guarded(together[:middle], data)
+            yield from self._train_guarded(together[middle:], data)
+
+    def _train(self, cells: list[Cell], states: list[CellState], data: Data) -> Iterator[Update]:
+        pack = prepared(cells, data, self.task.evaluation.labelled, states, self.task.compile)
+        self.kept = pack.step
+        try:
+            yield from self._advance(pack)
+        except GeneratorExit:
+            self._save(pack)
+            raise
+        trained = [(index, cell) for index, cell in enumerate(cells) if self._finish(pack, index, cell)]
+        for index, cell in trained:
+            yield from self._score(cell, functools.partial(pack.trained, index))
+
+    def _advance(self, pack: Pack) -> Iterator[Update]:
+        """Train a pack to its end, with checkpoints on the way and one where the last is older than wished for."""
+        board = _Board(self.store, pack.cells) if self.task.tensorboard else None
+        before, saved = self.steps, time.monotonic()
+        while pack.running:
+            pack.advance(self.task.report_seconds)
+            self.steps = before + pack.step * len(pack.cells)
+            self.nelbo = pack.curves[0][-1].get("nelbo") if pack.curves[0] else None
+            self.step_seconds = pack.seconds / (pack.step * len(pack.cells))
+            if board:
+                board.add(pack.curves)
+            if time.monotonic() - saved >= self.task.checkpoint_seconds:
+                self._save(pack)
+                saved = time.monotonic()
+            yield from self.tell()
+        if time.monotonic() - saved >= self.task.checkpoint_seconds:
+            self._save(pack)
+
+    def _save(self, pack: Pack) -> None:
+        """Write the training state of every cell that has not ended or diverged, unless it lies there."""
+        if pack.step == self.kept:
+            return
+        for index, cell in enumerate(pack.cells):
+            if cell.id not in self.ended and pack.diverged_at[index] < 0:
+                state = pack.state(index)
+                record = {"step": state.step, "seconds": state.seconds, "curve": state.curve}
+                record["source"] = registry.source(cell.model)
+                self.store.write(checkpoint_key(cell), tensor_file.dump(state.tensors, record))
+        self.kept = pack.step
+        self.saved += 1
+
+    def _checkpoint(self, cell: Cell) -> CellState | None:
+        """Where a cell's training stood, unless another text of its model trained it."""
+        content = self.store.read(checkpoint_key(cell))
+        tensors, record = ({}, {}) if content is None else tensor_file.parse(content)
+        if content is None or record.get("source") != registry.source(cell.model):
+            return None
+        return CellState(tensors, record["step"], record["seconds"], record["curve"])
+
+    def _finish(self, pack: Pack, index: int, cell: Cell) -> bool:
+        """Write what training gave, the weights last; False for a cell that diverged, whose row is written."""
+        trained = {
+            "train_seconds": pack.share,
+            "pack": len(pack.cells),
+            "threads": self.task.threads,
+            "device": provenance.device(self.device),
+            "host": socket.gethostname(),
+            "git_commit": self.task.commit,
+            "versions": json.dumps(provenance.versions() | {"objective": pack.how}),
+            "source": registry.source(cell.model),
+        }
+        self.store.write_curve(cell.id, pack.curves[index])
+        step = int(pack.diverged_at[index])
+        if step < 0:
+            self.scorer.write_weights(cell, pack.trained(index), trained)
+            self.saved += 1
+            return True
+        error = (
+            f"the loss was not below {BLOWN_UP:g} nats at step {step} "
+            f"(β = {cell.beta:g}, learning rate = {cell.learning_rate:g})"
+        )
+        self._write(cell, "diverged", trained | {"error": error})
+        self.scored += 1
+        return False
+
+    # --- scoring -----------------------------------------------------------------------------------------------------
+
+    def _score(self, cell: Cell, model: Callable[[], Model] | None = None) -> Iterator[Update]:
+        """Score a cell whose weights are in the store, and write its row; what fails costs no score that is there."""
+        scoring, before = Scoring(self.scorer, cell, model), self.scored
+        kept, done = time.monotonic(), 0
+        try:
+            for stage in scoring.work():
+                self.stage, self.scored = str(stage), before + stage.share
+                yield from self.tell()
+                if time.monotonic() - kept >= (self.task.checkpoint_seconds if stage.done == done else KEEP_SECONDS):
+                    scoring.keep()
+                    self.saved += 1
+                    kept, done = time.monotonic(), stage.done
+        except GeneratorExit:
+            scoring.keep()
+            raise
+        self.stage, self.scored, self.score_seconds = "", before + 1, scoring.seconds
+        self._write_scores(scoring)
+        yield from self.tell()
+
+    def _write_scores(self, scoring: Scoring) -> None:
+        """The row that a scoring gives, unless there is a good one to which it adds nothing; then what failed."""
+        cell, error = scoring.cell, scoring.error
+        if error is not None:
+            self._log(cell, error)
+        if not scoring.scored_before or scoring.scores.values:
+            self._write(cell, scoring.status, scoring.row())
+        self.store.remove(scores_key(cell.id))
+        if error is not None and scoring.status == "ok":
+            self.ended[cell.id] = "unscored"
+        else:
+            self.ended[cell.id] = scoring.status
+
+    # --- rows --------------------------------------------------------------------------------------------------------
+
+    def fail(self, cell: Cell, error: Exception) -> None:
+        """The row and the log of a cell that could not be trained; its checkpoint stays, for another try.
+
+        A row that is good stays as it is: the cell was to get one more score.
+        """
+        self._log(cell, error)
+        self.scored += 1
+        row = self.store.row(cell.id)
+        if row is not None and row["status"] == "ok" and self.store.read(weights_key(cell)) is not None:
+            self.ended[cell.id] = "unscored"
+        else:
+            self._write(cell, "failed", {"error": reason(error)})
+
+    def _log(self, cell: Cell, error: Exception) -> None:
+        """What went wrong in a line, and where."""
+        text = f"{reason(error)}\n\n{''.join(traceback.format_exception(error))}"
+        self.store.write(log_key(cell.id), text.encode())
+
+    def _write(self, cell: Cell, status: str, values: dict[str, Any]) -> None:
+        write_row(self.store, self.task, cell, status, values)
+        if status != "failed":
+            self.store.remove(checkpoint_key(cell))
+        self.ended[cell.id] = status
+
+    def tell(self) -> Iterator[Update]:
+        """How the trial stands, unless that was told less than `report_seconds` ago."""
+        if time.monotonic() - self.told >= self.task.report_seconds:
+            self.told = time.monotonic()
+            yield self.update()
+
+    def update(self) -> Update:
+        how = {"stage": self.stage, "scored": self.scored, "score_seconds": self.score_seconds}
+        return Update(self.steps, self.step_seconds, self.nelbo, dict(self.ended), self.saved, **how)  # type: ignore[arg-type]
+
+
+def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping[str, Any]) -> None:
+    """Write the row of a cell that ended with a status."""
+    fixed = {
+        "grid": task.grid,
+        "run": task.run,
+        "seeded": ",".join(seeded(cell)),
+        "full_length": registry.lookup(cell.model).iterations,
+        "status": status,
+        "finished": provenance.now(),
+    }
+    source = {"source": registry.source(cell.model)}
+    store.write_row({**source, **values, **schema.describe(cell), **fixed})
+
+
+def seeded(cell: Cell) -> tuple[Training, ...]:
+    """The purposes that the cell's own seed drives."""
+    always: tuple[Training, ...] = ("weights", "order", "binarisation", "noise")
+    return (*always, "labels") if cell.label_draw == "seed" else always
+
+
+def checkpoint_key(cell: Cell) -> str:
+    """Where a cell's training state lies in the store."""
+    return f"checkpoints/{cell.id}.safetensors"
+
+
+def log_key(cell: str) -> str:
+    """Where what a failed cell (its id) said last lies in the store."""
+    return f"logs/{cell}.txt"
+
+
+class _Board:
+    """TensorBoard logs: the points of each cell's curve as they come."""
+
+    def __init__(self, store: Store, cells: Iterable[Cell]):
+        from torch.utils.tensorboard import SummaryWriter  # slow to import, and only on request
+
+        self.writers = [SummaryWriter(str(store.path(f"tensorboard/{cell.id}"))) for cell in cells]
+        self.written = -1
+
+    def add(self, curves: list[list[dict[str, Any]]]) -> None:
+        """Write the last point of each curve, unless that was done."""
+        if not curves[0] or curves[0][-1]["step"] == self.written:
+            return
+        self.written = curves[0][-1]["step"]
+        for writer, curve in zip(self.writers, curves, strict=True):
+            for name, value in curve[-1].items():
+                if name != "step" and value is not None:
+                    writer.add_scalar(name, value, curve[-1]["step"])
+            writer.flush()

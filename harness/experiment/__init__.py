@@ -1,0 +1,1 @@
+"""The experiment as frozen values: cells, grids, scores and seeds."""

@@ -1,0 +1,118 @@
+"""What a cell is scored on, as a frozen value: the test set always, a listed subset and IWAE bounds on request."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationError
+
+from harness.errors import BadInput
+from harness.experiment.grid import IWAE_SAMPLES, SAMPLES, Cell, ListedDraw
+
+Index = Annotated[int, Field(ge=0)]
+
+
+class Listed(BaseModel):
+    """A file of image lists: indices into a data set's test and training images, in file order."""
+
+    dataset: str
+    evaluation_test_indices: Annotated[list[Index], Field(min_length=1)]
+    labelled_train_indices: list[Index] = []
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The evaluation of a run: `iwae` draws over the sets `iwae_on`, the `subset` of test images, if any, and how many
+    `samples` of the prior digits are counted among.
+    """
+
+    iwae: tuple[int, ...] = ()
+    iwae_on: tuple[str, ...] = ("test",)
+    dataset: str = ""
+    subset: tuple[int, ...] = ()
+    labelled: tuple[int, ...] = ()
+    subset_checksum: str = ""
+    samples: int = SAMPLES
+
+    def asked(self, cell: Cell) -> frozenset[str]:
+        """The columns that a row of this cell must have been scored for."""
+        if not cell.has_bound:
+            return frozenset({"accuracy"})
+        sets = {"test": "", "subset": "subset_"} if self.covers(cell) else {"test": ""}
+        bounds = {f"{sets[name]}iwae_{k}" for name in self.iwae_on if name in sets for k in self.iwae}
+        return frozenset({f"{prefix}nelbo" for prefix in sets.values()} | bounds)
+
+    @property
+    def listed_draw(self) -> ListedDraw | None:
+        """The labelled images of the file, if it lists any."""
+        if not self.labelled:
+            return None
+        content = ",".join(map(str, self.labelled)).encode()
+        return ListedDraw(len(self.labelled), hashlib.sha256(content).hexdigest()[:12])
+
+    def check(self, cells: Sequence[Cell]) -> None:
+        """Refuse a subset of a data set that no cell has, and listed labels for cells of another data set."""
+        if self.subset and not any(self.covers(cell) for cell in cells):
+            found = ", ".join(sorted({cell.dataset for cell in cells}))
+            raise BadInput(
+                f"the subset lists images of '{self.dataset}', the grid has {found}; expected the same data set"
+            )
+        for cell in cells:
+            if cell.label_draw.startswith("file-") and cell.dataset != self.dataset:
+                raise BadInput(f"the labels are listed for '{self.dataset}', and {cell} is of another data set")
+
+    def check_indices(self, sizes: Mapping[str, tuple[int, int]]) -> None:
+        """Refuse indices beyond the test or training images, whose numbers are given by data set."""
+        if self.dataset in sizes:
+            for indices, size, what in zip(
+                (self.subset, self.labelled), sizes[self.dataset], ("test", "training"), strict=True
+            ):
+                if max(indices, default=0) >= size:
+                    raise BadInput(
+                        f"the subset file lists image {max(indices)} of {size} {what} images; expected 0 to {size - 1}"
+                    )
+
+    def covers(self, cell: Cell) -> bool:
+        """Whether the listed subset is of the cell's data set."""
+        return bool(self.subset) and cell.dataset == self.dataset
+
+
+def evaluation(
+    subset: str | None, iwae: Sequence[int], iwae_on: Sequence[str] | None, samples: int = SAMPLES
+) -> Evaluation:
+    """The evaluation that a user asks for; IWAE bounds are over the subset if there is one, else over the test set."""
+    wrong = sorted(set(iwae) - set(IWAE_SAMPLES))
+    if wrong:
+        raise BadInput(f"IWAE bound of {wrong[0]} draws: expected one of {', '.join(map(str, IWAE_SAMPLES))}")
+    on = tuple(iwae_on or (["subset"] if subset else ["test"]))
+    if "subset" in on and not subset:
+        raise BadInput("IWAE bounds over the subset need the subset: give its file (--subset FILE)")
+    if subset is None:
+        return Evaluation(tuple(sorted(set(iwae))), on, samples=samples)
+    content = _content(subset)
+    try:
+        listed = Listed.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        keys = ", ".join(Listed.model_fields)
+        raise BadInput(f"subset file {subset!r}: {where}: {first['msg']}; expected JSON with the keys {keys}") from None
+    return Evaluation(
+        iwae=tuple(sorted(set(iwae))),
+        iwae_on=on,
+        dataset=listed.dataset,
+        subset=tuple(listed.evaluation_test_indices),
+        labelled=tuple(listed.labelled_train_indices),
+        subset_checksum=hashlib.sha256(content).hexdigest(),
+        samples=samples,
+    )
+
+
+def _content(subset: str) -> bytes:
+    try:
+        return Path(subset).expanduser().read_bytes()
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); expected a JSON file of image lists"
+        raise BadInput(f"subset file {subset!r} {reason}") from None

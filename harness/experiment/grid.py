@@ -1,0 +1,360 @@
+"""The experiment as a frozen value: a grid is a chain of sweeps, times the seeds; a cell is one point of it.
+
+Nothing here knows torch or ray. What a model can be asked is told by its `ModelCard`, so that a grid expands, and is
+refused, without building a model.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from harness.errors import BadInput, given, shortened, unknown
+from harness.experiment import yaml_file
+
+Supervision = Literal["none", "supervised", "semi-supervised"]
+Setting = bool | int | float | str
+SHIPPED = Path(__file__).parent / "grids"
+DATASETS = ("mnist", "fashion_mnist", "kmnist", "emnist")
+IWAE_SAMPLES = (10, 100, 1000)
+SAMPLES = 10_000  # from the prior, among which digits are counted
+FEWEST_SAMPLES = 200  # which are shown as a sheet
+BOUNDS = ("nelbo", "kl", "rec", *(f"iwae_{k}" for k in IWAE_SAMPLES))
+CELLS = 1_000_000  # of a grid, at most
+METRICS = (*BOUNDS, "nll", "accuracy", *(f"subset_{name}" for name in BOUNDS))
+FRACTIONS = ("accuracy",)  # told in per cent, stored as fractions
+WIDEST = 0.2  # margin of a fraction: a wider one was meant in points
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a grid must know of a model: its settings with their defaults, the supervisions it has, its full length."""
+
+    name: str
+    story: str
+    iterations: int
+    supervisions: tuple[Supervision, ...] = ("none",)
+    defaults: Mapping[str, Setting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of a grid: everything that decides what is trained, and nothing else.
+
+    `label_draw` says where the labelled images come from: "none", "seed" (drawn from the cell's own seed), "draw-N"
+    (the same draw N for every seed) or "file-HASH" (the list in a file that the user named).
+    """
+
+    model: str
+    seed: int
+    iterations: int
+    settings: tuple[tuple[str, Setting], ...] = ()
+    beta: float = 1.0
+    dataset: str = "mnist"
+    supervision: Supervision = "none"
+    labels: int = 0
+    label_draw: str = "none"
+    batch_size: int = 97
+    learning_rate: float = 1e-3
+
+    @property
+    def pack_key(self) -> "Cell":
+        """What cells of one pack have in common: the cell without its seed, β and learning rate."""
+        return replace(self, seed=0, beta=1.0, learning_rate=1.0)
+
+    @cached_property
+    def id(self) -> str:
+        """Sixteen hex digits: a hash of the cell's canonical JSON, made once: a driver asks for it at every report.
+
+        >>> Cell("vae", seed=0, iterations=10).id == Cell("vae", seed=0, iterations=10, beta=1.0).id
+        True
+        """
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def has_bound(self) -> bool:
+        """Whether the cell trains a generative model; "supervised" trains a classifier alone: no NELBO, no β."""
+        return self.supervision != "supervised"
+
+    def __str__(self) -> str:
+        """A short name for people: `ssvae supervised labels=100 seed=3`; `names` tells settings apart too."""
+        return self.name()
+
+    def name(self, settings: Collection[str] = ()) -> str:
+        """A short name that tells the values of these settings."""
+        parts = [self.model, *(f"{name}={value}" for name, value in self.settings if name in settings)]
+        if self.beta != 1:
+            parts.append(f"β={self.beta:g}")
+        if self.supervision != "none":
+            parts += [self.supervision, f"labels={self.labels}"]
+        if self.dataset != "mnist":
+            parts.append(self.dataset)
+        return " ".join([*parts, f"seed={self.seed}"])
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _counted(value: object) -> object:
+    """`seeds: 3` means seeds 0, 1, 2; a list is taken as it stands."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise ValueError(f"expected a number of seeds of at least 1, got {given(value)}")
+        if value > CELLS:
+            raise ValueError(f"expected at most {CELLS:,} seeds, got {given(value)}")
+        return list(range(value))
+    return value
+
+
+Strict = ConfigDict(extra="forbid", frozen=True, strict=True)
+Count = Annotated[int, Field(gt=0, lt=2**63)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+LabelDraw = Annotated[str, Field(pattern=r"^(seed|subset|draw-\d+)$")]
+Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+Counts = Annotated[list[Count], BeforeValidator(_listed), Field(min_length=1)]
+Positives = Annotated[list[Positive], BeforeValidator(_listed), Field(min_length=1)]
+Supervisions = Annotated[list[Supervision], BeforeValidator(_listed), Field(min_length=1)]
+Settings = dict[str, Annotated[list[Setting], BeforeValidator(_listed), Field(min_length=1)]]
+
+
+@dataclass(frozen=True)
+class ListedDraw:
+    """Labelled images that a file lists: how many, and a hash of the list."""
+
+    labels: int
+    checksum: str
+
+
+class Sweep(BaseModel):
+    """One model's settings; every list is crossed with every other. What is left out takes the model's own default."""
+
+    model_config = Strict
+    model: str
+    beta: Positives = [1.0]
+    dataset: Names = ["mnist"]
+    supervision: Supervisions | None = None
+    labels: Counts = [100]
+    iterations: Counts | None = None
+    batch_size: Counts = [97]
+    learning_rate: Positives = [1e-3]
+    settings: Settings = {}
+
+    def cells(self, card: ModelCard, seeds: list[int], label_draw: str) -> Iterator[Cell]:
+        """Every point of the sweep in its canonical form: a model is never crossed with what it does not have."""
+        for name, values in self.settings.items():
+            _check_setting(card, name, values)
+        supervisions = self.supervision or card.supervisions[:1]
+        for supervision in supervisions:
+            if supervision not in card.supervisions:
+                raise BadInput(f"model '{card.name}' has no supervision '{supervision}'; "
+                               f"expected one of: {', '.join(card.supervisions)}")  # fmt: skip
+        settings = {name: [default] for name, default in card.defaults.items()} | self.settings
+        self._check_size(supervisions, seeds)
+        axes = (supervisions, self.beta, self.dataset, self.labels, self.iterations or [card.iterations])
+        more = (self.batch_size, self.learning_rate, list(product(*settings.values())), seeds)
+        for supervision, beta, dataset, labels, iterations, batch_size, rate, point, seed in product(*axes, *more):
+            free = Cell(
+                model=card.name,
+                seed=seed,
+                iterations=iterations,
+                settings=tuple(sorted((n, _like(card.defaults[n], v)) for n, v in zip(settings, point, strict=True))),
+                beta=float(beta) if supervision != "supervised" else 1.0,
+                dataset=dataset,
+                supervision=supervision,
+                batch_size=batch_size,
+                learning_rate=float(rate),
+            )
+            yield replace(free, labels=labels, label_draw=label_draw) if supervision != "none" else free
+
+    def _check_size(self, supervisions: Sized, seeds: Sized) -> None:
+        """Refuse, before anything is unfolded, a sweep of more cells than anybody can mean."""
+        axes = (supervisions, self.beta, self.dataset, self.labels, self.iterations or [0], self.batch_size)
+        cells = math.prod(map(len, (*axes, self.learning_rate, *self.settings.values(), seeds)))
+        if cells > CELLS:
+            raise BadInput(f"the sweep of model '{self.model}' has {cells:,} cells; expected at most {CELLS:,}")
+
+
+def _like(default: Setting, value: Setting) -> Setting:
+    return float(value) if isinstance(default, float) else value
+
+
+def _check_setting(card: ModelCard, name: str, values: list[Setting]) -> None:
+    if name not in card.defaults:
+        raise unknown(f"setting of model '{card.name}'", name, card.defaults)
+    expected = type(card.defaults[name])
+    for value in values:
+        if type(value) is not expected and not (expected is float and type(value) is int):
+            raise BadInput(f"setting '{name}' of model '{card.name}': expected {expected.__name__}, got {given(value)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise BadInput(f"setting '{name}' of model '{card.name}': expected a finite number, got {value!r}")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise BadInput(f"setting '{name}' of model '{card.name}': expected 64 bits at most, got {given(value)}")
+
+
+class Compare(BaseModel):
+    """What the analysis compares, stated before the results are seen: one family of comparisons a metric.
+
+    The family is every pair of arms, or every arm against the one whose columns have the values of `baseline`. A margin
+    is the difference, in the metric's unit in the table (nats, fractions), below which two arms count as equivalent.
+    """
+
+    model_config = Strict
+    metrics: Annotated[list[str], Field(min_length=1)] = ["nelbo", "accuracy"]
+    baseline: dict[str, Setting] = {}
+    correction: Literal["holm", "bh"] = "holm"
+    margin: dict[str, Positive] = {}
+
+    @field_validator("metrics", "margin")
+    @classmethod
+    def _known(cls, names: Iterable[str]) -> Iterable[str]:
+        for name in names:
+            if name not in METRICS:
+                raise ValueError(str(unknown("metric", name, METRICS)))
+        return names
+
+
+def check_margin(metric: str, margin: float) -> None:
+    """Refuse a margin of a fraction that was given in points."""
+    if metric in FRACTIONS and margin >= WIDEST:
+        raise BadInput(f"margin {margin:g} of {metric}; expected less than {WIDEST}, in fractions: 0.005 is 0.5 points")
+
+
+class Grid(BaseModel):
+    """A chain of sweeps, times the seeds.
+
+    >>> grid = Grid(name="demo", seeds=3, sweeps=[{"model": "vae", "beta": [1, 4]}, {"model": "gmvae"}])
+    >>> len(grid.cells({name: ModelCard(name, "", 20_000) for name in ("vae", "gmvae")}))
+    9
+    """
+
+    model_config = Strict
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    title: str = ""
+    seeds: Annotated[list[Seed], BeforeValidator(_counted), Field(min_length=1)]
+    label_draw: LabelDraw = "seed"
+    subset: str | None = None
+    iwae: list[Count] = []
+    iwae_on: list[Literal["test", "subset"]] | None = None
+    samples: Annotated[int, Field(ge=FEWEST_SAMPLES)] = SAMPLES
+    compare: Compare = Compare()
+    sweeps: Annotated[list[Sweep], Field(min_length=1)]
+
+    @field_validator("compare")
+    @classmethod
+    def _in_its_unit(cls, compare: Compare) -> Compare:
+        for metric, margin in compare.margin.items():
+            try:
+                check_margin(metric, margin)
+            except BadInput as error:
+                raise ValueError(str(error)) from None
+        return compare
+
+    def cells(self, cards: Mapping[str, ModelCard], listed: ListedDraw | None = None) -> list[Cell]:
+        """The distinct cells in the order of the sweeps; `listed` are the labels of `label_draw: subset`."""
+        if self.label_draw == "subset" and listed is None:
+            raise BadInput("label_draw 'subset' needs a file with labelled images: give it (--subset FILE)")
+        cells: dict[Cell, None] = {}
+        for sweep in self.sweeps:
+            if sweep.model not in cards:
+                raise unknown("model", sweep.model, cards)
+            for dataset in sweep.dataset:
+                if dataset not in DATASETS:
+                    raise unknown("dataset", dataset, DATASETS)
+            found = sweep.cells(cards[sweep.model], self.seeds, self.label_draw)
+            cells |= dict.fromkeys(_from_list(cell, listed) for cell in found)
+        return list(cells)
+
+
+def _from_list(cell: Cell, listed: ListedDraw | None) -> Cell:
+    if cell.label_draw != "subset" or listed is None:
+        return cell
+    return replace(cell, label_draw=f"file-{listed.checksum}", labels=listed.labels)
+
+
+def names(cells: Collection[Cell]) -> dict[Cell, str]:
+    """Short names of cells, with the settings in which they differ.
+
+    >>> list(names([Cell("vae", 0, 9, settings=(("z", 2),)), Cell("vae", 0, 9, settings=(("z", 4),))]).values())
+    ['vae z=2 seed=0', 'vae z=4 seed=0']
+    """
+    values: dict[tuple[str, str], set[Setting]] = {}
+    for cell in cells:
+        for setting, value in cell.settings:
+            values.setdefault((cell.model, setting), set()).add(value)
+    return {
+        cell: cell.name([s for (m, s), found in values.items() if m == cell.model and len(found) > 1]) for cell in cells
+    }
+
+
+def shipped() -> dict[str, Path]:
+    """The grids that come with the project, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def read(name: str) -> dict[str, Any]:
+    """A shipped grid's name or a YAML file -> its keys, not validated yet, so that flags can be laid over them."""
+    path = shipped().get(name) or Path(name)
+    if not path.is_file():
+        if re.search(r"[/\\.]", name):
+            raise BadInput(f"no grid file {name!r}; expected a YAML file or a shipped grid: {', '.join(shipped())}")
+        raise unknown("grid", name, shipped())
+    try:
+        keys = yaml_file.parsed(path.read_bytes())
+    except OSError as error:
+        raise BadInput(f"grid {name!r} cannot be read: {error.strerror}; expected a YAML file") from None
+    except ValueError as error:
+        raise BadInput(f"grid {name!r} is not YAML: {error}") from None
+    if not isinstance(keys, dict):
+        raise BadInput(f"grid {name!r}: expected a mapping with the keys {', '.join(Grid.model_fields)}")
+    return {"name": path.stem, **keys}
+
+
+def validate(keys: Mapping[str, Any]) -> Grid:
+    """A grid from its keys; bad ones are told in one line: where, what was given, what was expected."""
+    try:
+        return Grid.model_validate(dict(keys))
+    except ValidationError as error:
+        raise BadInput(_one_line(error)) from None
+
+
+def overlaid(keys: Mapping[str, Any], flags: Mapping[str, Any], models: list[str] | None = None) -> Grid:
+    """A grid with flags laid over it: a sweep's keys over every sweep, the grid's own over the grid.
+
+    `models` keeps the sweeps of these models alone and adds a plain sweep of one that the grid lacks.
+    """
+    grid = validate(keys).model_dump(exclude_unset=True)  # what was not said stays unsaid: `model_fields_set`
+    if models:
+        kept = [sweep for sweep in grid["sweeps"] if sweep["model"] in models]
+        new = dict.fromkeys(name for name in models if name not in {sweep["model"] for sweep in kept})
+        grid["sweeps"] = kept + [{"model": name} for name in new]
+    over = {key: value for key, value in flags.items() if key in Sweep.model_fields}
+    grid["sweeps"] = [sweep | over for sweep in grid["sweeps"]]
+    return validate(grid | {key: value for key, value in flags.items() if key not in over})
+
+
+def _one_line(error: ValidationError) -> str:
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])  # a typo also leaves a key missing
+    place = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        parts: dict[str, type[BaseModel]] = {"sweeps": Sweep, "compare": Compare}
+        holder = parts.get(place[0], Grid) if len(place) > 1 else Grid
+        return str(unknown("grid key", place[-1], holder.model_fields))
+    what = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "bool_type":  # pydantic names the first type that a setting can have
+        place, what = place[:-1], "expected a number, a word or a truth value"
+    where = ".".join(part for part in place if not part.startswith(("list[", "function-")))
+    got = "" if first["type"] in ("missing", "value_error") else f", got {given(first['input'])}"
+    return f"grid key '{shortened(where)}': {what[0].lower()}{what[1:]}{got}"

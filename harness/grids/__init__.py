@@ -1,1 +1,0 @@
-"""The grids that come with the project, YAML files."""

@@ -1,0 +1,1 @@
+"""The progress and the status of a run."""

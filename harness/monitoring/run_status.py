@@ -1,0 +1,184 @@
+"""How a run stands, as its driver writes it into the store and everybody shows it. Knows neither torch nor ray."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+
+from rich.console import Group
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from harness.storage.store import Store
+
+SILENT_SECONDS = 60.0  # a driver writes every ten
+LISTED = 100  # packs and failures that are kept by name
+SHOWN = 20  # packs on a page
+DONE = "done"
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack at work: its name, steps done of all, steps a second of its cells together, NELBO of the first; `stage`
+    says what is done beside training.
+    """
+
+    name: str
+    step: int
+    total: int
+    speed: float | None = None
+    nelbo: float | None = None
+    stage: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that failed or diverged."""
+
+    cell: str
+    name: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A run at a moment: `cells` of its own, of the `asked` ones of its grid, `before` of which were done already.
+
+    `ended` counts its cells by status, `running` its packs that train, `speed` their steps a second. `elapsed`, `left`
+    and `quiet` (since the last news of a trial) are seconds. `end` is empty while it runs. Of many packs and failures
+    a hundred are named.
+    """
+
+    run: str = ""
+    grid: str = ""
+    host: str = ""
+    written: str = ""
+    asked: int = 0
+    before: int = 0
+    cells: int = 0
+    ended: Mapping[str, int] = field(default_factory=dict)
+    running: int = 0
+    speed: float = 0.0
+    packs: Sequence[Pack] = ()
+    failures: Sequence[Failure] = ()
+    elapsed: float = 0.0
+    left: float = 0.0
+    quiet: float = 0.0
+    end: str = ""
+
+    @property
+    def done(self) -> int:
+        """Its cells that ended well."""
+        return self.ended.get("ok", 0)
+
+    @property
+    def failed(self) -> int:
+        """Its cells that failed or diverged."""
+        return sum(self.ended.values()) - self.done
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell of the grid is done."""
+        return self.before + self.done == self.asked
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the driver wrote this, of a run that has not ended."""
+        if self.end:
+            return 0.0
+        return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(self.written)).total_seconds())
+
+    @property
+    def well(self) -> bool:
+        """Whether it runs, or has ended, with nothing failed or missing."""
+        return not self.failed and (self.complete if self.end else self.silent < SILENT_SECONDS)
+
+
+def key(run: str) -> str:
+    """Where the standing of a run lies in the store."""
+    return f"progress/{run}.json"
+
+
+def write(store: Store, standing: Standing) -> None:
+    """Put a run's standing into the store."""
+    store.write(key(standing.run), json.dumps(asdict(standing)).encode())
+
+
+def read(store: Store) -> list[Standing]:
+    """The standings of all runs, oldest first; what is no whole one is left out, as nothing depends on it."""
+    found = (_parsed(store.read(place) or b"") for place in store.keys("progress", ".json"))
+    return [one for one in found if one is not None]
+
+
+def last_words(store: Store, cell: str) -> str:
+    """Why a cell (its id) failed, in a line: its row's, or the first line of its log."""
+    row = store.row(cell) or {}
+    log = (store.read(f"logs/{cell}.txt") or b"").decode(errors="replace")
+    return str(row.get("error") or log or "no reason was written").splitlines()[0]
+
+
+def _parsed(content: bytes) -> Standing | None:
+    try:
+        values = json.loads(content)
+        packs, failures = values.pop("packs"), values.pop("failures")
+        return Standing(
+            **values, packs=tuple(Pack(**one) for one in packs), failures=tuple(Failure(**one) for one in failures)
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def active(store: Store) -> list[Standing]:
+    """Runs that have not ended and spoke within the last minute."""
+    return [standing for standing in read(store) if not standing.end and standing.silent < SILENT_SECONDS]
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+
+def summary(standing: Standing) -> str:
+    """One line: elapsed, cells done, running and failed, steps/s, cells per hour, time left."""
+    ended = sum(standing.ended.values())
+    pace = f", {3600 * ended / standing.elapsed:.0f} cells/h" if ended and standing.elapsed else ""
+    left = "" if standing.end else f", {clock(standing.left)} left"
+    return (
+        f"[{clock(standing.elapsed)}] {standing.done}/{standing.cells} cells done, {standing.running} running, "
+        f"{standing.failed} failed, {standing.speed:.0f} steps/s{pace}{left}"
+    )
+
+
+def page(standing: Standing) -> Group:
+    """The summary, a bar, and a table of what runs."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("running", ""):
+        table.add_column(column, no_wrap=True)
+    for column in ("step", "steps/s", "NELBO"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for pack in standing.packs[:SHOWN]:
+        table.add_row(
+            pack.name,
+            ProgressBar(total=pack.total, completed=pack.step, width=24),
+            pack.stage or f"{pack.step:,}/{pack.total:,}",
+            f"{pack.speed:.0f}" if pack.speed else "",
+            f"{pack.nelbo:.2f}" if pack.nelbo is not None else "",
+        )
+    bar = Table.grid()  # a bar alone does not end its line
+    bar.add_row(ProgressBar(total=standing.cells, completed=sum(standing.ended.values()), width=60))
+    more = standing.running - len(standing.packs[:SHOWN])
+    rest = [Text(f"and {more} more")] if more > 0 else []
+    return Group(Text(summary(standing), style="bold"), bar, table, *rest)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> clock(42), clock(61), clock(7384)
+    ('42 s', '1 min 01 s', '2 h 03 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

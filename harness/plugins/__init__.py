@@ -1,0 +1,1 @@
+"""What users can plug in, and how it is found and loaded."""

@@ -1,0 +1,242 @@
+"""Models by name: registered where they are defined, found by name, third parties' through an entry point.
+
+`register` is a decorator; the first look-up imports every entry point of the group `harness.models`, in whatever
+process asks, Ray's workers included. A model in files of the user's own is a plug-in: it comes as texts (`load`), which
+travel with the trial, and what it changes in other modules holds for its own models (`room`).
+"""
+
+import functools
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from harness.errors import BadInput, unknown
+from harness.experiment import seeding
+from harness.experiment.grid import Cell, ModelCard, Setting
+from harness.plugins import isolation, source_files, source_modules
+from harness.plugins.isolation import Change
+from harness.plugins.model import Model
+from harness.plugins.source_files import Plugin
+
+GROUP = "harness.models"
+HOME = Path(__file__).resolve().parents[2]  # where the harness is installed, and our models beside it
+M = TypeVar("M", bound=Model)
+_models: dict[str, type[Model]] = {}
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A plug-in of this process: the models that it registered, and what it changed elsewhere."""
+
+    plugin: Plugin
+    models: Mapping[str, type[Model]]
+    changes: tuple[Change, ...]
+
+
+_loaded: dict[str, _Loaded] = {}  # by the plug-in's name
+
+
+def register(name: str) -> Callable[[type[M]], type[M]]:
+    """Class decorator: make a model known as `name`; a name can be taken once."""
+
+    def add(model: type[M]) -> type[M]:
+        taken = _models.get(name)
+        if taken is not None and (taken.__module__, taken.__qualname__) != (model.__module__, model.__qualname__):
+            raise BadInput(f"model name '{name}' is taken by {taken.__module__}; expected another name")
+        _models[name] = model
+        return model
+
+    return add
+
+
+def lookup(name: str) -> type[Model]:
+    """The model registered as `name`; an unknown name is refused with the nearest one and the list."""
+    _installed()
+    if name not in _models:
+        raise unknown("model", name, _models)
+    return _models[name]
+
+
+def cards() -> dict[str, ModelCard]:
+    """What a grid must know of each registered model."""
+    _installed()
+    return {name: _card(name, model) for name, model in sorted(_models.items())}
+
+
+def build(cell: Cell) -> Model:
+    """A cell's model, its weights drawn from the cell's seed: the same for every β and data set."""
+    model = lookup(cell.model)
+    labelled = {"supervision": cell.supervision} if model.supervisions != ("none",) else {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeding.derive(cell.seed, "weights"))
+        try:
+            return model(**dict(cell.settings), **labelled)
+        except (ValueError, TypeError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise BadInput(f"model '{cell.model}' refuses {dict(cell.settings)}: {reason}") from None
+
+
+def load(plugin: Plugin) -> None:
+    """Run a plug-in's texts, which register its models; again only if they are others than before."""
+    held = _loaded.get(plugin.name)
+    if held is not None and held.plugin == plugin:
+        _models.update(held.models)
+        return
+    _installed()
+    if held is not None:
+        _forget(held)
+    before = dict(_models)
+    known = {model.__module__.partition(".")[0] for model in before.values()}
+    try:
+        changes = isolation.recorded(lambda: source_modules.run(plugin), plugin.files.values(), known)
+    except BadInput:
+        _models.clear()
+        _models.update(before)
+        raise
+    made = {name: model for name, model in _models.items() if before.get(name) is not model}
+    _loaded[plugin.name] = _Loaded(plugin, made, changes)
+    isolation.add(changes)
+
+
+def load_source(name: str, text: str) -> None:
+    """Run the text of one file, as `load` does."""
+    load(source_files.single(name, text))
+
+
+def _forget(held: _Loaded) -> None:
+    """Take back all that a plug-in did."""
+    del _loaded[held.plugin.name]
+    isolation.drop(held.changes)
+    source_modules.forget(held.plugin)
+    for name, model in held.models.items():
+        if _models.get(name) is model:
+            del _models[name]
+
+
+def plugin(name: str) -> Plugin | None:
+    """The plug-in that registered a model; None for one that is installed."""
+    held = _held(name)
+    return None if held is None else held.plugin
+
+
+def source(name: str) -> str | None:
+    """SHA-256 of the plug-in that registered a model; None for one that is installed."""
+    found = plugin(name)
+    return None if found is None else found.sha256
+
+
+@contextmanager
+def room(name: str | None = None) -> Iterator[None]:
+    """Where the cells of a model are worked on: what its own plug-in changes elsewhere holds, and no other's changes.
+
+    Without a name no plug-in's changes hold. Outside of rooms all do.
+    """
+    held = None if name is None else _held(name)
+    with isolation.only(() if held is None else held.changes):
+        yield
+
+
+def unheard(plugins: Iterable[Plugin]) -> list[str]:
+    """A sentence on each plug-in that changes what no cell will meet, as it registers no model."""
+    return [
+        f"plug-in {held.plugin.name!r} changes {', '.join(change.where for change in held.changes)}: no cell is "
+        "trained so, as that holds for a plug-in's own models, and it registers none"
+        for held in (_loaded[plugin.name] for plugin in plugins)
+        if held.changes and not held.models
+    ]
+
+
+def refuse_local(names: Iterable[str]) -> None:
+    """Refuse a model that workers could not load: one that this process alone defines."""
+    for name in names:
+        model = lookup(name)
+        installed = name in _installed() or model.__module__.partition(".")[0] in _packages()
+        if _held(name) is None and not installed:
+            raise BadInput(
+                f"model '{name}' is defined in this process alone; Ray's workers cannot load it: put it into a file "
+                "(--plugin FILE) or use --launcher in-process"
+            )
+
+
+def _held(name: str) -> _Loaded | None:
+    model = _models.get(name)
+    return next((held for held in _loaded.values() if model is not None and held.models.get(name) is model), None)
+
+
+@functools.cache
+def _installed() -> frozenset[str]:
+    """The models that importing the entry points registered."""
+    before = set(_models)
+    for point in metadata.entry_points(group=GROUP):
+        home = _at_home(point.module.partition(".")[0])
+        try:
+            if home is not None:
+                _import(home)
+            point.load()
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise BadInput(f"the models of the package {point.value!r} do not load: {reason}") from error
+    return frozenset(set(_models) - before)
+
+
+def _packages() -> set[str]:
+    """The packages that entry points name."""
+    return {point.module.partition(".")[0] for point in metadata.entry_points(group=GROUP)}
+
+
+def _at_home(package: str) -> ModuleSpec | None:
+    """A package that lies beside the harness: it is imported from there, as a user's folder may bear the same name.
+
+    Where a user's was imported before, ours can be no more, and that is refused.
+    """
+    spec = PathFinder.find_spec(package, [str(HOME)])
+    if spec is None or spec.origin is None:
+        return None
+    held = sys.modules.get(package)
+    if held is not None and not _lies_at(held.__file__, spec.origin):
+        raise BadInput(
+            f"another module {package!r} ({held.__file__ or 'a folder'}) was imported before the harness's own, "
+            f"{spec.origin}; expected another name for it"
+        )
+    return spec
+
+
+def _import(spec: ModuleSpec) -> None:
+    """Import a module from where it was found, unless that was done."""
+    if spec.name in sys.modules or spec.loader is None:
+        return
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
+
+
+def _lies_at(file: str | None, place: str) -> bool:
+    return file is not None and Path(file).resolve() == Path(place).resolve()
+
+
+def _card(name: str, model: type[Model]) -> ModelCard:
+    story = inspect.cleandoc(model.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+    return ModelCard(name, story, model.iterations, model.supervisions, _defaults(name, model))
+
+
+def _defaults(name: str, model: type[Model]) -> Mapping[str, Setting]:
+    parameters = inspect.signature(model).parameters.values()
+    settings = {p.name: p.default for p in parameters if p.name != "supervision"}
+    missing = [setting for setting, default in settings.items() if not isinstance(default, (bool, int, float, str))]
+    if missing:
+        raise BadInput(
+            f"model '{name}': setting '{missing[0]}' needs a default that is a number, a word or a truth value"
+        )
+    return settings

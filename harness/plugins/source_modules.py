@@ -1,0 +1,124 @@
+"""Imports plug-ins from their texts, the same in every process; nothing of them is looked for on this machine's disk.
+
+Modules of a folder import each other by their plain names, a package's relatively or by the package's name. Tracebacks
+show lines of the text that was loaded, whatever has become of the file since.
+"""
+
+import importlib
+import importlib.util
+import linecache
+import sys
+from collections.abc import Sequence
+from importlib.abc import ExecutionLoader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+from harness.errors import BadInput
+from harness.plugins.source_files import Plugin
+
+
+class _Texts(ExecutionLoader, MetaPathFinder):
+    """Finds and loads the modules of one plug-in."""
+
+    def __init__(self, plugin: Plugin):
+        self.plugin = plugin
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in self.plugin.modules:
+            return None
+        spec = ModuleSpec(fullname, self, origin=self.get_filename(fullname), is_package=self.is_package(fullname))
+        spec.has_location = True
+        return spec
+
+    def is_package(self, fullname: str) -> bool:
+        return Path(self.plugin.modules[fullname]).name == "__init__.py"
+
+    def get_filename(self, fullname: str) -> str:
+        return self.plugin.shown(self.plugin.modules[fullname])
+
+    def get_source(self, fullname: str) -> str:
+        return self.plugin.files[self.plugin.modules[fullname]]
+
+
+HARNESS = Path(__file__).resolve().parents[1]  # the folder of this package
+_finders: dict[str, _Texts] = {}  # by the plug-in's name
+
+
+def run(plugin: Plugin) -> None:
+    """Import every module of a plug-in; one that does not load is told in one line and leaves nothing behind."""
+    what = f"model {'file' if plugin.kind == 'file' else 'folder'} {plugin.name!r}"
+    _refuse_taken(plugin, what)
+    for module in plugin.modules:
+        sys.modules.pop(module, None)
+    _finders[plugin.name] = _Texts(plugin)
+    sys.meta_path.insert(0, _finders[plugin.name])
+    for path, text in plugin.files.items():
+        linecache.cache[plugin.shown(path)] = (len(text), None, text.splitlines(keepends=True), plugin.shown(path))
+    for module, path in plugin.modules.items():
+        try:
+            importlib.import_module(module)
+        except BadInput:
+            forget(plugin)
+            raise
+        except (Exception, SystemExit) as error:
+            forget(plugin)
+            of = "" if plugin.kind == "file" else f": {path}"
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise BadInput(f"{what}{of} does not load: {reason}{_hint(plugin, error)}") from error
+
+
+def forget(plugin: Plugin) -> None:
+    """Take the modules of a plug-in out of what can be imported."""
+    finder = _finders.pop(plugin.name, None)
+    if finder in sys.meta_path:
+        sys.meta_path.remove(finder)
+    for module in plugin.modules:
+        sys.modules.pop(module, None)
+
+
+def _refuse_taken(plugin: Plugin, what: str) -> None:
+    """Refuse names of other modules, loaded or installed; the plug-in's own file, found on the path, is none."""
+    for module, path in plugin.modules.items():
+        if "." in module:
+            continue
+        place = _taken(module)
+        if place is not None and not _holds(place, plugin.files[path]):
+            told = f"{what}: {path} makes a module {module!r}, a name that is taken by {place}"
+            raise BadInput(f"{told}; expected another name")
+
+
+def _taken(module: str) -> str | None:
+    """Where another module of a name comes from.
+
+    `python harness/bench.py` puts the harness's folder on the path, whose files are nobody's plain `data` or `store`.
+    """
+    if module in sys.stdlib_module_names:
+        return "Python's own"
+    if module in sys.modules:
+        return str(getattr(sys.modules[module], "__file__", None) or "a module of this process")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.loader is None or spec.origin is None:
+        return None
+    return None if HARNESS in Path(spec.origin).parents else spec.origin
+
+
+def _holds(place: str, text: str) -> bool:
+    try:
+        return Path(place).read_text(encoding="utf-8-sig") == text
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _hint(plugin: Plugin, error: BaseException) -> str:
+    """What to do where a single file imports one that lies beside it."""
+    if plugin.kind != "file" or not isinstance(error, ImportError):
+        return ""
+    sibling = (error.name or "").partition(".")[0]
+    folder = Path(plugin.name).parent
+    beside = [folder / f"{sibling}.py", folder / sibling / "__init__.py"] if sibling else []
+    if "relative import" in str(error) or (sibling not in sys.modules and any(path.is_file() for path in beside)):
+        return "; one file brings none that lies beside it: give the folder (--plugin FOLDER)"
+    return ""

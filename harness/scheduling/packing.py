@@ -1,0 +1,122 @@
+"""Which cells train together: packs that keep every slot at work to the end, longest first."""
+
+import heapq
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from harness.experiment.grid import Cell
+
+LARGEST = 64  # cells of a pack; a larger one gains nothing and loses more when it dies
+GAIN = 0.1  # a pack is large enough when what its cells share is a tenth of what they do not
+LIMITS = 64  # ways to split that are compared, each evenly and full
+START_SECONDS = 0.5  # of a trial, whatever it trains
+
+Pack = tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds that a step of a pack takes: `fixed` + `each` · cells; and that the scoring of a cell takes."""
+
+    fixed: float
+    each: float
+    score: float = 0.0
+
+    def step(self, cells: int) -> float:
+        """Seconds of a step of a pack of so many cells.
+
+        >>> Cost(fixed=0.002, each=0.005).step(8)
+        0.042
+        """
+        return self.fixed + self.each * cells
+
+    def saturated(self, most: int) -> int:
+        """The size, at most `most`, from which a larger pack gains little.
+
+        >>> Cost(fixed=0.002, each=0.005).saturated(64), Cost(0.0, 0.04).saturated(64), Cost(0.001, 0.0).saturated(64)
+        (4, 1, 64)
+        """
+        return next((size for size in range(1, most) if self.fixed <= GAIN * self.each * size), most)
+
+
+Costs = Mapping[Cell, Cost]  # by `Cell.pack_key`
+
+
+def kinds(cells: Iterable[Cell]) -> dict[Cell, list[Cell]]:
+    """Cells that can train together, by what they share (`Cell.pack_key`)."""
+    alike: dict[Cell, list[Cell]] = {}
+    for cell in cells:
+        alike.setdefault(cell.pack_key, []).append(cell)
+    return alike
+
+
+def of_size(cells: Iterable[Cell], size: int) -> list[Pack]:
+    """Packs of `size` cells, the last of a kind of what is left, in the order of the cells."""
+    groups = kinds(cells).values()
+    return [tuple(group[p.start : p.stop]) for group in groups for p in _full(range(len(group)), size)]
+
+
+def balanced(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack]:
+    """Packs that end soonest on `slots` trials side by side; of equally fast ways the one of fewest packs.
+
+    Every kind is split into packs that take no longer than a limit, evenly or all full but the last. The times that a
+    pack can take are tried as the limit, at most LIMITS of them.
+    """
+    groups = kinds(cells)
+    largest = {kind: costs[kind].saturated(min(LARGEST, len(group))) for kind, group in groups.items()}
+    times = {kind: [_seconds(kind, costs, size + 1) for size in range(largest[kind])] for kind in groups}
+    limits = sorted({time for each in times.values() for time in each}, reverse=True)
+    best, least = [], (math.inf, 0)
+    for limit in limits[:: max(1, -(-len(limits) // LIMITS))]:
+        sizes = {kind: max(1, sum(time <= limit for time in each)) for kind, each in times.items()}
+        for split in (_evenly, _full):
+            ranges = {kind: split(range(len(group)), sizes[kind]) for kind, group in groups.items()}
+            loads = [times[kind][len(places) - 1] for kind, each in ranges.items() for places in each]
+            found = (_makespan(sorted(loads, reverse=True), slots), len(loads))
+            if found < least:
+                least = found
+                best = [tuple(groups[kind][p.start : p.stop]) for kind, each in ranges.items() for p in each]
+    return longest_first(best, costs)
+
+
+def longest_first(packs: Iterable[Pack], costs: Costs) -> list[Pack]:
+    """The packs by the time that they take, so that the last to start is short (Graham 1969)."""
+    return sorted(packs, key=lambda pack: -seconds(pack, costs))
+
+
+def seconds(pack: Pack, costs: Costs) -> float:
+    """What a pack takes, its start included."""
+    return _seconds(pack[0].pack_key, costs, len(pack))
+
+
+def makespan(packs: Iterable[Pack], costs: Costs, slots: int) -> float:
+    """Seconds until the last pack ends, each begun as soon as one of the slots is free."""
+    return _makespan((seconds(pack, costs) for pack in packs), slots)
+
+
+def _makespan(loads: Iterable[float], slots: int) -> float:
+    free = [0.0] * slots
+    for load in loads:
+        heapq.heapreplace(free, free[0] + load)
+    return max(free)
+
+
+def _seconds(kind: Cell, costs: Costs, size: int) -> float:
+    return START_SECONDS + kind.iterations * costs[kind].step(size) + costs[kind].score * size
+
+
+def _full(group: range, size: int) -> list[range]:
+    return [group[first : first + size] for first in range(0, len(group), size)]
+
+
+def _evenly(group: range, size: int) -> list[range]:
+    """As few parts of at most `size` as there can be, as equal as they can be.
+
+    >>> [len(part) for part in _evenly(range(10), 4)]
+    [4, 3, 3]
+    """
+    count = -(-len(group) // size)
+    bounds = [-(-len(group) * place // count) for place in range(count + 1)]
+    return [group[first:last] for first, last in pairwise(bounds)]

@@ -1,0 +1,89 @@
+"""A place that is a folder, on this machine or shared."""
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import BadInput, StorageFailure
+from harness.storage.backend import Stamp
+
+
+class Folder:
+    """A folder: a temporary file, fsync, rename."""
+
+    def __init__(self, root: str | Path):
+        self.root = Path(root).expanduser().absolute()
+        self.address = self.name = str(self.root)
+        if self.root.exists() and not self.root.is_dir():
+            raise BadInput(f"results {str(root)!r} is a file; expected a folder")
+
+    def reach(self) -> None:
+        """Nothing: a folder that is not there yet can be made."""
+
+    def read(self, key: str) -> bytes | None:
+        """The bytes under `key`, None where there are none."""
+        with self._failing():
+            try:
+                return self.path(key).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def read_all(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The bytes under those of the keys that are there."""
+        return {key: content for key in keys if (content := self.read(key)) is not None}
+
+    def write(self, key: str, content: bytes) -> None:
+        """Put `content` under `key`: a temporary file, fsync, rename; readers see the old file or the new one."""
+        path = self.path(key)
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        with self._failing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def remove(self, key: str) -> None:
+        """Forget `key`, if it is there."""
+        with self._failing():
+            self.path(key).unlink(missing_ok=True)
+
+    def stamps(self, folder: str, suffix: str) -> dict[str, Stamp]:
+        """The stamps of the keys `folder/*suffix`, sorted by key; temporary files are none."""
+        with self._failing():
+            keys = sorted(f"{folder}/{path.name}" for path in self.path(folder).glob(f"[!.]*{suffix}"))
+        return {key: stamp for key in keys if (stamp := self.stamp(key)) is not None}
+
+    def stamp(self, key: str) -> Stamp | None:
+        """The stamp of a key, None where it is not there."""
+        with self._failing():
+            try:
+                state = self.path(key).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return Stamp(state.st_mtime_ns, state.st_size)
+
+    def exists(self) -> bool:
+        """Whether the folder is there."""
+        with self._failing():
+            return self.root.exists()
+
+    def path(self, key: str) -> Path:
+        """Where `key` lies; a key that would leave the folder is refused."""
+        path = (self.root / key).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise ValueError(f"key {key!r} leaves the results folder")
+        return path
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageFailure(self.name, error.strerror or str(error)) from error

@@ -1,0 +1,219 @@
+"""The columns of the results table, named once: writer and reader import them from here.
+
+Losses are in nats per image at β = 1, accuracies are fractions. Evaluation sets never mix: columns without a prefix are
+over the whole test set, `subset_*` over the list of images that the user named.
+"""
+
+import json
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.errors import shortened
+from harness.experiment.grid import IWAE_SAMPLES, Cell
+
+Status = Literal["ok", "failed", "diverged"]
+Estimator = Literal["elbo", "exact", "none"]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, Arrow type, unit (empty where it has none), meaning, and the schema that brought it."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    meaning: str
+    since: str = "1"
+
+
+def _bounds(prefix: str, over: str) -> list[Column]:
+    parts = {"nelbo": "negative ELBO, kl + rec", "kl": "KL of q from the prior", "rec": "-log p(x|z)"}
+    columns = [Column(prefix + name, pa.float64(), "nats", f"{text}, {over}") for name, text in parts.items()]
+    bounds = {k: f"importance-weighted bound of {k} draws, {over}" for k in IWAE_SAMPLES}
+    return columns + [Column(f"{prefix}iwae_{k}", pa.float64(), "nats", text) for k, text in bounds.items()]
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("cell", pa.string(), "", "the cell's id: a hash of what decides the training"),
+    Column("grid", pa.string(), "", "name of the grid that ran it first"),
+    Column("model", pa.string(), "", "registered name"),
+    Column("settings", pa.string(), "", "the model's settings, JSON"),
+    Column("dataset", pa.string(), "", "data set"),
+    Column("beta", pa.float64(), "", "weight of the KL in the loss; never in the reported NELBO"),
+    Column("labels", pa.int64(), "images", "label budget, 0 where no label is used"),
+    Column("label_draw", pa.string(), "", "where the labelled images come from: none, seed, draw-N, file-HASH"),
+    Column("supervision", pa.string(), "", "none, supervised, semi-supervised"),
+    Column("seed", pa.int64(), "", "the cell's seed"),
+    Column(
+        "seeded", pa.string(), "", "what the seed drives, comma-separated purposes; the rest is common to all cells"
+    ),
+    Column("iterations", pa.int64(), "steps", "optimiser steps asked for"),
+    Column("full_length", pa.int64(), "steps", "the model's own length; fewer iterations are a shortened run"),
+    Column("batch_size", pa.int64(), "images", "images a step"),
+    Column("learning_rate", pa.float64(), "", "Adam's learning rate"),
+    Column("status", pa.string(), "", "ok, failed, diverged"),
+    Column("error", pa.string(), "", "why it failed or diverged"),
+    Column("evaluated", pa.string(), "", "what it was scored for, comma-separated columns"),
+    *_bounds("", "test images"),
+    Column("accuracy", pa.float64(), "", "fraction of grey test images classified right"),
+    *_bounds("subset_", "the listed images"),
+    Column(
+        "digit_counts", pa.list_(pa.int64()), "", "classes 0-9 the judge sees in prior samples, 10,000 or --samples"
+    ),
+    Column("digit_counts_200", pa.list_(pa.int64()), "", "the same for the 200 samples of the gallery"),
+    Column("judge_accuracy", pa.float64(), "", "the judge on grey test images"),
+    Column("judge_accuracy_binary", pa.float64(), "", "the judge on binarised test images"),
+    Column("parameters", pa.int64(), "", "number of trained parameters"),
+    Column("train_seconds", pa.float64(), "s", "wall time of training, the pack's time shared out over its cells"),
+    Column("score_seconds", pa.float64(), "s", "wall time of scoring"),
+    Column("pack", pa.int64(), "cells", "cells trained together with this one, itself included"),
+    Column("threads", pa.int64(), "", "CPU threads granted"),
+    Column("device", pa.string(), "", "what it was trained on"),
+    Column("host", pa.string(), "", "host name"),
+    Column("git_commit", pa.string(), "", "commit of the harness, + where files were changed"),
+    Column("versions", pa.string(), "", "versions of the libraries, JSON"),
+    Column("data_checksum", pa.string(), "", "SHA-256 over the data set's checksums"),
+    Column("subset_checksum", pa.string(), "", "SHA-256 of the file behind subset_*"),
+    Column("run", pa.string(), "", "id of the provenance file of the run that wrote the row"),
+    Column("finished", pa.string(), "UTC", "when the row was written, ISO 8601"),
+    Column("estimator", pa.string(), "", "what the row holds of log p(x): elbo, exact, none; null in older rows", "2"),
+    Column("nll", pa.float64(), "nats", "-log p(x) where the model has it exactly, test images", "2"),
+    Column("data_kind", pa.string(), "", "kind of the pixels that were scored: binary; null in older rows", "2"),
+    Column(
+        "source", pa.string(), "", "SHA-256 of the plug-in that trained the cell, and of another that scored it", "2"
+    ),
+)
+NAMES = tuple(column.name for column in COLUMNS)
+VERSION = "2"  # tables of schema 1 are read: what came later is null there
+SCHEMA = pa.schema(
+    [pa.field(c.name, c.type, metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS],
+    metadata={"harness.storage.schema": VERSION},
+)
+CURVE = pa.schema(
+    [
+        pa.field("step", pa.int64(), metadata={"unit": "steps"}),
+        pa.field(
+            "nelbo", pa.float64(), metadata={"unit": "nats", "meaning": "mean over the steps since the last point"}
+        ),
+        pa.field("kl", pa.float64(), metadata={"unit": "nats"}),
+        pa.field("rec", pa.float64(), metadata={"unit": "nats"}),
+        pa.field("extra", pa.float64(), metadata={"unit": "nats", "meaning": "what the loss adds to the bound"}),
+        pa.field("accuracy", pa.float64(), metadata={"meaning": "grey test images, watched, never selected on"}),
+        pa.field("seconds", pa.float64(), metadata={"unit": "s", "meaning": "training time so far"}),
+        pa.field("nll", pa.float64(), metadata={"unit": "nats", "meaning": "exact -log p(x)", "since": "2"}),
+        pa.field("loss", pa.float64(), metadata={"unit": "nats", "meaning": "what training minimises", "since": "2"}),
+    ]
+)
+# What older tables and curves lack: it is null there. A column that a curve gets later says `since` in its metadata.
+LATER = frozenset(column.name for column in COLUMNS if column.since != "1")
+CURVE_LATER = frozenset(field.name for field in CURVE if field.metadata.get(b"since", b"1") != b"1")
+INDEX = re.compile(r"__index_level_\d+__")  # what pandas writes of a frame's index
+# What an arm is: all seeds of one setting. Everything of a cell but its seed.
+ARM = tuple(f.name for f in fields(Cell) if f.name != "seed")
+TOLERANCE = 1e-6
+
+
+def describe(cell: Cell) -> Row:
+    """The columns that a cell itself fills."""
+    values = {name: value for name, value in asdict(cell).items() if name in NAMES}
+    return values | {"cell": cell.id, "settings": json.dumps(dict(cell.settings), sort_keys=True)}
+
+
+def row(values: Mapping[str, Any]) -> Row:
+    """All columns in order, None where nothing is given; refuses unknown columns and parts that do not add up.
+
+    >>> row({"cell": "c", "nelbo": 99.06, "kl": 17.18, "rec": 81.25})
+    Traceback (most recent call last):
+    ...
+    ValueError: cell c: nelbo 99.06 is not kl 17.18 + rec 81.25
+    """
+    stray = set(values) - set(NAMES)
+    if stray:
+        raise ValueError(f"not columns of the results table: {', '.join(sorted(stray))}")
+    whole = {name: _plain(values.get(name)) for name in NAMES}
+    for prefix in ("", "subset_"):
+        nelbo, kl, rec = (whole[prefix + part] for part in ("nelbo", "kl", "rec"))
+        if nelbo is not None and not adds_up(nelbo, kl, rec):
+            raise ValueError(f"cell {whole['cell']}: {prefix}nelbo {nelbo} is not {prefix}kl {kl} + {prefix}rec {rec}")
+    pa.Table.from_pylist([whole], schema=SCHEMA)
+    return whole
+
+
+def estimator(rec: float | None, kl: float | None) -> Estimator:
+    """What rec and kl, means over images in nats, say about log p(x).
+
+    Images are discrete, so a bound that is exactly 0 is none, and a KL that is exactly 0 leaves no gap to log p(x).
+
+    >>> estimator(80.4, 19.3), estimator(88.0, 0.0), estimator(0.0, 0.0), estimator(36.8, None)
+    ('elbo', 'exact', 'none', 'none')
+    """
+    if rec is None or kl is None or rec == kl == 0:
+        return "none"
+    return "exact" if kl == 0 else "elbo"
+
+
+def adds_up(nelbo: float, kl: float | None, rec: float | None, tolerance: float = TOLERANCE) -> bool:
+    """Whether NELBO = KL + reconstruction, to `tolerance` relative to the NELBO."""
+    return kl is not None and rec is not None and math.isclose(nelbo, kl + rec, rel_tol=tolerance, abs_tol=tolerance)
+
+
+def known(version: str | None) -> bool:
+    """Whether a table of this schema can be read; one that went through pandas says none."""
+    return version is None or version in {str(number) for number in range(1, int(VERSION) + 1)}
+
+
+def fitted(table: pa.Table, wanted: pa.Schema = SCHEMA, later: Collection[str] = LATER) -> pa.Table:
+    """A table that others may have written -> the columns of `wanted`, in order and type; null where one came `later`.
+
+    The order of the columns, pandas' index, text and lists of another width, numbers that became floats, nan and
+    infinity make no difference. ValueError names a column that is missing, strange, there twice or of another type.
+    """
+    table = table.drop_columns([name for name in table.column_names if INDEX.fullmatch(name)])
+    names = table.column_names
+    missing = [name for name in wanted.names if name not in names and name not in later]
+    strange = [name for name in names if name not in wanted.names]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    for what, found in (("no column", missing), ("a strange column", strange), ("twice the column", twice)):
+        if found:
+            raise ValueError(f"it has {what} {shortened(', '.join(found))}")
+    columns = [table[f.name] if f.name in names else pa.chunked_array([pa.nulls(len(table))]) for f in wanted]
+    return pa.table([_cast(*each) for each in zip(columns, wanted, strict=True)], schema=wanted)
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """A column in the type of the field, without loss."""
+    if not _alike(column.type, field.type):
+        raise ValueError(f"its column {field.name} holds {column.type}; expected {field.type}")
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+    try:
+        return column.cast(field.type)
+    except pa.ArrowException as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"its column {field.name} is not {field.type} throughout ({reason})") from None
+
+
+def _alike(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether values of a type are text, numbers or lists of numbers as wanted, in whatever width."""
+    kinds = pa.types
+    if kinds.is_dictionary(found):
+        return kinds.is_string(wanted) and _alike(found.value_type, wanted)
+    if kinds.is_null(found):
+        return True
+    if kinds.is_string(wanted):
+        return bool(kinds.is_string(found) or kinds.is_large_string(found) or kinds.is_string_view(found))
+    if kinds.is_list(wanted):
+        lists = kinds.is_list(found) or kinds.is_large_list(found) or kinds.is_fixed_size_list(found)
+        return bool(lists) and _alike(found.value_type, wanted.value_type)
+    return bool(kinds.is_integer(found) or kinds.is_floating(found))
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

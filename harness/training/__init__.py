@@ -1,0 +1,1 @@
+"""Trains packs of cells: the loop, its objective and its optimiser."""

@@ -1,0 +1,177 @@
+"""The page as a browser shows it: in headless Chromium, from a file, with and without its script, narrow, on paper."""
+
+import contextlib
+import io
+import itertools
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from analysis import report
+from tests.unit.analysis.conftest import HOSTILE, judged
+
+pytestmark = pytest.mark.slow
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+COLUMN = "table => column => [...table.tBodies[0].rows].map(row => row.cells[column].innerText)"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where the page of a folder with everything lies."""
+    root = judged(tmp_path_factory.mktemp("browser") / "results").root
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert report.main([str(root)]) == 0
+    return (root / "report" / "report.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests here."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on the path")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=0)
+        yield started
+        started.close()
+
+
+@dataclass
+class Opened:
+    """A page, what it asked for besides itself, and what it complained of."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+def opened(browser: Browser, address: str, **settings: Any) -> Opened:
+    """The page, loaded."""
+    found = Opened(browser.new_page(offline=True, reduced_motion="reduce", **settings))
+    found.page.set_default_timeout(0)  # none: a busy machine takes its time
+    found.page.on("request", lambda request: found.requests.append(request.url))
+    found.page.on("console", lambda message: found.complaints.append(message.text))
+    found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
+    found.page.goto(address)
+    return found
+
+
+@pytest.fixture
+def shown(browser: Browser, address: str) -> Iterator[Opened]:
+    """The page on a desktop."""
+    found = opened(browser, address, viewport={"width": 1280, "height": 900})
+    yield found
+    found.page.close()
+
+
+def test_it_renders_without_a_complaint_and_asks_for_nothing(shown: Opened, address: str) -> None:
+    assert shown.complaints == []
+    assert [url for url in shown.requests if not url.startswith("data:image/png;base64,")] == [address]
+    assert shown.page.locator("h1").inner_text() == "made-up"
+
+
+def test_tables_and_pictures_are_there_and_loaded(shown: Opened) -> None:
+    assert shown.page.locator("table").count() >= 7
+    assert shown.page.locator("tbody tr").count() > 30
+    widths = shown.page.evaluate("[...document.images].map(image => image.complete && image.naturalWidth)")
+    assert len(widths) >= 3 + 3
+    assert all(widths)
+
+
+def test_verdicts_come_before_every_table(shown: Opened) -> None:
+    verdicts, table = shown.page.locator("#verdicts li p"), shown.page.locator("table").first
+    assert "paired t, n = 6" in " ".join(verdicts.all_inner_texts())
+    place, below = verdicts.last.bounding_box(), table.bounding_box()
+    assert place is not None
+    assert below is not None
+    assert place["y"] < below["y"]
+
+
+def test_every_link_leads_to_a_place_in_the_page(shown: Opened) -> None:
+    links = shown.page.evaluate("[...document.links].map(link => link.getAttribute('href'))")
+    places = shown.page.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
+    assert len(links) > 15
+    assert len(places) == len(set(places))
+    assert {link.removeprefix("#") for link in links} <= set(places)
+    shown.page.locator("nav a[href='#missing']").click()
+    assert shown.page.url.endswith("#missing")
+    assert shown.page.evaluate("document.querySelector('#missing h2').getBoundingClientRect().top < innerHeight")
+
+
+def test_a_click_on_a_heading_sorts_and_ties_keep_their_order(shown: Opened) -> None:
+    table = shown.page.locator("#table-of-summary-test table")
+    button, heading = table.locator("thead button").nth(1), table.locator("thead th").nth(1)
+    names, column = table.evaluate_handle(COLUMN), heading.inner_text()
+    assert column.startswith("NELBO")
+    given = names.evaluate("read => read(0)")
+    button.click()
+    up = names.evaluate("read => read(1)")
+    numbers = [float(text.split()[0]) for text in up if text != "–"]
+    assert numbers == sorted(numbers)
+    assert up[len(numbers) :] == ["–"] * (len(up) - len(numbers))
+    assert len(up) - len(numbers) == 2
+    assert heading.get_attribute("aria-sort") == "ascending"
+    tied = [name for name, text in zip(names.evaluate("read => read(0)"), up, strict=True) if text == "–"]
+    assert tied == [name for name in given if name in tied]
+    button.click()
+    down = names.evaluate("read => read(1)")
+    assert down == [*reversed(up[: len(numbers)]), *up[len(numbers) :]]
+    assert [name for name in names.evaluate("read => read(0)") if name in tied] == tied
+    button.click()
+    assert names.evaluate("read => read(0)") == given
+    assert heading.get_attribute("aria-sort") is None
+
+
+def test_numbers_are_sorted_by_size_and_a_repeated_name_is_set_in_grey_where_it_repeats(shown: Opened) -> None:
+    table = shown.page.locator("#table-of-estimates table")
+    names, grey = table.evaluate_handle(COLUMN), table.locator("tbody th.repeats")
+    before = grey.count()
+    table.locator("thead button", has_text="Mean").click()
+    means = [float(text.split()[0]) for text in names.evaluate("read => read(3)")]
+    assert means == sorted(means)
+    assert min(means) < 20 < 100 < max(means)
+    arms = names.evaluate("read => read(0)")
+    assert grey.count() == sum(one == other for one, other in itertools.pairwise(arms))
+    assert grey.count() != before
+
+
+def test_hostile_text_is_text(shown: Opened) -> None:
+    assert shown.page.locator("script").count() == 1
+    assert shown.page.locator("#missing td.reason").inner_text() == HOSTILE
+    assert HOSTILE in shown.page.locator("#missing tbody th").inner_text()
+    assert f"bench {HOSTILE}" in shown.page.locator("#reproduce pre").first.inner_text()
+
+
+@pytest.mark.parametrize("width", [320, 400, 768, 1280])
+def test_the_body_never_scrolls_sideways(browser: Browser, address: str, width: int) -> None:
+    found = opened(browser, address, viewport={"width": width, "height": 800})
+    assert found.page.evaluate("document.documentElement.scrollWidth") == width
+    outside = """[...document.querySelectorAll('body *')].filter(each => !each.closest('.scroll, pre, summary')
+        && each.getBoundingClientRect().right > innerWidth + 1).map(each => each.outerHTML.slice(0, 80))"""
+    assert found.page.evaluate(outside) == []
+    found.page.close()
+
+
+def test_it_reads_the_same_without_its_script(browser: Browser, address: str, shown: Opened) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 900})
+    bare = context.new_page()
+    bare.goto(address)
+    assert bare.locator("thead button").count() == 0
+    assert bare.locator("main").inner_text().split() == shown.page.locator("main").inner_text().split()
+    context.close()
+
+
+def test_nothing_is_hidden_on_paper(shown: Opened) -> None:
+    assert not shown.page.locator("details pre").first.is_visible()
+    shown.page.emulate_media(media="print")
+    shown.page.set_viewport_size({"width": 680, "height": 960})  # A4 less its margins
+    hidden = """[...document.querySelectorAll('main *')].filter(each =>
+        !each.checkVisibility({contentVisibilityAuto: true})
+        || each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== 'visible')
+        .map(each => each.outerHTML.slice(0, 80))"""
+    assert shown.page.evaluate(hidden) == []
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= 680
+    assert shown.page.locator("details pre").first.bounding_box()["height"] > 20  # type: ignore[index]

@@ -1,0 +1,63 @@
+"""What starting costs, and names that would break a start."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.data.idx_sets import Data
+from tests.conftest import ROOT
+
+LIGHT = ["harness.storage.store", "harness.storage.schema", "harness.experiment.grid"] + [
+    f"analysis.{path.stem}" for path in sorted((ROOT / "analysis").glob("*.py")) if path.stem != "__init__"
+]
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_the_store_and_the_analysis_start_without_torch_or_ray(module: str) -> None:
+    check = f"import sys, {module}; print(sorted({{'torch', 'ray', 'torchvision'}} & set(sys.modules)))"
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    print(f"{module}: {time.perf_counter() - started:.1f} s")
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("folder", ["harness", "analysis", "models"])
+def test_no_file_bears_a_name_of_the_standard_library(folder: str) -> None:
+    """`python harness/bench.py` puts harness/ first on the path: such a file would hide Python's own."""
+    names = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
+    assert names
+    assert not names & sys.stdlib_module_names
+
+
+@pytest.mark.slow
+def test_a_run_of_every_model_stays_within_6_gib(tmp_path: Path, mnist: Data) -> None:
+    """The grid `quick`, shortened further, driver and Ray included: memory that is shared is counted once (PSS)."""
+    command = [sys.executable, "harness/bench.py", "quick", "--seeds", "1", "--iterations", "20"]
+    process = subprocess.Popen([*command, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, tree_memory(process.pid))
+        time.sleep(0.5)
+    print(f"peak {peak / 2**30:.2f} GiB")
+    assert process.returncode == 0
+    assert 2**28 < peak < 6 * 2**30
+
+
+def tree_memory(pid: int) -> int:
+    """Bytes of a process and all that it started."""
+    try:
+        root = psutil.Process(pid)
+        return sum(map(memory, [root, *root.children(recursive=True)]))
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def memory(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0

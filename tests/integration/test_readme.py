@@ -1,0 +1,133 @@
+"""The documentation is true: its commands run, its model works, its lists are whole."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis import compare, report
+from harness import bench
+from harness.data.idx_sets import Data
+from harness.experiment.grid import overlaid, validate
+from harness.plugins import registry
+from harness.storage.schema import NAMES
+from harness.storage.store import Store
+from tests.conftest import README, ROOT
+
+ANALYSES = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("python analysis/")
+]
+CHEAP = ("--list", "--dry-run", "--help")
+COMMANDS = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if "harness/bench.py" in line
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where the README's relative paths lead to the project's programs."""
+    for name in ("harness", "analysis"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_there_are_commands_to_try() -> None:
+    assert len(COMMANDS) >= 5
+    assert len(ANALYSES) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_runs(command: str, folder: Path, mnist: Data) -> None:
+    """As it stands where it is cheap, else its plan: the flags, the grid and the models exist."""
+    python, *words = shlex.split(command)
+    assert python == "python"
+    cheap = any(flag in words for flag in CHEAP)
+    done = subprocess.run([sys.executable, *words, *([] if cheap else ["--dry-run"])], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_the_example_of_one_cell_and_its_report(folder: Path, mnist: Data) -> None:
+    """The command, shortened; the Python lines under it as a doctest; the report as the README has it."""
+    command = next(command for command in COMMANDS if "results/one" in command)
+    words = [word if word != "2000" else "20" for word in shlex.split(command)[1:]]
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    example = next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if block.startswith(">>>"))
+    (folder / "example.txt").write_text(example)
+    done = subprocess.run([sys.executable, "-m", "doctest", "example.txt"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    report = subprocess.run([sys.executable, "analysis/report.py", "results/one"], capture_output=True, text=True)
+    assert report.returncode == 0
+    assert (folder / "results/one/report/report.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ANALYSES)
+def test_every_analysis_runs_on_real_results(command: str, folder: Path) -> None:
+    """On copies of the published results, as the report writes beside them."""
+    for name in ("report", "beta"):
+        shutil.copytree(ROOT / "results" / name, folder / "results" / name)
+    done = subprocess.run([sys.executable, *shlex.split(command)[1:]], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_the_grid_file_is_a_grid() -> None:
+    import yaml
+
+    block = next(b for b in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+    grid = validate({"name": "mine", **yaml.safe_load(block)})
+    assert len(grid.cells(registry.cards())) == (3 + 2 + 4) * 10
+    assert overlaid({"name": "mine", **yaml.safe_load(block)}, {"seeds": 2}).seeds == [0, 1]
+
+
+@pytest.mark.slow
+def test_the_model_of_ones_own_works_unchanged_in_rays_workers(own_model: Path, tmp_path: Path, mnist: Data) -> None:
+    """Under 40 lines, through the command line and Ray,."""
+    assert len(own_model.read_text().splitlines()) < 40
+    results = tmp_path / "results"
+    flags = ["--models", "linear", "--plugin", str(own_model), "--iterations", "300", "--seeds", "2"]
+    done = subprocess.run(
+        [sys.executable, "harness/bench.py", *flags, "--results", str(results)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = Store(results).rows().values()
+    assert [row["status"] for row in rows] == ["ok", "ok"]
+    assert all(row["nelbo"] < 300 for row in rows)  # it has learnt: an untrained one is above 540
+
+
+def test_every_shipped_model_column_and_exit_code_is_listed() -> None:
+    for name in ("vae", "gmvae", "ssvae"):
+        assert name in registry.cards()
+        assert f"`{name}`" in README
+    listed = set(re.findall(r"`(\w+)`", README[README.index("## The table") :]))
+    assert set(NAMES) <= listed
+
+
+def test_every_flag_named_in_the_readme_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (bench.main, report.main, compare.main):
+        with pytest.raises(SystemExit):
+            command(["--help"])
+    page = capsys.readouterr().out
+    for flag in set(re.findall(r"`[^`]*?(--[a-z][a-z-]+)", README)):
+        assert flag in page
+
+
+def test_files_that_the_readme_links_to_exist() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link

@@ -1,0 +1,174 @@
+"""Ending early: real signals to real processes; what is resumed ends with the rows of a calm run."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from harness.data.idx_sets import Data
+from harness.execution import trial
+from harness.execution.shutdown import Stalled, Stop
+from harness.execution.trial import Task, checkpoint_key
+from harness.experiment.grid import Cell
+from harness.monitoring import run_status
+from harness.storage import tensor_file
+from harness.storage.store import Store
+from tests.conftest import ROOT, CellMaker, lasting
+
+# The command, ended by its checkpoints alone: the time of grace, which a busy machine may exceed, is an hour.
+PATIENT = """
+import runpy, sys
+from harness.execution.shutdown import Stop
+Stop.__init__.__defaults__ = (3600.0,)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+# --- the flag ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals) -> None:
+    with Stop() as stop:
+        assert not stop.asked
+        signal.raise_signal(number)
+        assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+
+
+def test_what_was_asked_in_vain_interrupts_after_a_time_of_grace() -> None:
+    """Even what waits without an end in sight."""
+
+    def run() -> None:  # interrupted wherever the main thread stands by then
+        with Stop(grace=0.1):
+            signal.raise_signal(signal.SIGINT)
+            threading.Event().wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+
+def test_signals_mean_again_what_they_did_before() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Stop():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_an_end_for_a_reason_is_told_as_such() -> None:
+    def run() -> None:
+        with Stop() as stop:
+            stop.ask("nothing moved")
+            raise KeyboardInterrupt
+
+    with pytest.raises(Stalled, match="nothing moved"):
+        run()
+
+
+# --- a trial ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_trial_that_is_closed_saves_every_cell_of_its_pack_and_goes_on_to_the_same_rows(
+    tmp_path: Path, store: Store, cell: CellMaker, mnist: Data
+) -> None:
+    """Closed at its first update, between two points of the curve; a calm pack beside it."""
+    pack = tuple(cell("vae", seed, iterations=210) for seed in (0, 1))
+    calm = Store(tmp_path / "calm")
+    calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
+    with closing(trial.run(Task(pack, str(store.root), compile="never", report_seconds=0.0), mnist)) as updates:
+        assert next(updates).steps == 2
+    assert [kept(store, one) for one in pack] == [1, 1]
+    for place in (store, calm):
+        list(trial.run(Task(pack, str(place.root), compile="never"), mnist))
+    for one in pack:
+        assert lasting(store.row(one.id)) == lasting(calm.row(one.id))
+        found, expected = store.curve(one.id), calm.curve(one.id)
+        assert found is not None
+        assert expected is not None
+        assert found.drop(columns="seconds").equals(expected.drop(columns="seconds"))
+
+
+def kept(store: Store, cell: Cell) -> int | None:
+    """The step of a cell's checkpoint."""
+    content = store.read(checkpoint_key(cell))
+    return None if content is None else int(tensor_file.parse(content)[1]["step"])
+
+
+def test_a_pack_that_is_closed_while_it_is_scored_has_stored_all_weights(
+    store: Store, cell: CellMaker, mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cells that have not ended are scored later, without training."""
+    first, second = pack = tuple(cell("vae", seed, iterations=1) for seed in (0, 1))
+    with closing(trial.run(Task(pack, str(store.root), report_seconds=0.0), mnist)) as updates:
+        assert next(update for update in updates if update.ended).ended == {first.id: "ok"}
+    assert store.row(second.id) is None
+    monkeypatch.setattr("harness.training.trainer.Pack.one_step", lambda *_: 1 / 0)
+    list(trial.run(Task(pack, str(store.root)), mnist))
+    assert [store.rows()[one.id]["status"] for one in pack] == ["ok", "ok"]
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start the command in a session of its own, where signals reach it as from a terminal."""
+    started = []
+
+    def command(results: Path, *flags: str) -> "subprocess.Popen[str]":
+        line = [sys.executable, "-c", PATIENT, "harness/bench.py", "--models", "vae", "--seeds", "2", "--pack", "2"]
+        line += ["--compile", "never", "--results", str(results), *flags]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(line, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True))
+        return started[-1]
+
+    yield command
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def wait_for(met: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    while not met() and process.poll() is None:
+        time.sleep(0.05)
+    assert met(), process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["ray", "in-process"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
+    launcher: str, number: signal.Signals, start: Start, tmp_path: Path, cell: CellMaker
+) -> None:
+    """Ctrl-C reaches the whole group of processes, a notice the driver alone; no checkpoint was due by itself."""
+    killed, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
+    flags = ["--iterations", "300", "--launcher"]
+    cells = [cell("vae", seed, iterations=300) for seed in range(2)]
+    process = start(killed.root, *flags, launcher)
+    wait_for(lambda: any(found.packs for found in run_status.read(killed)), process)
+    os.killpg(process.pid, number) if number == signal.SIGINT else os.kill(process.pid, number)
+    assert process.wait() == 130
+    assert process.stderr is not None
+    assert process.stderr.read().endswith("finished cells are kept; the same command goes on from here\n")
+    assert [found.end for found in run_status.read(killed)] == ["interrupted"]
+    for one in cells:
+        assert killed.row(one.id) is None
+        assert 0 < (kept(killed, one) or 0) < 300
+    for store in (killed, calm):
+        again = start(store.root, *flags, "in-process")
+        _, err = again.communicate()
+        assert again.returncode == 0, err
+    rows, expected = killed.rows(), calm.rows()
+    assert {name: lasting(row) for name, row in rows.items()} == {name: lasting(row) for name, row in expected.items()}

@@ -1,0 +1,343 @@
+"""Places: a bucket behaves as a folder does, is asked again while it may come back, and never tells a secret."""
+
+import math
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from analysis import compare, report
+from harness import bench
+from harness.errors import BadInput, StorageFailure
+from harness.storage.object_store import PATIENCE, PAUSES, Bucket
+from harness.storage.store import TABLE, Store, place
+from tests.conftest import ROOT, SECRET, bucket, tree
+from tests.door import Door
+
+
+class Clock:
+    """The time that a bucket reads, in seconds: it goes only while a bucket pauses, so that a pause takes no time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("harness.storage.object_store.time", made)
+    return made
+
+
+@pytest.fixture
+def door(s3: str, clock: Clock) -> Iterator[Door]:
+    """A door to the S3 server; pauses take no time."""
+    made = Door(s3)
+    thread = threading.Thread(target=made.serve_forever)
+    thread.start()
+    yield made
+    made.shutdown()
+    thread.join()
+    made.server_close()
+
+
+def behind(door: Door) -> Bucket:
+    made = place(bucket(f"127.0.0.1:{door.server_port}"))
+    assert isinstance(made, Bucket)
+    return made
+
+
+# --- what a bucket does ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 25_000_000])
+def test_what_is_put_is_read_back(size: int, s3: str) -> None:
+    """The largest goes in several parts."""
+    there, content = place(bucket(s3)), os.urandom(size)
+    there.write("weights/a", content)
+    assert there.read("weights/a") == content
+
+
+def test_keys_with_odd_letters_are_their_own(s3: str) -> None:
+    there = place(bucket(s3))
+    keys = ["rows/a b.json", "rows/a%20b.json", "rows/a+b.json", "rows/β.json"]
+    for key in keys:
+        there.write(key, key.encode())
+    assert list(there.stamps("rows", ".json")) == sorted(keys)
+    assert there.read_all(keys) == {key: key.encode() for key in keys}
+
+
+def test_a_small_put_is_one_request(door: Door) -> None:
+    there = behind(door)
+    there.write("rows/a.json", b"{}")
+    assert [line.split("/")[0] for line in door.seen] == ["PUT "]
+
+
+def test_a_place_exists_once_something_was_written(address: str) -> None:
+    there = place(address)
+    assert not there.exists()
+    there.write("rows/a", b"")
+    assert there.exists()
+
+
+def test_a_list_is_longer_than_a_page(s3: str) -> None:
+    """A page of S3 has a thousand keys."""
+    there = place(bucket(s3))
+    keys = [f"rows/{number:04}" for number in range(1100)]
+    with ThreadPoolExecutor(8) as writers:
+        list(writers.map(lambda key: there.write(key, b"x"), keys))
+    assert list(there.stamps("rows", "")) == keys
+
+
+# --- what passes, and what does not ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_bucket_that_fails_for_a_while_is_asked_again(
+    status: int, door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = behind(door)
+    door.status = status
+    for work in (lambda: there.write("k", b"v"), lambda: there.read("k"), lambda: there.stamps(".x", ""),
+                 lambda: there.remove("k")):  # fmt: skip
+        door.refusals = 3
+        work()
+    assert there.read("k") is None
+    assert "asked again in" in capsys.readouterr().err
+
+
+def test_a_put_that_fails_leaves_the_old_object(door: Door) -> None:
+    there = behind(door)
+    there.write("k", b"old")
+    door.refusals = 10**6
+    with pytest.raises(StorageFailure, match="finished cells are kept"):
+        there.write("k", b"new")
+    door.refusals = 0
+    assert there.read("k") == b"old"
+
+
+def test_what_no_waiting_mends_is_told_at_once(door: Door) -> None:
+    there = behind(door)
+    door.refusals, door.status = 10**6, 403
+    with pytest.raises(StorageFailure, match="ACCESS_DENIED"):
+        there.read("k")
+    assert len(door.seen) == 1
+
+
+def test_nobody_there_is_told_after_the_patience(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(StorageFailure, match=r"results s3://bench/x: .*NETWORK_CONNECTION"):
+        place(bucket("127.0.0.1:1", "x")).read("k")
+    assert PATIENCE < clock.now <= PATIENCE + PAUSES[1]
+
+
+def test_after_the_patience_each_request_is_one_until_one_is_answered(door: Door) -> None:
+    """What a run asks of storage at its end does not wait once more each time, by whichever object it asks."""
+    there = behind(door)
+    again = Store(there.address)
+    door.refusals = 10**6
+    with pytest.raises(StorageFailure):
+        there.read("k")
+    door.seen.clear()
+    with pytest.raises(StorageFailure):
+        again.read("k")
+    assert len(door.seen) == 1
+    door.refusals = 0
+    assert again.read("k") is None
+    door.refusals = 3
+    assert there.read("k") is None
+
+
+def commands(address: str) -> list[Callable[[], int]]:
+    """Every command that is given an address of results."""
+    arms = ["--a", "model=vae", "--b", "model=gmvae"]
+    return [
+        lambda: bench.main(["--models", "vae", "--results", address, "--launcher", "in-process"]),
+        lambda: bench.main(["--models", "vae", "--results", address, "--dry-run"]),
+        lambda: bench.main(["--status", address]),
+        lambda: bench.main(["--results", address, "--log", "0"]),
+        lambda: report.main([address]),
+        lambda: compare.main([address, *arms]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [("nobody", "NETWORK_CONNECTION"), ("no bucket", "NO_SUCH_BUCKET"), ("forbidden", "ACCESS_DENIED")],
+)
+def test_an_address_that_is_wrong_is_refused_in_one_line_within_seconds(
+    wrong: str, told: str, door: Door, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By every command; the two minutes are for a bucket that was there."""
+    door.refusals, door.status = (10**6, 403) if wrong == "forbidden" else (0, 500)
+    server = "127.0.0.1:1" if wrong == "nobody" else f"127.0.0.1:{door.server_port}"
+    address = bucket(server).replace("//bench/", "//nowhere/") if wrong == "no bucket" else bucket(server)
+    for command in commands(address):
+        begun = clock.now
+        assert command() == 2
+        assert re.fullmatch(rf"error: results [^\n]*{told}[^\n]*expected [^\n]*\n", capsys.readouterr().err)
+        assert clock.now - begun < 10
+
+
+def test_a_server_that_fails_at_the_start_is_asked_again(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    there = behind(door)
+    door.refusals = 3
+    there.reach()
+    assert capsys.readouterr().err.count("asked again in") == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["report", "compare"])
+def test_storage_that_fails_the_analysis_is_one_line(
+    command: str, door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At its first request, its second, half-way, or at its last; exit code 1, and no traceback."""
+    there, answered = behind(door), [math.inf]
+    results = ROOT / "results" / "beta"
+    for path in (results / "results.parquet", *results.glob("curves/*"), *results.glob("provenance/*")):
+        there.write(path.relative_to(results).as_posix(), path.read_bytes())
+    monkeypatch.setattr("harness.storage.object_store.PATIENCE", -1.0)  # the first failure is the last
+    monkeypatch.setattr(door, "refuses", lambda: len(door.seen) > answered[-1])
+
+    def asked() -> int:
+        door.seen.clear()
+        if command == "report":
+            return report.main([there.address, "--out", str(tmp_path / "report")])
+        return compare.main([there.address, "--a", "beta=1", "--b", "beta=2"])
+
+    assert asked() == 0
+    requests = len(door.seen)
+    for count in (0, 1, requests // 2, requests - 1):
+        answered.append(count)
+        capsys.readouterr()
+        assert asked() == 1
+        assert re.fullmatch(r"error: results s3:[^\n]*HTTP status 500[^\n]*\n", capsys.readouterr().err)
+
+
+def test_a_bucket_that_is_not_there_is_refused_before_anything_is_written(s3: str) -> None:
+    store = Store(f"s3://no-such-bucket/x?endpoint_override={s3}&scheme=http")
+    with pytest.raises(BadInput, match=r"\A[^\n]*NO_SUCH_BUCKET[^\n]*expected a bucket that is there and writable\Z"):
+        store.prepare()
+
+
+def test_a_server_named_in_the_environment_is_asked(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = bucket(s3)
+    place(named).write("k", b"v")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{s3}")
+    assert place(named.partition("?")[0]).read("k") == b"v"
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (f"s3://key:{SECRET}@bench/x", "credentials in the address"),
+        (f"s3://bench/x?secret_key={SECRET}", "no option secret_key; expected endpoint_override, scheme, region"),
+        ("s3://bench/x?allow_bucket_creation=true", "no option allow_bucket_creation"),
+        ("s3://", "expected s3://BUCKET/PATH"),
+        ("s3://bench/a/../../b", "expected s3://BUCKET/PATH"),
+        ("s3://bench/a#b", "expected s3://BUCKET/PATH"),
+        ("http://bench/x", "expected a folder, s3://BUCKET/PATH or gs://BUCKET/PATH"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_in_one_line(address: str, told: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        Store(address)
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
+def test_people_are_shown_no_query_and_processes_are_handed_it() -> None:
+    address = bucket("127.0.0.1:1", "x")
+    store = Store(address)
+    assert (store.name, store.address, store.shown(TABLE)) == ("s3://bench/x", address, f"s3://bench/x/{TABLE}")
+    assert store.beside == Path("results/bench/x")
+
+
+def test_google_storage_goes_through_the_same_door() -> None:
+    """Opened, not asked: there is no server of it here."""
+    there = place("gs://bench/x?anonymous=true")
+    assert isinstance(there, Bucket)
+    assert there.files.type_name == "gcs"
+
+
+def test_what_needs_files_refuses_a_bucket() -> None:
+    with pytest.raises(BadInput, match="lie in a bucket; expected a folder"):
+        Store("s3://bench/x").path("tensorboard")
+
+
+@pytest.mark.parametrize("key", ["../out", "rows/../../out", "/etc/hostname", "rows//a"])
+def test_a_key_does_not_leave_its_part_of_a_bucket(key: str) -> None:
+    with pytest.raises(ValueError, match="leaves the results folder"):
+        place("s3://bench/x").write(key, b"")
+
+
+# --- the whole way ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_storage_that_is_gone_in_mid_run_ends_it_within_its_patience(
+    own_model: Path, door: Door, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trial waits, and then neither its checkpoint, the table nor the standing waits once more."""
+    gone: list[float] = []
+
+    def refuses() -> bool:
+        if not gone and any("curves/" in line for line in door.seen):
+            gone.append(clock.now)
+        return bool(gone)
+
+    monkeypatch.setattr(door, "refuses", refuses)
+    flags = ["--models", "linear", "--seeds", "2", "--iterations", "10", "--plugin", str(own_model)]
+    assert bench.main([*flags, "--launcher", "in-process", "--results", behind(door).address]) == 1
+    assert clock.now - gone[0] < 1.5 * PATIENCE
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: results s3://bench/")
+
+
+@pytest.mark.slow
+def test_a_grid_of_ray_trials_ends_in_a_bucket_and_a_report_reads_it(
+    own_model: Path, tmp_path: Path, s3: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twice the same command: the second does nothing. The secret is in no object, no line and no page."""
+    address = bucket(s3)
+    store = Store(address)
+    flags = ["--models", "linear", "--seeds", "2", "--iterations", "10", "--plugin", str(own_model)]
+    command = [sys.executable, str(ROOT / "harness" / "bench.py"), *flags, "--results", address]
+    first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert f"2 of 2 cells done, 0 failed, 0 missing; results: {store.name}/{TABLE}" in first.stdout
+    rows = store.rows()
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert store.rows() == rows
+    assert not (tmp_path / "results").exists()
+    assert report.main([address, "--out", str(tmp_path / "report")]) == 0
+    told = capsys.readouterr()
+    assert f"results: {store.name}/{TABLE}" in told.out
+    written = {**contents(store), **tree(tmp_path / "report")}
+    assert {"results.parquet", "report.html"} <= written.keys()
+    said = "".join([first.stdout, first.stderr, again.stdout, again.stderr, told.out, told.err]).encode()
+    assert [name for name, content in {**written, "said": said}.items() if SECRET.encode() in content] == []
+
+
+def contents(store: Store) -> dict[str, bytes]:
+    """Everything in a store's bucket by its key."""
+    from pyarrow import fs
+
+    assert isinstance(store.place, Bucket)
+    found = store.place.files.get_file_info(fs.FileSelector(store.place.root, recursive=True))
+    keys = [info.path.removeprefix(store.place.root + "/") for info in found if info.is_file]
+    return store.place.read_all(keys)

@@ -1,0 +1,46 @@
+"""Names of arms: short, and no two alike."""
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.frames.arm_names import labels, named
+from harness.experiment.grid import Cell, Supervision
+from harness.storage.schema import ARM, describe
+from tests.unit.analysis.conftest import FrameMaker, made, row
+
+SUPERVISIONS: tuple[Supervision, ...] = ("none", "supervised", "semi-supervised")
+CELLS = st.builds(
+    Cell,
+    model=st.sampled_from(["vae", "ssvae"]),
+    seed=st.just(0),
+    iterations=st.sampled_from([10, 1000]),
+    settings=st.sampled_from([(("z", 2),), (("z", 4),), (("k", 3), ("z", 2))]),
+    beta=st.sampled_from([0.5, 1.0, 4.0]),
+    dataset=st.sampled_from(["mnist", "kmnist"]),
+    supervision=st.sampled_from(SUPERVISIONS),
+    labels=st.sampled_from([0, 100, 1000]),
+    label_draw=st.sampled_from(["none", "seed", "draw-1"]),
+    batch_size=st.sampled_from([97, 128]),
+    learning_rate=st.sampled_from([1e-3, 1e-4]),
+)
+
+
+@given(st.lists(CELLS, min_size=1, max_size=12, unique=True))
+def test_no_two_arms_share_a_name(cells: list[Cell]) -> None:
+    names = labels(pd.DataFrame([describe(cell) for cell in cells])[list(ARM)])
+    assert names.is_unique
+
+
+def test_a_name_tells_only_what_differs(results: FrameMaker) -> None:
+    rows = results(row(made("vae")), row(made("vae", beta=4.0)), row(made("gmvae", iterations=10)))
+    assert set(named(rows)) == {"vae β=1", "vae β=4", "gmvae"}
+
+
+def test_no_arms_have_no_names() -> None:
+    assert labels(pd.DataFrame([describe(made("vae"))])[list(ARM)].head(0)).empty
+
+
+def test_seeds_of_an_arm_share_its_name(results: FrameMaker) -> None:
+    rows = results(*[row(made("vae", seed)) for seed in range(3)])
+    assert named(rows).tolist() == ["vae"] * 3

@@ -1,0 +1,185 @@
+"""What the single plots work out: intervals of digit counts, room for words, families over β, pages of comparisons."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from analysis.frames.arm_names import named
+from analysis.frames.metrics import ACCURACY, BY_COLUMN
+from analysis.plots import style
+from analysis.plots.digit_counts import shares
+from analysis.plots.forest import differences, pages, shared, span
+from analysis.plots.label_placement import Room
+from analysis.plots.rate_distortion import PALE, families, rate_distortion
+from analysis.plots.sample_sheets import TILE, cropped
+from harness.storage.store import Pictures
+from tests.unit.analysis.conftest import FrameMaker, made, row
+
+
+def compared(count: int = 1, **values: Any) -> pd.DataFrame:
+    """Comparisons of every two of some arms, as `analysis.compare` gives them: `count` of them."""
+    first = {"a": "gmvae", "b": "vae", "difference": -2.0, "low": -2.4, "high": -1.6, "low_adjusted": -2.6}
+    rest = {"high_adjusted": -1.4, "p_adjusted": 0.004, "verdict": "better", "design": "paired", "margin": np.nan}
+    seeds = {"metric": "nelbo", "n_pairs": 10, "n_a": 10, "n_b": 10, "correction": "holm", "comparisons": count}
+    row = first | rest | seeds | values
+    return pd.DataFrame([row | {"a": f"{row['a']}{place or ''}"} for place in range(count)])
+
+
+def drawn(comparisons: pd.DataFrame) -> Figure:
+    """The plot of a page of comparisons of the NELBO."""
+    return differences(comparisons, BY_COLUMN["nelbo"], shared(comparisons), span(comparisons))
+
+
+def beside(figure: Figure) -> list[str]:
+    """The words on the right of a difference plot."""
+    return [label.get_text() for label in figure.axes[0].child_axes[0].get_yticklabels()]
+
+
+def test_the_interval_over_seeds_is_that_of_student() -> None:
+    """Shares of digit 0 are 8, 10 and 12 %: mean 10, SE 2/√3, t(0.975, 2) = 4.302653."""
+    counted = np.array([[80, 920], [100, 900], [120, 880]])
+    counted = np.pad(counted, ((0, 0), (0, 8)))
+    half = 4.302653 * 2 / 3**0.5
+    assert shares(counted).to_numpy()[0, 1:] == pytest.approx([10, 10 - half, 10 + half], abs=1e-5)
+
+
+def test_the_interval_within_a_single_run_is_that_of_wilson() -> None:
+    """Newcombe 1998, Statistics in Medicine 17:857, table I: 81 of 263 and 15 of 148, method 3 (Wilson)."""
+    for hits, of, limits in ((81, 263, (25.53, 36.62)), (15, 148, (6.24, 16.05))):
+        counted = np.array([[hits, of - hits, *[0] * 8]])
+        assert shares(counted).to_numpy()[0, 2:] == pytest.approx(limits, abs=0.005)
+
+
+def test_words_never_lie_on_one_another_nor_outside() -> None:
+    figure = Figure()
+    axis = figure.subplots()
+    points = np.array([(x, 0.5) for x in np.linspace(0.48, 0.52, 12)])
+    figure.draw_without_rendering()
+    room = Room(axis, [points[:1], points[1:2]])
+    assert all(room.write("β=0.5", (x, y), color="k") for x, y in points)
+    figure.draw_without_rendering()
+    words = [Text.get_window_extent(text) for text in axis.texts]  # without the line to its point
+    assert len(words) == 12
+    assert not any(one.overlaps(other) for place, one in enumerate(words) for other in words[:place])
+    assert all(axis.get_window_extent().contains(*corner) for word in words for corner in (word.min, word.max))
+
+
+def test_a_full_panel_has_no_room() -> None:
+    figure = Figure()
+    axis = figure.subplots()
+    figure.draw_without_rendering()
+    everywhere = [np.array([(0, y), (1, y)]) for y in np.linspace(0, 1, 200)]
+    assert not Room(axis, everywhere).write("β=1", (0.5, 0.5))
+    assert len(axis.texts) == 0
+
+
+def test_a_family_needs_two_betas(results: FrameMaker) -> None:
+    cells = [made("vae", beta=1.0), made("vae", beta=4.0), made("gmvae"), made("gmvae", beta=4.0, iterations=9)]
+    cells += [made("ssvae", supervision="supervised", labels=n) for n in (50, 100)]
+    rows = results(*map(row, cells))
+    found = families(rows)
+    assert set(found["model"]) == {"vae"}
+    assert set(found["family"]) == {"vae"}
+    assert families(rows[rows["model"] == "ssvae"]).empty
+
+
+def test_rate_is_kl_distortion_reconstruction_and_the_lines_join_one_nelbo(results: FrameMaker) -> None:
+    parts = {0.5: (25.0, 76.0), 1.0: (19.0, 81.0), 8.0: (3.0, 130.0)}
+    cells = [made("vae", seed, beta=beta) for beta in (8.0, 0.5, 1.0) for seed in (0, 1)]
+    rows = results(*(row(c, kl=parts[c.beta][0], rec=parts[c.beta][1], nelbo=sum(parts[c.beta])) for c in cells))
+    rows = families(rows.assign(arm=named(rows)))
+    figure = rate_distortion(rows, style.colours(sorted(set(rows["arm"]))))
+    axis = figure.axes[0]
+    joined = next(line for line in axis.lines if line.get_label() == "vae")
+    assert np.asarray(joined.get_xydata()).tolist() == [[25, 76], [19, 81], [3, 130]]
+    grey = [np.asarray(line.get_xydata()) for line in axis.lines if line.get_color() == PALE]
+    ticks = list(axis.child_axes[0].get_yticks())
+    levels = [line.sum(axis=1) for line in grey]
+    assert 100 in {round(float(level[0]), 6) for level in levels}
+    assert all(level == pytest.approx([level[0]] * 2) for level in levels)
+    assert set(np.round(ticks, 6)) <= {round(float(level[0]), 6) for level in levels}
+    right, bottom = axis.get_xlim()[1], axis.get_ylim()[0]
+    assert axis.child_axes[0].get_ylim()[0] == pytest.approx(bottom + right)
+    assert sorted(text.get_text() for text in axis.texts) == ["β=0.5", "β=1", "β=8"]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, "better, n = 10, p = 0.004"),
+        ({"p_adjusted": 1e-9, "verdict": "worse"}, "worse, n = 10, p < 0.001"),
+        ({"design": "welch", "n_a": 9, "n_b": 7}, "better, n = 9 and 7, p = 0.004"),
+        ({"verdict": "equivalent", "margin": 3.0}, "equivalent, n = 10"),
+        ({"verdict": "no difference shown", "p_adjusted": 1.0}, "no difference shown, n = 10, p = 1"),
+        ({"verdict": "too few seeds", "n_pairs": 3}, "too few seeds, n = 3"),
+        ({"verdict": "single run", "n_pairs": 1, "p_adjusted": np.nan, "low": np.nan}, "single run, n = 1"),
+    ],
+)
+def test_beside_a_difference_stand_the_verdict_and_what_it_rests_on(values: dict[str, Any], said: str) -> None:
+    assert beside(drawn(compared(**values))) == [said]
+
+
+def test_headings_tell_the_arm_that_comparisons_share() -> None:
+    names = [label.get_text() for label in drawn(compared(2)).axes[0].get_yticklabels()]
+    assert names == ["… − vae", "gmvae", "gmvae1"]
+    turned = compared(2).rename(columns={"a": "b", "b": "a"})
+    assert [label.get_text() for label in drawn(turned).axes[0].get_yticklabels()] == ["vae", "− gmvae", "− gmvae1"]
+
+
+def test_bars_end_where_the_intervals_end_and_shares_become_points() -> None:
+    shown = compared(difference=0.02, low=0.01, high=0.03, low_adjusted=0.0, high_adjusted=0.04, margin=0.005)
+    axis = differences(shown, ACCURACY, shared(shown), span(shown)).axes[0]
+    bars = sorted(tuple(map(float, line.get_xdata())) for line in axis.lines if len(line.get_xdata()) == 2)  # type: ignore[arg-type]
+    assert bars == [pytest.approx((0, 0)), pytest.approx((0, 4)), pytest.approx((1, 3))]
+    low, high = axis.get_xlim()
+    assert low < -0.5
+    assert high > 4
+
+
+def test_a_wild_interval_does_not_squeeze_the_others() -> None:
+    found = compared(5)
+    found.loc[4, ["low_adjusted", "high_adjusted"]] = [-300.0, 296.0]
+    low, high = span(found)
+    assert -8 < low < -2.6  # four times the middle interval, 1.2, beyond the difference
+    assert 0 < high < 4
+    assert [line.get_marker() for line in drawn(found).axes[0].lines].count((3, 0, -90)) == 1
+
+
+def test_every_comparison_is_on_one_page() -> None:
+    found = compared(100)
+    shown = list(pages(found))
+    assert [len(page) for page in shown] == [34, 33, 33]
+    assert pd.concat(shown)["a"].tolist() == found["a"].tolist()
+    long = found.assign(b="a name of an arm which takes a second line")
+    assert max(len(page) for page in pages(long)) == 20
+
+
+def sheet(rows: int = 10, columns: int = 20) -> bytes:
+    """A sheet of digits, each as bright as its column."""
+    tiles = np.kron(np.arange(columns, dtype=np.uint8)[None], np.ones((rows * TILE, TILE), np.uint8))
+    file = io.BytesIO()
+    Image.fromarray(tiles[:-1, :-1]).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns"),
+    [("samples", [0, 1, 2, 3, 4, 5, 6]), ("traversals", [0, 3, 6, 10, 13, 16, 19])],
+)
+def test_a_traversal_is_shown_from_end_to_end(kind: Pictures, columns: list[int]) -> None:
+    pixels = cropped(sheet(), kind)
+    assert pixels.shape == (10 * TILE - 1, 7 * TILE - 1)
+    assert pixels[0, ::TILE].tolist() == columns
+
+
+def test_a_picture_that_is_no_sheet_is_shown_whole() -> None:
+    file = io.BytesIO()
+    Image.new("L", (300, 10), 128).save(file, "PNG")
+    assert cropped(file.getvalue(), "samples").shape == (10, 300)
+    assert cropped(sheet(columns=4), "samples").shape == (289, 115)

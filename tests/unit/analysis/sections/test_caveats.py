@@ -1,0 +1,57 @@
+"""What a reader must know."""
+
+import pandas as pd
+
+from analysis.frames.arm_names import named
+from analysis.sections.caveats import FEW, chosen_on_test, notes, unfinished, unstarted
+from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
+
+
+def test_nothing_to_say_of_enough_equal_seeds(results: FrameMaker) -> None:
+    assert notes(results(*[row(made("vae", seed)) for seed in range(FEW)])) == []
+
+
+def test_the_gravest_first(results: FrameMaker) -> None:
+    rows = results(
+        row(made("vae", 0), data_checksum="a", **on_subset(made("vae", 0))),
+        row(made("vae", 1), data_checksum="b", **on_subset(made("vae", 1), "0" * 64)),
+        row(made("vae", 2), "failed"),
+        row(made("vae", 3)),
+        row(made("gmvae", 0), "diverged"),
+    )
+    broken = rows.assign(nelbo=rows["nelbo"].mask((rows["seed"] == 0) & (rows["model"] == "vae"), 50.0))
+    said = notes(broken)
+    words = [
+        "nelbo 50.00 is not kl 19.00 + rec 81.00",
+        "2 different lists of images",
+        "2 different versions of the data",
+        "gmvae: 1 of 1 cells diverged",
+        "vae: 1 of 4 cells failed",
+        "vae: 1 of 3 finished cells hold no subset_nelbo",
+        "unequal numbers of finished seeds: from 0 (gmvae) to 3 (vae)",
+        "fewer than 5 finished seeds in 2 of 2 arms",
+    ]
+    assert len(said) == len(words)
+    assert all(any(word in note for note in said) for word in words)
+    assert "is not kl" in said[0]
+
+
+def test_unfinished_cells_come_with_their_reason(results: FrameMaker) -> None:
+    rows = results(row(made("vae")), row(made("vae", 1), "failed"), row(made("vae", 2), "diverged", error=None))
+    found: pd.DataFrame = unfinished(rows.assign(arm=named(rows)))
+    assert found.to_numpy().tolist() == [
+        ["vae", 1, "failed", "RuntimeError: no reason"],
+        ["vae", 2, "diverged", "no reason given"],
+    ]
+
+
+def test_what_a_run_planned_and_did_not_do_is_missing(results: FrameMaker) -> None:
+    rows = results(row(made("vae")), row(made("vae", 1), "failed"))
+    assert unstarted(rows, [{"cells": 5}, {"cells": 3}, {}]) == "At least 3 of the 5 cells of a run have no row yet."
+    assert unstarted(rows, [{"cells": 2}]) == unstarted(rows, []) == ""
+
+
+def test_that_arms_are_scored_on_the_test_images_is_said_where_one_can_be_chosen() -> None:
+    (said,) = chosen_on_test(pd.DataFrame({"a": ["gmvae"]}))
+    assert "no validation split" in said
+    assert not list(chosen_on_test(pd.DataFrame({"a": []})))

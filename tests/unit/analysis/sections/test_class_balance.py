@@ -1,0 +1,119 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import chi2_contingency, chisquare
+
+from analysis.sections.class_balance import (
+    BETWEEN,
+    UNIFORM,
+    balance,
+    between,
+    betweens,
+    imbalance,
+    more_balanced,
+    uniform,
+)
+from harness.experiment.grid import Compare
+from tests.unit.analysis.example_frames import table
+
+# The source report's digit counts of 200 samples, digits 0 to 9.
+VAE = np.array([12, 12, 26, 30, 23, 15, 17, 19, 20, 26], dtype=float)
+GMVAE = np.array([26, 15, 22, 25, 17, 17, 20, 14, 19, 25], dtype=float)
+
+
+EVEN, TURNED = np.full(10, 1000.0), np.array([1, -1] * 5, dtype=float)
+
+
+def counted(counts: dict[str, list[np.ndarray]]) -> pd.DataFrame:
+    rows = table({arm: np.zeros(len(of)) for arm, of in counts.items()})
+    return rows.assign(digit_counts=pd.Series([list(map(int, one)) for of in counts.values() for one in of]))
+
+
+def test_the_source_reports_counts_give_the_published_figures() -> None:
+    assert uniform(VAE) == pytest.approx((17.2, 0.046), abs=5e-4)
+    assert uniform(GMVAE) == pytest.approx((8.5, 0.48), abs=5e-3)
+    chi2, df, p = between(VAE, GMVAE)
+    assert (chi2, df, p) == pytest.approx((8.35, 9, 0.50), abs=5e-3)
+
+
+def test_one_significant_and_the_other_not_is_no_difference() -> None:
+    alone, against = balance(counted({"vae": [VAE], "gmvae": [GMVAE]}))
+    assert list(alone) == UNIFORM
+    assert list(against) == BETWEEN
+    assert dict(zip(alone["arm"], alone["p"] < 0.05, strict=True)) == {"vae": True, "gmvae": False}
+    assert against["verdict"].tolist() == ["no difference shown"]
+    assert against["p"][0] == pytest.approx(between(VAE, GMVAE)[2])
+
+
+def test_two_by_two_by_hand() -> None:
+    """Rows 30, 10 and 10, 30: 20 expected in every place, so 4 · 10² / 20 = 20."""
+    assert between(np.array([30.0, 10.0]), np.array([10.0, 30.0]))[:2] == pytest.approx((20, 1))
+
+
+def test_classes_that_nobody_samples_do_not_count() -> None:
+    assert between(np.array([30.0, 10.0, 0.0]), np.array([10.0, 30.0, 0.0]))[:2] == pytest.approx((20, 1))
+    assert between(np.array([9.0, 0.0]), np.array([7.0, 0.0])) == (0.0, 0, 1.0)
+
+
+def test_the_family_is_corrected() -> None:
+    alone, against = balance(counted({"vae": [VAE, VAE], "gmvae": [GMVAE, GMVAE]}))
+    assert (alone["arm"] == "vae").sum() == 2
+    vae = alone[alone["arm"] == "vae"]
+    assert vae["p_adjusted"].tolist() == pytest.approx((2 * vae["p"]).tolist())
+    assert len(against) == 2  # seed by seed
+    assert (against["p_adjusted"] >= against["p"]).all()
+
+
+def test_cells_without_counts_have_no_row() -> None:
+    rows = counted({"vae": [VAE], "gmvae": [GMVAE]})
+    rows.loc[0, "status"] = "failed"
+    alone, against = balance(rows)
+    assert alone["arm"].tolist() == ["gmvae"]
+    assert against.empty
+    nothing = balance(rows.assign(digit_counts=None))
+    assert nothing[0].empty
+    assert nothing[1].empty
+
+
+def test_imbalance_by_hand() -> None:
+    assert imbalance(np.full(10, 20.0)) == 0
+    assert imbalance(np.eye(10)[0] * 200) == pytest.approx(0.9)
+    assert np.isnan(imbalance(np.zeros(10)))
+
+
+def test_seeds_not_samples_say_which_model_is_more_balanced() -> None:
+    """Two models of the same spread between runs: 10,000 samples each tell the runs apart, not the models."""
+    rng = np.random.default_rng(0)
+    drawn = [[rng.multinomial(10_000, rng.dirichlet(np.full(10, 100.0))) for _ in range(8)] for _ in range(2)]
+    rows = counted({"one": drawn[0], "other": drawn[1]})
+    assert (balance(rows)[1]["verdict"] == "these runs differ").all()
+    found = more_balanced(rows, Compare())
+    assert found["verdict"].tolist() == ["no difference shown"]
+    skewed = counted(
+        {"even": [EVEN + seed * TURNED for seed in range(6)], "odd": [VAE * 50 + seed * TURNED for seed in range(6)]}
+    )
+    assert more_balanced(skewed, Compare())["verdict"].tolist() == ["worse"]
+
+
+def test_other_numbers_of_samples_are_not_compared_and_other_judges_flagged() -> None:
+    rows = counted(
+        {"one": [EVEN + seed * TURNED for seed in range(6)], "other": [VAE * 50 + seed * TURNED for seed in range(6)]}
+    )
+    rows = rows.assign(judge_accuracy=0.99)
+    assert more_balanced(rows, Compare())["flags"].tolist() == [()]
+    rows.loc[rows["arm"] == "other", "judge_accuracy"] = 0.6
+    assert more_balanced(rows, Compare())["flags"].tolist() == [("different judges",)]
+    few = counted({"one": [EVEN / 10] * 6, "other": [VAE * 50 + seed * TURNED for seed in range(6)]})
+    assert more_balanced(few, Compare())["text"].tolist() == ["cannot be compared: different numbers of samples"]
+
+
+def test_many_pairs_at_once_are_scipys_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.poisson(3.0, (2, 200, 10)).astype(float)
+    a[:, 0] = b[:, 0] = 0
+    for pair, (chi2, df, p) in enumerate(zip(*betweens(a, b), strict=True)):
+        seen = a[pair] + b[pair] > 0
+        expected = chi2_contingency(np.stack([a[pair][seen], b[pair][seen]]), correction=False)
+        assert (chi2, df, p) == pytest.approx((expected.statistic, expected.dof, expected.pvalue), rel=1e-9)
+    for counts in a:
+        assert uniform(counts) == pytest.approx(tuple(chisquare(counts)), rel=1e-9)

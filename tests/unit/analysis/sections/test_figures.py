@@ -1,0 +1,189 @@
+"""Which figures a table gives, and what they show."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+
+from analysis.compare import compared
+from analysis.frames.load import read
+from analysis.plots import style
+from analysis.sections import figures
+from analysis.sections.figures import Drawn, draw, sheets
+from analysis.sections.sheets import read as read_sheets
+from harness.experiment.grid import Compare
+from harness.storage.store import Store
+from tests.unit.analysis.conftest import curve, made, row
+
+
+def drawn(store: Store) -> dict[str, Drawn]:
+    """The figures of a folder, by name."""
+    found = read(store)
+    return {item.name: item for item in draw(found.rows, found.points)}
+
+
+def test_every_figure_there_are_values_for(full: Store) -> None:
+    found = drawn(full)
+    assert list(found) == ["losses", "rate-distortion", "accuracy", "curves-nelbo", "curves-accuracy", "digit-counts"]
+    assert all("n" in item.caption and item.figure.axes for item in found.values())
+    assert "n = 3 an arm" in found["losses"].caption
+    assert "over seeds the 95 % t-interval" in found["digit-counts"].caption
+    assert "Wilson" not in found["digit-counts"].caption
+
+
+def test_nothing_finished_gives_no_figure(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_row(row(made("vae"), "failed"))
+    assert drawn(store) == {}
+
+
+def test_one_seed_is_drawn_without_an_interval(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_row(row(made("vae")))
+    found = drawn(store)
+    assert found["losses"].caption.endswith("Each point is a seed, n = 1 an arm: no interval.")
+    assert "95 % Wilson interval within that run" in found["digit-counts"].caption
+    assert "over seeds the 95 %" not in found["digit-counts"].caption
+    found["losses"].figure.draw_without_rendering()
+
+
+def test_without_a_second_beta_there_is_no_rate_distortion(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for cell in (made("vae"), made("gmvae"), made("gmvae", beta=4.0, iterations=1000)):
+        store.write_row(row(cell))
+    assert "rate-distortion" not in drawn(store)
+
+
+def test_comparisons_are_drawn_and_told_a_metric_a_figure(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in range(6):
+        for cell, off in ((made("vae", seed), 0.0), (made("gmvae", seed), -2.0)):
+            nelbo = 100 + off + 0.1 * (seed * (cell.model == "vae"))
+            store.write_row(row(cell, nelbo=nelbo, kl=20.0, rec=nelbo - 20))
+    found = read(store)
+    comparisons = compared(found.rows, Compare(metrics=["nelbo", "rec"], margin={"nelbo": 0.5}))
+    shown = [item for item in draw(found.rows, found.points, comparisons) if item.section == "differences"]
+    assert [item.name for item in shown] == ["differences-nelbo", "differences-rec"]
+    assert "95 % t-interval, unadjusted, the thin bar adjusted for 1 comparison (Holm" in shown[0].caption
+    assert "margin of equivalence, ± 0.5 nats" in shown[0].caption
+    assert "margin" not in shown[1].caption
+    for item in shown:
+        style.save(item.figure, tmp_path, item.name)
+
+
+def test_too_few_seeds_are_not_said_to_be_adjusted(full: Store) -> None:
+    found = read(full)
+    comparisons = compared(found.rows, Compare())
+    shown = [item for item in draw(found.rows, found.points, comparisons) if item.section == "differences"]
+    assert shown
+    assert not any("adjusted for" in item.caption or "Holm" in item.caption for item in shown)
+    for item in shown:
+        item.figure.draw_without_rendering()
+
+
+def test_no_comparisons_are_no_figure(full: Store) -> None:
+    found = read(full)
+    names = [item.name for item in draw(found.rows, found.points, pd.DataFrame())]
+    assert names == list(drawn(full))
+
+
+def test_sheets_of_several_betas_stand_side_by_side(full: Store) -> None:
+    found = read(full)
+    shown = list(sheets(found.rows, {"samples": read_sheets(full, found.rows)["samples"], "traversals": {}}))
+    assert [(item.name, item.section) for item in shown] == [("samples-over-beta", "beta")]
+    assert [axis.get_title(loc="left") for axis in shown[0].figure.axes] == ["β = 1", "β = 4"]
+
+
+def test_the_end_of_training_is_shown_of_every_arm(full: Store) -> None:
+    whole, end = drawn(full)["curves-nelbo"].figure.axes
+    assert len(end.lines) == len(whole.lines) == 4
+    assert all(min(np.asarray(line.get_xdata(), float)) > 100 for line in end.lines)
+
+
+def test_a_line_joins_the_arms_of_a_seed(full: Store) -> None:
+    axis = drawn(full)["accuracy"].figure.axes[0]
+    pairs = [line for line in axis.lines if len(np.asarray(line.get_xdata())) == 2 and line.get_alpha() == 0.6]
+    assert len(pairs) == 3
+    low, high = np.asarray(pairs[0].get_ydata(), float)
+    assert (low, high) == pytest.approx((75, 93))
+    points = [c for c in axis.collections if isinstance(c, PathCollection)]
+    assert sum(len(np.asarray(c.get_offsets())) for c in points) == 6
+
+
+def test_label_budgets_get_a_figure_of_their_own(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for budget in (50, 1000):
+        for kind in ("supervised", "semi-supervised"):
+            for seed in (0, 1):
+                store.write_row(row(made("ssvae", seed, supervision=kind, labels=budget)))
+    found = drawn(store)
+    assert [axis.get_title(loc="left") for axis in found["accuracy"].figure.axes] == [
+        "mnist, 50 labels",
+        "mnist, 1,000 labels",
+    ]
+    assert len(found["accuracy-over-labels"].figure.legends[0].get_texts()) == 2
+    axis = found["gain-over-labels"].figure.axes[0]
+    assert np.asarray(axis.lines[0].get_ydata(), float) == pytest.approx([18, 18])
+
+
+def test_a_shortened_arm_is_told_under_every_figure_of_scores(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed in (0, 1):
+        for cell in (made("vae", seed, iterations=600), made("vae", seed, beta=4.0, iterations=600)):
+            store.write_row(row(cell))
+    found = read(store)
+    shown = {item.name: item for item in draw(found.rows, found.points, compared(found.rows, Compare()))}
+    for name in ("losses", "rate-distortion"):
+        assert shown[name].caption.endswith(". SHORTENED: 600 of 20,000 steps (vae).")
+    assert shown["differences-nelbo"].caption.endswith("Shortened arms are among them.")
+
+
+def test_a_hostile_name_is_no_formula(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for loss in ("$\\frac$", "a_b"):
+        cell = made("vae", settings=(("loss", loss),))
+        store.write_row(row(cell))
+        store.write_curve(cell.id, curve(cell))
+    for item in drawn(store).values():
+        style.save(item.figure, tmp_path, item.name)
+
+
+def test_many_arms_look_different(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for beta in range(1, 13):
+        cell = made("vae", beta=float(beta))
+        store.write_row(row(cell))
+        store.write_curve(cell.id, curve(cell))
+    lines = drawn(store)["curves-nelbo"].figure.axes[0].lines
+    assert len({(str(line.get_color()), line.get_linestyle()) for line in lines}) == 12
+
+
+def test_the_same_figure_gives_the_same_bytes(full: Store, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        style.save(drawn(full)["losses"].figure, tmp_path, name)
+    for suffix in ("png", "pdf"):
+        assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()
+
+
+def test_many_arms_are_capped_in_every_figure_and_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve arms and 66 pairs where three arms and one page are the most."""
+    monkeypatch.setattr(figures, "ARMS", 3)
+    monkeypatch.setattr(figures, "PAGES", 1)
+    monkeypatch.setattr("analysis.plots.forest.LINES", 20)
+    store = Store(tmp_path)
+    for number in range(12):
+        for seed in range(2):
+            cell = made("vae", seed, settings=(("z", number + 1),))
+            store.write_row(row(cell))
+            store.write_curve(cell.id, curve(cell))
+    found = read(store)
+    drawings = {item.name: item for item in draw(found.rows, found.points, compared(found.rows, Compare()))}
+    assert [name for name in drawings if name.startswith("differences")] == ["differences-nelbo"]
+    assert "49 more comparisons are not drawn: they are in comparisons-nelbo.csv; a baseline in the grid" in (
+        drawings["differences-nelbo"].caption
+    )
+    for name in ("losses", "curves-nelbo", "digit-counts"):
+        assert drawings[name].caption.endswith("The first 3 of 12 arms; the tables have all of them.")
+    assert len(drawings["digit-counts"].figure.axes) == 3

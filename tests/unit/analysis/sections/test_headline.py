@@ -1,0 +1,51 @@
+"""The table that a README shows: every figure of the source report once, as printed, ours beside it."""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.frames.arm_names import named
+from analysis.rendering.table import markdown
+from analysis.reproduction.references import load
+from analysis.sections import headline
+from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
+
+
+def shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """The text of the one table."""
+    (table,) = headline.tables(rows.assign(arm=named(rows)), load())
+    return table.text
+
+
+def seeds(model: str, count: int, **values: Any) -> list[dict[str, Any]]:
+    """So many seeds at full length, scored on the report's images."""
+    return [row(made(model, seed), **(on_subset(made(model, seed)) | values)) for seed in range(count)]
+
+
+def test_each_figure_stands_as_printed_beside_ours_with_its_verdict(results: FrameMaker) -> None:
+    text = shown(results(*seeds("vae", 5), *seeds("gmvae", 5)))
+    vae = text[text["Figure"] == "vae: NELBO"].iloc[0]
+    assert vae["Printed"] == "101.31 ± 0.08 (SE, n = 10)"
+    assert vae["Ours"] == "102.30 ± 0.18 (SE, n = 5)"
+    assert vae["Verdict"].startswith("differs by 0.99 nats [")
+    assert len(text) == 8  # three losses of two models, two accuracies
+
+
+def test_what_does_not_add_up_is_not_compared_and_what_was_not_run_has_no_number(results: FrameMaker) -> None:
+    text = shown(results(*seeds("vae", 5), *seeds("gmvae", 5))).set_index("Figure")
+    assert "17.18 + 81.25 = 98.43, not 99.06" in str(text.loc["gmvae: KL", "Verdict"])
+    unrun = text[text["Ours"] == "–"]
+    assert len(unrun) == 2
+    assert all("no arm of ours was trained" in verdict for verdict in unrun["Verdict"])
+
+
+def test_a_shortened_grid_has_no_headline(results: FrameMaker) -> None:
+    rows = results(*[row(made("vae", seed, iterations=600)) for seed in range(5)])
+    assert headline.tables(rows.assign(arm=named(rows)), load()) == []
+
+
+def test_it_is_a_table_of_the_report(results: FrameMaker) -> None:
+    rows = results(*seeds("vae", 5))
+    (table,) = headline.tables(rows.assign(arm=named(rows)), load())
+    assert table.name == "headline"
+    assert "| vae: NELBO" in markdown(table)

@@ -1,0 +1,202 @@
+"""The tables of the sections on β, on balance, on agreement and on gains."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.compare import compared
+from analysis.comparison import grid_family
+from analysis.frames.arm_names import named
+from analysis.sections import balance_tables, beta_tables, gain_tables, image_agreement
+from analysis.sections.beta import trends
+from analysis.sections.class_balance import balance, more_balanced
+from analysis.sections.label_budget import gains
+from harness.experiment.grid import Compare
+from harness.storage.store import Store
+from tests.unit.analysis.conftest import FrameMaker, made, noisy, row
+
+SEEDS = range(6)
+ARMS = ("supervised", "semi-supervised")
+
+
+def with_arms(rows: pd.DataFrame) -> pd.DataFrame:
+    """A results table with the names of its arms."""
+    return rows.assign(arm=named(rows))
+
+
+def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) -> None:
+    cells = [made("vae", seed, beta=beta) for seed in SEEDS for beta in (1.0, 4.0, 16.0)]
+    rows = with_arms(results(*[row(cell, **noisy(cell)) for cell in cells]))
+    metrics = beta_tables.asked(["nelbo", "accuracy"])
+    assert metrics == ["nelbo", "kl", "rec"]
+    found = trends(rows, Compare(metrics=metrics))
+    nelbo, kl, _ = beta_tables.tables(found)
+    assert (nelbo.name, kl.name) == ("beta-nelbo", "beta-kl")
+    assert nelbo.text["β"].tolist() == ["4", "16"]
+    assert nelbo.text["Seeds"].tolist() == ["paired, n = 6"] * 2
+    assert nelbo.text["Verdict"].tolist() == ["worse (a seed far from the others: seed 0 of vae β=4)", "worse"]
+    assert kl.text["Verdict"].tolist() == ["lower", "lower"]
+    assert nelbo.caption.startswith("Lower is better; n is the number of seeds")
+    assert kl.caption.startswith(
+        "Neither lower nor higher is better: KL and reconstruction are traded for each other; n is the number"
+    )
+    assert "p Dunnett" not in nelbo.text
+    said = list(beta_tables.sentences(found))
+    assert [text.split(", β")[0] for text in said] == [
+        *("vae, mnist: NELBO on the test images", "vae, mnist: KL on the test images"),
+        "vae, mnist: Reconstruction on the test images",
+    ]
+    assert "β = 1, 4, 16: falls with β: −2." in said[1]
+
+
+def test_without_another_beta_there_is_nothing_to_say(results: FrameMaker) -> None:
+    found = trends(with_arms(results(row(made("vae")))), Compare(metrics=["nelbo"]))
+    assert beta_tables.tables(found) == []
+    assert list(beta_tables.sentences(found)) == []
+
+
+def test_one_significant_against_uniform_and_the_other_not_is_no_difference(results: FrameMaker) -> None:
+    skewed: dict[str, Any] = {"digit_counts": [1100, 900, *[1000] * 8]}
+    rows = with_arms(
+        results(
+            *[row(made("vae", seed)) for seed in range(2)],
+            row(made("gmvae", 0), **skewed),
+            row(made("gmvae", 1)),
+        )
+    )
+    uniform, between = balance(rows)
+    direct, each = balance_tables.tables(uniform, between)
+    assert direct.text.to_dict("records") == [
+        {
+            "A": "gmvae",
+            "B": "vae",
+            "Seeds": "2",
+            "χ², least to largest": "0.0 to 10.0",
+            "Least p": "0.7",
+            "Verdict": "no difference shown in any of n = 2 seeds",
+        }
+    ]
+    assert dict(zip(each.text["Arm"], each.text["Verdict"], strict=True)) == {
+        "gmvae": "not uniform in 1 of n = 2 seeds",
+        "vae": "no departure shown in any of n = 2 seeds",
+    }
+    files = balance_tables.seed_by_seed(uniform, between)
+    assert [(table.name, len(table.text)) for table in files] == [
+        ("balance-uniform-seeds", 4),
+        ("balance-between-seeds", 2),
+    ]
+
+
+def test_more_balanced_is_asked_of_the_seeds_in_words(results: FrameMaker) -> None:
+    even: list[dict[str, Any]] = [{"digit_counts": [1000 + seed, 1000 - seed, *[1000] * 8]} for seed in SEEDS]
+    odd: list[dict[str, Any]] = [{"digit_counts": [3000 + seed, 1000 - seed, *[750] * 8]} for seed in SEEDS]
+    runs = [row(made("vae", seed), **even[seed]) for seed in SEEDS]
+    rows = with_arms(results(*runs, *[row(made("gmvae", seed), **odd[seed]) for seed in SEEDS]))
+    (said,) = balance_tables.sentences(more_balanced(rows, Compare()))
+    assert said.startswith("gmvae against vae: worse by ")
+    assert "points" in said
+    assert "n = 6" in said
+
+
+def test_a_balance_that_differs_says_in_how_many_seeds(results: FrameMaker) -> None:
+    skewed: dict[str, Any] = {"digit_counts": [2000, 0, *[1000] * 8]}
+    rows = with_arms(
+        results(row(made("vae")), row(made("vae", 1)), row(made("gmvae"), **skewed), row(made("gmvae", 1)))
+    )
+    direct, each = balance_tables.tables(*balance(rows))
+    assert direct.text.loc[0, "Verdict"] == "balance differs in 1 of n = 2 seeds"
+    assert each.text.loc[0, "Verdict"] == "not uniform in 1 of n = 2 seeds"
+    assert balance_tables.tables(*balance(rows.iloc[:0])) == []
+
+
+def test_agreement_is_told_of_the_pair_that_differs_in_supervision_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    targets = np.arange(100) % 10
+    store.write_classes("targets/mnist.npy", targets)
+    for labels in (100, 200):
+        for seed in range(2):
+            for kind, wrong in zip(ARMS, (30, 10), strict=True):
+                cell = made("ssvae", seed, supervision=kind, labels=labels)
+                store.write_row(row(cell))
+                store.write_classes(f"predictions/{cell.id}.npy", np.where(np.arange(100) < wrong, 11, targets))
+    rows = with_arms(store.frame())
+    found = compared(rows, Compare(metrics=["accuracy"]))
+    (table,) = image_agreement.tables(store, rows, found)
+    assert len(found) == 6
+    assert (
+        table.text[["Seed", "Images", "Only A right", "Only B right"]].to_numpy().tolist()
+        == [
+            ["0", "100", "20", "0"],
+            ["1", "100", "20", "0"],
+        ]
+        * 2
+    )
+    assert table.text.loc[0, "A (%) [Wilson]"] == "90.00 [82.56, 94.48]"
+    assert table.text.loc[0, "p"] == "2e-6"
+    for cell in rows["cell"]:
+        store.remove(f"predictions/{cell}.npy")
+    assert image_agreement.tables(store, rows, found) == []
+
+
+def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMaker) -> None:
+    found = []
+    for labels, gain in ((50, 0.2), (1000, 0.1)):
+        for seed, off in enumerate(np.random.default_rng(labels).normal(scale=0.005, size=6)):
+            for kind, of in zip(ARMS, (0.7, 0.7 + gain + off), strict=True):
+                found.append(row(made("ssvae", seed, supervision=kind, labels=labels), accuracy=of))
+    each, between = gains(with_arms(results(*found)), Compare())
+    first, second = gain_tables.tables(each, between)
+    assert (first.name, second.name) == ("gains", "gains-between")
+    assert first.text["Labels"].tolist() == ["50", "1,000"]
+    assert first.text["Supervised (%)"].tolist() == ["70.00"] * 2
+    assert first.text["Verdict"].tolist() == ["better"] * 2
+    assert "p adjusted by Holm over 2 comparisons" in first.caption
+    assert second.text["Labels"].tolist() == ["1,000 against 50"]
+    assert second.text["Verdict"].tolist() == ["smaller"]
+    assert second.text["Difference (points) [95 % CI]"].str.startswith("−").all()
+    said = list(gain_tables.sentences(each))
+    assert said[1].startswith("ssvae, mnist, 1,000 labels: semi-supervised against supervised: better by ")
+    assert said[2].startswith("ssvae, mnist: gain in accuracy, 50, 1,000 labels: falls with the label budget: −")
+
+
+def test_a_pair_of_two_families_names_the_p_of_both(results: FrameMaker) -> None:
+    """β = 4 against 1 is one of three comparisons here, one of six among all arms; the pair's order is no matter."""
+    cells = [made(name, seed, beta=beta) for seed in SEEDS for name, beta in (("gmvae", 1.0), ("gmvae", 4.0))]
+    cells += [made("vae", seed, beta=beta) for seed in SEEDS for beta in (1.0, 4.0)]
+    rows = with_arms(results(*[row(cell, **noisy(cell)) for cell in cells]))
+    how = Compare(metrics=["nelbo"])
+    grid = compared(rows, how)
+    turned = grid.rename(columns={"a": "b", "b": "a"})
+    found = grid_family.joined(trends(rows, how), grid)
+    assert found["comparisons_grid"].tolist() == [6, 6]
+    assert (found["p_grid"] > found["p_adjusted"]).all()
+    pd.testing.assert_frame_equal(grid_family.joined(trends(rows, how), turned), found)
+    (table,) = beta_tables.tables(found)
+    assert table.text["p in the grid's family"].str.endswith(" (Holm, 6)").all()
+    assert table.caption.endswith("p adjusted by Holm over 1 comparison, those of one model's β.")
+    assert (
+        "p in the grid's family" not in beta_tables.tables(grid_family.joined(trends(rows, how), grid.head(0)))[0].text
+    )
+
+
+def test_a_gain_names_the_p_of_the_grids_family(results: FrameMaker) -> None:
+    found = []
+    for labels in (50, 1000):
+        for seed, off in enumerate(np.random.default_rng(labels).normal(scale=0.005, size=6)):
+            for kind, of in zip(ARMS, (0.7, 0.9 + off), strict=True):
+                found.append(row(made("ssvae", seed, supervision=kind, labels=labels), accuracy=of))
+    rows = with_arms(results(*found))
+    each = grid_family.joined(gains(rows, Compare())[0], compared(rows, Compare(metrics=["accuracy"])))
+    said = list(gain_tables.sentences(each))
+    assert "(Holm, 2 comparisons)" in said[0]
+    assert said[0].endswith(" (Holm, 6)")
+    assert "; in the grid's family: p = " in said[0]
+    assert "p in the grid's family" in gain_tables.tables(each, each.head(0))[0].text
+
+
+def test_without_label_budgets_there_is_no_gain_to_tell(results: FrameMaker) -> None:
+    each, between = gains(with_arms(results(row(made("vae")))), Compare())
+    assert gain_tables.tables(each, between) == []
+    assert list(gain_tables.sentences(each)) == []

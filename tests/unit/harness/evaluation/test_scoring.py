@@ -1,0 +1,251 @@
+"""Scoring is work like training: kept as it comes, taken up where it stood, and no failure costs a row."""
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.data.idx_sets import Data
+from harness.evaluation import elbo
+from harness.evaluation.scoring import Part, Scorer, Scores, scores_key, weights_key
+from harness.execution import trial
+from harness.execution.trial import Task, Update, log_key
+from harness.experiment.evaluation import Evaluation
+from harness.experiment.grid import Cell
+from harness.plugins import registry
+from harness.plugins.model import ImportanceWeighted
+from harness.storage import schema
+from harness.storage.store import Store
+from tests.conftest import CellMaker, lasting
+from tests.unit.harness.evaluation.test_elbo import Unweighted
+
+IWAE = Evaluation(iwae=(10,), samples=200)
+PLAIN = Evaluation(samples=200)
+
+
+@pytest.fixture
+def few(mnist: Data) -> Data:
+    """MNIST with 300 test images."""
+    return replace(mnist, test_x=mnist.test_x[:300], test_y=mnist.test_y[:300])
+
+
+@pytest.fixture
+def run(store: Store, few: Data) -> Callable[..., Generator[Update, None, None]]:
+    """Run cells to the end, or as far as the caller goes."""
+
+    def updates(*cells: Cell, evaluation: Evaluation = PLAIN, **values: Any) -> Generator[Update, None, None]:
+        task = Task(cells, str(store.root), evaluation=evaluation, report_seconds=0.0, **values)
+        return trial.run(task, few)
+
+    return updates
+
+
+Run = Callable[..., Generator[Update, None, None]]
+
+
+def never_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.training.trainer.Pack.one_step", lambda *_: 1 / 0)
+
+
+def broken(*_: object) -> None:
+    raise RuntimeError("boom\nand more")
+
+
+def test_weights_are_stored_before_scoring_begins_and_a_kill_then_costs_no_training(
+    run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends without a word, as one that is killed does."""
+    one = cell("vae", iterations=2)
+    updates = run(one)
+    while not next(updates).stage:
+        assert store.row(one.id) is None
+    assert store.read(weights_key(one)) is not None
+    del updates
+    never_train(monkeypatch)
+    list(run(one))
+    row = store.row(one.id)
+    assert row is not None
+    assert (row["status"], row["pack"], row["threads"]) == ("ok", 1, 1)
+    assert row["train_seconds"] > 0
+    assert store.read(scores_key(one.id)) is None
+
+
+def test_scoring_says_which_score_of_how_many_it_is_at(run: Run, cell: CellMaker) -> None:
+    updates = list(run(cell("vae", iterations=2), evaluation=IWAE))
+    stages = [stage for stage in dict.fromkeys(update.stage for update in updates) if stage]
+    assert stages == [
+        "scoring, 1 of 4: bound",
+        "scoring, 2 of 4: 200 samples",
+        "scoring, 3 of 4: pictures",
+        "scoring, 4 of 4: iwae 10",
+    ]
+    scored = [update.scored for update in updates]
+    assert scored == sorted(scored)
+    assert scored[-1] == 1.0
+    assert (updates[-1].stage, updates[-1].score_seconds is not None) == ("", True)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5, 7])
+def test_a_scoring_that_was_interrupted_goes_on_where_it_stood(
+    stop: int, run: Run, store: Store, cell: CellMaker, few: Data, tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Wherever it is cut off, each of the three chunks of images of the IWAE bound is computed once."""
+    one, calm = cell("vae", iterations=2), Store(tmp_path_factory.mktemp("calm"))
+    calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
+    list(trial.run(Task((one,), str(calm.root), evaluation=IWAE), few))
+    chunks: list[int] = []
+    original = elbo._log_weights
+
+    def counted(model: ImportanceWeighted, x: Tensor, chunk: int, draws: int) -> Tensor:
+        chunks.append(chunk)
+        return original(model, x, chunk, draws)
+
+    monkeypatch.setattr(elbo, "_log_weights", counted)
+    updates, seen = run(one, evaluation=IWAE), 0
+    for update in updates:
+        seen += update.stage != "" and update.scored > 0
+        if seen == stop:
+            break
+    updates.close()
+    assert store.row(one.id) is None
+    list(run(one, evaluation=IWAE))
+    assert lasting(store.row(one.id)) == lasting(calm.row(one.id))
+    assert chunks == [0, 1, 2]
+
+
+def with_broken_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.vae.VAE.log_weight", broken)
+
+
+def test_one_more_score_that_fails_leaves_the_row_the_weights_and_the_status_as_they_were(
+    run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = cell("vae", iterations=2)
+    list(run(one))
+    before, weights = store.row(one.id), store.read(weights_key(one))
+    with monkeypatch.context() as patch:
+        with_broken_weights(patch)
+        updates = list(run(one, evaluation=IWAE))
+    assert updates[-1].ended == {one.id: "unscored"}
+    assert store.row(one.id) == before
+    assert store.read(weights_key(one)) == weights
+    log = (store.read(log_key(one.id)) or b"").decode()
+    assert log.startswith("RuntimeError: boom\n")
+    assert "Traceback" in log
+    never_train(monkeypatch)
+    list(run(one, evaluation=IWAE))
+    after = store.row(one.id)
+    assert before is not None
+    assert after is not None
+    assert after["iwae_10"] is not None
+    assert lasting(before) | {"iwae_10": after["iwae_10"], "evaluated": "iwae_10,nelbo"} == lasting(after)
+
+
+def test_a_new_cell_keeps_the_scores_that_did_not_fail(
+    run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = cell("vae", iterations=2)
+    with monkeypatch.context() as patch:
+        with_broken_weights(patch)
+        updates = list(run(one, evaluation=IWAE))
+    assert updates[-1].ended == {one.id: "unscored"}
+    row = store.row(one.id)
+    assert row is not None
+    assert (row["status"], row["evaluated"], row["iwae_10"]) == ("ok", "nelbo", None)
+    assert row["error"] == "iwae 10: RuntimeError: boom"
+    never_train(monkeypatch)
+    list(run(one, evaluation=IWAE))
+    row = store.row(one.id)
+    assert row is not None
+    assert (row["error"], row["evaluated"]) == (None, "iwae_10,nelbo")
+
+
+class Narrower(registry.lookup("vae")):  # type: ignore[misc]
+    """The VAE after a change of its architecture."""
+
+    def __init__(self, z: int = 10):
+        super().__init__(z - 1)
+
+
+@pytest.mark.parametrize("status", ["ok", "failed", "none"])
+def test_weights_that_do_not_fit_the_model_any_more(
+    status: str, run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A good row is kept and told; of a failed one, or none, the cell is trained anew."""
+    one = cell("vae", iterations=2)
+    list(run(one))
+    before = store.row(one.id)
+    assert before is not None
+    if status == "failed":
+        store.write_row(before | {"status": "failed", "nelbo": None, "kl": None, "rec": None})
+    if status == "none":
+        store.remove(f"rows/{one.id}.json")
+    monkeypatch.setattr(registry, "_models", registry._models | {"vae": Narrower})
+    monkeypatch.setattr(registry, "source", lambda name: "another text")
+    updates = list(run(one, evaluation=IWAE))
+    row = store.row(one.id)
+    assert row is not None
+    if status == "ok":
+        assert updates[-1].ended == {one.id: "unscored"}
+        assert row == before
+        said = (store.read(log_key(one.id)) or b"").decode()
+        assert said.startswith("ValueError: the weights do not fit the model as it is now")
+    else:
+        assert updates[-1].ended == {one.id: "ok"}
+        assert (row["status"], row["source"]) == ("ok", "another text")
+        assert row["parameters"] < before["parameters"]
+
+
+def test_an_edited_text_that_still_fits_scores_and_the_row_names_both(
+    run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = cell("vae", iterations=2)
+    monkeypatch.setattr(registry, "source", lambda name: "first")
+    list(run(one))
+    monkeypatch.setattr(registry, "source", lambda name: "second")
+    never_train(monkeypatch)
+    list(run(one, evaluation=IWAE))
+    row = store.row(one.id)
+    assert row is not None
+    assert (row["source"], row["iwae_10"] is not None) == ("first,second", True)
+
+
+def test_a_failed_row_of_an_older_version_is_scored_from_its_weights(
+    run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a row holds nothing but the error, and its weights nothing but tensors."""
+    one = cell("vae", iterations=2)
+    list(run(one))
+    before = store.row(one.id)
+    store.write_row(schema.describe(one) | {"status": "failed", "error": "RuntimeError: boom", "finished": "2027"})
+    never_train(monkeypatch)
+    list(run(one, evaluation=IWAE))
+    row = store.row(one.id)
+    assert before is not None
+    assert row is not None
+    assert (row["status"], row["nelbo"], row["error"]) == ("ok", before["nelbo"], None)
+
+
+def test_every_chunk_meets_the_buffers_of_training(few: Data) -> None:
+    class Counting(Unweighted):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked: Tensor
+            self.register_buffer("asked", torch.zeros(()))
+
+    model, seen = Counting(), []
+
+    def work(_: dict[str, Tensor]) -> Generator[float, None, dict[str, Any]]:
+        for share in (0.5, 1.0):
+            seen.append(float(model.asked))
+            model.asked += 1
+            yield share
+        return {}
+
+    parts = [Part(name, frozenset(), work) for name in ("one", "two")]
+    list(Scorer(Store("nowhere"), few, PLAIN).work(model, parts, Scores()))
+    assert seen == [0.0] * 4

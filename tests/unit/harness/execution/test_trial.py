@@ -1,0 +1,363 @@
+"""From a pack to rows: statuses, resuming, scoring again; on real MNIST, few steps."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from harness.data import idx_sets
+from harness.data.idx_sets import Data
+from harness.errors import StorageFailure
+from harness.evaluation import digit_classifier
+from harness.evaluation.scoring import weights_key
+from harness.execution import trial
+from harness.execution.trial import Task, Update, checkpoint_key, log_key
+from harness.experiment.evaluation import Evaluation
+from harness.experiment.grid import Cell
+from harness.storage import tensor_file
+from harness.storage.store import Pictures, Store
+from harness.training.trainer import Pack
+from tests.conftest import CellMaker, lasting, tree
+
+SUBSET = Evaluation(dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iwae=(10,), iwae_on=("subset",))
+
+
+def run(store: Store, cells: Sequence[Cell], **values: Any) -> list[Update]:
+    return list(trial.run(Task(tuple(cells), str(store.root), **values), idx_sets.load("mnist")))
+
+
+def another(folder: Path, mnist: Data) -> Store:
+    """A second store beside the test's own."""
+    made = Store(folder / "another")
+    digit_classifier.provide(made, mnist)
+    return made
+
+
+def test_a_cell_becomes_a_row_with_all_that_lies_beside_it(store: Store, cell: CellMaker) -> None:
+    one = cell("vae")
+    updates = run(store, [one], grid="g", run="r", commit="c")
+    row = store.rows()[one.id]
+    assert (row["status"], row["grid"], row["run"], row["git_commit"]) == ("ok", "g", "r", "c")
+    assert row["nelbo"] == pytest.approx(row["kl"] + row["rec"])
+    assert (row["accuracy"], row["subset_nelbo"], row["iwae_10"]) == (None, None, None)
+    assert (sum(row["digit_counts"]), sum(row["digit_counts_200"])) == (10_000, 200)
+    assert row["judge_accuracy"] > 0.97
+    assert row["parameters"] == 661_404
+    assert row["seeded"] == "weights,order,binarisation,noise"
+    assert (row["iterations"], row["full_length"]) == (10, 20_000)
+    curve = store.curve(one.id)
+    assert curve is not None
+    assert curve.step.iloc[-1] == 10
+    for kind in get_args(Pictures):
+        assert (store.pictures(kind, one.id) or b"").startswith(b"\x89PNG")
+    assert store.predictions(one.id) is None
+    assert store.read(weights_key(one)) is not None
+    assert store.read(checkpoint_key(one)) is None
+    assert updates[-1].ended == {one.id: "ok"}
+
+
+def test_a_supervised_cell_has_an_accuracy_and_no_bound(store: Store, cell: CellMaker, mnist: Data) -> None:
+    one = cell("ssvae", supervision="supervised")
+    run(store, [one], evaluation=SUBSET)
+    row = store.rows()[one.id]
+    assert row["status"] == "ok"
+    predicted = store.predictions(one.id)
+    assert predicted is not None
+    assert row["accuracy"] == pytest.approx((predicted == mnist.test_y.numpy()).mean())
+    assert row["accuracy"] > 0.05
+    assert all(row[name] is None for name in ("nelbo", "kl", "rec", "subset_nelbo", "digit_counts", "subset_iwae_10"))
+    assert row["seeded"].endswith("labels")
+    assert store.pictures("samples", one.id) is None
+
+
+def test_the_same_cell_twice_gives_the_same_row(tmp_path: Path, store: Store, cell: CellMaker, mnist: Data) -> None:
+    other = another(tmp_path, mnist)
+    one = cell("gmvae", seed=3)
+    run(store, [one])
+    run(other, [one])
+    assert lasting(store.row(one.id)) == lasting(other.row(one.id))
+
+
+def test_a_diverging_cell_is_a_row_with_its_step_and_its_neighbours_end_as_if_alone(
+    tmp_path: Path, store: Store, cell: CellMaker, mnist: Data
+) -> None:
+    """Alone they are rounded otherwise, so the last digits may differ."""
+    wild, calm = cell("vae", learning_rate=10.0), [cell("vae", 1), cell("vae", 2, beta=4.0)]
+    run(store, [calm[0], wild, calm[1]])
+    row = store.rows()[wild.id]
+    assert (row["status"], row["nelbo"]) == ("diverged", None)
+    assert row["error"] == "the loss was not below 1e+09 nats at step 2 (β = 1, learning rate = 10)"
+    assert store.read(checkpoint_key(wild)) is None
+    alone = another(tmp_path, mnist)
+    for one in calm:
+        run(alone, [one])
+        found, expected = store.rows()[one.id], alone.rows()[one.id]
+        assert (found["status"], expected["status"]) == ("ok", "ok")
+        for name in ("nelbo", "kl", "rec"):
+            assert found[name] == pytest.approx(expected[name], rel=1e-5)
+
+
+def test_an_error_is_a_row_with_its_reason(store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object) -> None:
+        raise MemoryError("no room")
+
+    one = cell("vae")
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.evaluation.elbo.bound", broken)
+        updates = run(store, [one], checkpoint_seconds=0.0)
+    row = store.rows()[one.id]
+    assert (row["status"], row["error"]) == ("failed", "bound: MemoryError: no room")
+    assert updates[-1].ended == {one.id: "failed"}
+    assert store.read(checkpoint_key(one)) is not None  # another try scores what is trained
+    assert b'raise MemoryError("no room")' in (store.read(log_key(one.id)) or b"")
+
+
+def test_a_failed_cell_is_scored_without_training_again(
+    store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = cell("vae")
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.evaluation.elbo.samples", lambda *_: 1 / 0)
+        run(store, [one], checkpoint_seconds=0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.training.trainer.Pack.one_step", lambda *_: 1 / 0)
+        run(store, [one])
+    assert store.rows()[one.id]["status"] == "ok"
+
+
+def test_more_scores_need_no_training(store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = cell("vae")
+    run(store, [one])
+    before = store.rows()[one.id]
+    monkeypatch.setattr("harness.training.trainer.Pack.one_step", lambda *_: 1 / 0)
+    run(store, [one], evaluation=SUBSET)
+    after = store.rows()[one.id]
+    assert after["status"] == "ok"
+    assert after["subset_nelbo"] == pytest.approx(after["subset_kl"] + after["subset_rec"])
+    assert after["subset_iwae_10"] < after["subset_nelbo"]
+    assert (after["nelbo"], after["train_seconds"]) == (before["nelbo"], before["train_seconds"])
+    assert set(after["evaluated"].split(",")) == {"nelbo", "subset_nelbo", "subset_iwae_10"}
+
+
+Step = tuple[int, int]  # cells of a pack, and where it stood
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
+    """Every step that is trained."""
+    taken: list[Step] = []
+    original = Pack.one_step
+
+    def counted(pack: Pack) -> None:
+        original(pack)
+        taken.append((len(pack.cells), pack.step))
+
+    monkeypatch.setattr(Pack, "one_step", counted)
+    return taken
+
+
+def span(cells: int, first: int, last: int) -> list[Step]:
+    return [(cells, step) for step in range(first, last + 1)]
+
+
+def test_a_partly_done_pack_trains_what_is_missing_alone(
+    tmp_path: Path, store: Store, cell: CellMaker, mnist: Data, steps: list[Step]
+) -> None:
+    """A finished cell none, one at its third step the rest, a new one all; each ends as if alone."""
+    done, half, _ = cells = [cell("ssvae", seed, supervision="supervised") for seed in range(3)]
+    interrupted(store, [half], mnist)
+    run(store, [done])
+    steps.clear()
+    run(store, cells)
+    assert steps == span(1, 4, 10) + span(1, 1, 10)
+    alone = another(tmp_path, mnist)
+    for one in cells:
+        run(alone, [one])
+        assert lasting(store.row(one.id)) == lasting(alone.row(one.id))
+        assert store.read(weights_key(one)) == alone.read(weights_key(one))
+
+
+def interrupted(store: Store, cells: Sequence[Cell], mnist: Data) -> None:
+    """Leave checkpoints of a pack at its third step, as a run that was killed does."""
+    pack = Pack(cells, mnist)
+    for _ in range(3):
+        pack.advance()
+    task = Task(tuple(cells), str(store.root))
+    trial._Trial(task, store)._save(pack)
+
+
+# --- out of memory ----------------------------------------------------------------------------------------------------
+
+
+def cramped(monkeypatch: pytest.MonkeyPatch, most: int, after: int) -> None:
+    """Packs of more than `most` cells run out of memory once they have taken some steps."""
+    original = Pack.one_step
+
+    def one_step(pack: Pack) -> None:
+        if len(pack.cells) > most and pack.step >= after:
+            raise torch.OutOfMemoryError("no room for a tensor")
+        original(pack)
+
+    monkeypatch.setattr(Pack, "one_step", one_step)
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_pack_that_runs_out_of_memory_goes_on_in_halves(
+    after: int, tmp_path: Path, store: Store, cell: CellMaker, mnist: Data, steps: list[Step],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Five cells where two find room, from their checkpoints if there are any: packs of 2, 1 and 2, calm ones' rows."""
+    cells = [cell("ssvae", seed, supervision="supervised") for seed in range(5)]
+    parts = (cells[:2], cells[2:3], cells[3:])
+    with monkeypatch.context() as patch:
+        cramped(patch, most=2, after=after)
+        updates = run(store, cells, checkpoint_seconds=0.0)
+    assert steps == span(5, 1, after) + [step for part in parts for step in span(len(part), after + 1, 10)]
+    assert updates[-1].steps == 5 * 10
+    calm = another(tmp_path, mnist)
+    if after:
+        interrupted(calm, cells, mnist)
+    for part in parts:
+        run(calm, part)
+    for one in cells:
+        assert lasting(store.row(one.id)) == lasting(calm.row(one.id))
+        assert store.read(weights_key(one)) == calm.read(weights_key(one))
+        assert store.read(checkpoint_key(one)) is None
+    assert [store.rows()[one.id]["status"] for one in cells] == ["ok"] * 5
+    assert [store.rows()[one.id]["pack"] for one in cells] == [2, 2, 1, 2, 2]
+
+
+def test_what_a_pack_holds_is_measured_with_what_its_step_takes(
+    store: Store, cell: CellMaker, mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU whose memory is made up: a pack holds 100 for each cell, a step takes 10, and 1,000 are free."""
+    held: list[int] = []
+    original, step = Pack.__init__, Pack.one_step
+
+    def init(pack: Pack, cells: Sequence[Cell], *args: Any) -> None:
+        held.append(100 * len(cells))
+        original(pack, cells, *args)
+
+    def one_step(pack: Pack) -> None:
+        held.append(10 * len(pack.cells))
+        step(pack)
+
+    def peak(work: Callable[[], object], device: torch.device) -> int:
+        held.clear()
+        work()
+        return sum(held)
+
+    monkeypatch.setattr(Pack, "__init__", init)
+    monkeypatch.setattr(Pack, "one_step", one_step)
+    monkeypatch.setattr("harness.training.gpu_memory.peak", peak)
+    monkeypatch.setattr("harness.training.gpu_memory.room", lambda device, share: 1000)
+    cells = [cell("ssvae", seed, supervision="supervised") for seed in range(64)]
+    on_gpu = trial._Trial(Task(tuple(cells), str(store.root), gpus=1.0), store)
+    assert on_gpu._fitting(cells, mnist) == 8  # 900 of the 1,000 are used, 110 for each cell
+
+
+def test_cells_that_do_not_fit_even_alone_are_failed_rows_with_the_reason(
+    store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [cell("ssvae", seed, supervision="supervised") for seed in range(3)]
+    cramped(monkeypatch, most=0, after=0)
+    updates = run(store, cells)
+    for one in cells:
+        row = store.rows()[one.id]
+        assert (row["status"], row["error"]) == ("failed", "OutOfMemoryError: no room for a tensor")
+    assert updates[-1].ended == {one.id: "failed" for one in cells}
+
+
+@pytest.mark.parametrize("after", [0, 4])
+def test_a_cell_that_finds_no_room_leaves_its_checkpoint_for_another_try(
+    after: int, store: Store, cell: CellMaker, steps: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = cell("ssvae", supervision="supervised")
+    with monkeypatch.context() as patch:
+        cramped(patch, most=0, after=after)
+        run(store, [one], checkpoint_seconds=0.0)
+    assert store.rows()[one.id]["status"] == "failed"
+    run(store, [one])
+    assert store.rows()[one.id]["status"] == "ok"
+    assert steps == span(1, 1, 10)
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumed_ends_with_the_same_row(tmp_path: Path, mnist: Data, cell: CellMaker) -> None:
+    """SIGKILL in the middle of a cell; the same command again goes on from the checkpoint, to the same bits."""
+    command = [sys.executable, "harness/bench.py", "--models", "vae", "--seeds", "1", "--iterations", "300",
+               "--launcher", "in-process", "--checkpoint-seconds", "0.01", "--results"]  # fmt: skip
+    one = cell("vae", iterations=300)
+    store, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
+    process = subprocess.Popen([*command, str(store.root)], stdout=subprocess.DEVNULL)
+    while saved_step(store, one) < 100 and process.poll() is None:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert store.rows() == {}
+    assert store.read(checkpoint_key(one)) is not None
+    for folder in (store, calm):
+        subprocess.run([*command, str(folder.root)], check=True, capture_output=True)
+    assert lasting(store.row(one.id)) == lasting(calm.row(one.id))
+    left = [path.name for path in store.root.rglob("*") if path.name.startswith(".")]
+    assert len(left) <= 1  # at most the one file that was being written
+
+
+def saved_step(store: Store, cell: Cell) -> int:
+    """The step of a cell's checkpoint, 0 where there is none."""
+    content = store.read(checkpoint_key(cell))
+    return int(tensor_file.parse(content)[1]["step"]) if content else 0
+
+
+def test_tensorboard_logs_on_request(store: Store, cell: CellMaker) -> None:
+    one = cell("vae")
+    run(store, [one], tensorboard=True)
+    assert list(store.path(f"tensorboard/{one.id}").glob("events.*"))
+
+
+def test_threads_follow_the_grant(store: Store, cell: CellMaker) -> None:
+    one = replace(cell("vae"), iterations=1)
+    try:
+        run(store, [one], threads=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert store.rows()[one.id]["threads"] == 2
+
+
+def test_numbers_too_small_for_a_float_are_zero_while_it_trains_and_not_afterwards(
+    store: Store, cell: CellMaker
+) -> None:
+    """Late in a training of `ssvae` they made a step of 30 ms one of 240 ms."""
+    small = torch.tensor(1e-20)
+    updates = trial.run(Task((cell("vae"),), str(store.root), report_seconds=0.0), idx_sets.load("mnist"))
+    assert small * small != 0
+    next(updates)
+    assert small * small == 0
+    updates.close()
+    assert small * small != 0
+
+
+def test_a_full_disk_ends_the_trial_with_one_word_and_tears_nothing(
+    store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No failed row can be written either; the cell has none, and the same task finishes it later."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    one, before = cell("vae"), tree(store.root)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(StorageFailure, match="No space left on device; finished cells are kept"):
+            list(trial.run(Task((one,), str(store.root)), idx_sets.load("mnist")))
+    assert tree(store.root) == before

@@ -1,0 +1,135 @@
+"""What a plug-in changes elsewhere: found, taken away, put back; what changes for other reasons is not touched."""
+
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from harness.plugins import isolation
+from harness.plugins.isolation import Change, add, drop, only, recorded
+from harness.training import adam, trainer
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    """Nothing stands once a test is over."""
+    yield
+    drop(list(isolation._standing))
+
+
+def present() -> Any:
+    """What most texts here change."""
+    return trainer.BLOWN_UP
+
+
+def changed(text: str, **names: Any) -> tuple[Change, ...]:
+    """The changes of a text, which stand."""
+    changes = recorded(lambda: exec(text, {"adam": adam, "engine": trainer, "torch": torch, "np": np} | names), [text])
+    add(changes)
+    return changes
+
+
+def test_attributes_of_modules_and_classes_are_taken_away_and_put_back() -> None:
+    held = trainer.BLOWN_UP, adam.Adam.descend, torch.nn.Linear.forward
+    changes = changed("engine.BLOWN_UP = 1\nadam.Adam.descend = print\nsetattr(torch.nn.Linear, 'forward', len)")
+    where = {
+        "harness.training.trainer.BLOWN_UP",
+        "harness.training.adam.Adam.descend",
+        "torch.nn.modules.linear.Linear.forward",
+    }
+    assert {change.where for change in changes} == where
+
+    def three() -> tuple[object, ...]:
+        return present(), adam.Adam.descend, torch.nn.Linear.forward
+
+    assert three() == (1, print, len)
+    with only(()):
+        assert three() == held
+        with only(changes):
+            assert three() == (1, print, len)
+        assert three() == held
+    assert three() == (1, print, len)
+    drop(changes)
+    assert three() == held
+
+
+def test_what_is_new_goes_and_what_was_deleted_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Child(torch.nn.Linear):
+        pass
+
+    Child.__module__ = "harness.child"
+    monkeypatch.setattr(trainer, "Child", Child, raising=False)
+    changes = changed("engine.Child.forward = len\nengine.brand_new = 1\ndel engine.CURVE_POINTS")
+    assert len(changes) == 3
+    assert "forward" in vars(Child)
+    with only(()):
+        assert Child.forward is torch.nn.Linear.forward
+        assert not hasattr(trainer, "brand_new")
+        assert trainer.CURVE_POINTS == 200
+    assert not hasattr(trainer, "CURVE_POINTS")
+
+
+def test_settings_of_torch_and_numpy_are_changes_too() -> None:
+    changes = changed(
+        "torch.set_default_dtype(torch.float64); torch.set_grad_enabled(False); np.seterr(all='raise')\n"
+        "torch.set_float32_matmul_precision('medium')\n"
+        "torch.set_default_device('meta')"
+    )
+    assert len(changes) == 5
+    with only(()):
+        assert (torch.get_default_dtype(), torch.is_grad_enabled()) == (torch.float32, True)
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.ones(1).device.type == "cpu"
+    assert torch.get_default_dtype() == torch.float64
+    assert np.geterr()["over"] == "raise"
+
+
+def test_a_setting_that_a_cell_changes_goes_with_it() -> None:
+    with only(()):
+        torch.set_default_dtype(torch.float64)
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_threads_are_the_commands_to_say() -> None:
+    before = torch.get_num_threads()
+    assert changed("torch.set_num_threads(torch.get_num_threads() + 1)") == ()
+    assert torch.get_num_threads() == before
+
+
+def test_of_two_that_change_the_same_each_has_its_own_and_meets_the_original() -> None:
+    original = trainer.BLOWN_UP
+    text = "engine.BLOWN_UP = (name, engine.BLOWN_UP)"
+    first, second = (changed(text, name=name) for name in "ab")
+    for name, changes in (("a", first), ("b", second)):
+        with only(changes):
+            assert present() == (name, original)
+    assert present() == ("b", original)
+    drop(second)
+    assert present() == ("a", original)
+
+
+def test_a_text_that_fails_leaves_nothing() -> None:
+    held = trainer.BLOWN_UP
+    with pytest.raises(ZeroDivisionError):
+        changed("engine.BLOWN_UP = 1\ntorch.set_default_dtype(torch.float64)\n1 / 0")
+    assert (trainer.BLOWN_UP, torch.get_default_dtype()) == (held, torch.float32)
+
+
+def test_what_changes_without_the_texts_word_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torch, parts of which replace functions of others on their first import; modules that come are new names."""
+    fake = ModuleType("torch.a_part")
+    monkeypatch.setitem(sys.modules, "torch.a_part", fake)
+
+    def work() -> None:
+        trainer.BLOWN_UP = 7.0
+        trainer.later = fake  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(trainer, "BLOWN_UP", trainer.BLOWN_UP)
+    monkeypatch.setattr(trainer, "later", None, raising=False)
+    del trainer.later  # type: ignore[attr-defined]
+    assert recorded(work, ["self.BLOWN_UP = 7; x.later = 3"]) == ()
+    assert trainer.BLOWN_UP == 7.0

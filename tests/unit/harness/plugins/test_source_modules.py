@@ -1,0 +1,126 @@
+"""Importing plug-ins from texts: siblings, packages, names that are taken, tracebacks, what is left behind."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.errors import BadInput
+from harness.plugins import source_modules
+from harness.plugins.source_files import Plugin, read, single
+from tests.unit.harness.plugins.test_source_files import written
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    """No plug-in's modules once a test is over."""
+    before = set(source_modules._finders)
+    yield
+    for name in set(source_modules._finders) - before:
+        source_modules.forget(source_modules._finders[name].plugin)
+
+
+def loaded(folder: Path, **files: str) -> Plugin:
+    (plugin,) = read([str(written(folder, **files))])
+    source_modules.run(plugin)
+    return plugin
+
+
+def test_modules_of_a_folder_import_each_other_by_plain_name(tmp_path: Path) -> None:
+    loaded(tmp_path / "own", a_model="from a_helper import net\nfrom a_nets.deep import y", a_helper="net = 3",
+           **{"a_nets/__init__": "", "a_nets/deep": "y = 4"})  # fmt: skip
+    assert sys.modules["a_model"].net == 3
+    assert sys.modules["a_model"].y == 4
+
+
+def test_a_package_imports_relatively_and_by_name(tmp_path: Path) -> None:
+    files = {"__init__": "from .one import x\nimport a_package.two", "one": "x = 1", "two": "from . import one"}
+    loaded(tmp_path / "a_package", **files)
+    assert sys.modules["a_package"].x == 1
+    assert sys.modules["a_package.two"].one is sys.modules["a_package.one"]
+
+
+def test_the_files_themselves_are_not_needed_any_more(tmp_path: Path) -> None:
+    """A worker has the texts alone."""
+    folder = written(
+        tmp_path / "own", b_model="def late():\n    from b_helper import net\n    return net", b_helper="net = 3"
+    )
+    (plugin,) = read([str(folder)])
+    for path in folder.iterdir():
+        path.unlink()
+    source_modules.run(plugin)
+    assert sys.modules["b_model"].late() == 3
+
+
+def test_tracebacks_show_the_text_that_was_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def fails():\n    return 1 / 0  # here\n")
+    (plugin,) = read([str(file)])
+    source_modules.run(plugin)
+    file.write_text("edited since\n" * 5)
+    (module,) = plugin.modules
+    with pytest.raises(ZeroDivisionError) as caught:
+        sys.modules[module].fails()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert f'File "{file}", line 2, in fails\n    return 1 / 0  # here' in shown
+
+
+@pytest.mark.parametrize("name", ["json", "yaml", "harness", "models", "test_plugin_modules"])
+def test_a_name_that_is_taken_is_refused_in_one_line(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standard, installed, imported and merely importable modules."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    before = sys.modules.get(name)
+    with pytest.raises(
+        BadInput, match=rf"\Amodel folder '[^\n]*own': {name}.py makes a module '{name}', a name that is"
+    ):
+        loaded(tmp_path / "own", **{name: "x = 1"})
+    assert sys.modules.get(name) is before
+
+
+def test_the_harnesss_own_files_take_no_plain_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python harness/bench.py` puts their folder on the path."""
+    monkeypatch.syspath_prepend(str(Path(source_modules.__file__).parent))
+    loaded(tmp_path / "own", objective="x = 1", g_model="import objective")
+    assert sys.modules["g_model"].objective.x == 1
+
+
+def test_a_helper_of_another_plugin_is_taken_and_its_own_earlier_one_is_not(tmp_path: Path) -> None:
+    first = loaded(tmp_path / "a", c_helper="x = 1")
+    with pytest.raises(BadInput, match=r"\Amodel folder '[^\n]*/b': [^\n]* taken by [^\n]*/a/c_helper\.py; expected"):
+        loaded(tmp_path / "b", c_helper="x = 2")
+    source_modules.forget(first)
+    loaded(tmp_path / "b", c_helper="x = 2")
+    assert sys.modules["c_helper"].x == 2
+
+
+def test_ones_own_file_on_the_path_is_not_another_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the command is run in the folder of the plug-in, by `python -m` or from a notebook."""
+    monkeypatch.syspath_prepend(str(written(tmp_path / "own", d_helper="x = 1")))
+    import d_helper  # type: ignore[import-not-found]
+
+    loaded(tmp_path / "own", d_helper="x = 1")
+    assert sys.modules["d_helper"] is not d_helper
+
+
+def test_a_file_that_misses_its_sibling_is_told_to_bring_the_folder(tmp_path: Path) -> None:
+    written(tmp_path, e_helper="net = 3", **{"e_nets/__init__": ""})
+    for line in ("from e_helper import net", "import e_nets.x", "from .e_helper import net"):
+        with pytest.raises(
+            BadInput, match=r"\Amodel file '[^\n]*' does not load: [^\n]*: give the folder \(--plugin F"
+        ):
+            source_modules.run(single(str(tmp_path / "mine.py"), line))
+    with pytest.raises(BadInput, match=r"No module named 'e_nothing'\Z"):
+        source_modules.run(single(str(tmp_path / "mine.py"), "import e_nothing"))
+
+
+@pytest.mark.parametrize("fault", ["1 / 0", "raise SystemExit(3)", "def f(:", "import e_nothing"])
+def test_a_folder_that_does_not_load_names_the_module_and_leaves_nothing(tmp_path: Path, fault: str) -> None:
+    path, modules = list(sys.meta_path), set(sys.modules)
+    with pytest.raises(BadInput, match=r"\Amodel folder '[^\n]*own': f_two\.py does not load: \w+: [^\n]+\Z"):
+        loaded(tmp_path / "own", f_one="x = 1", f_two=fault)
+    assert sys.meta_path == path
+    assert not {name for name in set(sys.modules) - modules if name.startswith("f_")}

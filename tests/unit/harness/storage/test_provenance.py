@@ -1,0 +1,37 @@
+"""Which commit a row is of, and whether it is that alone."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.storage.provenance import commit
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with a file of code and one of published results."""
+    for file in ("harness/training/trainer.py", "results/report/results.parquet"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("as committed")
+    author = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "first"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def test_a_clean_checkout_is_its_commit(checkout: Path) -> None:
+    assert len(commit(checkout / "harness")) == 40
+
+
+@pytest.mark.parametrize(
+    ("file", "mark"), [("harness/training/trainer.py", "+"), ("results/report/results.parquet", "")]
+)
+def test_changed_code_is_marked_and_changed_results_are_not(file: str, mark: str, checkout: Path) -> None:
+    clean = commit(checkout / "harness")
+    (checkout / file).unlink()
+    assert commit(checkout / "harness") == clean + mark
+
+
+def test_outside_a_checkout_there_is_none(tmp_path: Path) -> None:
+    assert commit(tmp_path) == "unknown"

@@ -1,0 +1,112 @@
+"""How many cells a GPU holds: the arithmetic, on a made-up memory; and freed memory that is kept."""
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.training import gpu_memory
+from harness.training.gpu_memory import RESERVE, fitting
+
+BYTES = st.integers(0, 2**40)
+EACH = st.integers(1, 2**34)
+MOST = st.integers(3, 64)
+
+
+def growing(base: int, each: int) -> Callable[[int], int]:
+    return lambda cells: base + each * cells
+
+
+@given(BYTES, EACH, BYTES, MOST)
+def test_what_fits_leaves_the_reserve_and_one_more_would_not(base: int, each: int, room: int, most: int) -> None:
+    cells, usable = fitting(growing(base, each), room, most), room * (1 - RESERVE)
+    assert 1 <= cells <= most
+    assert cells == 1 or base + each * cells <= usable + 1
+    assert cells == most or base + each * (cells + 1) > usable - 1
+
+
+@given(BYTES, EACH, BYTES, BYTES, MOST, MOST)
+def test_more_room_or_more_cells_never_fit_fewer(
+    base: int, each: int, room: int, more: int, most: int, further: int
+) -> None:
+    peak = growing(base, each)
+    assert fitting(peak, room, most) <= fitting(peak, room + more, most)
+    assert fitting(peak, room, most) <= fitting(peak, room, most + further)
+
+
+@given(BYTES, BYTES, BYTES, MOST)
+def test_a_measurement_that_shrinks_still_gives_a_pack(one: int, two: int, room: int, most: int) -> None:
+    assert 1 <= fitting(lambda cells: one if cells == 1 else two, room, most) <= most
+
+
+@given(BYTES, EACH, BYTES, MOST)
+def test_packs_of_one_and_of_two_are_measured_once(base: int, each: int, room: int, most: int) -> None:
+    measured = []
+
+    def peak(cells: int) -> int:
+        measured.append(cells)
+        return base + each * cells
+
+    fitting(peak, room, most)
+    assert sorted(measured) == [1, 2]
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_nothing_is_measured_for_packs_as_small_as_the_measurement(most: int) -> None:
+    assert fitting(lambda cells: pytest.fail("measured"), room=0, most=most) == most
+
+
+@pytest.mark.parametrize(("free", "share", "expected"), [(900, 0.25, 250), (100, 0.25, 100), (900, 2.0, 900)])
+def test_a_trial_may_take_its_share_of_a_gpu_as_far_as_it_is_free(
+    free: int, share: float, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (free, 1000))
+    assert gpu_memory.room(torch.device("cuda"), share) == expected
+
+
+def test_where_two_cells_do_not_fit_it_is_one() -> None:
+    def peak(cells: int) -> int:
+        if cells > 1:
+            raise torch.OutOfMemoryError("no room for two")
+        return 100
+
+    assert fitting(peak, room=150, most=8) == 1
+
+
+# --- memory kept for the next step -----------------------------------------------------------------------------------
+
+PAGES = """
+import resource, sys, torch
+from harness.training import gpu_memory
+if sys.argv[1] == "kept":
+    gpu_memory.keep_freed()
+
+def step():
+    blocks = [torch.ones(6 * 2**20) for _ in range(4)]  # 24 MiB each
+
+for _ in range(8):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def cleared(how: str) -> int:
+    """Pages that the system cleared for five steps of a process of its own, which glibc has give back what is freed."""
+    gives_back = {"MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_MMAP_THRESHOLD_": "131072"}
+    command = [sys.executable, "-c", PAGES, how]
+    return int(subprocess.check_output(command, env=os.environ | gives_back, text=True))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library here is not glibc")
+def test_memory_that_a_step_frees_is_there_for_the_next() -> None:
+    assert cleared("kept") < 1_000 < 10 * 2**20 // resource.getpagesize() < cleared("by itself")

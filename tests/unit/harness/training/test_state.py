@@ -1,0 +1,174 @@
+"""Tensors that a step changes without a gradient are part of a cell: checkpointed, resumed to the bit, kept."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.data import idx_sets
+from harness.data.idx_sets import Data
+from harness.errors import BadInput
+from harness.execution import trial
+from harness.execution.trial import Task, checkpoint_key
+from harness.experiment.grid import Cell
+from harness.plugins import registry, source_files
+from harness.scheduling import plan
+from harness.storage import tensor_file
+from harness.storage.store import Store
+from harness.training import objective, trainer
+from harness.training.trainer import CellState, Pack
+from tests.conftest import lasting
+from tests.unit.harness.stateful import NAMES, SOURCE
+
+STEPS = 6
+COMPILES = pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="there is no C++ compiler")
+OVER_MODELS = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(autouse=True)
+def models() -> Iterator[None]:
+    """The stateful models, registered for a test."""
+    registry.load_source("stateful.py", SOURCE)
+    yield
+    for name in NAMES:
+        del registry._models[name]
+
+
+def pack_of(name: str, cells: int, data: Data, state: Sequence[CellState] = (), compiled: bool = False) -> Pack:
+    return Pack([Cell(name, seed, 12) for seed in range(cells)], data, state=state, compiled=compiled)
+
+
+def everything(pack: Pack) -> dict[str, Tensor]:
+    return {f"{kind}.{name}": value for kind, of in pack._kinds().items() for name, value in of.items()}
+
+
+def stored(state: CellState) -> CellState:
+    tensors, record = tensor_file.parse(tensor_file.dump(state.tensors, {"curve": state.curve}))
+    return CellState(tensors, state.step, state.seconds, record["curve"])
+
+
+def interrupted_everywhere(name: str, cells: int, data: Data, compiled: bool) -> None:
+    straight = pack_of(name, cells, data, compiled=compiled)
+    states = []
+    for _ in range(STEPS):
+        states.append([stored(straight.state(index)) for index in range(cells)])
+        straight.one_step()
+    for state in states:
+        pack = pack_of(name, cells, data, state, compiled)
+        while pack.step < STEPS:
+            pack.one_step()
+        expected = everything(straight)
+        for key, value in everything(pack).items():
+            assert torch.equal(value, expected[key]), (key, state[0].step)
+
+
+@OVER_MODELS
+@pytest.mark.parametrize("cells", [1, 3])
+def test_a_training_interrupted_at_any_step_ends_with_the_same_bits(name: str, cells: int, mnist: Data) -> None:
+    interrupted_everywhere(name, cells, mnist, compiled=False)
+
+
+def each_step_counts_once(name: str, mnist: Data, compiled: bool) -> None:
+    """The state of a pack, and that of the model by itself with the pack's parameters at every step."""
+    pack = pack_of(name, 2, mnist, compiled=compiled)
+    model = registry.build(pack.cells[0])
+    for _ in range(STEPS):
+        batch, noise = pack._draws()
+        with torch.no_grad():
+            for key, value in pack.params.items():
+                model.get_parameter(key).copy_(value[0])
+        model.terms(type(batch)(*(part[0] for part in batch)), {key: draw[0] for key, draw in noise.items()})
+        pack.one_step()
+    expected = dict(model.named_buffers())
+    assert set(expected) == set(objective.state_names(pack.model))
+    for key, value in expected.items():
+        torch.testing.assert_close(pack.other[key][0], value.detach(), rtol=1e-4, atol=1e-5)
+
+
+@OVER_MODELS
+def test_each_step_changes_the_state_once_as_the_model_alone_does(name: str, mnist: Data) -> None:
+    """Neither laying out memory nor measuring counts as a step."""
+    each_step_counts_once(name, mnist, compiled=False)
+
+
+@pytest.mark.slow
+@COMPILES
+@OVER_MODELS
+def test_compiled_trainings_resume_to_the_same_bits_and_count_each_step_once(name: str, mnist: Data) -> None:
+    interrupted_everywhere(name, 2, mnist, compiled=True)
+    each_step_counts_once(name, mnist, compiled=True)
+
+
+def interrupted_rows(name: str, store: Store, times: int) -> int:
+    """Run three cells to their rows, closed after each report until `times` interruptions have passed; how many did."""
+    cells, done = tuple(Cell(name, seed, 12) for seed in range(3)), 0
+    values: dict[str, Any] = {
+        "report_seconds": 0.0,
+        "plugins": (source_files.single("stateful.py", SOURCE),),
+        "compile": "never",
+    }
+    while len(store.rows()) < len(cells):
+        updates = trial.run(Task(cells, str(store.root), **values), idx_sets.load("mnist"))
+        for _ in updates:
+            if done < times:
+                done += 1
+                updates.close()
+    return done
+
+
+@pytest.mark.slow
+@OVER_MODELS
+def test_rows_after_many_interruptions_are_those_of_a_calm_run(
+    name: str, store: Store, tmp_path_factory: pytest.TempPathFactory, mnist: Data
+) -> None:
+    """Eight times while training and scoring, for each of the models."""
+    from harness.evaluation import digit_classifier
+
+    calm = Store(tmp_path_factory.mktemp("calm"))
+    digit_classifier.provide(calm, mnist)
+    assert interrupted_rows(name, calm, 0) == 0
+    assert interrupted_rows(name, store, 8) == 8
+    for seed in range(3):
+        cell = Cell(name, seed, 12).id
+        assert lasting(store.row(cell)) == lasting(calm.row(cell))
+        assert store.read(f"weights/{cell}.safetensors") == calm.read(f"weights/{cell}.safetensors")
+
+
+@OVER_MODELS
+def test_a_checkpoint_of_an_older_version_is_refused_in_a_line(name: str, store: Store, mnist: Data) -> None:
+    pack = pack_of(name, 1, mnist)
+    pack.one_step()
+    state = pack.state(0)
+    old = {key: value for key, value in state.tensors.items() if not key.startswith("state.")}
+    record = {"step": state.step, "seconds": state.seconds, "curve": state.curve, "source": registry.source(name)}
+    store.write(checkpoint_key(pack.cells[0]), tensor_file.dump(old, record))
+    with pytest.raises(BadInput, match=r"without the state that a step changes \(.*\); delete it to train"):
+        plan.check_files(store, pack.cells)
+    with pytest.raises(ValueError, match="a checkpoint holds no"):
+        pack_of(name, 1, mnist, [CellState(old, state.step, state.seconds, state.curve)])
+
+
+def test_a_checkpoint_of_a_model_without_state_needs_none(mnist: Data) -> None:
+    assert trainer.lacking_state(registry.build(Cell("vae", 0, 12, settings=(("z", 2),))), {}) == ""
+
+
+def test_a_checkpoint_of_another_text_is_not_gone_on_from(
+    store: Store, mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell is never trained half by one text and half by another."""
+    cell = Cell("warmed", 0, 12)
+    pack = Pack([cell], mnist)
+    pack.one_step()
+    running = trial._Trial(Task((cell,), str(store.root)), store)
+    running._save(pack)
+    assert plan.check_files(store, [cell]) == []
+    found = running._checkpoint(cell)
+    assert found is not None
+    assert found.step == 1
+    monkeypatch.setattr(registry, "source", lambda name: "another text")
+    assert plan.check_files(store, [cell]) == [cell]
+    assert running._checkpoint(cell) is None

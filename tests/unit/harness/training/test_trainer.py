@@ -1,0 +1,449 @@
+"""The training loop: a pack is its cells trained alone, on real MNIST."""
+
+import dataclasses
+import os
+import shutil
+
+import pytest
+import torch
+
+from harness.data.idx_sets import Data, binarise, labelled_indices
+from harness.experiment import seeding
+from harness.experiment.grid import Cell
+from harness.experiment.options import Compile
+from harness.plugins import registry
+from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms, draw_noise
+from harness.storage import tensor_file
+from harness.training import objective
+from harness.training.trainer import BLOWN_UP, CellState, Pack, labelled, prepared
+from tests.conftest import CellMaker
+
+ARMS = [(name, supervision) for name, card in registry.cards().items() for supervision in card.supervisions]
+OVER_ARMS = pytest.mark.parametrize(("model", "supervision"), ARMS, ids=["-".join(arm) for arm in ARMS])
+STEPS = 50
+WILD = 10.0  # a learning rate at which the second loss is beyond all bounds, and none is ever infinite
+
+
+def trained(cells: list[Cell], data: Data, steps: int) -> Pack:
+    pack = Pack(cells, data)
+    for _ in range(steps):
+        pack.one_step()
+    return pack
+
+
+def weights(pack: Pack, index: int) -> dict[str, torch.Tensor]:
+    return {name: value[index].detach() for name, value in pack.params.items()}
+
+
+def close(cell: Cell, ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
+    """The same way from the same start, rounding apart: where a gradient is nearly 0, Adam's step has a chance sign."""
+    start = registry.build(cell).state_dict()
+    for name, value in ours.items():
+        way, difference = theirs[name] - start[name], value - theirs[name]
+        assert difference.norm() <= 0.02 * way.norm() + 1e-6, name
+
+
+def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
+    """The protocol as one would write it for one cell: an eager model, torch's plain Adam, the same streams."""
+    model = registry.build(cell)
+    optimizer = torch.optim.Adam(model.parameters(), lr=cell.learning_rate)
+    order = torch.randperm(60_000, generator=seeding.generator(cell.seed, "order", 0))
+    few = labelled_indices(data.train_y, cell.labels, cell.seed)
+    for step in range(steps):
+        draws = seeding.generator(cell.seed, "binarisation", step)
+        indices = order[step * 97 : (step + 1) * 97] if cell.has_bound else order[:0]
+        batch = Batch(binarise(data.train_x[indices], draws), binarise(data.train_x[few], draws), data.train_y[few])
+        noise = draw_noise(model, len(indices), seeding.generator(cell.seed, "noise", step))
+        rec, kl, extra, _ = model.terms(batch, noise)
+        assert rec is not None
+        assert kl is not None
+        assert extra is not None
+        optimizer.zero_grad()
+        (rec + cell.beta * kl + extra).mean().backward()
+        optimizer.step()
+    return {name: value.detach() for name, value in model.named_parameters()}
+
+
+@OVER_ARMS
+def test_the_engine_is_the_plain_loop(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
+    """Catches, among others, a fused optimiser that reads transposed gradients in the wrong order."""
+    one = cell(model, beta=1.0 if supervision == "supervised" else 2.0, supervision=supervision)
+    close(one, weights(trained([one], mnist, 4), 0), plain_loop(one, mnist, 4))
+
+
+# --- packs ------------------------------------------------------------------------------------------------------------
+
+
+def mixed(make: CellMaker, model: str, supervision: str) -> list[Cell]:
+    """Eight cells of an arm: seeds and, where there is a bound, β in no order, some of them more than once."""
+    betas = (1.0,) * 8 if supervision == "supervised" else (1.0, 4.0, 0.5, 2.0, 0.25, 8.0, 1.5, 1.0)
+    seeds = (0, 1, 2, 0, 3, 1, 4, 5)
+    return [make(model, seed, beta=beta, supervision=supervision) for seed, beta in zip(seeds, betas, strict=True)]
+
+
+def same(pack: Pack, index: int, other: Pack, place: int = 0) -> None:
+    """A cell of one pack and of another: weights and sums of losses, to float32 rounding.
+
+    Adam's step has a chance sign where a gradient is nearly 0: after 50 steps of `ssvae` on an AMD EPYC with AVX2 the
+    first layer lay 1 % of its way apart. Another cell's weights lie a whole way apart.
+    """
+    cell = pack.cells[index]
+    assert cell == other.cells[place]
+    start, expected = registry.build(cell).state_dict(), weights(other, place)
+    for name, value in weights(pack, index).items():
+        assert (value - expected[name]).norm() <= 0.03 * (expected[name] - start[name]).norm(), name
+    ours, theirs = (torch.stack(trace)[..., at].sum(0) for trace, at in ((pack._trace, index), (other._trace, place)))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=0)
+
+
+@pytest.mark.slow
+@OVER_ARMS
+def test_a_cell_trains_in_any_pack_as_it_does_alone(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
+    """In two packs, among other neighbours and in another order."""
+    cells = mixed(cell, model, supervision)
+    stranger = dataclasses.replace(cells[4], seed=9)
+    looked_at = (0, 3, 7) if supervision == "semi-supervised" else range(8)
+    together = trained(cells, mnist, STEPS)
+    elsewhere = trained([cells[7], stranger, cells[0]], mnist, STEPS)
+    for index in looked_at:
+        alone = trained([cells[index]], mnist, STEPS)
+        same(together, index, alone)
+        if cells[index] in elsewhere.cells:
+            same(elsewhere, elsewhere.cells.index(cells[index]), alone)
+
+
+def test_cells_of_a_pack_keep_their_learning_rates(mnist: Data, cell: CellMaker) -> None:
+    cells = [cell("vae", seed, learning_rate=rate) for seed, rate in enumerate((1e-3, 1e-2, 1e-2, 1e-3))]
+    together = trained(cells, mnist, 30)
+    for index, one in enumerate(cells):
+        same(together, index, trained([one], mnist, 30))
+
+
+def test_one_diverging_cell_does_not_touch_its_neighbours(mnist: Data, cell: CellMaker) -> None:
+    wild, calm = cell("vae", 1, learning_rate=WILD), [cell("vae", seed) for seed in (0, 2)]
+    pack = trained([calm[0], wild, calm[1]], mnist, 30)
+    for index, one in ((0, calm[0]), (2, calm[1])):
+        same(pack, index, trained([one], mnist, 30))
+
+
+@pytest.mark.parametrize("most", [0.0, 3600.0])
+def test_the_step_at_which_a_cell_diverges_is_known_however_seldom_it_is_looked_at(
+    most: float, mnist: Data, cell: CellMaker
+) -> None:
+    """After every step, and once after the ten steps between two points of the curve."""
+    calm, wild = cell("vae", 0, iterations=2000), cell("vae", 1, iterations=2000, learning_rate=WILD)
+    pack = Pack([calm, wild], mnist)
+    while pack.step < 10:
+        pack.advance(most)
+    losses = [float(step[0]) for step in trained([wild], mnist, 10)._trace]
+    first = next(step for step, loss in enumerate(losses, 1) if not abs(loss) < BLOWN_UP)
+    assert pack.diverged_at.tolist() == [-1, first]
+    assert 1 < first < 10
+
+
+def test_a_pack_of_diverged_cells_stops(mnist: Data, cell: CellMaker) -> None:
+    pack = Pack([cell("vae", iterations=400, learning_rate=WILD)], mnist)
+    while pack.running:
+        pack.advance()
+    assert pack.step < 400
+
+
+@OVER_ARMS
+def test_resuming_gives_the_same_bits(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
+    """From a step that lies between two points of the curve, which are every other step."""
+    cells = [cell(model, seed, iterations=400, supervision=supervision) for seed in (0, 1)]
+    straight, first = Pack(cells, mnist), Pack(cells, mnist)
+    for pack, steps in ((straight, 6), (first, 3)):
+        while pack.step < steps:
+            pack.advance(most=0.0)
+    second = Pack(cells, mnist, state=[stored(first.state(index)) for index in (0, 1)])
+    while second.step < 6:
+        second.advance()
+    for index in (0, 1):
+        for name, value in weights(straight, index).items():
+            assert torch.equal(value, weights(second, index)[name])
+        untimed = [{k: v for k, v in point.items() if k != "seconds"} for point in second.curves[index]]
+        assert [point["step"] for point in untimed] == [2, 4, 6]
+        assert untimed == [{k: v for k, v in point.items() if k != "seconds"} for point in straight.curves[index]]
+
+
+def stored(state: CellState) -> CellState:
+    """A state after a trip through the bytes of a checkpoint."""
+    content = tensor_file.dump(state.tensors, {"step": state.step, "seconds": state.seconds, "curve": state.curve})
+    tensors, record = tensor_file.parse(content)
+    return CellState(tensors, record["step"], record["seconds"], record["curve"])
+
+
+def test_an_epoch_shows_every_image_once_and_the_next_another_order(mnist: Data, cell: CellMaker) -> None:
+    pack = Pack([cell("vae", iterations=2000)], mnist)
+    epochs = []
+    for epoch in range(2):
+        seen = []
+        for step in range(619):
+            pack.step = epoch * 619 + step
+            seen.append(pack._order()[0])
+        assert [len(seen[0]), len(seen[-1])] == [97, 54]
+        epochs.append(torch.cat(seen))
+    assert all(torch.equal(order.sort().values, torch.arange(60_000)) for order in epochs)
+    assert not torch.equal(*epochs)
+
+
+def test_streams_are_shared_by_betas_and_models_and_not_by_seeds(mnist: Data, cell: CellMaker) -> None:
+    vae, other_beta, gmvae = (Pack([c], mnist) for c in (cell("vae"), cell("vae", beta=4.0), cell("gmvae")))
+    other_seed = Pack([cell("vae", 1)], mnist)
+    assert torch.equal(vae._draws()[0].x, other_beta._draws()[0].x)
+    assert torch.equal(vae._draws()[0].x, gmvae._draws()[0].x)
+    assert not torch.equal(vae._draws()[0].x, other_seed._draws()[0].x)
+    assert torch.equal(vae.params["encoder.net.0.weight"], gmvae.params["encoder.net.0.weight"])
+
+
+def test_labelled_images_follow_the_seed_a_fixed_draw_or_a_list(mnist: Data, cell: CellMaker) -> None:
+    by_seed = [labelled(cell("ssvae", seed), mnist, ()).grey for seed in (0, 1)]
+    fixed = [labelled(cell("ssvae", seed, label_draw="draw-7"), mnist, ()).grey for seed in (0, 1)]
+    listed = labelled(cell("ssvae", label_draw="file-abc", labels=3), mnist, (5, 5, 9))
+    assert not torch.equal(*by_seed)
+    assert torch.equal(*fixed)
+    assert torch.equal(listed.classes, mnist.train_y[[5, 5, 9]])
+    assert len(labelled(cell("vae"), mnist, ()).grey) == 0
+
+
+def test_the_curve_has_means_that_add_up_and_ends_at_the_last_step(mnist: Data, cell: CellMaker) -> None:
+    pack = Pack([cell("ssvae", iterations=7)], mnist)
+    while pack.running:
+        pack.advance()
+    points = pack.curves[0]
+    assert [point["step"] for point in points] == list(range(1, 8))
+    assert all(point["nelbo"] == pytest.approx(point["kl"] + point["rec"]) for point in points)
+    assert points[-1]["accuracy"] is not None
+
+
+def test_all_test_images_are_looked_at_every_hundred_steps_at_most_and_at_the_end(mnist: Data, cell: CellMaker) -> None:
+    pack = Pack([cell("ssvae", supervision="supervised", iterations=230)], mnist)
+    while pack.running:
+        pack.advance()
+    watched = [point["step"] for point in pack.curves[0] if point["accuracy"] is not None]
+    assert watched == [100, 200, 230]
+
+
+class Tied(Model):
+    """Encoder and decoder share one matrix, as in a tied autoencoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = torch.nn.Linear(PIXELS, PIXELS, bias=False)
+        self.decoder = torch.nn.Linear(PIXELS, PIXELS, bias=False)
+        self.decoder.weight = self.encoder.weight
+
+    def noise(self, batch: int) -> dict[str, Shape]:
+        return {"z": (batch, PIXELS)}
+
+    def terms(self, batch: Batch, noise: Noise) -> Terms:
+        rec = (self.decoder(self.encoder(batch.x)) - batch.x).square().sum(-1)
+        return Terms(rec, torch.zeros(()), torch.zeros(()))
+
+    def sample(self, noise: Noise) -> torch.Tensor:
+        return torch.sigmoid(self.decoder(noise["z"]))
+
+
+class Crossed(Model):
+    """Two matrices whose slopes are each other: in memory they lie as the other one does, transposed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.zeros(PIXELS))
+        self.left = torch.nn.Parameter(torch.linspace(-1, 1, 12).view(3, 4).contiguous())
+        self.right = torch.nn.Parameter(torch.linspace(-1, 2, 12).view(4, 3).contiguous())
+
+    def noise(self, batch: int) -> dict[str, Shape]:
+        return {}
+
+    def terms(self, batch: Batch, noise: Noise) -> Terms:
+        rec = (self.bias - batch.x).square().sum(-1)
+        return Terms(rec, torch.zeros(()), (self.left.T * self.right).sum())
+
+    def sample(self, noise: Noise) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class Spread(Crossed):
+    """A matrix whose slope is one number, spread over it: it has no memory of its own for every element."""
+
+    def terms(self, batch: Batch, noise: Noise) -> Terms:
+        return super().terms(batch, noise)._replace(extra=self.left.sum())
+
+
+@pytest.mark.parametrize("model", [Crossed, Spread])
+def test_models_whose_slopes_lie_anyhow_in_memory_are_the_plain_loop(
+    model: type[Model], mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.plugins.registry._models", {"crossed": model})
+    one = Cell("crossed", 0, 10)
+    close(one, weights(trained([one, dataclasses.replace(one, seed=1)], mnist, 6), 0), plain_loop(one, mnist, 6))
+
+
+def test_tied_weights_stay_tied_and_are_trained(mnist: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.plugins.registry._models", {"tied": Tied})
+    pack = trained([Cell("tied", 0, 10)], mnist, steps=2)
+    (moved,) = (value[0] for value in pack.params.values())
+    model = pack.trained(0)
+    assert isinstance(model, Tied)
+    assert model.decoder.weight is model.encoder.weight
+    assert torch.equal(model.encoder.weight, moved)
+
+
+def test_cells_that_differ_in_more_than_scalars_are_no_pack(mnist: Data, cell: CellMaker) -> None:
+    with pytest.raises(ValueError, match="differ in more"):
+        Pack([cell("vae"), dataclasses.replace(cell("vae"), batch_size=50)], mnist)
+
+
+@OVER_ARMS
+def test_a_step_away_from_the_cpu_waits_for_no_value_and_mixes_no_devices(
+    model: str, supervision: str, mnist: Data, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On torch's device without values, where looking at one is an error: the path that a GPU takes, without one."""
+    away = torch.device("meta")
+
+    def generator(
+        seed: int, purpose: str, index: int = 0, device: torch.device | str = "cpu"
+    ) -> torch.Generator | None:
+        return None if device == away else torch.Generator().manual_seed(0)  # torch makes none for such a device
+
+    def noise(model: Model, images: int, _: object) -> Noise:
+        return {name: torch.empty(shape, device=away) for name, shape in model.noise(images).items()}
+
+    monkeypatch.setattr(seeding, "generator", generator)
+    monkeypatch.setattr("harness.training.trainer.draw_noise", noise)
+    monkeypatch.setattr("harness.training.trainer.labelled_indices", lambda classes, budget, seed: torch.arange(budget))
+    pack = trained(mixed(cell, model, supervision)[:3], mnist.to(away), 2)
+    assert {tensor.device for tensor in (*pack.params.values(), *pack._trace)} == {away}
+    assert [step.shape for step in pack._trace] == [(4, 3), (4, 3)]
+    with pytest.raises(NotImplementedError, match="no data"):
+        pack._look_for_divergence(0)
+
+
+# --- compiled ---------------------------------------------------------------------------------------------------------
+
+COMPILES = pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "g++")) is None, reason="there is no C++ compiler here: neither g++ nor $CXX"
+)
+
+
+@pytest.mark.slow
+@COMPILES
+@OVER_ARMS
+def test_a_compiled_pack_trains_as_an_eager_one(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
+    """At every step of a training the same slopes and losses from the same weights, to float32 rounding.
+
+    Weights are not compared: Adam's first steps are as long for a slope of 1e-9 as for one of 1, of whichever sign.
+    """
+    pack = Pack(mixed(cell, model, supervision)[:2], mnist, compiled=True)
+    assert pack.whole_batch is not pack.eager
+    assert pack.how == "compiled"
+    for _ in range(10):
+        now = (pack.params, pack.other, *pack._draws(), pack.betas)
+        (slopes, parts, _), (expected, losses, _) = pack.whole_batch(*now), pack.eager(*now)
+        torch.testing.assert_close(parts, losses, rtol=1e-5, atol=1e-5)
+        for name, slope in slopes.items():
+            assert (slope - expected[name]).norm() <= 1e-4 * expected[name].norm(), name
+        pack.one_step()
+
+
+class Constant(Crossed):
+    """With numbers of its own that are neither parameters nor buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.arange(3.0)
+
+    def terms(self, batch: Batch, noise: Noise) -> Terms:
+        extra = (self.scale * self.left.T * torch.tensor([1.0, 2.0, 3.0])).sum()
+        return super().terms(batch, noise)._replace(extra=extra)
+
+
+@pytest.mark.slow
+@COMPILES
+@pytest.mark.parametrize("model", [Crossed, Spread, Constant])
+def test_a_compiled_model_may_have_constants_and_slopes_anyhow_in_memory(
+    model: type[Model], mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.plugins.registry._models", {"crossed": model})
+    cells = [Cell("crossed", seed, 10) for seed in (0, 1)]
+    packs = [Pack(cells, mnist, compiled=compiled) for compiled in (True, False)]
+    for pack in packs:
+        for _ in range(6):
+            pack.one_step()
+    for index in (0, 1):
+        same(packs[0], index, packs[1], index)
+
+
+@pytest.mark.slow
+@COMPILES
+def test_a_compiled_pack_resumes_to_the_same_bits(mnist: Data, cell: CellMaker) -> None:
+    cells = mixed(cell, "vae", "none")[:2]
+    straight, first = Pack(cells, mnist, compiled=True), Pack(cells, mnist, compiled=True)
+    for pack, steps in ((straight, 6), (first, 3)):
+        for _ in range(steps):
+            pack.advance()
+    second = Pack(cells, mnist, state=[stored(first.state(index)) for index in (0, 1)], compiled=True)
+    for _ in range(3):
+        second.advance()
+    for name, value in straight.params.items():
+        assert torch.equal(value, second.params[name])
+
+
+@pytest.mark.slow
+@COMPILES
+@pytest.mark.parametrize(("model", "supervision"), [arm for arm in ARMS if arm[1] != "supervised"])
+def test_a_compiled_pack_takes_the_smaller_last_batch_of_an_epoch(
+    model: str, supervision: str, mnist: Data, cell: CellMaker
+) -> None:
+    cells = mixed(cell, model, supervision)[:2]
+    compiled, eager = Pack(cells, mnist, compiled=True), Pack(cells, mnist)
+    for pack in (compiled, eager):
+        pack.step = 618
+        assert pack._draws()[0].x.shape[1] == 54
+        pack.one_step()
+        pack.one_step()
+    for index in (0, 1):
+        same(compiled, index, eager, index)
+
+
+@pytest.fixture
+def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with a C++ compiler, on which compiling fails."""
+
+    def broken(*args: object) -> None:
+        raise RuntimeError("a fault of the compiler")
+
+    monkeypatch.setattr(objective, "compiled", broken)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+
+
+@pytest.mark.usefixtures("no_compiling")
+def test_what_fails_to_compile_by_itself_trains_all_the_same_and_says_so(mnist: Data, cell: CellMaker) -> None:
+    one = cell("vae", iterations=objective.COMPILE_FROM)
+    pack = prepared([one], mnist, mode="auto")
+    assert pack.how == "eager (RuntimeError on compiling)"
+    pack.one_step()
+    pack.one_step()
+    same(pack, 0, trained([one], mnist, 2))
+
+
+@pytest.mark.usefixtures("no_compiling")
+def test_what_was_asked_to_compile_and_fails_is_told(mnist: Data, cell: CellMaker) -> None:
+    with pytest.raises(RuntimeError, match="a fault of the compiler"):
+        prepared([cell("vae")], mnist, mode="always")
+
+
+@pytest.mark.usefixtures("no_compiling")
+@pytest.mark.parametrize(("mode", "iterations"), [("never", 20_000), ("auto", objective.COMPILE_FROM - 1)])
+def test_what_need_not_compile_is_not_tried(mode: Compile, iterations: int, mnist: Data, cell: CellMaker) -> None:
+    assert prepared([cell("vae", iterations=iterations)], mnist, mode=mode).how == "eager"
+
+
+def test_a_prepared_pack_goes_on_from_its_states(mnist: Data, cell: CellMaker) -> None:
+    first = Pack([cell("vae")], mnist)
+    first.advance()
+    second = prepared([cell("vae")], mnist, state=[first.state(0)])
+    assert second.step == 1
+    assert all(torch.equal(value, second.params[name]) for name, value in first.params.items())
