@@ -16,36 +16,36 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from analysis.compare import COLUMNS, compared
 from analysis.comparison import grid_family
+from analysis.comparison.comparisons import COLUMNS, compared
 from analysis.frames import adaptive_seeds, duplicates, load
+from analysis.frames.arm_table import counts
 from analysis.frames.declared import Stated, stated
 from analysis.frames.load import Results
 from analysis.frames.training_length import banner
 from analysis.rendering import table
-from analysis.rendering.page import Page, Picture, render
+from analysis.rendering.page import Page, render
+from analysis.rendering.section import Family, Picture
 from analysis.rendering.table import Table
-from analysis.reproduction import counterparts, references
+from analysis.reproduction import matching, references
 from analysis.reproduction.references import References
 from analysis.sections import (
-    balance_tables,
-    beta_tables,
+    beta,
     caveats,
-    gain_tables,
-    headline,
+    class_balance,
     image_agreement,
+    label_budget,
     overview,
     reproduction,
-    sheets,
+    samples,
     summary,
 )
 from analysis.sections import comparisons as comparison_section
 from analysis.sections.beta import trends
 from analysis.sections.class_balance import balance, more_balanced
-from analysis.sections.comparisons import Family, families
+from analysis.sections.comparisons import families
 from analysis.sections.label_budget import gains
 from analysis.sections.samples import Sheets, albums
-from analysis.stats.estimates import counts
 from harness import closed_pipe
 from harness.errors import BadInput, StorageFailure, plain
 from harness.storage.store import TABLE, Store
@@ -120,28 +120,28 @@ def made(store: Store, place: str, printed: References, beside_all: bool = False
     marked = adaptive_seeds.marked(found.rows[~duplicates.twice(found.rows)], found.provenance)
     rows = marked.drop(columns="unrecorded")  # told once on the page, not at every verdict
     said, comparisons = judged(rows, stated(found.provenance, found.rows))
-    over_beta = trends(rows, said.how.model_copy(update={"metrics": beta_tables.asked(said.how.metrics)}))
+    over_beta = trends(rows, said.how.model_copy(update={"metrics": beta.asked(said.how.metrics)}))
     each, against = gains(rows, said.how)
     over_beta, each = (grid_family.joined(table, comparisons) for table in (over_beta, each))
     uniform, between = balance(rows)
     tables = {
         "results": summary.glances(rows),
-        "beta": beta_tables.tables(over_beta),
-        "accuracy": [*gain_tables.tables(each, against), *image_agreement.tables(store, rows, comparisons)],
-        "balance": balance_tables.tables(uniform, between),
+        "beta": beta.tables(over_beta),
+        "accuracy": [*label_budget.tables(each, against), *image_agreement.tables(store, rows, comparisons)],
+        "balance": class_balance.tables(uniform, between),
         "beside": [],
         "estimates": [summary.every_estimate(rows)],
-        FILES: balance_tables.seed_by_seed(uniform, between),
+        FILES: class_balance.seed_by_seed(uniform, between),
     }
-    if beside_all or counterparts.any_of_ours(rows, printed):
-        tables["beside"] = [*headline.tables(rows, printed), *reproduction.tables(rows, printed)]
+    if beside_all or matching.any_of_ours(rows, printed):
+        tables["beside"] = [*reproduction.headline(rows, printed), *reproduction.tables(rows, printed)]
     sentences = {
-        "beta": list(beta_tables.sentences(over_beta)),
-        "accuracy": list(gain_tables.sentences(each)),
+        "beta": list(beta.sentences(over_beta)),
+        "accuracy": list(label_budget.sentences(each)),
         "balance": [],
     }
     if len(comparisons):
-        sentences["balance"] = balance_tables.sentences(more_balanced(rows, said.how))
+        sentences["balance"] = class_balance.sentences(more_balanced(rows, said.how))
     told = [
         *duplicates.sentences(found.rows),
         *caveats.notes(rows),
@@ -153,7 +153,7 @@ def made(store: Store, place: str, printed: References, beside_all: bool = False
         rows,
         told,
         place,
-        sheets.read(store, rows),
+        samples.read(store, rows),
         replace(said, said=f"{said.said} {comparison_section.apart(comparisons)}".strip()),
         comparisons,
         families(comparisons),

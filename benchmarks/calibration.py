@@ -23,11 +23,11 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.compare import judged
 from analysis.comparison import verdict
+from analysis.comparison.comparisons import judged
 from analysis.frames.arm_table import facts
 from analysis.frames.metrics import BY_COLUMN
-from analysis.stats import multiplicity
+from analysis.stats import multiplicity, thresholds
 from analysis.stats.power import power
 from harness.experiment.grid import Compare
 
@@ -88,7 +88,7 @@ def simulated(
         "false_verdicts": wrong / tables,
         "coverage": float(covered.mean()) if len(covered) else np.nan,
         "power": right / tables if effect else np.nan,
-        "power_function": float(power(ncp, df, np.array([multiplicity.ALPHA]))[0]) if effect else np.nan,
+        "power_function": float(power(ncp, df, np.array([thresholds.ALPHA]))[0]) if effect else np.nan,
     }
 
 
@@ -108,7 +108,7 @@ def verdicts(values: NDArray[np.float64], shared: bool) -> pd.DataFrame:
     told = judged(*results(values, shared), HOW)
     for at in np.array_split(np.arange(len(told)), len(values)):
         p = told.loc[at, "p"].to_numpy()
-        if np.nanmin(p, initial=1.0) <= multiplicity.ALPHA:  # no correction makes a p smaller
+        if np.nanmin(p, initial=1.0) <= thresholds.ALPHA:  # no correction makes a p smaller
             told.loc[at, "p_adjusted"] = multiplicity.adjusted(p, HOW.correction)
     rows = told.assign(obstacle="", seedless=False, enough=told["p"].notna()).to_dict("records")
     return told.assign(verdict=[verdict.word(row, BY_COLUMN["nelbo"]) for row in rows])

@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
-from analysis.compare import compared, judged
+from analysis.comparison.comparisons import compared, judged
 from analysis.frames.arm_table import facts
 from analysis.stats.estimates import estimates
 from harness.experiment.grid import Compare

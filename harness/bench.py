@@ -23,10 +23,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.status or args.log:
             return _told(args)
         with uncollected():
-            from harness.cli import run  # brings torch
+            from harness.cli import (
+                listing,
+                run,  # brings torch
+            )
         if args.check:
             return run.check(args.check)
-        return run.show_list(args.plugin) if args.list else run.bench(args)
+        return listing.show_list(args.plugin) if args.list else run.bench(args)
     except BadInput as error:
         print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2

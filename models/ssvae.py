@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from harness.experiment.grid import Supervision
+from harness.experiment.cell import Supervision
 from harness.plugins.model import CLASSES, PIXELS, Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
 from models.distributions import (

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, settings
 from pyarrow import fs
 
 from harness.data import idx_sets
-from harness.data.idx_sets import Data
 from harness.evaluation import digit_classifier
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.storage.schema import Row
 from harness.storage.store import Store
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analysis.frames.adaptive_seeds import UNKNOWN
-from analysis.stats.multiplicity import ALPHA
+from analysis.stats.thresholds import ALPHA
 
 Arm = Mapping[Any, Any]
 COMMITS = ("git_commit", "commits")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.comparison import verdict
+from analysis.rendering import numbers
+from analysis.stats import multiplicity
 
 GRID = ["p_grid", "correction_grid", "comparisons_grid"]
 
@@ -35,5 +36,5 @@ def said(row: Mapping[Any, Any]) -> str:
     """`p = 0.11 (Holm, 15)`; empty where the pair has no p in the grid's family, or that was not asked."""
     if pd.isna(row.get("p_grid")):
         return ""
-    correction = verdict.CORRECTIONS[row["correction_grid"]]
-    return f"{verdict.chance(row['p_grid'])} ({correction}, {row['comparisons_grid']:.0f})"
+    correction = multiplicity.CORRECTIONS[row["correction_grid"]]
+    return f"{numbers.chance(row['p_grid'])} ({correction}, {row['comparisons_grid']:.0f})"

@@ -17,9 +17,11 @@ import pandas as pd
 from analysis.frames import number_kinds
 from analysis.frames.arm_table import chosen, said
 from analysis.frames.metrics import ACCURACY, NLL, Metric
-from analysis.sections.caveats import FEW
+from analysis.stats.thresholds import FEW
 from harness.errors import BadInput
-from harness.experiment.grid import BOUNDS, Compare, Setting
+from harness.experiment.cell import Setting
+from harness.experiment.grid import Compare
+from harness.experiment.metrics import BOUNDS
 
 Arm = Mapping[Any, Any]
 DESIGNS = ("paired", "welch")

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from analysis.frames.metrics import ACCURACY, GAIN, PARTS, Metric
-from analysis.sections.caveats import FEW
-from analysis.stats.multiplicity import ALPHA
+from analysis.rendering.numbers import chance, number
+from analysis.rendering.section import DECIDED
+from analysis.stats.multiplicity import CORRECTIONS
 from analysis.stats.permutation import FLOOR
 from analysis.stats.power import MOST
+from analysis.stats.thresholds import ALPHA, FEW
 
 Word = Literal[
     "better", "worse", "lower", "higher", "no difference shown", "equivalent", "too few seeds", "single run",
     "cannot be compared",
 ]  # fmt: skip
-DECIDED = ("better", "worse", "lower", "higher")
-CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 DESIGNS = {"paired": "paired t", "welch": "Welch's t"}
 MORE = f"more than {MOST}"  # seeds, in place of infinity
 Row = Mapping[Any, Any]
@@ -27,7 +27,7 @@ def enough(design: str, n: tuple[int, int], pairs: int) -> bool:
 
 
 def word(row: Row, metric: Metric) -> Word:
-    """The verdict on a against b, in a word: a row of `analysis.compare.compared`."""
+    """The verdict on a against b, in a word: a row of `analysis.comparison.comparisons.compared`."""
     if row["obstacle"]:
         return "cannot be compared"
     if not row["enough"]:
@@ -119,35 +119,6 @@ def _lost(row: Row) -> dict[str, str]:
 def unit(metric: Metric) -> str:
     """nats, or percentage points for an accuracy."""
     return "points" if metric.unit == "%" else metric.unit
-
-
-def number(value: float, decimals: int | None) -> str:
-    """A number as it is printed; without decimals as short as it goes.
-
-    >>> number(-2.345, 1), number(0.5, None), number(-0.01, 1)
-    ('−2.3', '0.5', '0.0')
-    """
-    if math.isnan(value):
-        return "–"
-    said = f"{value:.6g}" if decimals is None else f"{value:.{decimals}f}"
-    return said.lstrip("-") if float(said) == 0 else said.replace("-", "−")
-
-
-def chance(p: float) -> str:
-    """A p-value as it is printed.
-
-    >>> chance(0.5234), chance(0.00283), chance(1.3e-8), chance(0.0)
-    ('p = 0.52', 'p = 0.0028', 'p = 1e-8', 'p < 1e-300')
-    >>> chance(0.0496), chance(0.0504), chance(0.05)
-    ('p = 0.0496', 'p = 0.0504', 'p = 0.05')
-    """
-    if p < 1e-300:
-        return "p < 1e-300"
-    if p >= 1e-3:
-        near = (f"{p:.{digits}g}" for digits in range(2, 18))  # as many as show on which side of .05 it lies
-        return f"p = {next(said for said in near if float(said) != ALPHA or p == ALPHA)}"
-    mantissa, exponent = f"{p:.0e}".split("e")
-    return f"p = {mantissa}e{int(exponent)}"
 
 
 def _described(row: Row, metric: Metric) -> str:

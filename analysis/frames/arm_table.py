@@ -1,12 +1,15 @@
 """What the rows of an arm have in common: how many there are of each status, what the seeds drive, what they ran on."""
 
 import json
+from collections.abc import Sequence
 from typing import get_args
 
 import pandas as pd
 
+from analysis.frames.metrics import BY_COLUMN
+from analysis.stats.estimates import estimates
 from harness.errors import unknown
-from harness.experiment.grid import Setting, Supervision
+from harness.experiment.cell import Setting, Supervision
 from harness.storage.schema import ARM, Status
 
 SETS = (
@@ -118,3 +121,65 @@ def _same(found: object, wanted: Setting) -> bool:
 
 def _said(value: object) -> str:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+STATISTICS = ["n", "mean", "sd", "se", "low", "high"]
+
+
+def arms(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Results table -> one row an arm and column: `counts`, then metric, n, mean, sd, se, low, high, missing.
+
+    `missing` are the finished cells that hold no value in the column; failed and diverged cells are counted beside, and
+    none of them is in n. Values keep the unit of the results table.
+    """
+    finished = frame.assign(arm=_arm(frame))[frame["status"] == "ok"]
+    long = finished.melt(id_vars="arm", value_vars=list(columns), var_name="metric")
+    every = counts(frame).reset_index().merge(pd.DataFrame({"metric": list(columns)}, dtype=str), how="cross")
+    table = every.merge(estimates(long, ["arm", "metric"], "value"), on=["arm", "metric"], how="left")
+    n = table["n"].fillna(0).astype(int)
+    return table.assign(n=n, missing=table["ok"] - n).drop(columns="arm")
+
+
+def counts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Results table -> one row an arm: `ARM`, full_length, parameters, and how many cells there are of each status.
+
+    The index numbers the arms as the table meets them; the rows go from the smallest model to the largest.
+    """
+    statuses = {status: (frame["status"] == status).astype(int) for status in get_args(Status)}
+    groups = frame.assign(**statuses, arm=_arm(frame)).groupby("arm")
+    first = groups[[*ARM, "full_length", "parameters"]].first()
+    who = first.join(groups.agg(cells=("cell", "size"), **{status: (status, "sum") for status in statuses}))
+    by = ["dataset", "size", "model", "supervision", "labels", "beta", "settings", "iterations", "learning_rate"]
+    sized = who.assign(size=who.groupby("model")["parameters"].transform("min"))
+    return sized.sort_values(by, kind="stable", na_position="last", key=_rank).drop(columns="size")
+
+
+def _arm(frame: pd.DataFrame) -> pd.Series:
+    return frame.groupby(list(ARM), sort=False, dropna=False).ngroup()
+
+
+def _rank(column: pd.Series) -> pd.Series:
+    order = get_args(Supervision)
+    return column.map(order.index) if column.name == "supervision" else column
+
+
+def records(table: pd.DataFrame) -> list[pd.Series]:
+    """The rows of a table, one Series each."""
+    return [row for _, row in table.iterrows()]
+
+
+def scaled(table: pd.DataFrame) -> pd.DataFrame:
+    """What `arms` gives, each estimate in its metric's unit."""
+    factors = table["metric"].map({column: metric.factor for column, metric in BY_COLUMN.items()})
+    return table.assign(**{name: table[name] * factors for name in STATISTICS[1:]})
+
+
+def tally(arm: pd.Series) -> str:
+    """How many cells there are of each status.
+
+    >>> tally(pd.Series({"ok": 9, "failed": 1, "diverged": 0, "missing": 2}))
+    '9 ok (2 not scored), 1 failed'
+    """
+    unscored = f" ({arm['missing']} not scored)" if arm.get("missing") else ""
+    bad = [f"{arm[status]} {status}" for status in ("failed", "diverged") if arm.get(status)]
+    return ", ".join([f"{arm.get('ok', 0)} ok{unscored}", *bad])

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from analysis.comparison.verdict import CORRECTIONS
+from analysis.stats.multiplicity import CORRECTIONS
 from harness.errors import BadInput
 from harness.experiment.grid import Compare
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from analysis.frames import number_kinds
 from analysis.frames.arm_names import named
 from harness.errors import BadInput, StorageFailure, given
-from harness.experiment.grid import Supervision
+from harness.experiment.cell import Supervision
 from harness.storage.schema import ARM, COLUMNS, CURVE, Status
 from harness.storage.store import TABLE, Store
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
-from harness.experiment.grid import IWAE_SAMPLES
+from harness.experiment.metrics import IWAE_SAMPLES
 
 Evaluation = Literal["test", "report_subset"]
 PREFIXES: dict[Evaluation, str] = {"test": "", "report_subset": "subset_"}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames.metrics import PREFIXES
-from harness.experiment.grid import BOUNDS
+from harness.experiment.metrics import BOUNDS
 
 ELBO, EXACT, NONE = "elbo", "exact", "none"
 HELD = {ELBO: "an ELBO", EXACT: "an exact likelihood", NONE: "no bound"}

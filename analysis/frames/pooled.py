@@ -16,7 +16,7 @@ from analysis.frames import adaptive_seeds, duplicates, load
 from analysis.frames.arm_names import labels, named
 from analysis.frames.arm_table import chosen, said
 from harness.errors import BadInput, unknown
-from harness.experiment.grid import Setting
+from harness.experiment.cell import Setting
 from harness.storage.schema import ARM
 from harness.storage.store import Store
 

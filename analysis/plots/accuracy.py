@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from analysis.frames.arm_names import labels, named
+from analysis.frames.arm_table import counts
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
 from analysis.plots.style import INK, LEGEND, QUIET, WIDTH, Colours, mark_means, styled, wrapped
-from analysis.stats.estimates import counts, estimates
+from analysis.stats.estimates import estimates
 
 SIDEWAYS = {
     "accuracy": f"accuracy on the grey test images, {ACCURACY.unit}",

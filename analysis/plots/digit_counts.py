@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from analysis.plots.style import INK, WIDTH, Colours, in_order, styled, wrapped
-from analysis.stats.estimates import LEVEL, estimates
+from analysis.stats.estimates import estimates
+from analysis.stats.thresholds import LEVEL
 
 
 def shares(counted: np.ndarray) -> pd.DataFrame:

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.comparison.verdict import DECIDED
 from analysis.frames.metrics import Metric
 from analysis.plots.style import INK, WIDTH, styled, wrapped
+from analysis.rendering.section import DECIDED
 
 LINES = 40  # of names, on a page
 NAME = 34  # letters of a line of an arm's name, which has at most three

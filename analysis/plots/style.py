@@ -1,6 +1,6 @@
 """What all plots share: their style, the colours of the arms, how a mean is marked, and how a figure is saved.
 
-A plot is a file of its own, plot_*.py: frames in, a matplotlib figure out. No pyplot, hence no global state and nothing
+A plot is a file of its own: frames in, a matplotlib figure out. No pyplot, hence no global state and nothing
 to close. Frames are finished rows of the results table with the column `arm`, as in `analysis.frames.load`; a palette gives
 each arm its colour and its place. Every seed is a point, and a mean over seeds always has its 95 % t-interval.
 """

@@ -16,8 +16,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from analysis.rendering.section import NARROWER, Family, Picture
 from analysis.rendering.table import FIGURE, Table, figures
-from analysis.sections.comparisons import NARROWER, Family
 
 FOLDER = Path(__file__).parent
 SHOWN = 12  # verdicts of a family that are read without unfolding the rest
@@ -41,21 +41,6 @@ SECTIONS = {
     "reproduce": "What was run, and how to run it again",
 }
 PLACED = ("differences", "bounds", "beta", "accuracy", "curves", "samples")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG on the page, what it shows, and its width in CSS pixels; 0 is that of its place."""
-
-    png: bytes
-    title: str
-    caption: str
-    width: int = 0
-
-    @property
-    def uri(self) -> str:
-        """The picture itself as an address."""
-        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
 
 
 @dataclass(frozen=True)

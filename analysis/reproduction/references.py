@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from analysis.frames.metrics import METRICS, Evaluation
 from harness.errors import BadInput, given, unknown
 from harness.experiment import yaml_file
-from harness.experiment.grid import Setting, Supervision
+from harness.experiment.cell import Setting, Supervision
 
 LARGEST = Decimal("1e12")  # of any figure: larger ones, and smaller than its inverse, are slips of the pen
 FILE = Path(__file__).with_name("references.yaml")
@@ -71,7 +71,7 @@ class Figure(BaseModel):
 class Protocol(BaseModel):
     """An arm that a table speaks of: a model at β = 1 on MNIST, trained as the protocol says.
 
-    label_draw: the list of labelled images that the printed rows share, as in `harness.experiment.grid.Cell`; empty if unknown.
+    label_draw: the list of labelled images that the printed rows share, as in `harness.experiment.cell.Cell`; empty if unknown.
     """
 
     model_config = Frozen

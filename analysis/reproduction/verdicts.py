@@ -20,14 +20,13 @@ not adjusted. Differences are ours − theirs, in nats or percentage points.
 import numpy as np
 import pandas as pd
 
-from analysis.comparison.verdict import chance, number
-from analysis.reproduction.counterparts import counterparts
-from analysis.reproduction.matching import candidates
+from analysis.frames.arm_table import records
+from analysis.rendering.numbers import chance, number
+from analysis.reproduction.matching import candidates, counterparts
 from analysis.reproduction.references import References
-from analysis.sections.caveats import FEW
-from analysis.sections.summary import records
 from analysis.stats import power, summary_tests
-from analysis.stats.multiplicity import ALPHA, adjusted
+from analysis.stats.multiplicity import adjusted
+from analysis.stats.thresholds import ALPHA, FEW
 
 NUMBERS = ("difference", "low", "high", "p", "p_adjusted", "p_equivalence", "detectable")
 

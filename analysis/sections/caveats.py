@@ -7,12 +7,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames.arm_names import labels
+from analysis.frames.arm_table import arms, counts
 from analysis.frames.metrics import PREFIXES, present
-from analysis.stats.estimates import arms, counts
+from analysis.stats.thresholds import FEW
 from harness.storage.schema import adds_up
-
-# House rule: below this many seeds an arm is described, never judged.
-FEW = 5
 
 
 def notes(rows: pd.DataFrame) -> list[str]:

@@ -8,14 +8,16 @@ of the seeds, by `more_balanced`.
 
 import numpy as np
 import pandas as pd
-from scipy.special import chdtrc
 
-from analysis import compare
-from analysis.comparison import pairing
+from analysis.comparison import comparisons, pairing
 from analysis.frames.arm_table import different, facts
 from analysis.frames.metrics import Metric
-from analysis.stats.differences import Floats
-from analysis.stats.multiplicity import ALPHA, adjusted
+from analysis.rendering.section import Verdict
+from analysis.rendering.table import Table
+from analysis.sections.comparisons import chance
+from analysis.stats.multiplicity import adjusted
+from analysis.stats.thresholds import ALPHA
+from analysis.stats.uniformity import betweens, imbalance, uniform
 from harness.experiment.grid import Compare
 
 COUNTS = "digit_counts"
@@ -48,46 +50,7 @@ def more_balanced(rows: pd.DataFrame, how: Compare, column: str = COUNTS) -> pd.
     arms = arms.assign(**{name: different(counted, name, arms.index) for name in ("samples", "judges")})
     distances = rows[column].map(lambda counts: imbalance(np.asarray(counts, dtype=float)), na_action="ignore")
     measured = rows.assign(imbalance=pd.to_numeric(distances))
-    return compare.one_family(measured, arms, pairing.pairs(arms, how), IMBALANCE, how)
-
-
-def imbalance(counts: Floats) -> float:
-    """Counts (classes,) -> distance in total variation from uniform, a fraction; nan without samples.
-
-    >>> imbalance(np.array([10.0, 10.0, 10.0, 30.0])).round(3).item()
-    0.25
-    """
-    total = counts.sum()
-    return np.abs(counts / total - 1 / len(counts)).sum() / 2 if total else np.float64("nan")
-
-
-def uniform(counts: Floats) -> tuple[float, float]:
-    """Counts (classes,) -> chi-squared against as many of each class, and its p."""
-    expected = counts.sum() / len(counts)
-    chi2 = float(((counts - expected) ** 2 / expected).sum())
-    return chi2, float(chdtrc(len(counts) - 1, chi2))
-
-
-def between(a: Floats, b: Floats) -> tuple[float, int, float]:
-    """Counts (classes,) of two models -> chi-squared against one common balance, degrees of freedom, p."""
-    chi2, df, p = betweens(a[None], b[None])
-    return float(chi2[0]), int(df[0]), float(p[0])
-
-
-def betweens(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
-    """Counts (pairs, classes) of two models a row, none without samples -> what `between` says of each, (pairs,).
-
-    A class that neither has ever sampled says nothing and is left out of the degrees of freedom.
-    """
-    both = a + b
-    seen, total = both > 0, both.sum(axis=1, keepdims=True)
-    chi2 = np.zeros(len(a))
-    for counts in (a, b):
-        expected = np.where(seen, both * counts.sum(axis=1, keepdims=True) / total, 1.0)
-        chi2 += np.where(seen, (counts - expected) ** 2 / expected, 0.0).sum(axis=1)
-    df = seen.sum(axis=1) - 1.0
-    p = np.where(df > 0, chdtrc(np.maximum(df, 1.0), chi2), 1.0)
-    return np.where(df > 0, chi2, 0.0), df, p
+    return comparisons.one_family(measured, arms, pairing.pairs(arms, how), IMBALANCE, how)
 
 
 def _against_uniform(counted: pd.DataFrame) -> pd.DataFrame:
@@ -125,3 +88,68 @@ def _corrected(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         part.assign(p_adjusted=adjusted(part["p"].to_numpy(), "holm")) for _, part in table.groupby(by, sort=False)
     ]
     return pd.concat(parts, ignore_index=True) if parts else table
+
+
+_EACH = "Each test is of one run's samples; p is Holm's"
+
+
+def tables(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
+    """What `balance` gives -> the arms against each other, then each against uniform."""
+    found = []
+    if len(between):
+        tests = f"{_EACH} over all {len(between):,} tests of pairs of arms, seed by seed."
+        found.append(_counted(between, ["a", "b"], "balance-between", "Arms against each other", tests))
+    if len(uniform):
+        found.append(
+            _counted(uniform, ["arm"], "balance-uniform", "Each arm against uniform", f"{_EACH} over an arm's seeds.")
+        )
+    return found
+
+
+def sentences(found: pd.DataFrame) -> list[str]:
+    """What `more_balanced` gives -> a verdict a pair of arms, in words, with what to beware of."""
+    told = found[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
+    return [Verdict(*each).sentence for each in told]
+
+
+def seed_by_seed(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
+    """The same tests one by one: for files, too many to be read on a page."""
+    parts = (("uniform", uniform), ("between", between))
+    return [
+        Table(f"balance-{name}-seeds", f"Balance, {name}, a row a test", _EACH, _texts(found), found)
+        for name, found in parts
+        if len(found)
+    ]
+
+
+def _counted(found: pd.DataFrame, by: list[str], name: str, title: str, caption: str) -> Table:
+    marked = found.assign(differs=found["p_adjusted"] <= ALPHA)
+    groups = marked.groupby(["dataset", *by], sort=False)
+    figures = groups.agg(
+        seeds=("seed", "nunique"),
+        chi2_low=("chi2", "min"),
+        chi2_high=("chi2", "max"),
+        p_least=("p_adjusted", "min"),
+        differ=("differs", "sum"),
+    ).reset_index()
+    text = pd.DataFrame({"A" if column == "a" else column.capitalize(): figures[column] for column in by})
+    text["Seeds"] = figures["seeds"].astype(str)
+    text["χ², least to largest"] = [f"{a:.1f} to {b:.1f}" for a, b in figures[["chi2_low", "chi2_high"]].to_numpy()]
+    text["Least p"] = figures["p_least"].map(chance)
+    text["Verdict"] = [
+        _said(int(differ), int(seeds), by == ["arm"]) for differ, seeds in figures[["differ", "seeds"]].to_numpy()
+    ]
+    shown = text if figures["dataset"].nunique() == 1 else text.assign(Data=figures["dataset"])
+    return Table(name, f"Digits: {title[0].lower()}{title[1:]}", f"Pearson's χ². {caption}", shown, figures)
+
+
+def _said(differ: int, seeds: int, uniform: bool) -> str:
+    what = "not uniform" if uniform else "balance differs"
+    if not differ:
+        return f"{'no departure' if uniform else 'no difference'} shown in any of n = {seeds} seeds"
+    return f"{what} in {differ} of n = {seeds} seeds"
+
+
+def _texts(found: pd.DataFrame) -> pd.DataFrame:
+    printed = {"chi2": "{:.2f}".format, "p": chance, "p_adjusted": chance}
+    return pd.DataFrame({name: found[name].map(printed.get(str(name), str)) for name in found})

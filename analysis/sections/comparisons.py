@@ -1,62 +1,27 @@
 """Comparisons in words and tables: what `analysis.compare` found, as sentences for people and tables to paste."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from analysis.comparison import verdict
-from analysis.comparison.verdict import DECIDED
 from analysis.frames.metrics import BY_COLUMN, PARTS, Metric
+from analysis.rendering import numbers
+from analysis.rendering.section import DECIDED, DESCRIBED, Family, Verdict
 from analysis.rendering.table import Table
 from analysis.sections.summary import SETS
+from analysis.stats import multiplicity
 from analysis.stats.power import MOST
 
-DESCRIBED = ("too few seeds", "single run", "cannot be compared")
-NARROWER = "a baseline in the grid, `compare: {baseline: {COLUMN: VALUE}}`, narrows the family to one pair an arm"
 GRID = "p in the grid's family"  # heading: the pair's p there, where a table is of another family
 NEITHER = "Neither lower nor higher is better: KL and reconstruction are traded for each other"
 DESCRIPTION = "Below 5 seeds an arm is described, never judged: description only, no verdict."
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """One comparison: which arms, the verdict as a word, the verdict with its reason, and what to beware of."""
-
-    a: str
-    b: str
-    word: str
-    reason: str
-    flags: tuple[str, ...]
-
-    @property
-    def sentence(self) -> str:
-        """The whole of it: `gmvae against vae: better by 2.3 nats [2.0, 2.6], … – unequal seeds`."""
-        beware = f" – {', '.join(self.flags)}" if self.flags else ""
-        return f"{self.a} against {self.b}: {self.reason}{beware}"
-
-    @property
-    def kind(self) -> str:
-        """One of decided, equivalent, described, open: its look on the page."""
-        if self.word in DECIDED:
-            return "decided"
-        return "described" if self.word in DESCRIBED else "equivalent" if self.word == "equivalent" else "open"
-
-
-@dataclass(frozen=True)
-class Family:
-    """All comparisons of one metric, which are corrected together; `tables` say the same in numbers."""
-
-    name: str
-    title: str
-    tally: str
-    verdicts: Sequence[Verdict]
-    tables: tuple[Table, ...]
-
-
 def families(compared: pd.DataFrame) -> list[Family]:
-    """Comparisons, as `analysis.compare.compared` gives them -> a family a metric, in the order of the metrics."""
+    """Comparisons, as `compared` gives them -> a family a metric, in the order of the metrics."""
     return [
         _family(BY_COLUMN[column], found.reset_index(drop=True))
         for column in BY_COLUMN
@@ -172,7 +137,7 @@ def caption(metric: Metric, found: pd.DataFrame, over: str = "") -> str:
     """What the figures of a family are; `over` says of what the comparisons are where the family is not the grid's."""
     better = NEITHER if metric.name in PARTS else "Higher is better" if verdict.rises(metric) else "Lower is better"
     tested = int(found["comparisons"].max())
-    correction = verdict.CORRECTIONS[found["correction"].iloc[0]]
+    correction = multiplicity.CORRECTIONS[found["correction"].iloc[0]]
     family = f" p adjusted by {correction} over {_several(tested)}." if tested else ""
     if family and over:
         family = f" p adjusted by {correction} over {_several(tested)}, those {over}."
@@ -237,7 +202,7 @@ def interval(metric: Metric, found: pd.DataFrame) -> list[str]:
 
 
 def _number(value: float) -> str:
-    return verdict.number(value, 2)
+    return numbers.number(value, 2)
 
 
 def _count(value: float) -> str:
@@ -250,4 +215,4 @@ def chance(p: float) -> str:
     >>> chance(0.5234), chance(1.3e-8), chance(0.0), chance(float("nan"))
     ('0.52', '1e-8', '< 1e-300', '–')
     """
-    return "–" if pd.isna(p) else verdict.chance(p).removeprefix("p ").removeprefix("= ")
+    return "–" if pd.isna(p) else numbers.chance(p).removeprefix("p ").removeprefix("= ")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.comparison.verdict import CORRECTIONS
 from analysis.frames.arm_names import labels
+from analysis.frames.arm_table import counts
 from analysis.frames.metrics import ACCURACY, BOUND, BY_COLUMN, GAIN, Metric
 from analysis.frames.training_length import banner
 from analysis.plots import style
@@ -18,11 +18,11 @@ from analysis.plots.learning_curves import learning_curves
 from analysis.plots.losses import losses
 from analysis.plots.rate_distortion import families, rate_distortion
 from analysis.plots.sample_sheets import over_beta
-from analysis.sections.comparisons import NARROWER
+from analysis.rendering.section import NARROWER
 from analysis.sections.label_budget import of_seeds
 from analysis.sections.samples import SHOWN, TITLES, Sheets, firsts
 from analysis.sections.summary import SETS
-from analysis.stats.estimates import counts
+from analysis.stats.multiplicity import CORRECTIONS
 
 ARMS = 30  # of a figure, at most
 PAGES = 6  # of the differences in one metric
@@ -40,7 +40,7 @@ class Drawn:
 
 
 def draw(rows: pd.DataFrame, points: pd.DataFrame, comparisons: pd.DataFrame | None = None) -> Iterator[Drawn]:
-    """Rows and points, as in `analysis.frames.load.Results`, what `compared` says -> the figures there are values for."""
+    """Rows and points, as in `Results`, what `compared` says -> the figures there are values for."""
     palette = style.colours(list(labels(counts(rows))))
     finished = rows[rows["status"] == "ok"]
     if comparisons is not None and len(comparisons):

@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.sections.summary import tally
-from analysis.stats.estimates import counts
+from analysis.frames.arm_table import counts, tally
 
 SHOWN = 4
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")  # without the + of changed files

@@ -10,11 +10,11 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.comparison.verdict import chance
+from analysis.rendering.numbers import chance
 from analysis.rendering.table import Table
 from analysis.reproduction.references import DigitCounts
-from analysis.sections.class_balance import between, uniform
-from analysis.stats.multiplicity import ALPHA
+from analysis.stats.thresholds import ALPHA
+from analysis.stats.uniformity import between, uniform
 
 CAPTION = (
     "χ² with 9 degrees of freedom, p not adjusted. Samples of one run each: what is found holds for these runs, not "

@@ -5,6 +5,7 @@ arm is shown with that word. What was scored on one set of images never stands b
 Each table is followed by its verdicts, which `analysis.reproduction.verdicts` words.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,15 +13,16 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames import training_length
+from analysis.frames.arm_table import STATISTICS, records
 from analysis.frames.metrics import BOUND, BY_COLUMN, METRICS, Evaluation, Metric
+from analysis.rendering.numbers import written
 from analysis.rendering.table import Mark, Table
 from analysis.reproduction import verdicts as reproduction_verdicts
 from analysis.reproduction.consistency import parts
 from analysis.reproduction.matching import candidates, matching
 from analysis.reproduction.references import Protocol, Reference, References, Shown
 from analysis.sections import reference_digits
-from analysis.sections.summary import SETS, STATISTICS, records, said
-from analysis.stats.estimates import written
+from analysis.sections.summary import SETS, said
 from harness.storage.schema import adds_up
 
 KINDS = "Each ± says whether it is a standard error (SE) or a standard deviation (SD), and n how many runs it is of."
@@ -183,3 +185,49 @@ def _laid_out(shown: Shown, evaluation: Evaluation, metrics: Sequence[Metric], l
         pd.DataFrame(values),
         tuple(line.mark for line in lines),
     )
+
+
+SOURCE = "source report"
+
+
+HEADLINE_CAPTION = (
+    "Losses over the listed images in nats per image at β = 1, accuracies over the grey test images in %. ± is the "
+    f"standard error (SE) of n runs. {VERDICTS}"
+)
+
+
+def headline(rows: pd.DataFrame, references: References, source: str = SOURCE) -> list[Table]:
+    """Results table -> a line for each figure that `source` prints; no table where none of ours can be compared."""
+    verdicts = reproduction_verdicts.verdicts(rows, references)
+    of = verdicts[verdicts["reference"] == source]
+    if set(of["verdict"]) <= {"cannot be compared"}:
+        return []
+    text = [
+        {
+            "Figure": f"{_headline_arm(verdict)}: {BY_COLUMN[verdict['metric']].title}",
+            "Printed": _headline_value(verdict, references),
+            "Ours": written(verdict["mean"], verdict["sd"] / math.sqrt(max(1, verdict["n"])), "SE", verdict["n"]),
+            "Verdict": verdict["text"],
+        }
+        for verdict in records(of)
+    ]
+    return [Table("headline", f"The {source} and ours", HEADLINE_CAPTION, pd.DataFrame(text), of)]
+
+
+def _headline_arm(verdict: pd.Series) -> str:
+    """The model, and the arm of it where it has several."""
+    model, supervision = verdict["model"], verdict["supervision"]
+    return str(model) if supervision == "none" else f"{model} {supervision}"
+
+
+def _headline_value(verdict: pd.Series, references: References) -> str:
+    """The figure with its ±, in the decimals that it was printed with."""
+    metric = BY_COLUMN[verdict["metric"]]
+    (reference,) = [
+        reference
+        for reference in references.of(verdict["table"], verdict["evaluation"])
+        if (reference.name, reference.model, reference.supervision)
+        == (verdict["reference"], verdict["model"], verdict["supervision"])
+    ]
+    figure = reference.figures[metric.name]
+    return written(figure.mean, *figure.spread, reference.n)

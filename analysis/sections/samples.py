@@ -1,13 +1,15 @@
 """Sheets of pictures on the page: samples, reconstructions, latent traversals of each arm."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
 
 import pandas as pd
 
 from analysis.frames.arm_names import labels
-from analysis.rendering.page import Picture
-from analysis.stats.estimates import counts
-from harness.storage.store import Pictures
+from analysis.frames.arm_table import counts
+from analysis.rendering.section import Picture
+from harness.errors import BadInput
+from harness.storage.store import Pictures, Store
 
 Sheets = Mapping[Pictures, Mapping[str, bytes]]  # PNGs by kind and cell
 TITLES: Mapping[Pictures, str] = {
@@ -44,3 +46,23 @@ def firsts(rows: pd.DataFrame, pngs: Mapping[str, bytes]) -> pd.DataFrame:
 
 def _judged(digits: Sequence[int] | None) -> str:
     return "" if digits is None else f"the judge sees of digits 0 to 9: {' '.join(map(str, digits))}"
+
+
+PNG = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")  # how one begins and ends
+
+
+def read(store: Store, rows: pd.DataFrame) -> Sheets:
+    """Of each kind the PNGs of each arm's first finished seed by their cell, where there are any."""
+    finished = rows[rows["status"] == "ok"].sort_values("seed", kind="stable")
+    firsts = finished.drop_duplicates("arm")["cell"]
+    return {
+        kind: {cell: png for cell in firsts if (png := _whole(store, kind, cell)) is not None}
+        for kind in get_args(Pictures)
+    }
+
+
+def _whole(store: Store, kind: Pictures, cell: str) -> bytes | None:
+    png = store.pictures(kind, cell)
+    if png is not None and not (png.startswith(PNG[0]) and png.endswith(PNG[1])):
+        raise BadInput(f"{store.shown(f'{kind}/{cell}.png')} is not a whole PNG; expected one, or no file")
+    return png

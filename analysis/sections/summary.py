@@ -6,11 +6,11 @@ import pandas as pd
 
 from analysis.frames import training_length
 from analysis.frames.arm_names import labels
+from analysis.frames.arm_table import STATISTICS, arms, counts, records, scaled, tally
 from analysis.frames.metrics import ACCURACY, BOUND, BY_COLUMN, METRICS, NLL, Evaluation, Metric, present
+from analysis.rendering.numbers import written
 from analysis.rendering.table import Table
-from analysis.stats.estimates import arms, counts, written
 
-STATISTICS = ["n", "mean", "sd", "se", "low", "high"]
 SETS: dict[Evaluation, str] = {"test": "the test images", "report_subset": "report_subset (the listed images)"}
 HOW = "± is the standard error (SE) of the mean over n seeds"
 
@@ -73,12 +73,6 @@ def every_estimate(rows: pd.DataFrame, metrics: Sequence[Metric] = METRICS) -> T
     return Table("estimates", "Mean, SD, SE and 95 % t-interval of every arm", caption, text, values)
 
 
-def scaled(table: pd.DataFrame) -> pd.DataFrame:
-    """What `arms` gives, each estimate in its metric's unit."""
-    factors = table["metric"].map({column: metric.factor for column, metric in BY_COLUMN.items()})
-    return table.assign(**{name: table[name] * factors for name in STATISTICS[1:]})
-
-
 def said(arm: "pd.Series[float]") -> str:
     """An arm's estimate in one line, its ± named."""
     return written(arm["mean"], arm["se"], "SE", int(arm["n"]))
@@ -88,22 +82,6 @@ def cells(arm: pd.Series) -> str:
     """What became of an arm's cells, and their length where it is not the full one: `9 ok, 1 failed; shortened: …`."""
     full = arm["iterations"] == arm["full_length"]
     return tally(arm) if full else f"{tally(arm)}; {training_length.said(arm['iterations'], arm['full_length'])}"
-
-
-def tally(arm: pd.Series) -> str:
-    """How many cells there are of each status.
-
-    >>> tally(pd.Series({"ok": 9, "failed": 1, "diverged": 0, "missing": 2}))
-    '9 ok (2 not scored), 1 failed'
-    """
-    unscored = f" ({arm['missing']} not scored)" if arm.get("missing") else ""
-    bad = [f"{arm[status]} {status}" for status in ("failed", "diverged") if arm.get(status)]
-    return ", ".join([f"{arm.get('ok', 0)} ok{unscored}", *bad])
-
-
-def records(table: pd.DataFrame) -> list[pd.Series]:
-    """The rows of a table, one Series each."""
-    return [row for _, row in table.iterrows()]
 
 
 def _number(value: float) -> str:

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, stdtrit
 
-from analysis.sections.caveats import FEW
 from analysis.stats import permutation
-from analysis.stats.estimates import LEVEL
+from analysis.stats.thresholds import FEW, LEVEL
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from analysis.stats.differences import Floats
+from analysis.stats.thresholds import ALPHA
 
-ALPHA = 0.05
 Correction = Literal["holm", "bh"]
 
 
@@ -42,3 +42,6 @@ def levels(p: Floats, corrected: Floats, correction: Correction) -> Floats:
     rank = np.argsort(np.argsort(p, kind="stable")) + 1
     steps = np.minimum(rank, min(claimed + 1, family))
     return np.asarray(ALPHA / (family - steps + 1))
+
+
+CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}

@@ -7,8 +7,8 @@ has: a count can. Values are (arms, seeds), nan where there is none.
 import numpy as np
 import pandas as pd
 
-from analysis.sections.caveats import FEW
 from analysis.stats.differences import Bools, Floats
+from analysis.stats.thresholds import FEW
 
 FAR = 8.0  # standard deviations: a normal arm of 5 has such a run in 5 % of cases, one of 10 in 0.5 %
 _SD = 1.4826  # of a normal law, in median absolute deviations: Hampel (1974), J. Am. Stat. Assoc. 69:383

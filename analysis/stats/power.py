@@ -6,10 +6,8 @@ Cohen (1988), Statistical Power Analysis, ch. 2; the calls are statsmodels' and 
 
 import numpy as np
 
-from analysis.sections.caveats import FEW
 from analysis.stats.differences import Floats
-
-POWER = 0.8
+from analysis.stats.thresholds import FEW, POWER
 
 MOST = 100_000  # what asks for more seeds is told as infinite
 _STRONGEST = 1e6  # standard errors: found with two seeds at alpha = 1e-5

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from scipy.stats import ttest_ind_from_stats
 
-from analysis.stats.estimates import LEVEL
+from analysis.stats.thresholds import LEVEL
 
 Floats = NDArray[np.float64]
 

@@ -18,12 +18,13 @@ from matplotlib import pyplot as plt
 
 from benchmarks.cluster import fit, virtual
 from benchmarks.cluster.virtual import Costs
-from harness.execution.launcher import REPORT_SECONDS, REPORTS
-from harness.execution.trial import Task
-from harness.experiment.grid import Cell
+from harness.execution.ray_tune import REPORT_SECONDS, REPORTS
+from harness.experiment.cell import Cell
 from harness.scheduling import packing
-from harness.scheduling.packing import Cost
 from harness.scheduling.step_timing import elsewhere
+from harness.training import step_cost
+from harness.training.step_cost import Cost
+from harness.training.task import Task
 
 HERE = Path(__file__).parents[1]
 CELLS = 1_000_000
@@ -134,7 +135,7 @@ def planned(cells: int, slots: int) -> tuple[list[Task], dict[Cell, Cost]]:
     return [Task(pack, "nowhere") for pack in packing.balanced(grid, step, slots)], step
 
 
-def training(task: Task, step: packing.Costs) -> float:
+def training(task: Task, step: step_cost.Costs) -> float:
     """Seconds in which a trial trains."""
     return packing.seconds(task.cells, step)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from harness import bench
 from harness.cli import run
-from harness.execution import launcher
+from harness.execution import launcher, ray_tune, tune_hooks
 
 
 class News(NamedTuple):
@@ -68,8 +68,8 @@ class Times:
 def main() -> int:
     """Run the command; its exit code."""
     times = Times()
-    launcher.REPORT_SECONDS = (float(sys.argv[1]), float(sys.argv[2]))
-    vars(launcher)["_watcher"] = _listening(launcher._watcher, times)
+    ray_tune.REPORT_SECONDS = (float(sys.argv[1]), float(sys.argv[2]))
+    vars(launcher)["_watcher"] = _listening(tune_hooks.watcher, times)
     vars(run)["RayTune"] = _timed(times)
     code = bench.main(sys.argv[3:])
     print(json.dumps(times.summary()))
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 def _timed(times: Times) -> type:
-    class Timed(launcher.RayTune):
+    class Timed(ray_tune.RayTune):
         def run(self, *given: Any) -> None:
             times.began = (time.time(), time.process_time())
             try:

@@ -11,10 +11,10 @@ from scipy.optimize import brentq, nnls
 
 from benchmarks.cluster import virtual
 from benchmarks.cluster.virtual import Costs, Outcome
-from harness.execution.launcher import REPORT_SECONDS
-from harness.execution.trial import Task
-from harness.experiment.grid import Cell
+from harness.execution.ray_tune import REPORT_SECONDS
+from harness.experiment.cell import Cell
 from harness.scheduling.packing import of_size
+from harness.training.task import Task
 
 COSTS = Path(__file__).parent / "costs.json"
 SLOTS = 2  # of the measured commands

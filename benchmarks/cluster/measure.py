@@ -73,19 +73,21 @@ def command(cells: int, pack: int, reports: int = 0) -> Found:
 def planned(count: int) -> Found:
     """Seconds to plan so many cells of `vae`, and to hand them out; bytes of the tasks, as Ray's workers get them."""
     from harness.execution.retries import Tries
-    from harness.execution.trial import Task
+    from harness.experiment.cell import ModelCard
     from harness.experiment.evaluation import Evaluation
-    from harness.experiment.grid import ModelCard, validate
+    from harness.experiment.grid_file import validate
     from harness.monitoring.progress import Progress
     from harness.scheduling import packing, plan
     from harness.scheduling.step_timing import elsewhere
+    from harness.training import step_cost
+    from harness.training.task import Task
 
     found: Found = {"cells": count}
     grid = validate({"name": "paper", "seeds": count, "sweeps": [{"model": "vae"}]})
     card = ModelCard("vae", "", 20_000, defaults={"z": 10})
     cells = _timed(found, "cells made", lambda: grid.cells({"vae": card}))
     todo = _timed(found, "plan", lambda: plan.make(cells, {}, Evaluation(), "always")).todo
-    costs = {cells[0].pack_key: elsewhere(packing.Cost(0.0, 0.008))}
+    costs = {cells[0].pack_key: elsewhere(step_cost.Cost(0.0, 0.008))}
     packs = _timed(found, "packs", lambda: packing.balanced(todo, costs, 1_000))
     tasks = [Task(pack, "nowhere", run="paper") for pack in packs]
     _timed(found, "tries", lambda: Tries(tasks))
@@ -97,7 +99,7 @@ def planned(count: int) -> Found:
 
 def kept(count: int) -> Found:
     """Seconds to find so many rows, and to compact them."""
-    from harness.experiment.grid import Cell
+    from harness.experiment.cell import Cell
     from harness.storage import schema
     from harness.storage.store import Store
 
@@ -119,7 +121,8 @@ def waited() -> Iterator[Found]:
 
     Both come with every event.
     """
-    from harness.execution.launcher import RayTune, Resources
+    from harness.execution.launcher import Resources
+    from harness.execution.ray_tune import RayTune
 
     launcher = RayTune(Resources())  # imports ray, once it has set the token
     ray = launcher.ray
@@ -171,9 +174,10 @@ def asked() -> list[Found]:
     from harness.data import idx_sets
     from harness.evaluation import digit_classifier
     from harness.execution import trial
-    from harness.experiment.grid import Cell
+    from harness.experiment.cell import Cell
     from harness.storage import store
     from harness.storage.local import Folder
+    from harness.training.task import Task
 
     requests: Counter[str] = Counter()
     written: Counter[str] = Counter()
@@ -197,7 +201,7 @@ def asked() -> list[Found]:
         digit_classifier.provide(store.Store(scratch), mnist)
         vars(store)["place"] = Counted
         cell = Cell("vae", 0, 40, settings=(("z", 10),))
-        task = trial.Task((cell,), scratch, compile="never", checkpoint_seconds=1e9, report_seconds=0.0)
+        task = Task((cell,), scratch, compile="never", checkpoint_seconds=1e9, report_seconds=0.0)
         for update in trial.run(task, mnist):
             if update.steps == 20:
                 break

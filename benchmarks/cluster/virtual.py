@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
-from harness.execution.launcher import PENDING
+from harness.execution.ray_tune import PENDING
 from harness.execution.retries import Tries
-from harness.execution.trial import Task
+from harness.training.task import Task
 
 Work = Callable[[Task], tuple[float, float]]  # seconds of its training and of what follows, in the trial's process
 

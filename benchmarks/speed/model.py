@@ -14,8 +14,8 @@ from benchmarks.speed.grids import ours
 from benchmarks.speed.measure import interleaved
 from benchmarks.speed.steps import TURN, cells, turn
 from harness.data import idx_sets
-from harness.scheduling.packing import Cost
-from harness.training import gpu_memory
+from harness.training import process_tuning
+from harness.training.step_cost import Cost
 from harness.training.trainer import Pack
 
 CELLS, PACK, STEPS, SHORT = 16, 4, 1500, 500
@@ -41,7 +41,7 @@ def check() -> tuple[Cost, list[Foretold]]:
 def _cost() -> Cost:
     """Of a compiled step of `vae`, by packs of one and of as many as the grid's."""
     mnist = idx_sets.load("mnist")
-    gpu_memory.keep_freed()
+    process_tuning.keep_freed()
     packs = {str(size): Pack(cells("vae", size), mnist, compiled=True) for size in (1, PACK)}
     times = interleaved({size: turn(pack.one_step) for size, pack in packs.items()}, rounds=30)
     one, several = (times[str(size)].median / TURN for size in (1, PACK))

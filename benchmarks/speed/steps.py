@@ -9,11 +9,11 @@ from benchmarks.speed.floor import products
 from benchmarks.speed.measure import Times, interleaved
 from benchmarks.speed.pythae_trainer import Epochs
 from harness.data import idx_sets
-from harness.experiment import grid
-from harness.experiment.grid import Cell
+from harness.experiment import grid_file
+from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.scheduling.packing import kinds
-from harness.training import gpu_memory
+from harness.training import process_tuning
 from harness.training.trainer import Pack
 
 TURN = 5  # steps in a row, so that the caches hold what they hold in a training
@@ -36,7 +36,7 @@ def cells(model: str, count: int) -> list[Cell]:
 def steps(rounds: int) -> dict[str, Times]:
     """Seconds of a cell's step, by contender, in a process that keeps freed memory as a trial's does, for all."""
     torch.set_num_threads(1)
-    gpu_memory.keep_freed()
+    process_tuning.keep_freed()
     mnist = idx_sets.load("mnist")
     train_x, _, train_y, _ = plain.load()
     found: dict[str, Times] = {}
@@ -59,10 +59,10 @@ def steps(rounds: int) -> dict[str, Times]:
 def limit(name: str, cpus: int, rounds: int) -> float:
     """Seconds of a grid, a name or a file, were it its matrix products alone, on CPUs that do nothing else."""
     torch.set_num_threads(1)
-    gpu_memory.keep_freed()
+    process_tuning.keep_freed()
     mnist = idx_sets.load("mnist")
     seconds = 0.0
-    for group in kinds(grid.validate(grid.read(name)).cells(registry.cards())).values():
+    for group in kinds(grid_file.validate(grid_file.read(name)).cells(registry.cards())).values():
         times = interleaved({"products": turn(products(Pack(group[:1], mnist)))}, rounds)["products"]
         seconds += times.median / TURN * sum(cell.iterations for cell in group)
     return seconds / cpus

@@ -5,7 +5,8 @@ import math
 from typing import Any, Literal, NoReturn
 
 from harness.errors import BadInput
-from harness.experiment.grid import DATASETS, IWAE_SAMPLES, SAMPLES
+from harness.experiment.grid import DATASETS, SAMPLES
+from harness.experiment.metrics import IWAE_SAMPLES
 from harness.experiment.options import COMPILE, RESUME
 
 DESCRIPTION = """\

@@ -11,35 +11,41 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from harness.cli.arguments import grid_keys
+from harness.cli.dry_run import show_plan
 from harness.data import idx_sets
 from harness.evaluation import digit_classifier
-from harness.execution.launcher import InProcess, Launcher, RayTune, Resources, import_ray
+from harness.execution.in_process import InProcess
+from harness.execution.launcher import Launcher, Resources
+from harness.execution.ray_session import import_ray
+from harness.execution.ray_tune import RayTune
 from harness.execution.shutdown import Stop
-from harness.execution.trial import Task, log_key, write_row
-from harness.experiment import grid
+from harness.experiment import grid, grid_file
+from harness.experiment.cell import Cell
 from harness.experiment.evaluation import Evaluation, evaluation
 from harness.experiment.options import Resume
 from harness.monitoring import run_status
+from harness.monitoring.display import clock
 from harness.monitoring.progress import Progress
-from harness.monitoring.run_status import clock
-from harness.plugins import registry, source_files
+from harness.plugins import registry
+from harness.plugins.dataset import Data
+from harness.plugins.registry import load_plugins
 from harness.plugins.source_files import Plugin
 from harness.scheduling import mixed_sources, packing, step_timing
 from harness.scheduling import plan as planning
 from harness.scheduling.plan import Plan
 from harness.storage import provenance
+from harness.storage.layout import log_key
 from harness.storage.store import Found, Store
-from harness.training import conformance
+from harness.training import conformance, step_cost
+from harness.training.rows import write_row
+from harness.training.task import Task
 
 
 def bench(args: argparse.Namespace) -> int:
     """Plan a grid and run it, or show the plan. All that can be refused is refused before anything is written."""
     plugins = load_plugins(args.plugin)
-    chosen = grid.overlaid(named_grid(args), grid_keys(args), args.models)
+    chosen = grid_file.overlaid(named_grid(args), grid_keys(args), args.models)
     scores = evaluation(chosen.subset, chosen.iwae, chosen.iwae_on, chosen.samples)
     cells = chosen.cells(registry.cards(), scores.listed_draw)
     scores.check(cells)
@@ -94,7 +100,7 @@ def bench(args: argparse.Namespace) -> int:
     return end(plan, scores, store, table)
 
 
-def find_misfits(cells: Sequence[grid.Cell], scores: Evaluation) -> dict[grid.Cell, str]:
+def find_misfits(cells: Sequence[Cell], scores: Evaluation) -> dict[Cell, str]:
     """Why kinds of cells (`Cell.pack_key`) cannot be trained or scored; what is only left empty is told."""
     kinds = packing.kinds(cells)
     for name in sorted({kind.model for kind in kinds if kind.has_bound}):
@@ -106,11 +112,11 @@ def find_misfits(cells: Sequence[grid.Cell], scores: Evaluation) -> dict[grid.Ce
 
 def measured(
     args: argparse.Namespace,
-    cells: Sequence[grid.Cell],
-    sets: Mapping[str, idx_sets.Data],
+    cells: Sequence[Cell],
+    sets: Mapping[str, Data],
     scores: Evaluation,
     resources: Resources,
-) -> dict[grid.Cell, packing.Cost]:
+) -> dict[Cell, step_cost.Cost]:
     """What steps and, on CPUs, the scoring of each kind of cells cost, by `Cell.pack_key`."""
     steps = step_timing.costs(cells, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
     if resources.gpus:
@@ -119,7 +125,7 @@ def measured(
     return {kind: replace(cost, score=scoring[kind]) for kind, cost in steps.items()}
 
 
-def refuse(refused: Mapping[grid.Cell, str], of: Task, store: Store) -> None:
+def refuse(refused: Mapping[Cell, str], of: Task, store: Store) -> None:
     """Write failed rows for cells whose model does not fit; a good row stays, and the reason goes into the log."""
     for cell, reason in refused.items():
         row = store.row(cell.id)
@@ -132,14 +138,6 @@ def check(plugin: str) -> int:
     """Load a plug-in and say which promises of the contract its models do not keep."""
     (loaded,) = load_plugins([plugin])
     return conformance.report(loaded)
-
-
-def load_plugins(names: Sequence[str]) -> tuple[Plugin, ...]:
-    """The plug-ins at these paths, loaded."""
-    plugins = source_files.read(names)
-    for plugin in plugins:
-        registry.load(plugin)
-    return plugins
 
 
 def tell_texts(plan: Plan, plugins: Sequence[Plugin], resume: Resume) -> None:
@@ -157,7 +155,7 @@ def launcher_for(args: argparse.Namespace, resources: Resources) -> Launcher:
     return RayTune(resources, args.address, args.patience * 60)
 
 
-def packs(args: argparse.Namespace, plan: Plan, costs: packing.Costs, slots: int) -> list[packing.Pack]:
+def packs(args: argparse.Namespace, plan: Plan, costs: step_cost.Costs, slots: int) -> list[packing.Pack]:
     """The cells that are left, packed as the user said or as the slots are best used, longest first."""
     if args.pack == "auto":
         return packing.balanced(plan.todo, costs, slots)
@@ -168,7 +166,7 @@ def named_grid(args: argparse.Namespace) -> dict[str, Any]:
     """The keys of the grid that was named, else of --models alone, else of `quick`."""
     if args.grid is None and args.models:
         return {"name": "-".join(args.models)[:64], "seeds": 3, "sweeps": [{"model": name} for name in args.models]}
-    return grid.read(args.grid or "quick")
+    return grid_file.read(args.grid or "quick")
 
 
 def begin(
@@ -177,7 +175,7 @@ def begin(
     plan: Plan,
     scores: Evaluation,
     store: Store,
-    sets: Mapping[str, idx_sets.Data],
+    sets: Mapping[str, Data],
     plugins: Sequence[Plugin],
 ) -> dict[str, Any]:
     """Get the judges ready and write down what is about to run; the record, with the run's id."""
@@ -213,7 +211,7 @@ def begin(
 
 def task(
     args: argparse.Namespace,
-    pack: tuple[grid.Cell, ...],
+    pack: tuple[Cell, ...],
     scores: Evaluation,
     store: Store,
     record: Mapping[str, Any],
@@ -265,54 +263,3 @@ def end(plan: Plan, scores: Evaluation, store: Store, table: str) -> int:
     if failed:
         print("why: --log CELL; try the failed ones again with --resume failed")
     return 1 if failed or missing or unscored else 0
-
-
-def show_plan(
-    plan: Plan, todo: Sequence[packing.Pack], costs: packing.Costs, slots: int, refused: Mapping[grid.Cell, str]
-) -> int:
-    """Print every cell, its pack, what is done already and the time that the rest takes on `slots` trials at a time."""
-    console = Console(highlight=False, width=max(Console().width, 120))
-    table = Table(box=None, pad_edge=False)
-    for column in ("cell", "id", "steps", "pack", "of", "time"):
-        table.add_column(column, justify="left" if column in ("cell", "id") else "right", no_wrap=True)
-    names = grid.names(plan.cells)
-    places = {cell: (str(number), str(len(pack))) for number, pack in enumerate(todo, 1) for cell in pack}
-    shares = {cell: clock(packing.seconds(pack, costs) / len(pack)) for pack in todo for cell in pack}
-    for cell in plan.cells:
-        status = "does not fit" if cell in refused else plan.rows.get(cell.id, {}).get("status", "left out")
-        steps = f"{cell.iterations:,}"
-        table.add_row(names[cell], cell.id, steps, *places.get(cell, ("", "")), shares.get(cell, status))
-    console.print(table)
-    for reason in dict.fromkeys(refused.values()):
-        console.print(f"does not fit: {reason}", soft_wrap=True)
-    rest = len(plan.cells) - len(plan.todo) - len(refused)
-    console.print(f"{len(plan.cells)} cells: {rest} done or left out, {len(plan.todo)} to do in {len(todo)} packs")
-    if todo:
-        work = sum(packing.seconds(pack, costs) for pack in todo)
-        last = clock(packing.makespan(todo, costs, slots))
-        scoring = sum(costs[pack[0].pack_key].score * len(pack) for pack in todo)
-        how = f"work, of which {clock(scoring)} are scoring" if scoring else "training, scoring not counted"
-        console.print(
-            f"about {clock(work)} of {how}, {last} with {min(slots, len(todo))} trials side by side on this machine, "
-            "by a few steps and scores timed here just now",
-            soft_wrap=True,
-        )
-    return 1 if refused else 0
-
-
-def show_list(plugins: Sequence[str] = ()) -> int:
-    """Print the shipped grids, the registered models, those of plug-ins too, and the data sets."""
-    load_plugins(plugins)
-    console = Console(highlight=False, soft_wrap=True)
-    cards = registry.cards()
-    console.print("grids:")
-    for name in grid.shipped():
-        found = grid.validate(grid.read(name))
-        console.print(f"  {name:<10}{len(found.cells(cards)):>4} cells    {found.title}")
-    console.print("models:")
-    for name, card in cards.items():
-        settings = ", ".join(f"{setting}={value}" for setting, value in card.defaults.items())
-        console.print(f"  {name:<10}{card.iterations:,} steps    {settings}    ({', '.join(card.supervisions)})")
-        console.print(f"  {'':<10}{card.story}")
-    console.print(f"data sets: {', '.join(grid.DATASETS)}")
-    return 0

@@ -7,8 +7,9 @@ from rich.live import Live
 
 from harness import closed_pipe
 from harness.errors import BadInput
-from harness.monitoring import run_status
-from harness.monitoring.run_status import SHOWN, SILENT_SECONDS, Standing, clock
+from harness.monitoring import display, run_status
+from harness.monitoring.display import SHOWN, clock
+from harness.monitoring.run_status import SILENT_SECONDS, Standing
 from harness.storage.store import Store
 
 READ_SECONDS = 2.0
@@ -22,7 +23,7 @@ def show(store: Store, console: Console) -> int:
         count = f"{one.done}/{one.cells} cells done, {one.failed} failed"
         console.print(f"{one.run}: {_state(one)}, {count}", soft_wrap=True)
     console.print(f"{newest.run}: {_state(newest)}", soft_wrap=True)
-    console.print(run_status.page(newest))
+    console.print(display.page(newest))
     console.print(f"{newest.before + newest.done} of {newest.asked} cells of the grid {newest.grid!r} are done")
     for failure in newest.failures[:SHOWN]:
         reason = run_status.last_words(store, failure.cell)
@@ -34,14 +35,12 @@ def show(store: Store, console: Console) -> int:
 
 def follow(store: Store, console: Console) -> int:
     """Show the newest run live until it ends, then as `show` does; lines where there is no terminal."""
-    with Live(
-        get_renderable=lambda: run_status.page(_standings(store)[-1]), console=console, auto_refresh=False
-    ) as live:
+    with Live(get_renderable=lambda: display.page(_standings(store)[-1]), console=console, auto_refresh=False) as live:
         while not (newest := _standings(store)[-1]).end and not closed_pipe.unread():
             if console.is_terminal:
                 live.refresh()
             else:
-                console.print(f"{_state(newest)}: {run_status.summary(newest)}", soft_wrap=True)
+                console.print(f"{_state(newest)}: {display.summary(newest)}", soft_wrap=True)
             time.sleep(READ_SECONDS if console.is_terminal else READ_SECONDS * 5)
     return show(store, console)
 

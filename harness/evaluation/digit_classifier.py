@@ -12,9 +12,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from harness.data.idx_sets import Data, binarise, cache, scaled
-from harness.evaluation.elbo import hits, test_images
+from harness.data.binarization import binarise, scaled
+from harness.data.download import cache
+from harness.evaluation.accuracy import hits
+from harness.evaluation.scored_images import test_images
 from harness.experiment import seeding
+from harness.plugins.dataset import Data
 from harness.plugins.model import CLASSES
 from harness.storage import tensor_file
 from harness.storage.store import Store

@@ -14,20 +14,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.data.idx_sets import Data, scaled
+from harness.data.binarization import scaled
 from harness.errors import StorageFailure
-from harness.evaluation import digit_classifier, elbo, image_grid
+from harness.evaluation import accuracy, digit_classifier, elbo, image_grid, iwae, samples, scored_images
+from harness.evaluation.checks import BadScore, NotFinite
 from harness.evaluation.digit_classifier import Judge
-from harness.evaluation.elbo import BadScore, NotFinite
 from harness.evaluation.image_grid import COLUMNS, ROWS
+from harness.experiment.cell import Cell
 from harness.experiment.evaluation import Evaluation
-from harness.experiment.grid import Cell
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.plugins.model import Classifier, ImportanceWeighted, Model
+from harness.plugins.model_state import copied, restore
 from harness.storage import tensor_file
+from harness.storage.layout import scores_key, weights_key
 from harness.storage.schema import Status
 from harness.storage.store import Store
-from harness.training.objective import copied, restore
 
 Values = dict[str, Any]
 Work = Generator[float, None, Values]
@@ -117,7 +119,7 @@ class Scorer:
     @cached_property
     def images(self) -> Tensor:
         """The test images, binarised once for all cells: (n, PIXELS)."""
-        return elbo.test_images(self.data)
+        return scored_images.test_images(self.data)
 
     @cached_property
     def judge(self) -> Judge:
@@ -177,13 +179,13 @@ class Scorer:
             restore(model, buffers)
 
     def _accuracy(self, cell: Cell, model: Classifier) -> Work:
-        predicted = elbo.classes(model, scaled(self.data.test_x))
+        predicted = accuracy.classes(model, scaled(self.data.test_x))
         self.store.write_classes(f"predictions/{cell.id}.npy", predicted.cpu().numpy())
         yield 1.0
         return {"accuracy": float((predicted == self.data.test_y).sum()) / len(predicted)}
 
     def _samples(self, cell: Cell, model: Model) -> Work:
-        images = yield from elbo.samples(model, self.evaluation.samples, self.data.test_x.device)
+        images = yield from samples.samples(model, self.evaluation.samples, self.data.test_x.device)
         sheet = images[: ROWS * COLUMNS]
         self.store.write(f"samples/{cell.id}.png", image_grid.gallery(sheet))
         return {
@@ -194,9 +196,9 @@ class Scorer:
         }
 
     def _pictures(self, cell: Cell, model: Model) -> Work:
-        sheets = {"reconstructions": elbo.reconstructions(model, self.images, ROWS, COLUMNS)}
+        sheets = {"reconstructions": samples.reconstructions(model, self.images, ROWS, COLUMNS)}
         yield 0.5
-        sheets["traversals"] = elbo.traversals(model, ROWS, COLUMNS, self.data.test_x.device)
+        sheets["traversals"] = samples.traversals(model, ROWS, COLUMNS, self.data.test_x.device)
         for kind, sheet in sheets.items():
             if sheet is not None:
                 self.store.write(f"{kind}/{cell.id}.png", image_grid.gallery(sheet))
@@ -209,7 +211,7 @@ class Scorer:
         def work(kept: dict[str, Tensor]) -> Work:
             if not isinstance(model, ImportanceWeighted):
                 return {}
-            found = yield from elbo.iwae(model, images(), draws, kept, name)
+            found = yield from iwae.iwae(model, images(), draws, kept, name)
             return {f"{prefix}{column}": value for column, value in found.items()}
 
         return Part(name, frozenset(f"{prefix}iwae_{k}" for k in draws), work)
@@ -217,7 +219,7 @@ class Scorer:
     def _subset(self, model: Model) -> list[Part]:
         """The scores over the listed images."""
         indices, checksum = self.evaluation.subset, self.evaluation.subset_checksum
-        images = elbo.subset_images(self.data, indices)
+        images = scored_images.subset_images(self.data, indices)
 
         def bound(_: dict[str, Tensor]) -> Work:
             found = yield from elbo.subset_bound(model, images)
@@ -339,13 +341,3 @@ def reason(error: BaseException) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of what an error says."""
     return (str(error).strip().splitlines() or ["no reason given"])[0]
-
-
-def weights_key(cell: Cell) -> str:
-    """Where a cell's final weights lie in the store."""
-    return f"weights/{cell.id}.safetensors"
-
-
-def scores_key(cell: str) -> str:
-    """Where the scores of a cell (its id) lie until its row is written."""
-    return f"scores/{cell}.safetensors"

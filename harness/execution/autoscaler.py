@@ -1,10 +1,15 @@
-"""Which kind of node the autoscaler asks for next: spot, and on-demand while spot is not to be had.
+"""Ray's autoscaler: which kind of node it asks for next, and how large a cluster may grow.
 
 Ray calls `spot_first` on the head where RAY_AUTOSCALER_UTILIZATION_SCORER names it. By itself it would ask for the kind
 that fits best for ever, though the cloud has none to give.
 """
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+
+import psutil
+import yaml
 
 SPOT = "spot"  # in the name of a node type in cluster.yaml
 
@@ -23,3 +28,33 @@ def spot_first(node: Any, demands: Any, node_type: str, *, node_availability_sum
     known = node_availability_summary.node_availabilities.get(node_type)
     failed = known is not None and not known.is_available
     return None if score is None else (not failed, *score, SPOT in node_type)
+
+
+Node = Mapping[str, float]  # what a node has, by Ray's names
+
+
+def told(gcs: str) -> dict[str, Any] | None:
+    """The file of the cluster with this GCS (HOST:PORT); None where it has none, or its head is another machine."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = (word.partition("=") for word in process.info["cmdline"] or [])
+        flags = {name: value for name, _, value in words}
+        if flags.get("--gcs-address") == gcs and flags.get("--autoscaling-config"):
+            found: dict[str, Any] = yaml.safe_load(Path(flags["--autoscaling-config"]).expanduser().read_text())
+            return found
+    return None
+
+
+def most(file: Mapping[str, Any], fitting: Callable[[Node], int]) -> int:
+    """Trials side by side on all nodes that a cluster's file allows, by how many fit on one.
+
+    A kind whose resources the file does not tell, as on machines of one's own, counts for nothing.
+
+    >>> kinds = {"head": {"resources": {"CPU": 1}}, "worker": {"resources": {"CPU": 4}, "max_workers": 9}}
+    >>> most({"max_workers": 2, "head_node_type": "head", "available_node_types": kinds}, lambda node: int(node["CPU"]))
+    9
+    """
+    kinds, limit = file.get("available_node_types", {}), file.get("max_workers", 0)
+    fits = {name: fitting(kind.get("resources", {})) for name, kind in kinds.items()}
+    head = file.get("head_node_type")
+    workers = [fits[name] for name in kinds if name != head for _ in range(kinds[name].get("max_workers", limit))]
+    return fits.get(head, 0) + sum(sorted(workers, reverse=True)[:limit])

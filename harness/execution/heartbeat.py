@@ -9,7 +9,7 @@ import time
 from collections.abc import Generator
 from dataclasses import replace
 
-from harness.execution.trial import Update
+from harness.training.task import Update
 
 WORKING_SHARE = 0.02  # of a CPU, that a process at work uses at least
 

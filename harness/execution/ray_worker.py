@@ -1,14 +1,18 @@
-"""The class of Ray's processes. Only they, and the driver's Tune, import it: it brings Ray."""
+"""The class of Ray's worker processes, and the data sets as arrays that they share. Importing it imports Ray."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
+import torch
+
 from harness.execution import trial
-from harness.execution.arrays import Arrays, shared
 from harness.execution.heartbeat import Heartbeat
-from harness.execution.trial import Task
+from harness.plugins.dataset import Data
 from harness.training.process_tuning import uncollected
+from harness.training.task import Task
 
 with uncollected():  # two seconds of every process's start
     from ray import tune
@@ -48,3 +52,24 @@ class Worker(tune.Trainable):
     def cleanup(self) -> None:
         """End, with checkpoints where the trial has not ended."""
         self.updates.close()
+
+
+Arrays = Mapping[str, Mapping[str, Any]]  # by the data set's name and the field's
+
+
+def plain(sets: Mapping[str, Data]) -> Arrays:
+    """Data sets by name, tensors as the arrays that they lie on."""
+
+    def of(value: Any) -> Any:
+        return value.numpy() if isinstance(value, torch.Tensor) else value
+
+    return {name: {field: of(value) for field, value in vars(data).items()} for name, data in sets.items()}
+
+
+def shared(arrays: Mapping[str, Any]) -> Data:
+    """The data set on its arrays, without a copy; nothing writes to them."""
+    with warnings.catch_warnings(action="ignore"):  # torch warns of arrays that are read-only
+        fields: dict[str, Any] = {
+            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in arrays.items()
+        }
+    return Data(**fields)

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import StorageFailure
-from harness.execution import trial
-from harness.execution.trial import Task, Update
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
+from harness.storage import layout
 from harness.storage.store import Store
+from harness.training import rows
+from harness.training.task import Task, Update
 
 RETRIES = 3  # of a cell alone, after which it fails; of storage, after which the run ends
 HALVED_AFTER = 2  # deaths of a pack
@@ -137,5 +138,7 @@ def _row(task: Task, cell: Cell) -> str | None:
 def give_up(task: Task, cell: Cell, reason: str, words: str) -> None:
     """Write a failed row, and what is known of the death into the cell's log."""
     store = Store(task.results)
-    store.write(trial.log_key(cell.id), f"{reason}; a process that is killed says nothing itself\n\n{words}\n".encode())
-    trial.write_row(store, task, cell, "failed", {"error": reason})
+    store.write(
+        layout.log_key(cell.id), f"{reason}; a process that is killed says nothing itself\n\n{words}\n".encode()
+    )
+    rows.write_row(store, task, cell, "failed", {"error": reason})

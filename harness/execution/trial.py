@@ -11,71 +11,28 @@ import json
 import socket
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import torch
 
-from harness.data.idx_sets import Data
 from harness.errors import StorageFailure
-from harness.evaluation.scoring import Scorer, Scoring, reason, scores_key, weights_key
-from harness.experiment.evaluation import Evaluation
-from harness.experiment.grid import Cell
-from harness.experiment.options import Compile
-from harness.experiment.seeding import Training
+from harness.evaluation.scoring import Scorer, Scoring, reason
+from harness.experiment.cell import Cell
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.plugins.model import Model
-from harness.plugins.source_files import Plugin
-from harness.storage import provenance, schema, tensor_file
+from harness.storage import provenance, tensor_file
+from harness.storage.layout import checkpoint_key, log_key, scores_key, weights_key
 from harness.storage.store import Store
-from harness.training import gpu_memory
-from harness.training.trainer import BLOWN_UP, CellState, Pack, no_denormals, prepared
+from harness.training import gpu_memory, process_tuning
+from harness.training.process_tuning import no_denormals
+from harness.training.rows import write_row
+from harness.training.task import Task, Update
+from harness.training.tensorboard import Board
+from harness.training.trainer import BLOWN_UP, CellState, Pack, prepared
 
 KEEP_SECONDS = 1.0  # a score that took longer is kept before the next begins
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a worker is handed: the cells of one pack and all it must know to turn them into rows."""
-
-    cells: tuple[Cell, ...]
-    results: str
-    evaluation: Evaluation = field(default_factory=Evaluation)
-    grid: str = ""
-    run: str = ""
-    commit: str = "unknown"
-    plugins: tuple[Plugin, ...] = ()
-    threads: int = 1
-    gpus: float = 0.0
-    compile: Compile = "auto"
-    checkpoint_seconds: float = 60.0
-    report_seconds: float = 1.0
-    tensorboard: bool = False
-
-
-@dataclass(frozen=True)
-class Update:
-    """How a trial stands: steps done of its cells together, seconds a step, NELBO of the first, cells that ended.
-
-    A cell ends with the status of its row, or as "unscored" where its row lacks a score that was asked for. `saved`
-    counts the checkpoints written by this process: what is lost if it dies now began at the last of them. `waits` is
-    set where the process has died, and no other has begun with what is left. `stage` says what is done beside
-    training, in words; `scored` counts the cells that were scored, with the share that is done of the one at work, and
-    `score_seconds` is what one of them took. The last two are clocks of the trial's process.
-    """
-
-    steps: int = 0
-    step_seconds: float | None = None
-    nelbo: float | None = None
-    ended: Mapping[str, str] = field(default_factory=dict)
-    saved: int = 0
-    waits: bool = False
-    stage: str = ""
-    scored: float = 0.0
-    score_seconds: float | None = None
-    cpu_seconds: float = 0.0
-    wall_seconds: float = 0.0
 
 
 def run(task: Task, data: Data) -> Generator[Update, None, None]:
@@ -84,7 +41,7 @@ def run(task: Task, data: Data) -> Generator[Update, None, None]:
     Closing the iterator ends the trial where it stands, checkpoints first.
     """
     torch.set_num_threads(task.threads)
-    gpu_memory.keep_freed()
+    process_tuning.keep_freed()
     trial = _Trial(task, Store(task.results))
     try:
         for plugin in task.plugins:
@@ -181,7 +138,7 @@ class _Trial:
 
     def _advance(self, pack: Pack) -> Iterator[Update]:
         """Train a pack to its end, with checkpoints on the way and one where the last is older than wished for."""
-        board = _Board(self.store, pack.cells) if self.task.tensorboard else None
+        board = Board(self.store, pack.cells) if self.task.tensorboard else None
         before, saved = self.steps, time.monotonic()
         while pack.running:
             pack.advance(self.task.report_seconds)
@@ -313,54 +270,3 @@ class _Trial:
     def update(self) -> Update:
         how = {"stage": self.stage, "scored": self.scored, "score_seconds": self.score_seconds}
         return Update(self.steps, self.step_seconds, self.nelbo, dict(self.ended), self.saved, **how)  # type: ignore[arg-type]
-
-
-def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping[str, Any]) -> None:
-    """Write the row of a cell that ended with a status."""
-    fixed = {
-        "grid": task.grid,
-        "run": task.run,
-        "seeded": ",".join(seeded(cell)),
-        "full_length": registry.lookup(cell.model).iterations,
-        "status": status,
-        "finished": provenance.now(),
-    }
-    source = {"source": registry.source(cell.model)}
-    store.write_row({**source, **values, **schema.describe(cell), **fixed})
-
-
-def seeded(cell: Cell) -> tuple[Training, ...]:
-    """The purposes that the cell's own seed drives."""
-    always: tuple[Training, ...] = ("weights", "order", "binarisation", "noise")
-    return (*always, "labels") if cell.label_draw == "seed" else always
-
-
-def checkpoint_key(cell: Cell) -> str:
-    """Where a cell's training state lies in the store."""
-    return f"checkpoints/{cell.id}.safetensors"
-
-
-def log_key(cell: str) -> str:
-    """Where what a failed cell (its id) said last lies in the store."""
-    return f"logs/{cell}.txt"
-
-
-class _Board:
-    """TensorBoard logs: the points of each cell's curve as they come."""
-
-    def __init__(self, store: Store, cells: Iterable[Cell]):
-        from torch.utils.tensorboard import SummaryWriter  # slow to import, and only on request
-
-        self.writers = [SummaryWriter(str(store.path(f"tensorboard/{cell.id}"))) for cell in cells]
-        self.written = -1
-
-    def add(self, curves: list[list[dict[str, Any]]]) -> None:
-        """Write the last point of each curve, unless that was done."""
-        if not curves[0] or curves[0][-1]["step"] == self.written:
-            return
-        self.written = curves[0][-1]["step"]
-        for writer, curve in zip(self.writers, curves, strict=True):
-            for name, value in curve[-1].items():
-                if name != "step" and value is not None:
-                    writer.add_scalar(name, value, curve[-1]["step"])
-            writer.flush()

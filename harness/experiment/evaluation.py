@@ -9,7 +9,9 @@ from typing import Annotated
 from pydantic import BaseModel, Field, ValidationError
 
 from harness.errors import BadInput
-from harness.experiment.grid import IWAE_SAMPLES, SAMPLES, Cell, ListedDraw
+from harness.experiment.cell import Cell
+from harness.experiment.grid import SAMPLES, ListedDraw
+from harness.experiment.metrics import IWAE_SAMPLES
 
 Index = Annotated[int, Field(ge=0)]
 

@@ -1,105 +1,25 @@
-"""The experiment as a frozen value: a grid is a chain of sweeps, times the seeds; a cell is one point of it.
+"""The experiment as a frozen value: a grid is a chain of sweeps, times the seeds.
 
 Nothing here knows torch or ray. What a model can be asked is told by its `ModelCard`, so that a grid expands, and is
 refused, without building a model.
 """
 
-import hashlib
-import json
 import math
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from harness.errors import BadInput, given, shortened, unknown
-from harness.experiment import yaml_file
+from harness.errors import BadInput, given, unknown
+from harness.experiment.cell import Cell, ModelCard, Setting, Supervision
+from harness.experiment.metrics import METRICS, check_margin
 
-Supervision = Literal["none", "supervised", "semi-supervised"]
-Setting = bool | int | float | str
-SHIPPED = Path(__file__).parent / "grids"
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "emnist")
-IWAE_SAMPLES = (10, 100, 1000)
 SAMPLES = 10_000  # from the prior, among which digits are counted
 FEWEST_SAMPLES = 200  # which are shown as a sheet
-BOUNDS = ("nelbo", "kl", "rec", *(f"iwae_{k}" for k in IWAE_SAMPLES))
 CELLS = 1_000_000  # of a grid, at most
-METRICS = (*BOUNDS, "nll", "accuracy", *(f"subset_{name}" for name in BOUNDS))
-FRACTIONS = ("accuracy",)  # told in per cent, stored as fractions
-WIDEST = 0.2  # margin of a fraction: a wider one was meant in points
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What a grid must know of a model: its settings with their defaults, the supervisions it has, its full length."""
-
-    name: str
-    story: str
-    iterations: int
-    supervisions: tuple[Supervision, ...] = ("none",)
-    defaults: Mapping[str, Setting] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One point of a grid: everything that decides what is trained, and nothing else.
-
-    `label_draw` says where the labelled images come from: "none", "seed" (drawn from the cell's own seed), "draw-N"
-    (the same draw N for every seed) or "file-HASH" (the list in a file that the user named).
-    """
-
-    model: str
-    seed: int
-    iterations: int
-    settings: tuple[tuple[str, Setting], ...] = ()
-    beta: float = 1.0
-    dataset: str = "mnist"
-    supervision: Supervision = "none"
-    labels: int = 0
-    label_draw: str = "none"
-    batch_size: int = 97
-    learning_rate: float = 1e-3
-
-    @property
-    def pack_key(self) -> "Cell":
-        """What cells of one pack have in common: the cell without its seed, β and learning rate."""
-        return replace(self, seed=0, beta=1.0, learning_rate=1.0)
-
-    @cached_property
-    def id(self) -> str:
-        """Sixteen hex digits: a hash of the cell's canonical JSON, made once: a driver asks for it at every report.
-
-        >>> Cell("vae", seed=0, iterations=10).id == Cell("vae", seed=0, iterations=10, beta=1.0).id
-        True
-        """
-        values = {part.name: getattr(self, part.name) for part in fields(self)}
-        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-    @property
-    def has_bound(self) -> bool:
-        """Whether the cell trains a generative model; "supervised" trains a classifier alone: no NELBO, no β."""
-        return self.supervision != "supervised"
-
-    def __str__(self) -> str:
-        """A short name for people: `ssvae supervised labels=100 seed=3`; `names` tells settings apart too."""
-        return self.name()
-
-    def name(self, settings: Collection[str] = ()) -> str:
-        """A short name that tells the values of these settings."""
-        parts = [self.model, *(f"{name}={value}" for name, value in self.settings if name in settings)]
-        if self.beta != 1:
-            parts.append(f"β={self.beta:g}")
-        if self.supervision != "none":
-            parts += [self.supervision, f"labels={self.labels}"]
-        if self.dataset != "mnist":
-            parts.append(self.dataset)
-        return " ".join([*parts, f"seed={self.seed}"])
 
 
 def _listed(value: object) -> object:
@@ -225,12 +145,6 @@ class Compare(BaseModel):
         return names
 
 
-def check_margin(metric: str, margin: float) -> None:
-    """Refuse a margin of a fraction that was given in points."""
-    if metric in FRACTIONS and margin >= WIDEST:
-        raise BadInput(f"margin {margin:g} of {metric}; expected less than {WIDEST}, in fractions: 0.005 is 0.5 points")
-
-
 class Grid(BaseModel):
     """A chain of sweeps, times the seeds.
 
@@ -296,65 +210,3 @@ def names(cells: Collection[Cell]) -> dict[Cell, str]:
     return {
         cell: cell.name([s for (m, s), found in values.items() if m == cell.model and len(found) > 1]) for cell in cells
     }
-
-
-def shipped() -> dict[str, Path]:
-    """The grids that come with the project, by name."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
-
-
-def read(name: str) -> dict[str, Any]:
-    """A shipped grid's name or a YAML file -> its keys, not validated yet, so that flags can be laid over them."""
-    path = shipped().get(name) or Path(name)
-    if not path.is_file():
-        if re.search(r"[/\\.]", name):
-            raise BadInput(f"no grid file {name!r}; expected a YAML file or a shipped grid: {', '.join(shipped())}")
-        raise unknown("grid", name, shipped())
-    try:
-        keys = yaml_file.parsed(path.read_bytes())
-    except OSError as error:
-        raise BadInput(f"grid {name!r} cannot be read: {error.strerror}; expected a YAML file") from None
-    except ValueError as error:
-        raise BadInput(f"grid {name!r} is not YAML: {error}") from None
-    if not isinstance(keys, dict):
-        raise BadInput(f"grid {name!r}: expected a mapping with the keys {', '.join(Grid.model_fields)}")
-    return {"name": path.stem, **keys}
-
-
-def validate(keys: Mapping[str, Any]) -> Grid:
-    """A grid from its keys; bad ones are told in one line: where, what was given, what was expected."""
-    try:
-        return Grid.model_validate(dict(keys))
-    except ValidationError as error:
-        raise BadInput(_one_line(error)) from None
-
-
-def overlaid(keys: Mapping[str, Any], flags: Mapping[str, Any], models: list[str] | None = None) -> Grid:
-    """A grid with flags laid over it: a sweep's keys over every sweep, the grid's own over the grid.
-
-    `models` keeps the sweeps of these models alone and adds a plain sweep of one that the grid lacks.
-    """
-    grid = validate(keys).model_dump(exclude_unset=True)  # what was not said stays unsaid: `model_fields_set`
-    if models:
-        kept = [sweep for sweep in grid["sweeps"] if sweep["model"] in models]
-        new = dict.fromkeys(name for name in models if name not in {sweep["model"] for sweep in kept})
-        grid["sweeps"] = kept + [{"model": name} for name in new]
-    over = {key: value for key, value in flags.items() if key in Sweep.model_fields}
-    grid["sweeps"] = [sweep | over for sweep in grid["sweeps"]]
-    return validate(grid | {key: value for key, value in flags.items() if key not in over})
-
-
-def _one_line(error: ValidationError) -> str:
-    errors = error.errors()
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])  # a typo also leaves a key missing
-    place = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden":
-        parts: dict[str, type[BaseModel]] = {"sweeps": Sweep, "compare": Compare}
-        holder = parts.get(place[0], Grid) if len(place) > 1 else Grid
-        return str(unknown("grid key", place[-1], holder.model_fields))
-    what = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "bool_type":  # pydantic names the first type that a setting can have
-        place, what = place[:-1], "expected a number, a word or a truth value"
-    where = ".".join(part for part in place if not part.startswith(("list[", "function-")))
-    got = "" if first["type"] in ("missing", "value_error") else f", got {given(first['input'])}"
-    return f"grid key '{shortened(where)}': {what[0].lower()}{what[1:]}{got}"

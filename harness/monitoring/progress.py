@@ -13,13 +13,13 @@ from typing import Self
 from rich.console import Console
 from rich.live import Live
 
-from harness.execution.trial import Task, Update
 from harness.experiment.grid import names
-from harness.monitoring import run_status
+from harness.monitoring import display, run_status
 from harness.monitoring.run_status import LISTED, Failure, Pack, Standing
-from harness.scheduling.packing import Costs
 from harness.storage import provenance
 from harness.storage.store import Store
+from harness.training.step_cost import Costs
+from harness.training.task import Task, Update
 
 LINE_SECONDS = 15.0
 WRITE_SECONDS = 10.0
@@ -78,7 +78,7 @@ class Progress:
             self.writer.end(_end(error))
 
     def _live(self) -> Live:
-        return Live(get_renderable=lambda: run_status.page(self.standing()), console=self.console, refresh_per_second=2)
+        return Live(get_renderable=lambda: display.page(self.standing()), console=self.console, refresh_per_second=2)
 
     def watch(self, index: int, update: Update) -> None:
         """Take an update of task `index`."""
@@ -147,7 +147,7 @@ class Progress:
 
     def summary(self) -> str:
         """One line on how the run stands."""
-        return run_status.summary(self.standing())
+        return display.summary(self.standing())
 
     def standing(self) -> Standing:
         """How the run stands now."""

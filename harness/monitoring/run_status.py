@@ -5,16 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
-from rich.console import Group
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
 from harness.storage.store import Store
 
 SILENT_SECONDS = 60.0  # a driver writes every ten
 LISTED = 100  # packs and failures that are kept by name
-SHOWN = 20  # packs on a page
 DONE = "done"
 
 
@@ -108,7 +102,7 @@ def write(store: Store, standing: Standing) -> None:
 def read(store: Store) -> list[Standing]:
     """The standings of all runs, oldest first; what is no whole one is left out, as nothing depends on it."""
     found = (_parsed(store.read(place) or b"") for place in store.keys("progress", ".json"))
-    return [one for one in found if one is not None]
+    return sorted((one for one in found if one is not None), key=lambda one: (one.run[:17], one.written))
 
 
 def last_words(store: Store, cell: str) -> str:
@@ -135,50 +129,3 @@ def active(store: Store) -> list[Standing]:
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
-
-
-def summary(standing: Standing) -> str:
-    """One line: elapsed, cells done, running and failed, steps/s, cells per hour, time left."""
-    ended = sum(standing.ended.values())
-    pace = f", {3600 * ended / standing.elapsed:.0f} cells/h" if ended and standing.elapsed else ""
-    left = "" if standing.end else f", {clock(standing.left)} left"
-    return (
-        f"[{clock(standing.elapsed)}] {standing.done}/{standing.cells} cells done, {standing.running} running, "
-        f"{standing.failed} failed, {standing.speed:.0f} steps/s{pace}{left}"
-    )
-
-
-def page(standing: Standing) -> Group:
-    """The summary, a bar, and a table of what runs."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("running", ""):
-        table.add_column(column, no_wrap=True)
-    for column in ("step", "steps/s", "NELBO"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for pack in standing.packs[:SHOWN]:
-        table.add_row(
-            pack.name,
-            ProgressBar(total=pack.total, completed=pack.step, width=24),
-            pack.stage or f"{pack.step:,}/{pack.total:,}",
-            f"{pack.speed:.0f}" if pack.speed else "",
-            f"{pack.nelbo:.2f}" if pack.nelbo is not None else "",
-        )
-    bar = Table.grid()  # a bar alone does not end its line
-    bar.add_row(ProgressBar(total=standing.cells, completed=sum(standing.ended.values()), width=60))
-    more = standing.running - len(standing.packs[:SHOWN])
-    rest = [Text(f"and {more} more")] if more > 0 else []
-    return Group(Text(summary(standing), style="bold"), bar, table, *rest)
-
-
-def clock(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> clock(42), clock(61), clock(7384)
-    ('42 s', '1 min 01 s', '2 h 03 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from harness.experiment.grid import Supervision
+from harness.experiment.cell import Supervision
 
 PIXELS = 784
 CLASSES = 10

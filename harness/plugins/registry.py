@@ -9,7 +9,7 @@ import functools
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,7 +21,7 @@ import torch
 
 from harness.errors import BadInput, unknown
 from harness.experiment import seeding
-from harness.experiment.grid import Cell, ModelCard, Setting
+from harness.experiment.cell import Cell, ModelCard, Setting
 from harness.plugins import isolation, source_files, source_modules
 from harness.plugins.isolation import Change
 from harness.plugins.model import Model
@@ -240,3 +240,11 @@ def _defaults(name: str, model: type[Model]) -> Mapping[str, Setting]:
             f"model '{name}': setting '{missing[0]}' needs a default that is a number, a word or a truth value"
         )
     return settings
+
+
+def load_plugins(names: Sequence[str]) -> tuple[Plugin, ...]:
+    """The plug-ins at these paths, loaded."""
+    plugins = source_files.read(names)
+    for plugin in plugins:
+        load(plugin)
+    return plugins

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from harness.experiment.grid import Cell, names
+from harness.experiment.cell import Cell
+from harness.experiment.grid import names
 from harness.plugins.source_files import Plugin
 from harness.storage.schema import ARM, Row, describe
 

@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import BadInput
-from harness.evaluation.scoring import scores_key, weights_key
-from harness.execution.trial import checkpoint_key
+from harness.experiment.cell import Cell
 from harness.experiment.evaluation import Evaluation
-from harness.experiment.grid import Cell
 from harness.experiment.options import Resume
 from harness.plugins import registry
 from harness.plugins.model import Model
 from harness.storage import tensor_file
+from harness.storage.layout import checkpoint_key, scores_key, weights_key
 from harness.storage.schema import Row
 from harness.storage.store import Store
 from harness.training import trainer

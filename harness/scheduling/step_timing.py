@@ -6,16 +6,18 @@ from typing import NamedTuple
 
 import torch
 
-from harness.data.idx_sets import Data
-from harness.evaluation import digit_classifier, elbo
+from harness.evaluation import digit_classifier, elbo, iwae, scored_images
+from harness.experiment.cell import Cell
 from harness.experiment.evaluation import Evaluation
-from harness.experiment.grid import Cell
 from harness.experiment.options import Compile
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.plugins.model import PIXELS, Batch, Classifier, ImportanceWeighted, Model, Noise, draw_noise
-from harness.scheduling.packing import Cost, kinds
-from harness.training.objective import wanted
-from harness.training.trainer import Pack, no_denormals, prepared
+from harness.scheduling.packing import kinds
+from harness.training.compilation import wanted
+from harness.training.process_tuning import no_denormals
+from harness.training.step_cost import Cost
+from harness.training.trainer import Pack, prepared
 
 STEPS = 5
 ASSUMED = 100  # cells that take a GPU twice as long as one: a guess, where there is none to measure
@@ -127,22 +129,22 @@ def _score_seconds(cell: Cell, evaluation: Evaluation, images: int) -> float:
     model = registry.build(cell).eval()
     seconds = 0.0
     if isinstance(model, Classifier):
-        seconds += _call_cost(lambda n: model.classify(torch.zeros(n, PIXELS))).all(images, elbo.CHUNK)
+        seconds += _call_cost(lambda n: model.classify(torch.zeros(n, PIXELS))).all(images, scored_images.CHUNK)
     if not cell.has_bound:
         return seconds
     bound = _call_cost(lambda n: model.terms(_blank(n), _noise(model, n)))
     sampling = _call_cost(lambda n: model.sample(_noise(model, n)))
     net = digit_classifier.Net()
     judging = _call_cost(lambda n: net.classify(torch.zeros(n, PIXELS)))
-    seconds += bound.all(images, elbo.CHUNK) + sampling.all(evaluation.samples, elbo.CHUNK)
-    seconds += judging.all(evaluation.samples, elbo.CHUNK)
+    seconds += bound.all(images, scored_images.CHUNK) + sampling.all(evaluation.samples, scored_images.CHUNK)
+    seconds += judging.all(evaluation.samples, scored_images.CHUNK)
     if evaluation.covers(cell):
-        seconds += elbo.SUBSET_REPEATS * bound.all(len(evaluation.subset), elbo.CHUNK)
+        seconds += elbo.SUBSET_REPEATS * bound.all(len(evaluation.subset), scored_images.CHUNK)
     if evaluation.iwae and isinstance(model, ImportanceWeighted):
         weights = _call_cost(lambda n: model.log_weight(_blank(n).x, _noise(model, n)))
         on = {"test": images, "subset": len(evaluation.subset) if evaluation.covers(cell) else 0}
         draws = max(evaluation.iwae) * sum(on[name] for name in evaluation.iwae_on)
-        seconds += weights.all(draws, elbo.IWAE_CHUNK * elbo.DRAWS_AT_ONCE)
+        seconds += weights.all(draws, iwae.IWAE_CHUNK * iwae.DRAWS_AT_ONCE)
     return seconds
 
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.errors import shortened
-from harness.experiment.grid import IWAE_SAMPLES, Cell
+from harness.experiment.cell import Cell
+from harness.experiment.metrics import IWAE_SAMPLES
 
 Status = Literal["ok", "failed", "diverged"]
 Estimator = Literal["elbo", "exact", "none"]

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.func import stack_module_state, vmap
 
 from harness.errors import BadInput
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.model import (
     CLASSES,
@@ -30,9 +30,9 @@ from harness.plugins.model import (
     Terms,
     draw_noise,
 )
+from harness.plugins.model_state import copied, restore
 from harness.plugins.source_files import Plugin
 from harness.training import objective
-from harness.training.objective import copied, restore
 
 AVERAGED = 4000  # draws of an importance weight
 # What an error says where torch.func.vmap or autograd cannot take an operation -> the same in words of the contract.

@@ -1,13 +1,9 @@
-"""Memory: how many cells fit on a GPU, measured on small packs; and, on a CPU, kept for the next step."""
+"""How many cells fit on a GPU, measured on small packs."""
 
-import ctypes
 from collections.abc import Callable
 
 import torch
 
-KEPT_BYTES = 2**28  # freed memory that a process keeps
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
-LARGEST_THRESHOLD = 2**25  # that glibc takes for a block of its own
 RESERVE = 0.1  # of the memory, for what the measurement does not see: fragments, scoring, libraries
 
 
@@ -44,15 +40,3 @@ def peak(work: Callable[[], object], device: torch.device) -> int:
     before = torch.cuda.memory_allocated(device)
     work()
     return torch.cuda.max_memory_allocated(device) - before
-
-
-def keep_freed() -> None:
-    """Have this process keep the memory that a step frees, for the next one.
-
-    By itself glibc may give it back after every step, and the system then clears thousands of pages for each: a fifth
-    of a step of `ssvae`, in processes where the blocks happen to lie so. With another C library nothing is done.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:
-        mallopt(TRIM_THRESHOLD, KEPT_BYTES)
-        mallopt(MMAP_THRESHOLD, LARGEST_THRESHOLD)

@@ -7,8 +7,7 @@ purpose, step), so a cell's training does not depend on the pack that it runs in
 
 import math
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +15,17 @@ import torch
 from torch import Tensor
 from torch.func import stack_module_state
 
-from harness.data.idx_sets import Data, binarised, labelled_indices
-from harness.evaluation.elbo import accuracy
+from harness.data.binarization import binarised
+from harness.data.labelled_subset import Labelled, labelled
+from harness.evaluation.accuracy import accuracy
 from harness.experiment import seeding
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
-from harness.plugins import registry
+from harness.plugins import model_state, registry
+from harness.plugins.dataset import Data
 from harness.plugins.model import Batch, Model, Noise, draw_noise
 from harness.storage.schema import estimator
-from harness.training import objective
+from harness.training import compilation, objective
 from harness.training.adam import Adam, laid_out
 
 CURVE_POINTS = 200
@@ -43,27 +44,6 @@ class CellState:
     curve: list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """Labelled images: grey levels (..., labels, PIXELS) as bytes, classes (..., labels)."""
-
-    grey: Tensor
-    classes: Tensor
-
-
-def labelled(cell: Cell, data: Data, listed: Sequence[int]) -> Labelled:
-    """The labelled images of a cell, from its seed, a fixed draw, or the `listed` indices of a file."""
-    if cell.label_draw == "none":
-        indices = torch.empty(0, dtype=torch.long)
-    elif cell.label_draw.startswith("file-"):
-        indices = torch.tensor(listed)
-    else:
-        seed = cell.seed if cell.label_draw == "seed" else int(cell.label_draw.removeprefix("draw-"))
-        indices = labelled_indices(data.train_y, cell.labels, seed)
-    indices = indices.to(data.train_x.device)
-    return Labelled(data.train_x[indices], data.train_y[indices])
-
-
 def prepared(
     cells: Sequence[Cell],
     data: Data,
@@ -72,7 +52,7 @@ def prepared(
     mode: Compile = "never",
 ) -> "Pack":
     """A pack, compiled if that is wanted; by "auto", a machine or a model that fails to compile trains all the same."""
-    if not objective.wanted(mode, cells[0].iterations, data.train_x.device):
+    if not compilation.wanted(mode, cells[0].iterations, data.train_x.device):
         return Pack(cells, data, listed, state)
     try:
         return Pack(cells, data, listed, state, compiled=True)
@@ -82,19 +62,6 @@ def prepared(
         pack = Pack(cells, data, listed, state)
         pack.how = f"eager ({type(error).__name__} on compiling)"
         return pack
-
-
-@contextmanager
-def no_denormals() -> Iterator[None]:
-    """Numbers below 1.2e-38 are zero in this thread: a classifier that is sure of itself has slopes of that size.
-
-    CPUs take many times as long on them. A pool of threads has it from the thread that makes it.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 class Pack:
@@ -126,7 +93,7 @@ class Pack:
         self.model = models[0]
         self.eager = self.whole_batch = objective.eager(self.model)
         if compiled:
-            self.whole_batch = objective.compiled(cells[0].pack_key, len(cells), self.device, torch.get_num_threads())
+            self.whole_batch = compilation.compiled(cells[0].pack_key, len(cells), self.device, torch.get_num_threads())
         self.params, self.other = self._stacked(models)
         self.adam = Adam(self.params, [cell.learning_rate for cell in cells])
         self._trace: list[Tensor] = []  # what `Parts` holds, of each step since the last point: (4, cells)
@@ -142,7 +109,7 @@ class Pack:
         used, self.exact = objective.used(self.model, *first)
         other = {name: value for name, value in tensors.items() if name not in used}
         trained = {name: value for name, value in tensors.items() if name in used}
-        slopes, _, _ = self.whole_batch(trained, objective.copied(other), batch, noise, self.betas)
+        slopes, _, _ = self.whole_batch(trained, model_state.copied(other), batch, noise, self.betas)
         return {name: laid_out(trained[name], slope) for name, slope in slopes.items()}, other
 
     # --- training ----------------------------------------------------------------------------------------------------
@@ -271,7 +238,7 @@ class Pack:
 
     def _kinds(self) -> dict[str, dict[str, Tensor]]:
         """What changes in training, (cells, ...) each, by kind and name."""
-        state = {name: self.other[name] for name in objective.state_names(self.model)}
+        state = {name: self.other[name] for name in model_state.state_names(self.model)}
         return {"param": self.params, "exp_avg": self.adam.first, "exp_avg_sq": self.adam.second, "state": state}
 
     def _resume(self, states: Sequence[CellState]) -> None:
@@ -293,7 +260,7 @@ class Pack:
 
 def lacking_state(model: Model, tensors: Collection[str]) -> str:
     """The names of a model's changing tensors that a checkpoint does not hold: one of an older version, say."""
-    return ", ".join(name for name in objective.state_names(model) if f"state.{name}" not in tensors)
+    return ", ".join(name for name in model_state.state_names(model) if f"state.{name}" not in tensors)
 
 
 def _known(value: Any) -> Any:

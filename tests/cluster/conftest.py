@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.data import idx_sets
+from harness.data import download
 from tests.cluster.hosts import Host, Wire, obstacle
 from tests.conftest import ROOT
 
@@ -22,7 +22,7 @@ CLOUD = {"available_node_types", "head_node_type"}  # what machines of one's own
 INSTALLED = {
     "PATH": f"{Path(sys.executable).parent}:$PATH",
     "PYTHONPATH": "$HOME/generative-bench",
-    "HARNESS_DATA": str(idx_sets.cache().absolute()),
+    "HARNESS_DATA": str(download.cache().absolute()),
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_agent_register_timeout_ms": "120000",

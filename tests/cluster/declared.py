@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import torch
 
-from harness.data.idx_sets import Data
-from harness.execution.trial import Update, _Trial
+from harness.execution.trial import _Trial
+from harness.plugins.dataset import Data
+from harness.training.task import Update
 
 work = _Trial.work
 

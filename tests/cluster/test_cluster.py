@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import bench
-from harness.data.idx_sets import Data
+from harness.plugins.dataset import Data
 from harness.storage.store import Store
 from tests.cluster.conftest import EXPORT, Cluster
 from tests.cluster.hosts import Host, wait

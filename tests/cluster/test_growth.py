@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.execution import growth
+from harness.execution import autoscaler
 from harness.execution.launcher import Resources
 from tests.cluster.conftest import INSTALLED, SHIPPED, exported
 from tests.cluster.hosts import Wire
@@ -46,19 +46,19 @@ print(json.dumps([slots(0.5), slots(0.0)]))
 
 def test_a_plan_counts_on_the_workers_that_the_shipped_file_allows() -> None:
     """Eight of twelve, of either kind: no more are up at once."""
-    assert growth.most(SHIPPED, Resources(1, 0.25).on) == 8 * 4
-    assert growth.most(SHIPPED, Resources(1, 2.0).on) == 0
+    assert autoscaler.most(SHIPPED, Resources(1, 0.25).on) == 8 * 4
+    assert autoscaler.most(SHIPPED, Resources(1, 2.0).on) == 0
 
 
 def test_machines_of_ones_own_are_counted_when_they_are_there() -> None:
     """Their file does not tell what they have."""
     kinds = {"local.cluster.node": {"resources": {}, "max_workers": 2}}
     file = {"max_workers": 2, "head_node_type": "local.cluster.node", "available_node_types": kinds}
-    assert growth.most(file, Resources(1).on) == 0
+    assert autoscaler.most(file, Resources(1).on) == 0
 
 
 def test_the_file_of_another_cluster_is_not_read() -> None:
-    assert growth.told("198.51.100.1:1") is None
+    assert autoscaler.told("198.51.100.1:1") is None
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,18 @@ import psutil
 import pytest
 
 from harness import bench
-from harness.data import idx_sets
-from harness.data.idx_sets import Data
-from harness.execution.trial import checkpoint_key
-from harness.experiment.grid import Cell, shipped
+from harness.data import download
+from harness.experiment.cell import Cell
+from harness.experiment.grid_file import shipped
 from harness.monitoring import run_status
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.scheduling import packing
-from harness.scheduling.packing import Cost
 from harness.storage import provenance
+from harness.storage.layout import checkpoint_key
 from harness.storage.schema import NAMES
 from harness.storage.store import TABLE, Store
+from harness.training.step_cost import Cost
 from tests.conftest import ROOT, CellMaker, lasting, tree
 
 Run = Callable[..., int]
@@ -382,7 +383,7 @@ def test_data_that_are_not_the_original_are_refused(
 ) -> None:
     """A truncated, an altered and a missing file, each by its name."""
     name = "t10k-labels-idx1-ubyte"
-    raw = idx_sets.cache() / "MNIST" / "raw"
+    raw = download.cache() / "MNIST" / "raw"
     folder = results.parent / "data" / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for path in raw.glob("*-ubyte"):

@@ -8,11 +8,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.data.idx_sets import Data
+from harness.plugins.dataset import Data
 from tests.conftest import ROOT
 
 LIGHT = ["harness.storage.store", "harness.storage.schema", "harness.experiment.grid"] + [
-    f"analysis.{path.stem}" for path in sorted((ROOT / "analysis").glob("*.py")) if path.stem != "__init__"
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((ROOT / "analysis").rglob("*.py"))
+    if path.stem != "__init__"
 ]
 
 
@@ -28,7 +30,7 @@ def test_the_store_and_the_analysis_start_without_torch_or_ray(module: str) -> N
 @pytest.mark.parametrize("folder", ["harness", "analysis", "models"])
 def test_no_file_bears_a_name_of_the_standard_library(folder: str) -> None:
     """`python harness/bench.py` puts harness/ first on the path: such a file would hide Python's own."""
-    names = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
+    names = {path.stem for path in (ROOT / folder).iterdir() if path.is_dir() or path.suffix == ".py"} - {"__init__"}
     assert names
     assert not names & sys.stdlib_module_names
 

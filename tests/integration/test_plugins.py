@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness import bench
-from harness.data.idx_sets import Data
 from harness.errors import BadInput
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.plugins.model import Model
 from harness.plugins.source_files import read
 from harness.storage.store import Store
@@ -48,11 +48,11 @@ GREY = (
     LINEAR.replace('"linear"', '"grey"')
     + """
 
-import harness.training.trainer, harness.evaluation.elbo
-from harness.data.idx_sets import scaled
+import harness.training.trainer, harness.evaluation.scored_images
+from harness.data.binarization import scaled
 
 harness.training.trainer.binarised = lambda grey, generators: scaled(grey)
-harness.evaluation.elbo.test_images = lambda data: scaled(data.test_x)
+harness.evaluation.scored_images.test_images = lambda data: scaled(data.test_x)
 """
 )
 Bench = Callable[..., int]
@@ -146,13 +146,13 @@ def test_steps_are_timed_in_the_models_own_room(command: Bench, mnist: Data, mon
         met[pack.cells[0].model] = trainer.BLOWN_UP.__class__.__name__
 
     monkeypatch.setattr(trainer.Pack, "one_step", one_step)
-    Path("mine.py").write_text(LINEAR + "\nfrom harness import engine\nengine.BLOWN_UP = 'mine'\n")
+    Path("mine.py").write_text(LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 'mine'\n")
     assert command("r", "--models", "vae", "linear", "--seeds", "1", "--plugin", "mine.py", "--dry-run") == 0
     assert met == {"vae": "float", "linear": "str"}
 
 
 def test_changes_of_a_plugin_without_models_are_told(command: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("patch.py").write_text("from harness.training import trainer\nengine.BLOWN_UP = 1e12\n")
+    Path("patch.py").write_text("from harness.training import trainer\ntrainer.BLOWN_UP = 1e12\n")
     assert command("r", "--models", "vae", "--seeds", "1", "--plugin", "patch.py", "--dry-run") == 0
     assert capsys.readouterr().err == (
         "plug-in 'patch.py' changes harness.training.trainer.BLOWN_UP: no cell is trained so, as that holds for a plug-in's own "
@@ -162,7 +162,7 @@ def test_changes_of_a_plugin_without_models_are_told(command: Bench, capsys: pyt
 
 def test_an_edited_plugin_takes_its_earlier_changes_and_models_back() -> None:
     held = trainer.BLOWN_UP
-    registry.load_source("mine.py", LINEAR + "\nfrom harness import engine\nengine.BLOWN_UP = 1.0\n")
+    registry.load_source("mine.py", LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 1.0\n")
     assert trainer.BLOWN_UP == 1.0
     registry.load_source("mine.py", LINEAR.replace('"linear"', '"other"'))
     assert held == trainer.BLOWN_UP
@@ -173,7 +173,7 @@ def test_an_edited_plugin_takes_its_earlier_changes_and_models_back() -> None:
 def test_a_plugin_that_fails_leaves_no_model_and_no_change() -> None:
     held = trainer.BLOWN_UP
     with pytest.raises(BadInput, match="does not load: ZeroDivisionError"):
-        registry.load_source("mine.py", LINEAR + "\nfrom harness import engine\nengine.BLOWN_UP = 1.0\n1 / 0")
+        registry.load_source("mine.py", LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 1.0\n1 / 0")
     assert held == trainer.BLOWN_UP
     assert "linear" not in registry.cards()
 

@@ -14,13 +14,14 @@ import pytest
 from analysis import report
 from analysis.frames import load
 from analysis.frames.adaptive_seeds import marked
+from analysis.frames.arm_table import counts
 from analysis.frames.training_length import banner
 from analysis.rendering import table
 from analysis.reproduction import references
-from analysis.sections import headline, sheets
-from analysis.stats.estimates import counts
-from harness.experiment import grid
-from harness.experiment.grid import Cell, ListedDraw
+from analysis.sections import reproduction, samples
+from harness.experiment import grid_file
+from harness.experiment.cell import Cell
+from harness.experiment.grid import ListedDraw
 from harness.plugins import registry
 from harness.storage.schema import ARM
 from harness.storage.store import Store
@@ -59,7 +60,7 @@ def rows() -> pd.DataFrame:
 
 def test_every_cell_that_a_run_was_asked_for_has_its_result(folder: Path) -> None:
     store = Store(folder)
-    grids = [grid.validate(record["grid"]) for record in store.provenance()]
+    grids = [grid_file.validate(record["grid"]) for record in store.provenance()]
     asked = {cell.id for each in grids for cell in each.cells(registry.cards(), LISTED)}
     rows = read(folder)
     assert asked == set(rows["cell"])
@@ -92,7 +93,7 @@ def test_every_curve_every_prediction_and_every_picture_that_the_page_shows_is_t
     assert all(store.predictions(cell) is not None for cell in rows.loc[rows["accuracy"].notna(), "cell"])
     assert all(store.targets(dataset) is not None for dataset in rows["dataset"].unique())
     arms = rows.loc[rows["nelbo"].notna(), "arm"].nunique()
-    found = {kind: len(pictures) for kind, pictures in sheets.read(store, rows).items()}
+    found = {kind: len(pictures) for kind, pictures in samples.read(store, rows).items()}
     assert found == {"samples": arms, "reconstructions": arms, "traversals": arms}
 
 
@@ -145,7 +146,7 @@ def test_what_git_tracks_is_small_and_holds_no_weights(folder: Path) -> None:
 
 def test_the_readme_shows_what_the_rows_give(rows: pd.DataFrame) -> None:
     """To mend it: `python analysis/report.py results/report` writes tables/headline.md, to be put between the marks."""
-    (shown,) = headline.tables(rows, references.load())
+    (shown,) = reproduction.headline(rows, references.load())
     _, _, rest = README.partition("<!-- headline -->\n")
     assert rest.partition("<!-- end -->")[0] == table.markdown(shown)
 

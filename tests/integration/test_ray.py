@@ -9,18 +9,21 @@ import pytest
 import torch
 
 from harness.data import idx_sets
-from harness.data.idx_sets import Data
 from harness.errors import BadInput
 from harness.evaluation import digit_classifier
-from harness.execution.arrays import plain, shared
-from harness.execution.launcher import InProcess, Launcher, RayTune, Resources
+from harness.execution.in_process import InProcess
+from harness.execution.launcher import Launcher, Resources
+from harness.execution.ray_tune import RayTune
+from harness.execution.ray_worker import plain, shared
 from harness.execution.retries import RETRIES
 from harness.execution.shutdown import Stalled, Stop
-from harness.execution.trial import Task, Update, log_key
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.plugins.source_files import single
+from harness.storage.layout import log_key
 from harness.storage.store import Store
+from harness.training.task import Task, Update
 from tests.conftest import CellMaker, lasting
 
 pytestmark = pytest.mark.slow

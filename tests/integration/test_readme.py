@@ -11,9 +11,9 @@ import pytest
 
 from analysis import compare, report
 from harness import bench
-from harness.data.idx_sets import Data
-from harness.experiment.grid import overlaid, validate
+from harness.experiment.grid_file import overlaid, validate
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.storage.schema import NAMES
 from harness.storage.store import Store
 from tests.conftest import README, ROOT

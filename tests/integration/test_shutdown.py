@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.idx_sets import Data
 from harness.execution import trial
 from harness.execution.shutdown import Stalled, Stop
-from harness.execution.trial import Task, checkpoint_key
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.monitoring import run_status
+from harness.plugins.dataset import Data
 from harness.storage import tensor_file
+from harness.storage.layout import checkpoint_key
 from harness.storage.store import Store
+from harness.training.task import Task
 from tests.conftest import ROOT, CellMaker, lasting
 
 # The command, ended by its checkpoints alone: the time of grace, which a busy machine may exceed, is an hour.

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.cluster import fit, virtual
 from benchmarks.cluster.virtual import Costs, Outcome
-from harness.execution.trial import Task
+from harness.training.task import Task
 from tests.conftest import CellMaker
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.storage.schema import describe
 from harness.storage.store import Store
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.experiment.grid import METRICS
+from harness.experiment.metrics import METRICS
 from harness.storage.schema import ARM
 from tests.unit.analysis.conftest import made, row
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.experiment.grid import Cell, Supervision
+from harness.experiment.cell import Cell, Supervision
 from harness.plugins import registry
 from harness.plugins.model import CLASSES
 from harness.training import conformance

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.compare import COLUMNS, compared, main
+from analysis.compare import main
+from analysis.comparison.comparisons import COLUMNS, compared
 from harness.errors import BadInput
 from harness.experiment.grid import Compare
 from harness.storage.store import TABLE, Store

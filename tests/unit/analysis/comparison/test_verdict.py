@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from analysis.comparison.verdict import chance, seeds, text, word
+from analysis.comparison.verdict import seeds, text, word
 from analysis.frames.metrics import ACCURACY, BY_COLUMN
+from analysis.rendering.numbers import chance
 
 NELBO = BY_COLUMN["nelbo"]
 NAN = float("nan")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.frames.arm_names import labels, named
-from harness.experiment.grid import Cell, Supervision
+from harness.experiment.cell import Cell, Supervision
 from harness.storage.schema import ARM, describe
 from tests.unit.analysis.conftest import FrameMaker, made, row
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from analysis import compare, report
-from analysis.compare import compared
+from analysis.comparison.comparisons import compared
 from analysis.frames.load import read
-from harness.experiment.grid import BOUNDS, Compare
+from harness.experiment.grid import Compare
+from harness.experiment.metrics import BOUNDS
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import curve, made, on_subset, row
 

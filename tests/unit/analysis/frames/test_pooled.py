@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from analysis.compare import asked
 from analysis.frames import pooled
 from harness.errors import BadInput
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.storage import schema
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import LISTED, made, row

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from analysis.rendering.page import PLACED, SECTIONS, Page, Picture, kept, laid_out, render
+from analysis.rendering.page import PLACED, SECTIONS, Page, kept, laid_out, render
+from analysis.rendering.section import Picture
 from analysis.rendering.table import Table
 
 BARE = Page(

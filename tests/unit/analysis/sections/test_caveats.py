@@ -3,7 +3,8 @@
 import pandas as pd
 
 from analysis.frames.arm_names import named
-from analysis.sections.caveats import FEW, chosen_on_test, notes, unfinished, unstarted
+from analysis.sections.caveats import chosen_on_test, notes, unfinished, unstarted
+from analysis.stats.thresholds import FEW
 from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 
 

@@ -3,16 +3,8 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, chisquare
 
-from analysis.sections.class_balance import (
-    BETWEEN,
-    UNIFORM,
-    balance,
-    between,
-    betweens,
-    imbalance,
-    more_balanced,
-    uniform,
-)
+from analysis.sections.class_balance import BETWEEN, UNIFORM, balance, more_balanced
+from analysis.stats.uniformity import between, betweens, imbalance, uniform
 from harness.experiment.grid import Compare
 from tests.unit.analysis.example_frames import table
 

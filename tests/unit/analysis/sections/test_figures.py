@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
-from analysis.compare import compared
+from analysis.comparison.comparisons import compared
 from analysis.frames.load import read
 from analysis.plots import style
 from analysis.sections import figures
 from analysis.sections.figures import Drawn, draw, sheets
-from analysis.sections.sheets import read as read_sheets
+from analysis.sections.samples import read as read_sheets
 from harness.experiment.grid import Compare
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import curve, made, row

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.compare import COLUMNS
+from analysis.comparison.comparisons import COLUMNS
 from analysis.frames.arm_names import named
 from analysis.sections.label_budget import BETWEEN, EACH, gains, of_seeds
 from harness.experiment.grid import Compare

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from analysis.frames.load import read
-from analysis.sections import sheets
+from analysis.sections import samples
 from analysis.sections.samples import Sheets, albums
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import gallery, made, row
@@ -32,6 +32,6 @@ def test_every_kind_has_an_album_with_the_betas_in_order(tmp_path: Path) -> None
 
 def test_samples_come_in_the_order_of_the_tables_and_tell_the_counts(full: Store) -> None:
     rows = read(full).rows
-    shown = albums(rows, sheets.read(full, rows))["Samples from the prior"]
+    shown = albums(rows, samples.read(full, rows))["Samples from the prior"]
     assert [picture.title for picture in shown] == ["vae β=1", "vae β=4", "gmvae", "ssvae semi-supervised"]
     assert shown[0].caption == f"seed 0; the judge sees of digits 0 to 9: {' '.join(['20'] * 10)}"

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.compare import compared
 from analysis.comparison import grid_family
+from analysis.comparison.comparisons import compared
 from analysis.frames.arm_names import named
-from analysis.sections import balance_tables, beta_tables, gain_tables, image_agreement
+from analysis.sections import beta, class_balance, image_agreement, label_budget
 from analysis.sections.beta import trends
 from analysis.sections.class_balance import balance, more_balanced
 from analysis.sections.label_budget import gains
@@ -29,10 +29,10 @@ def with_arms(rows: pd.DataFrame) -> pd.DataFrame:
 def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) -> None:
     cells = [made("vae", seed, beta=beta) for seed in SEEDS for beta in (1.0, 4.0, 16.0)]
     rows = with_arms(results(*[row(cell, **noisy(cell)) for cell in cells]))
-    metrics = beta_tables.asked(["nelbo", "accuracy"])
+    metrics = beta.asked(["nelbo", "accuracy"])
     assert metrics == ["nelbo", "kl", "rec"]
     found = trends(rows, Compare(metrics=metrics))
-    nelbo, kl, _ = beta_tables.tables(found)
+    nelbo, kl, _ = beta.tables(found)
     assert (nelbo.name, kl.name) == ("beta-nelbo", "beta-kl")
     assert nelbo.text["β"].tolist() == ["4", "16"]
     assert nelbo.text["Seeds"].tolist() == ["paired, n = 6"] * 2
@@ -43,7 +43,7 @@ def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) ->
         "Neither lower nor higher is better: KL and reconstruction are traded for each other; n is the number"
     )
     assert "p Dunnett" not in nelbo.text
-    said = list(beta_tables.sentences(found))
+    said = list(beta.sentences(found))
     assert [text.split(", β")[0] for text in said] == [
         *("vae, mnist: NELBO on the test images", "vae, mnist: KL on the test images"),
         "vae, mnist: Reconstruction on the test images",
@@ -53,8 +53,8 @@ def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) ->
 
 def test_without_another_beta_there_is_nothing_to_say(results: FrameMaker) -> None:
     found = trends(with_arms(results(row(made("vae")))), Compare(metrics=["nelbo"]))
-    assert beta_tables.tables(found) == []
-    assert list(beta_tables.sentences(found)) == []
+    assert beta.tables(found) == []
+    assert list(beta.sentences(found)) == []
 
 
 def test_one_significant_against_uniform_and_the_other_not_is_no_difference(results: FrameMaker) -> None:
@@ -67,7 +67,7 @@ def test_one_significant_against_uniform_and_the_other_not_is_no_difference(resu
         )
     )
     uniform, between = balance(rows)
-    direct, each = balance_tables.tables(uniform, between)
+    direct, each = class_balance.tables(uniform, between)
     assert direct.text.to_dict("records") == [
         {
             "A": "gmvae",
@@ -82,7 +82,7 @@ def test_one_significant_against_uniform_and_the_other_not_is_no_difference(resu
         "gmvae": "not uniform in 1 of n = 2 seeds",
         "vae": "no departure shown in any of n = 2 seeds",
     }
-    files = balance_tables.seed_by_seed(uniform, between)
+    files = class_balance.seed_by_seed(uniform, between)
     assert [(table.name, len(table.text)) for table in files] == [
         ("balance-uniform-seeds", 4),
         ("balance-between-seeds", 2),
@@ -94,7 +94,7 @@ def test_more_balanced_is_asked_of_the_seeds_in_words(results: FrameMaker) -> No
     odd: list[dict[str, Any]] = [{"digit_counts": [3000 + seed, 1000 - seed, *[750] * 8]} for seed in SEEDS]
     runs = [row(made("vae", seed), **even[seed]) for seed in SEEDS]
     rows = with_arms(results(*runs, *[row(made("gmvae", seed), **odd[seed]) for seed in SEEDS]))
-    (said,) = balance_tables.sentences(more_balanced(rows, Compare()))
+    (said,) = class_balance.sentences(more_balanced(rows, Compare()))
     assert said.startswith("gmvae against vae: worse by ")
     assert "points" in said
     assert "n = 6" in said
@@ -105,10 +105,10 @@ def test_a_balance_that_differs_says_in_how_many_seeds(results: FrameMaker) -> N
     rows = with_arms(
         results(row(made("vae")), row(made("vae", 1)), row(made("gmvae"), **skewed), row(made("gmvae", 1)))
     )
-    direct, each = balance_tables.tables(*balance(rows))
+    direct, each = class_balance.tables(*balance(rows))
     assert direct.text.loc[0, "Verdict"] == "balance differs in 1 of n = 2 seeds"
     assert each.text.loc[0, "Verdict"] == "not uniform in 1 of n = 2 seeds"
-    assert balance_tables.tables(*balance(rows.iloc[:0])) == []
+    assert class_balance.tables(*balance(rows.iloc[:0])) == []
 
 
 def test_agreement_is_told_of_the_pair_that_differs_in_supervision_alone(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMa
             for kind, of in zip(ARMS, (0.7, 0.7 + gain + off), strict=True):
                 found.append(row(made("ssvae", seed, supervision=kind, labels=labels), accuracy=of))
     each, between = gains(with_arms(results(*found)), Compare())
-    first, second = gain_tables.tables(each, between)
+    first, second = label_budget.tables(each, between)
     assert (first.name, second.name) == ("gains", "gains-between")
     assert first.text["Labels"].tolist() == ["50", "1,000"]
     assert first.text["Supervised (%)"].tolist() == ["70.00"] * 2
@@ -156,7 +156,7 @@ def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMa
     assert second.text["Labels"].tolist() == ["1,000 against 50"]
     assert second.text["Verdict"].tolist() == ["smaller"]
     assert second.text["Difference (points) [95 % CI]"].str.startswith("−").all()
-    said = list(gain_tables.sentences(each))
+    said = list(label_budget.sentences(each))
     assert said[1].startswith("ssvae, mnist, 1,000 labels: semi-supervised against supervised: better by ")
     assert said[2].startswith("ssvae, mnist: gain in accuracy, 50, 1,000 labels: falls with the label budget: −")
 
@@ -173,12 +173,10 @@ def test_a_pair_of_two_families_names_the_p_of_both(results: FrameMaker) -> None
     assert found["comparisons_grid"].tolist() == [6, 6]
     assert (found["p_grid"] > found["p_adjusted"]).all()
     pd.testing.assert_frame_equal(grid_family.joined(trends(rows, how), turned), found)
-    (table,) = beta_tables.tables(found)
+    (table,) = beta.tables(found)
     assert table.text["p in the grid's family"].str.endswith(" (Holm, 6)").all()
     assert table.caption.endswith("p adjusted by Holm over 1 comparison, those of one model's β.")
-    assert (
-        "p in the grid's family" not in beta_tables.tables(grid_family.joined(trends(rows, how), grid.head(0)))[0].text
-    )
+    assert "p in the grid's family" not in beta.tables(grid_family.joined(trends(rows, how), grid.head(0)))[0].text
 
 
 def test_a_gain_names_the_p_of_the_grids_family(results: FrameMaker) -> None:
@@ -189,14 +187,14 @@ def test_a_gain_names_the_p_of_the_grids_family(results: FrameMaker) -> None:
                 found.append(row(made("ssvae", seed, supervision=kind, labels=labels), accuracy=of))
     rows = with_arms(results(*found))
     each = grid_family.joined(gains(rows, Compare())[0], compared(rows, Compare(metrics=["accuracy"])))
-    said = list(gain_tables.sentences(each))
+    said = list(label_budget.sentences(each))
     assert "(Holm, 2 comparisons)" in said[0]
     assert said[0].endswith(" (Holm, 6)")
     assert "; in the grid's family: p = " in said[0]
-    assert "p in the grid's family" in gain_tables.tables(each, each.head(0))[0].text
+    assert "p in the grid's family" in label_budget.tables(each, each.head(0))[0].text
 
 
 def test_without_label_budgets_there_is_no_gain_to_tell(results: FrameMaker) -> None:
     each, between = gains(with_arms(results(row(made("vae")))), Compare())
-    assert gain_tables.tables(each, between) == []
-    assert list(gain_tables.sentences(each)) == []
+    assert label_budget.tables(each, between) == []
+    assert list(label_budget.sentences(each)) == []

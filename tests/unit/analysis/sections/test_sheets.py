@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.frames.load import read as read_results
-from analysis.sections.sheets import read
+from analysis.sections.samples import read
 from harness.errors import BadInput
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import made, picture, row

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.stats.agreement import agreements, mcnemar, wilson
+from analysis.sections.image_agreement import agreements
+from analysis.stats.agreement import mcnemar, wilson
 from harness.storage.store import Store
 
 

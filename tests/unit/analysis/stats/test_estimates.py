@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.stats.estimates import arms, counts, estimates, written
+from analysis.frames.arm_table import arms, counts
+from analysis.rendering.numbers import written
+from analysis.stats.estimates import estimates
 from tests.unit.analysis.conftest import FrameMaker, made, row
 
 LOSSES = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=30)

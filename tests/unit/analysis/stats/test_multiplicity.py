@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from analysis.stats.multiplicity import ALPHA, Correction, adjusted, levels
+from analysis.stats.multiplicity import Correction, adjusted, levels
+from analysis.stats.thresholds import ALPHA
 
 # Benjamini and Hochberg (1995), § 4: fifteen p-values of a study of thrombolysis.
 STUDY = np.array(

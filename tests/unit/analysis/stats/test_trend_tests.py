@@ -8,8 +8,9 @@ import pytest
 from scipy.stats import page_trend_test, rankdata
 from statsmodels.formula.api import mixedlm
 
+from analysis.comparison.trend_verdict import TREND, trend
 from analysis.frames.metrics import BY_COLUMN, GAIN
-from analysis.stats.trend_tests import TREND, page, slopes, trend
+from analysis.stats.trend_tests import page, slopes
 
 RNG = np.random.default_rng
 STEPS = np.array([50.0, 100.0, 200.0])

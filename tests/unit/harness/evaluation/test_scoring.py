@@ -8,17 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.data.idx_sets import Data
-from harness.evaluation import elbo
-from harness.evaluation.scoring import Part, Scorer, Scores, scores_key, weights_key
+from harness.evaluation import iwae
+from harness.evaluation.scoring import Part, Scorer, Scores
 from harness.execution import trial
-from harness.execution.trial import Task, Update, log_key
+from harness.experiment.cell import Cell
 from harness.experiment.evaluation import Evaluation
-from harness.experiment.grid import Cell
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.plugins.model import ImportanceWeighted
 from harness.storage import schema
+from harness.storage.layout import log_key, scores_key, weights_key
 from harness.storage.store import Store
+from harness.training.task import Task, Update
 from tests.conftest import CellMaker, lasting
 from tests.unit.harness.evaluation.test_elbo import Unweighted
 
@@ -98,13 +99,13 @@ def test_a_scoring_that_was_interrupted_goes_on_where_it_stood(
     calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
     list(trial.run(Task((one,), str(calm.root), evaluation=IWAE), few))
     chunks: list[int] = []
-    original = elbo._log_weights
+    original = iwae._log_weights
 
     def counted(model: ImportanceWeighted, x: Tensor, chunk: int, draws: int) -> Tensor:
         chunks.append(chunk)
         return original(model, x, chunk, draws)
 
-    monkeypatch.setattr(elbo, "_log_weights", counted)
+    monkeypatch.setattr(iwae, "_log_weights", counted)
     updates, seen = run(one, evaluation=IWAE), 0
     for update in updates:
         seen += update.stage != "" and update.scored > 0

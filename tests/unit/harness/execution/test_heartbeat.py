@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.execution.heartbeat import WORKING_SHARE, Heartbeat, is_at_work
-from harness.execution.trial import Update
+from harness.training.task import Update
 
 FOREVER = 60.0
 

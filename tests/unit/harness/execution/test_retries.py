@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StorageFailure
-from harness.execution import trial
 from harness.execution.retries import HALVED_AFTER, RETRIES, Tries
-from harness.execution.trial import Task, Update
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
+from harness.storage import layout
 from harness.storage.store import Store
+from harness.training import rows
+from harness.training.task import Task, Update
 from tests.conftest import CellMaker
 
 
@@ -28,7 +29,7 @@ def tries(store: Store, *packs: list[Cell]) -> Tries:
 
 
 def finish(store: Store, cell: Cell, run: str = "r") -> None:
-    trial.write_row(store, Task((cell,), str(store.root), run=run), cell, "ok", {})
+    rows.write_row(store, Task((cell,), str(store.root), run=run), cell, "ok", {})
 
 
 def started(of: Tries) -> tuple[int, tuple[Cell, ...]]:
@@ -55,7 +56,7 @@ def test_a_cell_alone_fails_after_its_tries_with_a_row_and_the_last_words(store:
     assert of.done
     assert update.ended == {cells[0].id: "failed"}
     assert (store.row(cells[0].id) or {})["error"] == f"its process died {RETRIES + 1} times with nothing saved"
-    assert b"Ray saw a signal" in (store.read(trial.log_key(cells[0].id)) or b"")
+    assert b"Ray saw a signal" in (store.read(layout.log_key(cells[0].id)) or b"")
 
 
 @pytest.mark.parametrize("progress", [Update(steps=50, saved=1), Update(steps=1)], ids=["a checkpoint", "nothing"])

@@ -15,16 +15,16 @@ import pytest
 import torch
 
 from harness.data import idx_sets
-from harness.data.idx_sets import Data
 from harness.errors import StorageFailure
 from harness.evaluation import digit_classifier
-from harness.evaluation.scoring import weights_key
 from harness.execution import trial
-from harness.execution.trial import Task, Update, checkpoint_key, log_key
+from harness.experiment.cell import Cell
 from harness.experiment.evaluation import Evaluation
-from harness.experiment.grid import Cell
+from harness.plugins.dataset import Data
 from harness.storage import tensor_file
+from harness.storage.layout import checkpoint_key, log_key, weights_key
 from harness.storage.store import Pictures, Store
+from harness.training.task import Task, Update
 from harness.training.trainer import Pack
 from tests.conftest import CellMaker, lasting, tree
 
@@ -126,7 +126,7 @@ def test_a_failed_cell_is_scored_without_training_again(
 ) -> None:
     one = cell("vae")
     with monkeypatch.context() as patch:
-        patch.setattr("harness.evaluation.elbo.samples", lambda *_: 1 / 0)
+        patch.setattr("harness.evaluation.samples.samples", lambda *_: 1 / 0)
         run(store, [one], checkpoint_seconds=0.0)
     with monkeypatch.context() as patch:
         patch.setattr("harness.training.trainer.Pack.one_step", lambda *_: 1 / 0)

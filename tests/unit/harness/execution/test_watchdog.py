@@ -8,8 +8,8 @@ import pytest
 
 from harness.execution.retries import Tries
 from harness.execution.shutdown import Stalled, Stop
-from harness.execution.trial import Task
 from harness.execution.watchdog import NOTICES, Watchdog
+from harness.training.task import Task
 from tests.conftest import CellMaker
 
 

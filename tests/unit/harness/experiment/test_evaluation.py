@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from harness.errors import BadInput
+from harness.experiment.cell import Cell
 from harness.experiment.evaluation import Evaluation, evaluation
-from harness.experiment.grid import IWAE_SAMPLES, Cell, ListedDraw
+from harness.experiment.grid import ListedDraw
+from harness.experiment.metrics import IWAE_SAMPLES
 from harness.storage.schema import NAMES
 
 LISTS = {"dataset": "mnist", "evaluation_test_indices": [3, 1, 4, 1], "labelled_train_indices": [9, 2, 6]}

@@ -12,10 +12,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.sections.caveats import FEW
+from analysis.stats.thresholds import FEW
 from harness.errors import BadInput, unknown
-from harness.experiment import grid
-from harness.experiment.grid import DATASETS, Cell, Grid, ListedDraw, ModelCard
+from harness.experiment import grid, grid_file
+from harness.experiment.cell import Cell, ModelCard
+from harness.experiment.grid import DATASETS, Grid, ListedDraw
 from harness.plugins import registry
 
 CARDS = {
@@ -66,7 +67,7 @@ some = settings(max_examples=50, deadline=None)
 
 
 def cells(keys: dict[str, Any]) -> list[Cell]:
-    return grid.validate(keys).cells(CARDS)
+    return grid_file.validate(keys).cells(CARDS)
 
 
 def one_sweep(**values: Any) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def test_ids_are_those_of_all_earlier_results(cell: Cell, expected: str) -> None
     ],
 )
 def test_shipped_grids_keep_their_ids(name: str, first: str, last: str) -> None:
-    found = grid.validate(grid.read(name)).cells(registry.cards())
+    found = grid_file.validate(grid_file.read(name)).cells(registry.cards())
     assert (found[0].id, found[-1].id) == (first, last)
 
 
@@ -140,11 +141,11 @@ def test_a_larger_grid_has_the_cells_of_the_smaller_one(keys: dict[str, Any], da
 @some
 @given(GRIDS)
 def test_a_grid_survives_yaml(keys: dict[str, Any]) -> None:
-    whole = grid.validate(keys)
+    whole = grid_file.validate(keys)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "other.yaml"
         file.write_text(yaml.safe_dump(whole.model_dump()))
-        back = grid.validate(grid.read(str(file)))
+        back = grid_file.validate(grid_file.read(str(file)))
     assert back == whole
     assert back.cells(CARDS) == whole.cells(CARDS)
 
@@ -168,7 +169,7 @@ def test_a_model_without_labels_is_not_crossed_with_budgets() -> None:
 def test_a_file_of_labels_fixes_budget_and_draw() -> None:
     """The list decides: two budgets of the grid become its one, and another list is another cell."""
     keys = one_sweep(model="half", labels=[50, 200]) | {"label_draw": "subset"}
-    chosen = grid.validate(keys)
+    chosen = grid_file.validate(keys)
     (cell,) = chosen.cells(CARDS, ListedDraw(99, "abc"))
     assert (cell.labels, cell.label_draw) == (99, "file-abc")
     assert chosen.cells(CARDS, ListedDraw(99, "abd")) != [cell]
@@ -196,7 +197,7 @@ def test_names_tell_apart_what_a_sweep_varies() -> None:
 
 def arms(name: str) -> Counter[tuple[Any, ...]]:
     """How many seeds each arm of a shipped grid has."""
-    found = grid.validate(grid.read(name)).cells(registry.cards())
+    found = grid_file.validate(grid_file.read(name)).cells(registry.cards())
     return Counter((c.model, c.supervision, c.beta, c.labels, c.iterations) for c in found)
 
 
@@ -226,9 +227,9 @@ def test_quick_is_small_and_has_the_reports_models_and_seeds_enough_for_verdicts
     assert max(iterations for *_, iterations in found) <= 600
 
 
-@pytest.mark.parametrize("name", grid.shipped())
+@pytest.mark.parametrize("name", grid_file.shipped())
 def test_shipped_grids_are_the_protocol_in_all_that_they_do_not_name(name: str) -> None:
-    chosen = grid.validate(grid.read(name))
+    chosen = grid_file.validate(grid_file.read(name))
     found = chosen.cells(registry.cards())
     assert (chosen.name, bool(chosen.title)) == (name, True)
     assert {(c.batch_size, c.learning_rate, c.dataset) for c in found} == {(97, 1e-3, "mnist")}
@@ -241,30 +242,30 @@ TWO = {"name": "two", "seeds": 2, "sweeps": [{"model": "plain", "beta": [1, 2]},
 
 
 def test_flags_replace_the_keys_of_every_sweep() -> None:
-    found = grid.overlaid(TWO, {"beta": [4.0], "iterations": 7, "seeds": 1}).cells(CARDS)
+    found = grid_file.overlaid(TWO, {"beta": [4.0], "iterations": 7, "seeds": 1}).cells(CARDS)
     assert [(c.model, c.beta, c.iterations, c.seed) for c in found] == [("plain", 4, 7, 0), ("bare", 4, 7, 0)]
 
 
 def test_no_flags_change_nothing() -> None:
-    assert grid.overlaid(TWO, {}) == grid.validate(TWO)
+    assert grid_file.overlaid(TWO, {}) == grid_file.validate(TWO)
 
 
 def test_what_a_grid_does_not_say_stays_unsaid() -> None:
     """The provenance tells a comparison that was named from the default."""
-    named = grid.overlaid(TWO | {"compare": {"metrics": ["nelbo", "accuracy"]}}, {"seeds": 3})
+    named = grid_file.overlaid(TWO | {"compare": {"metrics": ["nelbo", "accuracy"]}}, {"seeds": 3})
     assert named.compare.model_fields_set == {"metrics"}
-    assert grid.overlaid(TWO, {"seeds": 3}).compare.model_fields_set == set()
+    assert grid_file.overlaid(TWO, {"seeds": 3}).compare.model_fields_set == set()
 
 
 def test_models_are_kept_or_added() -> None:
-    found = grid.overlaid(TWO, {}, ["half", "plain", "half"])
+    found = grid_file.overlaid(TWO, {}, ["half", "plain", "half"])
     assert [sweep.model for sweep in found.sweeps] == ["plain", "half"]
     assert found.sweeps[0].beta == [1, 2]
 
 
 def test_flags_are_checked_like_keys() -> None:
     with pytest.raises(BadInput, match="labels"):
-        grid.overlaid(TWO, {"labels": [0]})
+        grid_file.overlaid(TWO, {"labels": [0]})
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------
@@ -396,7 +397,7 @@ def test_a_file_that_is_no_grid_is_refused_in_one_line(tmp_path: Path, content: 
     file = tmp_path / "mine.yaml"
     file.write_bytes(content)
     with pytest.raises(BadInput) as caught:
-        grid.read(str(file))
+        grid_file.read(str(file))
     assert str(file) in str(caught.value)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -404,10 +405,10 @@ def test_a_file_that_is_no_grid_is_refused_in_one_line(tmp_path: Path, content: 
 
 def test_a_grid_that_is_not_there_is_told_from_a_misspelt_one(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"^no grid 'reprot'; did you mean 'report'\? known: beta, labels, quick, rep"):
-        grid.read("reprot")
+        grid_file.read("reprot")
     for name in (str(tmp_path / "mine.yaml"), str(tmp_path)):
         with pytest.raises(BadInput, match=r"^no grid file '.*'; expected a YAML file or a shipped grid: beta"):
-            grid.read(name)
+            grid_file.read(name)
 
 
 @pytest.mark.parametrize(("written", "meant"), [("1e-3", 1e-3), ("2E2", 200.0), ("1.e-3", 1e-3), ("+5e0", 5.0)])
@@ -415,15 +416,15 @@ def test_numbers_are_written_as_anybody_writes_them(tmp_path: Path, written: str
     """PyYAML alone takes 1e-3 for a word."""
     path = tmp_path / "mine.yaml"
     path.write_text(f"seeds: 1\nsweeps: [{{model: vae, learning_rate: [{written}]}}]\n")
-    assert grid.validate(grid.read(str(path))).sweeps[0].learning_rate == [meant]
+    assert grid_file.validate(grid_file.read(str(path))).sweeps[0].learning_rate == [meant]
 
 
 def test_a_file_is_named_by_its_stem_unless_it_says_another(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("seeds: 1\nsweeps: [{model: plain}]")
-    assert grid.validate(grid.read(str(file))).name == "mine"
+    assert grid_file.validate(grid_file.read(str(file))).name == "mine"
     file.write_text("name: other\nseeds: 1\nsweeps: [{model: plain}]")
-    assert grid.validate(grid.read(str(file))).name == "other"
+    assert grid_file.validate(grid_file.read(str(file))).name == "other"
 
 
 def test_an_id_is_made_once_and_travels_with_its_cell() -> None:
@@ -434,7 +435,7 @@ def test_an_id_is_made_once_and_travels_with_its_cell() -> None:
 
 
 def test_a_grid_and_a_cell_are_frozen() -> None:
-    (cell,), whole = cells(one_sweep()), grid.validate(one_sweep())
+    (cell,), whole = cells(one_sweep()), grid_file.validate(one_sweep())
     with pytest.raises(AttributeError):
         cell.seed = 3  # type: ignore[misc]
     with pytest.raises(ValueError, match="frozen"):
@@ -465,7 +466,7 @@ def test_a_hostile_file_is_refused_in_one_short_line(tmp_path: Path, text: str, 
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     with pytest.raises(BadInput) as caught:
-        grid.read(str(file))
+        grid_file.read(str(file))
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400 + len(str(file))

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from harness.execution.shutdown import Stalled
-from harness.execution.trial import Task, Update
 from harness.monitoring import run_status
 from harness.monitoring.progress import LINE_SECONDS, Progress
-from harness.scheduling.packing import Cost
 from harness.storage.store import Store
+from harness.training.step_cost import Cost
+from harness.training.task import Task, Update
 from tests.conftest import CellMaker
 
 Make = Callable[..., Progress]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness.errors import BadInput
-from harness.experiment.grid import Cell, ModelCard
+from harness.experiment.cell import Cell, ModelCard
 from harness.plugins import registry, source_files
 from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms
 from tests.conftest import CellMaker, given

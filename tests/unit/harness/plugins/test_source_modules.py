@@ -67,7 +67,7 @@ def test_tracebacks_show_the_text_that_was_loaded(tmp_path: Path) -> None:
     assert f'File "{file}", line 2, in fails\n    return 1 / 0  # here' in shown
 
 
-@pytest.mark.parametrize("name", ["json", "yaml", "harness", "models", "test_plugin_modules"])
+@pytest.mark.parametrize("name", ["json", "yaml", "harness", "models", "test_source_modules"])
 def test_a_name_that_is_taken_is_refused_in_one_line(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,9 +83,9 @@ def test_a_name_that_is_taken_is_refused_in_one_line(
 
 def test_the_harnesss_own_files_take_no_plain_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`python harness/bench.py` puts their folder on the path."""
-    monkeypatch.syspath_prepend(str(Path(source_modules.__file__).parent))
-    loaded(tmp_path / "own", objective="x = 1", g_model="import objective")
-    assert sys.modules["g_model"].objective.x == 1
+    monkeypatch.syspath_prepend(str(Path(source_modules.__file__).parents[1]))
+    loaded(tmp_path / "own", errors="x = 1", data="x = 2", g_model="import data, errors")
+    assert (sys.modules["g_model"].errors.x, sys.modules["g_model"].data.x) == (1, 2)
 
 
 def test_a_helper_of_another_plugin_is_taken_and_its_own_earlier_one_is_not(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.plugins.source_files import Plugin, single
 from harness.scheduling.mixed_sources import told
 from harness.storage.schema import Row, describe, row

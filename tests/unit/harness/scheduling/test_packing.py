@@ -8,14 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.scheduling import packing
 from harness.scheduling.packing import (
-    LARGEST,
     LIMITS,
     START_SECONDS,
-    Cost,
-    Costs,
     Pack,
     balanced,
     kinds,
@@ -24,6 +21,7 @@ from harness.scheduling.packing import (
     of_size,
     seconds,
 )
+from harness.training.step_cost import LARGEST, Cost, Costs
 
 VAE = Cell("vae", 0, 1000, settings=(("z", 10),))
 Work = tuple[list[Cell], dict[Cell, Cost], int]

@@ -8,13 +8,12 @@ import pytest
 import torch
 
 from harness.errors import BadInput
-from harness.evaluation.scoring import weights_key
-from harness.execution.trial import checkpoint_key
+from harness.experiment.cell import Cell
 from harness.experiment.evaluation import Evaluation
-from harness.experiment.grid import Cell
 from harness.experiment.options import RESUME, Resume
 from harness.scheduling import plan
 from harness.storage import schema, tensor_file
+from harness.storage.layout import checkpoint_key, weights_key
 from harness.storage.schema import Row
 from harness.storage.store import Store
 

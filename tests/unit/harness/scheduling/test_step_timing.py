@@ -11,14 +11,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.idx_sets import Data
+from harness.experiment.cell import Cell
 from harness.experiment.evaluation import Evaluation
-from harness.experiment.grid import Cell
 from harness.experiment.options import Compile
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.plugins.model import PIXELS
 from harness.scheduling import step_timing
-from harness.scheduling.packing import Cost
 from harness.scheduling.step_timing import (
     ASSUMED,
     COMPILED_KINDS,
@@ -29,7 +28,8 @@ from harness.scheduling.step_timing import (
     WORTH_COMPILING,
     elsewhere,
 )
-from harness.training.objective import COMPILE_FROM
+from harness.training.compilation import COMPILE_FROM
+from harness.training.step_cost import Cost
 from harness.training.trainer import Pack
 from tests.conftest import CellMaker
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.storage import schema
 from harness.storage.schema import COLUMNS, CURVE, NAMES, SCHEMA
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness import bench
 from harness.errors import BadInput
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms
 from harness.storage.store import Store

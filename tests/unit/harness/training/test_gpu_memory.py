@@ -84,9 +84,9 @@ def test_where_two_cells_do_not_fit_it_is_one() -> None:
 
 PAGES = """
 import resource, sys, torch
-from harness.training import gpu_memory
+from harness.training import process_tuning
 if sys.argv[1] == "kept":
-    gpu_memory.keep_freed()
+    process_tuning.keep_freed()
 
 def step():
     blocks = [torch.ones(6 * 2**20) for _ in range(4)]  # 24 MiB each

@@ -11,7 +11,8 @@ from harness.experiment.options import COMPILE, Compile
 from harness.plugins import registry
 from harness.plugins.model import PIXELS, Batch, draw_noise
 from harness.training import objective
-from harness.training.objective import COMPILE_FROM, used, wanted
+from harness.training.compilation import COMPILE_FROM, wanted
+from harness.training.objective import used
 from tests.conftest import CellMaker
 
 LONG, SHORT = COMPILE_FROM, COMPILE_FROM - 1
@@ -53,8 +54,8 @@ def test_what_was_compiled_before_is_found_by_versions_and_not_by_the_sums_of_al
     """In a process of its own; where somebody has compiled in it already, keys stay what they are."""
     told = f"{torch.__version__} {torch.version.git_version}".encode()
     check = (
-        f"from torch._inductor import codecache; {before}from harness.training import objective; "
-        "objective._key_by_versions(); print(codecache.torch_key().hex())"
+        f"from torch._inductor import codecache; {before}from harness.training import compilation; "
+        "compilation._key_by_versions(); print(codecache.torch_key().hex())"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert (done.stdout.strip() == told.hex()) is (before == "")

@@ -10,16 +10,17 @@ import torch
 from torch import Tensor
 
 from harness.data import idx_sets
-from harness.data.idx_sets import Data
 from harness.errors import BadInput
 from harness.execution import trial
-from harness.execution.trial import Task, checkpoint_key
-from harness.experiment.grid import Cell
-from harness.plugins import registry, source_files
+from harness.experiment.cell import Cell
+from harness.plugins import model_state, registry, source_files
+from harness.plugins.dataset import Data
 from harness.scheduling import plan
 from harness.storage import tensor_file
+from harness.storage.layout import checkpoint_key
 from harness.storage.store import Store
-from harness.training import objective, trainer
+from harness.training import trainer
+from harness.training.task import Task
 from harness.training.trainer import CellState, Pack
 from tests.conftest import lasting
 from tests.unit.harness.stateful import NAMES, SOURCE
@@ -84,7 +85,7 @@ def each_step_counts_once(name: str, mnist: Data, compiled: bool) -> None:
         model.terms(type(batch)(*(part[0] for part in batch)), {key: draw[0] for key, draw in noise.items()})
         pack.one_step()
     expected = dict(model.named_buffers())
-    assert set(expected) == set(objective.state_names(pack.model))
+    assert set(expected) == set(model_state.state_names(pack.model))
     for key, value in expected.items():
         torch.testing.assert_close(pack.other[key][0], value.detach(), rtol=1e-4, atol=1e-5)
 

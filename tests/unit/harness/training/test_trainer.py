@@ -7,15 +7,17 @@ import shutil
 import pytest
 import torch
 
-from harness.data.idx_sets import Data, binarise, labelled_indices
+from harness.data.binarization import binarise
+from harness.data.labelled_subset import labelled, labelled_indices
 from harness.experiment import seeding
-from harness.experiment.grid import Cell
+from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms, draw_noise
 from harness.storage import tensor_file
-from harness.training import objective
-from harness.training.trainer import BLOWN_UP, CellState, Pack, labelled, prepared
+from harness.training import compilation
+from harness.training.trainer import BLOWN_UP, CellState, Pack, prepared
 from tests.conftest import CellMaker
 
 ARMS = [(name, supervision) for name, card in registry.cards().items() for supervision in card.supervisions]
@@ -313,7 +315,7 @@ def test_a_step_away_from_the_cpu_waits_for_no_value_and_mixes_no_devices(
 
     monkeypatch.setattr(seeding, "generator", generator)
     monkeypatch.setattr("harness.training.trainer.draw_noise", noise)
-    monkeypatch.setattr("harness.training.trainer.labelled_indices", lambda classes, budget, seed: torch.arange(budget))
+    monkeypatch.setattr("harness.data.labelled_subset.labelled_indices", lambda classes, budget, seed: torch.arange(budget))
     pack = trained(mixed(cell, model, supervision)[:3], mnist.to(away), 2)
     assert {tensor.device for tensor in (*pack.params.values(), *pack._trace)} == {away}
     assert [step.shape for step in pack._trace] == [(4, 3), (4, 3)]
@@ -415,13 +417,13 @@ def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: object) -> None:
         raise RuntimeError("a fault of the compiler")
 
-    monkeypatch.setattr(objective, "compiled", broken)
+    monkeypatch.setattr(compilation, "compiled", broken)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
 
 
 @pytest.mark.usefixtures("no_compiling")
 def test_what_fails_to_compile_by_itself_trains_all_the_same_and_says_so(mnist: Data, cell: CellMaker) -> None:
-    one = cell("vae", iterations=objective.COMPILE_FROM)
+    one = cell("vae", iterations=compilation.COMPILE_FROM)
     pack = prepared([one], mnist, mode="auto")
     assert pack.how == "eager (RuntimeError on compiling)"
     pack.one_step()
@@ -436,7 +438,7 @@ def test_what_was_asked_to_compile_and_fails_is_told(mnist: Data, cell: CellMake
 
 
 @pytest.mark.usefixtures("no_compiling")
-@pytest.mark.parametrize(("mode", "iterations"), [("never", 20_000), ("auto", objective.COMPILE_FROM - 1)])
+@pytest.mark.parametrize(("mode", "iterations"), [("never", 20_000), ("auto", compilation.COMPILE_FROM - 1)])
 def test_what_need_not_compile_is_not_tried(mode: Compile, iterations: int, mnist: Data, cell: CellMaker) -> None:
     assert prepared([cell("vae", iterations=iterations)], mnist, mode=mode).how == "eager"
 

@@ -1,0 +1,45 @@
+"""Whether counts are even over classes: against uniform, and one model against another."""
+
+import numpy as np
+from scipy.special import chdtrc
+
+from analysis.stats.differences import Floats
+
+
+def imbalance(counts: Floats) -> float:
+    """Counts (classes,) -> distance in total variation from uniform, a fraction; nan without samples.
+
+    >>> imbalance(np.array([10.0, 10.0, 10.0, 30.0])).round(3).item()
+    0.25
+    """
+    total = counts.sum()
+    return np.abs(counts / total - 1 / len(counts)).sum() / 2 if total else np.float64("nan")
+
+
+def uniform(counts: Floats) -> tuple[float, float]:
+    """Counts (classes,) -> chi-squared against as many of each class, and its p."""
+    expected = counts.sum() / len(counts)
+    chi2 = float(((counts - expected) ** 2 / expected).sum())
+    return chi2, float(chdtrc(len(counts) - 1, chi2))
+
+
+def between(a: Floats, b: Floats) -> tuple[float, int, float]:
+    """Counts (classes,) of two models -> chi-squared against one common balance, degrees of freedom, p."""
+    chi2, df, p = betweens(a[None], b[None])
+    return float(chi2[0]), int(df[0]), float(p[0])
+
+
+def betweens(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
+    """Counts (pairs, classes) of two models a row, none without samples -> what `between` says of each, (pairs,).
+
+    A class that neither has ever sampled says nothing and is left out of the degrees of freedom.
+    """
+    both = a + b
+    seen, total = both > 0, both.sum(axis=1, keepdims=True)
+    chi2 = np.zeros(len(a))
+    for counts in (a, b):
+        expected = np.where(seen, both * counts.sum(axis=1, keepdims=True) / total, 1.0)
+        chi2 += np.where(seen, (counts - expected) ** 2 / expected, 0.0).sum(axis=1)
+    df = seen.sum(axis=1) - 1.0
+    p = np.where(df > 0, chdtrc(np.maximum(df, 1.0), chi2), 1.0)
+    return np.where(df > 0, chi2, 0.0), df, p

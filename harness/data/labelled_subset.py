@@ -1,0 +1,51 @@
+"""The labelled images of a cell: balanced over the classes, drawn from a seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.errors import BadInput
+from harness.experiment import seeding
+from harness.experiment.cell import Cell
+from harness.plugins.dataset import Data
+from harness.plugins.model import CLASSES
+
+
+def labelled_indices(classes: Tensor, budget: int, seed: int) -> Tensor:
+    """The labelled images of a seed: (n,) classes -> (budget,) indices, as many of each class.
+
+    Budgets nest: the images of a smaller budget are among those of a larger one of the same seed.
+    """
+    if budget % CLASSES:
+        raise BadInput(f"labels {budget}: expected a multiple of {CLASSES}, as many images of each class")
+    generator = seeding.generator(seed, "labels")
+    chosen = []
+    for label in range(CLASSES):
+        members = (classes == label).nonzero().squeeze(1).cpu()
+        if len(members) < budget // CLASSES:
+            raise BadInput(f"labels {budget}: class {label} has {len(members)} images, expected {budget // CLASSES}")
+        chosen.append(members[torch.randperm(len(members), generator=generator)][: budget // CLASSES])
+    return torch.stack(chosen, 1).flatten()
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled images: grey levels (..., labels, PIXELS) as bytes, classes (..., labels)."""
+
+    grey: Tensor
+    classes: Tensor
+
+
+def labelled(cell: Cell, data: Data, listed: Sequence[int]) -> Labelled:
+    """The labelled images of a cell, from its seed, a fixed draw, or the `listed` indices of a file."""
+    if cell.label_draw == "none":
+        indices = torch.empty(0, dtype=torch.long)
+    elif cell.label_draw.startswith("file-"):
+        indices = torch.tensor(listed)
+    else:
+        seed = cell.seed if cell.label_draw == "seed" else int(cell.label_draw.removeprefix("draw-"))
+        indices = labelled_indices(data.train_y, cell.labels, seed)
+    indices = indices.to(data.train_x.device)
+    return Labelled(data.train_x[indices], data.train_y[indices])

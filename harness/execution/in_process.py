@@ -1,0 +1,28 @@
+"""Runs trials one after another in this process: for tests, debugging and machines without Ray."""
+
+from collections.abc import Mapping, Sequence
+
+from harness.execution import trial
+from harness.execution.launcher import Resources, Watch
+from harness.execution.shutdown import Stop
+from harness.plugins.dataset import Data
+from harness.training.task import Task
+
+
+class InProcess:
+    """One task after another in this process: for tests, debugging and machines without Ray."""
+
+    slots = 1
+
+    def __init__(self, resources: Resources):
+        self.resources = resources
+
+    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop) -> None:
+        """Run the tasks in order."""
+        for index, task in enumerate(self.resources.grant(tasks)):
+            updates = trial.run(task, sets[task.cells[0].dataset])
+            for update in updates:
+                watch(index, update)
+                if stop.asked:
+                    updates.close()
+                    raise KeyboardInterrupt

@@ -1,0 +1,51 @@
+"""Imports Ray with our settings, and the options of its start."""
+
+import logging
+import os
+import secrets
+import sys
+from typing import Any
+
+from harness.training.process_tuning import uncollected
+
+OBJECT_STORE_BYTES = 2**30  # at most; the largest data set takes a quarter
+
+
+def import_ray(address: str | None) -> str:
+    """Import Ray with the settings that it reads from the environment; the address that was meant."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it lists every try that died
+    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # nothing is ever restored from Tune's snapshots
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    if address == "local":
+        _keep_to_this_machine()
+    with uncollected():
+        import ray.tune  # noqa: F401
+    return address
+
+
+def _keep_to_this_machine() -> None:
+    """A Ray of our own listens on loopback alone, to those who know a token that is nowhere written down.
+
+    Ray reads these when it is imported. Where a plug-in has done so before us it starts by its own lights: with a
+    token, on every interface.
+    """
+    if "ray" not in sys.modules:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's name for it: 1 listens on every interface
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
+
+
+def init_options(address: str) -> dict[str, Any]:
+    """What `ray.init` is told: to be quiet and, on this machine alone, how much of it to take."""
+    logging.getLogger("ray.client_builder").setLevel(logging.ERROR)
+    if address.startswith("ray://"):
+        return {}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    local = {"num_cpus": os.cpu_count(), "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+    return quiet | local if address == "local" else quiet

@@ -1,0 +1,80 @@
+"""A cell: one point of a grid, as a frozen value whose id is a hash."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Literal
+
+Supervision = Literal["none", "supervised", "semi-supervised"]
+
+Setting = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a grid must know of a model: its settings with their defaults, the supervisions it has, its full length."""
+
+    name: str
+    story: str
+    iterations: int
+    supervisions: tuple[Supervision, ...] = ("none",)
+    defaults: Mapping[str, Setting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of a grid: everything that decides what is trained, and nothing else.
+
+    `label_draw` says where the labelled images come from: "none", "seed" (drawn from the cell's own seed), "draw-N"
+    (the same draw N for every seed) or "file-HASH" (the list in a file that the user named).
+    """
+
+    model: str
+    seed: int
+    iterations: int
+    settings: tuple[tuple[str, Setting], ...] = ()
+    beta: float = 1.0
+    dataset: str = "mnist"
+    supervision: Supervision = "none"
+    labels: int = 0
+    label_draw: str = "none"
+    batch_size: int = 97
+    learning_rate: float = 1e-3
+
+    @property
+    def pack_key(self) -> "Cell":
+        """What cells of one pack have in common: the cell without its seed, β and learning rate."""
+        return replace(self, seed=0, beta=1.0, learning_rate=1.0)
+
+    @cached_property
+    def id(self) -> str:
+        """Sixteen hex digits: a hash of the cell's canonical JSON, made once: a driver asks for it at every report.
+
+        >>> Cell("vae", seed=0, iterations=10).id == Cell("vae", seed=0, iterations=10, beta=1.0).id
+        True
+        """
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def has_bound(self) -> bool:
+        """Whether the cell trains a generative model; "supervised" trains a classifier alone: no NELBO, no β."""
+        return self.supervision != "supervised"
+
+    def __str__(self) -> str:
+        """A short name for people: `ssvae supervised labels=100 seed=3`; `names` tells settings apart too."""
+        return self.name()
+
+    def name(self, settings: Collection[str] = ()) -> str:
+        """A short name that tells the values of these settings."""
+        parts = [self.model, *(f"{name}={value}" for name, value in self.settings if name in settings)]
+        if self.beta != 1:
+            parts.append(f"β={self.beta:g}")
+        if self.supervision != "none":
+            parts += [self.supervision, f"labels={self.labels}"]
+        if self.dataset != "mnist":
+            parts.append(self.dataset)
+        return " ".join([*parts, f"seed={self.seed}"])

@@ -1,0 +1,36 @@
+"""Deprecated name of the modules of `harness.experiment`: kept for scripts of version 0.1."""
+
+from harness.experiment.cell import Cell as Cell
+from harness.experiment.cell import ModelCard as ModelCard
+from harness.experiment.cell import Setting as Setting
+from harness.experiment.cell import Supervision as Supervision
+from harness.experiment.grid import CELLS as CELLS
+from harness.experiment.grid import DATASETS as DATASETS
+from harness.experiment.grid import FEWEST_SAMPLES as FEWEST_SAMPLES
+from harness.experiment.grid import SAMPLES as SAMPLES
+from harness.experiment.grid import Compare as Compare
+from harness.experiment.grid import Count as Count
+from harness.experiment.grid import Counts as Counts
+from harness.experiment.grid import Grid as Grid
+from harness.experiment.grid import LabelDraw as LabelDraw
+from harness.experiment.grid import ListedDraw as ListedDraw
+from harness.experiment.grid import Names as Names
+from harness.experiment.grid import Positive as Positive
+from harness.experiment.grid import Positives as Positives
+from harness.experiment.grid import Seed as Seed
+from harness.experiment.grid import Settings as Settings
+from harness.experiment.grid import Strict as Strict
+from harness.experiment.grid import Supervisions as Supervisions
+from harness.experiment.grid import Sweep as Sweep
+from harness.experiment.grid import names as names
+from harness.experiment.grid_file import SHIPPED as SHIPPED
+from harness.experiment.grid_file import overlaid as overlaid
+from harness.experiment.grid_file import read as read
+from harness.experiment.grid_file import shipped as shipped
+from harness.experiment.grid_file import validate as validate
+from harness.experiment.metrics import BOUNDS as BOUNDS
+from harness.experiment.metrics import FRACTIONS as FRACTIONS
+from harness.experiment.metrics import IWAE_SAMPLES as IWAE_SAMPLES
+from harness.experiment.metrics import METRICS as METRICS
+from harness.experiment.metrics import WIDEST as WIDEST
+from harness.experiment.metrics import check_margin as check_margin

@@ -1,0 +1,31 @@
+"""The row of a cell that ended: what every row holds besides its scores."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.experiment.cell import Cell
+from harness.experiment.seeding import Training
+from harness.plugins import registry
+from harness.storage import provenance, schema
+from harness.storage.store import Store
+from harness.training.task import Task
+
+
+def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping[str, Any]) -> None:
+    """Write the row of a cell that ended with a status."""
+    fixed = {
+        "grid": task.grid,
+        "run": task.run,
+        "seeded": ",".join(seeded(cell)),
+        "full_length": registry.lookup(cell.model).iterations,
+        "status": status,
+        "finished": provenance.now(),
+    }
+    source = {"source": registry.source(cell.model)}
+    store.write_row({**source, **values, **schema.describe(cell), **fixed})
+
+
+def seeded(cell: Cell) -> tuple[Training, ...]:
+    """The purposes that the cell's own seed drives."""
+    always: tuple[Training, ...] = ("weights", "order", "binarisation", "noise")
+    return (*always, "labels") if cell.label_draw == "seed" else always

@@ -1,0 +1,28 @@
+"""Learning curves of the cells of a pack as TensorBoard logs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from harness.experiment.cell import Cell
+from harness.storage.store import Store
+
+
+class Board:
+    """TensorBoard logs: the points of each cell's curve as they come."""
+
+    def __init__(self, store: Store, cells: Iterable[Cell]):
+        from torch.utils.tensorboard import SummaryWriter  # slow to import, and only on request
+
+        self.writers = [SummaryWriter(str(store.path(f"tensorboard/{cell.id}"))) for cell in cells]
+        self.written = -1
+
+    def add(self, curves: list[list[dict[str, Any]]]) -> None:
+        """Write the last point of each curve, unless that was done."""
+        if not curves[0] or curves[0][-1]["step"] == self.written:
+            return
+        self.written = curves[0][-1]["step"]
+        for writer, curve in zip(self.writers, curves, strict=True):
+            for name, value in curve[-1].items():
+                if name != "step" and value is not None:
+                    writer.add_scalar(name, value, curve[-1]["step"])
+            writer.flush()
