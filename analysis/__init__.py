@@ -1,1 +1,3 @@
-"""From the results table to claims one can defend: estimates, references, figures, the report. No torch, no ray."""
+"""From the results table to claims one can defend: estimates, references, figures, the report. No
+torch, no ray.
+"""

@@ -2,10 +2,10 @@
 
     python analysis/compare.py RESULTS [RESULTS ...] --a model=gmvae --b model=vae --metric nelbo
 
-A single question from the shell is a family of one: of many, ask the report, which corrects them together.
-Differences are a - b in the unit of the results table: nats for losses, of which less is better, and fractions for
-accuracies, of which more is; of KL or reconstruction alone neither is better. Below five seeds arms are described, not
-judged, and belong to no family.
+A single question from the shell is a family of one: of many, ask the report, which corrects them
+together. Differences are a - b in the unit of the results table: nats for losses, of which less is
+better, and fractions for accuracies, of which more is; of KL or reconstruction alone neither is
+better. Below five seeds arms are described, not judged, and belong to no family.
 """
 
 import argparse
@@ -28,7 +28,10 @@ from harness.experiment.grid import Compare
 from harness.experiment.metrics import METRICS, check_margin
 
 WARNED = 5  # rows
-MARGIN = "below this difference arms count as equivalent: in nats, or in fractions for accuracy: 0.005 is 0.5 points"
+MARGIN = (
+    "below this difference arms count as equivalent: in nats, or in fractions for accuracy: "
+    "0.005 is 0.5 points"
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,15 +39,24 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python analysis/compare.py",
         description="One verdict: arm A against arm B.",
-        epilog="Arms are scored on the test images: if A was chosen because it is best there, its score is optimistic.",
+        epilog="Arms are scored on the test images: if A was chosen because it is best there, "
+        "its score is optimistic.",
     )
     p.add_argument(
-        "results", metavar="RESULTS", nargs="+", help="folders that harness/bench.py wrote; several are pooled"
+        "results",
+        metavar="RESULTS",
+        nargs="+",
+        help="folders that harness/bench.py wrote; several are pooled",
     )
     for arm in ("a", "b"):
-        choice = "columns or settings of the arm, and results=NUMBER or results=PATH for one of several folders"
+        choice = (
+            "columns or settings of the arm, and results=NUMBER or results=PATH for one of "
+            "several folders"
+        )
         p.add_argument(f"--{arm}", metavar="COLUMN=VALUE,...", required=True, help=choice)
-    p.add_argument("--metric", default="nelbo", help="a column of the results table (default: nelbo)")
+    p.add_argument(
+        "--metric", default="nelbo", help="a column of the results table (default: nelbo)"
+    )
     p.add_argument("--margin", type=float, help=MARGIN)
     p.add_argument("--json", action="store_true", help="print all numbers as JSON")
     return p
@@ -65,12 +77,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def asked(paths: Sequence[str], choices: tuple[str, str], column: str, margin: float | None) -> dict[str, Any]:
-    """One comparison: its columns `COLUMNS` as JSON knows them, None for nan, "more than 100000" seeds for infinite."""
+def asked(
+    paths: Sequence[str], choices: tuple[str, str], column: str, margin: float | None
+) -> dict[str, Any]:
+    """One comparison: its columns `COLUMNS` as JSON knows them, None for nan, "more than 100000"
+    seeds for infinite.
+    """
     if column not in METRICS:
         raise unknown("metric", column, METRICS)
     if margin is not None and not 0 < margin < float("inf"):
-        raise BadInput(f"margin {margin:g}; expected a number above 0, in the unit of {column} in the results table")
+        raise BadInput(
+            f"margin {margin:g}; expected a number above 0, in the unit of {column} in the "
+            f"results table"
+        )
     if margin is not None:
         check_margin(column, margin)
     wanted = pooled.parsed(choices[0]), pooled.parsed(choices[1])
@@ -79,7 +98,9 @@ def asked(paths: Sequence[str], choices: tuple[str, str], column: str, margin: f
     how = Compare(metrics=[column], margin={} if margin is None else {column: margin})
     found = judged(rows, facts(rows), [(a, b)], how)
     if found.empty:
-        raise BadInput(f"{a!r} and {b!r} were not both scored for {column}; expected a metric that both have")
+        raise BadInput(
+            f"{a!r} and {b!r} were not both scored for {column}; expected a metric that both have"
+        )
     return {name: _plain(value) for name, value in found.iloc[0].items()}  # type: ignore[misc]
 
 

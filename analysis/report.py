@@ -1,7 +1,7 @@
 """From a results folder to a report: `python analysis/report.py RESULTS`.
 
-It writes one page (report.html), the figures (PNG and PDF) and the tables (CSV, Markdown, LaTeX), and prints the
-summary. It never changes the results.
+It writes one page (report.html), the figures (PNG and PDF) and the tables (CSV, Markdown, LaTeX),
+and prints the summary. It never changes the results.
 """
 
 import argparse
@@ -58,15 +58,24 @@ VERDICTS = 6  # of a family, in the terminal
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(prog="python analysis/report.py", description="Write a report of a results folder.")
-    p.add_argument("results", metavar="RESULTS", help="a folder or bucket that harness/bench.py wrote to, or a copy")
-    figures = "a YAML file of published figures, laid over those of references.yaml, whose keys it has"
+    p = argparse.ArgumentParser(
+        prog="python analysis/report.py", description="Write a report of a results folder."
+    )
+    p.add_argument(
+        "results",
+        metavar="RESULTS",
+        help="a folder or bucket that harness/bench.py wrote to, or a copy",
+    )
+    figures = (
+        "a YAML file of published figures, laid over those of references.yaml, whose keys it has"
+    )
     p.add_argument("--references", metavar="FILE", type=Path, help=figures)
     p.add_argument(
         "--out",
         metavar="DIR",
         type=Path,
-        help="where the report goes (default: RESULTS/report; of a bucket results/BUCKET/PATH/report)",
+        help="where the report goes (default: RESULTS/report; of a bucket "
+        "results/BUCKET/PATH/report)",
     )
     return p
 
@@ -76,7 +85,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         store = Store(args.results)
-        report = made(store, args.results, references.load(args.references), beside_all=args.references is not None)
+        report = made(
+            store,
+            args.results,
+            references.load(args.references),
+            beside_all=args.references is not None,
+        )
         lies = store.shown(TABLE if store.place.stamp(TABLE) else "rows")
         page = write(report, args.out or store.beside / "report")
     except BadInput as error:
@@ -94,9 +108,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Report:
-    """What a report is made of: what was found, where, its pictures, what is compared, how, and the tables of it.
+    """What a report is made of: what was found, where, its pictures, what is compared, how, and the
+    tables of it.
 
-    rows: those of `found` that count, with the columns of `adaptive.marked`. notes: what a reader must know.
+    rows: those of `found` that count, with the columns of `adaptive.marked`. notes: what a reader
+    must know.
     """
 
     found: Results
@@ -114,7 +130,8 @@ class Report:
 def made(store: Store, place: str, printed: References, beside_all: bool = False) -> Report:
     """A results folder, what it is called, and published figures -> everything but our figures.
 
-    What others printed is shown where an arm of ours was trained as they say, or where `beside_all` asks for it.
+    What others printed is shown where an arm of ours was trained as they say, or where `beside_all`
+    asks for it.
     """
     found = load.read(store)
     marked = adaptive_seeds.marked(found.rows[~duplicates.twice(found.rows)], found.provenance)
@@ -127,14 +144,20 @@ def made(store: Store, place: str, printed: References, beside_all: bool = False
     tables = {
         "results": summary.glances(rows),
         "beta": beta.tables(over_beta),
-        "accuracy": [*label_budget.tables(each, against), *image_agreement.tables(store, rows, comparisons)],
+        "accuracy": [
+            *label_budget.tables(each, against),
+            *image_agreement.tables(store, rows, comparisons),
+        ],
         "balance": class_balance.tables(uniform, between),
         "beside": [],
         "estimates": [summary.every_estimate(rows)],
         FILES: class_balance.seed_by_seed(uniform, between),
     }
     if beside_all or matching.any_of_ours(rows, printed):
-        tables["beside"] = [*reproduction.headline(rows, printed), *reproduction.tables(rows, printed)]
+        tables["beside"] = [
+            *reproduction.headline(rows, printed),
+            *reproduction.tables(rows, printed),
+        ]
     sentences = {
         "beta": list(beta.sentences(over_beta)),
         "accuracy": list(label_budget.sentences(each)),
@@ -163,11 +186,15 @@ def made(store: Store, place: str, printed: References, beside_all: bool = False
 
 
 def judged(rows: pd.DataFrame, said: Stated) -> tuple[Stated, pd.DataFrame]:
-    """The comparisons; a grid whose baseline has not been run yet is reported without any, and that is said."""
+    """The comparisons; a grid whose baseline has not been run yet is reported without any, and that
+    is said.
+    """
     try:
         return said, compared(rows, said.how)
     except BadInput as error:
-        return replace(said, said=f"{said.said} Nothing is compared: {error}."), pd.DataFrame(columns=COLUMNS)
+        return replace(said, said=f"{said.said} Nothing is compared: {error}."), pd.DataFrame(
+            columns=COLUMNS
+        )
 
 
 def write(report: Report, out: Path) -> Path:
@@ -175,12 +202,17 @@ def write(report: Report, out: Path) -> Path:
     try:
         for folder in ("figures", "tables"):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        for each in (*chain(*report.tables.values()), *chain(*(family.tables for family in report.families))):
+        for each in (
+            *chain(*report.tables.values()),
+            *chain(*(family.tables for family in report.families)),
+        ):
             table.write(each, out / "tables")
         page = composed(report, drawn(report, out / "figures"))
         (out / "report.html").write_text(render(page), encoding="utf-8")
     except OSError as error:
-        raise BadInput(f"report {str(out)!r} cannot be written: {error.strerror}; expected a writable folder") from None
+        raise BadInput(
+            f"report {str(out)!r} cannot be written: {error.strerror}; expected a writable folder"
+        ) from None
     return out / "report.html"
 
 
@@ -232,7 +264,9 @@ def show(report: Report) -> None:
         grid.add_column(Text(str(column)), overflow="fold")
     for line in printed.text.to_numpy():
         grid.add_row(*map(_plain, line))
-    console.print(_plain(f"{overview.title(rows)}: {overview.lede(rows)}"), style="bold", soft_wrap=True)
+    console.print(
+        _plain(f"{overview.title(rows)}: {overview.lede(rows)}"), style="bold", soft_wrap=True
+    )
     console.print(grid)
     said = [printed.caption, *comparison_section.lines(report.families, VERDICTS), *report.notes]
     for text in (*said, *reproduction.flagged(report.tables["beside"])):

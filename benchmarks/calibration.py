@@ -2,12 +2,14 @@
 
     python benchmarks/calibration.py
 
-Many tables are made whose truth is known. Every table goes through grouping, pairing, test, correction and wording, and
-what is counted is what a reader would be told. Written beside this file: calibration.csv, .md and .png. Eight minutes.
+Many tables are made whose truth is known. Every table goes through grouping, pairing, test,
+correction and wording, and what is counted is what a reader would be told. Written beside this
+file: calibration.csv, .md and .png. Eight minutes.
 
-Errors: arms that are all alike, against one baseline: how often any of them is told better or worse. Coverage: how
-often the printed 95 % interval holds the true difference. Power: how often a difference is told better, in standard
-deviations of the paired differences, and what the power function says.
+Errors: arms that are all alike, against one baseline: how often any of them is told better or
+worse. Coverage: how often the printed 95 % interval holds the true difference. Power: how often a
+difference is told better, in standard deviations of the paired differences, and what the power
+function says.
 """
 
 import gc
@@ -62,17 +64,34 @@ def main() -> None:
 
 
 def simulated(
-    rng: np.random.Generator, n: int, comparisons: int, correlation: float, shared: bool, effect: float
+    rng: np.random.Generator,
+    n: int,
+    comparisons: int,
+    correlation: float,
+    shared: bool,
+    effect: float,
 ) -> dict[str, object]:
-    """One case: the share of tables with a false verdict, or with a right one, and the intervals' coverage."""
-    truth = effect * np.sqrt(2 * (1 - correlation))  # in units of an arm's SD, from units of the differences' SD
+    """One case: the share of tables with a false verdict, or with a right one, and the intervals'
+    coverage.
+    """
+    # in units of an arm's SD, from units of the differences' SD
+    truth = effect * np.sqrt(2 * (1 - correlation))
     tables = ALONE if comparisons == 1 and effect == 0 else TABLES
-    values = drawn(rng, tables, n, comparisons, correlation) - truth * (np.arange(comparisons + 1) > 0)[:, None]
+    values = (
+        drawn(rng, tables, n, comparisons, correlation)
+        - truth * (np.arange(comparisons + 1) > 0)[:, None]
+    )
     wrong, right, held = 0, 0, []
     for part in np.array_split(values, max(1, len(values) * comparisons // 10_000)):
         told = verdicts(part, shared)
-        claimed = told["verdict"].isin(["better", "worse"]).to_numpy().reshape(len(part), comparisons)
-        wrong += int(claimed.any(axis=1).sum()) if effect == 0 else int((told["verdict"] == "worse").sum())
+        claimed = (
+            told["verdict"].isin(["better", "worse"]).to_numpy().reshape(len(part), comparisons)
+        )
+        wrong += (
+            int(claimed.any(axis=1).sum())
+            if effect == 0
+            else int((told["verdict"] == "worse").sum())
+        )
         right += int((told["verdict"] == "better").sum())
         printed = told[told["low"].notna()]
         held.append((printed["low"] <= -truth) & (-truth <= printed["high"]))
@@ -88,11 +107,15 @@ def simulated(
         "false_verdicts": wrong / tables,
         "coverage": float(covered.mean()) if len(covered) else np.nan,
         "power": right / tables if effect else np.nan,
-        "power_function": float(power(ncp, df, np.array([thresholds.ALPHA]))[0]) if effect else np.nan,
+        "power_function": float(power(ncp, df, np.array([thresholds.ALPHA]))[0])
+        if effect
+        else np.nan,
     }
 
 
-def drawn(rng: np.random.Generator, tables: int, n: int, comparisons: int, correlation: float) -> NDArray[np.float64]:
+def drawn(
+    rng: np.random.Generator, tables: int, n: int, comparisons: int, correlation: float
+) -> NDArray[np.float64]:
     """Standard normal results of a baseline and the other arms: (tables, 1 + comparisons, seeds)."""
     common = rng.normal(size=(tables, 1, n))
     own = rng.normal(size=(tables, comparisons + 1, n))
@@ -100,10 +123,11 @@ def drawn(rng: np.random.Generator, tables: int, n: int, comparisons: int, corre
 
 
 def verdicts(values: NDArray[np.float64], shared: bool) -> pd.DataFrame:
-    """What is told of each table, a row an arm other than the baseline, the first: values (tables, arms, seeds).
+    """What is told of each table, a row an arm other than the baseline, the first: values (tables,
+    arms, seeds).
 
-    All tables go through `judged` in one call, each as a data set of its own. Its family would be all of them, so the
-    correction and the word, which come last, are asked again table by table.
+    All tables go through `judged` in one call, each as a data set of its own. Its family would be
+    all of them, so the correction and the word, which come last, are asked again table by table.
     """
     told = judged(*results(values, shared), HOW)
     for at in np.array_split(np.arange(len(told)), len(values)):
@@ -114,20 +138,29 @@ def verdicts(values: NDArray[np.float64], shared: bool) -> pd.DataFrame:
     return told.assign(verdict=[verdict.word(row, BY_COLUMN["nelbo"]) for row in rows])
 
 
-def results(values: NDArray[np.float64], shared: bool) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str]]]:
+def results(
+    values: NDArray[np.float64], shared: bool
+) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str]]]:
     """Results tables of these values: their rows, `arm.facts` of them, and the pairs to compare."""
     tables, arms, seeds = (axis.ravel() for axis in np.indices(values.shape))
     names = np.array([[f"{t} {k}" for k in range(values.shape[1])] for t in range(values.shape[0])])
     rows = pd.DataFrame({"arm": names[tables, arms], "nelbo": values.ravel()}).assign(**SAME)
     rows["dataset"], rows["beta"] = tables, arms + 1.0
     rows["seed"] = seeds if shared else seeds + arms * values.shape[2]
-    return rows, facts(rows), [(str(row[k]), str(row[0])) for row in names for k in range(1, values.shape[1])]
+    return (
+        rows,
+        facts(rows),
+        [(str(row[k]), str(row[0])) for row in names for k in range(1, values.shape[1])],
+    )
 
 
 def alone(rng: np.random.Generator) -> None:
     """Check on tables that are judged one by one that the verdicts of many at once are theirs."""
     for shared in (True, False):
-        values = drawn(rng, 20, 6, 3, 0.5) * np.array([1.0, 1.0, 1.0, 3.0])[:, None] + np.arange(4)[:, None] * 0.4
+        values = (
+            drawn(rng, 20, 6, 3, 0.5) * np.array([1.0, 1.0, 1.0, 3.0])[:, None]
+            + np.arange(4)[:, None] * 0.4
+        )
         many = verdicts(values, shared)["verdict"].tolist()
         apart = [judged(*results(one[None], shared), HOW)["verdict"].tolist() for one in values]
         assert many == [word for words in apart for word in words]
@@ -138,10 +171,13 @@ def markdown(found: pd.DataFrame) -> str:
     """The tables of errors and of power, as Markdown."""
     errors, strong = found[found["effect"] == 0], found[found["effect"] > 0]
     lines = [
-        f"# Calibration of the verdicts: {TABLES:,} simulated tables a case, {ALONE:,} of one comparison",
+        f"# Calibration of the verdicts: {TABLES:,} simulated tables a case, {ALONE:,} of one "
+        f"comparison",
         "",
-        "A verdict is false where arms that are alike are told better or worse: the share of tables with any such",
-        "verdict (family-wise). Below five seeds there is no verdict and, where seeds are not shared, no interval of",
+        "A verdict is false where arms that are alike are told better or worse: the share of "
+        "tables with any such",
+        "verdict (family-wise). Below five seeds there is no verdict and, where seeds are not "
+        "shared, no interval of",
         "the difference: Welch's is too wide there. Coverage is that of the printed 95 % interval.",
         "",
         "| seeds | comparisons | seeds shared | correlation | false verdicts | coverage |",
@@ -149,11 +185,17 @@ def markdown(found: pd.DataFrame) -> str:
     ]
     for row in errors.to_dict("records"):
         which = (
-            f"| {row['seeds']} | {row['comparisons']} | {'yes' if row['shared'] else 'no'} | {row['correlation']:g} "
+            f"| {row['seeds']} | {row['comparisons']} | {'yes' if row['shared'] else 'no'} | "
+            f"{row['correlation']:g} "
         )
-        lines.append(f"{which}| {row['false_verdicts']:.4f} | {row['coverage']:.4f} |".replace("nan", "–"))
+        lines.append(
+            f"{which}| {row['false_verdicts']:.4f} | {row['coverage']:.4f} |".replace("nan", "–")
+        )
     lines += ["", "Power: the difference is in standard deviations of the paired differences.", ""]
-    lines += ["| seeds | difference | told better | power function | told worse |", "| - | - | - | - | - |"]
+    lines += [
+        "| seeds | difference | told better | power function | told worse |",
+        "| - | - | - | - | - |",
+    ]
     for row in strong.to_dict("records"):
         told = f"{row['power']:.4f} | {row['power_function']:.4f} | {row['false_verdicts']:.4f}"
         lines.append(f"| {row['seeds']} | {row['effect']:g} | {told} |")
@@ -167,10 +209,17 @@ def plotted(found: pd.DataFrame) -> Figure:
     errors, strong = found[(found["effect"] == 0)], found[found["effect"] > 0]
     for (shared, correlation), case in errors.groupby(["shared", "correlation"], sort=False):
         label = f"seeds shared, ρ = {correlation:g}" if shared else "seeds not shared"
-        at = case["seeds"].map(list(SEEDS).index) + case["comparisons"].map(list(COMPARISONS).index) / 4 - 0.25
+        at = (
+            case["seeds"].map(list(SEEDS).index)
+            + case["comparisons"].map(list(COMPARISONS).index) / 4
+            - 0.25
+        )
         left.plot(at, case["false_verdicts"], "o", label=label, alpha=0.8)
         middle.plot(at, case["coverage"], "o", label=label, alpha=0.8)
-    for axes, text in ((left, "tables with a false verdict"), (middle, "coverage of the printed interval")):
+    for axes, text in (
+        (left, "tables with a false verdict"),
+        (middle, "coverage of the printed interval"),
+    ):
         axes.set_xticks(range(len(SEEDS)), [f"n = {n}" for n in SEEDS])
         axes.set(title=text, xlabel="seeds; within each: 1, 3, 10 comparisons")
     left.axhline(0.055, color="0.5", linestyle="--", label="0.055: at most")
@@ -178,8 +227,16 @@ def plotted(found: pd.DataFrame) -> Figure:
     middle.axhspan(0.94, 0.96, color="0.9", label="0.94 to 0.96")
     middle.set_ylim(0.93, 0.97)
     for n, case in strong.groupby("seeds"):
-        line = right.plot(case["effect"], case["power_function"], label=f"power function, n = {n}")[0]
-        right.plot(case["effect"], case["power"], "o", color=line.get_color(), label=f"told better, n = {n}")
+        line = right.plot(case["effect"], case["power_function"], label=f"power function, n = {n}")[
+            0
+        ]
+        right.plot(
+            case["effect"],
+            case["power"],
+            "o",
+            color=line.get_color(),
+            label=f"told better, n = {n}",
+        )
     right.set(title="power", xlabel="difference (SD of the paired differences)", ylim=(0, 1.02))
     for axes in (left, middle, right):
         axes.legend(fontsize=7)

@@ -2,8 +2,8 @@
 
     python benchmarks/packs.py
 
-Reads benchmarks/packs/solo.parquet and packed.parquet: rows of `vae`, 20,000 steps, other seeds in each, so that the
-two samples are independent. Writes packs.md beside itself.
+Reads benchmarks/packs/solo.parquet and packed.parquet: rows of `vae`, 20,000 steps, other seeds in
+each, so that the two samples are independent. Writes packs.md beside itself.
 """
 
 from pathlib import Path
@@ -23,13 +23,17 @@ SCORES = {
 
 def main() -> None:
     """Print and write the table."""
-    solo, packed = (pd.read_parquet(HERE / "packs" / f"{name}.parquet") for name in ("solo", "packed"))
+    solo, packed = (
+        pd.read_parquet(HERE / "packs" / f"{name}.parquet") for name in ("solo", "packed")
+    )
     assert not set(solo.seed) & set(packed.seed)
     lines = [
         "# Packed seeds against solo seeds",
         "",
-        f"`vae`, β = 1, {packed.iterations.iloc[0]:,} steps on MNIST; {len(solo)} seeds trained alone, {len(packed)} "
-        f"others in one pack of {packed.pack.iloc[0]}. Nats per image, mean ± SE; Welch's test, 95 % interval of the "
+        f"`vae`, β = 1, {packed.iterations.iloc[0]:,} steps on MNIST; {len(solo)} seeds trained "
+        f"alone, {len(packed)} "
+        f"others in one pack of {packed.pack.iloc[0]}. Nats per image, mean ± SE; Welch's test, "
+        f"95 % interval of the "
         "difference.",
         "",
         "| score | solo | packed | packed - solo | p |",
@@ -42,7 +46,8 @@ def main() -> None:
         each = " | ".join(f"{mean:.2f} ± {error:.2f}" for mean, error in means)
         difference = means[1][0] - means[0][0]
         lines.append(
-            f"| {name} | {each} | {difference:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}] | {found.pvalue:.2f} |"
+            f"| {name} | {each} | {difference:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}] "
+            f"| {found.pvalue:.2f} |"
         )
     (HERE / "packs.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
     print("\n".join(lines))

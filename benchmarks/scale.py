@@ -2,8 +2,9 @@
 
     python benchmarks/scale.py
 
-Two shapes: ten data sets of ten arms with 10,000 seeds each, every pair compared; and a thousand data sets of a hundred
-arms with ten seeds each, every arm against its data set's baseline. Peak memory is that of the process.
+Two shapes: ten data sets of ten arms with 10,000 seeds each, every pair compared; and a thousand
+data sets of a hundred arms with ten seeds each, every arm against its data set's baseline. Peak
+memory is that of the process.
 """
 
 import resource
@@ -32,7 +33,10 @@ def main() -> None:
         start = perf_counter()
         found = pairs_of(rows, arms) if arms > 10 else compared(rows, HOW)
         print(f"  compared: {len(found):,} comparisons in {perf_counter() - start:.1f} s")
-        print(f"  peak memory so far: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+        print(
+            f"  peak memory so far: "
+            f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+        )
 
 
 def pairs_of(rows: pd.DataFrame, arms: int) -> pd.DataFrame:
@@ -46,10 +50,20 @@ def results(datasets: int, arms: int, seeds: int) -> pd.DataFrame:
     """A results table as the analysis reads it, of the columns that it looks at."""
     of, arm, seed = (axis.ravel() for axis in np.indices((datasets, arms, seeds)))
     names = np.array([f"data {d} arm {a}" for d in range(datasets) for a in range(arms)])
-    rows = pd.DataFrame({"arm": names[of * arms + arm], "dataset": of, "beta": arm + 1.0, "seed": seed})
+    rows = pd.DataFrame(
+        {"arm": names[of * arms + arm], "dataset": of, "beta": arm + 1.0, "seed": seed}
+    )
     rows["nelbo"] = 100 + 0.1 * arm + np.random.default_rng(0).normal(size=len(rows))
-    settled = {"model": "vae", "settings": "{}", "supervision": "none", "label_draw": "none", "status": "ok"}
-    numbers = dict.fromkeys(("iterations", "full_length", "labels", "batch_size", "learning_rate", "parameters"), 1)
+    settled = {
+        "model": "vae",
+        "settings": "{}",
+        "supervision": "none",
+        "label_draw": "none",
+        "status": "ok",
+    }
+    numbers = dict.fromkeys(
+        ("iterations", "full_length", "labels", "batch_size", "learning_rate", "parameters"), 1
+    )
     return rows.assign(seeded="weights,order", **settled, **numbers, **dict.fromkeys(TEXT, "one"))
 
 

@@ -1,10 +1,11 @@
-"""Twenty storms over a grid of forty cells on three hosts: what each did, what it cost, and whether anything was lost.
+"""Twenty storms over a grid of forty cells on three hosts: what each did, what it cost, and whether
+anything was lost.
 
     python -m benchmarks.storms
 
-A storm is that of `tests/cluster/storm.py`, with a seed of its own, on new hosts; it takes minutes, and root. Each adds
-a line to `storms.csv` as it ends, and `storms.md` is written from that; a seed that has a line is left out, so a series
-that was interrupted goes on.
+A storm is that of `tests/cluster/storm.py`, with a seed of its own, on new hosts; it takes minutes,
+and root. Each adds a line to `storms.csv` as it ends, and `storms.md` is written from that; a seed
+that has a line is left out, so a series that was interrupted goes on.
 """
 
 import csv
@@ -76,7 +77,16 @@ def calm() -> dict[str, Row]:
         grid, model = Path(scratch, "storm.yaml"), Path(scratch, "linear.py")
         grid.write_text(yaml.safe_dump(FULL.grid), encoding="utf-8")
         model.write_text(readme_model("watched"), encoding="utf-8")
-        flags = ["--pack", "1", "--plugin", str(model), "--launcher", "in-process", "--results", scratch]
+        flags = [
+            "--pack",
+            "1",
+            "--plugin",
+            str(model),
+            "--launcher",
+            "in-process",
+            "--results",
+            scratch,
+        ]
         if bench.main([str(grid), *flags]):
             raise SystemExit("error: the calm run has failed")
         return dict(Store(scratch).rows())
@@ -135,12 +145,18 @@ def add(values: Mapping[str, object]) -> None:
 def write_page() -> None:
     """The table, and what it comes to."""
     found = sorted(lines(), key=lambda one: int(one["seed"]))
-    whole = [one for one in found if one["rows"] == one["equal"] == str(CELLS) and one["torn"] == one["late"] == "0"]
+    whole = [
+        one
+        for one in found
+        if one["rows"] == one["equal"] == str(CELLS) and one["torn"] == one["late"] == "0"
+    ]
     most = max((int(one["most"]) for one in whole), default=0)
     typical = median(float(one["seconds"]) for one in whole) if whole else 0.0
     verdict = (
-        f"**{len(whole)} of {len(found)} storms left all {CELLS} rows, each whole, once and equal to the calm run.** "
-        f"At most {most} steps were trained again for one interruption; the median run took {typical:.0f} s."
+        f"**{len(whole)} of {len(found)} storms left all {CELLS} rows, each whole, once and "
+        f"equal to the calm run.** "
+        f"At most {most} steps were trained again for one interruption; the median run took "
+        f"{typical:.0f} s."
     )
     head = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
     body = [f"| {' | '.join(one[name] for name in COLUMNS)} |" for one in found]
@@ -151,7 +167,9 @@ def write_page() -> None:
         "outage": FULL.outage,
         "interval": FULL.interval,
     }
-    page = PAGE.format(**settings, all_steps=CELLS * FULL.steps, verdict=verdict, table="\n".join(head + body))
+    page = PAGE.format(
+        **settings, all_steps=CELLS * FULL.steps, verdict=verdict, table="\n".join(head + body)
+    )
     (HERE / "storms.md").write_text(page, encoding="utf-8")
 
 

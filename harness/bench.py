@@ -1,4 +1,6 @@
-"""The command line: what is asked, and how it ended. What is slow to import waits until it is needed."""
+"""The command line: what is asked, and how it ended. What is slow to import waits until it is
+needed.
+"""
 
 import argparse
 import signal

@@ -1,4 +1,6 @@
-"""Output that nobody reads any more, as in `... | head -1`: the work goes on and ends as if it had been read."""
+"""Output that nobody reads any more, as in `... | head -1`: the work goes on and ends as if it had
+been read.
+"""
 
 import io
 import sys
@@ -33,4 +35,6 @@ def _guarded(stream: TextIO) -> TextIO:
     stream.flush()
     written: Any = io.BufferedWriter(_Pipe(stream.fileno(), "wb", closefd=False))
     lines = stream.isatty() or stream is sys.stderr
-    return io.TextIOWrapper(written, encoding=stream.encoding, errors=stream.errors, line_buffering=lines)
+    return io.TextIOWrapper(
+        written, encoding=stream.encoding, errors=stream.errors, line_buffering=lines
+    )

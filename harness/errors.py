@@ -1,4 +1,6 @@
-"""Bad input: one clear line for the user, exit code 2. Storage that fails: one clear line, exit code 1."""
+"""Bad input: one clear line for the user, exit code 2. Storage that fails: one clear line, exit
+code 1.
+"""
 
 import difflib
 import re
@@ -42,7 +44,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
     near = difflib.get_close_matches(name, names, n=1) if len(name) <= SHORT else []
     hint = f"did you mean {near[0]!r}? " if near else ""
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return BadInput(f"no {kind} {given(name)}; {hint}known: {', '.join(names[:NAMED]) or 'none'}{more}")
+    return BadInput(
+        f"no {kind} {given(name)}; {hint}known: {', '.join(names[:NAMED]) or 'none'}{more}"
+    )
 
 
 def given(value: object) -> str:

@@ -16,7 +16,9 @@ def variance(raw: Tensor) -> Tensor:
 
 
 def draw(mean: Tensor, var: Tensor, noise: Tensor) -> Tensor:
-    """The reparameterised draw mean + √var · noise (Kingma & Welling 2014, section 2.4); (...) -> (...)."""
+    """The reparameterised draw mean + √var · noise (Kingma & Welling 2014, section 2.4); (...) ->
+    (...).
+    """
     return mean + var.sqrt() * noise
 
 
@@ -31,21 +33,25 @@ def log_standard_normal(z: Tensor) -> Tensor:
 
 
 def log_mixture(z: Tensor, means: Tensor, variances: Tensor) -> Tensor:
-    """log Σ_k N(z; mean_k, var_k) / k, diagonal: z (..., latent), means and variances (k, latent) -> (...), nats.
+    """log Σ_k N(z; mean_k, var_k) / k, diagonal: z (..., latent), means and variances (k, latent)
+    -> (...), nats.
 
-    The squares (z - mean)²/var are expanded: one matrix product [z², z] · [1/var, -2 mean/var] instead of an array
-    (..., k, latent).
+    The squares (z - mean)²/var are expanded: one matrix product [z², z] · [1/var, -2 mean/var]
+    instead of an array (..., k, latent).
     """
     precision = variances.reciprocal()
     offset = (means.square() * precision + variances.log() + LOG_2PI).sum(-1)
     weights = torch.cat([precision, -2 * means * precision], -1)
     exponents = -0.5 * (torch.cat([z.square(), z], -1) @ weights.T + offset)
-    largest = exponents.detach().amax(-1, keepdim=True)  # logsumexp, whose own slope takes the exponentials twice
+    # logsumexp, whose own slope takes the exponentials twice
+    largest = exponents.detach().amax(-1, keepdim=True)
     return (exponents - largest).exp().sum(-1).log() + largest.squeeze(-1) - math.log(len(means))
 
 
 def kl_standard_normal(mean: Tensor, var: Tensor) -> Tensor:
-    """KL(N(mean, var) || N(0, I)): (..., latent) -> (...), nats (Kingma & Welling 2014, appendix B)."""
+    """KL(N(mean, var) || N(0, I)): (..., latent) -> (...), nats (Kingma & Welling 2014, appendix
+    B).
+    """
     return 0.5 * (mean.square() + var - var.log() - 1).sum(-1)
 
 
@@ -56,10 +62,11 @@ def kl_uniform(logits: Tensor) -> Tensor:
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
-    """-log Bernoulli(x; sigmoid(logits)): (..., pixels) -> (...), nats; x may lack leading dimensions of the logits.
+    """-log Bernoulli(x; sigmoid(logits)): (..., pixels) -> (...), nats; x may lack leading
+    dimensions of the logits.
 
-    softplus(l) - x·l is written log(1 + exp(-|l|)) + |l|/2 + (1/2 - x)·l: log1p would keep digits far below the
-    rounding of a sum over pixels, and take ten times as long on a CPU.
+    softplus(l) - x·l is written log(1 + exp(-|l|)) + |l|/2 + (1/2 - x)·l: log1p would keep digits
+    far below the rounding of a sum over pixels, and take ten times as long on a CPU.
     """
     size = logits.abs()
     return ((1 + (-size).exp()).log() + 0.5 * size + (0.5 - x) * logits).sum(-1)

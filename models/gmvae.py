@@ -13,7 +13,9 @@ from models.networks import Encoder, checked, decoder
 
 @register("gmvae")
 class GMVAE(Model):
-    """p(z) = Σ_k N(mean_k, var_k) / k, learned;  p(x|z) = Bernoulli(decoder(z));  q(z|x) = N(mean(x), var(x))"""
+    """p(z) = Σ_k N(mean_k, var_k) / k, learned;  p(x|z) = Bernoulli(decoder(z));  q(z|x) =
+    N(mean(x), var(x))
+    """
 
     def __init__(self, z: int = 10, k: int = 500):
         super().__init__()

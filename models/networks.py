@@ -11,16 +11,22 @@ HIDDEN = 300
 
 
 class ELU(nn.Module):
-    """The exponential linear unit (Clevert et al. 2016), any shape; torch's own takes ten times as long on a CPU."""
+    """The exponential linear unit (Clevert et al. 2016), any shape; torch's own takes ten times as
+    long on a CPU.
+    """
 
     def forward(self, h: Tensor) -> Tensor:
-        """max(h, 0) + exp(min(h, 0)) - 1, where torch's takes expm1: the same to the rounding of 1, 6e-8."""
+        """max(h, 0) + exp(min(h, 0)) - 1, where torch's takes expm1: the same to the rounding of 1,
+        6e-8.
+        """
         above = h.relu()
         return above + ((h - above).exp() - 1)
 
 
 def mlp(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
-    """Linear layers of the given sizes with the activation between them: (..., sizes[0]) -> (..., sizes[-1])."""
+    """Linear layers of the given sizes with the activation between them: (..., sizes[0]) -> (...,
+    sizes[-1]).
+    """
     layers: list[nn.Module] = []
     for inner, outer in pairwise(sizes):
         layers += [nn.Linear(inner, outer), activation()]
@@ -48,5 +54,7 @@ class Encoder(nn.Module):
 
 
 def decoder(latent: int) -> nn.Sequential:
-    """p(x|z) = Bernoulli(logits(z)): a net z-300-300-784 with ELU, (..., latent) -> (..., PIXELS) logits."""
+    """p(x|z) = Bernoulli(logits(z)): a net z-300-300-784 with ELU, (..., latent) -> (..., PIXELS)
+    logits.
+    """
     return mlp([latent, HIDDEN, HIDDEN, PIXELS], ELU)

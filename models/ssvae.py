@@ -1,4 +1,6 @@
-"""The semi-supervised VAE (model M2 of Kingma et al. 2014) and, as an arm of it, its classifier alone."""
+"""The semi-supervised VAE (model M2 of Kingma et al. 2014) and, as an arm of it, its classifier
+alone.
+"""
 
 import math
 
@@ -22,7 +24,9 @@ from models.networks import ELU, HIDDEN, checked, mlp
 
 
 class WithClass(nn.Module):
-    """A net whose input is [v, one-hot y], for all classes at once: the first layer meets v once, not once a class."""
+    """A net whose input is [v, one-hot y], for all classes at once: the first layer meets v once,
+    not once a class.
+    """
 
     def __init__(self, sizes: list[int]):
         super().__init__()
@@ -31,7 +35,9 @@ class WithClass(nn.Module):
         self.rest = mlp(sizes[1:], ELU)
 
     def forward(self, v: Tensor) -> Tensor:
-        """(batch, size), the same v for every class, or (CLASSES, batch, size) -> (CLASSES, batch, output)."""
+        """(batch, size), the same v for every class, or (CLASSES, batch, size) -> (CLASSES, batch,
+        output).
+        """
         return self._of(v, self._of_class(v).unsqueeze(1))
 
     def chosen(self, v: Tensor, y: Tensor) -> Tensor:
@@ -43,24 +49,28 @@ class WithClass(nn.Module):
         return self.first.weight[:, v.shape[-1] :].T
 
     def _of(self, v: Tensor, of_class: Tensor) -> Tensor:
-        hidden = self.elu(F.linear(v, self.first.weight[:, : v.shape[-1]], self.first.bias) + of_class)
+        hidden = self.elu(
+            F.linear(v, self.first.weight[:, : v.shape[-1]], self.first.bias) + of_class
+        )
         output: Tensor = self.rest(hidden)
         return output
 
 
 @register("ssvae")
 class SSVAE(Model):
-    """p(y) = 1/10;  p(z) = N(0, I);  p(x|y,z) = Bernoulli(decoder(z,y));  q(y|x) = classifier(x);  q(z|x,y)
-    = N(mean(x,y), var(x,y))
+    """p(y) = 1/10;  p(z) = N(0, I);  p(x|y,z) = Bernoulli(decoder(z,y));  q(y|x) = classifier(x);
+    q(z|x,y) = N(mean(x,y), var(x,y))
 
-    The unlabelled bound sums over y exactly, with one z per y (Kingma et al. 2014, eq. 7); labels enter by a
-    cross-entropy alone. Arrays over y are class-major: (CLASSES, batch, ...).
+    The unlabelled bound sums over y exactly, with one z per y (Kingma et al. 2014, eq. 7); labels
+    enter by a cross-entropy alone. Arrays over y are class-major: (CLASSES, batch, ...).
     """
 
     iterations = 30_000
     supervisions = ("semi-supervised", "supervised")
 
-    def __init__(self, z: int = 64, class_weight: float = 100.0, supervision: Supervision = "semi-supervised"):
+    def __init__(
+        self, z: int = 64, class_weight: float = 100.0, supervision: Supervision = "semi-supervised"
+    ):
         super().__init__()
         self.z = checked(z)
         self.class_weight = class_weight
@@ -94,7 +104,9 @@ class SSVAE(Model):
         """The likeliest y under q(y|x), z from q(z|x,y), decoded."""
         mean, raw = self.encoder(x).chunk(2, -1)
         decoded = self.decoder(draw(mean, variance(raw), noise["z"])).sigmoid()
-        probabilities: Tensor = decoded[self.classify(x).argmax(-1), torch.arange(len(x), device=x.device)]
+        probabilities: Tensor = decoded[
+            self.classify(x).argmax(-1), torch.arange(len(x), device=x.device)
+        ]
         return probabilities
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
@@ -109,7 +121,9 @@ class SSVAE(Model):
         return logits
 
     def _per_class(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Mean, variance and draw of z, each (CLASSES, batch, z), and -log p(x|z_y,y), (CLASSES, batch)."""
+        """Mean, variance and draw of z, each (CLASSES, batch, z), and -log p(x|z_y,y), (CLASSES,
+        batch).
+        """
         mean, raw = self.encoder(x).chunk(2, -1)
         var = variance(raw)
         z = draw(mean, var, noise)

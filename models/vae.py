@@ -1,10 +1,18 @@
-"""The variational autoencoder (Kingma & Welling 2014); with β ≠ 1 in the cell, the β-VAE (Higgins et al. 2017)."""
+"""The variational autoencoder (Kingma & Welling 2014); with β ≠ 1 in the cell, the β-VAE (Higgins
+et al. 2017).
+"""
 
 from torch import Tensor
 
 from harness.plugins.model import Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
-from models.distributions import bernoulli_nll, draw, kl_standard_normal, log_normal, log_standard_normal
+from models.distributions import (
+    bernoulli_nll,
+    draw,
+    kl_standard_normal,
+    log_normal,
+    log_standard_normal,
+)
 from models.networks import Encoder, checked, decoder
 
 

@@ -1,4 +1,6 @@
-"""What many tests share: real MNIST, cells of every model, a store with its judge; fast tests come first."""
+"""What many tests share: real MNIST, cells of every model, a store with its judge; fast tests come
+first.
+"""
 
 import os
 import re
@@ -64,22 +66,32 @@ def cell() -> CellMaker:
         card = registry.cards()[model]
         supervision = values.pop("supervision", card.supervisions[0])
         settings = tuple(sorted((dict(card.defaults) | values.pop("settings", {})).items()))
-        drawn: dict[str, Any] = {} if supervision == "none" else {"labels": 100, "label_draw": "seed"}
-        return Cell(model, seed, iterations, settings=settings, supervision=supervision, **(drawn | values))
+        drawn: dict[str, Any] = (
+            {} if supervision == "none" else {"labels": 100, "label_draw": "seed"}
+        )
+        return Cell(
+            model, seed, iterations, settings=settings, supervision=supervision, **(drawn | values)
+        )
 
     return make
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
-    """HOST:PORT of an S3 server with the bucket `bench`, and the credentials for it in the environment."""
-    command = shutil.which("moto_server", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    """HOST:PORT of an S3 server with the bucket `bench`, and the credentials for it in the
+    environment.
+    """
+    command = shutil.which(
+        "moto_server", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
     if command is None:
         pytest.skip("no moto_server; pip install --no-deps -r tests/moto.lock")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen([command, "-H", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [command, "-H", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "the-test-key")
         patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
@@ -114,7 +126,11 @@ def bucket(server: str, path: str = "") -> str:
 @pytest.fixture(params=["folder", "bucket"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A place where nothing lies: a folder, and a bucket."""
-    return str(tmp_path / "results") if request.param == "folder" else bucket(request.getfixturevalue("s3"))
+    return (
+        str(tmp_path / "results")
+        if request.param == "folder"
+        else bucket(request.getfixturevalue("s3"))
+    )
 
 
 @pytest.fixture
@@ -134,10 +150,14 @@ def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def readme_model(*watchers: str) -> str:
-    """The block of the README that registers a model; behind it texts of tests/cluster, which change it alone."""
+    """The block of the README that registers a model; behind it texts of tests/cluster, which
+    change it alone.
+    """
     blocks: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     model = next(block for block in blocks if "@register" in block)
-    texts = [(ROOT / "tests" / "cluster" / f"{name}.py").read_text(encoding="utf-8") for name in watchers]
+    texts = [
+        (ROOT / "tests" / "cluster" / f"{name}.py").read_text(encoding="utf-8") for name in watchers
+    ]
     return "\n\n".join([model, *texts])
 
 
@@ -155,4 +175,8 @@ def lasting(row: Row | None) -> Row:
 
 def tree(folder: Path) -> Mapping[str, bytes]:
     """Every file of a folder with its content."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -10,7 +10,9 @@ from pathlib import Path
 
 
 class Door(ThreadingHTTPServer):
-    """A server in front of the one at `behind` that answers `status` to the next `refusals` requests."""
+    """A server in front of the one at `behind` that answers `status` to the next `refusals`
+    requests.
+    """
 
     daemon_threads = True
 
@@ -48,7 +50,12 @@ class Visit(BaseHTTPRequestHandler):
             return self.answer(self.server.status, [("Content-Length", "0")], b"")
         inner = http.client.HTTPConnection(self.server.behind, timeout=60)
         hop = ("transfer-encoding", "content-length", "expect", "connection")
-        inner.request(self.command, self.path, body, {k: v for k, v in self.headers.items() if k.lower() not in hop})
+        inner.request(
+            self.command,
+            self.path,
+            body,
+            {k: v for k, v in self.headers.items() if k.lower() not in hop},
+        )
         found = inner.getresponse()
         return self.answer(found.status, found.getheaders(), found.read())
 

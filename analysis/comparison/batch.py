@@ -16,7 +16,9 @@ COLUMNS = [*(field.name for field in fields(Difference)), "p_equivalence"]
 
 
 def matrix(arms: Places, seeds: Places, values: Floats, count: int) -> Floats:
-    """Values by arm (numbered below `count`) and seed, nan where there is none: (rows,) -> (arms, distinct seeds)."""
+    """Values by arm (numbered below `count`) and seed, nan where there is none: (rows,) -> (arms,
+    distinct seeds).
+    """
     columns, seeds = np.unique(seeds, return_inverse=True)
     table = np.full((count, len(columns)), np.nan)
     table[arms, seeds] = values
@@ -31,7 +33,9 @@ def common(values: Floats, a: Places, b: Places) -> Places:
 
 
 def apart(values: Floats, a: Places, b: Places) -> Bools:
-    """Whether two arms differ at any seed that both have: values (arms, seeds), a, b (comparisons,)."""
+    """Whether two arms differ at any seed that both have: values (arms, seeds), a, b
+    (comparisons,).
+    """
     found = [
         (np.isfinite(x) & np.isfinite(y) & (x != y)).any(axis=1)
         for x, y in ((values[a[part]], values[b[part]]) for part in _parts(values, len(a)))
@@ -39,10 +43,13 @@ def apart(values: Floats, a: Places, b: Places) -> Bools:
     return np.concatenate(found) if found else np.zeros(0, np.bool_)
 
 
-def measured(values: Floats, a: Places, b: Places, pairs: Bools, margin: float | None) -> pd.DataFrame:
+def measured(
+    values: Floats, a: Places, b: Places, pairs: Bools, margin: float | None
+) -> pd.DataFrame:
     """One row a comparison, the columns of `Difference` and p_equivalence, nan without a margin.
 
-    values (arms, seeds); a, b (comparisons,) number the arms; pairs (comparisons,): by the common seeds, else Welch.
+    values (arms, seeds); a, b (comparisons,) number the arms; pairs (comparisons,): by the common
+    seeds, else Welch.
     """
     table = pd.DataFrame(np.nan, index=range(len(a)), columns=COLUMNS)
     for part in _parts(values, len(a)):

@@ -31,16 +31,19 @@ COLUMNS = [
 def compared(rows: pd.DataFrame, how: Compare) -> pd.DataFrame:
     """Results table with `arm` -> one row a comparison that `how` names, the columns `COLUMNS`.
 
-    mean_a and mean_b are over the seeds that were compared: the common ones where they are paired. low and high are the
-    95 % interval of the difference; low_adjusted and high_adjusted are at the level at which the family tested it
-    (`family.levels`), so they leave out zero where p_adjusted says so. superiority is P(a better), or P(a lower) of a
-    part of the bound. p_exact is that of the permutations, never adjusted; no verdict rests on it, and where it and p
-    lie on two sides of .05 that is flagged. detectable and seeds_needed are for 80 % power at alpha / comparisons.
-    Below five seeds there is no p and, where seeds are not shared, no interval: at three, Welch's holds the truth in
-    96.3 % of cases. A difference that does not vary has no interval, and p is that of the signs.
+    mean_a and mean_b are over the seeds that were compared: the common ones where they are paired.
+    low and high are the 95 % interval of the difference; low_adjusted and high_adjusted are at the
+    level at which the family tested it (`family.levels`), so they leave out zero where p_adjusted
+    says so. superiority is P(a better), or P(a lower) of a part of the bound. p_exact is that of
+    the permutations, never adjusted; no verdict rests on it, and where it and p lie on two sides of
+    .05 that is flagged. detectable and seeds_needed are for 80 % power at alpha / comparisons.
+    Below five seeds there is no p and, where seeds are not shared, no interval: at three, Welch's
+    holds the truth in 96.3 % of cases. A difference that does not vary has no interval, and p is
+    that of the signs.
 
-    median, worst (with its seed) and collapsed (far on the bad side, `stats.outliers`) are of all scored seeds of an
-    arm. p_lost compares how many runs collapsed, failed or diverged, where any did.
+    median, worst (with its seed) and collapsed (far on the bad side, `stats.outliers`) are of all
+    scored seeds of an arm. p_lost compares how many runs collapsed, failed or diverged, where any
+    did.
     """
     arms = facts(rows)
     return judged(rows, arms, pairing.pairs(arms, how), how)
@@ -52,30 +55,53 @@ def judged(rows: pd.DataFrame, arms: pd.DataFrame, pairs: Names, how: Compare) -
     if twice.any():
         arm, seed = rows.loc[twice, ["arm", "seed"]].iloc[0]
         raise BadInput(f"two rows of arm {arm} with seed {seed}; expected one a seed")
-    found = [one_family(rows, arms, pairs, BY_COLUMN[column], how) for column in dict.fromkeys(how.metrics)]
+    found = [
+        one_family(rows, arms, pairs, BY_COLUMN[column], how)
+        for column in dict.fromkeys(how.metrics)
+    ]
     return pd.concat([table for table in found if len(table)] or found[:1], ignore_index=True)
 
 
-def one_family(rows: pd.DataFrame, arms: pd.DataFrame, pairs: Names, metric: Metric, how: Compare) -> pd.DataFrame:
-    """All comparisons of one metric, a column of `rows`; an arm that could not have it is in none of them."""
+def one_family(
+    rows: pd.DataFrame, arms: pd.DataFrame, pairs: Names, metric: Metric, how: Compare
+) -> pd.DataFrame:
+    """All comparisons of one metric, a column of `rows`; an arm that could not have it is in none
+    of them.
+    """
     seeds, scores = _scores(rows, arms, metric, metric.column)
     scored = pd.Series(np.isfinite(scores).sum(axis=1), arms.index)
-    fits, holds = pairing.applies(arms, metric, scored).to_dict(), pairing.holds(arms, metric).to_dict()
-    fitting = (pair for pair in pairs if fits[pair[0]] and fits[pair[1]] and (holds[pair[0]] or holds[pair[1]]))
+    fits, holds = (
+        pairing.applies(arms, metric, scored).to_dict(),
+        pairing.holds(arms, metric).to_dict(),
+    )
+    fitting = (
+        pair
+        for pair in pairs
+        if fits[pair[0]] and fits[pair[1]] and (holds[pair[0]] or holds[pair[1]])
+    )
     table = pd.DataFrame(list(fitting) if scored.any() else [], columns=["a", "b"], dtype=str)
     if table.empty:
         return pd.DataFrame(columns=COLUMNS)
     places = _places(table, arms)
     table = table.assign(n_a=scored[table["a"]].to_numpy(), n_b=scored[table["b"]].to_numpy())
-    table = table.assign(n_pairs=batch.common(scores, *places), margin=how.margin.get(metric.column, np.nan))
+    table = table.assign(
+        n_pairs=batch.common(scores, *places), margin=how.margin.get(metric.column, np.nan)
+    )
     table = table.join(_runs(table, arms, scores, seeds, metric))
-    far = {int(arm): list(seeds[held]) for arm, held in enumerate(outliers.far(scores)) if held.any()}
+    far = {
+        int(arm): list(seeds[held]) for arm, held in enumerate(outliers.far(scores)) if held.any()
+    }
     table = table.join(_matched(table, arms, metric, _crossing(rows, arms, metric, places), far))
     margin = how.margin.get(metric.column)
     pairs_of = (table["design"] == "paired").to_numpy()
     table = table.join(batch.measured(scores, *places, pairs_of, margin))
     flat = _flat(scores)
-    table["seedless"] = table["enough"].astype(bool) & flat[places[0]] & flat[places[1]] & (table["difference"] != 0)
+    table["seedless"] = (
+        table["enough"].astype(bool)
+        & flat[places[0]]
+        & flat[places[1]]
+        & (table["difference"] != 0)
+    )
     return _worded(_powered(_corrected(_doubted(_modest(table, metric)), how)), metric)
 
 
@@ -84,15 +110,20 @@ def values(rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric) -> Floats:
     return _scores(rows, arms, metric, metric.column)[1]
 
 
-def _scores(rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric, column: str) -> tuple[np.ndarray, Floats]:
-    """The seeds that have the metric (seeds,), and a column of them as numbers: (arms, seeds), nan where there is none.
+def _scores(
+    rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric, column: str
+) -> tuple[np.ndarray, Floats]:
+    """The seeds that have the metric (seeds,), and a column of them as numbers: (arms, seeds), nan
+    where there is none.
 
     What is no number is numbered by its different values.
     """
     scored = rows[rows["status"] == "ok"]
     held = np.isfinite(scored[metric.column].to_numpy(dtype=float, na_value=np.nan))
     scored = scored[held]
-    named = scored[column] if column == metric.column else pd.Series(pd.factorize(scored[column])[0])
+    named = (
+        scored[column] if column == metric.column else pd.Series(pd.factorize(scored[column])[0])
+    )
     found = named.to_numpy(dtype=float, na_value=np.nan)
     seeds = scored["seed"].to_numpy(np.int64)
     places = arms.index.get_indexer(pd.Index(scored["arm"]))
@@ -101,14 +132,23 @@ def _scores(rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric, column: str)
 
 def _places(table: pd.DataFrame, arms: pd.DataFrame) -> tuple[batch.Places, batch.Places]:
     """Where in `arms` both sides of the comparisons are."""
-    return arms.index.get_indexer(pd.Index(table["a"])), arms.index.get_indexer(pd.Index(table["b"]))
+    return arms.index.get_indexer(pd.Index(table["a"])), arms.index.get_indexer(
+        pd.Index(table["b"])
+    )
 
 
 def _crossing(
-    rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric, places: tuple[batch.Places, batch.Places]
+    rows: pd.DataFrame,
+    arms: pd.DataFrame,
+    metric: Metric,
+    places: tuple[batch.Places, batch.Places],
 ) -> list[frozenset[str]]:
-    """For each comparison, which columns of `caveats.CROSSING` differ between two cells of one seed."""
-    several = [name for name in pair_flags.CROSSING if rows.loc[rows["status"] == "ok", name].nunique() > 1]
+    """For each comparison, which columns of `caveats.CROSSING` differ between two cells of one
+    seed.
+    """
+    several = [
+        name for name in pair_flags.CROSSING if rows.loc[rows["status"] == "ok", name].nunique() > 1
+    ]
     found = [batch.apart(_scores(rows, arms, metric, name)[1], *places) for name in several]
     if not found:
         return [frozenset()] * len(places[0])
@@ -118,7 +158,9 @@ def _crossing(
     ]
 
 
-def _runs(table: pd.DataFrame, arms: pd.DataFrame, scores: Floats, seeds: np.ndarray, metric: Metric) -> pd.DataFrame:
+def _runs(
+    table: pd.DataFrame, arms: pd.DataFrame, scores: Floats, seeds: np.ndarray, metric: Metric
+) -> pd.DataFrame:
     """Median, worst run, and how many runs were lost, of both arms of each comparison."""
     bad = verdict.bad(metric)
     worst, seed = outliers.worst(scores, bad)
@@ -132,7 +174,10 @@ def _runs(table: pd.DataFrame, arms: pd.DataFrame, scores: Floats, seeds: np.nda
     each["lost"] = each[["collapsed", "failed", "diverged"]].sum(axis=1)
     each["kept"] = each.pop("cells") - each["lost"]
     sides = zip(("a", "b"), _places(table, arms), strict=True)
-    both = pd.concat([each.iloc[place].reset_index(drop=True).add_suffix(f"_{side}") for side, place in sides], axis=1)
+    both = pd.concat(
+        [each.iloc[place].reset_index(drop=True).add_suffix(f"_{side}") for side, place in sides],
+        axis=1,
+    )
     return both.assign(p_lost=outliers.alike(both[["lost_a", "kept_a", "lost_b", "kept_b"]]))
 
 
@@ -147,9 +192,15 @@ def _flat(values: Floats) -> Bools:
 
 
 def _matched(
-    table: pd.DataFrame, arms: pd.DataFrame, metric: Metric, crossed: list[frozenset[str]], far: dict[int, list[int]]
+    table: pd.DataFrame,
+    arms: pd.DataFrame,
+    metric: Metric,
+    crossed: list[frozenset[str]],
+    far: dict[int, list[int]],
 ) -> pd.DataFrame:
-    """How the seeds of each pair are matched, whether they are enough, what stands in the way, what to beware of."""
+    """How the seeds of each pair are matched, whether they are enough, what stands in the way, what
+    to beware of.
+    """
     by_name = arms.assign(name=arms.index).to_dict("index")
     for place, seeds in far.items():
         name = str(arms.index[place])
@@ -162,7 +213,12 @@ def _matched(
         obstacle = pairing.obstacle(arm, other, metric)
         enough = verdict.enough(design, n, common) and not obstacle
         found.append(
-            (design, enough, obstacle, tuple(pair_flags.flags(arm, other, n, common, design, enough, crossing)))
+            (
+                design,
+                enough,
+                obstacle,
+                tuple(pair_flags.flags(arm, other, n, common, design, enough, crossing)),
+            )
         )
     return pd.DataFrame(found, columns=["design", "enough", "obstacle", "flags"])
 
@@ -178,7 +234,9 @@ def _doubted(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _modest(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
-    """The comparisons without the numbers that they cannot show, and P(a > b) turned into P(a better)."""
+    """The comparisons without the numbers that they cannot show, and P(a > b) turned into P(a
+    better).
+    """
     tests = ["p", "p_exact", "p_equivalence"]
     table["same"] = table["p"].eq(1) & table["difference"].eq(0)
     flat = spreadless(*(table[name].to_numpy() for name in ("se", "mean_a", "mean_b")))
@@ -187,30 +245,41 @@ def _modest(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     table.loc[~table["enough"] | table["seedless"], tests] = np.nan
     apart = [name for name in batch.COLUMNS if name not in ("mean_a", "mean_b")]
     table.loc[table["obstacle"] != "", apart] = np.nan
-    rough = (table["design"] == "welch") & ~table["enough"]  # Welch's degrees of freedom are no approximation there
+    # Welch's degrees of freedom are no approximation there
+    rough = (table["design"] == "welch") & ~table["enough"]
     table.loc[rough, ["low", "high"]] = np.nan
     better = table["superiority"] if verdict.rises(metric) else 1 - table["superiority"]
     return table.assign(superiority=better)
 
 
 def _corrected(table: pd.DataFrame, how: Compare) -> pd.DataFrame:
-    """Corrected p-values of the family, which are those that have a p, and the intervals at its levels."""
+    """Corrected p-values of the family, which are those that have a p, and the intervals at its
+    levels.
+    """
     table = table.assign(correction=how.correction, comparisons=0, level=np.nan)
     table = table.assign(p_adjusted=np.nan, p_equivalence_adjusted=np.nan)
     family_of = table["p"].notna()
     table.loc[family_of, "comparisons"] = family_of.sum()
     for name in ("p", "p_equivalence"):
         known = table[name].notna()
-        table.loc[known, f"{name}_adjusted"] = multiplicity.adjusted(table.loc[known, name].to_numpy(), how.correction)
+        table.loc[known, f"{name}_adjusted"] = multiplicity.adjusted(
+            table.loc[known, name].to_numpy(), how.correction
+        )
     tested, corrected = (table.loc[family_of, name].to_numpy() for name in ("p", "p_adjusted"))
     table.loc[family_of, "level"] = multiplicity.levels(tested, corrected, how.correction)
     half = half_width(*(table[name].to_numpy() for name in ("se", "df", "level")))
-    return table.assign(low_adjusted=table["difference"] - half, high_adjusted=table["difference"] + half)
+    return table.assign(
+        low_adjusted=table["difference"] - half, high_adjusted=table["difference"] + half
+    )
 
 
 def _powered(table: pd.DataFrame) -> pd.DataFrame:
-    """What the seeds could show, and how many more would be needed: with one correction for all, Bonferroni's."""
-    alpha = thresholds.ALPHA / table["comparisons"].where(table["comparisons"] > 0, len(table)).to_numpy(dtype=float)
+    """What the seeds could show, and how many more would be needed: with one correction for all,
+    Bonferroni's.
+    """
+    alpha = thresholds.ALPHA / table["comparisons"].where(
+        table["comparisons"] > 0, len(table)
+    ).to_numpy(dtype=float)
     se, df, spread, freedom = (table[name].to_numpy() for name in ("se", "df", "spread", "freedom"))
     needed = power.seeds_needed(table["difference"].to_numpy(), spread, freedom, alpha)
     return table.assign(detectable=power.detectable(se, df, alpha), seeds_needed=needed)

@@ -1,4 +1,6 @@
-"""What a reader of a comparison must beware of, in words: flags beside the verdict, which they do not change."""
+"""What a reader of a comparison must beware of, in words: flags beside the verdict, which they do
+not change.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,9 +17,16 @@ _LIBRARIES = ("torch", "python")
 
 
 def flags(
-    a: Arm, b: Arm, n: tuple[int, int], common: int, design: str, judged: bool, crossed: frozenset[str]
+    a: Arm,
+    b: Arm,
+    n: tuple[int, int],
+    common: int,
+    design: str,
+    judged: bool,
+    crossed: frozenset[str],
 ) -> Iterator[str]:
-    """Of two arms: their facts and names, numbers of values, common seeds, design, whether there is a verdict.
+    """Of two arms: their facts and names, numbers of values, common seeds, design, whether there is
+    a verdict.
 
     `crossed` are those of `CROSSING` that differ between two cells of one seed.
     """
@@ -37,7 +46,9 @@ def flags(
     yield from _history(a, b, design, crossed)
 
 
-def doubts(p: float, p_exact: float, p_lost: float, lost: tuple[int, int], names: tuple[str, str]) -> Iterator[str]:
+def doubts(
+    p: float, p_exact: float, p_lost: float, lost: tuple[int, int], names: tuple[str, str]
+) -> Iterator[str]:
     """What the p-values of one comparison, none of them adjusted, say against each other."""
     if (p <= ALPHA < p_exact) or (p_exact <= ALPHA < p):
         yield "t and the exact test disagree"
@@ -53,14 +64,21 @@ def named_seeds(seeds: list[int], arm: str) -> str:
     """
     if len(seeds) == 1:
         return f"a seed far from the others: seed {seeds[0]} of {arm}"
-    shown = [str(seed) for seed in seeds[:3]] + ([f"{len(seeds) - 3} more"] if len(seeds) > 3 else [])
+    shown = [str(seed) for seed in seeds[:3]] + (
+        [f"{len(seeds) - 3} more"] if len(seeds) > 3 else []
+    )
     return f"seeds far from the others: seeds {', '.join(shown[:-1])} and {shown[-1]} of {arm}"
 
 
 def _lost(arm: Arm, judged: bool) -> str:
     cells = arm["ok"] + arm["failed"] + arm["diverged"]
-    parts = [f"{arm[status]} of {cells} {status}" for status in ("failed", "diverged") if arm[status]]
-    return f"{' and '.join(parts)} in {arm['name']}{'; the verdict is of the survivors' if judged else ''}"
+    parts = [
+        f"{arm[status]} of {cells} {status}" for status in ("failed", "diverged") if arm[status]
+    ]
+    return (
+        f"{' and '.join(parts)} in "
+        f"{arm['name']}{'; the verdict is of the survivors' if judged else ''}"
+    )
 
 
 def _lengths(a: Arm, b: Arm) -> Iterator[str]:
@@ -77,17 +95,23 @@ def _lengths(a: Arm, b: Arm) -> Iterator[str]:
 def _labels(a: Arm, b: Arm) -> Iterator[str]:
     if a["labels"] and b["labels"] and a["label_draw"] != b["label_draw"]:
         yield "different label draws"
-    if any(arm["labels"] and str(arm["label_draw"]).startswith(("draw-", "file-")) for arm in (a, b)):
+    if any(
+        arm["labels"] and str(arm["label_draw"]).startswith(("draw-", "file-")) for arm in (a, b)
+    ):
         yield "one draw of labels"
 
 
 def _settings(a: Arm, b: Arm) -> Iterator[str]:
-    """Settings that two models share and that differ; within one model the names of the arms tell them."""
+    """Settings that two models share and that differ; within one model the names of the arms tell
+    them.
+    """
     if a["model"] == b["model"] or a["settings"] == b["settings"]:
         return
     ours, theirs = (json.loads(arm["settings"]) for arm in (a, b))
     yield from (
-        f"{name} = {ours[name]} against {theirs[name]}" for name in ours if theirs.get(name, ours[name]) != ours[name]
+        f"{name} = {ours[name]} against {theirs[name]}"
+        for name in ours
+        if theirs.get(name, ours[name]) != ours[name]
     )
 
 

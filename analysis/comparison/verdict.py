@@ -47,7 +47,9 @@ def rises(metric: Metric) -> bool:
 
 
 def words(metric: Metric) -> tuple[Word, Word]:
-    """What an arm is that differs: better or worse; in a part of the bound, which trades it for the other, lower."""
+    """What an arm is that differs: better or worse; in a part of the bound, which trades it for the
+    other, lower.
+    """
     return ("lower", "higher") if metric.name in PARTS else ("better", "worse")
 
 
@@ -57,7 +59,9 @@ def bad(metric: Metric) -> int:
 
 
 def text(row: Row, metric: Metric) -> str:
-    """The verdict and its reason: `better by 2.3 nats [2.0, 2.6], paired t, n = 10, p = 1e-8 (Holm, 3 comparisons)`."""
+    """The verdict and its reason: `better by 2.3 nats [2.0, 2.6], paired t, n = 10, p = 1e-8 (Holm,
+    3 comparisons)`.
+    """
     found = row["verdict"]
     if found == "cannot be compared":
         return f"cannot be compared: {row['obstacle']}"
@@ -66,7 +70,10 @@ def text(row: Row, metric: Metric) -> str:
     if found in DECIDED:
         return f"{found} by {_amount(row, metric, found == words(metric)[0])}, {_how(row)}"
     if found == "equivalent":
-        return f"equivalent within {_margin(row, metric)}: {_described(row, metric)}, {_how(row, equivalent=True)}"
+        return (
+            f"equivalent within {_margin(row, metric)}: {_described(row, metric)}, "
+            f"{_how(row, equivalent=True)}"
+        )
     if row["same"]:
         return f"no difference shown: every seed gave both arms the same value, {_sizes(row)}"
     least = number(row["detectable"] * metric.factor, _decimals(row, metric))
@@ -76,17 +83,30 @@ def text(row: Row, metric: Metric) -> str:
 
 def numbers(row: Row, metric: Metric) -> dict[str, str]:
     """What stands behind the verdict, by name, as printed; None where n does not allow a number."""
-    said = {f"mean of {side}": number(_scaled(row[f"mean_{side}"], metric), 2) for side in ("a", "b")}
-    said |= {f"median of {side}": number(_scaled(row[f"median_{side}"], metric), 2) for side in ("a", "b")}
+    said = {
+        f"mean of {side}": number(_scaled(row[f"mean_{side}"], metric), 2) for side in ("a", "b")
+    }
+    said |= {
+        f"median of {side}": number(_scaled(row[f"median_{side}"], metric), 2)
+        for side in ("a", "b")
+    }
     said |= {f"worst seed of {side}": _worst(row, side, metric) for side in ("a", "b")}
     said |= _lost(row)
     said["Hedges' g (SD within the arms)"] = number(_known(row["g"]), 2)
     said[f"P(a {words(metric)[0]})"] = number(_known(row["superiority"]), 2)
     said["correlation of the pairs"] = number(_known(row["correlation"]), 2)
-    exact = "p of the exact paired test" if row["design"] == "paired" else "p of the permutations of Welch's t"
+    exact = (
+        "p of the exact paired test"
+        if row["design"] == "paired"
+        else "p of the permutations of Welch's t"
+    )
     said[exact] = _chances(row["p_exact"], row["p_floor"])
-    said["smallest detectable difference (80 % power)"] = number(_scaled(row["detectable"], metric), 3)
-    needed = "seeds an arm for 80 % power, were this difference the true one (optimistic after a choice)"
+    said["smallest detectable difference (80 % power)"] = number(
+        _scaled(row["detectable"], metric), 3
+    )
+    needed = (
+        "seeds an arm for 80 % power, were this difference the true one (optimistic after a choice)"
+    )
     said[needed] = seeds(row["seeds_needed"])
     return {name: value for name, value in said.items() if value != "–"}
 
@@ -111,9 +131,14 @@ def _lost(row: Row) -> dict[str, str]:
         return {}
     kinds = ("collapsed", "failed", "diverged")
     told = {
-        f"lost runs of {side}": ", ".join(f"{row[f'{kind}_{side}']} {kind}" for kind in kinds) for side in ("a", "b")
+        f"lost runs of {side}": ", ".join(f"{row[f'{kind}_{side}']} {kind}" for kind in kinds)
+        for side in ("a", "b")
     }
-    return told | {"p of as many lost runs in both (Fisher's exact test)": chance(row["p_lost"]).removeprefix("p = ")}
+    return told | {
+        "p of as many lost runs in both (Fisher's exact test)": chance(row["p_lost"]).removeprefix(
+            "p = "
+        )
+    }
 
 
 def unit(metric: Metric) -> str:
@@ -128,7 +153,8 @@ def _described(row: Row, metric: Metric) -> str:
     differs = row["verdict"] == "equivalent" and row["p_adjusted"] <= ALPHA
     apart = row["verdict"] == "no difference shown" and row["low"] * row["high"] > 0
     return (
-        f"{'yet differs by' if differs else 'difference'} {_interval(row, metric, 1.0)}{' unadjusted' if apart else ''}"
+        f"{'yet differs by' if differs else 'difference'} "
+        f"{_interval(row, metric, 1.0)}{' unadjusted' if apart else ''}"
     )
 
 
@@ -156,7 +182,11 @@ def _decimals(row: Row, metric: Metric) -> int:
 
 def _how(row: Row, equivalent: bool = False) -> str:
     """The test, n, p and the family: `paired t, n = 10, p = 0.02 (Holm, 3 comparisons)`."""
-    alone, p = (row["p_equivalence"], row["p_equivalence_adjusted"]) if equivalent else (row["p"], row["p_adjusted"])
+    alone, p = (
+        (row["p_equivalence"], row["p_equivalence_adjusted"])
+        if equivalent
+        else (row["p"], row["p_adjusted"])
+    )
     family = f"{CORRECTIONS[row['correction']]}, {row['comparisons']} comparisons"
     if row["comparisons"] == 1:
         family = "1 comparison"
@@ -168,7 +198,9 @@ def _how(row: Row, equivalent: bool = False) -> str:
 
 
 def _exact(row: Row) -> str:
-    """The p of the permutations, which no family adjusts; drawn where they are too many to try them all."""
+    """The p of the permutations, which no family adjusts; drawn where they are too many to try them
+    all.
+    """
     if math.isnan(row["p_exact"]) or row["constant"]:
         return ""
     which = "exact" if row["p_floor"] > FLOOR else "permutation"
@@ -180,11 +212,15 @@ def _floor(row: Row) -> str:
     if not row["p_floor"] * row["comparisons"] > ALPHA or row["p_floor"] <= FLOOR:
         return ""
     which = "exact paired" if row["design"] == "paired" else "exact"
-    return f"; an {which} test could not reach .05 (floor {row['p_floor']:.2g} × {row['comparisons']})"
+    return (
+        f"; an {which} test could not reach .05 (floor {row['p_floor']:.2g} × {row['comparisons']})"
+    )
 
 
 def _margin(row: Row, metric: Metric) -> str:
-    """The margin in the unit of the sentence, and as it was given where that is another: a fraction."""
+    """The margin in the unit of the sentence, and as it was given where that is another: a
+    fraction.
+    """
     said = f"{number(row['margin'] * metric.factor, None)} {unit(metric)}"
     return said if metric.factor == 1 else f"{said} (margin {row['margin']:g}, a fraction)"
 
@@ -192,12 +228,18 @@ def _margin(row: Row, metric: Metric) -> str:
 def _sizes(row: Row) -> str:
     if row["design"] == "paired":
         unequal = row["n_pairs"] < max(row["n_a"], row["n_b"])
-        return f"n = {row['n_pairs']}" + (f" common seeds of {row['n_a']} and {row['n_b']}" if unequal else "")
+        return f"n = {row['n_pairs']}" + (
+            f" common seeds of {row['n_a']} and {row['n_b']}" if unequal else ""
+        )
     return f"n = {row['n_a']}" if row["n_a"] == row["n_b"] else f"n = {row['n_a']} and {row['n_b']}"
 
 
 def _seeds(row: Row) -> str:
-    return "the seed changes nothing in either arm" if row["seedless"] else f"{_sizes(row)}, no verdict below {FEW}"
+    return (
+        "the seed changes nothing in either arm"
+        if row["seedless"]
+        else f"{_sizes(row)}, no verdict below {FEW}"
+    )
 
 
 def _known(value: float | None) -> float:

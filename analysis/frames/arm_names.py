@@ -22,7 +22,8 @@ _SHOWN: tuple[tuple[str, tuple[str, ...], Wording], ...] = (
 
 
 def labels(arms: pd.DataFrame) -> pd.Series:
-    """Arms, one a row with the columns `ARM` -> a name each, with the same index; no two arms share one.
+    """Arms, one a row with the columns `ARM` -> a name each, with the same index; no two arms share
+    one.
 
     >>> from harness.experiment.grid import Cell
     >>> from harness.storage.schema import describe
@@ -41,7 +42,11 @@ def named(rows: pd.DataFrame) -> pd.Series:
     """Results table -> the name of each row's arm."""
     keys = list(ARM)
     arms = rows[keys].drop_duplicates()
-    return rows[keys].merge(arms.assign(arm=labels(arms)), on=keys, how="left")["arm"].set_axis(rows.index)
+    return (
+        rows[keys]
+        .merge(arms.assign(arm=labels(arms)), on=keys, how="left")["arm"]
+        .set_axis(rows.index)
+    )
 
 
 def _varies(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Series:
@@ -51,8 +56,12 @@ def _varies(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Serie
 
 
 def _beta(arms: pd.DataFrame) -> pd.Series:
-    """β = 1 goes without saying for a model that has no other; so does the β of a classifier, which is always 1."""
-    shown = _varies(arms, "beta", ("model", "supervision")) | (_varies(arms, "beta", ()) & (arms["beta"] != 1))
+    """β = 1 goes without saying for a model that has no other; so does the β of a classifier, which
+    is always 1.
+    """
+    shown = _varies(arms, "beta", ("model", "supervision")) | (
+        _varies(arms, "beta", ()) & (arms["beta"] != 1)
+    )
     return arms["beta"].map(" β={:.12g}".format).astype(str).where(shown, "")
 
 

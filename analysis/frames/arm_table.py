@@ -1,4 +1,6 @@
-"""What the rows of an arm have in common: how many there are of each status, what the seeds drive, what they ran on."""
+"""What the rows of an arm have in common: how many there are of each status, what the seeds drive,
+what they ran on.
+"""
 
 import json
 from collections.abc import Sequence
@@ -23,10 +25,11 @@ SIMPLE = tuple(column for column in ARM if column != "settings")
 def facts(rows: pd.DataFrame) -> pd.DataFrame:
     """Results table with `arm` -> one row an arm, by its name, the smallest model first.
 
-    The columns are `ARM`, full_length, how many cells there are of each status, `seeded` (what the seed drives in every
-    finished cell) and, for each of `SETS`, the different values of the finished cells; both are frozensets, empty where
-    nothing is recorded. torch, python and objective are parts of `versions`. Those of `HISTORY` are there where
-    `adaptive.marked` told them.
+    The columns are `ARM`, full_length, how many cells there are of each status, `seeded` (what the
+    seed drives in every finished cell) and, for each of `SETS`, the different values of the
+    finished cells; both are frozensets, empty where nothing is recorded. torch, python and
+    objective are parts of `versions`. Those of `HISTORY` are there where `adaptive.marked` told
+    them.
     """
     statuses = {status: rows["status"] == status for status in get_args(Status)}
     groups = rows.assign(**statuses).groupby("arm", sort=False)
@@ -43,7 +46,8 @@ def facts(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def chosen(arms: pd.DataFrame, wanted: dict[str, Setting]) -> pd.DataFrame:
-    """The arms whose columns and settings have these values, numbers compared as numbers; unknown ones are refused.
+    """The arms whose columns and settings have these values, numbers compared as numbers; unknown
+    ones are refused.
 
     >>> arms = pd.DataFrame({"model": ["vae", "vae"], "beta": [1.0, 4.0], "settings": ['{"z": 10}'] * 2})
     >>> list(chosen(arms.reindex(columns=ARM), {"model": "vae", "beta": "4", "z": "10"}).index)
@@ -67,7 +71,9 @@ def said(wanted: dict[str, Setting]) -> str:
 
 
 def different(finished: pd.DataFrame, column: str, arms: pd.Index) -> pd.Series:
-    """The different values of a column by arm; most arms have one, and arms of the same one share its set."""
+    """The different values of a column by arm; most arms have one, and arms of the same one share
+    its set.
+    """
     if column not in finished:
         return pd.Series([frozenset()] * len(arms), arms)
     pairs = finished[["arm", column]].dropna().drop_duplicates().set_index("arm")[column]
@@ -79,29 +85,51 @@ def different(finished: pd.DataFrame, column: str, arms: pd.Index) -> pd.Series:
 
 
 def _built(rows: pd.DataFrame) -> pd.DataFrame:
-    """With what of `versions` changes numbers: torch, python (3.11), objective; None where it is not recorded."""
+    """With what of `versions` changes numbers: torch, python (3.11), objective; None where it is
+    not recorded.
+    """
     if "versions" not in rows:
         return rows
     read = {text: json.loads(text) for text in rows["versions"].dropna().unique()}
-    kept = {text: {name: found.get(name) for name in ("torch", "python", "objective")} for text, found in read.items()}
+    kept = {
+        text: {name: found.get(name) for name in ("torch", "python", "objective")}
+        for text, found in read.items()
+    }
     for found in kept.values():
         found["python"] = found["python"] and ".".join(str(found["python"]).split(".")[:2])
     columns = ("torch", "python", "objective")
     return rows.assign(
-        **{name: rows["versions"].map({t: found[name] for t, found in kept.items()}) for name in columns}
+        **{
+            name: rows["versions"].map({t: found[name] for t, found in kept.items()})
+            for name in columns
+        }
     )
 
 
 def _common(recorded: frozenset[str]) -> frozenset[str]:
     """What the seed drives in all of the cells: {"weights,order", "weights"} -> {"weights"}."""
-    sets = [frozenset(purpose.strip() for purpose in text.split(",") if purpose.strip()) for text in recorded]
+    sets = [
+        frozenset(purpose.strip() for purpose in text.split(",") if purpose.strip())
+        for text in recorded
+    ]
     return frozenset.intersection(*sets) if sets else frozenset()
 
 
 def _ordered(arms: pd.DataFrame) -> pd.DataFrame:
     size = arms.groupby("model")["parameters"].transform("min")
     rank = arms["supervision"].map(get_args(Supervision).index)
-    by = ["dataset", "size", "model", "rank", "labels", "beta", "settings", "iterations", "learning_rate", "name"]
+    by = [
+        "dataset",
+        "size",
+        "model",
+        "rank",
+        "labels",
+        "beta",
+        "settings",
+        "iterations",
+        "learning_rate",
+        "name",
+    ]
     keyed = arms.assign(size=size, rank=rank, name=arms.index)
     return arms.loc[keyed.sort_values(by, kind="stable", na_position="last").index]
 
@@ -127,29 +155,50 @@ STATISTICS = ["n", "mean", "sd", "se", "low", "high"]
 
 
 def arms(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Results table -> one row an arm and column: `counts`, then metric, n, mean, sd, se, low, high, missing.
+    """Results table -> one row an arm and column: `counts`, then metric, n, mean, sd, se, low,
+    high, missing.
 
-    `missing` are the finished cells that hold no value in the column; failed and diverged cells are counted beside, and
-    none of them is in n. Values keep the unit of the results table.
+    `missing` are the finished cells that hold no value in the column; failed and diverged cells are
+    counted beside, and none of them is in n. Values keep the unit of the results table.
     """
     finished = frame.assign(arm=_arm(frame))[frame["status"] == "ok"]
     long = finished.melt(id_vars="arm", value_vars=list(columns), var_name="metric")
-    every = counts(frame).reset_index().merge(pd.DataFrame({"metric": list(columns)}, dtype=str), how="cross")
-    table = every.merge(estimates(long, ["arm", "metric"], "value"), on=["arm", "metric"], how="left")
+    every = (
+        counts(frame)
+        .reset_index()
+        .merge(pd.DataFrame({"metric": list(columns)}, dtype=str), how="cross")
+    )
+    table = every.merge(
+        estimates(long, ["arm", "metric"], "value"), on=["arm", "metric"], how="left"
+    )
     n = table["n"].fillna(0).astype(int)
     return table.assign(n=n, missing=table["ok"] - n).drop(columns="arm")
 
 
 def counts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Results table -> one row an arm: `ARM`, full_length, parameters, and how many cells there are of each status.
+    """Results table -> one row an arm: `ARM`, full_length, parameters, and how many cells there are
+    of each status.
 
-    The index numbers the arms as the table meets them; the rows go from the smallest model to the largest.
+    The index numbers the arms as the table meets them; the rows go from the smallest model to the
+    largest.
     """
     statuses = {status: (frame["status"] == status).astype(int) for status in get_args(Status)}
     groups = frame.assign(**statuses, arm=_arm(frame)).groupby("arm")
     first = groups[[*ARM, "full_length", "parameters"]].first()
-    who = first.join(groups.agg(cells=("cell", "size"), **{status: (status, "sum") for status in statuses}))
-    by = ["dataset", "size", "model", "supervision", "labels", "beta", "settings", "iterations", "learning_rate"]
+    who = first.join(
+        groups.agg(cells=("cell", "size"), **{status: (status, "sum") for status in statuses})
+    )
+    by = [
+        "dataset",
+        "size",
+        "model",
+        "supervision",
+        "labels",
+        "beta",
+        "settings",
+        "iterations",
+        "learning_rate",
+    ]
     sized = who.assign(size=who.groupby("model")["parameters"].transform("min"))
     return sized.sort_values(by, kind="stable", na_position="last", key=_rank).drop(columns="size")
 

@@ -1,7 +1,9 @@
-"""What the grid said about comparisons before its results were seen, read from the provenance of its runs and the rows.
+"""What the grid said about comparisons before its results were seen, read from the provenance of
+its runs and the rows.
 
-"Before" is only said where the records prove it: the first run's record is as old as the first finished row. What a
-later record says otherwise was said when results were there; it is told and does not count.
+"Before" is only said where the records prove it: the first run's record is as old as the first
+finished row. What a later record says otherwise was said when results were there; it is told and
+does not count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,21 +30,33 @@ class Stated:
 
 
 def stated(provenance: Sequence[Record], rows: pd.DataFrame) -> Stated:
-    """Provenance records, oldest first, and the results table -> what the first record says, and whether beforehand."""
+    """Provenance records, oldest first, and the results table -> what the first record says, and
+    whether beforehand.
+    """
     records = [record for record in provenance if isinstance(record.get("grid"), Mapping)]
     if not records:
-        return Stated(Compare(), f"Default: {PLAIN}; not known whether stated before the results were seen.")
+        return Stated(
+            Compare(), f"Default: {PLAIN}; not known whether stated before the results were seen."
+        )
     names = list(dict.fromkeys(str(record["grid"].get("name")) for record in records))
     if len(names) > 1:
-        told = f"Several grids ran here ({', '.join(names)}), so none of them names the family; default: {PLAIN}."
+        told = (
+            f"Several grids ran here ({', '.join(names)}), so none of them names the family; "
+            f"default: {PLAIN}."
+        )
         return Stated(Compare(), told)
     how = _of(records[0])
     finished = rows.loc[rows["status"] == "ok", "finished"].fillna("")
-    return Stated(how, f"{_source(records[0], how, finished)}: {in_words(how)}{_changed(records, how, finished)}.")
+    return Stated(
+        how,
+        f"{_source(records[0], how, finished)}: {in_words(how)}{_changed(records, how, finished)}.",
+    )
 
 
 def _source(record: Record, how: Compare, finished: pd.Series) -> str:
-    """Who names the family, and when: the record of the first run, the times at which finished rows were written."""
+    """Who names the family, and when: the record of the first run, the times at which finished rows
+    were written.
+    """
     grid = record["grid"].get("name")
     if not _given(record, how):
         return f"The grid {grid} names no comparison of its own; default"
@@ -62,12 +76,16 @@ def _changed(records: Sequence[Record], how: Compare, finished: pd.Series) -> st
 
 
 def _done(record: Record, finished: pd.Series) -> int:
-    """How many rows may have been written before the run began: "" is a row that does not tell when."""
+    """How many rows may have been written before the run began: "" is a row that does not tell
+    when.
+    """
     return int((finished < str(record.get("started") or "~")).sum())
 
 
 def _given(record: Record, how: Compare) -> bool:
-    """Whether the grid named the comparison itself; an older record tells it only by differing from the default."""
+    """Whether the grid named the comparison itself; an older record tells it only by differing from
+    the default.
+    """
     return bool(record.get("compare_given", how != Compare()))
 
 
@@ -98,5 +116,6 @@ def _validated(compare: Any) -> Compare:
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise BadInput(
-            f"the provenance names no comparison: grid key 'compare.{where}'; expected that of a grid"
+            f"the provenance names no comparison: grid key 'compare.{where}'; expected that of a "
+            f"grid"
         ) from None

@@ -1,4 +1,6 @@
-"""One seed of an arm under two cells of one folder: nobody can say which is meant, so neither is counted."""
+"""One seed of an arm under two cells of one folder: nobody can say which is meant, so neither is
+counted.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +18,8 @@ def sentences(rows: pd.DataFrame, places: Sequence[str] = ()) -> Iterator[str]:
         arm, seed, *where = key
         there = "".join(f" of folder {place}" for place in where)
         yield (
-            f"{arm}: seed {seed} has several cells{there}, {' and '.join(sorted(group['cell']))}, and none can count; "
-            "keep one: remove rows/CELL.json of the others, and results.parquet, which is made again from rows/"
+            f"{arm}: seed {seed} has several cells{there}, "
+            f"{' and '.join(sorted(group['cell']))}, and none can count; "
+            "keep one: remove rows/CELL.json of the others, and results.parquet, which is made "
+            "again from rows/"
         )

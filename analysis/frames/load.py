@@ -1,4 +1,6 @@
-"""A results folder as a report reads it: all of it, and all of it checked, before anything is written."""
+"""A results folder as a report reads it: all of it, and all of it checked, before anything is
+written.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,7 +19,8 @@ from harness.experiment.cell import Supervision
 from harness.storage.schema import ARM, COLUMNS, CURVE, Status
 from harness.storage.store import TABLE, Store
 
-LARGEST = 1e12  # of any number: its fourth power, which variances of variances need, is a number too
+# of any number: its fourth power, which variances of variances need, is a number too
+LARGEST = 1e12
 DIGITS = 10
 NEEDED = ["cell", *ARM, "seed", "full_length", "status"]
 
@@ -29,9 +32,10 @@ COUNTS = [column.name for column in COLUMNS if pa.types.is_integer(column.type)]
 class Results:
     """What a results folder holds.
 
-    rows: a cell a row, the columns of `harness.storage.schema` and the arm's name. points: a point of a curve a row, with arm,
-    seed and the columns of `harness.storage.schema.CURVE`. provenance: a record a run. damaged: a sentence on each file of rows
-    that is torn, and on digit counts that are none: they were left out.
+    rows: a cell a row, the columns of `harness.storage.schema` and the arm's name. points: a point
+    of a curve a row, with arm, seed and the columns of `harness.storage.schema.CURVE`. provenance:
+    a record a run. damaged: a sentence on each file of rows that is torn, and on digit counts that
+    are none: they were left out.
     """
 
     rows: pd.DataFrame
@@ -41,10 +45,14 @@ class Results:
 
 
 def read(store: Store) -> Results:
-    """Everything that a report shows; a folder that is missing, empty or damaged is refused in one line."""
+    """Everything that a report shows; a folder that is missing, empty or damaged is refused in one
+    line.
+    """
     store.reach()
     if not store.place.exists():
-        raise BadInput(f"no results folder {store.name!r}; expected one that harness/bench.py wrote")
+        raise BadInput(
+            f"no results folder {store.name!r}; expected one that harness/bench.py wrote"
+        )
     with _readable(f"the rows in {store.name}"):
         held = store.find()
     rows, odd = _counted(_rows(store, held.frame()))
@@ -56,16 +64,29 @@ def read(store: Store) -> Results:
 
 def _rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
-        raise BadInput(f"{store.name} holds no rows; expected {TABLE} or rows/*.json, as harness/bench.py writes them")
+        raise BadInput(
+            f"{store.name} holds no rows; expected {TABLE} or rows/*.json, as harness/bench.py "
+            f"writes them"
+        )
     whole = rows[NEEDED].notna().all(axis=1) & rows["status"].isin(get_args(Status))
     _refuse(store, rows[~whole], f"is not whole; expected {', '.join(NEEDED)}")
     expected = ", ".join(get_args(Supervision))
-    _refuse(store, rows[~rows["supervision"].isin(get_args(Supervision))], f"has no supervision of {expected}")
+    _refuse(
+        store,
+        rows[~rows["supervision"].isin(get_args(Supervision))],
+        f"has no supervision of {expected}",
+    )
     for column in ("cell", "dataset"):
         odd = rows[column].str.contains(r"(?:^|/)\.\.(?:/|$)|\x00", regex=True)
-        _refuse(store, rows[odd], f"has a {column} that cannot name a file; expected no .. and no NUL")
+        _refuse(
+            store, rows[odd], f"has a {column} that cannot name a file; expected no .. and no NUL"
+        )
     for column in NUMBERS:
-        _refuse(store, rows[rows[column].abs() >= LARGEST], f"has a {column} beyond {LARGEST:g}; expected less")
+        _refuse(
+            store,
+            rows[rows[column].abs() >= LARGEST],
+            f"has a {column} beyond {LARGEST:g}; expected less",
+        )
     for column in COUNTS:
         _refuse(store, rows[rows[column] < 0], f"has a {column} below 0; expected none")
     for column in ("settings", "versions"):
@@ -83,9 +104,16 @@ def _counted(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The rows without digit counts that are not ten, and a sentence where there were such."""
     told = []
     for column in ("digit_counts", "digit_counts_200"):
-        odd = rows[column].map(lambda counts: counts is not None and not _are_counts(counts)).astype(bool)
+        odd = (
+            rows[column]
+            .map(lambda counts: counts is not None and not _are_counts(counts))
+            .astype(bool)
+        )
         if odd.any():
-            some = f"{column} of {odd.sum():,} rows, that of cell {given(rows.loc[odd, 'cell'].iloc[0])} first"
+            some = (
+                f"{column} of {odd.sum():,} rows, that of cell "
+                f"{given(rows.loc[odd, 'cell'].iloc[0])} first"
+            )
             told.append(f"{some}, left out: they are not {DIGITS} counts")
             rows = rows.assign(**{column: rows[column].mask(odd, None)})
     return rows, told
@@ -98,7 +126,9 @@ def _are_counts(counts: Sequence[Any]) -> bool:
 
 def _points(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
     points: list[pd.DataFrame] = [CURVE.empty_table().to_pandas().assign(arm="", seed=0)]
-    for cell, arm, seed, kind in finished[["cell", "arm", "seed", "estimator"]].itertuples(index=False):
+    for cell, arm, seed, kind in finished[["cell", "arm", "seed", "estimator"]].itertuples(
+        index=False
+    ):
         with _readable(f"the curve of cell {cell}"):
             curve = store.curve(cell)
             if curve is not None:
@@ -108,13 +138,19 @@ def _points(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
 
 @contextmanager
 def _readable(what: str) -> Iterator[None]:
-    """Whatever reading a damaged file raises becomes bad input, said in one line; storage that fails is none."""
+    """Whatever reading a damaged file raises becomes bad input, said in one line; storage that
+    fails is none.
+    """
     try:
         yield
     except StorageFailure:
         raise
     except (TypeError, AttributeError, RecursionError):
-        raise BadInput(f"{what} cannot be read: wrong shape; expected what harness/bench.py wrote") from None
+        raise BadInput(
+            f"{what} cannot be read: wrong shape; expected what harness/bench.py wrote"
+        ) from None
     except (OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise BadInput(f"{what} cannot be read: {reason}; expected what harness/bench.py wrote") from None
+        raise BadInput(
+            f"{what} cannot be read: {reason}; expected what harness/bench.py wrote"
+        ) from None

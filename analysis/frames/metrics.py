@@ -1,4 +1,6 @@
-"""What a report speaks of, named once: column of the results table, heading, unit and evaluation set."""
+"""What a report speaks of, named once: column of the results table, heading, unit and evaluation
+set.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +12,8 @@ from harness.experiment.metrics import IWAE_SAMPLES
 Evaluation = Literal["test", "report_subset"]
 PREFIXES: dict[Evaluation, str] = {"test": "", "report_subset": "subset_"}
 BOUND = ("nelbo", "kl", "rec")
-PARTS = ("kl", "rec")  # of the bound: less of one is more of the other, so neither lower nor higher is better
+# of the bound: less of one is more of the other, so neither lower nor higher is better
+PARTS = ("kl", "rec")
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,16 @@ class Metric:
 def _metrics(evaluation: Evaluation) -> list[Metric]:
     titles = {"nelbo": "NELBO", "kl": "KL", "rec": "Reconstruction"}
     titles |= {f"iwae_{k}": f"IWAE bound, {k:,} draws" for k in IWAE_SAMPLES}
-    return [Metric(PREFIXES[evaluation] + name, name, title, "nats", evaluation) for name, title in titles.items()]
+    return [
+        Metric(PREFIXES[evaluation] + name, name, title, "nats", evaluation)
+        for name, title in titles.items()
+    ]
 
 
 NLL = Metric("nll", "nll", "Exact −log p(x)", "nats", "test")
 ACCURACY = Metric("accuracy", "accuracy", "Accuracy", "%", "test", factor=100.0)
-GAIN = Metric("gain", "gain", "Gain in accuracy", "%", "test", factor=100.0)  # of two arms, in no column of the table
+# of two arms, in no column of the table
+GAIN = Metric("gain", "gain", "Gain in accuracy", "%", "test", factor=100.0)
 METRICS: tuple[Metric, ...] = (*_metrics("test"), NLL, ACCURACY, *_metrics("report_subset"))
 BY_COLUMN = {metric.column: metric for metric in METRICS}
 

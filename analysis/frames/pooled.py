@@ -1,8 +1,9 @@
-"""Several results folders read together, so that an arm of one commit or machine meets an arm of another.
+"""Several results folders read together, so that an arm of one commit or machine meets an arm of
+another.
 
-The folders are pooled: cells of one setting are one arm wherever they lie, unless a choice says `results=2` (the second
-folder on the command line) or `results=PATH`. A cell that lies in several counts once, and in what order the folders
-are named changes nothing.
+The folders are pooled: cells of one setting are one arm wherever they lie, unless a choice says
+`results=2` (the second folder on the command line) or `results=PATH`. A cell that lies in several
+counts once, and in what order the folders are named changes nothing.
 """
 
 import sys
@@ -26,7 +27,9 @@ Choice = dict[str, Setting]
 
 @dataclass(frozen=True)
 class Pool:
-    """Where the folders lie, their rows with `results`, the number of the row's folder from 1, and all provenance."""
+    """Where the folders lie, their rows with `results`, the number of the row's folder from 1, and
+    all provenance.
+    """
 
     paths: Sequence[str]
     rows: pd.DataFrame
@@ -39,7 +42,11 @@ def read(paths: Sequence[str]) -> Pool:
     for told in (told for each in found for told in each.damaged):
         print(f"damaged: {told}", file=sys.stderr)
     tables = [each.rows.assign(**{FOLDER: number}) for number, each in enumerate(found, start=1)]
-    return Pool(paths, pd.concat(tables, ignore_index=True), [run for each in found for run in each.provenance])
+    return Pool(
+        paths,
+        pd.concat(tables, ignore_index=True),
+        [run for each in found for run in each.provenance],
+    )
 
 
 def parsed(text: str) -> Choice:
@@ -52,23 +59,39 @@ def parsed(text: str) -> Choice:
     for part in text.split(","):
         name, separator, value = (piece.strip() for piece in part.partition("="))
         if not (name and separator and value) or name in choice:
-            raise BadInput(f"cannot read {text!r}; expected COLUMN=VALUE[,COLUMN=VALUE ...], each column once")
+            raise BadInput(
+                f"cannot read {text!r}; expected COLUMN=VALUE[,COLUMN=VALUE ...], each column once"
+            )
         choice[name] = value
     return choice
 
 
 def two(pool: Pool, choices: tuple[Choice, Choice], metric: str) -> tuple[pd.DataFrame, str, str]:
-    """The rows of the arms that the choices name, one a seed, and the arms' names; each choice must name one arm.
+    """The rows of the arms that the choices name, one a seed, and the arms' names; each choice must
+    name one arm.
 
-    The columns `arm`, `adaptive` and `unrecorded` are added. `metric` is the column that will be compared.
+    The columns `arm`, `adaptive` and `unrecorded` are added. `metric` is the column that will be
+    compared.
     """
     parts = [_one(pool, choice, metric) for choice in choices]
-    names = [str(name) for name in labels(pd.concat([part[list(ARM)].head(1) for part in parts], ignore_index=True))]
+    names = [
+        str(name)
+        for name in labels(
+            pd.concat([part[list(ARM)].head(1) for part in parts], ignore_index=True)
+        )
+    ]
     if names[0] == names[1]:
-        names = [f"{name} ({FOLDER} {_numbers(part)})" for name, part in zip(names, parts, strict=True)]
+        names = [
+            f"{name} ({FOLDER} {_numbers(part)})" for name, part in zip(names, parts, strict=True)
+        ]
     if names[0] == names[1]:
-        raise BadInput(f"--a {said(choices[0])} and --b {said(choices[1])} are the same arm, {names[0]}; expected two")
-    both = pd.concat([part.assign(arm=name) for part, name in zip(parts, names, strict=True)], ignore_index=True)
+        raise BadInput(
+            f"--a {said(choices[0])} and --b {said(choices[1])} are the same arm, {names[0]}; "
+            f"expected two"
+        )
+    both = pd.concat(
+        [part.assign(arm=name) for part, name in zip(parts, names, strict=True)], ignore_index=True
+    )
     return both, *names  # type: ignore[return-value]
 
 
@@ -83,14 +106,18 @@ def _one(pool: Pool, choice: Choice, metric: str) -> pd.DataFrame:
         told = f"{len(found)} arms: {names}" if len(found) else f"no arm of {names}"
         raise BadInput(f"{said(choice)!r} names {told}; expected exactly one")
     rows = rows.assign(arm=named(rows))
-    return _pooled(adaptive_seeds.marked(rows[rows["arm"] == found.index[0]], pool.provenance), metric)
+    return _pooled(
+        adaptive_seeds.marked(rows[rows["arm"] == found.index[0]], pool.provenance), metric
+    )
 
 
 def _pooled(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One row a seed of an arm: a scored one before a finished one before a failed one, none where results differ.
+    """One row a seed of an arm: a scored one before a finished one before a failed one, none where
+    results differ.
 
-    NELBO and accuracy are asked beside the metric: where they differ, the cell was trained twice. Which of two rows
-    that are as good is kept depends on what they hold, never on the order of the folders.
+    NELBO and accuracy are asked beside the metric: where they differ, the cell was trained twice.
+    Which of two rows that are as good is kept depends on what they hold, never on the order of the
+    folders.
     """
     for told in duplicates.sentences(rows, [FOLDER]):
         raise BadInput(told)
@@ -104,17 +131,26 @@ def _pooled(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
         return rows
     rank = (~ok).astype(int) + (~ok | rows[metric].isna())
     text = rows[several].drop(columns=FOLDER).map(repr).agg("|".join, axis=1)
-    best = rows.assign(rank=rank, text=text).sort_values(["seed", "rank", "text"]).drop_duplicates("seed")
+    best = (
+        rows.assign(rank=rank, text=text)
+        .sort_values(["seed", "rank", "text"])
+        .drop_duplicates("seed")
+    )
     return best.drop(columns=["rank", "text"])
 
 
 def _refuse_two(finished: pd.DataFrame, column: str) -> None:
-    """Refuse the first seed of which two rows hold different values of the column; an empty one differs from none."""
+    """Refuse the first seed of which two rows hold different values of the column; an empty one
+    differs from none.
+    """
     values = finished.groupby("seed")[column].nunique()
     if (values > 1).any():
         seed = values.index[values > 1][0]
         where = _numbers(finished[(finished["seed"] == seed) & finished[column].notna()])
-        raise BadInput(f"seed {seed} has different values of {column} in folders {where}; choose one: {FOLDER}=NUMBER")
+        raise BadInput(
+            f"seed {seed} has different values of {column} in folders {where}; choose one: "
+            f"{FOLDER}=NUMBER"
+        )
 
 
 def _number(paths: Sequence[str], wanted: str) -> int:

@@ -26,6 +26,11 @@ def banner(cells: pd.DataFrame) -> str:
     'SHORTENED: 600 of 20,000 steps (vae, gmvae)'
     """
     short = cells[cells["iterations"] < cells["full_length"]]
-    groups = short.groupby(["iterations", "full_length"], sort=False)["model"].unique().reset_index()
-    parts = [f"{steps:,} of {full:,.0f} steps ({', '.join(models)})" for steps, full, models in groups.to_numpy()]
+    groups = (
+        short.groupby(["iterations", "full_length"], sort=False)["model"].unique().reset_index()
+    )
+    parts = [
+        f"{steps:,} of {full:,.0f} steps ({', '.join(models)})"
+        for steps, full, models in groups.to_numpy()
+    ]
     return f"SHORTENED: {', '.join(parts)}" if parts else ""

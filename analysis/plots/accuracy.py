@@ -26,43 +26,72 @@ BESIDE: dict[int, dict[str, Any]] = {
 
 @styled
 def accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
-    """Supervised against semi-supervised, a panel a data set and label budget; lines join the arms of a seed."""
+    """Supervised against semi-supervised, a panel a data set and label budget; lines join the arms
+    of a seed.
+    """
     rows = rows.assign(series=_series(rows))
     colour_of = _series_colours(rows, palette)
     facets = list(rows.groupby(["dataset", "labels"]))
     arms = max(facet["arm"].nunique() for _, facet in facets)
     columns = max(1, min(len(facets), int(WIDTH / (1.6 * arms))))
     lines = -(-len(facets) // columns)
-    figure = Figure(figsize=(WIDTH if columns > 1 or arms > 2 else 4.6, 3.4 * lines), layout="constrained")
+    figure = Figure(
+        figsize=(WIDTH if columns > 1 or arms > 2 else 4.6, 3.4 * lines), layout="constrained"
+    )
     panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
     for axis, ((dataset, budget), facet) in zip(panels, facets, strict=False):
         _pairs(axis, facet, colour_of)
         axis.set(title=wrapped(f"{dataset}, {budget:,} labels", LEGEND), xlabel="", ylabel="")
     for axis in panels[len(facets) :]:
         axis.remove()
-    figure.supylabel(f"{ACCURACY.title.lower()} on the grey test images, {ACCURACY.unit}", fontsize=9.5)
+    figure.supylabel(
+        f"{ACCURACY.title.lower()} on the grey test images, {ACCURACY.unit}", fontsize=9.5
+    )
     return figure
 
 
 def _pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
     names = list(labels(counts(rows)))
     pair = rows["label_draw"] + rows["seed"].astype(str)
-    data = rows.assign(place=named(rows).map(names.index), value=rows["accuracy"] * ACCURACY.factor, pair=pair)
-    sns.lineplot(data, x="place", y="value", units="pair", estimator=None, color=QUIET, alpha=0.6, lw=0.9, ax=axis)
+    data = rows.assign(
+        place=named(rows).map(names.index), value=rows["accuracy"] * ACCURACY.factor, pair=pair
+    )
+    sns.lineplot(
+        data,
+        x="place",
+        y="value",
+        units="pair",
+        estimator=None,
+        color=QUIET,
+        alpha=0.6,
+        lw=0.9,
+        ax=axis,
+    )
     for _, seeds in data.groupby("arm", sort=False):
         means = estimates(seeds, ["arm"], "value")
         series, place = seeds["series"].iloc[0], seeds["place"].iloc[0]
         side = -1 if place == 0 else 1
-        axis.scatter(seeds["place"], seeds["value"], s=18, color=colour_of[series], alpha=0.7, lw=0, zorder=3)
+        axis.scatter(
+            seeds["place"], seeds["value"], s=18, color=colour_of[series], alpha=0.7, lw=0, zorder=3
+        )
         mark_means(axis, means, [place + 0.16 * side], colour_of[series])
-        axis.text(place + 0.24 * side, means["mean"].iloc[0], f"{means['mean'].iloc[0]:.1f}", **BESIDE[side])
+        axis.text(
+            place + 0.24 * side,
+            means["mean"].iloc[0],
+            f"{means['mean'].iloc[0]:.1f}",
+            **BESIDE[side],
+        )
     axis.set(xlim=(-0.7, len(names) - 0.3))
-    axis.set_xticks(range(len(names)), [wrapped(name) for name in names], fontsize=9 if len(names) < 4 else 7.5)
+    axis.set_xticks(
+        range(len(names)), [wrapped(name) for name in names], fontsize=9 if len(names) < 4 else 7.5
+    )
 
 
 @styled
 def over_labels(rows: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
-    """Accuracy or its gain against the label budget, on a log axis: seeds, means with 95 % t-intervals joined."""
+    """Accuracy or its gain against the label budget, on a log axis: seeds, means with 95 %
+    t-intervals joined.
+    """
     data = rows.assign(series=_series(rows), value=rows[metric.column] * metric.factor)
     figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
     axis = figure.subplots()
@@ -70,7 +99,9 @@ def over_labels(rows: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
         seeds = data[data["series"] == name]
         means = estimates(seeds, ["labels"], "value").sort_values("labels")
         axis.scatter(seeds["labels"] / 1.03, seeds["value"], s=14, alpha=0.5, color=colour, lw=0)
-        axis.plot(means["labels"] * 1.03, means["mean"], color=colour, lw=1.3, label=wrapped(name, LEGEND))
+        axis.plot(
+            means["labels"] * 1.03, means["mean"], color=colour, lw=1.3, label=wrapped(name, LEGEND)
+        )
         mark_means(axis, means, means["labels"] * 1.03, colour)
     axis.set(xscale="log", xlabel="labelled images", ylabel=SIDEWAYS[metric.column])
     budgets = sorted(data["labels"].unique())
@@ -89,5 +120,10 @@ def _series(rows: pd.DataFrame) -> pd.Series:
 
 def _series_colours(rows: pd.DataFrame, palette: Colours) -> Colours:
     """Each series has the colour of the first of its arms."""
-    firsts = rows.drop_duplicates(["series", "arm"]).sort_values("arm", key=lambda arms: arms.map(list(palette).index))
-    return {series: palette[arm] for series, arm in firsts.drop_duplicates("series")[["series", "arm"]].to_numpy()}
+    firsts = rows.drop_duplicates(["series", "arm"]).sort_values(
+        "arm", key=lambda arms: arms.map(list(palette).index)
+    )
+    return {
+        series: palette[arm]
+        for series, arm in firsts.drop_duplicates("series")[["series", "arm"]].to_numpy()
+    }

@@ -14,8 +14,8 @@ from analysis.stats.thresholds import LEVEL
 def shares(counted: np.ndarray) -> pd.DataFrame:
     """Counts (seeds, 10) -> a digit a row: its share of the samples, mean, low and high, in %.
 
-    Over seeds the interval is the 95 % t-interval of the share; of a single seed it is that of Wilson (1927, JASA
-    22:209, eq. 2), which holds within that run and tells nothing of other seeds.
+    Over seeds the interval is the 95 % t-interval of the share; of a single seed it is that of
+    Wilson (1927, JASA 22:209, eq. 2), which holds within that run and tells nothing of other seeds.
 
     >>> shares(np.array([[1000] * 10])).loc[0].round(2).tolist()
     [0.0, 10.0, 9.43, 10.6]
@@ -26,13 +26,17 @@ def shares(counted: np.ndarray) -> pd.DataFrame:
     if len(counted) == 1:
         tests = [binomtest(int(count), int(counted.sum())) for count in counted[0]]
         limits = [test.proportion_ci(LEVEL, method="wilson") for test in tests]
-        found = found.assign(low=[100 * limit.low for limit in limits], high=[100 * limit.high for limit in limits])
+        found = found.assign(
+            low=[100 * limit.low for limit in limits], high=[100 * limit.high for limit in limits]
+        )
     return found[["digit", "mean", "low", "high"]]
 
 
 @styled
 def digit_counts(rows: pd.DataFrame, palette: Colours) -> Figure:
-    """A panel an arm: seeds as points, the mean as a bar with its interval, as `shares` tells it; even is dashed."""
+    """A panel an arm: seeds as points, the mean as a bar with its interval, as `shares` tells it;
+    even is dashed.
+    """
     arms = in_order(rows, palette)
     columns = min(len(arms), 2 if len(arms) == 4 else 3)
     lines = -(-len(arms) // columns)
@@ -52,7 +56,15 @@ def _panel(axis: Axes, counted: np.ndarray, palette: Colours, arm: str) -> None:
     found = shares(counted)
     axis.bar(found["digit"], found["mean"], color=palette[arm], alpha=0.4, width=0.8)
     error = [found["mean"] - found["low"], found["high"] - found["mean"]]
-    axis.errorbar(found["digit"] + 0.14, found["mean"], yerr=error, fmt="none", ecolor=INK, elinewidth=1.2, capsize=1.8)
+    axis.errorbar(
+        found["digit"] + 0.14,
+        found["mean"],
+        yerr=error,
+        fmt="none",
+        ecolor=INK,
+        elinewidth=1.2,
+        capsize=1.8,
+    )
     points = 100 * counted / counted.sum(axis=1, keepdims=True)
     axis.plot(found["digit"] - 0.16, points.T, ".", color=INK, alpha=0.6, ms=3.5, mew=0)
     axis.axhline(10, color=INK, lw=0.9, ls="--")
@@ -64,5 +76,12 @@ def _panel(axis: Axes, counted: np.ndarray, palette: Colours, arm: str) -> None:
 def _top(rows: pd.DataFrame) -> float:
     """The height of the panels, %: room for every seed, and for intervals up to half as high again."""
     every = [np.stack(counted.to_list()) for _, counted in rows.groupby("arm")["digit_counts"]]
-    tallest = max(float((100 * counted / counted.sum(axis=1, keepdims=True)).max()) for counted in every)
-    return float(min(1.5 * tallest, 1.05 * max(tallest, *(shares(counted)["high"].max() for counted in every))))
+    tallest = max(
+        float((100 * counted / counted.sum(axis=1, keepdims=True)).max()) for counted in every
+    )
+    return float(
+        min(
+            1.5 * tallest,
+            1.05 * max(tallest, *(shares(counted)["high"].max() for counted in every)),
+        )
+    )

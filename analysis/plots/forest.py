@@ -1,4 +1,6 @@
-"""Differences between arms with their intervals, zero and the margin of equivalence: a forest plot of comparisons."""
+"""Differences between arms with their intervals, zero and the margin of equivalence: a forest plot
+of comparisons.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,16 +31,19 @@ LOOKS: dict[str, tuple[str, bool]] = {
 OTHER: tuple[str, bool] = ("#5f5f5f", False)
 TESTED = (*DECIDED, "no difference shown")  # what rests on the p-value of the difference
 TO_THE_LEFT = "\n← the first arm is better"
-SIDES = {"accuracy": "\nthe first arm is better →", "kl": "", "rec": ""}  # of a part alone none is the better
+# of a part alone none is the better
+SIDES = {"accuracy": "\nthe first arm is better →", "kl": "", "rec": ""}
 Line = tuple[str, dict[str, Any]]  # a name, and its comparison, {} for a heading
 LIMITS = ["low", "high", "low_adjusted", "high_adjusted"]
 
 
 def pages(comparisons: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Comparisons of one metric -> them by the arm that they have in common, as many at a time as a page has lines."""
-    ordered = comparisons.assign(group=pd.factorize(comparisons[shared(comparisons)])[0]).sort_values(
-        "group", kind="stable"
-    )
+    """Comparisons of one metric -> them by the arm that they have in common, as many at a time as a
+    page has lines.
+    """
+    ordered = comparisons.assign(
+        group=pd.factorize(comparisons[shared(comparisons)])[0]
+    ).sort_values("group", kind="stable")
     together = max(1, LINES // _lines(comparisons))
     for places in np.array_split(np.arange(len(ordered)), -(-len(ordered) // together)):
         yield ordered.iloc[places].drop(columns="group")
@@ -50,7 +55,9 @@ def shared(comparisons: pd.DataFrame) -> str:
 
 
 def span(comparisons: pd.DataFrame) -> tuple[float, float]:
-    """From where to where a plot goes, in the unit of the table: zero, differences, margin and all but wild limits."""
+    """From where to where a plot goes, in the unit of the table: zero, differences, margin and all
+    but wild limits.
+    """
     found, margin = comparisons["difference"], comparisons["margin"].max()
     limits = comparisons[LIMITS]
     far = FAR * (limits.max(axis=1) - limits.min(axis=1)).median()
@@ -60,10 +67,14 @@ def span(comparisons: pd.DataFrame) -> tuple[float, float]:
 
 
 @styled
-def differences(comparisons: pd.DataFrame, metric: Metric, side: str, reached: tuple[float, float]) -> Figure:
-    """A page of comparisons of one metric -> a line each, a − b: a thick bar unadjusted, a thin one adjusted.
+def differences(
+    comparisons: pd.DataFrame, metric: Metric, side: str, reached: tuple[float, float]
+) -> Figure:
+    """A page of comparisons of one metric -> a line each, a − b: a thick bar unadjusted, a thin one
+    adjusted.
 
-    `side`, a or b, is the one that headings tell, as `shared` finds it; `reached` is from where to where, as of `span`.
+    `side`, a or b, is the one that headings tell, as `shared` finds it; `reached` is from where to
+    where, as of `span`.
     """
     lines = _written(comparisons, side)
     high = 0.06 + 0.145 * _lines(comparisons)
@@ -74,7 +85,11 @@ def differences(comparisons: pd.DataFrame, metric: Metric, side: str, reached: t
     for place, (_, row) in enumerate(lines):
         if row:  # not a heading
             _line(
-                axis, place, {name: row[name] * metric.factor for name in ("difference", *LIMITS)}, row["verdict"], ends
+                axis,
+                place,
+                {name: row[name] * metric.factor for name in ("difference", *LIMITS)},
+                row["verdict"],
+                ends,
             )
     _name(axis, lines)
     _judge(axis, lines)
@@ -88,12 +103,16 @@ def _written(comparisons: pd.DataFrame, side: str) -> list[Line]:
     for arm, group in comparisons.groupby(side, sort=False):
         lines.append((head.format(_wrapped(str(arm))), {}))
         other = group["b" if side == "a" else "a"].map(_wrapped)
-        found = [{str(name): value for name, value in row.items()} for row in group.to_dict("records")]
+        found = [
+            {str(name): value for name, value in row.items()} for row in group.to_dict("records")
+        ]
         lines += zip(other.map(each.format), found, strict=True)
     return lines
 
 
-def _line(axis: Axes, place: int, at: dict[str, float], verdict: str, ends: tuple[float, float]) -> None:
+def _line(
+    axis: Axes, place: int, at: dict[str, float], verdict: str, ends: tuple[float, float]
+) -> None:
     colour, filled = LOOKS.get(verdict, OTHER)
     for (low, high), width in ((LIMITS[2:], 1.2), (LIMITS[:2], 3.6)):
         bar = np.clip([at[low], at[high]], *ends)
@@ -102,7 +121,16 @@ def _line(axis: Axes, place: int, at: dict[str, float], verdict: str, ends: tupl
         shown = np.clip(at[limit], *ends)
         mark: Any = "|" if shown == at[limit] else (3, 0, -90 * side)
         axis.plot(shown, place, marker=mark, ms=6, color=colour, zorder=3)
-    axis.plot(at["difference"], place, "o", ms=5, mfc=colour if filled else "white", mec=colour, mew=1.3, zorder=4)
+    axis.plot(
+        at["difference"],
+        place,
+        "o",
+        ms=5,
+        mfc=colour if filled else "white",
+        mec=colour,
+        mew=1.3,
+        zorder=4,
+    )
 
 
 def _frame(axis: Axes, margin: float, metric: Metric, ends: tuple[float, float]) -> None:
@@ -114,7 +142,9 @@ def _frame(axis: Axes, margin: float, metric: Metric, ends: tuple[float, float])
     axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     room = ROOM * (ends[1] - ends[0]) or 1.0
     axis.set_xlim(ends[0] - room, ends[1] + room)
-    axis.set_xlabel(f"difference in {metric.title}, {unit(metric)}{SIDES.get(metric.name, TO_THE_LEFT)}")
+    axis.set_xlabel(
+        f"difference in {metric.title}, {unit(metric)}{SIDES.get(metric.name, TO_THE_LEFT)}"
+    )
 
 
 def unit(metric: Metric) -> str:
@@ -143,8 +173,14 @@ def _judge(axis: Axes, lines: Sequence[Line]) -> None:
 
 
 def _seeds(row: dict[str, Any]) -> str:
-    """How many seeds, and the corrected p-value where the verdict rests on it: `, n = 10, p = 0.004`."""
-    n = f"{row['n_pairs']:.0f}" if row["design"] == "paired" else f"{row['n_a']:.0f} and {row['n_b']:.0f}"
+    """How many seeds, and the corrected p-value where the verdict rests on it: `, n = 10, p =
+    0.004`.
+    """
+    n = (
+        f"{row['n_pairs']:.0f}"
+        if row["design"] == "paired"
+        else f"{row['n_a']:.0f} and {row['n_b']:.0f}"
+    )
     p = row["p_adjusted"]
     if row["verdict"] not in TESTED or not np.isfinite(p):
         return f", n = {n}"

@@ -1,4 +1,6 @@
-"""Room for words in a plot: each is put beside its point, where it covers no other word, no path and no edge."""
+"""Room for words in a plot: each is put beside its point, where it covers no other word, no path
+and no edge.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +21,9 @@ ALIGNED = {-1: ("right", "top"), 0: ("center", "center"), 1: ("left", "bottom")}
 
 
 class Room:
-    """The room of a panel that was drawn once; paths, each (n, 2) in its data, are not to be written over."""
+    """The room of a panel that was drawn once; paths, each (n, 2) in its data, are not to be
+    written over.
+    """
 
     def __init__(self, axis: Axes, paths: Sequence[np.ndarray]):
         self.axis = axis
@@ -29,7 +33,9 @@ class Room:
         self.taken: list[Bbox] = []
 
     def write(self, word: str, at: tuple[float, float], **style: Any) -> bool:
-        """Write a word beside a place, with a thin line to it where it stands far off; whether there was room."""
+        """Write a word beside a place, with a thin line to it where it stands far off; whether
+        there was room.
+        """
         for far in FAR:
             for side in SIDES:
                 place = self.axis.transData.transform(at)
@@ -50,7 +56,11 @@ class Room:
         panel = self.axis.get_window_extent()
         inside = panel.x0 < box.x0 and box.x1 < panel.x1 and panel.y0 < box.y0 and box.y1 < panel.y1
         near = box.padded(2 * self.pixels)
-        return inside and not any(box.overlaps(other) for other in self.taken) and not near.count_contains(self.points)
+        return (
+            inside
+            and not any(box.overlaps(other) for other in self.taken)
+            and not near.count_contains(self.points)
+        )
 
     def _own(self, box: Bbox, place: np.ndarray) -> bool:
         """Whether a word would stand by its own point only."""
@@ -58,7 +68,12 @@ class Room:
         return not box.padded(8 * self.pixels).count_contains(others)
 
     def _put(
-        self, word: str, at: tuple[float, float], off: tuple[float, float], side: tuple[int, int], **style: Any
+        self,
+        word: str,
+        at: tuple[float, float],
+        off: tuple[float, float],
+        side: tuple[int, int],
+        **style: Any,
     ) -> None:
         across, up = ALIGNED[side[0]][0], ALIGNED[side[1]][1]
         line = {"arrowstyle": "-", "lw": 0.5, "shrinkA": 0, "shrinkB": 3, **style}

@@ -16,7 +16,9 @@ THOUSANDS = FuncFormatter(lambda step, _: f"{step:,.0f}")
 
 @styled
 def learning_curves(points: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
-    """Points of curves -> an arm a line: the mean over its seeds, its 95 % t-interval as a band; and the end of it."""
+    """Points of curves -> an arm a line: the mean over its seeds, its 95 % t-interval as a band;
+    and the end of it.
+    """
     every = estimates(points, ["arm", "step"], metric.name).sort_values("step", kind="stable")
     figure = Figure(figsize=(WIDTH, 3.8 + 0.12 * every["arm"].nunique()), layout="constrained")
     whole, end = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -41,7 +43,9 @@ def _lines(axis: Axes, every: pd.DataFrame, metric: Metric, palette: Colours) ->
         mean, low, high = (means[name] * metric.factor for name in ("mean", "low", "high"))
         label = f"{wrapped(arm, LEGEND - 6)} (n = {means['n'].max()})"
         mark = "." if len(means) == 1 else ""
-        axis.plot(means["step"], mean, dashes[arm], marker=mark, color=palette[arm], lw=1.5, label=label)
+        axis.plot(
+            means["step"], mean, dashes[arm], marker=mark, color=palette[arm], lw=1.5, label=label
+        )
         axis.fill_between(means["step"], low, high, color=palette[arm], alpha=0.18, lw=0)
 
 

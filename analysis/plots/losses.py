@@ -19,12 +19,25 @@ def losses(rows: pd.DataFrame, metrics: Sequence[Metric], palette: Colours) -> F
     figure = Figure(figsize=(WIDTH, 1.0 + 0.45 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for axis, metric in zip(panels, metrics, strict=True):
-        data = pd.DataFrame({"arm": rows["arm"], "value": rows[metric.column] * metric.factor}).dropna()
+        data = pd.DataFrame(
+            {"arm": rows["arm"], "value": rows[metric.column] * metric.factor}
+        ).dropna()
         for arm, seeds in data.groupby("arm", sort=False):
             line, colour = names.index(str(arm)), palette[str(arm)]
-            axis.scatter(seeds["value"], np.full(len(seeds), line - 0.14), s=14, alpha=0.55, color=colour, lw=0)
-            mark_means(axis, estimates(seeds, ["arm"], "value"), [line + 0.14], colour, horizontal=True)
-        axis.set(title=metric.title, xlabel=f"{metric.unit} per image", ylim=(len(names) - 0.5, -0.5))
+            axis.scatter(
+                seeds["value"],
+                np.full(len(seeds), line - 0.14),
+                s=14,
+                alpha=0.55,
+                color=colour,
+                lw=0,
+            )
+            mark_means(
+                axis, estimates(seeds, ["arm"], "value"), [line + 0.14], colour, horizontal=True
+            )
+        axis.set(
+            title=metric.title, xlabel=f"{metric.unit} per image", ylim=(len(names) - 0.5, -0.5)
+        )
         axis.set_yticks(range(len(names)), [wrapped(name) for name in names])
         axis.tick_params(axis="y", length=0)
         axis.xaxis.set_major_locator(MaxNLocator(4))

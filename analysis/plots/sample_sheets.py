@@ -1,6 +1,7 @@
 """Sheets of digits over β, side by side: samples, reconstructions or latent traversals.
 
-A sheet is a PNG of 10 × 20 digits of 28 × 28 pixels with a pixel between them, as the harness writes it.
+A sheet is a PNG of 10 × 20 digits of 28 × 28 pixels with a pixel between them, as the harness
+writes it.
 """
 
 import io
@@ -22,8 +23,14 @@ ACROSS = 5  # panels in a line
 
 @styled
 def over_beta(rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: Pictures) -> Figure:
-    """A row an arm, with the column `family`, and PNGs by cell -> a family a line of panels, in order of β."""
-    lines = [line for _, family in rows.groupby("family", sort=False) for line in _lines(family.sort_values("beta"))]
+    """A row an arm, with the column `family`, and PNGs by cell -> a family a line of panels, in
+    order of β.
+    """
+    lines = [
+        line
+        for _, family in rows.groupby("family", sort=False)
+        for line in _lines(family.sort_values("beta"))
+    ]
     columns = max(map(len, lines))
     size = (0.4 + PANEL[0] * columns, PANEL[1] * len(lines))
     figure = Figure(figsize=size, layout="constrained")
@@ -41,7 +48,8 @@ def over_beta(rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: Pictures) -> 
 
 
 def cropped(png: bytes, kind: Pictures) -> np.ndarray:
-    """Some columns of a sheet, (height, width) in 0..255: of a traversal from end to end, else the first.
+    """Some columns of a sheet, (height, width) in 0..255: of a traversal from end to end, else the
+    first.
 
     A picture that is no sheet is given whole.
     """
@@ -50,7 +58,11 @@ def cropped(png: bytes, kind: Pictures) -> np.ndarray:
     there = (pixels.shape[1] + 1) // TILE
     if there <= SHOWN or (pixels.shape[1] + 1) % TILE:
         return pixels
-    columns = np.linspace(0, there - 1, SHOWN).round().astype(int) if kind == "traversals" else np.arange(SHOWN)
+    columns = (
+        np.linspace(0, there - 1, SHOWN).round().astype(int)
+        if kind == "traversals"
+        else np.arange(SHOWN)
+    )
     places = (columns[:, None] * TILE + np.arange(TILE)).ravel()[:-1]
     return pixels[:, places]
 

@@ -1,8 +1,10 @@
-"""What all plots share: their style, the colours of the arms, how a mean is marked, and how a figure is saved.
+"""What all plots share: their style, the colours of the arms, how a mean is marked, and how a
+figure is saved.
 
-A plot is a file of its own: frames in, a matplotlib figure out. No pyplot, hence no global state and nothing
-to close. Frames are finished rows of the results table with the column `arm`, as in `analysis.frames.load`; a palette gives
-each arm its colour and its place. Every seed is a point, and a mean over seeds always has its 95 % t-interval.
+A plot is a file of its own: frames in, a matplotlib figure out. No pyplot, hence no global state
+and nothing to close. Frames are finished rows of the results table with the column `arm`, as in
+`analysis.frames.load`; a palette gives each arm its colour and its place. Every seed is a point,
+and a mean over seeds always has its 95 % t-interval.
 """
 
 import functools
@@ -57,9 +59,14 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 def colours(arms: Sequence[str]) -> Colours:
     """A colour an arm, the same in every figure; of many arms some share one.
 
-    They are seaborn's "colorblind" (after Wong 2011, Nature Methods 8:441) without its grey and two too pale for paper.
+    They are seaborn's "colorblind" (after Wong 2011, Nature Methods 8:441) without its grey and two
+    too pale for paper.
     """
-    strong = [colour for index, colour in enumerate(sns.color_palette("colorblind")) if index not in (6, 7, 8)]
+    strong = [
+        colour
+        for index, colour in enumerate(sns.color_palette("colorblind"))
+        if index not in (6, 7, 8)
+    ]
     return dict(zip(arms, cycle(strong), strict=False))
 
 
@@ -74,10 +81,19 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
-def mark_means(axis: Axes, means: pd.DataFrame, places: Any, colour: Any, horizontal: bool = False) -> None:
+def mark_means(
+    axis: Axes, means: pd.DataFrame, places: Any, colour: Any, horizontal: bool = False
+) -> None:
     """Means and their 95 % t-intervals; at n = 1 there is a mean and no interval."""
     half = (means["high"] - means["mean"]).to_numpy()
-    style: dict[str, Any] = {"fmt": "D", "ms": 4, "mec": "white", "mew": 0.5, "elinewidth": 1.6, "capsize": 2.5}
+    style: dict[str, Any] = {
+        "fmt": "D",
+        "ms": 4,
+        "mec": "white",
+        "mew": 0.5,
+        "elinewidth": 1.6,
+        "capsize": 2.5,
+    }
     if horizontal:
         axis.errorbar(means["mean"], places, xerr=half, color=colour, zorder=4, **style)
     else:
@@ -99,5 +115,7 @@ def wrapped(name: str, width: int = 15, lines: int = 4) -> str:
     cost \\$5
     """
     drawable = "".join(letter if letter.isprintable() else " " for letter in name)
-    parts = textwrap.wrap(drawable, width, break_on_hyphens=False, max_lines=lines, placeholder=" …")
+    parts = textwrap.wrap(
+        drawable, width, break_on_hyphens=False, max_lines=lines, placeholder=" …"
+    )
     return "\n".join(parts).replace("$", r"\$")

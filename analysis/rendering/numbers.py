@@ -11,8 +11,11 @@ Spread = Literal["SD", "SE"]
 Number = float | Decimal
 
 
-def written(mean: Number, spread: Number | None, kind: Spread, n: int | None, digits: int = 2) -> str:
-    """A mean with its ±, always with the kind of ± and n; a Decimal keeps the decimals it was printed with.
+def written(
+    mean: Number, spread: Number | None, kind: Spread, n: int | None, digits: int = 2
+) -> str:
+    """A mean with its ±, always with the kind of ± and n; a Decimal keeps the decimals it was
+    printed with.
 
     >>> written(101.312, 0.0795, "SE", 10)
     '101.31 ± 0.08 (SE, n = 10)'
@@ -56,7 +59,8 @@ def chance(p: float) -> str:
     if p < 1e-300:
         return "p < 1e-300"
     if p >= 1e-3:
-        near = (f"{p:.{digits}g}" for digits in range(2, 18))  # as many as show on which side of .05 it lies
+        # as many as show on which side of .05 it lies
+        near = (f"{p:.{digits}g}" for digits in range(2, 18))
         return f"p = {next(said for said in near if float(said) != ALPHA or p == ALPHA)}"
     mantissa, exponent = f"{p:.0e}".split("e")
     return f"p = {mantissa}e{int(exponent)}"

@@ -1,6 +1,8 @@
-"""The page: one HTML file with its style, its script and its pictures in it. It asks nothing of any network.
+"""The page: one HTML file with its style, its script and its pictures in it. It asks nothing of any
+network.
 
-Everything can be read without the script, which only sorts tables; the policy in the head lets no other script run.
+Everything can be read without the script, which only sorts tables; the policy in the head lets no
+other script run.
 """
 
 import base64
@@ -24,7 +26,8 @@ SHOWN = 12  # verdicts of a family that are read without unfolding the rest
 LISTED = 300  # verdicts of a family on the page, those to unfold included
 _FIRST = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
 _KEPT = re.compile(r"(\[[^\[\]]{,24}\]|\b[np] [=<] [\w.-]{,12}\w)")
-# Sections of the page that have a place of their own for figures; figures of any other section come after them.
+# Sections of the page that have a place of their own for figures; figures of any other section come
+# after them.
 SECTIONS = {
     "verdicts": "Verdicts",
     "results": "Results",
@@ -91,7 +94,12 @@ class Page:
     @property
     def more(self) -> list[Picture]:
         """The figures of sections that have no place of their own."""
-        return [each for section, found in self.pictures.items() if section not in PLACED for each in found]
+        return [
+            each
+            for section, found in self.pictures.items()
+            if section not in PLACED
+            for each in found
+        ]
 
 
 def render(page: Page) -> str:
@@ -108,7 +116,9 @@ def render(page: Page) -> str:
         "kept": kept,
         "as_json": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
     }
-    style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    style, script = (
+        (FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
+    )
     own = {"style": Markup(style), "script": Markup(script), "digest": digest(script)}
     return environment.get_template("report.html").render(
         page=page, shown=SHOWN, listed=LISTED, narrower=NARROWER, **own
@@ -116,7 +126,9 @@ def render(page: Page) -> str:
 
 
 def digest(script: str) -> str:
-    """The hash by which the page's policy knows its own script (W3C, Content Security Policy 3, section 2.3.1)."""
+    """The hash by which the page's policy knows its own script (W3C, Content Security Policy 3,
+    section 2.3.1).
+    """
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
@@ -128,11 +140,15 @@ def kept(text: str) -> Markup:
     """
     parts = _KEPT.split(text)
     spans = [Markup('<span class="kept">{}</span>').format(part) for part in parts[1::2]]
-    return Markup().join(each for pair in zip(map(escape, parts[::2]), [*spans, ""], strict=True) for each in pair)
+    return Markup().join(
+        each for pair in zip(map(escape, parts[::2]), [*spans, ""], strict=True) for each in pair
+    )
 
 
 def laid_out(table: Table) -> list[list[dict[str, Any]]]:
-    """A table's cells: text, what a number is of, whether the column is one of numbers, its size, and repetition."""
+    """A table's cells: text, what a number is of, whether the column is one of numbers, its size,
+    and repetition.
+    """
     numeric = [figures(table.text[column]) for column in table.text]
     above: list[str] = [""] * len(numeric)
     rows = []
@@ -145,7 +161,13 @@ def laid_out(table: Table) -> list[list[dict[str, Any]]]:
 def _cell(text: str, numeric: bool, above: str) -> dict[str, Any]:
     match = FIGURE.fullmatch(text) if numeric else None
     figure, of = (match["figure"], match["of"]) if match else (text, None)
-    return {"text": figure, "of": of, "numeric": numeric, "size": size(figure), "repeats": text == above}
+    return {
+        "text": figure,
+        "of": of,
+        "numeric": numeric,
+        "size": size(figure),
+        "repeats": text == above,
+    }
 
 
 def size(figure: str) -> float | None:

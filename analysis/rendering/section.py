@@ -13,7 +13,9 @@ DESCRIBED = ("too few seeds", "single run", "cannot be compared")
 
 @dataclass(frozen=True)
 class Verdict:
-    """One comparison: which arms, the verdict as a word, the verdict with its reason, and what to beware of."""
+    """One comparison: which arms, the verdict as a word, the verdict with its reason, and what to
+    beware of.
+    """
 
     a: str
     b: str
@@ -32,12 +34,20 @@ class Verdict:
         """One of decided, equivalent, described, open: its look on the page."""
         if self.word in DECIDED:
             return "decided"
-        return "described" if self.word in DESCRIBED else "equivalent" if self.word == "equivalent" else "open"
+        return (
+            "described"
+            if self.word in DESCRIBED
+            else "equivalent"
+            if self.word == "equivalent"
+            else "open"
+        )
 
 
 @dataclass(frozen=True)
 class Family:
-    """All comparisons of one metric, which are corrected together; `tables` say the same in numbers."""
+    """All comparisons of one metric, which are corrected together; `tables` say the same in
+    numbers.
+    """
 
     name: str
     title: str
@@ -46,7 +56,10 @@ class Family:
     tables: tuple[Table, ...]
 
 
-NARROWER = "a baseline in the grid, `compare: {baseline: {COLUMN: VALUE}}`, narrows the family to one pair an arm"
+NARROWER = (
+    "a baseline in the grid, `compare: {baseline: {COLUMN: VALUE}}`, narrows the family "
+    "to one pair an arm"
+)
 
 
 @dataclass(frozen=True)

@@ -15,26 +15,44 @@ PROSE = {"Remark": "p{4cm}", "Sum of the parts": "p{4cm}", "Cells": "p{3cm}", "V
 SHOWN = 300  # rows of a table that people read; all of them are in the CSV
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # by what a spreadsheet takes a text for a formula
 WIDE = 7  # columns, from which a table is set smaller in LaTeX
-# A figure: –, [1, 2], 0.5 ± 0.1, -2.3 [-2.6, -2.0], 1e-8, < 0.001, each with or without what it is of: (SE, n = 10).
+# A figure: –, [1, 2], 0.5 ± 0.1, -2.3 [-2.6, -2.0], 1e-8, < 0.001, each with or without what it is
+# of: (SE, n = 10).
 FIGURE = re.compile(
     r"(?P<figure>–|\[.+\]|(?:[<>≥≤] ?)?[-−]?[\d.,]+(?:e-?\d+)?(?: ± [\d.,]+)?(?: \[.+\])?)(?: (?P<of>\(.+\)))?"
 )
 _ESCAPED = {character: f"\\{character}" for character in "_%&#${}"}
 _TEX = str.maketrans(
     _ESCAPED
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}"}
+    | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "[": "{[}",
+        "]": "{]}",
+    }
     | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
-    | {"β": r"$\beta$", "ρ": r"$\rho$", "χ": r"$\chi$", "±": r"$\pm$", "×": r"$\times$", "²": "$^2$", "−": "$-$"}
+    | {
+        "β": r"$\beta$",
+        "ρ": r"$\rho$",
+        "χ": r"$\chi$",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "²": "$^2$",
+        "−": "$-$",
+    }
     | {"≥": r"$\geq$", "≤": r"$\leq$", "·": r"$\cdot$", "…": r"\ldots{}", "–": "--"}
 )
-_MARKDOWN = str.maketrans({"|": r"\|", "<": "&lt;", ">": "&gt;", "`": r"\`", "*": r"\*", "_": r"\_", "\\": "\\\\"})
+_MARKDOWN = str.maketrans(
+    {"|": r"\|", "<": "&lt;", ">": "&gt;", "`": r"\`", "*": r"\*", "_": r"\_", "\\": "\\\\"}
+)
 
 
 @dataclass(frozen=True)
 class Table:
     """`text` and `values` hold the same rows: strings as printed, and plain numbers.
 
-    `marks`, if there are any, say what each row is: one that is "aside" is shown and not to be compared.
+    `marks`, if there are any, say what each row is: one that is "aside" is shown and not to be
+    compared.
     """
 
     name: str
@@ -66,7 +84,9 @@ def figures(column: "pd.Series[str]") -> bool:
 
 
 def write(table: Table, folder: Path) -> list[Path]:
-    """Write the table as CSV (numbers), Markdown and LaTeX (both as printed), each with its caption but the CSV."""
+    """Write the table as CSV (numbers), Markdown and LaTeX (both as printed), each with its caption
+    but the CSV.
+    """
     contents = {"csv": csv(table.values), "md": markdown(table.shown), "tex": latex(table.shown)}
     paths = []
     for suffix, content in contents.items():
@@ -77,7 +97,8 @@ def write(table: Table, folder: Path) -> list[Path]:
 
 
 def csv(values: pd.DataFrame) -> str:
-    """The values as CSV, a row a line; an apostrophe stands before text that a spreadsheet would take for a formula.
+    """The values as CSV, a row a line; an apostrophe stands before text that a spreadsheet would
+    take for a formula.
 
     >>> print(csv(pd.DataFrame({"arm": ["=1+1", "vae"], "nelbo": [-1.5, 2.0]})).rstrip())
     arm,nelbo
@@ -86,7 +107,9 @@ def csv(values: pd.DataFrame) -> str:
     """
     texts = values.select_dtypes(exclude="number").columns
     return (
-        values.assign(**{name: values[name].map(_inert) for name in texts}).rename(columns=_inert).to_csv(index=False)
+        values.assign(**{name: values[name].map(_inert) for name in texts})
+        .rename(columns=_inert)
+        .to_csv(index=False)
     )
 
 
@@ -101,7 +124,10 @@ def markdown(table: Table) -> str:
     head = [_md(str(column)) for column in table.text]
     rows = [[_md(value) for value in row] for row in table.text.itertuples(index=False)]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in (head, *rows)]
+    lines = [
+        [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        for row in (head, *rows)
+    ]
     lines.insert(1, ["-" * width for width in widths])
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"**{_md(table.title)}**\n\n{body}\n\n{_md(table.caption)}\n"
@@ -119,7 +145,11 @@ def latex(table: Table) -> str:
         column_format="".join(_aligned(table, str(column)) for column in table.text),
     )
     small = "\\small\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}"
-    return floating.replace("\\begin{tabular}", small, 1) if len(table.text.columns) >= WIDE else floating
+    return (
+        floating.replace("\\begin{tabular}", small, 1)
+        if len(table.text.columns) >= WIDE
+        else floating
+    )
 
 
 def _aligned(table: Table, column: str) -> str:

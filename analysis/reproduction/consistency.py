@@ -1,4 +1,6 @@
-"""Whether NELBO = KL + reconstruction holds for a printed row, and which swap of two digits would mend it."""
+"""Whether NELBO = KL + reconstruction holds for a printed row, and which swap of two digits would
+mend it.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ class Parts:
 
 
 def parts(figures: Mapping[str, Figure]) -> Parts | None:
-    """Check a printed row, each figure to half a unit of its last decimal; None where it has no three parts.
+    """Check a printed row, each figure to half a unit of its last decimal; None where it has no
+    three parts.
 
     >>> row = {"nelbo": Figure(mean="99.06"), "kl": Figure(mean="17.18"), "rec": Figure(mean="81.25")}
     >>> parts(row).text
@@ -29,25 +32,36 @@ def parts(figures: Mapping[str, Figure]) -> Parts | None:
     nelbo, kl, rec = (figures[name].mean for name in BOUND)
     if adds_up(nelbo, kl, rec):
         return Parts(True, "adds up")
-    swaps = [f"{name} {new}" for name, new in _swaps({"NELBO": nelbo, "KL": kl, "reconstruction": rec})]
-    mended = f"with two digits swapped, {' or '.join(swaps)}, it would" if swaps else "no swap of two digits mends it"
+    swaps = [
+        f"{name} {new}" for name, new in _swaps({"NELBO": nelbo, "KL": kl, "reconstruction": rec})
+    ]
+    mended = (
+        f"with two digits swapped, {' or '.join(swaps)}, it would"
+        if swaps
+        else "no swap of two digits mends it"
+    )
     return Parts(False, f"does not add up: {kl} + {rec} = {kl + rec}, not {nelbo}; {mended}")
 
 
 def adds_up(nelbo: Decimal, kl: Decimal, rec: Decimal) -> bool:
-    """Whether NELBO = KL + reconstruction to rounding: half a unit of the last printed decimal of each of the three.
+    """Whether NELBO = KL + reconstruction to rounding: half a unit of the last printed decimal of
+    each of the three.
 
     >>> adds_up(Decimal("101.31"), Decimal("19.33"), Decimal("81.98"))
     True
     >>> adds_up(Decimal("101.5"), Decimal("19.29"), Decimal("82.57"))
     False
     """
-    tolerance = sum(Decimal(1).scaleb(int(value.as_tuple().exponent)) / 2 for value in (nelbo, kl, rec))
+    tolerance = sum(
+        Decimal(1).scaleb(int(value.as_tuple().exponent)) / 2 for value in (nelbo, kl, rec)
+    )
     return abs(kl + rec - nelbo) <= tolerance
 
 
 def _swaps(row: dict[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
-    """Figures with two neighbouring digits swapped with which the row, NELBO, KL, reconstruction, would add up."""
+    """Figures with two neighbouring digits swapped with which the row, NELBO, KL, reconstruction,
+    would add up.
+    """
     for name, value in row.items():
         for swapped in _swapped(str(value)):
             if adds_up(*(row | {name: swapped}).values()):

@@ -20,9 +20,11 @@ EXACT = ("model", "supervision", "labels", "beta", "dataset", "batch_size", "lea
 
 
 def candidates(rows: pd.DataFrame, references: References) -> pd.DataFrame:
-    """Results table -> what `estimate.arms` says of every arm and metric, in the metric's unit, with two columns more.
+    """Results table -> what `estimate.arms` says of every arm and metric, in the metric's unit,
+    with two columns more.
 
-    arm: its name. elsewhere: whether its subset_* were scored on another list of images than the source report's.
+    arm: its name. elsewhere: whether its subset_* were scored on another list of images than the
+    source report's.
     """
     table = scaled(arms(rows, [metric.column for metric in METRICS]))
     table = table.assign(arm=labels(table))
@@ -35,7 +37,9 @@ def _elsewhere(rows: pd.DataFrame, checksum: str) -> set[str]:
 
 
 def matching(ours: pd.DataFrame, protocol: Protocol) -> pd.Series:
-    """Which rows of `arms` were trained as `protocol` says; a setting that an arm does not list is not compared."""
+    """Which rows of `arms` were trained as `protocol` says; a setting that an arm does not list is
+    not compared.
+    """
     same = ours["settings"].map(lambda text: _agree(json.loads(text), protocol))
     for column in EXACT:
         same &= ours[column] == getattr(protocol, column)
@@ -46,11 +50,15 @@ def _agree(settings: dict[str, Any], protocol: Protocol) -> bool:
     return all(settings.get(name, value) == value for name, value in protocol.settings.items())
 
 
-def counterparts(shown: Shown, evaluation: Evaluation, ours: pd.DataFrame, known: References) -> pd.DataFrame:
-    """`matched.candidates` -> a row for each printed figure and each arm trained as its table says, or for none.
+def counterparts(
+    shown: Shown, evaluation: Evaluation, ours: pd.DataFrame, known: References
+) -> pd.DataFrame:
+    """`matched.candidates` -> a row for each printed figure and each arm trained as its table says,
+    or for none.
 
-    Columns: those of `reproduction.verdicts` up to margin; printed, the figure as it stands; reasons, why the two
-    cannot be compared, else empty; flags, which cells of ours are not in n, else empty.
+    Columns: those of `reproduction.verdicts` up to margin; printed, the figure as it stands;
+    reasons, why the two cannot be compared, else empty; flags, which cells of ours are not in n,
+    else empty.
     """
     metrics = {metric.name: metric for metric in METRICS if metric.evaluation == evaluation}
     found = []
@@ -94,25 +102,47 @@ def _printed(reference: Reference, metric: Metric, margin: Decimal | None) -> di
     }
 
 
-def _ours(arm: pd.Series | None, metric: Metric, protocol: Protocol, reference: Reference) -> dict[str, Any]:
+def _ours(
+    arm: pd.Series | None, metric: Metric, protocol: Protocol, reference: Reference
+) -> dict[str, Any]:
     if arm is None:
-        reasons = ["no arm of ours was trained as the protocol says", *_of_theirs(reference, metric)]
-        return {"arm": "", "n": 0, "mean": np.nan, "sd": np.nan, "reasons": "; ".join(reasons), "flags": ""}
+        reasons = [
+            "no arm of ours was trained as the protocol says",
+            *_of_theirs(reference, metric),
+        ]
+        return {
+            "arm": "",
+            "n": 0,
+            "mean": np.nan,
+            "sd": np.nan,
+            "reasons": "; ".join(reasons),
+            "flags": "",
+        }
     reasons = [*_of_ours(arm, metric, protocol, reference), *_of_theirs(reference, metric)]
     unfinished = tally(arm) if arm["failed"] or arm["diverged"] or 0 < arm["n"] < arm["ok"] else ""
     return {**arm[["arm", "n", "mean", "sd"]], "reasons": "; ".join(reasons), "flags": unfinished}
 
 
-def _of_ours(arm: pd.Series, metric: Metric, protocol: Protocol, reference: Reference) -> Iterator[str]:
+def _of_ours(
+    arm: pd.Series, metric: Metric, protocol: Protocol, reference: Reference
+) -> Iterator[str]:
     if arm["iterations"] != arm["full_length"]:
         yield training_length.said(arm["iterations"], arm["full_length"])
     if not arm["n"]:
-        yield f"ours are not scored on {metric.evaluation}" if arm["ok"] else "no cell of ours finished"
+        yield (
+            f"ours are not scored on {metric.evaluation}"
+            if arm["ok"]
+            else "no cell of ours finished"
+        )
     elif arm["elsewhere"] and metric.evaluation == "report_subset":
         yield "ours are scored on other images"
-    drawn = arm["label_draw"] == "seed" and reference.n == 1  # one list of labels is as good a draw as one of ours
+    # one list of labels is as good a draw as one of ours
+    drawn = arm["label_draw"] == "seed" and reference.n == 1
     if protocol.label_draw and arm["label_draw"] != protocol.label_draw and not drawn:
-        yield f"theirs share one list of labelled images, ours do not (label draw {arm['label_draw']})"
+        yield (
+            f"theirs share one list of labelled images, ours do not (label draw "
+            f"{arm['label_draw']})"
+        )
 
 
 def _of_theirs(reference: Reference, metric: Metric) -> Iterator[str]:

@@ -14,7 +14,8 @@ from harness.errors import BadInput, given, unknown
 from harness.experiment import yaml_file
 from harness.experiment.cell import Setting, Supervision
 
-LARGEST = Decimal("1e12")  # of any figure: larger ones, and smaller than its inverse, are slips of the pen
+# of any figure: larger ones, and smaller than its inverse, are slips of the pen
+LARGEST = Decimal("1e12")
 FILE = Path(__file__).with_name("references.yaml")
 Frozen = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,7 +24,9 @@ def _as_printed(value: object) -> object:
     if isinstance(value, Decimal):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"expected a figure in quotes, so that its decimals stay as printed; got {given(value)}")
+        raise ValueError(
+            f"expected a figure in quotes, so that its decimals stay as printed; got {given(value)}"
+        )
     try:
         figure = Decimal(value)
     except InvalidOperation:
@@ -62,7 +65,9 @@ class Figure(BaseModel):
         return (self.sd, "SD") if self.se is None and self.sd is not None else (self.se, "SE")
 
     def deviation(self, n: int | None) -> float:
-        """The standard deviation of one run: as printed, else SE · √n; nan where the figure tells neither."""
+        """The standard deviation of one run: as printed, else SE · √n; nan where the figure tells
+        neither.
+        """
         if self.sd is not None:
             return float(self.sd)
         return float(self.se) * math.sqrt(n) if self.se is not None and n else math.nan
@@ -71,7 +76,8 @@ class Figure(BaseModel):
 class Protocol(BaseModel):
     """An arm that a table speaks of: a model at β = 1 on MNIST, trained as the protocol says.
 
-    label_draw: the list of labelled images that the printed rows share, as in `harness.experiment.cell.Cell`; empty if unknown.
+    label_draw: the list of labelled images that the printed rows share, as in
+    `harness.experiment.cell.Cell`; empty if unknown.
     """
 
     model_config = Frozen
@@ -110,11 +116,17 @@ class Reference(BaseModel):
 
     def tells_of(self, arm: Protocol) -> bool:
         """Whether the row is one of this arm."""
-        return (self.model, self.supervision, self.labels) == (arm.model, arm.supervision, arm.labels)
+        return (self.model, self.supervision, self.labels) == (
+            arm.model,
+            arm.supervision,
+            arm.labels,
+        )
 
 
 class Shown(BaseModel):
-    """A table to print: the arms it speaks of, its metrics, and the evaluation sets, one table each."""
+    """A table to print: the arms it speaks of, its metrics, and the evaluation sets, one table
+    each.
+    """
 
     model_config = Frozen
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
@@ -132,7 +144,9 @@ class DigitCounts(BaseModel):
     source: str
     origin: Origin
     model: str
-    counts: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=10, max_length=10)]
+    counts: Annotated[
+        list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=10, max_length=10)
+    ]
     note: str = ""
 
     @model_validator(mode="after")
@@ -143,7 +157,9 @@ class DigitCounts(BaseModel):
 
 
 class Context(BaseModel):
-    """A printed figure that nothing of ours is tested against, as it stands in its source, and why it is not."""
+    """A printed figure that nothing of ours is tested against, as it stands in its source, and why
+    it is not.
+    """
 
     model_config = Frozen
     name: str
@@ -156,7 +172,8 @@ class Context(BaseModel):
 class Entries(BaseModel):
     """What a user's file may hold: rows, and the tables that they belong to.
 
-    margins: the difference, in the unit of the report (nats, %), below which a mean counts as reproduced.
+    margins: the difference, in the unit of the report (nats, %), below which a mean counts as
+    reproduced.
     """
 
     model_config = Frozen
@@ -185,13 +202,22 @@ class References(Entries):
         """Refuse a row that no table, no arm of its table or no column of its table would show."""
         table = next((table for table in self.tables if table.name == reference.table), None)
         if table is None:
-            raise ValueError(str(unknown("table", reference.table, [table.name for table in self.tables])))
-        who, where = f"{reference.name!r} in {table.name}", f"expected {', '.join(table.evaluations)}"
+            raise ValueError(
+                str(unknown("table", reference.table, [table.name for table in self.tables]))
+            )
+        who, where = (
+            f"{reference.name!r} in {table.name}",
+            f"expected {', '.join(table.evaluations)}",
+        )
         if reference.evaluation not in table.evaluations:
             raise ValueError(f"{who}: no such table on {reference.evaluation}; {where}")
         if not any(reference.tells_of(arm) for arm in table.arms):
-            arms = "; ".join(f"{arm.model}, {arm.supervision}, {arm.labels} labels" for arm in table.arms)
-            raise ValueError(f"{who}: no arm of the table is that model, supervision and labels; expected {arms}")
+            arms = "; ".join(
+                f"{arm.model}, {arm.supervision}, {arm.labels} labels" for arm in table.arms
+            )
+            raise ValueError(
+                f"{who}: no arm of the table is that model, supervision and labels; expected {arms}"
+            )
         if not set(reference.figures) <= set(table.metrics):
             raise ValueError(f"{who}: the table shows {', '.join(table.metrics)} alone")
 
@@ -212,7 +238,8 @@ class References(Entries):
 
 
 def load(path: Path | None = None) -> References:
-    """The references that come with the project and, behind them, those of a user's file; a bad one is told in a line.
+    """The references that come with the project and, behind them, those of a user's file; a bad one
+    is told in a line.
 
     A figure needs its kind of ±, n, evaluation set and source. A row of another
     evaluation set belongs under `context`, which is shown and never tested.
@@ -232,7 +259,9 @@ def _keys(path: Path) -> dict[str, Any]:
     try:
         keys = yaml_file.parsed(path.read_bytes(), yaml.SafeLoader)
     except OSError as error:
-        raise BadInput(f"references {str(path)!r} cannot be read: {error.strerror}; {expected}") from None
+        raise BadInput(
+            f"references {str(path)!r} cannot be read: {error.strerror}; {expected}"
+        ) from None
     except ValueError as error:
         raise BadInput(f"references {str(path)!r} is not YAML: {error}; {expected}") from None
     if not isinstance(keys, dict):
@@ -245,7 +274,11 @@ def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
     where = _dotted(first["loc"])
     what = first["msg"].removeprefix("Value error, ")
-    got = "" if first["type"] in ("missing", "value_error", "extra_forbidden") else f", got {given(first['input'])}"
+    got = (
+        ""
+        if first["type"] in ("missing", "value_error", "extra_forbidden")
+        else f", got {given(first['input'])}"
+    )
     if first["type"] == "literal_error" and first["loc"][-1] == "evaluation":
         got += "; a row of another evaluation set goes under 'context', which is never tested"
     return " ".join(f"{where}{what[0].lower()}{what[1:]}{got}".split())

@@ -1,4 +1,5 @@
-"""Whether ours reproduce a printed figure: a verdict for each figure and each arm of ours, in words with a reason.
+"""Whether ours reproduce a printed figure: a verdict for each figure and each arm of ours, in words
+with a reason.
 
 What summary numbers allow, and what is claimed here:
 
@@ -13,8 +14,8 @@ What summary numbers allow, and what is claimed here:
   from 2 of theirs would be wrong 10 times in 100.
 - *cannot be compared*: all reasons for which a test would not be one of this figure.
 
-The tested figures of one table on one evaluation set are one family: both p are Holm's over it, the 95 % intervals are
-not adjusted. Differences are ours − theirs, in nats or percentage points.
+The tested figures of one table on one evaluation set are one family: both p are Holm's over it, the
+95 % intervals are not adjusted. Differences are ours − theirs, in nats or percentage points.
 """
 
 import numpy as np
@@ -34,11 +35,12 @@ NUMBERS = ("difference", "low", "high", "p", "p_adjusted", "p_equivalence", "det
 def verdicts(rows: pd.DataFrame, references: References) -> pd.DataFrame:
     """Results table -> a row for each printed figure and arm of ours that stands beside it.
 
-    Columns: table, evaluation, reference, model, supervision, metric (column of the results table), unit, arm; n, mean,
-    sd of ours; their_n, their_mean, their_sd, margin, comparisons, `NUMBERS`, prediction_low, prediction_high, verdict
-    ("reproduced", "differs", "no difference shown", "single run", "too few seeds", "too few runs of theirs",
-    "cannot be compared"), text. p, p_equivalence: Welch's two-sided p, and the larger of the two one-sided ones,
-    Holm-adjusted as p_adjusted is.
+    Columns: table, evaluation, reference, model, supervision, metric (column of the results table),
+    unit, arm; n, mean, sd of ours; their_n, their_mean, their_sd, margin, comparisons, `NUMBERS`,
+    prediction_low, prediction_high, verdict ("reproduced", "differs", "no difference shown",
+    "single run", "too few seeds", "too few runs of theirs", "cannot be compared"), text. p,
+    p_equivalence: Welch's two-sided p, and the larger of the two one-sided ones, Holm-adjusted as
+    p_adjusted is.
     """
     ours = candidates(rows, references)
     families = [
@@ -72,10 +74,14 @@ def _tested(pairs: pd.DataFrame, which: np.ndarray) -> pd.DataFrame:
     low, high = summary_tests.interval(ours, theirs)
     p = summary_tests.different(ours, theirs)
     detectable = power.detectable(
-        summary_tests.error(ours, theirs), summary_tests.freedom(ours, theirs), np.full(len(p), ALPHA / len(p))
+        summary_tests.error(ours, theirs),
+        summary_tests.freedom(ours, theirs),
+        np.full(len(p), ALPHA / len(p)),
     )
     same = np.where(
-        np.isnan(margin), np.nan, adjusted(summary_tests.equivalent(ours, theirs, np.nan_to_num(margin)), "holm")
+        np.isnan(margin),
+        np.nan,
+        adjusted(summary_tests.equivalent(ours, theirs, np.nan_to_num(margin)), "holm"),
     )
     columns = (ours.mean - theirs.mean, low, high, p, adjusted(p, "holm"), same, detectable)
     pairs.loc[which, list(NUMBERS)] = np.column_stack(columns)
@@ -103,7 +109,10 @@ def _said(pair: pd.Series) -> str:
     if pair["verdict"] == "single run":
         parts = [_one_run(pair), pair["flags"]]
     elif pair["verdict"] == "too few runs of theirs":
-        parts = [f"{pair['verdict']}: {pair['their_n']:.0f} of theirs, a verdict takes {FEW}", pair["flags"]]
+        parts = [
+            f"{pair['verdict']}: {pair['their_n']:.0f} of theirs, a verdict takes {FEW}",
+            pair["flags"],
+        ]
     elif pair["verdict"] in ("cannot be compared", "too few seeds"):
         few = f"{pair['n']} of ours, a verdict takes {FEW}"
         single = "theirs is a single run" if pair["their_n"] == 1 else ""
@@ -116,7 +125,9 @@ def _said(pair: pd.Series) -> str:
 def _one_run(pair: pd.Series) -> str:
     inside = pair["prediction_low"] <= pair["their_mean"] <= pair["prediction_high"]
     where, so = (
-        ("inside", "neither reproduced nor contradicted") if inside else ("outside", "not to be expected of ours")
+        ("inside", "neither reproduced nor contradicted")
+        if inside
+        else ("outside", "not to be expected of ours")
     )
     bounds = f"[{pair['prediction_low']:.2f}, {pair['prediction_high']:.2f}]"
     ours = f"our 95 % prediction interval of one run {bounds}, n = {pair['n']}"
@@ -127,15 +138,24 @@ def _test(pair: pd.Series) -> str:
     unit = "points" if pair["unit"] == "%" else pair["unit"]
     difference, low, high = (number(pair[name], 2) for name in ("difference", "low", "high"))
     by = f"{difference} {unit} [{low}, {high}]"
-    family = f"Holm, {pair['comparisons']} comparisons" if pair["comparisons"] > 1 else "one comparison"
+    family = (
+        f"Holm, {pair['comparisons']} comparisons" if pair["comparisons"] > 1 else "one comparison"
+    )
     how = (
-        f"Welch from summary numbers, n = {pair['n']} and {pair['their_n']:.0f}, {chance(pair['p_adjusted'])}, {family}"
+        f"Welch from summary numbers, n = {pair['n']} and {pair['their_n']:.0f}, "
+        f"{chance(pair['p_adjusted'])}, {family}"
     )
     within = f"within {pair['margin']:g} {unit}"
     if pair["verdict"] == "reproduced":
         yet = "yet differs by" if pair["p_adjusted"] <= ALPHA else "difference"
-        return f"reproduced {within} (equivalence: {chance(pair['p_equivalence'])}); {yet} {by} ({how})"
+        return (
+            f"reproduced {within} (equivalence: {chance(pair['p_equivalence'])}); {yet} {by} "
+            f"({how})"
+        )
     if pair["verdict"] == "differs":
         return f"differs by {by} ({how})"
     margin = "no margin is stated" if np.isnan(pair["margin"]) else f"not reproduced {within}"
-    return f"no difference shown: {by} ({how}); smallest detectable: {pair['detectable']:.2f} {unit}; {margin}"
+    return (
+        f"no difference shown: {by} ({how}); smallest detectable: {pair['detectable']:.2f} "
+        f"{unit}; {margin}"
+    )

@@ -1,7 +1,8 @@
 """What β does: each β against β = 1, and the trend over them.
 
-The bound is scored at β = 1 whatever was trained, so it is best near β = 1 and worsens with the distance: its trend is
-asked over β ≥ 1. The KL falls and the reconstruction loss rises with β throughout: theirs is over all β.
+The bound is scored at β = 1 whatever was trained, so it is best near β = 1 and worsens with the
+distance: its trend is asked over β ≥ 1. The KL falls and the reconstruction loss rises with β
+throughout: theirs is over all β.
 """
 
 from collections.abc import Iterator
@@ -26,10 +27,12 @@ EXTRA = ["group", "beta", "p_dunnett", *trend_verdict.TREND, "trend_betas"]
 
 
 def trends(rows: pd.DataFrame, how: Compare) -> pd.DataFrame:
-    """Results table with `arm` -> one row a group of arms that differ in β alone, metric and β other than 1.
+    """Results table with `arm` -> one row a group of arms that differ in β alone, metric and β
+    other than 1.
 
-    The columns of `compare.COLUMNS` (a is β, b is β = 1; the family are the β of the group), then group, beta,
-    p_dunnett (where no seeds are shared), and the group's trend, as `ordered.trend` tells it, over trend_betas.
+    The columns of `compare.COLUMNS` (a is β, b is β = 1; the family are the β of the group), then
+    group, beta, p_dunnett (where no seeds are shared), and the group's trend, as `ordered.trend`
+    tells it, over trend_betas.
     """
     arms = arm_table.facts(rows)
     found = [
@@ -38,17 +41,23 @@ def trends(rows: pd.DataFrame, how: Compare) -> pd.DataFrame:
         for column in dict.fromkeys(how.metrics)
     ]
     held = [table for table in found if len(table)]
-    return pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=[*comparisons.COLUMNS, *EXTRA])
+    return (
+        pd.concat(held, ignore_index=True)
+        if held
+        else pd.DataFrame(columns=[*comparisons.COLUMNS, *EXTRA])
+    )
 
 
 def dunnett(arms: list[Floats], control: Floats) -> Floats:
-    """Samples of independent seeds, and of the control -> p of each against it, corrected for one another: (arms,).
+    """Samples of independent seeds, and of the control -> p of each against it, corrected for one
+    another: (arms,).
 
     Dunnett (1955), J. Am. Stat. Assoc. 50:1096.
     """
     from scipy.stats import dunnett as test
 
-    return np.asarray(test(*arms, control=control, rng=np.random.default_rng(0)).pvalue)  # the seed of its integration
+    # the seed of its integration
+    return np.asarray(test(*arms, control=control, rng=np.random.default_rng(0)).pvalue)
 
 
 def _groups(arms: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -59,7 +68,9 @@ def _groups(arms: pd.DataFrame) -> Iterator[pd.DataFrame]:
             yield group.sort_values("beta")
 
 
-def _group(rows: pd.DataFrame, arms: pd.DataFrame, group: pd.DataFrame, metric: Metric, how: Compare) -> pd.DataFrame:
+def _group(
+    rows: pd.DataFrame, arms: pd.DataFrame, group: pd.DataFrame, metric: Metric, how: Compare
+) -> pd.DataFrame:
     """One group and metric: its comparisons with β = 1, and its trend."""
     control = str(group.index[group["beta"] == 1][0])
     others = [str(name) for name in group.index if name != control]
@@ -81,9 +92,15 @@ def _name(group: pd.DataFrame) -> str:
 
 
 def _dunnett(table: pd.DataFrame, values: Floats, against: np.ndarray, control: object) -> Floats:
-    """p of Dunnett's test where no seeds are shared and all arms have enough of them, else nan: (comparisons,)."""
+    """p of Dunnett's test where no seeds are shared and all arms have enough of them, else nan:
+    (comparisons,).
+    """
     samples = [row[np.isfinite(row)] for row in values]
-    if not (table["design"] == "welch").all() or min(map(len, samples)) < FEW or min(map(np.ptp, samples)) == 0:
+    if (
+        not (table["design"] == "welch").all()
+        or min(map(len, samples)) < FEW
+        or min(map(np.ptp, samples)) == 0
+    ):
         return np.full(len(table), np.nan)
     return dunnett([samples[place] for place in against], samples[int(str(control))])
 
@@ -96,8 +113,12 @@ def _trend(values: Floats, betas: Floats, metric: Metric) -> dict[str, Any]:
 
 
 def asked(metrics: list[str]) -> list[str]:
-    """The losses among the grid's metrics, and what they are the sum of: β trades one for the other."""
-    return list(dict.fromkeys([*(name for name in metrics if BY_COLUMN[name].unit == "nats"), *BOUND]))
+    """The losses among the grid's metrics, and what they are the sum of: β trades one for the
+    other.
+    """
+    return list(
+        dict.fromkeys([*(name for name in metrics if BY_COLUMN[name].unit == "nats"), *BOUND])
+    )
 
 
 def tables(found: pd.DataFrame) -> list[Table]:
@@ -106,7 +127,9 @@ def tables(found: pd.DataFrame) -> list[Table]:
     It may have the columns of `other_family.joined`, which are shown then.
     """
     groups = {str(column): part for column, part in found.groupby("metric", sort=False)}
-    return [_table(BY_COLUMN[column], part.reset_index(drop=True)) for column, part in groups.items()]
+    return [
+        _table(BY_COLUMN[column], part.reset_index(drop=True)) for column, part in groups.items()
+    ]
 
 
 def sentences(found: pd.DataFrame) -> Iterator[str]:
@@ -128,11 +151,15 @@ def _table(metric: Metric, found: pd.DataFrame) -> Table:
             "p adjusted": found["p_adjusted"].map(chance),
             "p Dunnett": found["p_dunnett"].map(chance),
             GRID: grid_family.column(found),
-            "Verdict": [short(*each) for each in zip(found["verdict"], found["flags"], strict=True)],
+            "Verdict": [
+                short(*each) for each in zip(found["verdict"], found["flags"], strict=True)
+            ],
         }
     )
     empty = [name for name in ("p Dunnett", GRID) if text[name].eq("–").all()]
     title = f"Each β against β = 1, {metric.title} on {SETS[metric.evaluation]}"
     about = caption(metric, found, "of one model's β")
     values = found.assign(flags=found["flags"].map("; ".join))
-    return Table(f"beta-{metric.column}".replace("_", "-"), title, about, text.drop(columns=empty), values)
+    return Table(
+        f"beta-{metric.column}".replace("_", "-"), title, about, text.drop(columns=empty), values
+    )

@@ -1,4 +1,6 @@
-"""What a reader must know before believing a number: broken sums, mixed sets, failed, missing, unequal, few."""
+"""What a reader must know before believing a number: broken sums, mixed sets, failed, missing,
+unequal, few.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +33,8 @@ def chosen_on_test(compared: pd.DataFrame) -> Iterator[str]:
     """What must be known before the best of several arms is taken, where arms were compared."""
     if len(compared):
         yield (
-            "arms are scored on the test images, there is no validation split: if an arm is chosen because it is best "
+            "arms are scored on the test images, there is no validation split: if an arm is "
+            "chosen because it is best "
             "here, its score is optimistic"
         )
 
@@ -46,20 +49,32 @@ def unstarted(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> st
     """What the runs set out to compute and did not; empty where nothing is known to be missing."""
     planned = max((int(record.get("cells") or 0) for record in provenance), default=0)
     missing = planned - len(rows)
-    return f"At least {missing:,} of the {planned:,} cells of a run have no row yet." if missing > 0 else ""
+    return (
+        f"At least {missing:,} of the {planned:,} cells of a run have no row yet."
+        if missing > 0
+        else ""
+    )
 
 
 def broken_sums(rows: pd.DataFrame) -> Iterator[str]:
     """A sentence on each row whose NELBO is not its KL and reconstruction together."""
     for prefix in PREFIXES.values():
-        parts = rows.loc[rows[f"{prefix}nelbo"].notna(), ["cell", *(prefix + part for part in ("nelbo", "kl", "rec"))]]
+        parts = rows.loc[
+            rows[f"{prefix}nelbo"].notna(),
+            ["cell", *(prefix + part for part in ("nelbo", "kl", "rec"))],
+        ]
         for cell, nelbo, kl, rec in parts.itertuples(index=False):
             if not adds_up(nelbo, kl, rec) or math.isnan(kl + rec):
-                yield f"cell {cell}: {prefix}nelbo {nelbo:.2f} is not {prefix}kl {kl:.2f} + {prefix}rec {rec:.2f}"
+                yield (
+                    f"cell {cell}: {prefix}nelbo {nelbo:.2f} is not {prefix}kl {kl:.2f} + "
+                    f"{prefix}rec {rec:.2f}"
+                )
 
 
 def _without_result(who: pd.DataFrame) -> Iterator[str]:
-    for arm, cells, failed, diverged in who[["arm", "cells", "failed", "diverged"]].itertuples(index=False):
+    for arm, cells, failed, diverged in who[["arm", "cells", "failed", "diverged"]].itertuples(
+        index=False
+    ):
         for count, status in ((failed, "failed"), (diverged, "diverged")):
             if count:
                 yield f"{arm}: {count} of {cells} cells {status}, counted in no mean"
@@ -69,7 +84,9 @@ def _missing(rows: pd.DataFrame) -> Iterator[str]:
     table = arms(rows, [metric.column for metric in present(rows)])
     table = table.assign(arm=labels(table))
     partly = table[(table["n"] > 0) & (table["n"] < table["ok"])]
-    columns = partly.groupby(["arm", "missing", "ok"], sort=False)["metric"].agg(", ".join).reset_index()
+    columns = (
+        partly.groupby(["arm", "missing", "ok"], sort=False)["metric"].agg(", ".join).reset_index()
+    )
     for arm, missing, ok, names in columns.itertuples(index=False):
         yield f"{arm}: {missing} of {ok} finished cells hold no {names}"
 
@@ -95,4 +112,7 @@ def _unequal(who: pd.DataFrame) -> Iterator[str]:
 def _few(who: pd.DataFrame) -> Iterator[str]:
     few = who[who["ok"] < FEW]
     if len(few):
-        yield f"fewer than {FEW} finished seeds in {len(few)} of {len(who)} arms: description only, no verdict"
+        yield (
+            f"fewer than {FEW} finished seeds in {len(few)} of {len(who)} arms: description "
+            f"only, no verdict"
+        )

@@ -1,9 +1,10 @@
-"""Whether the digits that a model samples are balanced: each against uniform, and models against each other.
+"""Whether the digits that a model samples are balanced: each against uniform, and models against
+each other.
 
-Pearson's chi-squared (1900), Phil. Mag. 50:157. "One differs from uniform and the other does not" is no difference
-between the two: that is asked of the two tables of counts, seed by seed. Those tests are of runs, on their samples:
-with thousands of samples two seeds of one model differ too. Whether one model is more balanced than another is asked
-of the seeds, by `more_balanced`.
+Pearson's chi-squared (1900), Phil. Mag. 50:157. "One differs from uniform and the other does not"
+is no difference between the two: that is asked of the two tables of counts, seed by seed. Those
+tests are of runs, on their samples: with thousands of samples two seeds of one model differ too.
+Whether one model is more balanced than another is asked of the seeds, by `more_balanced`.
 """
 
 import numpy as np
@@ -23,39 +24,65 @@ from harness.experiment.grid import Compare
 COUNTS = "digit_counts"
 IMBALANCE = Metric("imbalance", "imbalance", "Imbalance", "%", "test", factor=100.0)
 UNIFORM = ["dataset", "arm", "seed", "samples", "chi2", "df", "p", "p_adjusted"]
-BETWEEN = ["dataset", "a", "b", "seed", "samples_a", "samples_b", "chi2", "df", "p", "p_adjusted", "verdict"]
+BETWEEN = [
+    "dataset",
+    "a",
+    "b",
+    "seed",
+    "samples_a",
+    "samples_b",
+    "chi2",
+    "df",
+    "p",
+    "p_adjusted",
+    "verdict",
+]
 
 
 def balance(rows: pd.DataFrame, column: str = COUNTS) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Results table with `arm` -> (`UNIFORM`, a row an arm and seed; `BETWEEN`, a row a pair of arms and seed).
+    """Results table with `arm` -> (`UNIFORM`, a row an arm and seed; `BETWEEN`, a row a pair of
+    arms and seed).
 
-    The family of the first are the seeds of an arm; of the second, the seeds of all pairs of a data set.
+    The family of the first are the seeds of an arm; of the second, the seeds of all pairs of a data
+    set.
     """
     held = rows[(rows["status"] == "ok") & rows[column].notna()]
     counted = held.assign(counts=held[column].map(lambda counts: np.asarray(counts, dtype=float)))
-    counted = counted[counted["counts"].map(np.sum) > 0].sort_values(["dataset", "arm", "seed"], kind="stable")
+    counted = counted[counted["counts"].map(np.sum) > 0].sort_values(
+        ["dataset", "arm", "seed"], kind="stable"
+    )
     return _against_uniform(counted), _between(counted)
 
 
 def more_balanced(rows: pd.DataFrame, how: Compare, column: str = COUNTS) -> pd.DataFrame:
-    """Results table with `arm` -> the columns of `compare.COLUMNS` for `IMBALANCE`: a row a pair of arms, over seeds.
+    """Results table with `arm` -> the columns of `compare.COLUMNS` for `IMBALANCE`: a row a pair of
+    arms, over seeds.
 
-    Imbalance is the distance in total variation from uniform: the share of the samples that would have to be of
-    another class, 0 to 0.9 for ten classes. Fewer samples give a greater one by chance alone: arms with other numbers
-    of samples cannot be compared, and what different judges saw is flagged.
+    Imbalance is the distance in total variation from uniform: the share of the samples that would
+    have to be of another class, 0 to 0.9 for ten classes. Fewer samples give a greater one by
+    chance alone: arms with other numbers of samples cannot be compared, and what different judges
+    saw is flagged.
     """
     counted = rows[(rows["status"] == "ok") & rows[column].notna()]
-    counted = counted.assign(samples=counted[column].map(np.sum), judges=counted.get("judge_accuracy"))
+    counted = counted.assign(
+        samples=counted[column].map(np.sum), judges=counted.get("judge_accuracy")
+    )
     arms = facts(rows)
-    arms = arms.assign(**{name: different(counted, name, arms.index) for name in ("samples", "judges")})
-    distances = rows[column].map(lambda counts: imbalance(np.asarray(counts, dtype=float)), na_action="ignore")
+    arms = arms.assign(
+        **{name: different(counted, name, arms.index) for name in ("samples", "judges")}
+    )
+    distances = rows[column].map(
+        lambda counts: imbalance(np.asarray(counts, dtype=float)), na_action="ignore"
+    )
     measured = rows.assign(imbalance=pd.to_numeric(distances))
     return comparisons.one_family(measured, arms, pairing.pairs(arms, how), IMBALANCE, how)
 
 
 def _against_uniform(counted: pd.DataFrame) -> pd.DataFrame:
     found = []
-    for dataset, arm, seed, counts in counted[["dataset", "arm", "seed", "counts"]].itertuples(index=False):
+    for dataset, arm, seed, counts in counted[["dataset", "arm", "seed", "counts"]].itertuples(
+        index=False
+    ):
         chi2, p = uniform(counts)
         found.append((dataset, arm, seed, int(counts.sum()), chi2, len(counts) - 1, p, np.nan))
     return _corrected(pd.DataFrame(found, columns=UNIFORM), ["dataset", "arm"])
@@ -64,7 +91,9 @@ def _against_uniform(counted: pd.DataFrame) -> pd.DataFrame:
 def _between(counted: pd.DataFrame) -> pd.DataFrame:
     groups = counted.groupby(["dataset", "seed"], sort=False)
     found = [_pairs(group) for _, group in groups if len(group) > 1]
-    table = _corrected(pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=BETWEEN), ["dataset"])
+    table = _corrected(
+        pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=BETWEEN), ["dataset"]
+    )
     said = np.where(table["p_adjusted"] <= ALPHA, "these runs differ", "no difference shown")
     return table.assign(verdict=pd.Series(said, table.index, dtype=str)).sort_values(
         ["dataset", "a", "b", "seed"], kind="stable", ignore_index=True
@@ -77,7 +106,14 @@ def _pairs(group: pd.DataFrame) -> pd.DataFrame:
     counts, arms = np.stack(group["counts"].to_list()), group["arm"].to_numpy()
     chi2, df, p = betweens(counts[a], counts[b])
     samples = counts.sum(axis=1).astype(int)
-    found = {"a": arms[a], "b": arms[b], "samples_a": samples[a], "samples_b": samples[b], "chi2": chi2, "p": p}
+    found = {
+        "a": arms[a],
+        "b": arms[b],
+        "samples_a": samples[a],
+        "samples_b": samples[b],
+        "chi2": chi2,
+        "p": p,
+    }
     found |= {"df": df.astype(int), "p_adjusted": np.nan, "verdict": ""}
     dataset, seed = group[["dataset", "seed"]].iloc[0]
     return pd.DataFrame(found).assign(dataset=dataset, seed=seed)[BETWEEN]
@@ -85,7 +121,8 @@ def _pairs(group: pd.DataFrame) -> pd.DataFrame:
 
 def _corrected(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     parts = [
-        part.assign(p_adjusted=adjusted(part["p"].to_numpy(), "holm")) for _, part in table.groupby(by, sort=False)
+        part.assign(p_adjusted=adjusted(part["p"].to_numpy(), "holm"))
+        for _, part in table.groupby(by, sort=False)
     ]
     return pd.concat(parts, ignore_index=True) if parts else table
 
@@ -98,10 +135,18 @@ def tables(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
     found = []
     if len(between):
         tests = f"{_EACH} over all {len(between):,} tests of pairs of arms, seed by seed."
-        found.append(_counted(between, ["a", "b"], "balance-between", "Arms against each other", tests))
+        found.append(
+            _counted(between, ["a", "b"], "balance-between", "Arms against each other", tests)
+        )
     if len(uniform):
         found.append(
-            _counted(uniform, ["arm"], "balance-uniform", "Each arm against uniform", f"{_EACH} over an arm's seeds.")
+            _counted(
+                uniform,
+                ["arm"],
+                "balance-uniform",
+                "Each arm against uniform",
+                f"{_EACH} over an arm's seeds.",
+            )
         )
     return found
 
@@ -116,7 +161,9 @@ def seed_by_seed(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
     """The same tests one by one: for files, too many to be read on a page."""
     parts = (("uniform", uniform), ("between", between))
     return [
-        Table(f"balance-{name}-seeds", f"Balance, {name}, a row a test", _EACH, _texts(found), found)
+        Table(
+            f"balance-{name}-seeds", f"Balance, {name}, a row a test", _EACH, _texts(found), found
+        )
         for name, found in parts
         if len(found)
     ]
@@ -132,15 +179,22 @@ def _counted(found: pd.DataFrame, by: list[str], name: str, title: str, caption:
         p_least=("p_adjusted", "min"),
         differ=("differs", "sum"),
     ).reset_index()
-    text = pd.DataFrame({"A" if column == "a" else column.capitalize(): figures[column] for column in by})
+    text = pd.DataFrame(
+        {"A" if column == "a" else column.capitalize(): figures[column] for column in by}
+    )
     text["Seeds"] = figures["seeds"].astype(str)
-    text["χ², least to largest"] = [f"{a:.1f} to {b:.1f}" for a, b in figures[["chi2_low", "chi2_high"]].to_numpy()]
+    text["χ², least to largest"] = [
+        f"{a:.1f} to {b:.1f}" for a, b in figures[["chi2_low", "chi2_high"]].to_numpy()
+    ]
     text["Least p"] = figures["p_least"].map(chance)
     text["Verdict"] = [
-        _said(int(differ), int(seeds), by == ["arm"]) for differ, seeds in figures[["differ", "seeds"]].to_numpy()
+        _said(int(differ), int(seeds), by == ["arm"])
+        for differ, seeds in figures[["differ", "seeds"]].to_numpy()
     ]
     shown = text if figures["dataset"].nunique() == 1 else text.assign(Data=figures["dataset"])
-    return Table(name, f"Digits: {title[0].lower()}{title[1:]}", f"Pearson's χ². {caption}", shown, figures)
+    return Table(
+        name, f"Digits: {title[0].lower()}{title[1:]}", f"Pearson's χ². {caption}", shown, figures
+    )
 
 
 def _said(differ: int, seeds: int, uniform: bool) -> str:

@@ -1,4 +1,6 @@
-"""Comparisons in words and tables: what `analysis.compare` found, as sentences for people and tables to paste."""
+"""Comparisons in words and tables: what `analysis.compare` found, as sentences for people and
+tables to paste.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -42,7 +44,11 @@ def _family(metric: Metric, found: pd.DataFrame) -> Family:
     told = found[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
     verdicts = [Verdict(a, b, word, reason, flags) for a, b, word, reason, flags in told]
     title = f"{metric.title} on {SETS[metric.evaluation]}"
-    tables = (_differences(metric, title, found), _effects(metric, title, found), _runs(metric, title, found))
+    tables = (
+        _differences(metric, title, found),
+        _effects(metric, title, found),
+        _runs(metric, title, found),
+    )
     return Family(metric.column.replace("_", "-"), title, tally(found["verdict"]), verdicts, tables)
 
 
@@ -52,14 +58,23 @@ def tally(words: "pd.Series[str]") -> str:
     >>> tally(pd.Series(["better", "worse", "no difference shown"]))
     '3 comparisons: 2 better or worse, 1 no difference shown'
     """
-    together = dict.fromkeys(DECIDED[:2], "better or worse") | dict.fromkeys(DECIDED[2:], "lower or higher")
+    together = dict.fromkeys(DECIDED[:2], "better or worse") | dict.fromkeys(
+        DECIDED[2:], "lower or higher"
+    )
     counted = words.replace(together).value_counts(sort=False)
-    return f"{_several(len(words))}: {', '.join(f'{count:,} {word}' for word, count in counted.items())}"
+    return (
+        f"{_several(len(words))}: "
+        f"{', '.join(f'{count:,} {word}' for word, count in counted.items())}"
+    )
 
 
 def _who(found: pd.DataFrame) -> dict[str, Any]:
     """The first columns of every table of comparisons: the arms and their seeds."""
-    return {"A": found["a"], "B": found["b"], "Seeds": [seeds(row) for row in found.to_dict("records")]}
+    return {
+        "A": found["a"],
+        "B": found["b"],
+        "Seeds": [seeds(row) for row in found.to_dict("records")],
+    }
 
 
 def _differences(metric: Metric, title: str, found: pd.DataFrame) -> Table:
@@ -72,10 +87,18 @@ def _differences(metric: Metric, title: str, found: pd.DataFrame) -> Table:
             f"A − B ({unit}) [95 % CI]": interval(metric, found),
             "p": found["p"].map(chance),
             "p adjusted": found["p_adjusted"].map(chance),
-            "Verdict": [short(*each) for each in zip(found["verdict"], found["flags"], strict=True)],
+            "Verdict": [
+                short(*each) for each in zip(found["verdict"], found["flags"], strict=True)
+            ],
         }
     )
-    return Table(f"comparisons-{_name(metric)}", f"Comparisons, {title}", caption(metric, found), text, _values(found))
+    return Table(
+        f"comparisons-{_name(metric)}",
+        f"Comparisons, {title}",
+        caption(metric, found),
+        text,
+        _values(found),
+    )
 
 
 def _effects(metric: Metric, title: str, found: pd.DataFrame) -> Table:
@@ -95,22 +118,32 @@ def _effects(metric: Metric, title: str, found: pd.DataFrame) -> Table:
         }
     )
     about = _EFFECTS.format(word=verdict.words(metric)[0])
-    return Table(f"effects-{_name(metric)}", f"Effects and power, {title}", about, _defined(text), _values(found))
+    return Table(
+        f"effects-{_name(metric)}",
+        f"Effects and power, {title}",
+        about,
+        _defined(text),
+        _values(found),
+    )
 
 
 def _runs(metric: Metric, title: str, found: pd.DataFrame) -> Table:
     factor, text = metric.factor, _who(found)
     for what in ("median", "worst"):
         for side in ("a", "b"):
-            text[f"{what.capitalize()} {side.upper()} ({metric.unit})"] = (found[f"{what}_{side}"] * factor).map(
-                _number
-            )
+            text[f"{what.capitalize()} {side.upper()} ({metric.unit})"] = (
+                found[f"{what}_{side}"] * factor
+            ).map(_number)
     for what in ("collapsed", "failed", "diverged"):
         counts = found[[f"{what}_a", f"{what}_b"]].itertuples(index=False)
         text[what.capitalize()] = [f"{a} and {b}" if a or b else "–" for a, b in counts]
     text["p lost"] = found["p_lost"].map(chance)
     return Table(
-        f"runs-{_name(metric)}", f"Runs one by one, {title}", _RUNS, _defined(pd.DataFrame(text)), _values(found)
+        f"runs-{_name(metric)}",
+        f"Runs one by one, {title}",
+        _RUNS,
+        _defined(pd.DataFrame(text)),
+        _values(found),
     )
 
 
@@ -120,33 +153,51 @@ def _defined(text: pd.DataFrame) -> pd.DataFrame:
 
 
 _EFFECTS = (
-    "Hedges' g is the difference in standard deviations within the arms, with its small-sample correction; P(A {word}) "
-    "the chance that a run of A is {word} than a run of B; ρ the correlation of the pairs; the exact p that of the "
-    "permutations, not adjusted, which cannot fall below its floor; detectable the smallest difference that these "
-    "seeds show with 80 % power in this family; seeds for 80 % how many an arm needs if the difference that was seen "
+    "Hedges' g is the difference in standard deviations within the arms, with its small-sample "
+    "correction; P(A {word}) "
+    "the chance that a run of A is {word} than a run of B; ρ the correlation of the pairs; the "
+    "exact p that of the "
+    "permutations, not adjusted, which cannot fall below its floor; detectable the smallest "
+    "difference that these "
+    "seeds show with 80 % power in this family; seeds for 80 % how many an arm needs if the "
+    "difference that was seen "
     "is the true one, which is optimistic where it was picked. A dash: not defined here."
 )
 _RUNS = (
-    "Of all scored seeds of A and of B. Collapsed: farther on the bad side of the median than 8 × 1.4826 median "
-    "absolute deviations. p lost: Fisher's exact test of as many runs collapsed, failed or diverged in both arms, not "
+    "Of all scored seeds of A and of B. Collapsed: farther on the bad side of the median than "
+    "8 × 1.4826 median "
+    "absolute deviations. p lost: Fisher's exact test of as many runs collapsed, failed or "
+    "diverged in both arms, not "
     "adjusted. A column that is not here: nothing to tell."
 )
 
 
 def caption(metric: Metric, found: pd.DataFrame, over: str = "") -> str:
-    """What the figures of a family are; `over` says of what the comparisons are where the family is not the grid's."""
-    better = NEITHER if metric.name in PARTS else "Higher is better" if verdict.rises(metric) else "Lower is better"
+    """What the figures of a family are; `over` says of what the comparisons are where the family is
+    not the grid's.
+    """
+    better = (
+        NEITHER
+        if metric.name in PARTS
+        else "Higher is better"
+        if verdict.rises(metric)
+        else "Lower is better"
+    )
     tested = int(found["comparisons"].max())
     correction = multiplicity.CORRECTIONS[found["correction"].iloc[0]]
     family = f" p adjusted by {correction} over {_several(tested)}." if tested else ""
     if family and over:
         family = f" p adjusted by {correction} over {_several(tested)}, those {over}."
     few = f" {DESCRIPTION}" if found["verdict"].isin(DESCRIBED).any() else ""
-    return f"{better}; n is the number of seeds; the 95 % t-intervals are not adjusted.{family}{few}"
+    return (
+        f"{better}; n is the number of seeds; the 95 % t-intervals are not adjusted.{family}{few}"
+    )
 
 
 def answer(found: Sequence[Family]) -> str:
-    """The first difference that is told, or how the first family ends, in a sentence; empty where there is none."""
+    """The first difference that is told, or how the first family ends, in a sentence; empty where
+    there is none.
+    """
     for family in found:
         for each in family.verdicts:
             if each.kind == "decided":
@@ -157,17 +208,25 @@ def answer(found: Sequence[Family]) -> str:
 
 
 def apart(compared: pd.DataFrame) -> str:
-    """What it means that each metric is a family of its own, in a sentence; empty where nothing is tested."""
-    tested = compared.loc[compared["p_adjusted"].notna(), ["metric", "correction"]].drop_duplicates()
+    """What it means that each metric is a family of its own, in a sentence; empty where nothing is
+    tested.
+    """
+    tested = compared.loc[
+        compared["p_adjusted"].notna(), ["metric", "correction"]
+    ].drop_duplicates()
     count = len(tested)
     if not count:
         return ""
     if set(tested["correction"]) != {"holm"}:
         return (
-            "Each metric is a family of its own: in each, 5 % of the differences told are expected to be false at most."
+            "Each metric is a family of its own: in each, 5 % of the differences told are "
+            "expected to be false at most."
         )
     over = f"; over these {count} metrics together it can reach {5 * count} %" if count > 1 else ""
-    return f"Each metric is a family of its own: in each, the chance of any false difference is at most 5 %{over}."
+    return (
+        f"Each metric is a family of its own: in each, the chance of any false difference is "
+        f"at most 5 %{over}."
+    )
 
 
 def _several(count: int) -> str:

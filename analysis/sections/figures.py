@@ -1,4 +1,6 @@
-"""Which figures a table of results gives, each with a caption that says what is shown, every interval's kind and n."""
+"""Which figures a table of results gives, each with a caption that says what is shown, every
+interval's kind and n.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +32,9 @@ PAGES = 6  # of the differences in one metric
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure, the name of its files, its title, the section of the page that it belongs to and what it shows."""
+    """A figure, the name of its files, its title, the section of the page that it belongs to and
+    what it shows.
+    """
 
     name: str
     title: str
@@ -39,7 +43,9 @@ class Drawn:
     figure: Figure
 
 
-def draw(rows: pd.DataFrame, points: pd.DataFrame, comparisons: pd.DataFrame | None = None) -> Iterator[Drawn]:
+def draw(
+    rows: pd.DataFrame, points: pd.DataFrame, comparisons: pd.DataFrame | None = None
+) -> Iterator[Drawn]:
     """Rows and points, as in `Results`, what `compared` says -> the figures there are values for."""
     palette = style.colours(list(labels(counts(rows))))
     finished = rows[rows["status"] == "ok"]
@@ -55,7 +61,9 @@ def draw(rows: pd.DataFrame, points: pd.DataFrame, comparisons: pd.DataFrame | N
 
 
 def _capped(
-    drawing: Callable[[pd.DataFrame, style.Colours], Iterator[Drawn]], rows: pd.DataFrame, palette: style.Colours
+    drawing: Callable[[pd.DataFrame, style.Colours], Iterator[Drawn]],
+    rows: pd.DataFrame,
+    palette: style.Colours,
 ) -> Iterator[Drawn]:
     """Figures of the first arms that have values for them, and a sentence where there are more."""
     arms = style.in_order(rows, palette)
@@ -68,16 +76,23 @@ def _capped(
 
 
 def sheets(rows: pd.DataFrame, found: Sheets) -> Iterator[Drawn]:
-    """Rows, and PNGs by kind and cell -> of each kind the β of a model side by side, where there are several."""
+    """Rows, and PNGs by kind and cell -> of each kind the β of a model side by side, where there
+    are several.
+    """
     for kind, pictures in found.items():
         every = families(firsts(rows, pictures))
         shown = every[:ARMS]
         if len(shown):
             title = f"{TITLES[kind]} over β"
-            caption = f"{title}{SHOWN[kind] and ': '}{SHOWN[kind]}. The first finished seed of each arm, n = 1."
+            caption = (
+                f"{title}{SHOWN[kind] and ': '}{SHOWN[kind]}. The first finished seed of "
+                f"each arm, n = 1."
+            )
             if len(every) > ARMS:
                 caption = f"{caption} The first {ARMS} of {len(every):,} arms."
-            yield Drawn(f"{kind}-over-beta", title, "beta", caption, over_beta(shown, pictures, kind))
+            yield Drawn(
+                f"{kind}-over-beta", title, "beta", caption, over_beta(shown, pictures, kind)
+            )
 
 
 def _differences(comparisons: pd.DataFrame) -> Iterator[Drawn]:
@@ -99,7 +114,8 @@ def _left_out(pages: Sequence[pd.DataFrame], column: str) -> str:
     if not rest:
         return ""
     return (
-        f" {rest:,} more comparisons are not drawn: they are in comparisons-{column.replace('_', '-')}.csv; {NARROWER}."
+        f" {rest:,} more comparisons are not drawn: they are in "
+        f"comparisons-{column.replace('_', '-')}.csv; {NARROWER}."
     )
 
 
@@ -108,11 +124,17 @@ def _compared(found: pd.DataFrame, metric: Metric) -> str:
     family = found["comparisons"].max()
     margin = found["margin"].max() * metric.factor
     return (
-        "The dot is the mean difference, hollow where none is claimed; the thick bar its 95 % t-interval, unadjusted"
+        "The dot is the mean difference, hollow where none is claimed; the thick bar its 95 % "
+        "t-interval, unadjusted"
         + (f"{_adjusted(found)}. " if family > 0 else ". ")
-        + "Beside it the verdict on the first arm and n, the pairs of seeds or, with “and”, the seeds of each arm."
+        + "Beside it the verdict on the first arm and n, the pairs of seeds or, with “and”, the "
+        "seeds of each arm."
         + (f" Grey: the margin of equivalence, ± {margin:g} {unit(metric)}." if margin > 0 else "")
-        + (" Shortened arms are among them." if found["flags"].map(lambda flags: "shortened" in flags).any() else "")
+        + (
+            " Shortened arms are among them."
+            if found["flags"].map(lambda flags: "shortened" in flags).any()
+            else ""
+        )
     )
 
 
@@ -120,7 +142,10 @@ def _adjusted(found: pd.DataFrame) -> str:
     judged = found[found["comparisons"] > 0].iloc[0]
     correction, of = CORRECTIONS[judged["correction"]], f"{judged['comparisons']:,.0f} comparison"
     many = "s" if judged["comparisons"] > 1 else ""
-    return f", the thin bar adjusted for {of}{many} ({correction}, as is p), a triangle where a bar goes on"
+    return (
+        f", the thin bar adjusted for {of}{many} ({correction}, as is p), a triangle where a "
+        f"bar goes on"
+    )
 
 
 def _bounds(scored: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
@@ -133,28 +158,42 @@ def _bounds(scored: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
 def _rate_distortion(scored: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
     if len(scored):
         caption = (
-            "What β buys and costs, on the test images: a line joins the means of one model in order of β; whatever "
+            "What β buys and costs, on the test images: a line joins the means of one model in "
+            "order of β; whatever "
             "lies on one grey line has one NELBO = KL + reconstruction, at β = 1. "
             f"{_points(scored, 'large mark', 'both ways')}"
         )
-        yield Drawn("rate-distortion", "Rate and distortion over β", "beta", caption, rate_distortion(scored, palette))
+        yield Drawn(
+            "rate-distortion",
+            "Rate and distortion over β",
+            "beta",
+            caption,
+            rate_distortion(scored, palette),
+        )
 
 
 def _accuracy(scored: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
     if scored.empty:
         return
-    caption = f"Supervised against semi-supervised; a line joins the runs of one seed. {_points(scored)}"
+    caption = (
+        f"Supervised against semi-supervised; a line joins the runs of one seed. {_points(scored)}"
+    )
     yield Drawn("accuracy", "Accuracy", "accuracy", caption, accuracy(scored, palette))
     if scored["labels"].nunique() > 1:
         caption = f"Accuracy over the number of labelled images. {_points(scored)}"
         figure = over_labels(scored, ACCURACY, palette)
-        yield Drawn("accuracy-over-labels", "Accuracy over label budgets", "accuracy", caption, figure)
+        yield Drawn(
+            "accuracy-over-labels", "Accuracy over label budgets", "accuracy", caption, figure
+        )
         yield from _gains(scored.assign(gain=of_seeds(scored)).dropna(subset=["gain"]), palette)
 
 
 def _gains(gained: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
     if gained["labels"].nunique() > 1:
-        caption = f"What unlabelled images add: semi-supervised less supervised, seed by seed. {_points(gained)}"
+        caption = (
+            f"What unlabelled images add: semi-supervised less supervised, seed by seed. "
+            f"{_points(gained)}"
+        )
         figure = over_labels(gained, GAIN, palette)
         yield Drawn("gain-over-labels", "Gain over label budgets", "accuracy", caption, figure)
 
@@ -167,18 +206,30 @@ def _curves(points: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
     for metric in (BY_COLUMN["nelbo"], ACCURACY):
         if points[metric.name].notna().any():
             figure = learning_curves(points.dropna(subset=[metric.name]), metric, palette)
-            caption = f"{said[metric.name]}. Lines are means over n seeds, bands their 95 % t-intervals."
-            yield Drawn(f"curves-{metric.name}", f"Learning curves, {metric.title}", "curves", caption, figure)
+            caption = (
+                f"{said[metric.name]}. Lines are means over n seeds, bands their 95 % t-intervals."
+            )
+            yield Drawn(
+                f"curves-{metric.name}",
+                f"Learning curves, {metric.title}",
+                "curves",
+                caption,
+                figure,
+            )
 
 
 def _digits(counted: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
     if len(counted):
         samples = counted["digit_counts"].map(sum).iloc[0]
         caption = (
-            f"Digits that the judge sees in {samples:,} samples of the prior, {_runs(counted)}: pale bars are means "
-            f"over seeds, points single seeds, dashed is uniform. {_counted(counted)} No claim of balance is made here."
+            f"Digits that the judge sees in {samples:,} samples of the prior, {_runs(counted)}: "
+            f"pale bars are means "
+            f"over seeds, points single seeds, dashed is uniform. {_counted(counted)} No claim "
+            f"of balance is made here."
         )
-        yield Drawn("digit-counts", "Digit counts", "samples", caption, digit_counts(counted, palette))
+        yield Drawn(
+            "digit-counts", "Digit counts", "samples", caption, digit_counts(counted, palette)
+        )
 
 
 def _counted(rows: pd.DataFrame) -> str:
@@ -186,7 +237,8 @@ def _counted(rows: pd.DataFrame) -> str:
     seeds = rows.groupby("arm").size()
     kinds = {
         "over seeds the 95 % t-interval of the share": seeds.max() > 1,
-        "where n = 1 the 95 % Wilson interval within that run, which tells nothing of other seeds": seeds.min() == 1,
+        "where n = 1 the 95 % Wilson interval within that "
+        "run, which tells nothing of other seeds": seeds.min() == 1,
     }
     shown = "; ".join(kind for kind, there in kinds.items() if there)
     return f"The thin bar is {shown}; what leaves the panel is cut off."
@@ -195,12 +247,18 @@ def _counted(rows: pd.DataFrame) -> str:
 def _runs(rows: pd.DataFrame) -> str:
     """How many seeds an arm has: `n = 3 an arm`."""
     seeds = rows.groupby("arm").size()
-    return f"n = {seeds.min()} an arm" if seeds.min() == seeds.max() else f"n = {seeds.min()} to {seeds.max()} an arm"
+    return (
+        f"n = {seeds.min()} an arm"
+        if seeds.min() == seeds.max()
+        else f"n = {seeds.min()} to {seeds.max()} an arm"
+    )
 
 
 def _points(rows: pd.DataFrame, mark: str = "diamond", where: str = "") -> str:
     several = rows.groupby("arm").size().max() > 1
     interval = f"; the {mark} is the mean with its 95 % t-interval" if several else ": no interval"
     short = banner(counts(rows))
-    said = f"Each point is a seed, {_runs(rows)}{interval}{' ' + where if several and where else ''}."
+    said = (
+        f"Each point is a seed, {_runs(rows)}{interval}{' ' + where if several and where else ''}."
+    )
     return f"{said} {short}.".removesuffix(" .")

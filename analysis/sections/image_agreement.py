@@ -12,20 +12,27 @@ from harness.storage.schema import ARM
 from harness.storage.store import Store
 
 _CAPTION = (
-    "McNemar's exact test on the test images, of one seed at a time; p adjusted by Holm over the seeds of a pair; in "
-    "brackets Wilson's 95 % interval over the images. It says that two trained networks differ, not that two ways of "
+    "McNemar's exact test on the test images, of one seed at a time; p adjusted by Holm over "
+    "the seeds of a pair; in "
+    "brackets Wilson's 95 % interval over the images. It says that two trained networks "
+    "differ, not that two ways of "
     "training do: that is asked over the seeds, among the verdicts."
 )
 
 
 def tables(store: Store, rows: pd.DataFrame, compared: pd.DataFrame) -> list[Table]:
-    """The pairs of arms that were compared in accuracy and differ in supervision alone -> a table, where there are any.
+    """The pairs of arms that were compared in accuracy and differ in supervision alone -> a table,
+    where there are any.
 
     One row a pair and seed whose predictions lie in the store.
     """
     found = [agreements(store, rows, a, b).assign(a=a, b=b) for a, b in _pairs(rows, compared)]
     whole = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
-    return [Table("agreement", "Image by image, seed by seed", _CAPTION, _text(whole), whole)] if len(whole) else []
+    return (
+        [Table("agreement", "Image by image, seed by seed", _CAPTION, _text(whole), whole)]
+        if len(whole)
+        else []
+    )
 
 
 def _pairs(rows: pd.DataFrame, compared: pd.DataFrame) -> Iterator[tuple[str, str]]:
@@ -67,10 +74,11 @@ COLUMNS = [
 
 
 def agreements(store: Store, rows: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
-    """Store, results table with `arm`, two arms of one data set -> one row a seed that both predicted the images with.
+    """Store, results table with `arm`, two arms of one data set -> one row a seed that both
+    predicted the images with.
 
-    Accuracies are fractions with their Wilson intervals over the images; p_adjusted is Holm's over the seeds. A seed
-    that lacks the predictions of either arm has no row: older results hold none.
+    Accuracies are fractions with their Wilson intervals over the images; p_adjusted is Holm's over
+    the seeds. A seed that lacks the predictions of either arm has no row: older results hold none.
     """
     finished = rows.loc[rows["status"] == "ok", ["arm", "seed", "cell", "dataset"]]
     arms = [finished[finished["arm"] == arm].set_index("seed") for arm in (a, b)]
@@ -93,8 +101,16 @@ def _classes(store: Store, a: str, b: str, dataset: str) -> tuple[Classes, Class
 
 def _said(a: Classes, b: Classes, targets: Classes) -> dict[str, float]:
     found = mcnemar(a, b, targets)
-    said: dict[str, float] = {"images": len(targets), **found._asdict(), "difference": found.difference}
+    said: dict[str, float] = {
+        "images": len(targets),
+        **found._asdict(),
+        "difference": found.difference,
+    }
     for name, only in (("a", found.only_a), ("b", found.only_b)):
         low, high = wilson(found.both + only, len(targets))
-        said |= {f"accuracy_{name}": (found.both + only) / len(targets), f"low_{name}": low, f"high_{name}": high}
+        said |= {
+            f"accuracy_{name}": (found.both + only) / len(targets),
+            f"low_{name}": low,
+            f"high_{name}": high,
+        }
     return said

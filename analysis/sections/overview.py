@@ -22,12 +22,19 @@ def title(rows: pd.DataFrame) -> str:
 
 def lede(rows: pd.DataFrame) -> str:
     """What was run, in one line: cells by status, data, devices, commit."""
-    parts = (_cells(rows), listed(rows["dataset"]), listed(rows["device"]), _commits(rows["git_commit"]))
+    parts = (
+        _cells(rows),
+        listed(rows["dataset"]),
+        listed(rows["device"]),
+        _commits(rows["git_commit"]),
+    )
     return " · ".join(part for part in parts if part)
 
 
 def facts(rows: pd.DataFrame) -> dict[str, str]:
-    """Results table -> what a reader wants to know of the run, by name; what no row tells is left out."""
+    """Results table -> what a reader wants to know of the run, by name; what no row tells is left
+    out.
+    """
     found = {
         "Cells": tally(rows["status"].value_counts()),
         "Arms": _arms(rows),
@@ -56,12 +63,22 @@ def listed(values: Iterable[Any]) -> str:
     return ", ".join(distinct[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def commands(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]], results: str) -> list[str]:
-    """What to type to get the results and the page again: the commit, each distinct command, the report's own."""
+def commands(
+    rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]], results: str
+) -> list[str]:
+    """What to type to get the results and the page again: the commit, each distinct command, the
+    report's own.
+    """
     told = [record["command"] for record in provenance if record.get("command")]
-    lines = [command if isinstance(command, str) else shlex.join(map(str, command)) for command in told]
+    lines = [
+        command if isinstance(command, str) else shlex.join(map(str, command)) for command in told
+    ]
     commits = rows["git_commit"].dropna().unique()
-    single = [f"git checkout {commits[0]}"] if len(commits) == 1 and _COMMIT.fullmatch(commits[0]) else []
+    single = (
+        [f"git checkout {commits[0]}"]
+        if len(commits) == 1 and _COMMIT.fullmatch(commits[0])
+        else []
+    )
     return [*single, *dict.fromkeys(lines), f"python analysis/report.py {shlex.quote(results)}"]
 
 
@@ -82,7 +99,9 @@ def _steps(rows: pd.DataFrame) -> str:
 
 
 def _time(rows: pd.DataFrame) -> str:
-    spent = [f"{timedelta(seconds=round(rows[f'{part}_seconds'].sum()))}" for part in ("train", "score")]
+    spent = [
+        f"{timedelta(seconds=round(rows[f'{part}_seconds'].sum()))}" for part in ("train", "score")
+    ]
     return "{} of training, {} of scoring (h:mm:ss)".format(*spent)
 
 
@@ -90,9 +109,11 @@ def _judge(rows: pd.DataFrame) -> str:
     judges = rows.dropna(subset=["judge_accuracy"]).drop_duplicates(["dataset", "judge_accuracy"])
     several = judges["dataset"].nunique() > 1
     return "; ".join(
-        f"{100 * grey:.2f} % of the grey and {100 * binary:.2f} % of the binarised test images right"
-        + (f" ({dataset})" if several else "")
-        for dataset, grey, binary in judges[["dataset", "judge_accuracy", "judge_accuracy_binary"]].to_numpy()
+        f"{100 * grey:.2f} % of the grey and {100 * binary:.2f} % of the binarised test images "
+        f"right" + (f" ({dataset})" if several else "")
+        for dataset, grey, binary in judges[
+            ["dataset", "judge_accuracy", "judge_accuracy_binary"]
+        ].to_numpy()
     )
 
 
@@ -105,9 +126,13 @@ def _commits(commits: pd.Series) -> str:
 
 
 def _versions(versions: pd.Series) -> str:
-    """Each library with every version that was in use: more than one says that rows were made with different ones."""
+    """Each library with every version that was in use: more than one says that rows were made with
+    different ones.
+    """
     found: dict[str, list[str]] = {}
     for text in versions.dropna().unique():
         for library, version in json.loads(text).items():
             found.setdefault(library, []).append(str(version))
-    return ", ".join(f"{library} {'/'.join(dict.fromkeys(used))}" for library, used in sorted(found.items()))
+    return ", ".join(
+        f"{library} {'/'.join(dict.fromkeys(used))}" for library, used in sorted(found.items())
+    )

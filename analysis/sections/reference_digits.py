@@ -1,7 +1,8 @@
-"""Printed digit counts: each row against uniform, and the rows against each other, which alone says which is more even.
+"""Printed digit counts: each row against uniform, and the rows against each other, which alone says
+which is more even.
 
-One row far from uniform and another not far is no difference between the two (Gelman and Stern 2006, The American
-Statistician 60:328): the direct test is the one that answers.
+One row far from uniform and another not far is no difference between the two (Gelman and Stern
+2006, The American Statistician 60:328): the direct test is the one that answers.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,8 @@ from analysis.stats.thresholds import ALPHA
 from analysis.stats.uniformity import between, uniform
 
 CAPTION = (
-    "χ² with 9 degrees of freedom, p not adjusted. Samples of one run each: what is found holds for these runs, not "
+    "χ² with 9 degrees of freedom, p not adjusted. Samples of one run each: what is found "
+    "holds for these runs, not "
     "for the models. Only the rows against each other say whether one is more even than the other."
 )
 
@@ -41,7 +43,8 @@ def tables(printed: Sequence[DigitCounts]) -> list[Table]:
 
 
 def chi_squares(printed: Sequence[DigitCounts]) -> pd.DataFrame:
-    """Counts -> a row each against uniform, then one for each pair of a name: row, samples, counts, chi2, p, verdict.
+    """Counts -> a row each against uniform, then one for each pair of a name: row, samples, counts,
+    chi2, p, verdict.
 
     >>> from analysis.reproduction.references import load
     >>> print(chi_squares(load().digit_counts)[["row", "chi2", "p"]].round(3).to_string(index=False))

@@ -1,8 +1,10 @@
-"""The tables of the source report, each with the other references and ours of the same evaluation set beside it.
+"""The tables of the source report, each with the other references and ours of the same evaluation
+set beside it.
 
-Ours are the arms trained as the protocol says: β = 1, MNIST, its batch size, learning rate and settings. A shortened
-arm is shown with that word. What was scored on one set of images never stands beside what was scored on another.
-Each table is followed by its verdicts, which `analysis.reproduction.verdicts` words.
+Ours are the arms trained as the protocol says: β = 1, MNIST, its batch size, learning rate and
+settings. A shortened arm is shown with that word. What was scored on one set of images never stands
+beside what was scored on another. Each table is followed by its verdicts, which
+`analysis.reproduction.verdicts` words.
 """
 
 import math
@@ -25,10 +27,15 @@ from analysis.sections import reference_digits
 from analysis.sections.summary import SETS, said
 from harness.storage.schema import adds_up
 
-KINDS = "Each ± says whether it is a standard error (SE) or a standard deviation (SD), and n how many runs it is of."
+KINDS = (
+    "Each ± says whether it is a standard error (SE) or a standard deviation (SD), and n how "
+    "many runs it is of."
+)
 VERDICTS = (
-    "Differences are ours − theirs, with 95 % intervals that are not adjusted; p is Holm-adjusted over the figures of "
-    "this table that are tested. Reproduced means equivalent within the margin, by two one-sided Welch tests."
+    "Differences are ours − theirs, with 95 % intervals that are not adjusted; p is "
+    "Holm-adjusted over the figures of "
+    "this table that are tested. Reproduced means equivalent within the margin, by two "
+    "one-sided Welch tests."
 )
 SUM = "Sum of the parts"
 _DRAWN = {"seed": "each seed draws its own labels"}
@@ -47,10 +54,11 @@ class _Row:
 
 
 def tables(rows: pd.DataFrame, references: References) -> list[Table]:
-    """Results table -> for each printed table, what others found beside ours, then the verdicts; in printed order.
+    """Results table -> for each printed table, what others found beside ours, then the verdicts; in
+    printed order.
 
-    A table that holds neither a published reference nor a row of ours is left out. Printed digit counts and figures for
-    context, which nothing of ours is tested against, come last.
+    A table that holds neither a published reference nor a row of ours is left out. Printed digit
+    counts and figures for context, which nothing of ours is tested against, come last.
     """
     ours, verdicts = candidates(rows, references), reproduction_verdicts.verdicts(rows, references)
     found = []
@@ -58,11 +66,17 @@ def tables(rows: pd.DataFrame, references: References) -> list[Table]:
         for evaluation in shown.evaluations:
             beside = references.of(shown.name, evaluation)
             metrics = [m for m in METRICS if m.name in shown.metrics and m.evaluation == evaluation]
-            lines = list(_rows(shown, beside, ours[ours["metric"].isin([metric.column for metric in metrics])]))
+            lines = list(
+                _rows(
+                    shown, beside, ours[ours["metric"].isin([metric.column for metric in metrics])]
+                )
+            )
             scored = any(line.estimates for line in lines if line.mark in ("ours", "aside"))
             if scored or any(reference.origin == "published" for reference in beside):
                 found.append(_laid_out(shown, evaluation, metrics, lines))
-                of = verdicts[(verdicts["table"] == shown.name) & (verdicts["evaluation"] == evaluation)]
+                of = verdicts[
+                    (verdicts["table"] == shown.name) & (verdicts["evaluation"] == evaluation)
+                ]
                 found += [_judged(shown, evaluation, of)] if len(of) else []
     return [*found, *reference_digits.tables(references.digit_counts), *_context(references)]
 
@@ -72,8 +86,12 @@ def _judged(shown: Shown, evaluation: Evaluation, verdicts: pd.DataFrame) -> Tab
     titles = verdicts["metric"].map(lambda column: BY_COLUMN[column].title)
     which = verdicts["model"].where(verdicts["supervision"] == "none", verdicts["supervision"])
     names = verdicts["reference"] + (", " + which if len(shown.arms) > 1 else "")
-    text = pd.DataFrame({"Row": names, "Ours": verdicts["arm"], "Figure": titles, "Verdict": verdicts["text"]})
-    together = text.groupby(["Row", "Ours", "Verdict"], sort=False)["Figure"].agg(", ".join).reset_index()
+    text = pd.DataFrame(
+        {"Row": names, "Ours": verdicts["arm"], "Figure": titles, "Verdict": verdicts["text"]}
+    )
+    together = (
+        text.groupby(["Row", "Ours", "Verdict"], sort=False)["Figure"].agg(", ".join).reset_index()
+    )
     return Table(
         f"{shown.name}-{evaluation}-verdicts".replace("_", "-"),
         f"{shown.title}, on {SETS[evaluation]}: is it reproduced?",
@@ -90,7 +108,15 @@ def _context(references: References) -> list[Table]:
     values = pd.DataFrame([row.model_dump() for row in references.context])
     text = values.assign(why="cannot be compared: " + values["why"])
     text.columns = pd.Index(["Row", "Source", "Quantity", "As printed", "Verdict"])
-    return [Table("context", "Literature, for context", "None of these is tested against ours.", text, values)]
+    return [
+        Table(
+            "context",
+            "Literature, for context",
+            "None of these is tested against ours.",
+            text,
+            values,
+        )
+    ]
 
 
 def flagged(tables: Sequence[Table]) -> list[str]:
@@ -131,9 +157,15 @@ def _printed(reference: Reference, which: str) -> _Row:
     return _Row(
         name=f"{reference.name}{which}",
         mark="flagged" if check and not check.hold else "reference",
-        remark="; ".join(filter(None, [reference.origin, "single run" if reference.n == 1 else "", reference.note])),
+        remark="; ".join(
+            filter(
+                None, [reference.origin, "single run" if reference.n == 1 else "", reference.note]
+            )
+        ),
         parts=check.text if check else "–",
-        estimates={name: written(f.mean, *f.spread, reference.n) for name, f in reference.figures.items()},
+        estimates={
+            name: written(f.mean, *f.spread, reference.n) for name, f in reference.figures.items()
+        },
         values=values,
     )
 
@@ -146,16 +178,28 @@ def _measured(name: str, arm: pd.DataFrame) -> _Row:
     remarks = ["other images than the source report's: not comparable"] if elsewhere else []
     remarks.append(training_length.said(first["iterations"], first["full_length"]))
     if first["labels"]:
-        remarks.append(_DRAWN.get(first["label_draw"], f"labels: {first['label_draw']}, the same for every seed"))
+        remarks.append(
+            _DRAWN.get(
+                first["label_draw"], f"labels: {first['label_draw']}, the same for every seed"
+            )
+        )
     if not scored:
-        return _Row(f"ours: {name}", "ours", "not scored on these images" if first["ok"] else "no cell finished")
+        return _Row(
+            f"ours: {name}",
+            "ours",
+            "not scored on these images" if first["ok"] else "no cell finished",
+        )
     return _Row(
         name=f"ours: {name}",
         mark="aside" if elsewhere or first["iterations"] < first["full_length"] else "ours",
         remark="; ".join(remarks),
         parts=_parts({metric: row["mean"] for metric, row in scored.items()}),
         estimates={metric: said(row) for metric, row in scored.items()},
-        values={f"{metric}_{statistic}": row[statistic] for metric, row in scored.items() for statistic in STATISTICS},
+        values={
+            f"{metric}_{statistic}": row[statistic]
+            for metric, row in scored.items()
+            for statistic in STATISTICS
+        },
     )
 
 
@@ -163,10 +207,16 @@ def _parts(means: dict[str, float]) -> str:
     if not set(BOUND) <= set(means):
         return "–"
     nelbo, kl, rec = (means[name] for name in BOUND)
-    return "adds up" if adds_up(nelbo, kl, rec) else f"does not add up: {kl + rec:.2f}, not {nelbo:.2f}"
+    return (
+        "adds up"
+        if adds_up(nelbo, kl, rec)
+        else f"does not add up: {kl + rec:.2f}, not {nelbo:.2f}"
+    )
 
 
-def _laid_out(shown: Shown, evaluation: Evaluation, metrics: Sequence[Metric], lines: Sequence[_Row]) -> Table:
+def _laid_out(
+    shown: Shown, evaluation: Evaluation, metrics: Sequence[Metric], lines: Sequence[_Row]
+) -> Table:
     text = pd.DataFrame({"Row": [line.name for line in lines]})
     for metric in metrics:
         text[metric.heading] = [line.estimates.get(metric.name, "–") for line in lines]
@@ -174,7 +224,8 @@ def _laid_out(shown: Shown, evaluation: Evaluation, metrics: Sequence[Metric], l
         text[SUM] = [line.parts for line in lines]
     text["Remark"] = [line.remark for line in lines]
     values = [
-        {"row": r.name, "evaluation": evaluation, "parts": r.parts, "remark": r.remark, **r.values} for r in lines
+        {"row": r.name, "evaluation": evaluation, "parts": r.parts, "remark": r.remark, **r.values}
+        for r in lines
     ]
     name = f"{shown.name}-{evaluation}".replace("_", "-")
     return Table(
@@ -191,13 +242,16 @@ SOURCE = "source report"
 
 
 HEADLINE_CAPTION = (
-    "Losses over the listed images in nats per image at β = 1, accuracies over the grey test images in %. ± is the "
+    "Losses over the listed images in nats per image at β = 1, accuracies over the grey test "
+    "images in %. ± is the "
     f"standard error (SE) of n runs. {VERDICTS}"
 )
 
 
 def headline(rows: pd.DataFrame, references: References, source: str = SOURCE) -> list[Table]:
-    """Results table -> a line for each figure that `source` prints; no table where none of ours can be compared."""
+    """Results table -> a line for each figure that `source` prints; no table where none of ours can
+    be compared.
+    """
     verdicts = reproduction_verdicts.verdicts(rows, references)
     of = verdicts[verdicts["reference"] == source]
     if set(of["verdict"]) <= {"cannot be compared"}:
@@ -206,7 +260,9 @@ def headline(rows: pd.DataFrame, references: References, source: str = SOURCE) -
         {
             "Figure": f"{_headline_arm(verdict)}: {BY_COLUMN[verdict['metric']].title}",
             "Printed": _headline_value(verdict, references),
-            "Ours": written(verdict["mean"], verdict["sd"] / math.sqrt(max(1, verdict["n"])), "SE", verdict["n"]),
+            "Ours": written(
+                verdict["mean"], verdict["sd"] / math.sqrt(max(1, verdict["n"])), "SE", verdict["n"]
+            ),
             "Verdict": verdict["text"],
         }
         for verdict in records(of)

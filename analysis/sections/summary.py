@@ -1,4 +1,6 @@
-"""The tables of our own arms: one to read at a glance for each evaluation set, and one that holds every estimate."""
+"""The tables of our own arms: one to read at a glance for each evaluation set, and one that holds
+every estimate.
+"""
 
 from collections.abc import Sequence
 
@@ -7,16 +9,30 @@ import pandas as pd
 from analysis.frames import training_length
 from analysis.frames.arm_names import labels
 from analysis.frames.arm_table import STATISTICS, arms, counts, records, scaled, tally
-from analysis.frames.metrics import ACCURACY, BOUND, BY_COLUMN, METRICS, NLL, Evaluation, Metric, present
+from analysis.frames.metrics import (
+    ACCURACY,
+    BOUND,
+    BY_COLUMN,
+    METRICS,
+    NLL,
+    Evaluation,
+    Metric,
+    present,
+)
 from analysis.rendering.numbers import written
 from analysis.rendering.table import Table
 
-SETS: dict[Evaluation, str] = {"test": "the test images", "report_subset": "report_subset (the listed images)"}
+SETS: dict[Evaluation, str] = {
+    "test": "the test images",
+    "report_subset": "report_subset (the listed images)",
+}
 HOW = "± is the standard error (SE) of the mean over n seeds"
 
 
 def glances(rows: pd.DataFrame) -> list[Table]:
-    """Results table -> a table for each evaluation set that was scored: an arm a row, a metric a column."""
+    """Results table -> a table for each evaluation set that was scored: an arm a row, a metric a
+    column.
+    """
     sets: dict[Evaluation, list[Metric]] = {}
     for metric in main(rows):
         sets.setdefault(metric.evaluation, []).append(metric)
@@ -24,8 +40,12 @@ def glances(rows: pd.DataFrame) -> list[Table]:
 
 
 def main(rows: pd.DataFrame) -> list[Metric]:
-    """The bounds, exact likelihoods and accuracies that were scored; where none was, the bound on the test images."""
-    scored = [metric for metric in present(rows) if metric.name in (*BOUND, NLL.name, ACCURACY.name)]
+    """The bounds, exact likelihoods and accuracies that were scored; where none was, the bound on
+    the test images.
+    """
+    scored = [
+        metric for metric in present(rows) if metric.name in (*BOUND, NLL.name, ACCURACY.name)
+    ]
     return scored or [BY_COLUMN[name] for name in BOUND]
 
 
@@ -41,17 +61,25 @@ def _glance(rows: pd.DataFrame, evaluation: Evaluation, metrics: Sequence[Metric
     text["Cells"] = [cells(arm) for arm in records(who)]
     kept = (values.filter(regex="_n$") > 0).any(axis=1) | (evaluation == "test")
     name, title = f"summary-{evaluation}".replace("_", "-"), f"Results on {SETS[evaluation]}"
-    return Table(name, title, _caption(metrics, training_length.banner(who)), text[kept], values[kept])
+    return Table(
+        name, title, _caption(metrics, training_length.banner(who)), text[kept], values[kept]
+    )
 
 
 def _caption(metrics: Sequence[Metric], short: str) -> str:
-    bounds = "; losses in nats per image at β = 1" if any(metric.unit == "nats" for metric in metrics) else ""
+    bounds = (
+        "; losses in nats per image at β = 1"
+        if any(metric.unit == "nats" for metric in metrics)
+        else ""
+    )
     accuracy = "; accuracy on the grey test images" if ACCURACY in metrics else ""
     return f"{HOW}{bounds}{accuracy}. {short}".strip()
 
 
 def every_estimate(rows: pd.DataFrame, metrics: Sequence[Metric] = METRICS) -> Table:
-    """Results table -> one row an arm and metric: mean, SD, SE, 95 % t-interval, n, and what is not in n."""
+    """Results table -> one row an arm and metric: mean, SD, SE, 95 % t-interval, n, and what is not
+    in n.
+    """
     table = scaled(arms(rows, [metric.column for metric in metrics]))
     table.insert(0, "arm", labels(table))
     table = table[table["n"] > 0].reset_index(drop=True)
@@ -67,10 +95,17 @@ def every_estimate(rows: pd.DataFrame, metrics: Sequence[Metric] = METRICS) -> T
             "Cells": [cells(arm) for arm in records(table)],
         }
     )
-    values = table.assign(unit=[metric.unit for metric in of], evaluation=[metric.evaluation for metric in of])
-    caption = f"{HOW}; SD is the standard deviation over the same seeds, the interval that of the mean (Student's t)."
+    values = table.assign(
+        unit=[metric.unit for metric in of], evaluation=[metric.evaluation for metric in of]
+    )
+    caption = (
+        f"{HOW}; SD is the standard deviation over the same seeds, the interval that of "
+        f"the mean (Student's t)."
+    )
     caption = f"{caption} {training_length.banner(counts(rows))}".strip()
-    return Table("estimates", "Mean, SD, SE and 95 % t-interval of every arm", caption, text, values)
+    return Table(
+        "estimates", "Mean, SD, SE and 95 % t-interval of every arm", caption, text, values
+    )
 
 
 def said(arm: "pd.Series[float]") -> str:
@@ -79,9 +114,15 @@ def said(arm: "pd.Series[float]") -> str:
 
 
 def cells(arm: pd.Series) -> str:
-    """What became of an arm's cells, and their length where it is not the full one: `9 ok, 1 failed; shortened: …`."""
+    """What became of an arm's cells, and their length where it is not the full one: `9 ok, 1
+    failed; shortened: …`.
+    """
     full = arm["iterations"] == arm["full_length"]
-    return tally(arm) if full else f"{tally(arm)}; {training_length.said(arm['iterations'], arm['full_length'])}"
+    return (
+        tally(arm)
+        if full
+        else f"{tally(arm)}; {training_length.said(arm['iterations'], arm['full_length'])}"
+    )
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,7 @@
 """Two classifiers on the same images: which of them the images tell apart, given one run of each.
 
-It is a second level below the seeds: it says that two trained networks differ, not that two ways of training do.
+It is a second level below the seeds: it says that two trained networks differ, not that two ways of
+training do.
 """
 
 from typing import NamedTuple
@@ -14,7 +15,9 @@ Classes = NDArray[np.uint8]
 
 
 class Agreement(NamedTuple):
-    """How many images only a, only b, both or neither classify right, and the p of McNemar's exact test."""
+    """How many images only a, only b, both or neither classify right, and the p of McNemar's exact
+    test.
+    """
 
     both: int
     only_a: int
@@ -29,7 +32,9 @@ class Agreement(NamedTuple):
 
 
 def mcnemar(a: Classes, b: Classes, targets: Classes) -> Agreement:
-    """Predictions of a and b, true classes, each (images,) -> McNemar's exact test, Psychometrika 12:153 (1947)."""
+    """Predictions of a and b, true classes, each (images,) -> McNemar's exact test, Psychometrika
+    12:153 (1947).
+    """
     from statsmodels.stats.contingency_tables import mcnemar as exact  # slow to import
 
     right = a == targets, b == targets
@@ -40,7 +45,8 @@ def mcnemar(a: Classes, b: Classes, targets: Classes) -> Agreement:
 
 
 def wilson(right: int, images: int) -> tuple[float, float]:
-    """95 % interval of one network's accuracy over the images, fractions: Wilson (1927), J. Am. Stat. Assoc. 22:209.
+    """95 % interval of one network's accuracy over the images, fractions: Wilson (1927), J. Am.
+    Stat. Assoc. 22:209.
 
     >>> [round(end, 4) for end in wilson(81, 263)]
     [0.2553, 0.3662]

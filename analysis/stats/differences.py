@@ -1,7 +1,8 @@
-"""Two samples against each other: the difference of their means, its interval and p, its size, and what pairs allow.
+"""Two samples against each other: the difference of their means, its interval and p, its size, and
+what pairs allow.
 
-Samples a and b hold the seeds on the last axis, one comparison a row; nothing is missing. Differences are a - b, in the
-unit of the values; every result is (comparisons,).
+Samples a and b hold the seeds on the last axis, one comparison a row; nothing is missing.
+Differences are a - b, in the unit of the values; every result is (comparisons,).
 """
 
 import math
@@ -18,18 +19,22 @@ from analysis.stats.thresholds import FEW, LEVEL
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-PAIRS = 6  # from which the signs of pairs can reach .05; of two samples the divisions can from five each, 2 / 252
+# from which the signs of pairs can reach .05; of two samples the divisions can from five each, 2 /
+# 252
+PAIRS = 6
 ROUNDING = 1e-12  # relative to the means: a smaller standard error is no spread but rounding
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What two samples say about the difference of their means, each (comparisons,); nan where n cannot say it.
+    """What two samples say about the difference of their means, each (comparisons,); nan where n
+    cannot say it.
 
-    se and df belong to the difference: m seeds an arm would give se = spread / √m and df = freedom · (m - 1), of which
-    power is computed; g is Hedges'; superiority is P(A > B) + P(A = B) / 2 of two seeds drawn at random; correlation
-    belongs to pairs alone. p_exact is that of the permutations, from 6 pairs or 5 seeds in each of two samples on:
-    below, it cannot reach .05 or nothing is judged. p_floor is the smallest p that it can have.
+    se and df belong to the difference: m seeds an arm would give se = spread / √m and df = freedom
+    · (m - 1), of which power is computed; g is Hedges'; superiority is P(A > B) + P(A = B) / 2 of
+    two seeds drawn at random; correlation belongs to pairs alone. p_exact is that of the
+    permutations, from 6 pairs or 5 seeds in each of two samples on: below, it cannot reach .05 or
+    nothing is judged. p_floor is the smallest p that it can have.
     """
 
     mean_a: Floats
@@ -70,7 +75,9 @@ def paired(a: Floats, b: Floats) -> Difference:
 
 
 def welch(a: Floats, b: Floats) -> Difference:
-    """Welch's t of two independent samples: a (comparisons, n_a), b (comparisons, n_b); Welch (1947), Biometrika."""
+    """Welch's t of two independent samples: a (comparisons, n_a), b (comparisons, n_b); Welch
+    (1947), Biometrika.
+    """
     from scipy.stats import ttest_ind
 
     none = np.full(len(a), np.nan)
@@ -106,11 +113,12 @@ def spreadless(se: Floats, a: Floats, b: Floats) -> Bools:
 def hedges(a: Floats, b: Floats, df: Floats) -> Floats:
     """Hedges' g: mean difference over the SD within the arms, times J(df): (comparisons,).
 
-    J(m) = Γ(m/2) / (√(m/2) Γ((m - 1)/2)), Hedges (1981), J. Educ. Stat. 6:107, eq. 6e. The SD is the root of the mean
-    variance of the two arms, each with the weight of its degrees of freedom; of pairs too: Bonett (2008), Psychol.
-    Methods 13:99; Cumming (2012), Understanding the New Statistics, ch. 11, where m is the number of pairs less one.
-    That of Borenstein et al. (2009), Introduction to Meta-Analysis, eq. 4.27, SD of the differences / √(2(1 - r)), is
-    the same where both arms have one SD, and where they have not it is no SD of either and grows as r nears 1.
+    J(m) = Γ(m/2) / (√(m/2) Γ((m - 1)/2)), Hedges (1981), J. Educ. Stat. 6:107, eq. 6e. The SD is
+    the root of the mean variance of the two arms, each with the weight of its degrees of freedom;
+    of pairs too: Bonett (2008), Psychol. Methods 13:99; Cumming (2012), Understanding the New
+    Statistics, ch. 11, where m is the number of pairs less one. That of Borenstein et al. (2009),
+    Introduction to Meta-Analysis, eq. 4.27, SD of the differences / √(2(1 - r)), is the same where
+    both arms have one SD, and where they have not it is no SD of either and grows as r nears 1.
     """
     freedom = a.shape[-1] + b.shape[-1] - 2
     squares = _variance(a) * (a.shape[-1] - 1) + _variance(b) * (b.shape[-1] - 1)
@@ -118,11 +126,14 @@ def hedges(a: Floats, b: Floats, df: Floats) -> Floats:
     small = np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2)
     difference = a.mean(axis=-1) - b.mean(axis=-1)
     flat = spreadless(sd, a.mean(axis=-1), b.mean(axis=-1))
-    return np.where(flat, np.nan, difference / np.where(flat, 1.0, sd)) * np.where(df > 1, small, np.nan)
+    return np.where(flat, np.nan, difference / np.where(flat, 1.0, sd)) * np.where(
+        df > 1, small, np.nan
+    )
 
 
 def superiority(a: Floats, b: Floats) -> Floats:
-    """P(A > B) + P(A = B) / 2 for one seed of each drawn at random, 1 or 0 without overlap: (comparisons,).
+    """P(A > B) + P(A = B) / 2 for one seed of each drawn at random, 1 or 0 without overlap:
+    (comparisons,).
 
     It is Mann and Whitney's U over n_a · n_b: Mann, Whitney (1947), Ann. Math. Stat. 18:50.
     """
@@ -134,10 +145,13 @@ def superiority(a: Floats, b: Floats) -> Floats:
     return np.asarray(u / (a.shape[-1] * b.shape[-1]))
 
 
-def _difference(test: Any, a: Floats, b: Floats, se: Floats, g_df: Floats, **more: Floats) -> Difference:
+def _difference(
+    test: Any, a: Floats, b: Floats, se: Floats, g_df: Floats, **more: Floats
+) -> Difference:
     """The result of a t-test of scipy's, nan where there is too little to test.
 
-    A difference that does not vary has no t: its p is the least of the permutations, of pairs that of the sign test.
+    A difference that does not vary has no t: its p is the least of the permutations, of pairs that
+    of the sign test.
     """
     none = np.full(len(a), np.nan)
     means = [np.asarray(x.mean(axis=-1)) if x.shape[-1] else none for x in (a, b)]
@@ -145,7 +159,8 @@ def _difference(test: Any, a: Floats, b: Floats, se: Floats, g_df: Floats, **mor
     df, p, low, high, g = none, none, none, none, none
     if min(a.shape[-1], b.shape[-1]) > 1:
         with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # samples without spread, which are mended below
+            # samples without spread, which are mended below
+            warnings.simplefilter("ignore", RuntimeWarning)
             tested = test(a, b, axis=-1)
             df, p = tested.df, tested.pvalue
             low, high = tested.confidence_interval(LEVEL)
@@ -156,7 +171,9 @@ def _difference(test: Any, a: Floats, b: Floats, se: Floats, g_df: Floats, **mor
         low, high = (np.where(flat, difference, bound) for bound in (low, high))
         g = hedges(a, b, g_df)
     found = {"low": low, "high": high, "p": p, "g": g, "superiority": superiority(a, b)}
-    return Difference(mean_a=means[0], mean_b=means[1], difference=difference, se=se, df=df, **found, **more)
+    return Difference(
+        mean_a=means[0], mean_b=means[1], difference=difference, se=se, df=df, **found, **more
+    )
 
 
 def _variance(values: Floats) -> Floats:
@@ -164,7 +181,9 @@ def _variance(values: Floats) -> Floats:
 
 
 def _correlation(a: Floats, b: Floats) -> Floats:
-    """Pearson's correlation of the pairs, nan where an arm does not vary: (comparisons, pairs) -> (comparisons,)."""
+    """Pearson's correlation of the pairs, nan where an arm does not vary: (comparisons, pairs) ->
+    (comparisons,).
+    """
     from scipy.stats import pearsonr
 
     none = np.full(len(a), np.nan)

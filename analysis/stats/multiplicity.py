@@ -1,7 +1,8 @@
 """A family of comparisons: p-values corrected together, and the level at which each was tested.
 
-Holm (1979), Scand. J. Stat. 6:65, keeps the chance of any false difference below alpha; Benjamini and Hochberg (1995),
-J. R. Stat. Soc. B 57:289, the expected share of false ones among those that are claimed.
+Holm (1979), Scand. J. Stat. 6:65, keeps the chance of any false difference below alpha; Benjamini
+and Hochberg (1995), J. R. Stat. Soc. B 57:289, the expected share of false ones among those that
+are claimed.
 """
 
 from typing import Literal
@@ -15,7 +16,9 @@ Correction = Literal["holm", "bh"]
 
 
 def adjusted(p: Floats, correction: Correction) -> Floats:
-    """p-values of one family -> corrected ones, to be compared with .05: (comparisons,) -> (comparisons,)."""
+    """p-values of one family -> corrected ones, to be compared with .05: (comparisons,) ->
+    (comparisons,).
+    """
     order, family = np.argsort(p, kind="stable"), len(p)
     if correction == "holm":
         raised = np.maximum.accumulate(p[order] * np.arange(family, 0, -1))
@@ -27,13 +30,15 @@ def adjusted(p: Floats, correction: Correction) -> Floats:
 
 
 def levels(p: Floats, corrected: Floats, correction: Correction) -> Floats:
-    """The alpha at which each p was tested, given what `adjusted` made of them: (comparisons,) -> (comparisons,).
+    """The alpha at which each p was tested, given what `adjusted` made of them: (comparisons,) ->
+    (comparisons,).
 
-    An interval of level 1 - alpha leaves out zero exactly where the corrected p says that there is a difference. Holm
-    tests the k-th smallest p at .05 / (m - k + 1) and stops at the first that is larger; what comes after stays at
-    the level of the stop. With Benjamini-Hochberg all have .05 · R / m, R being how many are claimed, which are the
-    intervals of Benjamini and Yekutieli (2005), J. Am. Stat. Assoc. 100:71. The smallest p of a Holm family has
-    Bonferroni's interval; the intervals together do not claim to hold all at once.
+    An interval of level 1 - alpha leaves out zero exactly where the corrected p says that there is
+    a difference. Holm tests the k-th smallest p at .05 / (m - k + 1) and stops at the first that is
+    larger; what comes after stays at the level of the stop. With Benjamini-Hochberg all have .05 ·
+    R / m, R being how many are claimed, which are the intervals of Benjamini and Yekutieli (2005),
+    J. Am. Stat. Assoc. 100:71. The smallest p of a Holm family has Bonferroni's interval; the
+    intervals together do not claim to hold all at once.
     """
     family = len(p)
     claimed = int((corrected <= ALPHA).sum())

@@ -1,7 +1,8 @@
-"""The runs of an arm one by one: its median, its worst, those far from the others, and whether more were lost in one.
+"""The runs of an arm one by one: its median, its worst, those far from the others, and whether more
+were lost in one.
 
-A mean and a t-test hide one collapsed run in ten, and no test of the means sees a collapse that the other arm never
-has: a count can. Values are (arms, seeds), nan where there is none.
+A mean and a t-test hide one collapsed run in ten, and no test of the means sees a collapse that the
+other arm never has: a count can. Values are (arms, seeds), nan where there is none.
 """
 
 import numpy as np
@@ -10,8 +11,10 @@ import pandas as pd
 from analysis.stats.differences import Bools, Floats
 from analysis.stats.thresholds import FEW
 
-FAR = 8.0  # standard deviations: a normal arm of 5 has such a run in 5 % of cases, one of 10 in 0.5 %
-_SD = 1.4826  # of a normal law, in median absolute deviations: Hampel (1974), J. Am. Stat. Assoc. 69:383
+# standard deviations: a normal arm of 5 has such a run in 5 % of cases, one of 10 in 0.5 %
+FAR = 8.0
+# of a normal law, in median absolute deviations: Hampel (1974), J. Am. Stat. Assoc. 69:383
+_SD = 1.4826
 
 
 def medians(values: Floats) -> Floats:
@@ -19,15 +22,20 @@ def medians(values: Floats) -> Floats:
     if not values.shape[1]:
         return np.full(len(values), np.nan)
     held, ordered = np.isfinite(values).sum(axis=1), np.sort(values, axis=1)  # nan comes last
-    middle = [np.maximum(place, 0) for place in ((held - 1) // 2, np.minimum(held // 2, values.shape[1] - 1))]
+    middle = [
+        np.maximum(place, 0)
+        for place in ((held - 1) // 2, np.minimum(held // 2, values.shape[1] - 1))
+    ]
     ends = [np.take_along_axis(ordered, place[:, None], axis=1)[:, 0] for place in middle]
     return np.where(held > 0, (ends[0] + ends[1]) / 2, np.nan)
 
 
 def deviations(values: Floats) -> Floats:
-    """How far each run lies from the median of its arm, in robust standard deviations; nan where that has no sense.
+    """How far each run lies from the median of its arm, in robust standard deviations; nan where
+    that has no sense.
 
-    Below five seeds, and where half of the seeds have one value, there is no scale to tell far from near.
+    Below five seeds, and where half of the seeds have one value, there is no scale to tell far from
+    near.
     """
     away = values - medians(values)[:, None]
     scale = _SD * medians(np.abs(away))
@@ -41,13 +49,17 @@ def far(values: Floats) -> Bools:
 
 
 def collapsed(values: Floats, direction: int) -> Bools:
-    """Which runs are far on the bad side: that of `direction`, 1 or -1, or on either side where it is 0."""
+    """Which runs are far on the bad side: that of `direction`, 1 or -1, or on either side where it
+    is 0.
+    """
     away = deviations(values)
     return (np.abs(away) if direction == 0 else direction * away) > FAR
 
 
 def worst(values: Floats, direction: int) -> tuple[Floats, np.ndarray]:
-    """The value farthest in a direction, 1 or -1, of every arm, and its place; nan without a value: (arms,) twice."""
+    """The value farthest in a direction, 1 or -1, of every arm, and its place; nan without a value:
+    (arms,) twice.
+    """
     if not values.shape[1] or not direction:
         return np.full(len(values), np.nan), np.zeros(len(values), np.int64)
     place = np.where(np.isfinite(values), direction * values, -np.inf).argmax(axis=1)
@@ -55,9 +67,11 @@ def worst(values: Floats, direction: int) -> tuple[Floats, np.ndarray]:
 
 
 def alike(counts: pd.DataFrame) -> Floats:
-    """p of as many lost runs in both arms; counts: lost and kept of a, lost and kept of b -> (comparisons,).
+    """p of as many lost runs in both arms; counts: lost and kept of a, lost and kept of b ->
+    (comparisons,).
 
-    Fisher's exact test, two-sided: Fisher (1935), The Design of Experiments. nan where no run was lost.
+    Fisher's exact test, two-sided: Fisher (1935), The Design of Experiments. nan where no run was
+    lost.
     """
     from scipy.stats import fisher_exact
 

@@ -1,9 +1,11 @@
-"""The p of a permutation: of pairs by the signs of their differences, of two samples by how they could be divided.
+"""The p of a permutation: of pairs by the signs of their differences, of two samples by how they
+could be divided.
 
-No normal law is asked for. Where there are at most `MOST` signs or divisions all are tried, and p is exact; above, that
-many are drawn by a fixed seed, and p = (1 + as extreme) / (1 + drawn): Phipson, Smyth (2010), Stat. Appl. Genet. Mol.
-Biol. 9:39. Samples hold the seeds on the last axis, one comparison a row; p is two-sided, (comparisons,), and the same
-whatever the order of the seeds and whichever arm is a.
+No normal law is asked for. Where there are at most `MOST` signs or divisions all are tried, and p
+is exact; above, that many are drawn by a fixed seed, and p = (1 + as extreme) / (1 + drawn):
+Phipson, Smyth (2010), Stat. Appl. Genet. Mol. Biol. 9:39. Samples hold the seeds on the last axis,
+one comparison a row; p is two-sided, (comparisons,), and the same whatever the order of the seeds
+and whichever arm is a.
 """
 
 from collections.abc import Iterator
@@ -27,19 +29,25 @@ def sign_floor(pairs: int) -> float:
 
 
 def split_floor(n_a: int, n_b: int) -> float:
-    """The least p that `splits` can give; of equal numbers a division and its mirror are equally extreme."""
+    """The least p that `splits` can give; of equal numbers a division and its mirror are equally
+    extreme.
+    """
     ways = comb(n_a + n_b, n_a)
     return FLOOR if ways > MOST else min(1.0, (2 if n_a == n_b else 1) / ways)
 
 
 def signs(a: Floats, b: Floats) -> Floats:
-    """p of the mean difference of pairs over all signs: Fisher (1935), The Design of Experiments, § 21.
+    """p of the mean difference of pairs over all signs: Fisher (1935), The Design of Experiments, §
+    21.
 
-    a, b (comparisons, pairs). Sums that tie but for rounding count as ties, as they do in whole numbers.
+    a, b (comparisons, pairs). Sums that tie but for rounding count as ties, as they do in whole
+    numbers.
     """
     sizes = np.sort(np.abs(a - b), axis=-1)
     largest = np.maximum(np.abs(a), np.abs(b)).max(axis=-1, initial=0.0)
-    least = np.abs((a - b).sum(axis=-1)) - np.maximum(TIE * sizes.max(axis=-1, initial=0.0), ROUNDING * largest)
+    least = np.abs((a - b).sum(axis=-1)) - np.maximum(
+        TIE * sizes.max(axis=-1, initial=0.0), ROUNDING * largest
+    )
     pairs, extreme = a.shape[-1], np.zeros(len(a))
     for drawn in _signs(pairs):
         for part in _parts(len(a), len(drawn)):
@@ -49,10 +57,12 @@ def signs(a: Floats, b: Floats) -> Floats:
 
 
 def splits(a: Floats, b: Floats) -> Floats:
-    """p of Welch's t over the divisions of both samples into two of their sizes; a (comparisons, n_a), b alike.
+    """p of Welch's t over the divisions of both samples into two of their sizes; a (comparisons,
+    n_a), b alike.
 
-    It holds for one law in both arms and, with many seeds, for equal means whatever the variances, as the difference
-    of the means does not: Janssen (1997), Stat. Probab. Lett. 36:9. Of equal sizes it is the same as that difference.
+    It holds for one law in both arms and, with many seeds, for equal means whatever the variances,
+    as the difference of the means does not: Janssen (1997), Stat. Probab. Lett. 36:9. Of equal
+    sizes it is the same as that difference.
     """
     few, values = min(a.shape[-1], b.shape[-1]), a.shape[-1] + b.shape[-1]
     pool, smaller = _scaled(a, b)
@@ -68,7 +78,9 @@ def splits(a: Floats, b: Floats) -> Floats:
 
 
 def _scaled(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """All values in order, and the smaller sample; both with the mean of all at 0 and the farthest value at 1."""
+    """All values in order, and the smaller sample; both with the mean of all at 0 and the farthest
+    value at 1.
+    """
     pool = np.sort(np.concatenate([a, b], axis=-1), axis=-1)
     middle = pool.mean(axis=-1, keepdims=True)
     scale = np.abs(pool - middle).max(axis=-1, keepdims=True)
@@ -78,15 +90,19 @@ def _scaled(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 
 
 def _limits(pool: Floats, smaller: Floats) -> tuple[Floats, Floats, Floats]:
-    """u, v, w, each (comparisons, 1), so that t² of a division reaches that of ours where u · S² − v · Q >= w.
+    """u, v, w, each (comparisons, 1), so that t² of a division reaches that of ours where u · S² −
+    v · Q >= w.
 
-    S and Q are the sum of the smaller sample and that of its squares. All values sum to zero, hence the means differ by
-    c · S and the squared standard error is x · Q + y · (all squares − Q) − z · S².
+    S and Q are the sum of the smaller sample and that of its squares. All values sum to zero, hence
+    the means differ by c · S and the squared standard error is x · Q + y · (all squares − Q) − z ·
+    S².
     """
     few, rest = smaller.shape[-1], pool.shape[-1] - smaller.shape[-1]
     x, y = 1 / (few * (few - 1)), 1 / (rest * (rest - 1))
     z, c = x / few + y / rest, 1 / few + 1 / rest
-    total, squares, everything = (np.sum(each, axis=-1, keepdims=True) for each in (smaller, smaller**2, pool**2))
+    total, squares, everything = (
+        np.sum(each, axis=-1, keepdims=True) for each in (smaller, smaller**2, pool**2)
+    )
     error = np.maximum(x * squares + y * (everything - squares) - z * total**2, 0.0)
     apart = (c * total) ** 2
     u, v = c**2 * error + z * apart, (x - y) * apart
@@ -105,12 +121,18 @@ def _signs(pairs: int) -> Iterator[Floats]:
 
 
 def _splits(values: int, few: int) -> Iterator[Floats]:
-    """Rows of 1 where a value goes to the smaller sample, (some, values): every division, or `MOST` drawn ones."""
+    """Rows of 1 where a value goes to the smaller sample, (some, values): every division, or `MOST`
+    drawn ones.
+    """
     every, rng = comb(values, few) <= MOST, np.random.default_rng(0)
     ways = combinations(range(values), few)
     for part in _parts(comb(values, few) if every else MOST, values):
         many = part.stop - part.start
-        drawn = list(islice(ways, many)) if every else rng.random((many, values)).argpartition(few, axis=-1)[:, :few]
+        drawn = (
+            list(islice(ways, many))
+            if every
+            else rng.random((many, values)).argpartition(few, axis=-1)[:, :few]
+        )
         chosen = np.zeros((many, values))
         np.put_along_axis(chosen, np.asarray(drawn), 1.0, axis=-1)
         yield chosen

@@ -1,7 +1,9 @@
-"""What seeds can show: the smallest difference found with 80 % power, and the seeds that a difference asks for.
+"""What seeds can show: the smallest difference found with 80 % power, and the seeds that a
+difference asks for.
 
-Power is that of the two-sided t-test to find a difference in its own direction, from the noncentral t distribution:
-Cohen (1988), Statistical Power Analysis, ch. 2; the calls are statsmodels' and scipy's. All arrays are (comparisons,).
+Power is that of the two-sided t-test to find a difference in its own direction, from the noncentral
+t distribution: Cohen (1988), Statistical Power Analysis, ch. 2; the calls are statsmodels' and
+scipy's. All arrays are (comparisons,).
 """
 
 import numpy as np
@@ -14,15 +16,20 @@ _STRONGEST = 1e6  # standard errors: found with two seeds at alpha = 1e-5
 
 
 def power(effect: Floats, df: Floats, alpha: Floats) -> Floats:
-    """Chance to find a difference of `effect` standard errors: (comparisons,) thrice -> (comparisons,)."""
+    """Chance to find a difference of `effect` standard errors: (comparisons,) thrice ->
+    (comparisons,).
+    """
     from statsmodels.stats.power import ttest_power  # a second, which bad input need not wait for
 
     found = ttest_power(effect, 1, alpha / 2, df=df, alternative="larger")
-    return np.where(np.isnan(found) & (effect > 10), 1.0, found)  # scipy's answer where the chance is all but 1
+    # scipy's answer where the chance is all but 1
+    return np.where(np.isnan(found) & (effect > 10), 1.0, found)
 
 
 def detectable(se: Floats, df: Floats, alpha: Floats) -> Floats:
-    """Smallest difference that is found with 80 % power, in the unit of se: (comparisons,) thrice -> (comparisons,)."""
+    """Smallest difference that is found with 80 % power, in the unit of se: (comparisons,) thrice
+    -> (comparisons,).
+    """
     from scipy.optimize import elementwise
 
     found = np.full(se.shape, np.nan)
@@ -35,10 +42,11 @@ def detectable(se: Floats, df: Floats, alpha: Floats) -> Floats:
 
 
 def seeds_needed(difference: Floats, spread: Floats, freedom: Floats, alpha: Floats) -> Floats:
-    """Seeds an arm that find this difference with 80 % power, five at least; infinite beyond 100,000: (comparisons,).
+    """Seeds an arm that find this difference with 80 % power, five at least; infinite beyond
+    100,000: (comparisons,).
 
-    `spread` and `freedom` are those of `difference.Difference`: with m seeds the standard error is spread / √m and the
-    degrees of freedom are freedom · (m - 1).
+    `spread` and `freedom` are those of `difference.Difference`: with m seeds the standard error is
+    spread / √m and the degrees of freedom are freedom · (m - 1).
     """
     from scipy.optimize import elementwise
 

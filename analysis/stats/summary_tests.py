@@ -1,6 +1,8 @@
-"""Two means of which only n, mean and SD are known: Welch's test, the interval, equivalence, one run more.
+"""Two means of which only n, mean and SD are known: Welch's test, the interval, equivalence, one
+run more.
 
-The samples are ours and theirs; differences are ours − theirs. Arrays of one length in and out, in the metric's unit.
+The samples are ours and theirs; differences are ours − theirs. Arrays of one length in and out, in
+the metric's unit.
 """
 
 from dataclasses import dataclass
@@ -18,7 +20,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Numbers:
-    """Summary numbers, each (comparisons,): how many runs, their mean, their standard deviation (n − 1)."""
+    """Summary numbers, each (comparisons,): how many runs, their mean, their standard deviation (n
+    − 1).
+    """
 
     n: NDArray[np.int64]
     mean: Floats
@@ -36,12 +40,17 @@ def different(ours: Numbers, theirs: Numbers) -> Floats:
 
 
 def equivalent(ours: Numbers, theirs: Numbers, margin: Floats) -> Floats:
-    """p that the means lie `margin` or more apart: two one-sided Welch tests, Schuirmann (1987), the larger p."""
+    """p that the means lie `margin` or more apart: two one-sided Welch tests, Schuirmann (1987),
+    the larger p.
+    """
     return np.maximum(_p(ours, theirs, -margin, "greater"), _p(ours, theirs, margin, "less"))
 
 
 def _p(
-    ours: Numbers, theirs: Numbers, shift: Floats | float, alternative: Literal["two-sided", "less", "greater"]
+    ours: Numbers,
+    theirs: Numbers,
+    shift: Floats | float,
+    alternative: Literal["two-sided", "less", "greater"],
 ) -> Floats:
     found = ttest_ind_from_stats(
         mean1=ours.mean - shift,
@@ -77,7 +86,8 @@ def freedom(ours: Numbers, theirs: Numbers) -> Floats:
 def one_more(ours: Numbers) -> tuple[Floats, Floats]:
     """The 95 % prediction interval of one more run: mean ± t(0.975, n − 1) · SD · √(1 + 1/n).
 
-    Hahn and Meeker (1991), Statistical Intervals, section 4.7; it supposes normal runs, made as ours are.
+    Hahn and Meeker (1991), Statistical Intervals, section 4.7; it supposes normal runs, made as
+    ours are.
     """
     half = stdtrit(ours.n - 1, (1 + LEVEL) / 2) * ours.sd * np.sqrt(1 + 1 / ours.n)
     return ours.mean - half, ours.mean + half

@@ -1,4 +1,6 @@
-"""Whether values go one way with something that has an order, such as β or a number of labels, and how fast."""
+"""Whether values go one way with something that has an order, such as β or a number of labels, and
+how fast.
+"""
 
 from functools import cache
 from itertools import permutations
@@ -14,13 +16,17 @@ EXACT = 8  # steps up to which all orders are tried: 40,320
 
 
 def page(values: Floats) -> tuple[float, float]:
-    """Values (seeds, steps in order) -> p of a trend up or down, and 1 or -1: Page (1963), J. Am. Stat. Assoc. 58:216.
+    """Values (seeds, steps in order) -> p of a trend up or down, and 1 or -1: Page (1963), J. Am.
+    Stat. Assoc. 58:216.
 
-    p is the smaller of the two one-sided p-values, doubled. It is that of all orders of each seed's own ranks, ties and
-    all: exact up to `EXACT` steps, above by the normal law with the mean and variance over these orders.
+    p is the smaller of the two one-sided p-values, doubled. It is that of all orders of each seed's
+    own ranks, ties and all: exact up to `EXACT` steps, above by the normal law with the mean and
+    variance over these orders.
     """
-    apart = np.round(values, 12)  # differences of fractions that are equal but for rounding are ties
-    ranks = np.round(2 * rankdata(apart, axis=1)).astype(int)  # doubled, so that ties have whole ones too
+    # differences of fractions that are equal but for rounding are ties
+    apart = np.round(values, 12)
+    # doubled, so that ties have whole ones too
+    ranks = np.round(2 * rankdata(apart, axis=1)).astype(int)
     steps = np.arange(1, values.shape[1] + 1)
     seen = int((ranks @ steps).sum())
     up, down = _exact(ranks, seen) if len(steps) <= EXACT else _normal(ranks, seen)
@@ -28,7 +34,9 @@ def page(values: Floats) -> tuple[float, float]:
 
 
 def _exact(ranks: NDArray[np.int64], seen: int) -> tuple[float, float]:
-    """p of an L as large, and of one as small, as seen, over all orders of each seed's ranks: ranks (seeds, steps)."""
+    """p of an L as large, and of one as small, as seen, over all orders of each seed's ranks: ranks
+    (seeds, steps).
+    """
     law = np.ones(1)
     for row in ranks:
         law = np.convolve(law, _law(tuple(sorted(row))))
@@ -46,12 +54,16 @@ def _law(ranks: tuple[int, ...]) -> Floats:
 def _normal(ranks: NDArray[np.int64], seen: int) -> tuple[float, float]:
     steps = np.arange(1, ranks.shape[1] + 1)
     mean = ranks.sum() * steps.mean()
-    variance = (np.var(ranks, axis=1) * steps.size).sum() * np.var(steps) * steps.size / (steps.size - 1)
+    variance = (
+        (np.var(ranks, axis=1) * steps.size).sum() * np.var(steps) * steps.size / (steps.size - 1)
+    )
     z = (seen - mean) / np.sqrt(variance) if variance else 0.0
     return float(ndtr(-z)), float(ndtr(z))
 
 
 def slopes(values: Floats, steps: Floats) -> Floats:
-    """Values (seeds, steps), steps (steps,) -> the least-squares slope per doubling of each seed: (seeds,)."""
+    """Values (seeds, steps), steps (steps,) -> the least-squares slope per doubling of each seed:
+    (seeds,).
+    """
     doublings = np.log2(steps) - np.log2(steps).mean()
     return np.asarray(values @ doublings / (doublings @ doublings))

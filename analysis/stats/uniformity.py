@@ -7,7 +7,8 @@ from analysis.stats.differences import Floats
 
 
 def imbalance(counts: Floats) -> float:
-    """Counts (classes,) -> distance in total variation from uniform, a fraction; nan without samples.
+    """Counts (classes,) -> distance in total variation from uniform, a fraction; nan without
+    samples.
 
     >>> imbalance(np.array([10.0, 10.0, 10.0, 30.0])).round(3).item()
     0.25
@@ -24,13 +25,16 @@ def uniform(counts: Floats) -> tuple[float, float]:
 
 
 def between(a: Floats, b: Floats) -> tuple[float, int, float]:
-    """Counts (classes,) of two models -> chi-squared against one common balance, degrees of freedom, p."""
+    """Counts (classes,) of two models -> chi-squared against one common balance, degrees of
+    freedom, p.
+    """
     chi2, df, p = betweens(a[None], b[None])
     return float(chi2[0]), int(df[0]), float(p[0])
 
 
 def betweens(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
-    """Counts (pairs, classes) of two models a row, none without samples -> what `between` says of each, (pairs,).
+    """Counts (pairs, classes) of two models a row, none without samples -> what `between` says of
+    each, (pairs,).
 
     A class that neither has ever sampled says nothing and is left out of the degrees of freedom.
     """

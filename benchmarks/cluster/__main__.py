@@ -1,10 +1,12 @@
-"""The scheduler on paper: the harness's own planning and queue on a virtual clock, for clusters that are not there.
+"""The scheduler on paper: the harness's own planning and queue on a virtual clock, for clusters
+that are not there.
 
     python -m benchmarks.cluster
 
-A million cells of `vae` at full length are packed by `harness.scheduling.packing` and handed out by `harness.execution.retries` to 100 to
-10,000 GPUs; costs are those of `costs.json` (`measure.py`). Prints both tables and writes `cluster.csv`,
-`cluster_fit.csv`, `cluster.png`. What the GPUs and the network take is assumed, in the constants below.
+A million cells of `vae` at full length are packed by `harness.scheduling.packing` and handed out by
+`harness.execution.retries` to 100 to 10,000 GPUs; costs are those of `costs.json` (`measure.py`).
+Prints both tables and writes `cluster.csv`, `cluster_fit.csv`, `cluster.png`. What the GPUs and the
+network take is assumed, in the constants below.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,14 +31,17 @@ from harness.training.task import Task
 HERE = Path(__file__).parents[1]
 CELLS = 1_000_000
 GPUS = (100, 1_000, 10_000)
-ONE_CELL = 0.0080  # seconds of a step of one `vae` on one core (speed.csv); assumed of a GPU as well, see `elsewhere`
+# seconds of a step of one `vae` on one core (speed.csv); assumed of a GPU as well, see `elsewhere`
+ONE_CELL = 0.0080
 ROUND_TRIP = 0.030  # seconds, assumed: a request of a bucket
 STREAM = 100e6  # bytes a second, assumed: one request's content
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a grid is run: seconds between reports for so many GPUs, seconds between checkpoints, GPUs of a driver."""
+    """How a grid is run: seconds between reports for so many GPUs, seconds between checkpoints,
+    GPUs of a driver.
+    """
 
     name: str
     pause: Callable[[int], float]
@@ -44,8 +49,12 @@ class Way:
     of_a_driver: int = max(GPUS)
 
 
-AS_IT_IS = Way("as it is", lambda gpus: min(max(gpus / REPORTS, REPORT_SECONDS[0]), REPORT_SECONDS[1]), 60.0)
-RARER = Way("rarer checkpoints and reports", lambda gpus: max(gpus / REPORTS, REPORT_SECONDS[0]), 600.0)
+AS_IT_IS = Way(
+    "as it is", lambda gpus: min(max(gpus / REPORTS, REPORT_SECONDS[0]), REPORT_SECONDS[1]), 60.0
+)
+RARER = Way(
+    "rarer checkpoints and reports", lambda gpus: max(gpus / REPORTS, REPORT_SECONDS[0]), 600.0
+)
 SHARED = Way("the same, a driver for 1,000 GPUs", RARER.pause, RARER.checkpoint, 1_000)
 
 
@@ -58,7 +67,9 @@ def main() -> None:
     checked = pd.DataFrame([fit.beside(run, found) for run in [*parts["runs"], *parts["largest"]]])
     storage = Storage.of(parts["requests"])
     grids = [(way, gpus) for gpus in GPUS for way in (AS_IT_IS, RARER)] + [(SHARED, max(GPUS))]
-    table = pd.DataFrame([simulated(way, gpus, found.costs, storage, unpacking) for way, gpus in grids])
+    table = pd.DataFrame(
+        [simulated(way, gpus, found.costs, storage, unpacking) for way, gpus in grids]
+    )
     for name, frame in (("cluster_fit", checked), ("cluster", table)):
         frame.to_csv(HERE / f"{name}.csv", index=False)
     print(markdown(checked))
@@ -89,10 +100,14 @@ class Storage:
         return cells * (ROUND_TRIP + self.checkpoint / STREAM)
 
 
-def simulated(way: Way, gpus: int, costs: Costs, storage: Storage, unpacking: float) -> dict[str, float | str]:
-    """A million cells on so many GPUs: how long, how busy, what the driver and the bucket do meanwhile.
+def simulated(
+    way: Way, gpus: int, costs: Costs, storage: Storage, unpacking: float
+) -> dict[str, float | str]:
+    """A million cells on so many GPUs: how long, how busy, what the driver and the bucket do
+    meanwhile.
 
-    `unpacking` is what every process takes for each cell of the grid, as it gets all tasks before its first.
+    `unpacking` is what every process takes for each cell of the grid, as it gets all tasks before
+    its first.
     """
     drivers = max(1, gpus // way.of_a_driver)
     cells, slots = CELLS // drivers, gpus // drivers
@@ -142,18 +157,40 @@ def training(task: Task, step: step_cost.Costs) -> float:
 
 def markdown(table: pd.DataFrame) -> str:
     """A table as Markdown."""
-    lines = [[*table.columns], ["---"] * len(table.columns), *table.astype(object).to_numpy().tolist()]
-    shown = ([value if isinstance(value, str) else f"{value:,}" for value in line] for line in lines)
+    lines = [
+        [*table.columns],
+        ["---"] * len(table.columns),
+        *table.astype(object).to_numpy().tolist(),
+    ]
+    shown = (
+        [value if isinstance(value, str) else f"{value:,}" for value in line] for line in lines
+    )
     return "\n".join(f"| {' | '.join(line)} |" for line in shown)
 
 
 def draw(table: pd.DataFrame) -> None:
     """The GPUs' time at work, and the driver's, over the number of GPUs."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for (way, rows), colour in zip(table.groupby("way", sort=False), ("C0", "C1", "C2"), strict=False):
-        axes.semilogx(rows["GPUs"], rows["GPUs train"], "o-", color=colour, label=f"GPUs train: {way}")
-        axes.semilogx(rows["GPUs"], rows["driver busy"], "s:", color=colour, alpha=0.6, label=f"driver busy: {way}")
-    axes.set(xlabel="GPUs", ylabel="fraction of the time", ylim=(0, 1.03), title="A million cells on paper")
+    for (way, rows), colour in zip(
+        table.groupby("way", sort=False), ("C0", "C1", "C2"), strict=False
+    ):
+        axes.semilogx(
+            rows["GPUs"], rows["GPUs train"], "o-", color=colour, label=f"GPUs train: {way}"
+        )
+        axes.semilogx(
+            rows["GPUs"],
+            rows["driver busy"],
+            "s:",
+            color=colour,
+            alpha=0.6,
+            label=f"driver busy: {way}",
+        )
+    axes.set(
+        xlabel="GPUs",
+        ylabel="fraction of the time",
+        ylim=(0, 1.03),
+        title="A million cells on paper",
+    )
     axes.legend(fontsize=8)
     figure.savefig(HERE / "cluster.png", dpi=150)
 

@@ -2,7 +2,8 @@
 
     python -m benchmarks.cluster.driver LEAST MOST FLAG...
 
-LEAST and MOST are the seconds between two reports of a trial. The last line printed is JSON: see `Times.summary`.
+LEAST and MOST are the seconds between two reports of a trial. The last line printed is JSON: see
+`Times.summary`.
 """
 
 import json
@@ -19,7 +20,9 @@ from harness.execution import launcher, ray_tune, tune_hooks
 
 
 class News(NamedTuple):
-    """A result that the driver heard: when, its CPU seconds by then, the trial, and what the trial took for it."""
+    """A result that the driver heard: when, its CPU seconds by then, the trial, and what the trial
+    took for it.
+    """
 
     at: float
     driver: float
@@ -29,14 +32,18 @@ class News(NamedTuple):
 
 @dataclass
 class Times:
-    """When the launcher began and ended, with the driver's CPU seconds by then, and what it heard between."""
+    """When the launcher began and ended, with the driver's CPU seconds by then, and what it heard
+    between.
+    """
 
     began: tuple[float, float] = (0.0, 0.0)
     ended: tuple[float, float] = (0.0, 0.0)
     news: list[News] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        """Seconds of the launcher, until its first news, and after; of the driver's CPU; medians of the workers'."""
+        """Seconds of the launcher, until its first news, and after; of the driver's CPU; medians of
+        the workers'.
+        """
         first, rest = self._of_trials()
         return {
             "results": len(self.news),
@@ -57,10 +64,14 @@ class Times:
         taken: dict[str, list[float]] = {}
         for news in self.news:
             taken.setdefault(news.trial, []).append(news.worker)
-        return statistics.median(t[0] for t in taken.values()), statistics.median(sum(t[1:]) for t in taken.values())
+        return statistics.median(t[0] for t in taken.values()), statistics.median(
+            sum(t[1:]) for t in taken.values()
+        )
 
     def _quarters(self) -> list[float]:
-        """The driver's CPU seconds while each quarter of the results came: equal if none costs more than another."""
+        """The driver's CPU seconds while each quarter of the results came: equal if none costs more
+        than another.
+        """
         marks = [self.news[place * (len(self.news) - 1) // 4].driver for place in range(5)]
         return [round(after - before, 3) for before, after in pairwise(marks)]
 
@@ -93,7 +104,9 @@ def _listening(watcher: Any, times: Times) -> Any:
         callback = watcher(*given)
         heard = callback.on_trial_result
 
-        def on_trial_result(iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
+        def on_trial_result(
+            iteration: int, trials: Any, trial: Any, result: Any, **info: Any
+        ) -> None:
             heard(iteration, trials, trial, result, **info)
             taken = result["time_this_iter_s"]
             times.news.append(News(time.time(), time.process_time(), trial.trial_id, taken))

@@ -1,4 +1,6 @@
-"""What the measurements say of the costs: from `costs.json` to the simulation, and back to measured runs."""
+"""What the measurements say of the costs: from `costs.json` to the simulation, and back to measured
+runs.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,8 +26,9 @@ Line = tuple[float, float]  # of nothing, and of each
 
 @dataclass(frozen=True)
 class Fit:
-    """The costs of handing out; and lines over cells: seconds of a command before its launcher and after it, a trial of
-    cells that do nothing until its first report and from there to its end; the driver's CPU before its first trial.
+    """The costs of handing out; and lines over cells: seconds of a command before its launcher and
+    after it, a trial of cells that do nothing until its first report and from there to its end; the
+    driver's CPU before its first trial.
     """
 
     costs: Costs
@@ -43,7 +46,9 @@ def read() -> dict[str, list[Measured]]:
 
 
 def fitted(parts: Mapping[str, Sequence[Measured]]) -> Fit:
-    """From the probes; the time between two trials is what the simulation of the second probe lacks without it."""
+    """From the probes; the time between two trials is what the simulation of the second probe lacks
+    without it.
+    """
     probes, (reports,), waits = parts["probes"], parts["reports"], parts["waiting"]
     start, trial, report, cell = _driver([*probes, reports])
     worker = reports["worker rest"] / (reports["results"] - 1)
@@ -54,10 +59,14 @@ def fitted(parts: Mapping[str, Sequence[Measured]]) -> Fit:
         cell=cell,
         look=_each(waits, "seconds"),
         scan=_each(waits, "scanned"),
-        process=float(np.median([probe["until first"] - probe["worker first"] - trial for probe in probes])),
+        process=float(
+            np.median([probe["until first"] - probe["worker first"] - trial for probe in probes])
+        ),
         echo=max(0.0, heard - worker - report),
     )
-    before = [{**probe, "before": probe["seconds"] - probe["during"] - probe["after"]} for probe in probes]
+    before = [
+        {**probe, "before": probe["seconds"] - probe["during"] - probe["after"]} for probe in probes
+    ]
     alone, _, packed = probes[1], probes[0], probes[2]
     fit = Fit(
         costs=costs,
@@ -91,7 +100,9 @@ def during(run: Measured, fit: Fit) -> Outcome:
 
 
 def beside(run: Measured, fit: Fit) -> dict[str, float]:
-    """A measured run and what the simulation says of it: seconds of the command, and of the driver's CPU in it."""
+    """A measured run and what the simulation says of it: seconds of the command, and of the
+    driver's CPU in it.
+    """
     outcome = during(run, fit)
     seconds = _at(fit.before, run["cells"]) + outcome.seconds + _at(fit.after, run["cells"])
     driver = fit.start + outcome.driver
@@ -109,7 +120,9 @@ def beside(run: Measured, fit: Fit) -> dict[str, float]:
 
 
 def _driver(probes: Sequence[Measured]) -> tuple[float, float, float, float]:
-    """CPU seconds of the driver for a run, a trial, a report, a cell: least squares, none below zero, each relative."""
+    """CPU seconds of the driver for a run, a trial, a report, a cell: least squares, none below
+    zero, each relative.
+    """
     causes = [[1.0, probe["trials"], probe["results"], probe["cells"]] for probe in probes]
     took = np.array([probe["driver during"] for probe in probes])
     found = nnls(np.array(causes) / took[:, None], np.ones(len(took)))[0]

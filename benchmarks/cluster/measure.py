@@ -1,10 +1,12 @@
-"""What the harness itself costs on this machine: the parameters of the simulation, and the runs that check it.
+"""What the harness itself costs on this machine: the parameters of the simulation, and the runs
+that check it.
 
     python -m benchmarks.cluster.measure [PART ...]
 
-Cells of a model that does nothing go through Ray to the end of the command: `probes` and `reports` give the costs,
-`runs` and `largest` are what the simulation must foretell. `planning`, `rows`, `waiting` and `requests` measure what
-grows with the grid or the cluster. `costs.json` is written as it goes; a part takes a few minutes.
+Cells of a model that does nothing go through Ray to the end of the command: `probes` and `reports`
+give the costs, `runs` and `largest` are what the simulation must foretell. `planning`, `rows`,
+`waiting` and `requests` measure what grows with the grid or the cluster. `costs.json` is written as
+it goes; a part takes a few minutes.
 """
 
 import json
@@ -58,20 +60,45 @@ def main() -> None:
 def command(cells: int, pack: int, reports: int = 0) -> Found:
     """One command through Ray; with `reports`, a trial of as many steps that reports each."""
     with tempfile.TemporaryDirectory() as scratch:
-        flags = ["--models", "noop", "--plugin", str(HERE.parent / "speed/noop.py"), "--labels", "10"]
+        flags = [
+            "--models",
+            "noop",
+            "--plugin",
+            str(HERE.parent / "speed/noop.py"),
+            "--labels",
+            "10",
+        ]
         flags += ["--seeds", str(cells), "--iterations", str(reports or 1), "--pack", str(pack)]
         pause = ["0", "0"] if reports else ["1", "10"]
-        words = [sys.executable, "-m", "benchmarks.cluster.driver", *pause, *flags, "--compile", "never"]
+        words = [
+            sys.executable,
+            "-m",
+            "benchmarks.cluster.driver",
+            *pause,
+            *flags,
+            "--compile",
+            "never",
+        ]
         started = perf_counter()
-        done = subprocess.run([*words, "--results", scratch], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [*words, "--results", scratch], capture_output=True, text=True, check=True
+        )
         seconds = perf_counter() - started
     inside = json.loads(done.stdout.splitlines()[-1])
     trials = -(-cells // pack)
-    return {"cells": cells, "trials": trials, "load": os.getloadavg()[0], "seconds": seconds, **inside}
+    return {
+        "cells": cells,
+        "trials": trials,
+        "load": os.getloadavg()[0],
+        "seconds": seconds,
+        **inside,
+    }
 
 
 def planned(count: int) -> Found:
-    """Seconds to plan so many cells of `vae`, and to hand them out; bytes of the tasks, as Ray's workers get them."""
+    """Seconds to plan so many cells of `vae`, and to hand them out; bytes of the tasks, as Ray's
+    workers get them.
+    """
     from harness.execution.retries import Tries
     from harness.experiment.cell import ModelCard
     from harness.experiment.evaluation import Evaluation
@@ -117,7 +144,8 @@ def kept(count: int) -> Found:
 
 
 def waited() -> Iterator[Found]:
-    """Seconds that Ray takes to say which of many trials has news, and Tune to find that none of as many must start.
+    """Seconds that Ray takes to say which of many trials has news, and Tune to find that none of as
+    many must start.
 
     Both come with every event.
     """
@@ -231,7 +259,10 @@ def _peak() -> int:
 
 
 def _shown(found: Found) -> Found:
-    rounded = {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in found.items()}
+    rounded = {
+        name: float(f"{value:.4g}") if isinstance(value, float) else value
+        for name, value in found.items()
+    }
     print(rounded, flush=True)
     return rounded
 

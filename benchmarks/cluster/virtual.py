@@ -1,7 +1,9 @@
-"""The scheduler on a virtual clock: the harness's own queue hands out tasks, one driver serves one event at a time.
+"""The scheduler on a virtual clock: the harness's own queue hands out tasks, one driver serves one
+event at a time.
 
-A slot's trial works, reports, and waits until the driver has heard it; the driver hears in the order of arrival. What
-an event costs the driver grows with the trials that it has begun and with those that it looks at for news (`Costs`).
+A slot's trial works, reports, and waits until the driver has heard it; the driver hears in the
+order of arrival. What an event costs the driver grows with the trials that it has begun and with
+those that it looks at for news (`Costs`).
 """
 
 import heapq
@@ -13,13 +15,15 @@ from harness.execution.ray_tune import PENDING
 from harness.execution.retries import Tries
 from harness.training.task import Task
 
-Work = Callable[[Task], tuple[float, float]]  # seconds of its training and of what follows, in the trial's process
+# seconds of its training and of what follows, in the trial's process
+Work = Callable[[Task], tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds. Of the driver: a trial, a report, a cell; for every event also `look` a trial that runs or waits to, and
-    `scan` a trial that was begun. Of a slot: `process` before its first trial, `handover` before each, `echo` a report.
+    """Seconds. Of the driver: a trial, a report, a cell; for every event also `look` a trial that
+    runs or waits to, and `scan` a trial that was begun. Of a slot: `process` before its first
+    trial, `handover` before each, `echo` a report.
     """
 
     trial: float = 0.0
@@ -34,7 +38,9 @@ class Costs:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Seconds until the last trial has ended, of them those that the driver served; reports that it heard."""
+    """Seconds until the last trial has ended, of them those that the driver served; reports that it
+    heard.
+    """
 
     seconds: float
     driver: float
@@ -55,16 +61,21 @@ class Driver:
 
 
 def run(tasks: Sequence[Task], slots: int, work: Work, costs: Costs, pause: float) -> Outcome:
-    """Hand out all tasks to so many slots; a trial reports every `pause` seconds of its work, and at its end."""
+    """Hand out all tasks to so many slots; a trial reports every `pause` seconds of its work, and
+    at its end.
+    """
     tries, driver, reports = Tries(tasks), Driver(), 0
-    events: list[tuple[float, int, Iterator[float]]] = []  # when a trial's next report arrives, and what it works then
+    # when a trial's next report arrives, and what it works then
+    events: list[tuple[float, int, Iterator[float]]] = []
 
     def begin(at: float, delay: float) -> None:
         number = tries.next()
         if number is None:
             return
         task = tries.task(number)
-        served = driver.serve(at, costs.trial + costs.cell * len(task.cells) + _event(costs, slots, tries))
+        served = driver.serve(
+            at, costs.trial + costs.cell * len(task.cells) + _event(costs, slots, tries)
+        )
         pieces = _pieces(work(task), pause)
         heapq.heappush(events, (served + delay + next(pieces), number, pieces))
 
@@ -84,7 +95,9 @@ def run(tasks: Sequence[Task], slots: int, work: Work, costs: Costs, pause: floa
 
 
 def _event(costs: Costs, slots: int, tries: Tries) -> float:
-    """What any event costs the driver: Tune asks for news of all trials that run or wait, and scans those begun."""
+    """What any event costs the driver: Tune asks for news of all trials that run or wait, and scans
+    those begun.
+    """
     waiting = min(len(tries.waiting), max(PENDING, slots))
     begun = len(tries.tasks) - len(tries.waiting)
     return costs.look * (len(tries.running) + waiting) + costs.scan * begun * (1 if waiting else 2)

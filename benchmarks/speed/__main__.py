@@ -1,10 +1,12 @@
-"""The speed of the harness beside everything that a user would take instead, measured side by side in one run.
+"""The speed of the harness beside everything that a user would take instead, measured side by side
+in one run.
 
     python -m benchmarks.speed [--rounds N] [--grid-rounds N] [--only steps|grids|cells|model ...]
 
-Written into benchmarks/: speed.csv, every number with its spread; speed.md, what was to be reached and was; speed.png.
-Contenders take turns within a part; parts may be run on their own, and the files keep the last run of each, in
-speed/*.json. Needs a quiet machine with two CPUs; forty minutes.
+Written into benchmarks/: speed.csv, every number with its spread; speed.md, what was to be reached
+and was; speed.png. Contenders take turns within a part; parts may be run on their own, and the
+files keep the last run of each, in speed/*.json. Needs a quiet machine with two CPUs; forty
+minutes.
 """
 
 import argparse
@@ -57,7 +59,9 @@ class Report:
 
 def main() -> None:
     """Run the parts and write what they give."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--grid-rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
@@ -80,23 +84,37 @@ def keep(part: str, report: Report) -> None:
     """A part's results, with the machine and the commit that they were measured on."""
     found = provenance.machine()
     measured = (
-        f"{found['cpus']} CPUs ({found['processor']}), torch {torch.__version__}, commit {provenance.commit()[:12]}"
+        f"{found['cpus']} CPUs ({found['processor']}), torch {torch.__version__}, commit "
+        f"{provenance.commit()[:12]}"
     )
     content = {"measured": measured, "numbers": report.numbers, "lines": report.lines}
-    (HERE / "speed" / f"{part}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    (HERE / "speed" / f"{part}.json").write_text(
+        json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8"
+    )
 
 
 def of_grids(report: Report, rounds: int) -> None:
-    """The grid `quick` on two CPUs, start to end, the harness's pictures, digit counts and report columns included."""
+    """The grid `quick` on two CPUs, start to end, the harness's pictures, digit counts and report
+    columns included.
+    """
     times = grids.grids(rounds)
     for name, taken in times.items():
         report.number(f"quick, {name}", taken, "s")
-        report.number(f"quick, {name}", Times([QUICK * 3600 / each for each in taken.taken]), "cells/h")
+        report.number(
+            f"quick, {name}", Times([QUICK * 3600 / each for each in taken.taken]), "cells/h"
+        )
     for name, asked in (("plain script", "at least 3 ×"), ("plain Ray Tune", "at least 2 ×")):
-        report.reach(name, "cells per hour of `quick`, 2 CPUs", asked, ratio(times[name], times["harness"]))
+        report.reach(
+            name, "cells per hour of `quick`, 2 CPUs", asked, ratio(times[name], times["harness"])
+        )
     least = steps.limit(grids.QUICK, cpus=2, rounds=LIMIT_ROUNDS)
     most = f"{times['plain script'].median / least:.2f} ×: {least:.0f} s"
-    report.say("plain script", "the same of `quick`'s matrix products alone, shared by the 2 CPUs", "", most)
+    report.say(
+        "plain script",
+        "the same of `quick`'s matrix products alone, shared by the 2 CPUs",
+        "",
+        most,
+    )
     first = grids.first_time()
     over = f"{first:.0f} s, {first / times['harness'].median:.2f} × a later time"
     report.say("nothing compiled before", "time of `quick`", "", over)
@@ -111,39 +129,72 @@ def of_steps(report: Report, rounds: int) -> None:
     for name, taken in times.items():
         report.number(f"step, {name}", taken, "ms", 1000)
     pythae = ratio(times["vae pythae"], times["vae ours 8"])
-    report.reach("Pythae 0.1.2's trainer", "cell-steps per second, one core, a pack of 8", "at least 2 ×", pythae)
+    report.reach(
+        "Pythae 0.1.2's trainer",
+        "cell-steps per second, one core, a pack of 8",
+        "at least 2 ×",
+        pythae,
+    )
     bare = ratio(times["vae pythae"], times["vae products 8"])
     report.reach("Pythae 0.1.2's trainer", "the same of our step's matrix products alone", "", bare)
-    for size, asked in ((8, {"vae": "1.3", "gmvae": "1.3", "ssvae": "1.5"}), (1, dict.fromkeys(steps.MODELS, "1.8"))):
+    for size, asked in (
+        (8, {"vae": "1.3", "gmvae": "1.3", "ssvae": "1.5"}),
+        (1, dict.fromkeys(steps.MODELS, "1.8")),
+    ):
         for name, most in asked.items():
             over = ratio(times[f"{name} ours {size}"], times[f"{name} products {size}"])
-            report.reach("the matrix products alone", f"step of `{name}`, pack of {size}", f"at most {most} ×", over)
+            report.reach(
+                "the matrix products alone",
+                f"step of `{name}`, pack of {size}",
+                f"at most {most} ×",
+                over,
+            )
     for size in (1, 8):
         naive = ratio(times["ssvae plain"], times[f"ssvae ours {size}"])
         report.reach("naive `ssvae`", f"step time, pack of {size}", "at least 1.5 ×", naive)
     if not torch.cuda.is_available():
-        report.say("64 solo runs on one GPU", "cells per hour, 64 packed", "at least 20 ×", "skipped: no GPU here")
+        report.say(
+            "64 solo runs on one GPU",
+            "cells per hour, 64 packed",
+            "at least 20 ×",
+            "skipped: no GPU here",
+        )
         return
     packed, alone = steps.cuda(rounds)
-    report.reach("64 solo runs on one GPU", "cells per hour, 64 packed", "at least 20 ×", ratio(alone, packed))
+    report.reach(
+        "64 solo runs on one GPU",
+        "cells per hour, 64 packed",
+        "at least 20 ×",
+        ratio(alone, packed),
+    )
 
 
 def of_cells(report: Report) -> None:
     """Cells that do nothing."""
     for count, seconds in grids.overhead(CELLS).items():
-        report.say(f"{count:,} no-op cells", "time a cell", "at most 10 ms", f"**{1000 * seconds:.1f} ms**")
+        report.say(
+            f"{count:,} no-op cells", "time a cell", "at most 10 ms", f"**{1000 * seconds:.1f} ms**"
+        )
     report.say(
-        "trials of one no-op cell", "time a trial after the first", "well under 1 s", f"**{grids.start():.2f} s**"
+        "trials of one no-op cell",
+        "time a trial after the first",
+        "well under 1 s",
+        f"**{grids.start():.2f} s**",
     )
 
 
 def of_model(report: Report) -> None:
     """The model of the time on several workers, which is that of several GPUs."""
     cost, found = model.check()
-    told = f"{model.CELLS} `vae`, {model.STEPS:,} steps, packs of {model.PACK}: f {1000 * cost.fixed:.1f} ms, "
+    told = (
+        f"{model.CELLS} `vae`, {model.STEPS:,} steps, packs of {model.PACK}: f "
+        f"{1000 * cost.fixed:.1f} ms, "
+    )
     told += f"e {1000 * cost.each:.1f} ms"
     for run in found:
-        reached = f"**{run.taken:.0f} s**, {run.said:.0f} s foretold ({run.said / run.taken:.2f} of it)"
+        reached = (
+            f"**{run.taken:.0f} s**, {run.said:.0f} s foretold ({run.said / run.taken:.2f} of it)"
+        )
         report.say("the model of the time", f"{told}; {run.workers} workers", "", reached)
 
 
@@ -155,12 +206,15 @@ def write() -> None:
     numbers.to_csv(HERE / "speed.csv", index=False, float_format="%.4f")
     where = "; ".join(dict.fromkeys(part["measured"] for part in found))
     head = (
-        f"Measured on {where}. Medians over rounds in which contenders take turns, with quartiles (extremes of fewer "
+        f"Measured on {where}. Medians over rounds in which contenders take turns, with "
+        f"quartiles (extremes of fewer "
         "than four rounds); ratios are round by round. `make speed` measures it again."
     )
     table = ["| against | measure | asked | reached |", "|---|---|---|---|"]
     table += ["| " + " | ".join(line) + " |" for part in found for line in part["lines"]]
-    (HERE / "speed.md").write_text("\n".join(["# Speed", "", head, "", *table, ""]), encoding="utf-8")
+    (HERE / "speed.md").write_text(
+        "\n".join(["# Speed", "", head, "", *table, ""]), encoding="utf-8"
+    )
     plot(numbers, HERE / "speed.png")
 
 
@@ -171,7 +225,10 @@ def plot(numbers: pd.DataFrame, path: Path) -> None:
     spread = ["median", "low", "high"]
     steps = _named(numbers, "step, ", "ms")[spread]
     products = steps.filter(regex=" products ", axis=0)["median"]
-    bare = [products[f"{name.split()[0]} products {8 if name.endswith('8') else 1}"] for name in steps.index]
+    bare = [
+        products[f"{name.split()[0]} products {8 if name.endswith('8') else 1}"]
+        for name in steps.index
+    ]
     steps = steps.div(bare, axis=0).drop(products.index)
     _bars(axes[0], steps, "a cell's step on one thread, in multiples of its matrix products alone")
     axes[0].axvline(1, color="black", linewidth=1, linestyle=":")

@@ -1,4 +1,6 @@
-"""The limit: the matrix products of a step alone, with the shapes, the layout and the threads of the real step."""
+"""The limit: the matrix products of a step alone, with the shapes, the layout and the threads of
+the real step.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +27,9 @@ class _Recorder(TorchDispatchMode):
 
 
 def products(pack: Pack) -> Callable[[], None]:
-    """A function that computes every matrix product of one step of the pack, forward and backward, and nothing else."""
+    """A function that computes every matrix product of one step of the pack, forward and backward,
+    and nothing else.
+    """
     recorder = _Recorder()
     batch, noise = pack._draws()
     with recorder:

@@ -27,7 +27,9 @@ def grids(rounds: int) -> dict[str, Times]:
     """Seconds of the benchmark's grid `quick` by contender."""
 
     def rival(module: str) -> Callable[[], object]:
-        return lambda: command([sys.executable, "-m", f"benchmarks.speed.{module}", str(STEPS)], **os.environ)
+        return lambda: command(
+            [sys.executable, "-m", f"benchmarks.speed.{module}", str(STEPS)], **os.environ
+        )
 
     contenders: dict[str, Callable[[], object]] = {
         "harness": lambda: ours(QUICK),
@@ -45,9 +47,11 @@ def first_time() -> float:
 
 
 def memory() -> tuple[float, float]:
-    """GiB, at most, of the grid `quick`, driver and Ray included, and of the worker that trains a pack of eight `vae`.
+    """GiB, at most, of the grid `quick`, driver and Ray included, and of the worker that trains a
+    pack of eight `vae`.
 
-    In runs of their own: to look at the memory of every process twice a second takes time, most where there are many.
+    In runs of their own: to look at the memory of every process twice a second takes time, most
+    where there are many.
     """
     with Peak() as whole:
         ours(QUICK)
@@ -68,7 +72,9 @@ def start() -> float:
     Of so many trials that a second more or less for the command's start is lost among them.
     """
     few, many = 4, 204
-    return (_wall("--seeds", str(many), "--pack", "1") - _wall("--seeds", str(few), "--pack", "1")) / (many - few)
+    return (
+        _wall("--seeds", str(many), "--pack", "1") - _wall("--seeds", str(few), "--pack", "1")
+    ) / (many - few)
 
 
 def _wall(*flags: str) -> float:

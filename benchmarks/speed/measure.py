@@ -1,4 +1,6 @@
-"""Contenders taken in turn, round after round, so that whatever else the machine does meets all of them."""
+"""Contenders taken in turn, round after round, so that whatever else the machine does meets all of
+them.
+"""
 
 import statistics
 import subprocess
@@ -56,11 +58,14 @@ def command(words: list[str], **environment: str) -> None:
     """Run a command to its end; its output is shown if it fails."""
     found = subprocess.run(words, env=dict(environment), capture_output=True, text=True)
     if found.returncode:
-        raise RuntimeError(f"{' '.join(words)} ended with {found.returncode}:\n{found.stdout}\n{found.stderr}")
+        raise RuntimeError(
+            f"{' '.join(words)} ended with {found.returncode}:\n{found.stdout}\n{found.stderr}"
+        )
 
 
 class Peak:
-    """The most memory that this process's descendants take while it is open, in bytes: together, and a Ray worker.
+    """The most memory that this process's descendants take while it is open, in bytes: together,
+    and a Ray worker.
 
     Shared pages count once: proportional set sizes.
     """
@@ -82,7 +87,9 @@ class Peak:
             for process in psutil.Process().children(recursive=True):
                 try:
                     size = process.memory_full_info().pss
-                    trainer = process.cmdline()[:1] and process.cmdline()[0].startswith("ray::ResourceTrainable")
+                    trainer = process.cmdline()[:1] and process.cmdline()[0].startswith(
+                        "ray::ResourceTrainable"
+                    )
                 except psutil.Error:
                     continue
                 sizes.append(size)

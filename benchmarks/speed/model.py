@@ -1,7 +1,9 @@
-"""The model of a grid's time, checked: what it foretells of one and of two workers, and what they then take.
+"""The model of a grid's time, checked: what it foretells of one and of two workers, and what they
+then take.
 
-A pack of n cells takes s·(f + e·n) + p·n: s steps, of which f is shared and e is each cell's own, and p for scoring a
-cell. W workers take packs as they get free, and c goes for the start and the end of the command; so do N GPUs.
+A pack of n cells takes s·(f + e·n) + p·n: s steps, of which f is shared and e is each cell's own,
+and p for scoring a cell. W workers take packs as they get free, and c goes for the start and the
+end of the command; so do N GPUs.
 """
 
 import time
@@ -60,8 +62,19 @@ def _foretold(cost: Cost, workers: int) -> Foretold:
 def _run(workers: int, seeds: int, steps: int) -> tuple[float, float, float]:
     """Seconds of a command, and of training and of scoring within it."""
     began = time.perf_counter()
-    grid = ["--models", "vae", "--seeds", str(seeds), "--iterations", str(steps), "--pack", str(PACK)]
+    grid = [
+        "--models",
+        "vae",
+        "--seeds",
+        str(seeds),
+        "--iterations",
+        str(steps),
+        "--pack",
+        str(PACK),
+    ]
     folder = ours(*grid, *LAUNCHERS[workers])
     taken = time.perf_counter() - began
-    rows = pq.read_table(folder / "results.parquet", columns=["train_seconds", "score_seconds"]).to_pydict()
+    rows = pq.read_table(
+        folder / "results.parquet", columns=["train_seconds", "score_seconds"]
+    ).to_pydict()
     return taken, sum(rows["train_seconds"]), sum(rows["score_seconds"])

@@ -8,7 +8,9 @@ from harness.plugins.registry import register
 
 @register("noop")
 class NoOp(Model):
-    """One number, trained for one step on ten labelled images; no bound, no classifier, so nothing to score."""
+    """One number, trained for one step on ten labelled images; no bound, no classifier, so nothing
+    to score.
+    """
 
     iterations = 1
     supervisions = ("supervised",)

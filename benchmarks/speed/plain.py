@@ -1,9 +1,10 @@
-"""The rival that everybody writes first: one cell after another, eager, torch.bernoulli, default Adam and threads.
+"""The rival that everybody writes first: one cell after another, eager, torch.bernoulli, default
+Adam and threads.
 
     python -m benchmarks.speed.plain ITERATIONS      the cells of `quick.yaml`, so many steps instead of 1,000
 
-The same networks, batch and number of steps as the harness's; each model is scored by its bound or its accuracy on
-the test images and nothing else is kept.
+The same networks, batch and number of steps as the harness's; each model is scored by its bound or
+its accuracy on the test images and nothing else is kept.
 """
 
 import math
@@ -31,11 +32,15 @@ class Cell(NamedTuple):
 
 
 def quick(steps: int) -> list[Cell]:
-    """The cells of `quick.yaml`, with `steps` steps where it has 1,000 and four fifths where it has 800."""
+    """The cells of `quick.yaml`, with `steps` steps where it has 1,000 and four fifths where it has
+    800.
+    """
     seeds = range(3)
     vaes = [Cell("vae", beta, seed, steps) for beta in (1.0, 4.0) for seed in seeds]
     gmvaes = [Cell("gmvae", 1.0, seed, steps) for seed in seeds]
-    ssvaes = [Cell(arm, 1.0, seed, steps * 4 // 5) for arm in ("supervised", "ssvae") for seed in seeds]
+    ssvaes = [
+        Cell(arm, 1.0, seed, steps * 4 // 5) for arm in ("supervised", "ssvae") for seed in seeds
+    ]
     return vaes + gmvaes + ssvaes
 
 
@@ -62,7 +67,10 @@ class VAE(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder, self.decoder = net([784, 300, 300, 20], nn.ELU), net([10, 300, 300, 784], nn.ELU)
+        self.encoder, self.decoder = (
+            net([784, 300, 300, 20], nn.ELU),
+            net([10, 300, 300, 784], nn.ELU),
+        )
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """KL and reconstruction of each image."""
@@ -95,7 +103,10 @@ class SSVAE(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder, self.decoder = net([794, 300, 300, 128], nn.ELU), net([74, 300, 300, 784], nn.ELU)
+        self.encoder, self.decoder = (
+            net([794, 300, 300, 128], nn.ELU),
+            net([74, 300, 300, 784], nn.ELU),
+        )
         self.classifier = net([784, 300, 300, 10], nn.ReLU)
 
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,10 +128,16 @@ MODELS = {"vae": VAE, "gmvae": GMVAE, "ssvae": SSVAE, "supervised": SSVAE}
 
 
 def load() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Training and test images in [0, 1] and their classes, by torchvision from the cache of the harness."""
+    """Training and test images in [0, 1] and their classes, by torchvision from the cache of the
+    harness.
+    """
     root = os.environ.get("HARNESS_DATA") or os.path.expanduser("~/.cache/generative-bench/data")
     train, test = (datasets.MNIST(root, train=part) for part in (True, False))
-    return (*(part.data.view(-1, 784).float() / 255 for part in (train, test)), train.targets, test.targets)
+    return (
+        *(part.data.view(-1, 784).float() / 255 for part in (train, test)),
+        train.targets,
+        test.targets,
+    )
 
 
 def batches(images: Tensor) -> Iterator[Tensor]:
@@ -161,7 +178,9 @@ class Training:
             kl, rec = self.model.parts(x)
             bound: Tensor = (rec + self.cell.beta * kl).mean()
             return bound
-        entropy: Tensor = 100 * F.cross_entropy(self.model.classifier(torch.bernoulli(self.few)), self.targets)
+        entropy: Tensor = 100 * F.cross_entropy(
+            self.model.classifier(torch.bernoulli(self.few)), self.targets
+        )
         if self.cell.model == "supervised":
             return entropy
         kl, rec = self.model.parts(x)

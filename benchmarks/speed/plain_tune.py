@@ -1,4 +1,5 @@
-"""The second rival: plain Ray Tune over the same script, one trial a cell, each in a fresh process with one CPU.
+"""The second rival: plain Ray Tune over the same script, one trial a cell, each in a fresh process
+with one CPU.
 
 python -m benchmarks.speed.plain_tune ITERATIONS
 """
@@ -23,7 +24,11 @@ def main(steps: int) -> None:
     from ray import tune
 
     ray.init(
-        "local", num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+        "local",
+        num_cpus=os.cpu_count(),
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
     )
     with tempfile.TemporaryDirectory() as scratch:
         tuner = tune.Tuner(

@@ -1,4 +1,6 @@
-"""The third rival: Pythae 0.1.2's trainer (Chadebec et al., NeurIPS 2022) with the network of `vae`."""
+"""The third rival: Pythae 0.1.2's trainer (Chadebec et al., NeurIPS 2022) with the network of
+`vae`.
+"""
 
 import io
 import logging
@@ -44,16 +46,24 @@ class Decoder(BaseDecoder):  # type: ignore[misc]
 
 
 class Epochs:
-    """A trainer whose epochs are `steps` batches long; `epoch` runs one, what it shows of its progress unseen."""
+    """A trainer whose epochs are `steps` batches long; `epoch` runs one, what it shows of its
+    progress unseen.
+    """
 
     def __init__(self, images: Tensor, steps: int):
         binary = torch.bernoulli(images[: BATCH * steps])
-        model = VAE(VAEConfig(input_dim=(784,), latent_dim=10, reconstruction_loss="bce"), Encoder(), Decoder())
+        model = VAE(
+            VAEConfig(input_dim=(784,), latent_dim=10, reconstruction_loss="bce"),
+            Encoder(),
+            Decoder(),
+        )
         folder = tempfile.mkdtemp()
         config = BaseTrainerConfig(
             output_dir=folder, per_device_train_batch_size=BATCH, learning_rate=1e-3, no_cuda=True
         )
-        self.trainer = BaseTrainer(model, BaseDataset(binary, torch.zeros(len(binary))), training_config=config)
+        self.trainer = BaseTrainer(
+            model, BaseDataset(binary, torch.zeros(len(binary))), training_config=config
+        )
         self.trainer.prepare_training()
         self.number = 0
 

@@ -17,7 +17,8 @@ from harness.training import process_tuning
 from harness.training.trainer import Pack
 
 TURN = 5  # steps in a row, so that the caches hold what they hold in a training
-EPOCH = 100  # steps of one of Pythae's epochs, each of which takes time of its own: MNIST's have 619
+# steps of one of Pythae's epochs, each of which takes time of its own: MNIST's have 619
+EPOCH = 100
 MODELS = ("vae", "gmvae", "ssvae")
 Work = dict[str, Callable[[], object]]
 
@@ -28,27 +29,45 @@ def cells(model: str, count: int) -> list[Cell]:
     settings, supervision = tuple(sorted(card.defaults.items())), card.supervisions[0]
     labels, draw = (0, "none") if supervision == "none" else (100, "seed")
     return [
-        Cell(model, seed, card.iterations, settings, 1.0 if seed % 2 else 4.0, "mnist", supervision, labels, draw)
+        Cell(
+            model,
+            seed,
+            card.iterations,
+            settings,
+            1.0 if seed % 2 else 4.0,
+            "mnist",
+            supervision,
+            labels,
+            draw,
+        )
         for seed in range(count)
     ]
 
 
 def steps(rounds: int) -> dict[str, Times]:
-    """Seconds of a cell's step, by contender, in a process that keeps freed memory as a trial's does, for all."""
+    """Seconds of a cell's step, by contender, in a process that keeps freed memory as a trial's
+    does, for all.
+    """
     torch.set_num_threads(1)
     process_tuning.keep_freed()
     mnist = idx_sets.load("mnist")
     train_x, _, train_y, _ = plain.load()
     found: dict[str, Times] = {}
     for model in MODELS:
-        rivals: Work = {"plain": turn(plain.Training(plain.Cell(model, 1.0, 0, 0), train_x, train_y).step)}
+        rivals: Work = {
+            "plain": turn(plain.Training(plain.Cell(model, 1.0, 0, 0), train_x, train_y).step)
+        }
         shares = {"plain": TURN}
         if model == "vae":
             rivals["pythae"], shares["pythae"] = Epochs(train_x, EPOCH).epoch, EPOCH
         for size in (1, 8):
             eager = Pack(cells(model, size), mnist)
             ours = Pack(cells(model, size), mnist, compiled=True)
-            work = {f"products {size}": products(eager), f"eager {size}": eager.one_step, f"ours {size}": ours.one_step}
+            work = {
+                f"products {size}": products(eager),
+                f"eager {size}": eager.one_step,
+                f"ours {size}": ours.one_step,
+            }
             rivals |= {name: turn(step) for name, step in work.items()}
             shares |= dict.fromkeys(work, TURN * size)
         for name, times in interleaved(rivals, rounds).items():
@@ -57,13 +76,17 @@ def steps(rounds: int) -> dict[str, Times]:
 
 
 def limit(name: str, cpus: int, rounds: int) -> float:
-    """Seconds of a grid, a name or a file, were it its matrix products alone, on CPUs that do nothing else."""
+    """Seconds of a grid, a name or a file, were it its matrix products alone, on CPUs that do
+    nothing else.
+    """
     torch.set_num_threads(1)
     process_tuning.keep_freed()
     mnist = idx_sets.load("mnist")
     seconds = 0.0
     for group in kinds(grid_file.validate(grid_file.read(name)).cells(registry.cards())).values():
-        times = interleaved({"products": turn(products(Pack(group[:1], mnist)))}, rounds)["products"]
+        times = interleaved({"products": turn(products(Pack(group[:1], mnist)))}, rounds)[
+            "products"
+        ]
         seconds += times.median / TURN * sum(cell.iterations for cell in group)
     return seconds / cpus
 

@@ -38,12 +38,35 @@ def parser() -> Parser:
     """All flags, in groups."""
     form = argparse.RawDescriptionHelpFormatter
     usage = "python harness/bench.py [GRID] [flags]"
-    p = Parser(usage=usage, description=DESCRIPTION, epilog=EPILOG, formatter_class=form, allow_abbrev=False)
+    p = Parser(
+        usage=usage,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=form,
+        allow_abbrev=False,
+    )
     flag = p.add_argument
-    flag("grid", nargs="?", metavar="GRID", help="a shipped grid or a YAML file (default: quick, or --models alone)")
-    flag("--list", action="store_true", help="print the shipped grids, the models and the data sets, and end")
-    flag("--check", metavar="FILE", help="check the models of a plug-in against the contract, and end")
-    flag("--dry-run", action="store_true", help="print the cells, the packs, what is done and the time it takes")
+    flag(
+        "grid",
+        nargs="?",
+        metavar="GRID",
+        help="a shipped grid or a YAML file (default: quick, or --models alone)",
+    )
+    flag(
+        "--list",
+        action="store_true",
+        help="print the shipped grids, the models and the data sets, and end",
+    )
+    flag(
+        "--check",
+        metavar="FILE",
+        help="check the models of a plug-in against the contract, and end",
+    )
+    flag(
+        "--dry-run",
+        action="store_true",
+        help="print the cells, the packs, what is done and the time it takes",
+    )
     _watching(p)
     _what(p)
     _scoring(p)
@@ -53,15 +76,31 @@ def parser() -> Parser:
 
 def _watching(p: Parser) -> None:
     flag = p.add_argument_group("watching, from any machine that sees the results").add_argument
-    flag("--status", metavar="RESULTS", help="print how the runs there stand: 0 well, 1 failed, missing or silent")
+    flag(
+        "--status",
+        metavar="RESULTS",
+        help="print how the runs there stand: 0 well, 1 failed, missing or silent",
+    )
     flag("--follow", action="store_true", help="with --status: a live view until the run ends")
-    flag("--log", metavar="CELL", help="print what a failed cell of --results said last, by its id or name")
+    flag(
+        "--log",
+        metavar="CELL",
+        help="print what a failed cell of --results said last, by its id or name",
+    )
 
 
 def grid_keys(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that were given and are keys of a grid."""
-    keys = {"beta": args.betas, "seeds": args.seeds, "iterations": args.iterations, "dataset": args.dataset}
-    keys |= {name: getattr(args, name) for name in ("labels", "label_draw", "subset", "iwae", "iwae_on", "samples")}
+    keys = {
+        "beta": args.betas,
+        "seeds": args.seeds,
+        "iterations": args.iterations,
+        "dataset": args.dataset,
+    }
+    keys |= {
+        name: getattr(args, name)
+        for name in ("labels", "label_draw", "subset", "iwae", "iwae_on", "samples")
+    }
     return {key: value for key, value in keys.items() if value is not None}
 
 
@@ -87,15 +126,37 @@ def _minutes(text: str) -> float:
 
 def _what(p: Parser) -> None:
     flag = p.add_argument_group("what to run, laid over the grid").add_argument
-    flag("--models", nargs="+", metavar="NAME", help="these models only; one that the grid lacks is added to it")
+    flag(
+        "--models",
+        nargs="+",
+        metavar="NAME",
+        help="these models only; one that the grid lacks is added to it",
+    )
     flag("--betas", nargs="+", type=float, metavar="β", help="weights of the KL in the loss")
     flag("--seeds", type=int, metavar="N", help="seeds 0 to N-1")
-    flag("--iterations", type=int, metavar="N", help="optimiser steps (default: each model's full length)")
+    flag(
+        "--iterations",
+        type=int,
+        metavar="N",
+        help="optimiser steps (default: each model's full length)",
+    )
     flag("--dataset", nargs="+", metavar="NAME", help=", ".join(DATASETS))
-    flag("--labels", nargs="+", type=int, metavar="N", help="label budgets of the models that use labels")
-    draws = "labelled images: seed (each seed its own), draw-N (one draw for all), subset (listed in --subset's file)"
+    flag(
+        "--labels",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="label budgets of the models that use labels",
+    )
+    draws = (
+        "labelled images: seed (each seed its own), draw-N (one draw for all), subset "
+        "(listed in --subset's file)"
+    )
     flag("--label-draw", metavar="WAY", help=draws)
-    what = "models of your own: a Python file, a folder of modules that import each other, or a package"
+    what = (
+        "models of your own: a Python file, a folder of modules that import each other, or a "
+        "package"
+    )
     flag("--plugin", action="append", default=[], metavar="FILE|FOLDER", help=what)
 
 
@@ -103,10 +164,22 @@ def _scoring(p: Parser) -> None:
     flag = p.add_argument_group("scoring").add_argument
     flag("--subset", metavar="FILE", help="JSON list of test images for the columns subset_*")
     draws = ", ".join(map(str, IWAE_SAMPLES))
-    flag("--iwae", nargs="+", type=int, metavar="K", help=f"importance-weighted bounds of K draws: {draws}")
-    counted = f"samples of the prior that digits are counted in (default: {SAMPLES:,}; fewer for a slow sampler)"
+    flag(
+        "--iwae",
+        nargs="+",
+        type=int,
+        metavar="K",
+        help=f"importance-weighted bounds of K draws: {draws}",
+    )
+    counted = (
+        f"samples of the prior that digits are counted in (default: {SAMPLES:,}; fewer for "
+        f"a slow sampler)"
+    )
     flag("--samples", type=int, metavar="N", help=counted)
-    sets = "over which images (default: the subset if given, else the test set, where 1000 draws take minutes a cell)"
+    sets = (
+        "over which images (default: the subset if given, else the test set, where 1000 draws "
+        "take minutes a cell)"
+    )
     flag("--iwae-on", nargs="+", choices=["test", "subset"], help=sets)
 
 
@@ -114,19 +187,57 @@ def _where(p: Parser) -> None:
     flag = p.add_argument_group("where and how").add_argument
     place = "results folder, or s3://BUCKET/PATH or gs://BUCKET/PATH (default: results/GRID)"
     flag("--results", metavar="PLACE", help=place)
-    flag("--data", metavar="DIR", help="use the data files in this folder, offline (default: fetch once into a cache)")
-    resume = "missing (default): cells without a row; failed: those alone; always: both; never: everything anew"
-    flag("--resume", choices=RESUME, default="missing", help=resume)
-    size = "cells trained together in one trial, or auto (default): what keeps all CPUs or GPUs at work to the end"
-    flag("--pack", type=_pack, default="auto", metavar="N", help=size)
-    when = "auto (default): trainings of 500 steps and more, on CPUs with a C++ compiler; always; never"
-    flag("--compile", choices=COMPILE, default="auto", help=when)
-    flag("--cpus-per-trial", type=int, default=1, metavar="N", help="CPU threads of a trial (default: 1)")
-    flag("--gpus-per-trial", type=float, default=0.0, metavar="F", help="GPUs of a trial, fractions too (default: 0)")
-    flag("--address", metavar="ADDRESS", help="a Ray cluster: auto or ray://HOST:PORT (default: this machine)")
-    flag("--launcher", choices=["ray", "in-process"], default="ray", help="in-process: one after another, without Ray")
     flag(
-        "--checkpoint-seconds", type=float, default=60.0, metavar="S", help="seconds between checkpoints (default: 60)"
+        "--data",
+        metavar="DIR",
+        help="use the data files in this folder, offline (default: fetch once into a cache)",
+    )
+    resume = (
+        "missing (default): cells without a row; failed: those alone; always: both; never: "
+        "everything anew"
+    )
+    flag("--resume", choices=RESUME, default="missing", help=resume)
+    size = (
+        "cells trained together in one trial, or auto (default): what keeps all CPUs or GPUs "
+        "at work to the end"
+    )
+    flag("--pack", type=_pack, default="auto", metavar="N", help=size)
+    when = (
+        "auto (default): trainings of 500 steps and more, on CPUs with a C++ compiler; "
+        "always; never"
+    )
+    flag("--compile", choices=COMPILE, default="auto", help=when)
+    flag(
+        "--cpus-per-trial",
+        type=int,
+        default=1,
+        metavar="N",
+        help="CPU threads of a trial (default: 1)",
+    )
+    flag(
+        "--gpus-per-trial",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="GPUs of a trial, fractions too (default: 0)",
+    )
+    flag(
+        "--address",
+        metavar="ADDRESS",
+        help="a Ray cluster: auto or ray://HOST:PORT (default: this machine)",
+    )
+    flag(
+        "--launcher",
+        choices=["ray", "in-process"],
+        default="ray",
+        help="in-process: one after another, without Ray",
+    )
+    flag(
+        "--checkpoint-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds between checkpoints (default: 60)",
     )
     patience = "minutes without news of any trial after which the run ends (default: 30)"
     flag("--patience", type=_minutes, default=30.0, metavar="MIN", help=patience)

@@ -14,32 +14,58 @@ from harness.training import step_cost
 
 
 def show_plan(
-    plan: Plan, todo: Sequence[packing.Pack], costs: step_cost.Costs, slots: int, refused: Mapping[Cell, str]
+    plan: Plan,
+    todo: Sequence[packing.Pack],
+    costs: step_cost.Costs,
+    slots: int,
+    refused: Mapping[Cell, str],
 ) -> int:
-    """Print every cell, its pack, what is done already and the time that the rest takes on `slots` trials at a time."""
+    """Print every cell, its pack, what is done already and the time that the rest takes on `slots`
+    trials at a time.
+    """
     console = Console(highlight=False, width=max(Console().width, 120))
     table = Table(box=None, pad_edge=False)
     for column in ("cell", "id", "steps", "pack", "of", "time"):
-        table.add_column(column, justify="left" if column in ("cell", "id") else "right", no_wrap=True)
+        table.add_column(
+            column, justify="left" if column in ("cell", "id") else "right", no_wrap=True
+        )
     names = grid.names(plan.cells)
-    places = {cell: (str(number), str(len(pack))) for number, pack in enumerate(todo, 1) for cell in pack}
-    shares = {cell: clock(packing.seconds(pack, costs) / len(pack)) for pack in todo for cell in pack}
+    places = {
+        cell: (str(number), str(len(pack))) for number, pack in enumerate(todo, 1) for cell in pack
+    }
+    shares = {
+        cell: clock(packing.seconds(pack, costs) / len(pack)) for pack in todo for cell in pack
+    }
     for cell in plan.cells:
-        status = "does not fit" if cell in refused else plan.rows.get(cell.id, {}).get("status", "left out")
+        status = (
+            "does not fit"
+            if cell in refused
+            else plan.rows.get(cell.id, {}).get("status", "left out")
+        )
         steps = f"{cell.iterations:,}"
-        table.add_row(names[cell], cell.id, steps, *places.get(cell, ("", "")), shares.get(cell, status))
+        table.add_row(
+            names[cell], cell.id, steps, *places.get(cell, ("", "")), shares.get(cell, status)
+        )
     console.print(table)
     for reason in dict.fromkeys(refused.values()):
         console.print(f"does not fit: {reason}", soft_wrap=True)
     rest = len(plan.cells) - len(plan.todo) - len(refused)
-    console.print(f"{len(plan.cells)} cells: {rest} done or left out, {len(plan.todo)} to do in {len(todo)} packs")
+    console.print(
+        f"{len(plan.cells)} cells: {rest} done or left out, {len(plan.todo)} to do in "
+        f"{len(todo)} packs"
+    )
     if todo:
         work = sum(packing.seconds(pack, costs) for pack in todo)
         last = clock(packing.makespan(todo, costs, slots))
         scoring = sum(costs[pack[0].pack_key].score * len(pack) for pack in todo)
-        how = f"work, of which {clock(scoring)} are scoring" if scoring else "training, scoring not counted"
+        how = (
+            f"work, of which {clock(scoring)} are scoring"
+            if scoring
+            else "training, scoring not counted"
+        )
         console.print(
-            f"about {clock(work)} of {how}, {last} with {min(slots, len(todo))} trials side by side on this machine, "
+            f"about {clock(work)} of {how}, {last} with {min(slots, len(todo))} trials side by "
+            f"side on this machine, "
             "by a few steps and scores timed here just now",
             soft_wrap=True,
         )

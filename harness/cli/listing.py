@@ -21,7 +21,10 @@ def show_list(plugins: Sequence[str] = ()) -> int:
     console.print("models:")
     for name, card in cards.items():
         settings = ", ".join(f"{setting}={value}" for setting, value in card.defaults.items())
-        console.print(f"  {name:<10}{card.iterations:,} steps    {settings}    ({', '.join(card.supervisions)})")
+        console.print(
+            f"  {name:<10}{card.iterations:,} steps    {settings}    "
+            f"({', '.join(card.supervisions)})"
+        )
         console.print(f"  {'':<10}{card.story}")
     console.print(f"data sets: {', '.join(grid.DATASETS)}")
     return 0

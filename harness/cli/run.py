@@ -43,7 +43,9 @@ from harness.training.task import Task
 
 
 def bench(args: argparse.Namespace) -> int:
-    """Plan a grid and run it, or show the plan. All that can be refused is refused before anything is written."""
+    """Plan a grid and run it, or show the plan. All that can be refused is refused before anything
+    is written.
+    """
     plugins = load_plugins(args.plugin)
     chosen = grid_file.overlaid(named_grid(args), grid_keys(args), args.models)
     scores = evaluation(chosen.subset, chosen.iwae, chosen.iwae_on, chosen.samples)
@@ -62,11 +64,17 @@ def bench(args: argparse.Namespace) -> int:
     tell_texts(plan, plugins, args.resume)
     for name, count in sorted(Counter(cell.model for cell in others).items()):
         what = (
-            f"{count} checkpoint{'s are' if count > 1 else ' is'} of another text of its plug-in and not gone on from"
+            f"{count} checkpoint{'s are' if count > 1 else ' is'} of another text of its "
+            f"plug-in and not gone on from"
         )
         print(f"model '{name}': {what}", file=sys.stderr)
-    sets = {name: idx_sets.load(name, args.data) for name in sorted({cell.dataset for cell in plan.todo})}
-    scores.check_indices({name: (len(found.test_x), len(found.train_x)) for name, found in sets.items()})
+    sets = {
+        name: idx_sets.load(name, args.data)
+        for name in sorted({cell.dataset for cell in plan.todo})
+    }
+    scores.check_indices(
+        {name: (len(found.test_x), len(found.train_x)) for name, found in sets.items()}
+    )
     misfits = find_misfits(plan.todo, scores)
     refused = {cell: misfits[cell.pack_key] for cell in plan.todo if cell.pack_key in misfits}
     plan = replace(plan, todo=tuple(cell for cell in plan.todo if cell not in refused))
@@ -80,7 +88,8 @@ def bench(args: argparse.Namespace) -> int:
         return end(plan, scores, store, store.compact())
     if args.launcher == "ray" and plan.todo:
         import_ray(args.address)  # before steps are timed: it would slow them down
-    with ThreadPoolExecutor(1) as beside:  # Ray starts processes and waits for them; steps are timed meanwhile
+    # Ray starts processes and waits for them; steps are timed meanwhile
+    with ThreadPoolExecutor(1) as beside:
         timed = beside.submit(measured, args, plan.todo, sets, scores, resources)
         launcher: Launcher = launcher_for(args, resources) if plan.todo else InProcess(resources)
         costs = timed.result()
@@ -88,11 +97,19 @@ def bench(args: argparse.Namespace) -> int:
     store.set_aside(found.torn)
     record = begin(args, chosen, plan, scores, store, sets, plugins)
     refuse(refused, task(args, tuple(refused), scores, store, record, plugins), store)
-    tasks = [task(args, pack, scores, store, record, plugins) for pack in packs(args, plan, costs, launcher.slots)]
-    before = sum(plan.rows.get(cell.id, {}).get("status") == "ok" for cell in set(plan.cells) - set(plan.todo))
+    tasks = [
+        task(args, pack, scores, store, record, plugins)
+        for pack in packs(args, plan, costs, launcher.slots)
+    ]
+    before = sum(
+        plan.rows.get(cell.id, {}).get("status") == "ok"
+        for cell in set(plan.cells) - set(plan.todo)
+    )
     try:
         if tasks:
-            work = Progress(tasks, costs, launcher.slots, store=store, asked=len(plan.cells), before=before)
+            work = Progress(
+                tasks, costs, launcher.slots, store=store, asked=len(plan.cells), before=before
+            )
             with work as progress, Stop() as stop:
                 launcher.run(tasks, sets, progress.watch, stop)
     finally:
@@ -101,11 +118,16 @@ def bench(args: argparse.Namespace) -> int:
 
 
 def find_misfits(cells: Sequence[Cell], scores: Evaluation) -> dict[Cell, str]:
-    """Why kinds of cells (`Cell.pack_key`) cannot be trained or scored; what is only left empty is told."""
+    """Why kinds of cells (`Cell.pack_key`) cannot be trained or scored; what is only left empty is
+    told.
+    """
     kinds = packing.kinds(cells)
     for name in sorted({kind.model for kind in kinds if kind.has_bound}):
         if scores.iwae and not hasattr(registry.lookup(name), "log_weight"):
-            print(f"model '{name}' has no log_weight: its importance-weighted bounds stay empty", file=sys.stderr)
+            print(
+                f"model '{name}' has no log_weight: its importance-weighted bounds stay empty",
+                file=sys.stderr,
+            )
     found = {kind: conformance.misfit(group[0], bool(scores.iwae)) for kind, group in kinds.items()}
     return {kind: reason for kind, reason in found.items() if reason is not None}
 
@@ -118,7 +140,9 @@ def measured(
     resources: Resources,
 ) -> dict[Cell, step_cost.Cost]:
     """What steps and, on CPUs, the scoring of each kind of cells cost, by `Cell.pack_key`."""
-    steps = step_timing.costs(cells, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile)
+    steps = step_timing.costs(
+        cells, sets, scores.labelled, resources.cpus, resources.gpus > 0, args.compile
+    )
     if resources.gpus:
         return steps  # what a CPU takes to score tells nothing of a GPU
     scoring = step_timing.score_costs(cells, sets, scores, resources.cpus)
@@ -126,7 +150,9 @@ def measured(
 
 
 def refuse(refused: Mapping[Cell, str], of: Task, store: Store) -> None:
-    """Write failed rows for cells whose model does not fit; a good row stays, and the reason goes into the log."""
+    """Write failed rows for cells whose model does not fit; a good row stays, and the reason goes
+    into the log.
+    """
     for cell, reason in refused.items():
         row = store.row(cell.id)
         store.write(log_key(cell.id), f"{reason}\n".encode())
@@ -141,9 +167,13 @@ def check(plugin: str) -> int:
 
 
 def tell_texts(plan: Plan, plugins: Sequence[Plugin], resume: Resume) -> None:
-    """Say on stderr where plug-ins' texts differ from those of finished cells, and what of plug-ins reaches no cell."""
+    """Say on stderr where plug-ins' texts differ from those of finished cells, and what of plug-ins
+    reaches no cell.
+    """
     present = {cell.model: registry.plugin(cell.model) for cell in plan.cells}
-    lines = mixed_sources.told(plan.cells, planning.fresh(plan, resume), plan.rows.values(), present)
+    lines = mixed_sources.told(
+        plan.cells, planning.fresh(plan, resume), plan.rows.values(), present
+    )
     for line in (*registry.unheard(plugins), *lines):
         print(line, file=sys.stderr)
 
@@ -155,8 +185,12 @@ def launcher_for(args: argparse.Namespace, resources: Resources) -> Launcher:
     return RayTune(resources, args.address, args.patience * 60)
 
 
-def packs(args: argparse.Namespace, plan: Plan, costs: step_cost.Costs, slots: int) -> list[packing.Pack]:
-    """The cells that are left, packed as the user said or as the slots are best used, longest first."""
+def packs(
+    args: argparse.Namespace, plan: Plan, costs: step_cost.Costs, slots: int
+) -> list[packing.Pack]:
+    """The cells that are left, packed as the user said or as the slots are best used, longest
+    first.
+    """
     if args.pack == "auto":
         return packing.balanced(plan.todo, costs, slots)
     return packing.longest_first(packing.of_size(plan.todo, args.pack), costs)
@@ -165,7 +199,11 @@ def packs(args: argparse.Namespace, plan: Plan, costs: step_cost.Costs, slots: i
 def named_grid(args: argparse.Namespace) -> dict[str, Any]:
     """The keys of the grid that was named, else of --models alone, else of `quick`."""
     if args.grid is None and args.models:
-        return {"name": "-".join(args.models)[:64], "seeds": 3, "sweeps": [{"model": name} for name in args.models]}
+        return {
+            "name": "-".join(args.models)[:64],
+            "seeds": 3,
+            "sweeps": [{"model": name} for name in args.models],
+        }
     return grid_file.read(args.grid or "quick")
 
 
@@ -196,7 +234,10 @@ def begin(
     }
     for other in run_status.active(store):
         who = f"run {other.run} on {other.host} was at work here {clock(other.silent)} ago"
-        print(f"{who}; both may go on: no row is lost, and what both do is done twice", file=sys.stderr)
+        print(
+            f"{who}; both may go on: no row is lost, and what both do is done twice",
+            file=sys.stderr,
+        )
     for plugin in plugins:
         store.write(plugin.key, plugin.content())
     store.write(f"provenance/{record['run']}.json", json.dumps(record, indent=1).encode())
@@ -246,13 +287,18 @@ def end(plan: Plan, scores: Evaluation, store: Store, table: str) -> int:
     missing = [cell for cell in plan.cells if cell.id not in rows]
     held = {cell: rows[cell.id] for cell in plan.cells if cell.id in rows}
     failed = [cell for cell, row in held.items() if row["status"] != "ok"]
-    unscored = [cell for cell, row in held.items() if row["status"] == "ok" and not planning.scored(cell, row, scores)]
+    unscored = [
+        cell
+        for cell, row in held.items()
+        if row["status"] == "ok" and not planning.scored(cell, row, scores)
+    ]
     names = grid.names(plan.cells)
     for cell in failed:
         print(f"{held[cell]['status']}: {names[cell]}: {held[cell]['error']}")
     for cell in unscored:
         print(
-            f"not scored: {names[cell]}: {held[cell]['error'] or run_status.last_words(store, cell.id)}; its row is kept"
+            f"not scored: {names[cell]}: "
+            f"{held[cell]['error'] or run_status.last_words(store, cell.id)}; its row is kept"
         )
     for cell in missing:
         print(f"missing: {names[cell]}")

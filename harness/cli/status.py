@@ -1,4 +1,6 @@
-"""What the store tells of its runs, from any machine: how they stand, and why a cell failed. Starts without torch."""
+"""What the store tells of its runs, from any machine: how they stand, and why a cell failed. Starts
+without torch.
+"""
 
 import time
 
@@ -17,14 +19,19 @@ EARLIER = 10  # runs that get a line
 
 
 def show(store: Store, console: Console) -> int:
-    """Print how the newest run stands, and earlier ones in a line; 1 if something failed, is missing or silent."""
+    """Print how the newest run stands, and earlier ones in a line; 1 if something failed, is
+    missing or silent.
+    """
     *earlier, newest = _standings(store)
     for one in earlier[-EARLIER:]:
         count = f"{one.done}/{one.cells} cells done, {one.failed} failed"
         console.print(f"{one.run}: {_state(one)}, {count}", soft_wrap=True)
     console.print(f"{newest.run}: {_state(newest)}", soft_wrap=True)
     console.print(display.page(newest))
-    console.print(f"{newest.before + newest.done} of {newest.asked} cells of the grid {newest.grid!r} are done")
+    console.print(
+        f"{newest.before + newest.done} of {newest.asked} cells of the grid {newest.grid!r} are "
+        f"done"
+    )
     for failure in newest.failures[:SHOWN]:
         reason = run_status.last_words(store, failure.cell)
         console.print(f"{failure.status}: {failure.name}: {reason}", soft_wrap=True)
@@ -34,8 +41,14 @@ def show(store: Store, console: Console) -> int:
 
 
 def follow(store: Store, console: Console) -> int:
-    """Show the newest run live until it ends, then as `show` does; lines where there is no terminal."""
-    with Live(get_renderable=lambda: display.page(_standings(store)[-1]), console=console, auto_refresh=False) as live:
+    """Show the newest run live until it ends, then as `show` does; lines where there is no
+    terminal.
+    """
+    with Live(
+        get_renderable=lambda: display.page(_standings(store)[-1]),
+        console=console,
+        auto_refresh=False,
+    ) as live:
         while not (newest := _standings(store)[-1]).end and not closed_pipe.unread():
             if console.is_terminal:
                 live.refresh()
@@ -46,9 +59,18 @@ def follow(store: Store, console: Console) -> int:
 
 
 def log(store: Store, name: str, console: Console) -> int:
-    """Print what a failed cell said last; it is named by its id, a beginning of it, or the name that was printed."""
-    logs = {key.removeprefix("logs/").removesuffix(".txt"): key for key in store.keys("logs", ".txt")}
-    named = {failure.cell for one in run_status.read(store) for failure in one.failures if failure.name == name}
+    """Print what a failed cell said last; it is named by its id, a beginning of it, or the name
+    that was printed.
+    """
+    logs = {
+        key.removeprefix("logs/").removesuffix(".txt"): key for key in store.keys("logs", ".txt")
+    }
+    named = {
+        failure.cell
+        for one in run_status.read(store)
+        for failure in one.failures
+        if failure.name == name
+    }
     found = sorted(cell for cell in logs if cell in named or (name and cell.startswith(name)))
     if len(found) != 1:
         which = f"{len(found)} failed cells have" if found else "no failed cell has"
@@ -61,7 +83,9 @@ def log(store: Store, name: str, console: Console) -> int:
 def _standings(store: Store) -> list[Standing]:
     found = run_status.read(store)
     if not found:
-        raise BadInput(f"no run has left its progress in {store.name!r}; expected results of harness/bench.py")
+        raise BadInput(
+            f"no run has left its progress in {store.name!r}; expected results of harness/bench.py"
+        )
     return found
 
 
@@ -70,7 +94,9 @@ def _state(one: Standing) -> str:
     if one.end:
         return f"ended: {one.end}" if one.end != run_status.DONE else "ended"
     if one.silent < SILENT_SECONDS:
-        quiet = f", no news of its trials for {clock(one.quiet)}" if one.quiet > SILENT_SECONDS else ""
+        quiet = (
+            f", no news of its trials for {clock(one.quiet)}" if one.quiet > SILENT_SECONDS else ""
+        )
         return f"running on {one.host}{quiet}"
     gone = "its driver is gone or cut off, and the same command goes on from the last checkpoints"
     return f"silent for {clock(one.silent)}: {gone} ({one.host})"

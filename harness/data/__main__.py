@@ -9,7 +9,10 @@ if __name__ == "__main__":
     try:
         for name in sys.argv[1:]:
             data = idx_sets.load(name)
-            print(f"{name}: {len(data.train_x):,} training and {len(data.test_x):,} test images, verified")
+            print(
+                f"{name}: {len(data.train_x):,} training and {len(data.test_x):,} test images, "
+                f"verified"
+            )
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

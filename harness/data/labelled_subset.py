@@ -19,14 +19,21 @@ def labelled_indices(classes: Tensor, budget: int, seed: int) -> Tensor:
     Budgets nest: the images of a smaller budget are among those of a larger one of the same seed.
     """
     if budget % CLASSES:
-        raise BadInput(f"labels {budget}: expected a multiple of {CLASSES}, as many images of each class")
+        raise BadInput(
+            f"labels {budget}: expected a multiple of {CLASSES}, as many images of each class"
+        )
     generator = seeding.generator(seed, "labels")
     chosen = []
     for label in range(CLASSES):
         members = (classes == label).nonzero().squeeze(1).cpu()
         if len(members) < budget // CLASSES:
-            raise BadInput(f"labels {budget}: class {label} has {len(members)} images, expected {budget // CLASSES}")
-        chosen.append(members[torch.randperm(len(members), generator=generator)][: budget // CLASSES])
+            raise BadInput(
+                f"labels {budget}: class {label} has {len(members)} images, expected "
+                f"{budget // CLASSES}"
+            )
+        chosen.append(
+            members[torch.randperm(len(members), generator=generator)][: budget // CLASSES]
+        )
     return torch.stack(chosen, 1).flatten()
 
 
@@ -39,13 +46,17 @@ class Labelled:
 
 
 def labelled(cell: Cell, data: Data, listed: Sequence[int]) -> Labelled:
-    """The labelled images of a cell, from its seed, a fixed draw, or the `listed` indices of a file."""
+    """The labelled images of a cell, from its seed, a fixed draw, or the `listed` indices of a
+    file.
+    """
     if cell.label_draw == "none":
         indices = torch.empty(0, dtype=torch.long)
     elif cell.label_draw.startswith("file-"):
         indices = torch.tensor(listed)
     else:
-        seed = cell.seed if cell.label_draw == "seed" else int(cell.label_draw.removeprefix("draw-"))
+        seed = (
+            cell.seed if cell.label_draw == "seed" else int(cell.label_draw.removeprefix("draw-"))
+        )
         indices = labelled_indices(data.train_y, cell.labels, seed)
     indices = indices.to(data.train_x.device)
     return Labelled(data.train_x[indices], data.train_y[indices])

@@ -8,7 +8,9 @@ KL_ROUNDING = 1e-3  # nats
 
 
 class BadScore(ValueError):
-    """A score that no model can have on binary images; the message says which, and what was expected."""
+    """A score that no model can have on binary images; the message says which, and what was
+    expected.
+    """
 
 
 class NotFinite(BadScore):
@@ -19,10 +21,14 @@ class NotFinite(BadScore):
 
 
 def check_kl(kl: Tensor) -> None:
-    """Refuse a KL (images,) whose mean is below 0 by more than four standard errors: it would be no divergence."""
+    """Refuse a KL (images,) whose mean is below 0 by more than four standard errors: it would be no
+    divergence.
+    """
     noise = 4 * float(kl.std()) / len(kl) ** 0.5
     if float(kl.mean()) < -noise - KL_ROUNDING:
-        raise BadScore(f"kl is {float(kl.mean()):.6g} nats; expected a divergence, which is not below 0")
+        raise BadScore(
+            f"kl is {float(kl.mean()):.6g} nats; expected a divergence, which is not below 0"
+        )
 
 
 def require_positive(name: str, mean: float) -> float:

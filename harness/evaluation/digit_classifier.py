@@ -1,6 +1,8 @@
-"""The judge: a small convolutional classifier, trained once a data set, that counts the digits among a model's samples.
+"""The judge: a small convolutional classifier, trained once a data set, that counts the digits
+among a model's samples.
 
-Samples are binary, so it learns from binarised and grey images alike, and its accuracy is known on both.
+Samples are binary, so it learns from binarised and grey images alike, and its accuracy is known on
+both.
 """
 
 import time
@@ -60,12 +62,17 @@ class Judge:
 
 
 def provide(store: Store, data: Data) -> None:
-    """Put the data set's judge into the store, from the cache or, the first time on a machine, by training it."""
+    """Put the data set's judge into the store, from the cache or, the first time on a machine, by
+    training it.
+    """
     if store.read(_key(data)) is None:
         cached = cache() / "judges" / f"{data.name}-{data.checksum[:12]}.safetensors"
         if not cached.is_file():
             print(
-                f"training the classifier that counts digits of {data.name}, once on this machine: ", end="", flush=True
+                f"training the classifier that counts digits of {data.name}, once on this "
+                f"machine: ",
+                end="",
+                flush=True,
             )
             started = time.perf_counter()
             _write_whole(cached, _train(data))
@@ -86,7 +93,9 @@ def _key(data: Data) -> str:
 
 
 def _train(data: Data) -> bytes:
-    """Three epochs of Adam over images of which half are binarised afresh; the rate falls linearly to zero."""
+    """Three epochs of Adam over images of which half are binarised afresh; the rate falls linearly
+    to zero.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive(seeding.EVALUATION_SEED, "judge"))
         net = Net()
@@ -95,7 +104,9 @@ def _train(data: Data) -> bytes:
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     draws = seeding.evaluation("judge", 1)
     for _ in range(EPOCHS):
-        for indices in torch.randperm(len(data.train_x), generator=draws).split(BATCH)[: steps // EPOCHS]:
+        for indices in torch.randperm(len(data.train_x), generator=draws).split(BATCH)[
+            : steps // EPOCHS
+        ]:
             grey, classes = data.train_x[indices], data.train_y[indices]
             half = len(grey) // 2
             x = torch.cat([scaled(grey[:half]), binarise(grey[half:], draws)])

@@ -1,7 +1,8 @@
 """The evidence lower bound of a trained model and its parts, in nats an image at β = 1.
 
-Two evaluation sets, never mixed: all test images, binarised once for all cells; and a listed subset, binarised once
-with numpy's RandomState(0), each metric the mean of 100 single-sample repeats.
+Two evaluation sets, never mixed: all test images, binarised once for all cells; and a listed
+subset, binarised once with numpy's RandomState(0), each metric the mean of 100 single-sample
+repeats.
 """
 
 from collections.abc import Sequence
@@ -23,9 +24,11 @@ SUBSET_REPEATS = 100
 def bound(model: Model, x: Tensor) -> Work:
     """What a model says of log p(x) over the test images x (n, PIXELS), one sample of z an image.
 
-    Columns: estimator, data_kind and, as far as the model has them, nelbo, kl, rec, nll, in nats an image.
+    Columns: estimator, data_kind and, as far as the model has them, nelbo, kl, rec, nll, in nats an
+    image.
 
-    BadScore where a number is impossible for binary images: a NELBO below 0, or a KL below 0 by more than its noise.
+    BadScore where a number is impossible for binary images: a NELBO below 0, or a KL below 0 by
+    more than its noise.
     """
     chunks, found = x.split(CHUNK), []
     for index, images in enumerate(chunks):
@@ -55,7 +58,9 @@ def _terms(model: Model, x: Tensor, purpose: Evaluation, index: int) -> Terms:
 def _believed(found: Sequence[Terms]) -> dict[str, Any]:
     """The columns that terms of chunks of images fill, where binary images allow them."""
     rec, kl, _, nll = (_joined(parts) for parts in zip(*found, strict=True))
-    means = {name: float(part.mean()) for name, part in (("kl", kl), ("rec", rec)) if part is not None}
+    means = {
+        name: float(part.mean()) for name, part in (("kl", kl), ("rec", rec)) if part is not None
+    }
     kind: Estimator = "exact" if nll is not None else estimator(means.get("rec"), means.get("kl"))
     values: dict[str, Any] = {"estimator": kind, "data_kind": "binary"}
     if nll is not None:

@@ -10,7 +10,9 @@ ROWS, COLUMNS, SIDE = 10, 20, 28
 
 
 def gallery(images: Tensor) -> bytes:
-    """A PNG of ROWS × COLUMNS digits, a pixel between them: (ROWS · COLUMNS, PIXELS) in [0, 1] -> bytes."""
+    """A PNG of ROWS × COLUMNS digits, a pixel between them: (ROWS · COLUMNS, PIXELS) in [0, 1] ->
+    bytes.
+    """
     tiles = images.reshape(ROWS, COLUMNS, SIDE, SIDE).mul(255).round().byte().cpu().numpy()
     framed = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=64)
     sheet = framed.transpose(0, 2, 1, 3).reshape(ROWS * (SIDE + 1), COLUMNS * (SIDE + 1))

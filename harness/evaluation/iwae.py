@@ -18,11 +18,14 @@ DRAWS_AT_ONCE = 10
 
 
 @torch.inference_mode()
-def iwae(model: ImportanceWeighted, x: Tensor, samples: Sequence[int], kept: dict[str, Tensor], name: str) -> Work:
-    """-log (1/k) Σ p(x,z)/q(z|x), mean over the images x (n, PIXELS), for each k (Burda et al. 2015, eq. 8).
+def iwae(
+    model: ImportanceWeighted, x: Tensor, samples: Sequence[int], kept: dict[str, Tensor], name: str
+) -> Work:
+    """-log (1/k) Σ p(x,z)/q(z|x), mean over the images x (n, PIXELS), for each k (Burda et al.
+    2015, eq. 8).
 
-    The bounds of fewer draws use the first of the draws of the largest. `kept[name]` (k, images) holds the bounds of
-    the images that are done; a scoring that is taken up goes on behind them.
+    The bounds of fewer draws use the first of the draws of the largest. `kept[name]` (k, images)
+    holds the bounds of the images that are done; a scoring that is taken up goes on behind them.
     """
     done = kept.setdefault(name, torch.empty(len(samples), 0, dtype=torch.float64))
     for index, images in enumerate(x.split(IWAE_CHUNK)):
@@ -33,11 +36,16 @@ def iwae(model: ImportanceWeighted, x: Tensor, samples: Sequence[int], kept: dic
         kept[name] = done = torch.cat([done, torch.stack(bounds)], 1)
         yield done.shape[1] / len(x)
     means = kept.pop(name).mean(1).tolist()
-    return {f"iwae_{k}": require_finite(f"iwae_{k}", mean) for k, mean in zip(samples, means, strict=True)}
+    return {
+        f"iwae_{k}": require_finite(f"iwae_{k}", mean)
+        for k, mean in zip(samples, means, strict=True)
+    }
 
 
 def _log_weights(model: ImportanceWeighted, x: Tensor, chunk: int, draws: int) -> Tensor:
-    """log w of each draw and image: (draws, images); x meets the encoder once for every DRAWS_AT_ONCE draws."""
+    """log w of each draw and image: (draws, images); x meets the encoder once for every
+    DRAWS_AT_ONCE draws.
+    """
     generator = seeding.evaluation("iwae noise", chunk)
     weights = []
     for first in range(0, draws, DRAWS_AT_ONCE):

@@ -14,7 +14,9 @@ REACH = 3.0  # standard deviations, of a traversal
 
 @torch.inference_mode()
 def samples(model: Model, count: int, device: torch.device) -> Generator[float, None, Tensor]:
-    """Binary images from the prior, the same noise for every cell: returns (count, PIXELS), yields the share done."""
+    """Binary images from the prior, the same noise for every cell: returns (count, PIXELS), yields
+    the share done.
+    """
     images = []
     for index, size in enumerate(chunk_sizes(count)):
         probabilities = model.sample(purpose_noise(model, size, "samples", index, device)).cpu()
@@ -25,7 +27,8 @@ def samples(model: Model, count: int, device: torch.device) -> Generator[float, 
 
 @torch.inference_mode()
 def reconstructions(model: Model, images: Tensor, rows: int, columns: int) -> Tensor | None:
-    """Lines of images (n, PIXELS), each above the line of their reconstructions: (rows · columns, PIXELS) in [0, 1].
+    """Lines of images (n, PIXELS), each above the line of their reconstructions: (rows · columns,
+    PIXELS) in [0, 1].
 
     None for a model that does not reconstruct.
     """
@@ -33,22 +36,31 @@ def reconstructions(model: Model, images: Tensor, rows: int, columns: int) -> Te
         return None
     x = images[: rows // 2 * columns]
     noise = purpose_noise(model, len(x), "reconstructions", 0, x.device)
-    lines = torch.stack([part.unflatten(0, (-1, columns)) for part in (x, model.reconstruct(x, noise))], 1)
+    lines = torch.stack(
+        [part.unflatten(0, (-1, columns)) for part in (x, model.reconstruct(x, noise))], 1
+    )
     return lines.flatten(0, 2)
 
 
 @torch.inference_mode()
 def traversals(model: Model, rows: int, columns: int, device: torch.device) -> Tensor | None:
-    """A line for each of the first latent dimensions, from -REACH to REACH with all others 0: (rows · columns, PIXELS).
+    """A line for each of the first latent dimensions, from -REACH to REACH with all others 0: (rows
+    · columns, PIXELS).
 
-    What is walked along is the noise (..., batch, latent) that `sample` takes. None for a model whose latent space has
-    fewer dimensions than there are lines.
+    What is walked along is the noise (..., batch, latent) that `sample` takes. None for a model
+    whose latent space has fewer dimensions than there are lines.
     """
     images = rows * columns
     noise = {name: torch.zeros(shape, device=device) for name, shape in model.noise(images).items()}
-    walked = [part for part in noise.values() if part.ndim > 1 and part.shape[-2] == images and part.shape[-1] >= rows]
+    walked = [
+        part
+        for part in noise.values()
+        if part.ndim > 1 and part.shape[-2] == images and part.shape[-1] >= rows
+    ]
     if not walked:
         return None
     place = torch.arange(images, device=device)
-    walked[0][..., place, place // columns] = torch.linspace(-REACH, REACH, columns, device=device)[place % columns]
+    walked[0][..., place, place // columns] = torch.linspace(-REACH, REACH, columns, device=device)[
+        place % columns
+    ]
     return model.sample(noise)

@@ -15,16 +15,23 @@ from harness.plugins.model import Model, Noise, draw_noise
 
 CHUNK = 1000  # images at a time
 
-Work = Generator[float, None, dict[str, Any]]  # yields the share of the work that is done, returns columns of a row
+# yields the share of the work that is done, returns columns of a row
+Work = Generator[float, None, dict[str, Any]]
 
 
 def test_images(data: Data) -> Tensor:
-    """The test images binarised once: the same draw for every cell and device; (n, PIXELS) floats 0 or 1."""
-    return binarise(data.test_x.cpu(), seeding.evaluation("test binarisation")).to(data.test_x.device)
+    """The test images binarised once: the same draw for every cell and device; (n, PIXELS) floats 0
+    or 1.
+    """
+    return binarise(data.test_x.cpu(), seeding.evaluation("test binarisation")).to(
+        data.test_x.device
+    )
 
 
 def subset_images(data: Data, indices: Sequence[int]) -> Tensor:
-    """The listed test images, binarised once as the source report's code does; (n, PIXELS) floats 0 or 1."""
+    """The listed test images, binarised once as the source report's code does; (n, PIXELS) floats 0
+    or 1.
+    """
     grey = scaled(data.test_x[torch.tensor(indices, device=data.test_x.device)]).cpu().numpy()
     binary = np.random.RandomState(0).binomial(1, grey)
     return torch.from_numpy(binary).float().to(data.test_x.device)
@@ -37,7 +44,9 @@ def chunk_sizes(count: int) -> Iterator[int]:
         count -= CHUNK
 
 
-def purpose_noise(model: Model, images: int, purpose: Evaluation, index: int, device: torch.device) -> Noise:
+def purpose_noise(
+    model: Model, images: int, purpose: Evaluation, index: int, device: torch.device
+) -> Noise:
     """The noise of an evaluation draw for so many images, on a device."""
     return place_noise(draw_noise(model, images, seeding.evaluation(purpose, index)), device)
 

@@ -1,7 +1,9 @@
-"""Scores of a trained cell, one after another: each is kept as it comes, and one that fails costs no other.
+"""Scores of a trained cell, one after another: each is kept as it comes, and one that fails costs
+no other.
 
-A part is a generator that yields the share of its work that is done, 0 to 1, and returns columns of the row. Whoever
-drives it may stop between two of them; what is finished, and the draws of an unfinished IWAE bound, can be taken up.
+A part is a generator that yields the share of its work that is done, 0 to 1, and returns columns of
+the row. Whoever drives it may stop between two of them; what is finished, and the draws of an
+unfinished IWAE bound, can be taken up.
 """
 
 import json
@@ -16,7 +18,15 @@ from torch import Tensor
 
 from harness.data.binarization import scaled
 from harness.errors import StorageFailure
-from harness.evaluation import accuracy, digit_classifier, elbo, image_grid, iwae, samples, scored_images
+from harness.evaluation import (
+    accuracy,
+    digit_classifier,
+    elbo,
+    image_grid,
+    iwae,
+    samples,
+    scored_images,
+)
 from harness.evaluation.checks import BadScore, NotFinite
 from harness.evaluation.digit_classifier import Judge
 from harness.evaluation.image_grid import COLUMNS, ROWS
@@ -37,7 +47,9 @@ Work = Generator[float, None, Values]
 
 @dataclass(frozen=True)
 class Part:
-    """One score: its name, the columns that it is asked for by, and what computes it from the tensors kept before."""
+    """One score: its name, the columns that it is asked for by, and what computes it from the
+    tensors kept before.
+    """
 
     name: str
     asked: frozenset[str]
@@ -46,7 +58,9 @@ class Part:
 
 @dataclass
 class Scores:
-    """What is known of a cell so far: parts that are done, their values, why others failed, and unfinished tensors."""
+    """What is known of a cell so far: parts that are done, their values, why others failed, and
+    unfinished tensors.
+    """
 
     done: list[str] = field(default_factory=list)
     values: Values = field(default_factory=dict)
@@ -56,7 +70,9 @@ class Scores:
 
 @dataclass(frozen=True)
 class Stage:
-    """How far the scoring of a cell is: the part at work, parts done of all, and the share of all that is done."""
+    """How far the scoring of a cell is: the part at work, parts done of all, and the share of all
+    that is done.
+    """
 
     name: str
     done: int
@@ -68,15 +84,19 @@ class Stage:
 
 
 class Scorer:
-    """What the scoring of many cells has in common: the data set, its test images binarised once, its judge."""
+    """What the scoring of many cells has in common: the data set, its test images binarised once,
+    its judge.
+    """
 
     def __init__(self, store: Store, data: Data, evaluation: Evaluation):
         self.store, self.data, self.evaluation = store, data, evaluation
 
     def has_weights(self, cell: Cell) -> bool:
-        """Whether a cell's training is over: its weights are there, and its row or its model still wants them.
+        """Whether a cell's training is over: its weights are there, and its row or its model still
+        wants them.
 
-        A good row keeps its weights whatever became of the model's text; else they must be of this text, or fit it.
+        A good row keeps its weights whatever became of the model's text; else they must be of this
+        text, or fit it.
         """
         if self.store.stamp(weights_key(cell)) is None:
             return False
@@ -84,7 +104,9 @@ class Scorer:
         if row is not None and row["status"] != "failed":
             return bool(row["status"] == "ok")
         trained = row or self.kept(cell).get("trained", {})
-        return trained.get("source") == registry.source(cell.model) or (row is not None and self._fits(cell))
+        return trained.get("source") == registry.source(cell.model) or (
+            row is not None and self._fits(cell)
+        )
 
     def _fits(self, cell: Cell) -> bool:
         try:
@@ -95,7 +117,9 @@ class Scorer:
 
     def write_weights(self, cell: Cell, model: Model, trained: Values) -> None:
         """Keep a cell's final weights and buffers, and what its row will say of the training."""
-        self.store.write(scores_key(cell.id), tensor_file.dump({"none": torch.empty(0)}, {"trained": trained}))
+        self.store.write(
+            scores_key(cell.id), tensor_file.dump({"none": torch.empty(0)}, {"trained": trained})
+        )
         tensors = dict(model.state_dict()) | dict(model.named_buffers())
         self.store.write(weights_key(cell), tensor_file.dump(tensors, {"cell": cell.id}))
 
@@ -108,11 +132,15 @@ class Scorer:
             model.load_state_dict({name: value for name, value in tensors.items() if name in kept})
             restore(model, {name: value for name, value in tensors.items() if name not in kept})
         except (RuntimeError, KeyError) as error:
-            raise ValueError(f"the weights do not fit the model as it is now: {first_line(error)}") from error
+            raise ValueError(
+                f"the weights do not fit the model as it is now: {first_line(error)}"
+            ) from error
         return model.eval()
 
     def kept(self, cell: Cell) -> Values:
-        """The record of scores that an interrupted scoring kept, and what the row will say of the training."""
+        """The record of scores that an interrupted scoring kept, and what the row will say of the
+        training.
+        """
         content = self.store.read(scores_key(cell.id))
         return {} if content is None else tensor_file.parse(content)[1]
 
@@ -131,7 +159,9 @@ class Scorer:
         asked = self.evaluation.asked(cell)
         found = []
         if isinstance(model, Classifier):
-            found.append(Part("accuracy", asked & {"accuracy"}, lambda _: self._accuracy(cell, model)))
+            found.append(
+                Part("accuracy", asked & {"accuracy"}, lambda _: self._accuracy(cell, model))
+            )
         if not cell.has_bound:
             return found
         samples = f"{self.evaluation.samples:,} samples"
@@ -147,17 +177,25 @@ class Scorer:
         return found
 
     def missing(self, cell: Cell, model: Model, known: Mapping[str, Any]) -> list[Part]:
-        """The parts that a row, or nothing known, does not hold yet; what failed before is tried again."""
+        """The parts that a row, or nothing known, does not hold yet; what failed before is tried
+        again.
+        """
         if known.get("status") != "ok":
             return self.parts(cell, model)
         evaluated = set((known.get("evaluated") or "").split(","))
         if known.get("subset_checksum") != self.evaluation.subset_checksum:
             evaluated = {name for name in evaluated if not name.startswith("subset_")}
         again = known.get("error") is not None
-        return [part for part in self.parts(cell, model) if part.asked - evaluated or (again and not part.asked)]
+        return [
+            part
+            for part in self.parts(cell, model)
+            if part.asked - evaluated or (again and not part.asked)
+        ]
 
     def work(self, model: Model, parts: Sequence[Part], scores: Scores) -> Iterator[Stage]:
-        """Compute what is not done yet into `scores`; the model meets every draw with its buffers as they were."""
+        """Compute what is not done yet into `scores`; the model meets every draw with its buffers
+        as they were.
+        """
         buffers = copied(dict(model.named_buffers()))
         for number, part in enumerate(parts):
             if part.name in scores.done:
@@ -223,7 +261,9 @@ class Scorer:
 
         def bound(_: dict[str, Tensor]) -> Work:
             found = yield from elbo.subset_bound(model, images)
-            return {f"subset_{name}": value for name, value in found.items()} | {"subset_checksum": checksum}
+            return {f"subset_{name}": value for name, value in found.items()} | {
+                "subset_checksum": checksum
+            }
 
         parts = [Part("subset bound", frozenset({"subset_nelbo"}), bound)]
         if "subset" in self.evaluation.iwae_on and self.evaluation.iwae:
@@ -234,7 +274,8 @@ class Scorer:
 class Scoring:
     """The scoring of one cell, from its weights to its row; it can be taken up where it was kept.
 
-    `model` gives a model that was trained just now, of which no older row tells; else its stored weights are loaded.
+    `model` gives a model that was trained just now, of which no older row tells; else its stored
+    weights are loaded.
     """
 
     def __init__(self, scorer: Scorer, cell: Cell, model: Callable[[], Model] | None = None):
@@ -286,7 +327,11 @@ class Scoring:
     def _of(self) -> Values:
         """What kept scores must be of, to be taken up."""
         evaluation = json.loads(json.dumps(asdict(self.scorer.evaluation)))
-        return {"evaluation": evaluation, "data": self.scorer.data.checksum, "source": registry.source(self.cell.model)}
+        return {
+            "evaluation": evaluation,
+            "data": self.scorer.data.checksum,
+            "source": registry.source(self.cell.model),
+        }
 
     @property
     def error(self) -> Exception | None:
@@ -295,7 +340,9 @@ class Scoring:
 
     @property
     def status(self) -> Status:
-        """That of the row: a finished one stays, and without its first score a new one has failed or diverged."""
+        """That of the row: a finished one stays, and without its first score a new one has failed
+        or diverged.
+        """
         if self.scored_before:
             return "ok"
         first = self.parts[0].name if self.parts else "weights"
@@ -307,9 +354,15 @@ class Scoring:
     def row(self) -> Values:
         """The columns that training and scoring fill."""
         done = [part for part in self.parts if part.name in self.scores.done]
-        before = set((self.known.get("evaluated") or "").split(",")) - {""} if self.scored_before else set()
+        before = (
+            set((self.known.get("evaluated") or "").split(",")) - {""}
+            if self.scored_before
+            else set()
+        )
         values = self.known | self.scores.values | {"error": self._said()}
-        values["evaluated"] = ",".join(sorted(frozenset().union(before, *(part.asked for part in done))))
+        values["evaluated"] = ",".join(
+            sorted(frozenset().union(before, *(part.asked for part in done)))
+        )
         values["score_seconds"] = self.seconds
         values["data_checksum"] = self.scorer.data.checksum
         values["source"] = self._source()
@@ -319,14 +372,19 @@ class Scoring:
         """What could not be scored and why, in a line."""
         failed = self.scores.failed.items()
         told = {
-            name: str(error) if isinstance(error, BadScore) else f"{name}: {reason(error)}" for name, error in failed
+            name: str(error) if isinstance(error, BadScore) else f"{name}: {reason(error)}"
+            for name, error in failed
         }
         return "; ".join(told.values()) or None
 
     def _source(self) -> str | None:
-        """The plug-in that trained the cell and, after a comma, another that scored it; None where none is known."""
+        """The plug-in that trained the cell and, after a comma, another that scored it; None where
+        none is known.
+        """
         trained, now = self.known.get("source"), registry.source(self.cell.model)
-        return trained if trained is None or now in (None, *trained.split(",")) else f"{trained},{now}"
+        return (
+            trained if trained is None or now in (None, *trained.split(",")) else f"{trained},{now}"
+        )
 
 
 def reason(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """Ray's autoscaler: which kind of node it asks for next, and how large a cluster may grow.
 
-Ray calls `spot_first` on the head where RAY_AUTOSCALER_UTILIZATION_SCORER names it. By itself it would ask for the kind
-that fits best for ever, though the cloud has none to give.
+Ray calls `spot_first` on the head where RAY_AUTOSCALER_UTILIZATION_SCORER names it. By itself it
+would ask for the kind that fits best for ever, though the cloud has none to give.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,11 +14,13 @@ import yaml
 SPOT = "spot"  # in the name of a node type in cluster.yaml
 
 
-def spot_first(node: Any, demands: Any, node_type: str, *, node_availability_summary: Any) -> tuple[Any, ...] | None:
+def spot_first(
+    node: Any, demands: Any, node_type: str, *, node_availability_summary: Any
+) -> tuple[Any, ...] | None:
     """How well a kind of node serves demands, larger is better, None if not at all.
 
-    A kind whose last launch failed, within Ray's memory of half an hour, comes after all others; then Ray's own score
-    decides, and between equals spot.
+    A kind whose last launch failed, within Ray's memory of half an hour, comes after all others;
+    then Ray's own score decides, and between equals spot.
     """
     from ray.autoscaler._private import resource_demand_scheduler as ray
 
@@ -34,12 +36,16 @@ Node = Mapping[str, float]  # what a node has, by Ray's names
 
 
 def told(gcs: str) -> dict[str, Any] | None:
-    """The file of the cluster with this GCS (HOST:PORT); None where it has none, or its head is another machine."""
+    """The file of the cluster with this GCS (HOST:PORT); None where it has none, or its head is
+    another machine.
+    """
     for process in psutil.process_iter(["cmdline"]):
         words = (word.partition("=") for word in process.info["cmdline"] or [])
         flags = {name: value for name, _, value in words}
         if flags.get("--gcs-address") == gcs and flags.get("--autoscaling-config"):
-            found: dict[str, Any] = yaml.safe_load(Path(flags["--autoscaling-config"]).expanduser().read_text())
+            found: dict[str, Any] = yaml.safe_load(
+                Path(flags["--autoscaling-config"]).expanduser().read_text()
+            )
             return found
     return None
 
@@ -56,5 +62,10 @@ def most(file: Mapping[str, Any], fitting: Callable[[Node], int]) -> int:
     kinds, limit = file.get("available_node_types", {}), file.get("max_workers", 0)
     fits = {name: fitting(kind.get("resources", {})) for name, kind in kinds.items()}
     head = file.get("head_node_type")
-    workers = [fits[name] for name in kinds if name != head for _ in range(kinds[name].get("max_workers", limit))]
+    workers = [
+        fits[name]
+        for name in kinds
+        if name != head
+        for _ in range(kinds[name].get("max_workers", limit))
+    ]
     return fits.get(head, 0) + sum(sorted(workers, reverse=True)[:limit])

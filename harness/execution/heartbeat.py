@@ -1,7 +1,8 @@
-"""News of a trial at steady intervals, also while one call takes long: the trial runs in a thread of its own.
+"""News of a trial at steady intervals, also while one call takes long: the trial runs in a thread
+of its own.
 
-A worker that computes for an hour without an update still says that it is alive and how much CPU time it has used. By
-that a driver tells work from a process that hangs.
+A worker that computes for an hour without an update still says that it is alive and how much CPU
+time it has used. By that a driver tells work from a process that hangs.
 """
 
 import threading
@@ -54,7 +55,9 @@ class Heartbeat:
 def is_at_work(before: Update, now: Update) -> bool:
     """Whether a trial moved between two of its updates, or its process computed."""
     cpu, wall = now.cpu_seconds - before.cpu_seconds, now.wall_seconds - before.wall_seconds
-    return _without_clocks(before) != _without_clocks(now) or (wall > 0 and cpu >= WORKING_SHARE * wall)
+    return _without_clocks(before) != _without_clocks(now) or (
+        wall > 0 and cpu >= WORKING_SHARE * wall
+    )
 
 
 def _without_clocks(update: Update) -> Update:

@@ -17,7 +17,9 @@ class InProcess:
     def __init__(self, resources: Resources):
         self.resources = resources
 
-    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop) -> None:
+    def run(
+        self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop
+    ) -> None:
         """Run the tasks in order."""
         for index, task in enumerate(self.resources.grant(tasks)):
             updates = trial.run(task, sets[task.cells[0].dataset])

@@ -1,6 +1,7 @@
 """What every launcher of trials offers, and the resources of a trial.
 
-The harness owns the plan and lends Ray the work: workers write the rows, and nothing is read back from Tune.
+The harness owns the plan and lends Ray the work: workers write the rows, and nothing is read back
+from Tune.
 """
 
 import os
@@ -29,12 +30,17 @@ class Resources:
         if self.cpus < 1:
             raise BadInput(f"CPUs per trial {self.cpus}: expected at least 1")
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
-            raise BadInput(f"GPUs per trial {self.gpus:g}: expected a fraction of one GPU or a whole number of them")
+            raise BadInput(
+                f"GPUs per trial {self.gpus:g}: expected a fraction of one GPU or a whole number "
+                f"of them"
+            )
 
     def slots(self, nodes: Sequence[Mapping[str, float]]) -> int:
-        """Trials that run side by side; a share that no node can grant is refused before Ray waits for it forever.
+        """Trials that run side by side; a share that no node can grant is refused before Ray waits
+        for it forever.
 
-        A trial lies on one node, and a fraction on one GPU, so what is left over on each adds up to nothing.
+        A trial lies on one node, and a fraction on one GPU, so what is left over on each adds up to
+        nothing.
 
         >>> Resources(cpus=1, gpus=0.4).slots([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}])
         4
@@ -42,8 +48,14 @@ class Resources:
         slots = sum(map(self.on, nodes))
         if slots < 1:
             asked = f"{self.cpus} CPUs and {self.gpus:g} GPUs"
-            have = " or ".join(sorted({f"{n.get('CPU', 0.0):g} CPUs and {n.get('GPU', 0.0):g} GPUs" for n in nodes}))
-            raise BadInput(f"a trial asks for {asked}, on one machine; there are {have or 'no machines'}")
+            have = " or ".join(
+                sorted(
+                    {f"{n.get('CPU', 0.0):g} CPUs and {n.get('GPU', 0.0):g} GPUs" for n in nodes}
+                )
+            )
+            raise BadInput(
+                f"a trial asks for {asked}, on one machine; there are {have or 'no machines'}"
+            )
         return slots
 
     def on(self, node: Mapping[str, float]) -> int:
@@ -57,8 +69,12 @@ class Resources:
         return min(by_cpu, int(gpus) * int(1 / self.gpus + 1e-9))  # 1 // 0.1 is 9
 
     def slots_here(self) -> int:
-        """Trials side by side on this machine, at least one: a plan for GPUs can be made where there are none."""
-        return max(1, self.on({"CPU": os.cpu_count() or 1, "GPU": max(1, torch.cuda.device_count())}))
+        """Trials side by side on this machine, at least one: a plan for GPUs can be made where
+        there are none.
+        """
+        return max(
+            1, self.on({"CPU": os.cpu_count() or 1, "GPU": max(1, torch.cuda.device_count())})
+        )
 
     def grant(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks with their threads and device."""
@@ -70,8 +86,11 @@ class Launcher(Protocol):
 
     slots: int
 
-    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop) -> None:
+    def run(
+        self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop
+    ) -> None:
         """Run all tasks on the data sets; `watch(index, update)` is called as task `index` moves.
 
-        Every cell has a row at the end. Where `stop` is asked, trials save checkpoints and KeyboardInterrupt is raised.
+        Every cell has a row at the end. Where `stop` is asked, trials save checkpoints and
+        KeyboardInterrupt is raised.
         """

@@ -19,7 +19,8 @@ def import_ray(address: str | None) -> str:
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it lists every try that died
     os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # nothing is ever restored from Tune's snapshots
+    # nothing is ever restored from Tune's snapshots
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if address == "local":
@@ -30,13 +31,15 @@ def import_ray(address: str | None) -> str:
 
 
 def _keep_to_this_machine() -> None:
-    """A Ray of our own listens on loopback alone, to those who know a token that is nowhere written down.
+    """A Ray of our own listens on loopback alone, to those who know a token that is nowhere written
+    down.
 
-    Ray reads these when it is imported. Where a plug-in has done so before us it starts by its own lights: with a
-    token, on every interface.
+    Ray reads these when it is imported. Where a plug-in has done so before us it starts by its own
+    lights: with a token, on every interface.
     """
     if "ray" not in sys.modules:
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's name for it: 1 listens on every interface
+        # Ray's name for it: 1 listens on every interface
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
 
@@ -47,5 +50,9 @@ def init_options(address: str) -> dict[str, Any]:
     if address.startswith("ray://"):
         return {}
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    local = {"num_cpus": os.cpu_count(), "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+    local = {
+        "num_cpus": os.cpu_count(),
+        "object_store_memory": OBJECT_STORE_BYTES,
+        "include_dashboard": False,
+    }
     return quiet | local if address == "local" else quiet

@@ -19,19 +19,25 @@ from harness.training.task import Task
 
 PATIENCE = 30 * 60.0  # seconds without news of any trial, then the run ends
 
-REPORTS = 50  # a second that the driver is told by all trials together; each takes milliseconds of it
+# a second that the driver is told by all trials together; each takes milliseconds of it
+REPORTS = 50
 
-REPORT_SECONDS = (1.0, 10.0)  # between two of a trial, at least and at most: an end has to be heard of, too
+# between two of a trial, at least and at most: an end has to be heard of, too
+REPORT_SECONDS = (1.0, 10.0)
 
-PENDING = 200  # trials, at least, that Ray knows beforehand: machines are asked for, processes kept for the next
+# trials, at least, that Ray knows beforehand: machines are asked for, processes kept for the next
+PENDING = 200
 
-JOIN_SECONDS = 900.0  # for a cluster's first worker: a cloud starts it, and installs this project on it
+# for a cluster's first worker: a cloud starts it, and installs this project on it
+JOIN_SECONDS = 900.0
 
 
 class RayTune:
     """Tune trials over the machine's, or a cluster's, CPUs and GPUs."""
 
-    def __init__(self, resources: Resources, address: str | None = None, patience: float = PATIENCE):
+    def __init__(
+        self, resources: Resources, address: str | None = None, patience: float = PATIENCE
+    ):
         address = import_ray(address)
         import ray
 
@@ -41,17 +47,23 @@ class RayTune:
                 ray.init(address, **init_options(address))
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
-            raise BadInput(f"no Ray cluster at {address!r} ({reason}); expected auto or ray://HOST:PORT") from None
+            raise BadInput(
+                f"no Ray cluster at {address!r} ({reason}); expected auto or ray://HOST:PORT"
+            ) from None
         try:
             self.slots = self._slots(address)
         except BadInput:
             self.close()
             raise
 
-    def run(self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop) -> None:
-        """One Tune trial a task, in the order of the tasks, actors reused; what remains of one that died is another.
+    def run(
+        self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop
+    ) -> None:
+        """One Tune trial a task, in the order of the tasks, actors reused; what remains of one that
+        died is another.
 
-        Tasks and data sets lie in Ray's object store: they reach each node once, and its workers share one copy.
+        Tasks and data sets lie in Ray's object store: they reach each node once, and its workers
+        share one copy.
         """
         from ray import tune
 
@@ -62,17 +74,25 @@ class RayTune:
         pause = min(max(self.slots / REPORTS, REPORT_SECONDS[0]), REPORT_SECONDS[1])
         ready = [replace(task, report_seconds=pause) for task in self.resources.grant(tasks)]
         tries = Tries(ready)
-        worker = tune.with_resources(tune.with_parameters(Worker, tasks=ready, sets=plain(sets)), granted)
-        with tempfile.TemporaryDirectory(prefix="tune-") as scratch, Watchdog(self.patience, tries, stop) as dog:
+        worker = tune.with_resources(
+            tune.with_parameters(Worker, tasks=ready, sets=plain(sets)), granted
+        )
+        with (
+            tempfile.TemporaryDirectory(prefix="tune-") as scratch,
+            Watchdog(self.patience, tries, stop) as dog,
+        ):
             tune.Tuner(
                 worker,
-                tune_config=tune.TuneConfig(search_alg=queue(tries), num_samples=-1, reuse_actors=True),
+                tune_config=tune.TuneConfig(
+                    search_alg=queue(tries), num_samples=-1, reuse_actors=True
+                ),
                 run_config=tune.RunConfig(
                     name="grid",
                     storage_path=scratch,
                     verbose=0,
                     stop=stopper(stop),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # else no process is used again
+                    # else no process is used again
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     callbacks=[watcher(tries, watch, dog, stop)],
                 ),
             ).fit()
@@ -80,10 +100,18 @@ class RayTune:
             raise KeyboardInterrupt
 
     def _slots(self, address: str) -> int:
-        """Trials side by side on the cluster at its largest; where none fits yet, a worker is waited for."""
-        file = None if address.startswith("ray://") else autoscaler.told(self.ray.get_runtime_context().gcs_address)
+        """Trials side by side on the cluster at its largest; where none fits yet, a worker is
+        waited for.
+        """
+        file = (
+            None
+            if address.startswith("ray://")
+            else autoscaler.told(self.ray.get_runtime_context().gcs_address)
+        )
         most = autoscaler.most(file, self.resources.on) if file else 0
-        if not any(map(self.resources.on, self._nodes())) and (most or not self.ray.cluster_resources().get("CPU")):
+        if not any(map(self.resources.on, self._nodes())) and (
+            most or not self.ray.cluster_resources().get("CPU")
+        ):
             self._await_a_worker()
         return max(most, self.resources.slots(self._nodes()))
 
@@ -92,8 +120,14 @@ class RayTune:
         return [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
 
     def _await_a_worker(self) -> None:
-        """The machines of a cluster may come when something is asked of it: ask for a trial's share and wait for it."""
-        print(f"no worker yet: waiting for the cluster's first, at most {JOIN_SECONDS / 60:g} minutes", flush=True)
+        """The machines of a cluster may come when something is asked of it: ask for a trial's share
+        and wait for it.
+        """
+        print(
+            f"no worker yet: waiting for the cluster's first, at most {JOIN_SECONDS / 60:g} "
+            f"minutes",
+            flush=True,
+        )
         share = self.ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)
         self.ray.wait([share(_nothing).remote()], timeout=JOIN_SECONDS)
 

@@ -1,4 +1,6 @@
-"""The class of Ray's worker processes, and the data sets as arrays that they share. Importing it imports Ray."""
+"""The class of Ray's worker processes, and the data sets as arrays that they share. Importing it
+imports Ray.
+"""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,7 +27,9 @@ class Worker(tune.Trainable):
     """Trials of Tune, one after another, each a part of a task; `trial.run` is what they do."""
 
     def setup(self, config: dict[str, Any], **given: Any) -> None:
-        """A process starts: with every task of the run, and the arrays of its data sets, both shared on its node."""
+        """A process starts: with every task of the run, and the arrays of its data sets, both
+        shared on its node.
+        """
         self.tasks: Sequence[Task] = given["tasks"]
         self.sets: Arrays = given["sets"]
         self.begin(config)
@@ -63,13 +67,17 @@ def plain(sets: Mapping[str, Data]) -> Arrays:
     def of(value: Any) -> Any:
         return value.numpy() if isinstance(value, torch.Tensor) else value
 
-    return {name: {field: of(value) for field, value in vars(data).items()} for name, data in sets.items()}
+    return {
+        name: {field: of(value) for field, value in vars(data).items()}
+        for name, data in sets.items()
+    }
 
 
 def shared(arrays: Mapping[str, Any]) -> Data:
     """The data set on its arrays, without a copy; nothing writes to them."""
     with warnings.catch_warnings(action="ignore"):  # torch warns of arrays that are read-only
         fields: dict[str, Any] = {
-            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in arrays.items()
+            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            for name, value in arrays.items()
         }
     return Data(**fields)

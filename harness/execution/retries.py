@@ -1,8 +1,9 @@
 """What is left to hand out: tasks, and what remains of a task whose process died. No Ray here.
 
-A process that died says nothing of which cell was its bane. A try that saved something is no failure: what remains
-goes on from there. Those that saved nothing count; a pack is then halved, until the cell at fault fails alone.
-Storage that a process could not reach is no cell's fault: what remains is tried again, and in the end the run is over.
+A process that died says nothing of which cell was its bane. A try that saved something is no
+failure: what remains goes on from there. Those that saved nothing count; a pack is then halved,
+until the cell at fault fails alone. Storage that a process could not reach is no cell's fault: what
+remains is tried again, and in the end the run is over.
 """
 
 from collections import deque
@@ -22,7 +23,8 @@ HALVED_AFTER = 2  # deaths of a pack
 
 @dataclass(frozen=True)
 class Part:
-    """Cells of task `index` that run as one trial, and how often in a row that died, or was refused by storage.
+    """Cells of task `index` that run as one trial, and how often in a row that died, or was refused
+    by storage.
 
     Only those tries count in which nothing was saved.
     """
@@ -34,11 +36,15 @@ class Part:
 
 
 class Tries:
-    """Parts of tasks: waiting, in the order of the tasks, or running; by numbers that are never used twice."""
+    """Parts of tasks: waiting, in the order of the tasks, or running; by numbers that are never
+    used twice.
+    """
 
     def __init__(self, tasks: Sequence[Task]):
         self.tasks = tasks
-        self.parts = [Part(index, tuple(range(len(task.cells)))) for index, task in enumerate(tasks)]
+        self.parts = [
+            Part(index, tuple(range(len(task.cells)))) for index, task in enumerate(tasks)
+        ]
         self.of = {index: [index] for index in range(len(tasks))}  # numbers of a task's parts
         self.waiting = deque(range(len(tasks)))
         self.running: dict[int, Update] = {}
@@ -72,7 +78,9 @@ class Tries:
         self.running.pop(number, None)
 
     def died(self, number: int, words: str) -> Update:
-        """The process of a part died with these words: its cells wait for another try, or fail; how its task stands."""
+        """The process of a part died with these words: its cells wait for another try, or fail; how
+        its task stands.
+        """
         last, part, left, ended = self._remains(number)
         task = self.tasks[part.index]
         deaths = 1 if last.saved or ended else part.deaths + 1
@@ -88,7 +96,9 @@ class Tries:
         return self._whole(number, replace(last, ended=ended))
 
     def refused(self, number: int, failure: StorageFailure) -> Update:
-        """Storage failed the process of a part: its cells wait for another try; too often, and that is raised."""
+        """Storage failed the process of a part: its cells wait for another try; too often, and that
+        is raised.
+        """
         last, part, left, ended = self._remains(number)
         refusals = 1 if last.saved or ended else part.refusals + 1
         if left and refusals > RETRIES:
@@ -98,12 +108,19 @@ class Tries:
         return self._whole(number, replace(last, ended=ended))
 
     def _remains(self, number: int) -> tuple[Update, Part, tuple[int, ...], dict[str, str]]:
-        """Of a part that runs no more: its last update, itself, its cells that are left, those that ended by id."""
+        """Of a part that runs no more: its last update, itself, its cells that are left, those that
+        ended by id.
+        """
         last, part = self.running.pop(number), self.parts[number]
         task = self.tasks[part.index]
         rows = {place: _row(task, task.cells[place]) for place in part.cells}
         left = tuple(place for place, status in rows.items() if status is None)
-        return last, part, left, {task.cells[place].id: status for place, status in rows.items() if status is not None}
+        return (
+            last,
+            part,
+            left,
+            {task.cells[place].id: status for place, status in rows.items() if status is not None},
+        )
 
     def _wait(self, *parts: Part) -> None:
         """First in the queue, as what has begun is behind; Ray may hold others already."""
@@ -117,13 +134,17 @@ class Tries:
         return tuple(cells[place] for place in part.cells)
 
     def _whole(self, number: int, update: Update) -> Update:
-        """An update of a part as one of its task: with the steps and the ends of its other parts, if any runs."""
+        """An update of a part as one of its task: with the steps and the ends of its other parts,
+        if any runs.
+        """
         index = self.parts[number].index
         ended = self.ended.setdefault(index, {})
         ended |= update.ended
         live = {n: self.running[n] for n in self.of[index] if n in self.running}
         covered = {cell.id for n in live for cell in self._cells(self.parts[n])}
-        over = [cell for cell in self.tasks[index].cells if cell.id in ended and cell.id not in covered]
+        over = [
+            cell for cell in self.tasks[index].cells if cell.id in ended and cell.id not in covered
+        ]
         steps = sum(u.steps for u in live.values()) + sum(cell.iterations for cell in over)
         scored = sum(u.scored for u in live.values()) + len(over)
         return replace(update, steps=steps, scored=scored, ended=dict(ended), waits=not live)
@@ -139,6 +160,7 @@ def give_up(task: Task, cell: Cell, reason: str, words: str) -> None:
     """Write a failed row, and what is known of the death into the cell's log."""
     store = Store(task.results)
     store.write(
-        layout.log_key(cell.id), f"{reason}; a process that is killed says nothing itself\n\n{words}\n".encode()
+        layout.log_key(cell.id),
+        f"{reason}; a process that is killed says nothing itself\n\n{words}\n".encode(),
     )
     rows.write_row(store, task, cell, "failed", {"error": reason})

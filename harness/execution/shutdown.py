@@ -1,4 +1,6 @@
-"""Ending early: the first SIGINT or SIGTERM asks the trials to save what they have, the second ends at once."""
+"""Ending early: the first SIGINT or SIGTERM asks the trials to save what they have, the second ends
+at once.
+"""
 
 import signal
 import threading
@@ -20,11 +22,14 @@ def _interrupt_main() -> None:
 
 
 class Stalled(Exception):
-    """The run was ended: nothing moved, or results could not be kept. The message says which, and of what."""
+    """The run was ended: nothing moved, or results could not be kept. The message says which, and
+    of what.
+    """
 
 
 class Stop:
-    """Whether the run is to end. While it is open, a signal asks; the next one, or GRACE seconds, interrupts.
+    """Whether the run is to end. While it is open, a signal asks; the next one, or GRACE seconds,
+    interrupts.
 
     `ask` does the same without a signal, and leaves a reason. To be opened in the main thread.
     """
@@ -40,7 +45,10 @@ class Stop:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.timer.cancel()
         for number, handler in self.before.items():

@@ -1,9 +1,10 @@
 """One trial: a pack of cells from start, or from their checkpoints, to their rows. No Ray here.
 
-A row is written last, whole, by the process that computed it; whatever kills a trial before that costs at most the work
-since the last checkpoint. Errors become rows with a status and a reason, and a traceback in the log; only an interrupt
-leaves this module, and a place that takes no rows any more. A trial is a generator of updates: whoever runs it may
-close it, and it saves checkpoints first.
+A row is written last, whole, by the process that computed it; whatever kills a trial before that
+costs at most the work since the last checkpoint. Errors become rows with a status and a reason, and
+a traceback in the log; only an interrupt leaves this module, and a place that takes no rows any
+more. A trial is a generator of updates: whoever runs it may close it, and it saves checkpoints
+first.
 """
 
 import functools
@@ -36,7 +37,8 @@ KEEP_SECONDS = 1.0  # a score that took longer is kept before the next begins
 
 
 def run(task: Task, data: Data) -> Generator[Update, None, None]:
-    """Train what is not trained, score it, write the rows; an update every `report_seconds`, and one at the end.
+    """Train what is not trained, score it, write the rows; an update every `report_seconds`, and
+    one at the end.
 
     Closing the iterator ends the trial where it stands, checkpoints first.
     """
@@ -90,7 +92,7 @@ class _Trial:
         for first in range(0, len(training), size):
             yield from self._train_guarded(training[first : first + size], data)
 
-    # --- training ----------------------------------------------------------------------------------------------------
+    # --- training ---------------------------------------------------------------------------------
 
     def _fitting(self, cells: list[Cell], data: Data) -> int:
         """Cells that are trained together: all of them, and on a GPU as many as its memory holds."""
@@ -98,13 +100,17 @@ class _Trial:
             return max(1, len(cells))
         listed = self.task.evaluation.labelled
         return gpu_memory.fitting(
-            lambda size: gpu_memory.peak(lambda: Pack(cells[:size], data, listed).one_step(), self.device),
+            lambda size: gpu_memory.peak(
+                lambda: Pack(cells[:size], data, listed).one_step(), self.device
+            ),
             gpu_memory.room(self.device, self.task.gpus),
             len(cells),
         )
 
     def _train_guarded(self, cells: list[Cell], data: Data) -> Iterator[Update]:
-        """Train cells from their checkpoints, those at one step together; what runs out of memory goes on in halves."""
+        """Train cells from their checkpoints, those at one step together; what runs out of memory
+        goes on in halves.
+        """
         standing: dict[int, list[tuple[Cell, CellState | None]]] = {}
         for cell in (cell for cell in cells if cell.id not in self.ended):
             state = self._checkpoint(cell)
@@ -132,12 +138,16 @@ class _Trial:
         except GeneratorExit:
             self._save(pack)
             raise
-        trained = [(index, cell) for index, cell in enumerate(cells) if self._finish(pack, index, cell)]
+        trained = [
+            (index, cell) for index, cell in enumerate(cells) if self._finish(pack, index, cell)
+        ]
         for index, cell in trained:
             yield from self._score(cell, functools.partial(pack.trained, index))
 
     def _advance(self, pack: Pack) -> Iterator[Update]:
-        """Train a pack to its end, with checkpoints on the way and one where the last is older than wished for."""
+        """Train a pack to its end, with checkpoints on the way and one where the last is older than
+        wished for.
+        """
         board = Board(self.store, pack.cells) if self.task.tensorboard else None
         before, saved = self.steps, time.monotonic()
         while pack.running:
@@ -155,7 +165,9 @@ class _Trial:
             self._save(pack)
 
     def _save(self, pack: Pack) -> None:
-        """Write the training state of every cell that has not ended or diverged, unless it lies there."""
+        """Write the training state of every cell that has not ended or diverged, unless it lies
+        there.
+        """
         if pack.step == self.kept:
             return
         for index, cell in enumerate(pack.cells):
@@ -176,7 +188,9 @@ class _Trial:
         return CellState(tensors, record["step"], record["seconds"], record["curve"])
 
     def _finish(self, pack: Pack, index: int, cell: Cell) -> bool:
-        """Write what training gave, the weights last; False for a cell that diverged, whose row is written."""
+        """Write what training gave, the weights last; False for a cell that diverged, whose row is
+        written.
+        """
         trained = {
             "train_seconds": pack.share,
             "pack": len(pack.cells),
@@ -201,17 +215,21 @@ class _Trial:
         self.scored += 1
         return False
 
-    # --- scoring -----------------------------------------------------------------------------------------------------
+    # --- scoring ----------------------------------------------------------------------------------
 
     def _score(self, cell: Cell, model: Callable[[], Model] | None = None) -> Iterator[Update]:
-        """Score a cell whose weights are in the store, and write its row; what fails costs no score that is there."""
+        """Score a cell whose weights are in the store, and write its row; what fails costs no score
+        that is there.
+        """
         scoring, before = Scoring(self.scorer, cell, model), self.scored
         kept, done = time.monotonic(), 0
         try:
             for stage in scoring.work():
                 self.stage, self.scored = str(stage), before + stage.share
                 yield from self.tell()
-                if time.monotonic() - kept >= (self.task.checkpoint_seconds if stage.done == done else KEEP_SECONDS):
+                if time.monotonic() - kept >= (
+                    self.task.checkpoint_seconds if stage.done == done else KEEP_SECONDS
+                ):
                     scoring.keep()
                     self.saved += 1
                     kept, done = time.monotonic(), stage.done
@@ -223,7 +241,9 @@ class _Trial:
         yield from self.tell()
 
     def _write_scores(self, scoring: Scoring) -> None:
-        """The row that a scoring gives, unless there is a good one to which it adds nothing; then what failed."""
+        """The row that a scoring gives, unless there is a good one to which it adds nothing; then
+        what failed.
+        """
         cell, error = scoring.cell, scoring.error
         if error is not None:
             self._log(cell, error)
@@ -235,17 +255,22 @@ class _Trial:
         else:
             self.ended[cell.id] = scoring.status
 
-    # --- rows --------------------------------------------------------------------------------------------------------
+    # --- rows -------------------------------------------------------------------------------------
 
     def fail(self, cell: Cell, error: Exception) -> None:
-        """The row and the log of a cell that could not be trained; its checkpoint stays, for another try.
+        """The row and the log of a cell that could not be trained; its checkpoint stays, for
+        another try.
 
         A row that is good stays as it is: the cell was to get one more score.
         """
         self._log(cell, error)
         self.scored += 1
         row = self.store.row(cell.id)
-        if row is not None and row["status"] == "ok" and self.store.read(weights_key(cell)) is not None:
+        if (
+            row is not None
+            and row["status"] == "ok"
+            and self.store.read(weights_key(cell)) is not None
+        ):
             self.ended[cell.id] = "unscored"
         else:
             self._write(cell, "failed", {"error": reason(error)})
@@ -268,5 +293,14 @@ class _Trial:
             yield self.update()
 
     def update(self) -> Update:
-        how = {"stage": self.stage, "scored": self.scored, "score_seconds": self.score_seconds}
-        return Update(self.steps, self.step_seconds, self.nelbo, dict(self.ended), self.saved, **how)  # type: ignore[arg-type]
+        """How the trial stands."""
+        return Update(
+            steps=self.steps,
+            step_seconds=self.step_seconds,
+            nelbo=self.nelbo,
+            ended=dict(self.ended),
+            saved=self.saved,
+            stage=self.stage,
+            scored=self.scored,
+            score_seconds=self.score_seconds,
+        )

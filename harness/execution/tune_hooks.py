@@ -1,4 +1,6 @@
-"""What we give Tune: a queue of tasks, a stopper, and a callback that passes news on. They live in the driver alone."""
+"""What we give Tune: a queue of tasks, a stopper, and a callback that passes news on. They live in
+the driver alone.
+"""
 
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +16,9 @@ from harness.training.task import Update
 
 
 class _Here:
-    """Lives in this process alone: Tune, which keeps copies of what it is given in memory and on disk, gets none."""
+    """Lives in this process alone: Tune, which keeps copies of what it is given in memory and on
+    disk, gets none.
+    """
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -28,12 +32,18 @@ def _last_words(trial: Any) -> str:
     place = {name: (trial.last_result or {}).get(name) for name in ("hostname", "node_ip", "pid")}
     known = ", ".join(f"{name} {value}" for name, value in place.items() if value is not None)
     file = trial.error_file
-    words = Path(file).read_text(errors="replace") if file and Path(file).is_file() else "Ray gave no reason"
+    words = (
+        Path(file).read_text(errors="replace")
+        if file and Path(file).is_file()
+        else "Ray gave no reason"
+    )
     return f"last heard of: {known or 'never'}\n{words}"
 
 
 def _storage_failure(trial: Any) -> StorageFailure | None:
-    """What a trial died of, where that was storage; by what Tune keeps of its error in a file of this process."""
+    """What a trial died of, where that was storage; by what Tune keeps of its error in a file of
+    this process.
+    """
     from ray import cloudpickle
 
     file = trial.pickled_error_file
@@ -78,15 +88,22 @@ def stopper(stop: Stop) -> Any:
 
 
 def watcher(tries: Tries, watch: Watch, dog: Watchdog, stop: Stop) -> Any:
-    """A Tune callback: passes on what moves, has tried again what died, and ends the run where storage is gone."""
+    """A Tune callback: passes on what moves, has tried again what died, and ends the run where
+    storage is gone.
+    """
     from ray import tune
 
     class Watcher(_Here, tune.Callback):
         def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
             dog.moved()
 
-        def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
-            update, part = Update(**{field.name: result[field.name] for field in fields(Update)}), trial.config["part"]
+        def on_trial_result(
+            self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any
+        ) -> None:
+            update, part = (
+                Update(**{field.name: result[field.name] for field in fields(Update)}),
+                trial.config["part"],
+            )
             if is_at_work(tries.running.get(part, Update()), update):
                 dog.moved()
             self.tell(trial, tries.hear(part, update))

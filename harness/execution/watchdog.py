@@ -16,7 +16,8 @@ LOOK_SECONDS = 1.0
 class Watchdog:
     """A thread of its own, as whatever hangs may be Ray; `moved` calms it.
 
-    `patience`, in seconds, must bear a first compilation, scoring with many draws, and new machines.
+    `patience`, in seconds, must bear a first compilation, scoring with many draws, and new
+    machines.
     """
 
     def __init__(self, patience: float, tries: Tries, stop: Stop):
@@ -30,7 +31,10 @@ class Watchdog:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.over.set()
         self.thread.join()
@@ -45,14 +49,19 @@ class Watchdog:
         return f"{running} trials were handed to Ray and are silent or not begun, {waiting} wait"
 
     def look(self) -> None:
-        """Warn where nothing moved for a while, and ask for the end of the run where the patience is over."""
+        """Warn where nothing moved for a while, and ask for the end of the run where the patience
+        is over.
+        """
         quiet = time.monotonic() - self.last
         if quiet >= self.patience:
             self.stop.ask(f"nothing moved for {quiet / 60:.0f} min: {self.waits_for()}")
         elif quiet >= self.patience * (self.notices + 1) / (NOTICES + 1):
             self.notices += 1
             end = f"the run ends at {self.patience / 60:.0f} min"
-            print(f"nothing moved for {quiet / 60:.0f} min: {self.waits_for()}; {end}", file=sys.stderr)
+            print(
+                f"nothing moved for {quiet / 60:.0f} min: {self.waits_for()}; {end}",
+                file=sys.stderr,
+            )
 
     def _watch(self) -> None:
         while not self.over.wait(min(LOOK_SECONDS, self.patience / 10)) and not self.stop.asked:

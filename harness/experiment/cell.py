@@ -14,7 +14,9 @@ Setting = bool | int | float | str
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a grid must know of a model: its settings with their defaults, the supervisions it has, its full length."""
+    """What a grid must know of a model: its settings with their defaults, the supervisions it has,
+    its full length.
+    """
 
     name: str
     story: str
@@ -27,8 +29,9 @@ class ModelCard:
 class Cell:
     """One point of a grid: everything that decides what is trained, and nothing else.
 
-    `label_draw` says where the labelled images come from: "none", "seed" (drawn from the cell's own seed), "draw-N"
-    (the same draw N for every seed) or "file-HASH" (the list in a file that the user named).
+    `label_draw` says where the labelled images come from: "none", "seed" (drawn from the cell's own
+    seed), "draw-N" (the same draw N for every seed) or "file-HASH" (the list in a file that the
+    user named).
     """
 
     model: str
@@ -50,7 +53,8 @@ class Cell:
 
     @cached_property
     def id(self) -> str:
-        """Sixteen hex digits: a hash of the cell's canonical JSON, made once: a driver asks for it at every report.
+        """Sixteen hex digits: a hash of the cell's canonical JSON, made once: a driver asks for it
+        at every report.
 
         >>> Cell("vae", seed=0, iterations=10).id == Cell("vae", seed=0, iterations=10, beta=1.0).id
         True
@@ -61,16 +65,23 @@ class Cell:
 
     @property
     def has_bound(self) -> bool:
-        """Whether the cell trains a generative model; "supervised" trains a classifier alone: no NELBO, no β."""
+        """Whether the cell trains a generative model; "supervised" trains a classifier alone: no
+        NELBO, no β.
+        """
         return self.supervision != "supervised"
 
     def __str__(self) -> str:
-        """A short name for people: `ssvae supervised labels=100 seed=3`; `names` tells settings apart too."""
+        """A short name for people: `ssvae supervised labels=100 seed=3`; `names` tells settings
+        apart too.
+        """
         return self.name()
 
     def name(self, settings: Collection[str] = ()) -> str:
         """A short name that tells the values of these settings."""
-        parts = [self.model, *(f"{name}={value}" for name, value in self.settings if name in settings)]
+        parts = [
+            self.model,
+            *(f"{name}={value}" for name, value in self.settings if name in settings),
+        ]
         if self.beta != 1:
             parts.append(f"β={self.beta:g}")
         if self.supervision != "none":

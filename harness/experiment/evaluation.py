@@ -1,4 +1,6 @@
-"""What a cell is scored on, as a frozen value: the test set always, a listed subset and IWAE bounds on request."""
+"""What a cell is scored on, as a frozen value: the test set always, a listed subset and IWAE bounds
+on request.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,8 +28,8 @@ class Listed(BaseModel):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluation of a run: `iwae` draws over the sets `iwae_on`, the `subset` of test images, if any, and how many
-    `samples` of the prior digits are counted among.
+    """The evaluation of a run: `iwae` draws over the sets `iwae_on`, the `subset` of test images,
+    if any, and how many `samples` of the prior digits are counted among.
     """
 
     iwae: tuple[int, ...] = ()
@@ -43,7 +45,9 @@ class Evaluation:
         if not cell.has_bound:
             return frozenset({"accuracy"})
         sets = {"test": "", "subset": "subset_"} if self.covers(cell) else {"test": ""}
-        bounds = {f"{sets[name]}iwae_{k}" for name in self.iwae_on if name in sets for k in self.iwae}
+        bounds = {
+            f"{sets[name]}iwae_{k}" for name in self.iwae_on if name in sets for k in self.iwae
+        }
         return frozenset({f"{prefix}nelbo" for prefix in sets.values()} | bounds)
 
     @property
@@ -55,15 +59,20 @@ class Evaluation:
         return ListedDraw(len(self.labelled), hashlib.sha256(content).hexdigest()[:12])
 
     def check(self, cells: Sequence[Cell]) -> None:
-        """Refuse a subset of a data set that no cell has, and listed labels for cells of another data set."""
+        """Refuse a subset of a data set that no cell has, and listed labels for cells of another
+        data set.
+        """
         if self.subset and not any(self.covers(cell) for cell in cells):
             found = ", ".join(sorted({cell.dataset for cell in cells}))
             raise BadInput(
-                f"the subset lists images of '{self.dataset}', the grid has {found}; expected the same data set"
+                f"the subset lists images of '{self.dataset}', the grid has {found}; expected "
+                f"the same data set"
             )
         for cell in cells:
             if cell.label_draw.startswith("file-") and cell.dataset != self.dataset:
-                raise BadInput(f"the labels are listed for '{self.dataset}', and {cell} is of another data set")
+                raise BadInput(
+                    f"the labels are listed for '{self.dataset}', and {cell} is of another data set"
+                )
 
     def check_indices(self, sizes: Mapping[str, tuple[int, int]]) -> None:
         """Refuse indices beyond the test or training images, whose numbers are given by data set."""
@@ -73,7 +82,8 @@ class Evaluation:
             ):
                 if max(indices, default=0) >= size:
                     raise BadInput(
-                        f"the subset file lists image {max(indices)} of {size} {what} images; expected 0 to {size - 1}"
+                        f"the subset file lists image {max(indices)} of {size} {what} images; "
+                        f"expected 0 to {size - 1}"
                     )
 
     def covers(self, cell: Cell) -> bool:
@@ -84,10 +94,14 @@ class Evaluation:
 def evaluation(
     subset: str | None, iwae: Sequence[int], iwae_on: Sequence[str] | None, samples: int = SAMPLES
 ) -> Evaluation:
-    """The evaluation that a user asks for; IWAE bounds are over the subset if there is one, else over the test set."""
+    """The evaluation that a user asks for; IWAE bounds are over the subset if there is one, else
+    over the test set.
+    """
     wrong = sorted(set(iwae) - set(IWAE_SAMPLES))
     if wrong:
-        raise BadInput(f"IWAE bound of {wrong[0]} draws: expected one of {', '.join(map(str, IWAE_SAMPLES))}")
+        raise BadInput(
+            f"IWAE bound of {wrong[0]} draws: expected one of {', '.join(map(str, IWAE_SAMPLES))}"
+        )
     on = tuple(iwae_on or (["subset"] if subset else ["test"]))
     if "subset" in on and not subset:
         raise BadInput("IWAE bounds over the subset need the subset: give its file (--subset FILE)")
@@ -100,7 +114,9 @@ def evaluation(
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         keys = ", ".join(Listed.model_fields)
-        raise BadInput(f"subset file {subset!r}: {where}: {first['msg']}; expected JSON with the keys {keys}") from None
+        raise BadInput(
+            f"subset file {subset!r}: {where}: {first['msg']}; expected JSON with the keys {keys}"
+        ) from None
     return Evaluation(
         iwae=tuple(sorted(set(iwae))),
         iwae_on=on,

@@ -1,7 +1,7 @@
 """The experiment as a frozen value: a grid is a chain of sweeps, times the seeds.
 
-Nothing here knows torch or ray. What a model can be asked is told by its `ModelCard`, so that a grid expands, and is
-refused, without building a model.
+Nothing here knows torch or ray. What a model can be asked is told by its `ModelCard`, so that a
+grid expands, and is refused, without building a model.
 """
 
 import math
@@ -58,7 +58,9 @@ class ListedDraw:
 
 
 class Sweep(BaseModel):
-    """One model's settings; every list is crossed with every other. What is left out takes the model's own default."""
+    """One model's settings; every list is crossed with every other. What is left out takes the
+    model's own default.
+    """
 
     model_config = Strict
     model: str
@@ -72,7 +74,9 @@ class Sweep(BaseModel):
     settings: Settings = {}
 
     def cells(self, card: ModelCard, seeds: list[int], label_draw: str) -> Iterator[Cell]:
-        """Every point of the sweep in its canonical form: a model is never crossed with what it does not have."""
+        """Every point of the sweep in its canonical form: a model is never crossed with what it
+        does not have.
+        """
         for name, values in self.settings.items():
             _check_setting(card, name, values)
         supervisions = self.supervision or card.supervisions[:1]
@@ -82,28 +86,62 @@ class Sweep(BaseModel):
                                f"expected one of: {', '.join(card.supervisions)}")  # fmt: skip
         settings = {name: [default] for name, default in card.defaults.items()} | self.settings
         self._check_size(supervisions, seeds)
-        axes = (supervisions, self.beta, self.dataset, self.labels, self.iterations or [card.iterations])
+        axes = (
+            supervisions,
+            self.beta,
+            self.dataset,
+            self.labels,
+            self.iterations or [card.iterations],
+        )
         more = (self.batch_size, self.learning_rate, list(product(*settings.values())), seeds)
-        for supervision, beta, dataset, labels, iterations, batch_size, rate, point, seed in product(*axes, *more):
+        for (
+            supervision,
+            beta,
+            dataset,
+            labels,
+            iterations,
+            batch_size,
+            rate,
+            point,
+            seed,
+        ) in product(*axes, *more):
             free = Cell(
                 model=card.name,
                 seed=seed,
                 iterations=iterations,
-                settings=tuple(sorted((n, _like(card.defaults[n], v)) for n, v in zip(settings, point, strict=True))),
+                settings=tuple(
+                    sorted(
+                        (n, _like(card.defaults[n], v))
+                        for n, v in zip(settings, point, strict=True)
+                    )
+                ),
                 beta=float(beta) if supervision != "supervised" else 1.0,
                 dataset=dataset,
                 supervision=supervision,
                 batch_size=batch_size,
                 learning_rate=float(rate),
             )
-            yield replace(free, labels=labels, label_draw=label_draw) if supervision != "none" else free
+            yield (
+                replace(free, labels=labels, label_draw=label_draw)
+                if supervision != "none"
+                else free
+            )
 
     def _check_size(self, supervisions: Sized, seeds: Sized) -> None:
         """Refuse, before anything is unfolded, a sweep of more cells than anybody can mean."""
-        axes = (supervisions, self.beta, self.dataset, self.labels, self.iterations or [0], self.batch_size)
+        axes = (
+            supervisions,
+            self.beta,
+            self.dataset,
+            self.labels,
+            self.iterations or [0],
+            self.batch_size,
+        )
         cells = math.prod(map(len, (*axes, self.learning_rate, *self.settings.values(), seeds)))
         if cells > CELLS:
-            raise BadInput(f"the sweep of model '{self.model}' has {cells:,} cells; expected at most {CELLS:,}")
+            raise BadInput(
+                f"the sweep of model '{self.model}' has {cells:,} cells; expected at most {CELLS:,}"
+            )
 
 
 def _like(default: Setting, value: Setting) -> Setting:
@@ -116,18 +154,28 @@ def _check_setting(card: ModelCard, name: str, values: list[Setting]) -> None:
     expected = type(card.defaults[name])
     for value in values:
         if type(value) is not expected and not (expected is float and type(value) is int):
-            raise BadInput(f"setting '{name}' of model '{card.name}': expected {expected.__name__}, got {given(value)}")
+            raise BadInput(
+                f"setting '{name}' of model '{card.name}': expected {expected.__name__}, got "
+                f"{given(value)}"
+            )
         if isinstance(value, float) and not math.isfinite(value):
-            raise BadInput(f"setting '{name}' of model '{card.name}': expected a finite number, got {value!r}")
+            raise BadInput(
+                f"setting '{name}' of model '{card.name}': expected a finite number, got {value!r}"
+            )
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise BadInput(f"setting '{name}' of model '{card.name}': expected 64 bits at most, got {given(value)}")
+            raise BadInput(
+                f"setting '{name}' of model '{card.name}': expected 64 bits at most, got "
+                f"{given(value)}"
+            )
 
 
 class Compare(BaseModel):
-    """What the analysis compares, stated before the results are seen: one family of comparisons a metric.
+    """What the analysis compares, stated before the results are seen: one family of comparisons a
+    metric.
 
-    The family is every pair of arms, or every arm against the one whose columns have the values of `baseline`. A margin
-    is the difference, in the metric's unit in the table (nats, fractions), below which two arms count as equivalent.
+    The family is every pair of arms, or every arm against the one whose columns have the values of
+    `baseline`. A margin is the difference, in the metric's unit in the table (nats, fractions),
+    below which two arms count as equivalent.
     """
 
     model_config = Strict
@@ -176,9 +224,13 @@ class Grid(BaseModel):
         return compare
 
     def cells(self, cards: Mapping[str, ModelCard], listed: ListedDraw | None = None) -> list[Cell]:
-        """The distinct cells in the order of the sweeps; `listed` are the labels of `label_draw: subset`."""
+        """The distinct cells in the order of the sweeps; `listed` are the labels of `label_draw:
+        subset`.
+        """
         if self.label_draw == "subset" and listed is None:
-            raise BadInput("label_draw 'subset' needs a file with labelled images: give it (--subset FILE)")
+            raise BadInput(
+                "label_draw 'subset' needs a file with labelled images: give it (--subset FILE)"
+            )
         cells: dict[Cell, None] = {}
         for sweep in self.sweeps:
             if sweep.model not in cards:
@@ -208,5 +260,8 @@ def names(cells: Collection[Cell]) -> dict[Cell, str]:
         for setting, value in cell.settings:
             values.setdefault((cell.model, setting), set()).add(value)
     return {
-        cell: cell.name([s for (m, s), found in values.items() if m == cell.model and len(found) > 1]) for cell in cells
+        cell: cell.name(
+            [s for (m, s), found in values.items() if m == cell.model and len(found) > 1]
+        )
+        for cell in cells
     }

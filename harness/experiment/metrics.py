@@ -16,4 +16,7 @@ WIDEST = 0.2  # margin of a fraction: a wider one was meant in points
 def check_margin(metric: str, margin: float) -> None:
     """Refuse a margin of a fraction that was given in points."""
     if metric in FRACTIONS and margin >= WIDEST:
-        raise BadInput(f"margin {margin:g} of {metric}; expected less than {WIDEST}, in fractions: 0.005 is 0.5 points")
+        raise BadInput(
+            f"margin {margin:g} of {metric}; expected less than {WIDEST}, in fractions: 0.005 is "
+            f"0.5 points"
+        )

@@ -1,7 +1,9 @@
-"""One stream of random numbers a purpose: `derive(seed, purpose)`, and nothing else, feeds randomness.
+"""One stream of random numbers a purpose: `derive(seed, purpose)`, and nothing else, feeds
+randomness.
 
-Every draw is addressed by seed, purpose and index (the epoch of an order, the step of a noise), so no generator's state
-is ever carried along: a run that is resumed at step n draws what an uninterrupted one draws there.
+Every draw is addressed by seed, purpose and index (the epoch of an order, the step of a noise), so
+no generator's state is ever carried along: a run that is resumed at step n draws what an
+uninterrupted one draws there.
 """
 
 import hashlib
@@ -11,7 +13,14 @@ import torch
 
 Training = Literal["weights", "order", "binarisation", "noise", "labels"]
 Evaluation = Literal[
-    "test binarisation", "test noise", "subset noise", "iwae noise", "samples", "pixels", "reconstructions", "judge"
+    "test binarisation",
+    "test noise",
+    "subset noise",
+    "iwae noise",
+    "samples",
+    "pixels",
+    "reconstructions",
+    "judge",
 ]
 Purpose = Training | Evaluation
 PURPOSES = (*get_args(Training), *get_args(Evaluation))
@@ -20,7 +29,8 @@ EVALUATION_SEED = 0
 
 
 def derive(seed: int, purpose: Purpose, index: int = 0) -> int:
-    """A seed of 63 bits for draw `index` of a purpose: independent of every other purpose, index and seed.
+    """A seed of 63 bits for draw `index` of a purpose: independent of every other purpose, index
+    and seed.
 
     >>> derive(0, "order") == derive(0, "order", 0) != derive(0, "noise")
     True
@@ -31,11 +41,15 @@ def derive(seed: int, purpose: Purpose, index: int = 0) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def generator(seed: int, purpose: Purpose, index: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
+def generator(
+    seed: int, purpose: Purpose, index: int = 0, device: torch.device | str = "cpu"
+) -> torch.Generator:
     """A torch generator at the start of draw `index` of a purpose."""
     return torch.Generator(device).manual_seed(derive(seed, purpose, index))
 
 
 def evaluation(purpose: Evaluation, index: int = 0) -> torch.Generator:
-    """A generator of evaluation draws, on the CPU: the same for every cell, whatever device it is scored on."""
+    """A generator of evaluation draws, on the CPU: the same for every cell, whatever device it is
+    scored on.
+    """
     return generator(EVALUATION_SEED, purpose, index)

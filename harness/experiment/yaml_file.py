@@ -1,4 +1,6 @@
-"""YAML that a user wrote, read within limits: a few lines of aliases can stand for billions of values."""
+"""YAML that a user wrote, read within limits: a few lines of aliases can stand for billions of
+values.
+"""
 
 import re
 from typing import Any
@@ -10,16 +12,22 @@ VALUES = 100_000
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's loader, which takes 1e-3 for a word where YAML 1.2, and anybody who writes it, means a number."""
+    """PyYAML's loader, which takes 1e-3 for a word where YAML 1.2, and anybody who writes it, means
+    a number.
+    """
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Lay `<<: *other` under a mapping, as PyYAML does, unless the mappings merged grow without end."""
+        """Lay `<<: *other` under a mapping, as PyYAML does, unless the mappings merged grow without
+        end.
+        """
         super().flatten_mapping(node)
         if len(node.value) > VALUES:
             raise yaml.YAMLError(f"merged mappings of more than {VALUES:,} keys")
 
 
-Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"])
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"]
+)
 
 
 def parsed(content: bytes, loader: type[yaml.SafeLoader] = Loader) -> Any:
@@ -40,7 +48,9 @@ def parsed(content: bytes, loader: type[yaml.SafeLoader] = Loader) -> Any:
 
 
 def _count(values: Any) -> None:
-    """Refuse what unfolds to too many values, as lists of aliases of lists do, and what holds itself."""
+    """Refuse what unfolds to too many values, as lists of aliases of lists do, and what holds
+    itself.
+    """
     left, counted = [values], 0
     while left:
         value = left.pop()

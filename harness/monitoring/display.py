@@ -16,7 +16,8 @@ def summary(standing: Standing) -> str:
     pace = f", {3600 * ended / standing.elapsed:.0f} cells/h" if ended and standing.elapsed else ""
     left = "" if standing.end else f", {clock(standing.left)} left"
     return (
-        f"[{clock(standing.elapsed)}] {standing.done}/{standing.cells} cells done, {standing.running} running, "
+        f"[{clock(standing.elapsed)}] {standing.done}/{standing.cells} cells done, "
+        f"{standing.running} running, "
         f"{standing.failed} failed, {standing.speed:.0f} steps/s{pace}{left}"
     )
 

@@ -1,4 +1,6 @@
-"""Live progress of a run: a table on a terminal, plain lines elsewhere, and its standing in the store."""
+"""Live progress of a run: a table on a terminal, plain lines elsewhere, and its standing in the
+store.
+"""
 
 import socket
 import sys
@@ -26,9 +28,11 @@ WRITE_SECONDS = 10.0
 
 
 class Progress:
-    """How a run stands; `watch` takes the updates of its trials. With a store, its standing is written there.
+    """How a run stands; `watch` takes the updates of its trials. With a store, its standing is
+    written there.
 
-    `asked` and `before` are the cells of the grid and those of them that were done when the run began.
+    `asked` and `before` are the cells of the grid and those of them that were done when the run
+    began.
     """
 
     def __init__(
@@ -42,15 +46,21 @@ class Progress:
         before: int = 0,
     ):
         self.tasks = tasks
-        self.names = {cell.id: name for cell, name in names([c for task in tasks for c in task.cells]).items()}
+        self.names = {
+            cell.id: name for cell, name in names([c for task in tasks for c in task.cells]).items()
+        }
         self.slots = slots
         self.console = console or Console()
         self.store, self.asked, self.before = store, asked, before
         self.cells = len(self.names)
         of_task = [costs[task.cells[0].pack_key] for task in tasks]
-        self.costs = [cost.step(len(task.cells)) / len(task.cells) for cost, task in zip(of_task, tasks, strict=True)]
+        self.costs = [
+            cost.step(len(task.cells)) / len(task.cells)
+            for cost, task in zip(of_task, tasks, strict=True)
+        ]
         self.score_costs = [cost.score for cost in of_task]
-        self.begun: dict[int, Update] = {}  # tasks that have not ended, by the last that was heard of them
+        # tasks that have not ended, by the last that was heard of them
+        self.begun: dict[int, Update] = {}
         self.work = sum(map(self._work, range(len(tasks))))
         self.ended: dict[str, str] = {}
         self.counts: Counter[str] = Counter()  # of `ended`, by status
@@ -70,7 +80,10 @@ class Progress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self.live:
             self.live.stop()
@@ -78,7 +91,11 @@ class Progress:
             self.writer.end(_end(error))
 
     def _live(self) -> Live:
-        return Live(get_renderable=lambda: display.page(self.standing()), console=self.console, refresh_per_second=2)
+        return Live(
+            get_renderable=lambda: display.page(self.standing()),
+            console=self.console,
+            refresh_per_second=2,
+        )
 
     def watch(self, index: int, update: Update) -> None:
         """Take an update of task `index`."""
@@ -106,7 +123,9 @@ class Progress:
         news = {cell: status for cell, status in update.ended.items() if cell not in self.ended}
         self.ended |= news
         self.counts.update(news.values())
-        self.failures += [Failure(c, self.names[c], status) for c, status in news.items() if status != "ok"]
+        self.failures += [
+            Failure(c, self.names[c], status) for c, status in news.items() if status != "ok"
+        ]
         return news
 
     def _work(self, index: int) -> float:
@@ -142,7 +161,9 @@ class Progress:
 
     @property
     def left(self) -> float:
-        """Seconds left: the steps of each task at its observed or else its measured speed, over the slots."""
+        """Seconds left: the steps of each task at its observed or else its measured speed, over the
+        slots.
+        """
         return max(0.0, self.work) / min(self.slots, max(1, len(self.tasks)))
 
     def summary(self) -> str:
@@ -175,18 +196,26 @@ class Progress:
         task, update = self.tasks[index], self.begun[index]
         speed = 1 / update.step_seconds if update.step_seconds else None
         step = update.steps // len(task.cells)
-        return Pack(self.title(index), step, task.cells[0].iterations, speed, update.nelbo, update.stage)
+        return Pack(
+            self.title(index), step, task.cells[0].iterations, speed, update.nelbo, update.stage
+        )
 
 
 def _end(error: BaseException | None) -> str:
     """How a run ended, in a word or a line."""
     if error is None:
         return run_status.DONE
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+    return (
+        "interrupted"
+        if isinstance(error, KeyboardInterrupt)
+        else str(error) or type(error).__name__
+    )
 
 
 class _Writer:
-    """Writes the standing into the store, from a thread of its own: a store that is slow or away holds nobody up."""
+    """Writes the standing into the store, from a thread of its own: a store that is slow or away
+    holds nobody up.
+    """
 
     def __init__(self, progress: Progress):
         self.progress = progress

@@ -1,4 +1,6 @@
-"""How a run stands, as its driver writes it into the store and everybody shows it. Knows neither torch nor ray."""
+"""How a run stands, as its driver writes it into the store and everybody shows it. Knows neither
+torch nor ray.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,8 +16,8 @@ DONE = "done"
 
 @dataclass(frozen=True)
 class Pack:
-    """A pack at work: its name, steps done of all, steps a second of its cells together, NELBO of the first; `stage`
-    says what is done beside training.
+    """A pack at work: its name, steps done of all, steps a second of its cells together, NELBO of
+    the first; `stage` says what is done beside training.
     """
 
     name: str
@@ -37,11 +39,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class Standing:
-    """A run at a moment: `cells` of its own, of the `asked` ones of its grid, `before` of which were done already.
+    """A run at a moment: `cells` of its own, of the `asked` ones of its grid, `before` of which
+    were done already.
 
-    `ended` counts its cells by status, `running` its packs that train, `speed` their steps a second. `elapsed`, `left`
-    and `quiet` (since the last news of a trial) are seconds. `end` is empty while it runs. Of many packs and failures
-    a hundred are named.
+    `ended` counts its cells by status, `running` its packs that train, `speed` their steps a
+    second. `elapsed`, `left` and `quiet` (since the last news of a trial) are seconds. `end` is
+    empty while it runs. Of many packs and failures a hundred are named.
     """
 
     run: str = ""
@@ -100,9 +103,13 @@ def write(store: Store, standing: Standing) -> None:
 
 
 def read(store: Store) -> list[Standing]:
-    """The standings of all runs, oldest first; what is no whole one is left out, as nothing depends on it."""
+    """The standings of all runs, oldest first; what is no whole one is left out, as nothing depends
+    on it.
+    """
     found = (_parsed(store.read(place) or b"") for place in store.keys("progress", ".json"))
-    return sorted((one for one in found if one is not None), key=lambda one: (one.run[:17], one.written))
+    return sorted(
+        (one for one in found if one is not None), key=lambda one: (one.run[:17], one.written)
+    )
 
 
 def last_words(store: Store, cell: str) -> str:
@@ -117,7 +124,9 @@ def _parsed(content: bytes) -> Standing | None:
         values = json.loads(content)
         packs, failures = values.pop("packs"), values.pop("failures")
         return Standing(
-            **values, packs=tuple(Pack(**one) for one in packs), failures=tuple(Failure(**one) for one in failures)
+            **values,
+            packs=tuple(Pack(**one) for one in packs),
+            failures=tuple(Failure(**one) for one in failures),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -125,7 +134,11 @@ def _parsed(content: bytes) -> Standing | None:
 
 def active(store: Store) -> list[Standing]:
     """Runs that have not ended and spoke within the last minute."""
-    return [standing for standing in read(store) if not standing.end and standing.silent < SILENT_SECONDS]
+    return [
+        standing
+        for standing in read(store)
+        if not standing.end and standing.silent < SILENT_SECONDS
+    ]
 
 
-# --- in words ---------------------------------------------------------------------------------------------------------
+# --- in words -------------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Data:
-    """A data set: grey levels 0-255 as bytes, (n, PIXELS), classes, (n,) int64, and a checksum over all four files."""
+    """A data set: grey levels 0-255 as bytes, (n, PIXELS), classes, (n,) int64, and a checksum over
+    all four files.
+    """
 
     name: str
     train_x: Tensor

@@ -1,9 +1,10 @@
 """What a plug-in changes in the modules of others while its text runs, and for whom that holds.
 
-A plug-in may set attributes of modules and classes (`harness.training.adam.Adam.descend = ...`) and torch's settings. That is
-recorded, so that it can be taken away while the cells of other models are worked on. It is no sandbox: only attributes
-that the plug-in's own text names are looked at, in modules that were loaded before; the contents of dictionaries and
-lists, and what a plug-in's functions do later, are not.
+A plug-in may set attributes of modules and classes (`harness.training.adam.Adam.descend = ...`) and
+torch's settings. That is recorded, so that it can be taken away while the cells of other models are
+worked on. It is no sandbox: only attributes that the plug-in's own text names are looked at, in
+modules that were loaded before; the contents of dictionaries and lists, and what a plug-in's
+functions do later, are not.
 """
 
 import ast
@@ -26,7 +27,9 @@ Look = dict[int, tuple[Holder, dict[str, Any]]]
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """One thing that a plug-in changed: its name, how to put a value there, and the values before and after."""
+    """One thing that a plug-in changed: its name, how to put a value there, and the values before
+    and after.
+    """
 
     where: str
     put: Callable[[Any], object]
@@ -44,7 +47,8 @@ class _Setting:
 
 
 def _on_device(device: torch.device) -> None:
-    torch.set_default_device(None if device.type == "cpu" else device)  # "cpu" itself would slow every call down
+    # "cpu" itself would slow every call down
+    torch.set_default_device(None if device.type == "cpu" else device)
 
 
 SETTINGS = (
@@ -52,10 +56,14 @@ SETTINGS = (
     _Setting("torch.set_default_device", torch.get_default_device, _on_device),
     _Setting("torch.set_grad_enabled", torch.is_grad_enabled, torch.set_grad_enabled),
     _Setting(
-        "torch.set_float32_matmul_precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
+        "torch.set_float32_matmul_precision",
+        torch.get_float32_matmul_precision,
+        torch.set_float32_matmul_precision,
     ),
     _Setting(
-        "torch.use_deterministic_algorithms", torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode
+        "torch.use_deterministic_algorithms",
+        torch.get_deterministic_debug_mode,
+        torch.set_deterministic_debug_mode,
     ),
     _Setting("numpy.seterr", np.geterr, lambda errors: np.seterr(**errors)),
 )
@@ -74,7 +82,9 @@ def drop(changes: Collection[Change]) -> None:
 
 @contextmanager
 def only(changes: Sequence[Change]) -> Iterator[None]:
-    """These changes stand and no others; afterwards all is as it was, settings that were changed meanwhile too."""
+    """These changes stand and no others; afterwards all is as it was, settings that were changed
+    meanwhile too.
+    """
     before, settings = list(_standing), _settings()
     _stand(changes)
     try:
@@ -85,8 +95,11 @@ def only(changes: Sequence[Change]) -> Iterator[None]:
             change.put(change.before)
 
 
-def recorded(work: Callable[[], None], texts: Iterable[str], packages: Collection[str] = ()) -> tuple[Change, ...]:
-    """What `work`, which runs these texts, changes in the packages; it meets no other's changes, and its own go.
+def recorded(
+    work: Callable[[], None], texts: Iterable[str], packages: Collection[str] = ()
+) -> tuple[Change, ...]:
+    """What `work`, which runs these texts, changes in the packages; it meets no other's changes,
+    and its own go.
 
     The number of threads is the command's to say (`--cpus-per-trial`), and put back at once.
     """
@@ -105,14 +118,22 @@ def recorded(work: Callable[[], None], texts: Iterable[str], packages: Collectio
 
 
 def names_set(texts: Iterable[str]) -> set[str]:
-    """Names that texts may set on something: of attributes that are assigned, of keywords, and within strings.
+    """Names that texts may set on something: of attributes that are assigned, of keywords, and
+    within strings.
 
-    Other names change for other reasons: torch replaces functions of its own when parts of it are imported.
+    Other names change for other reasons: torch replaces functions of its own when parts of it are
+    imported.
 
     >>> sorted(names_set(["adam.Adam.descend = f; self.x = 1; setattr(engine, 'binarised', g)"]))
     ['binarised', 'descend']
     """
-    return {name for text in texts for node in ast.walk(_parsed(text)) for name in _names(node) if name.isidentifier()}
+    return {
+        name
+        for text in texts
+        for node in ast.walk(_parsed(text))
+        for name in _names(node)
+        if name.isidentifier()
+    }
 
 
 def _parsed(text: str) -> ast.AST:
@@ -154,8 +175,11 @@ def _holders(packages: Collection[str]) -> Iterator[Holder]:
     for name, module in list(sys.modules.items()):
         if isinstance(module, ModuleType) and _top(name) in packages:
             yield module
-            classes = [value for value in vars(module).values() if issubclass(type(value), type)]  # asks no value
-            yield from (made for made in classes if _top(str(vars(made).get("__module__"))) in packages)
+            # asks no value
+            classes = [value for value in vars(module).values() if issubclass(type(value), type)]
+            yield from (
+                made for made in classes if _top(str(vars(made).get("__module__"))) in packages
+            )
 
 
 def _top(module: str) -> str:
@@ -180,7 +204,11 @@ def _put(holder: Holder, name: str, value: Any) -> None:
 
 
 def _shown(holder: Holder) -> str:
-    return holder.__name__ if isinstance(holder, ModuleType) else f"{holder.__module__}.{holder.__qualname__}"
+    return (
+        holder.__name__
+        if isinstance(holder, ModuleType)
+        else f"{holder.__module__}.{holder.__qualname__}"
+    )
 
 
 def _settings() -> list[tuple[_Setting, Any]]:
@@ -189,4 +217,8 @@ def _settings() -> list[tuple[_Setting, Any]]:
 
 def _changed_settings(before: Iterable[tuple[_Setting, Any]]) -> list[Change]:
     now = [(setting, was, setting.get()) for setting, was in before]
-    return [Change(setting.name, setting.put, was, is_now) for setting, was, is_now in now if was != is_now]
+    return [
+        Change(setting.name, setting.put, was, is_now)
+        for setting, was, is_now in now
+        if was != is_now
+    ]

@@ -1,8 +1,9 @@
 """What a model owes the harness: a pure objective. Parameters, data and noise in, named terms out.
 
-A model draws nothing itself and knows neither β nor the optimiser, so that the same code trains one seed or, stacked
-with `torch.func.vmap`, many. Images are binary vectors of `PIXELS` values; noise is always standard normal (a uniform
-draw is its `torch.special.ndtr`). Losses are in nats per image.
+A model draws nothing itself and knows neither β nor the optimiser, so that the same code trains one
+seed or, stacked with `torch.func.vmap`, many. Images are binary vectors of `PIXELS` values; noise
+is always standard normal (a uniform draw is its `torch.special.ndtr`). Losses are in nats per
+image.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +21,9 @@ Noise = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """One step's data; zero labelled images for a model without labels, an empty `x` for a "supervised" cell."""
+    """One step's data; zero labelled images for a model without labels, an empty `x` for a
+    "supervised" cell.
+    """
 
     x: Tensor  # (batch, PIXELS), binary images as floats
     labelled: Tensor  # (labels, PIXELS), binary images as floats
@@ -28,10 +31,12 @@ class Batch(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """Parts of the objective, each (batch,) or one number, in nats per image; None where the model has no such part.
+    """Parts of the objective, each (batch,) or one number, in nats per image; None where the model
+    has no such part.
 
-    The engine minimises what is given: rec + β·kl + extra, or nll + extra. A model with `rec` and `kl` has a bound,
-    NELBO = rec + kl; one with `nll` an exact likelihood; one with neither, such as a GAN, has no number to compare.
+    The engine minimises what is given: rec + β·kl + extra, or nll + extra. A model with `rec` and
+    `kl` has a bound, NELBO = rec + kl; one with `nll` an exact likelihood; one with neither, such
+    as a GAN, has no number to compare.
     """
 
     rec: Tensor | None = None  # E_q[-log p(x|z)]
@@ -43,8 +48,9 @@ class Terms(NamedTuple):
 class Model(nn.Module, ABC):
     """A generative model of binary images.
 
-    The constructor's keyword arguments, with their defaults, are the settings that a grid can sweep. A model that uses
-    labels lists its `supervisions` and takes the cell's as the keyword `supervision`.
+    The constructor's keyword arguments, with their defaults, are the settings that a grid can
+    sweep. A model that uses labels lists its `supervisions` and takes the cell's as the keyword
+    `supervision`.
     """
 
     iterations: ClassVar[int] = 20_000  # full length; fewer are a shortened run
@@ -52,7 +58,9 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def noise(self, batch: int) -> dict[str, Shape]:
-        """Names and shapes of the standard normal noise that `batch` images need, in training and in sampling."""
+        """Names and shapes of the standard normal noise that `batch` images need, in training and
+        in sampling.
+        """
 
     @abstractmethod
     def terms(self, batch: Batch, noise: Noise) -> Terms:
@@ -64,7 +72,9 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, noise: Noise) -> Tensor:
-        """Images from the prior: noise for n images -> (n, PIXELS), the probabilities of their pixels."""
+        """Images from the prior: noise for n images -> (n, PIXELS), the probabilities of their
+        pixels.
+        """
 
 
 @runtime_checkable
@@ -80,7 +90,9 @@ class Reconstructing(Protocol):
     """A model that can show what its latent variables keep of an image."""
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
-        """E[x|z] at one draw of z from q(z|x): (batch, PIXELS) -> (batch, PIXELS), the probabilities of the pixels."""
+        """E[x|z] at one draw of z from q(z|x): (batch, PIXELS) -> (batch, PIXELS), the
+        probabilities of the pixels.
+        """
 
 
 @runtime_checkable
@@ -94,4 +106,7 @@ class Classifier(Protocol):
 def draw_noise(model: Model, images: int, generator: torch.Generator) -> Noise:
     """The standard normal noise that a model asks for, from a generator, on its device."""
     shapes = model.noise(images).items()
-    return {name: torch.randn(shape, device=generator.device, generator=generator) for name, shape in shapes}
+    return {
+        name: torch.randn(shape, device=generator.device, generator=generator)
+        for name, shape in shapes
+    }

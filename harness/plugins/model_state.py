@@ -22,6 +22,8 @@ def restore(model: Model, buffers: Tensors) -> None:
 
 
 def state_names(model: Model) -> list[str]:
-    """The tensors that a step may change without a gradient: buffers, and parameters that ask for none."""
+    """The tensors that a step may change without a gradient: buffers, and parameters that ask for
+    none.
+    """
     fixed = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     return fixed + [name for name, _ in model.named_buffers()]

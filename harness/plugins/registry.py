@@ -1,8 +1,10 @@
-"""Models by name: registered where they are defined, found by name, third parties' through an entry point.
+"""Models by name: registered where they are defined, found by name, third parties' through an entry
+point.
 
-`register` is a decorator; the first look-up imports every entry point of the group `harness.models`, in whatever
-process asks, Ray's workers included. A model in files of the user's own is a plug-in: it comes as texts (`load`), which
-travel with the trial, and what it changes in other modules holds for its own models (`room`).
+`register` is a decorator; the first look-up imports every entry point of the group
+`harness.models`, in whatever process asks, Ray's workers included. A model in files of the user's
+own is a plug-in: it comes as texts (`load`), which travel with the trial, and what it changes in
+other modules holds for its own models (`room`).
 """
 
 import functools
@@ -28,7 +30,8 @@ from harness.plugins.model import Model
 from harness.plugins.source_files import Plugin
 
 GROUP = "harness.models"
-HOME = Path(__file__).resolve().parents[2]  # where the harness is installed, and our models beside it
+# where the harness is installed, and our models beside it
+HOME = Path(__file__).resolve().parents[2]
 M = TypeVar("M", bound=Model)
 _models: dict[str, type[Model]] = {}
 
@@ -50,8 +53,13 @@ def register(name: str) -> Callable[[type[M]], type[M]]:
 
     def add(model: type[M]) -> type[M]:
         taken = _models.get(name)
-        if taken is not None and (taken.__module__, taken.__qualname__) != (model.__module__, model.__qualname__):
-            raise BadInput(f"model name '{name}' is taken by {taken.__module__}; expected another name")
+        if taken is not None and (taken.__module__, taken.__qualname__) != (
+            model.__module__,
+            model.__qualname__,
+        ):
+            raise BadInput(
+                f"model name '{name}' is taken by {taken.__module__}; expected another name"
+            )
         _models[name] = model
         return model
 
@@ -82,7 +90,9 @@ def build(cell: Cell) -> Model:
             return model(**dict(cell.settings), **labelled)
         except (ValueError, TypeError, RuntimeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise BadInput(f"model '{cell.model}' refuses {dict(cell.settings)}: {reason}") from None
+            raise BadInput(
+                f"model '{cell.model}' refuses {dict(cell.settings)}: {reason}"
+            ) from None
 
 
 def load(plugin: Plugin) -> None:
@@ -97,7 +107,9 @@ def load(plugin: Plugin) -> None:
     before = dict(_models)
     known = {model.__module__.partition(".")[0] for model in before.values()}
     try:
-        changes = isolation.recorded(lambda: source_modules.run(plugin), plugin.files.values(), known)
+        changes = isolation.recorded(
+            lambda: source_modules.run(plugin), plugin.files.values(), known
+        )
     except BadInput:
         _models.clear()
         _models.update(before)
@@ -136,7 +148,8 @@ def source(name: str) -> str | None:
 
 @contextmanager
 def room(name: str | None = None) -> Iterator[None]:
-    """Where the cells of a model are worked on: what its own plug-in changes elsewhere holds, and no other's changes.
+    """Where the cells of a model are worked on: what its own plug-in changes elsewhere holds, and
+    no other's changes.
 
     Without a name no plug-in's changes hold. Outside of rooms all do.
     """
@@ -148,7 +161,8 @@ def room(name: str | None = None) -> Iterator[None]:
 def unheard(plugins: Iterable[Plugin]) -> list[str]:
     """A sentence on each plug-in that changes what no cell will meet, as it registers no model."""
     return [
-        f"plug-in {held.plugin.name!r} changes {', '.join(change.where for change in held.changes)}: no cell is "
+        f"plug-in {held.plugin.name!r} changes "
+        f"{', '.join(change.where for change in held.changes)}: no cell is "
         "trained so, as that holds for a plug-in's own models, and it registers none"
         for held in (_loaded[plugin.name] for plugin in plugins)
         if held.changes and not held.models
@@ -162,14 +176,18 @@ def refuse_local(names: Iterable[str]) -> None:
         installed = name in _installed() or model.__module__.partition(".")[0] in _packages()
         if _held(name) is None and not installed:
             raise BadInput(
-                f"model '{name}' is defined in this process alone; Ray's workers cannot load it: put it into a file "
+                f"model '{name}' is defined in this process alone; Ray's workers cannot load it: "
+                f"put it into a file "
                 "(--plugin FILE) or use --launcher in-process"
             )
 
 
 def _held(name: str) -> _Loaded | None:
     model = _models.get(name)
-    return next((held for held in _loaded.values() if model is not None and held.models.get(name) is model), None)
+    return next(
+        (held for held in _loaded.values() if model is not None and held.models.get(name) is model),
+        None,
+    )
 
 
 @functools.cache
@@ -184,7 +202,9 @@ def _installed() -> frozenset[str]:
             point.load()
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise BadInput(f"the models of the package {point.value!r} do not load: {reason}") from error
+            raise BadInput(
+                f"the models of the package {point.value!r} do not load: {reason}"
+            ) from error
     return frozenset(set(_models) - before)
 
 
@@ -194,7 +214,8 @@ def _packages() -> set[str]:
 
 
 def _at_home(package: str) -> ModuleSpec | None:
-    """A package that lies beside the harness: it is imported from there, as a user's folder may bear the same name.
+    """A package that lies beside the harness: it is imported from there, as a user's folder may
+    bear the same name.
 
     Where a user's was imported before, ours can be no more, and that is refused.
     """
@@ -204,7 +225,8 @@ def _at_home(package: str) -> ModuleSpec | None:
     held = sys.modules.get(package)
     if held is not None and not _lies_at(held.__file__, spec.origin):
         raise BadInput(
-            f"another module {package!r} ({held.__file__ or 'a folder'}) was imported before the harness's own, "
+            f"another module {package!r} ({held.__file__ or 'a folder'}) was imported before the "
+            f"harness's own, "
             f"{spec.origin}; expected another name for it"
         )
     return spec
@@ -234,10 +256,15 @@ def _card(name: str, model: type[Model]) -> ModelCard:
 def _defaults(name: str, model: type[Model]) -> Mapping[str, Setting]:
     parameters = inspect.signature(model).parameters.values()
     settings = {p.name: p.default for p in parameters if p.name != "supervision"}
-    missing = [setting for setting, default in settings.items() if not isinstance(default, (bool, int, float, str))]
+    missing = [
+        setting
+        for setting, default in settings.items()
+        if not isinstance(default, (bool, int, float, str))
+    ]
     if missing:
         raise BadInput(
-            f"model '{name}': setting '{missing[0]}' needs a default that is a number, a word or a truth value"
+            f"model '{name}': setting '{missing[0]}' needs a default that is a number, a word or "
+            f"a truth value"
         )
     return settings
 

@@ -1,6 +1,8 @@
-"""A plug-in as texts: a Python file, a folder of modules or a package, read once, known by its SHA-256.
+"""A plug-in as texts: a Python file, a folder of modules or a package, read once, known by its
+SHA-256.
 
-The texts are what travels to the workers and what is kept beside the results, so that a row names what trained it.
+The texts are what travels to the workers and what is kept beside the results, so that a row names
+what trained it.
 """
 
 import hashlib
@@ -20,7 +22,9 @@ LIMIT = 8 * 2**20  # bytes of Python that one plug-in may have: it is copied to 
 
 @dataclass(frozen=True)
 class Plugin:
-    """The texts of a plug-in by their paths in it; `name` is its path as the user gave it, `package` what to import."""
+    """The texts of a plug-in by their paths in it; `name` is its path as the user gave it,
+    `package` what to import.
+    """
 
     name: str
     kind: Kind
@@ -38,7 +42,9 @@ class Plugin:
 
     @cached_property
     def modules(self) -> Mapping[str, str]:
-        """The path of each module by the name that it is imported by; a file's name is made so that it hides none."""
+        """The path of each module by the name that it is imported by; a file's name is made so that
+        it hides none.
+        """
         if self.kind == "file":
             return dict.fromkeys([re.sub(r"\W", "_", f"plugin {self.name}")], *self.files)
         return {_module(self.package, path): path for path in self.files}
@@ -65,11 +71,18 @@ def single(name: str, text: str) -> Plugin:
 
 def read(names: Iterable[str]) -> tuple[Plugin, ...]:
     """The plug-ins at the paths that the user gave, each once; what cannot be read is refused."""
-    return tuple(_folder(name) if Path(name).is_dir() else _file(name) for name in dict.fromkeys(names))
+    return tuple(
+        _folder(name) if Path(name).is_dir() else _file(name) for name in dict.fromkeys(names)
+    )
 
 
 def _file(name: str) -> Plugin:
-    return single(name, _text(Path(name), f"model file {name!r} cannot be read", "expected a Python file or a folder"))
+    return single(
+        name,
+        _text(
+            Path(name), f"model file {name!r} cannot be read", "expected a Python file or a folder"
+        ),
+    )
 
 
 def _folder(name: str) -> Plugin:
@@ -77,21 +90,33 @@ def _folder(name: str) -> Plugin:
     try:
         paths = list(_python(root))
     except OSError as error:
-        raise BadInput(f"model folder {name!r} cannot be read ({error}); expected a folder of Python files") from None
+        raise BadInput(
+            f"model folder {name!r} cannot be read ({error}); expected a folder of Python files"
+        ) from None
     size = sum(path.stat().st_size for path in paths)
     if not paths or size > LIMIT:
         found = f"{size / 2**20:.0f} MiB of Python files" if paths else "no Python file"
-        raise BadInput(f"model folder {name!r} holds {found}; expected one or more, {LIMIT / 2**20:.0f} MiB at most")
+        raise BadInput(
+            f"model folder {name!r} holds {found}; expected one or more, {LIMIT / 2**20:.0f} MiB "
+            f"at most"
+        )
     expected = f"expected Python files in folder {name!r}"
-    files = {str(path.relative_to(root)): _text(path, f"{str(path)!r} cannot be read", expected) for path in paths}
+    files = {
+        str(path.relative_to(root)): _text(path, f"{str(path)!r} cannot be read", expected)
+        for path in paths
+    }
     packed = "__init__.py" in files
-    plugin = Plugin(name, "package" if packed else "folder", files, root.resolve().name if packed else "")
+    plugin = Plugin(
+        name, "package" if packed else "folder", files, root.resolve().name if packed else ""
+    )
     _check_names(plugin)
     return plugin
 
 
 def _python(folder: Path) -> Iterator[Path]:
-    """The Python files of a folder and of the packages in it, sorted; what Python cannot import by name is left out."""
+    """The Python files of a folder and of the packages in it, sorted; what Python cannot import by
+    name is left out.
+    """
     for path in sorted(folder.iterdir()):
         if path.suffix == ".py" and path.is_file() and path.name != "__main__.py":
             yield path
@@ -111,7 +136,8 @@ def _check_names(plugin: Plugin) -> None:
     for module, path in plugin.modules.items():
         if not all(part.isidentifier() for part in module.split(".")):
             raise BadInput(
-                f"{plugin.shown(path)!r} makes a module {module!r}; expected a name that Python can import: letters, "
+                f"{plugin.shown(path)!r} makes a module {module!r}; expected a name that Python "
+                f"can import: letters, "
                 "digits and _"
             )
 

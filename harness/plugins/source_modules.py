@@ -1,7 +1,9 @@
-"""Imports plug-ins from their texts, the same in every process; nothing of them is looked for on this machine's disk.
+"""Imports plug-ins from their texts, the same in every process; nothing of them is looked for on
+this machine's disk.
 
-Modules of a folder import each other by their plain names, a package's relatively or by the package's name. Tracebacks
-show lines of the text that was loaded, whatever has become of the file since.
+Modules of a folder import each other by their plain names, a package's relatively or by the
+package's name. Tracebacks show lines of the text that was loaded, whatever has become of the file
+since.
 """
 
 import importlib
@@ -29,7 +31,9 @@ class _Texts(ExecutionLoader, MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname not in self.plugin.modules:
             return None
-        spec = ModuleSpec(fullname, self, origin=self.get_filename(fullname), is_package=self.is_package(fullname))
+        spec = ModuleSpec(
+            fullname, self, origin=self.get_filename(fullname), is_package=self.is_package(fullname)
+        )
         spec.has_location = True
         return spec
 
@@ -48,7 +52,9 @@ _finders: dict[str, _Texts] = {}  # by the plug-in's name
 
 
 def run(plugin: Plugin) -> None:
-    """Import every module of a plug-in; one that does not load is told in one line and leaves nothing behind."""
+    """Import every module of a plug-in; one that does not load is told in one line and leaves
+    nothing behind.
+    """
     what = f"model {'file' if plugin.kind == 'file' else 'folder'} {plugin.name!r}"
     _refuse_taken(plugin, what)
     for module in plugin.modules:
@@ -56,7 +62,12 @@ def run(plugin: Plugin) -> None:
     _finders[plugin.name] = _Texts(plugin)
     sys.meta_path.insert(0, _finders[plugin.name])
     for path, text in plugin.files.items():
-        linecache.cache[plugin.shown(path)] = (len(text), None, text.splitlines(keepends=True), plugin.shown(path))
+        linecache.cache[plugin.shown(path)] = (
+            len(text),
+            None,
+            text.splitlines(keepends=True),
+            plugin.shown(path),
+        )
     for module, path in plugin.modules.items():
         try:
             importlib.import_module(module)
@@ -80,7 +91,9 @@ def forget(plugin: Plugin) -> None:
 
 
 def _refuse_taken(plugin: Plugin, what: str) -> None:
-    """Refuse names of other modules, loaded or installed; the plug-in's own file, found on the path, is none."""
+    """Refuse names of other modules, loaded or installed; the plug-in's own file, found on the
+    path, is none.
+    """
     for module, path in plugin.modules.items():
         if "." in module:
             continue
@@ -93,7 +106,8 @@ def _refuse_taken(plugin: Plugin, what: str) -> None:
 def _taken(module: str) -> str | None:
     """Where another module of a name comes from.
 
-    `python harness/bench.py` puts the harness's folder on the path, whose files are nobody's plain `data` or `store`.
+    `python harness/bench.py` puts the harness's folder on the path, whose files are nobody's plain
+    `data` or `store`.
     """
     if module in sys.stdlib_module_names:
         return "Python's own"
@@ -119,6 +133,8 @@ def _hint(plugin: Plugin, error: BaseException) -> str:
     sibling = (error.name or "").partition(".")[0]
     folder = Path(plugin.name).parent
     beside = [folder / f"{sibling}.py", folder / sibling / "__init__.py"] if sibling else []
-    if "relative import" in str(error) or (sibling not in sys.modules and any(path.is_file() for path in beside)):
+    if "relative import" in str(error) or (
+        sibling not in sys.modules and any(path.is_file() for path in beside)
+    ):
         return "; one file brings none that lies beside it: give the folder (--plugin FOLDER)"
     return ""

@@ -1,4 +1,6 @@
-"""Whether rows of different texts of one plug-in are, or will be, in one arm: its text is in no cell's id."""
+"""Whether rows of different texts of one plug-in are, or will be, in one arm: its text is in no
+cell's id.
+"""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,11 +15,15 @@ ARMS = 3  # arms that are named
 
 
 def told(
-    cells: Collection[Cell], fresh: Collection[Cell], rows: Iterable[Row], plugins: Mapping[str, Plugin | None]
+    cells: Collection[Cell],
+    fresh: Collection[Cell],
+    rows: Iterable[Row],
+    plugins: Mapping[str, Plugin | None],
 ) -> Iterator[str]:
     """A sentence on each model of `cells` that has finished rows of another text than it has now.
 
-    `fresh` are the cells that will be trained, by the present text; `plugins` holds that, by the model's name.
+    `fresh` are the cells that will be trained, by the present text; `plugins` holds that, by the
+    model's name.
     """
     replaced = {cell.id for cell in fresh}
     finished = [row for row in rows if row["status"] != "failed" and row["cell"] not in replaced]
@@ -60,7 +66,11 @@ def _mixed(rows: Iterable[Row]) -> str:
     for row in rows:
         texts.setdefault(_arm(row), set()).add(row["source"])
     called = names(texts)
-    mixed = list(dict.fromkeys(called[arm].removesuffix(" seed=0") for arm, found in texts.items() if len(found) > 1))
+    mixed = list(
+        dict.fromkeys(
+            called[arm].removesuffix(" seed=0") for arm, found in texts.items() if len(found) > 1
+        )
+    )
     if not mixed:
         return "no arm mixes them"
     more = f" and {len(mixed) - ARMS} more" if len(mixed) > ARMS else ""
@@ -70,4 +80,6 @@ def _mixed(rows: Iterable[Row]) -> str:
 def _arm(row: Row) -> Cell:
     """A row's arm, as its cell of seed 0."""
     settings = tuple(sorted(json.loads(row["settings"]).items()))
-    return Cell(seed=0, settings=settings, **{name: row[name] for name in ARM if name != "settings"})
+    return Cell(
+        seed=0, settings=settings, **{name: row[name] for name in ARM if name != "settings"}
+    )

@@ -25,29 +25,42 @@ def kinds(cells: Iterable[Cell]) -> dict[Cell, list[Cell]]:
 def of_size(cells: Iterable[Cell], size: int) -> list[Pack]:
     """Packs of `size` cells, the last of a kind of what is left, in the order of the cells."""
     groups = kinds(cells).values()
-    return [tuple(group[p.start : p.stop]) for group in groups for p in _full(range(len(group)), size)]
+    return [
+        tuple(group[p.start : p.stop]) for group in groups for p in _full(range(len(group)), size)
+    ]
 
 
 def balanced(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack]:
-    """Packs that end soonest on `slots` trials side by side; of equally fast ways the one of fewest packs.
+    """Packs that end soonest on `slots` trials side by side; of equally fast ways the one of fewest
+    packs.
 
-    Every kind is split into packs that take no longer than a limit, evenly or all full but the last. The times that a
-    pack can take are tried as the limit, at most LIMITS of them.
+    Every kind is split into packs that take no longer than a limit, evenly or all full but the
+    last. The times that a pack can take are tried as the limit, at most LIMITS of them.
     """
     groups = kinds(cells)
-    largest = {kind: costs[kind].saturated(min(LARGEST, len(group))) for kind, group in groups.items()}
-    times = {kind: [_seconds(kind, costs, size + 1) for size in range(largest[kind])] for kind in groups}
+    largest = {
+        kind: costs[kind].saturated(min(LARGEST, len(group))) for kind, group in groups.items()
+    }
+    times = {
+        kind: [_seconds(kind, costs, size + 1) for size in range(largest[kind])] for kind in groups
+    }
     limits = sorted({time for each in times.values() for time in each}, reverse=True)
     best, least = [], (math.inf, 0)
     for limit in limits[:: max(1, -(-len(limits) // LIMITS))]:
         sizes = {kind: max(1, sum(time <= limit for time in each)) for kind, each in times.items()}
         for split in (_evenly, _full):
             ranges = {kind: split(range(len(group)), sizes[kind]) for kind, group in groups.items()}
-            loads = [times[kind][len(places) - 1] for kind, each in ranges.items() for places in each]
+            loads = [
+                times[kind][len(places) - 1] for kind, each in ranges.items() for places in each
+            ]
             found = (_makespan(sorted(loads, reverse=True), slots), len(loads))
             if found < least:
                 least = found
-                best = [tuple(groups[kind][p.start : p.stop]) for kind, each in ranges.items() for p in each]
+                best = [
+                    tuple(groups[kind][p.start : p.stop])
+                    for kind, each in ranges.items()
+                    for p in each
+                ]
     return longest_first(best, costs)
 
 

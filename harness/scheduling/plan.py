@@ -26,7 +26,9 @@ class Plan:
     rows: Mapping[str, Row]
 
 
-def make(cells: Sequence[Cell], rows: Mapping[str, Row], evaluation: Evaluation, resume: Resume) -> Plan:
+def make(
+    cells: Sequence[Cell], rows: Mapping[str, Row], evaluation: Evaluation, resume: Resume
+) -> Plan:
     """Subtract what is done."""
     todo = [cell for cell in cells if _wanted(cell, rows.get(cell.id), evaluation, resume)]
     return Plan(tuple(cells), tuple(todo), rows)
@@ -34,7 +36,11 @@ def make(cells: Sequence[Cell], rows: Mapping[str, Row], evaluation: Evaluation,
 
 def fresh(plan: Plan, resume: Resume) -> list[Cell]:
     """The cells of what is left that will be trained, and not scored alone."""
-    return [cell for cell in plan.todo if resume == "never" or plan.rows.get(cell.id, {}).get("status") != "ok"]
+    return [
+        cell
+        for cell in plan.todo
+        if resume == "never" or plan.rows.get(cell.id, {}).get("status") != "ok"
+    ]
 
 
 def _wanted(cell: Cell, row: Row | None, evaluation: Evaluation, resume: Resume) -> bool:
@@ -50,21 +56,31 @@ def _wanted(cell: Cell, row: Row | None, evaluation: Evaluation, resume: Resume)
 def scored(cell: Cell, row: Row, evaluation: Evaluation) -> bool:
     """Whether a finished row has every score that is asked for, and none that failed."""
     of_this_list = (
-        not evaluation.covers(cell) or not cell.has_bound or row["subset_checksum"] == evaluation.subset_checksum
+        not evaluation.covers(cell)
+        or not cell.has_bound
+        or row["subset_checksum"] == evaluation.subset_checksum
     )
-    return row["error"] is None and of_this_list and evaluation.asked(cell) <= set((row["evaluated"] or "").split(","))
+    return (
+        row["error"] is None
+        and of_this_list
+        and evaluation.asked(cell) <= set((row["evaluated"] or "").split(","))
+    )
 
 
 def forget(store: Store, cells: Sequence[Cell]) -> None:
-    """Remove what a cell could be continued from, so that it is trained from the start; rows stay until replaced."""
+    """Remove what a cell could be continued from, so that it is trained from the start; rows stay
+    until replaced.
+    """
     for _, key in _kept(store, cells):
         store.remove(key)
 
 
 def check_files(store: Store, cells: Sequence[Cell]) -> list[Cell]:
-    """The cells whose checkpoint is of another text of their model, and which will be trained from the start.
+    """The cells whose checkpoint is of another text of their model, and which will be trained from
+    the start.
 
-    Refused, before anything starts, are a damaged file that a cell would go on from, and a checkpoint without state.
+    Refused, before anything starts, are a damaged file that a cell would go on from, and a
+    checkpoint without state.
     """
     others = []
     for cell, key in _kept(store, cells):
@@ -76,8 +92,13 @@ def check_files(store: Store, cells: Sequence[Cell]) -> list[Cell]:
                 raise _refused(store, key, str(error)) from None
             if key == checkpoint_key(cell) and record.get("source") != registry.source(cell.model):
                 others.append(cell)
-            elif key == checkpoint_key(cell) and (lacking := trainer.lacking_state(_model(cell.pack_key), tensors)):
-                what = f"a checkpoint of an older version, without the state that a step changes ({lacking})"
+            elif key == checkpoint_key(cell) and (
+                lacking := trainer.lacking_state(_model(cell.pack_key), tensors)
+            ):
+                what = (
+                    f"a checkpoint of an older version, without the state that a step changes "
+                    f"({lacking})"
+                )
                 raise _refused(store, key, what)
     return others
 
@@ -92,8 +113,12 @@ def _model(cell: Cell) -> Model:
 
 
 def _kept(store: Store, cells: Sequence[Cell]) -> list[tuple[Cell, str]]:
-    """The checkpoints, weights and kept scores of the cells that are there: by listings, not a request a cell."""
+    """The checkpoints, weights and kept scores of the cells that are there: by listings, not a
+    request a cell.
+    """
     folders = ("checkpoints", "weights", "scores")
     there = {key for folder in folders for key in store.keys(folder, ".safetensors")}
-    keys = [(cell, (checkpoint_key(cell), weights_key(cell), scores_key(cell.id))) for cell in cells]
+    keys = [
+        (cell, (checkpoint_key(cell), weights_key(cell), scores_key(cell.id))) for cell in cells
+    ]
     return [(cell, key) for cell, mine in keys for key in mine if key in there]

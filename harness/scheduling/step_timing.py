@@ -12,7 +12,15 @@ from harness.experiment.evaluation import Evaluation
 from harness.experiment.options import Compile
 from harness.plugins import registry
 from harness.plugins.dataset import Data
-from harness.plugins.model import PIXELS, Batch, Classifier, ImportanceWeighted, Model, Noise, draw_noise
+from harness.plugins.model import (
+    PIXELS,
+    Batch,
+    Classifier,
+    ImportanceWeighted,
+    Model,
+    Noise,
+    draw_noise,
+)
 from harness.scheduling.packing import kinds
 from harness.training.compilation import wanted
 from harness.training.process_tuning import no_denormals
@@ -27,7 +35,8 @@ WORTH_COMPILING = 300.0  # seconds of training for whose estimate it is worth to
 COMPILED_KINDS = 2  # at most: the dearest; what compiling gains them is taken for the others
 FEW_IMAGES, MORE_IMAGES = 2, 50  # of the calls by which scoring is priced
 SLOW_CALL = 1.0  # seconds
-COMPILED_SHARE = 0.25  # of what the cells of a pack share, what compiling leaves: most of it is Python's
+# of what the cells of a pack share, what compiling leaves: most of it is Python's
+COMPILED_SHARE = 0.25
 
 
 def costs(
@@ -53,17 +62,25 @@ def costs(
             found = _as_they_run(found, groups, on, listed, mode)
     finally:
         torch.set_num_threads(before)
-    return {kind: elsewhere(cost) for kind, cost in found.items()} if gpu and device.type == "cpu" else found
+    return (
+        {kind: elsewhere(cost) for kind, cost in found.items()}
+        if gpu and device.type == "cpu"
+        else found
+    )
 
 
 def elsewhere(cost: Cost) -> Cost:
-    """What is assumed of GPUs where this machine has none to measure: a pack of a hundred takes as two of one cell."""
+    """What is assumed of GPUs where this machine has none to measure: a pack of a hundred takes as
+    two of one cell.
+    """
     one = cost.step(1)
     return Cost(one * (1 - 1 / ASSUMED), one / ASSUMED)
 
 
 def _eager(group: Sequence[Cell], data: Data, listed: Sequence[int]) -> Cost:
-    """By packs of one cell and of several; by one where it takes a CPU so long that what cells share is lost in it."""
+    """By packs of one cell and of several; by one where it takes a CPU so long that what cells
+    share is lost in it.
+    """
     size = min(TOGETHER, len(group))
     alone = Pack(group[:1], data, listed)
     (first,) = step_seconds([alone])
@@ -81,32 +98,48 @@ def _as_they_run(
     listed: Sequence[int],
     mode: Compile,
 ) -> dict[Cell, Cost]:
-    """The costs, those of what is compiled with less to share, and of long trainings by a step as it will run.
+    """The costs, those of what is compiled with less to share, and of long trainings by a step as
+    it will run.
 
-    COMPILED_SHARE is that of `vae` on an Intel Xeon, where cells share 0.8 ms of a step eager and 0.2 ms compiled.
+    COMPILED_SHARE is that of `vae` on an Intel Xeon, where cells share 0.8 ms of a step eager and
+    0.2 ms compiled.
     """
     devices = {kind: sets[kind.dataset].train_x.device for kind in groups}
     long = [kind for kind in groups if wanted(mode, kind.iterations, devices[kind])]
     lean = {
-        kind: Cost(COMPILED_SHARE * eager[kind].fixed, eager[kind].each) for kind in long if devices[kind].type == "cpu"
+        kind: Cost(COMPILED_SHARE * eager[kind].fixed, eager[kind].each)
+        for kind in long
+        if devices[kind].type == "cpu"
     }
     found = {**eager, **lean}
-    work = {kind: kind.iterations * len(groups[kind]) * _each(found[kind], groups[kind]) for kind in long}
-    worth = sorted((kind for kind in long if work[kind] >= WORTH_COMPILING), key=lambda kind: -work[kind])
+    work = {
+        kind: kind.iterations * len(groups[kind]) * _each(found[kind], groups[kind])
+        for kind in long
+    }
+    worth = sorted(
+        (kind for kind in long if work[kind] >= WORTH_COMPILING), key=lambda kind: -work[kind]
+    )
     gains: dict[Cell, float] = {}
     for kind in worth[:COMPILED_KINDS]:
         group = groups[kind][:TOGETHER]
         with registry.room(kind.model):
             (taken,) = step_seconds([prepared(group, sets[kind.dataset], listed, mode=mode)])
         gains[kind] = taken / found[kind].step(len(group))
-    gains = dict.fromkeys(groups, 1.0) | dict.fromkeys(worth, max(gains.values(), default=1.0)) | gains
-    return {kind: Cost(cost.fixed * gains[kind], cost.each * gains[kind]) for kind, cost in found.items()}
+    gains = (
+        dict.fromkeys(groups, 1.0) | dict.fromkeys(worth, max(gains.values(), default=1.0)) | gains
+    )
+    return {
+        kind: Cost(cost.fixed * gains[kind], cost.each * gains[kind])
+        for kind, cost in found.items()
+    }
 
 
 def score_costs(
     cells: Iterable[Cell], sets: Mapping[str, Data], evaluation: Evaluation, threads: int
 ) -> dict[Cell, float]:
-    """Seconds that the scoring of a cell of each kind takes on a CPU, by what a few images take; by `Cell.pack_key`."""
+    """Seconds that the scoring of a cell of each kind takes on a CPU, by what a few images take; by
+    `Cell.pack_key`.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -129,14 +162,18 @@ def _score_seconds(cell: Cell, evaluation: Evaluation, images: int) -> float:
     model = registry.build(cell).eval()
     seconds = 0.0
     if isinstance(model, Classifier):
-        seconds += _call_cost(lambda n: model.classify(torch.zeros(n, PIXELS))).all(images, scored_images.CHUNK)
+        seconds += _call_cost(lambda n: model.classify(torch.zeros(n, PIXELS))).all(
+            images, scored_images.CHUNK
+        )
     if not cell.has_bound:
         return seconds
     bound = _call_cost(lambda n: model.terms(_blank(n), _noise(model, n)))
     sampling = _call_cost(lambda n: model.sample(_noise(model, n)))
     net = digit_classifier.Net()
     judging = _call_cost(lambda n: net.classify(torch.zeros(n, PIXELS)))
-    seconds += bound.all(images, scored_images.CHUNK) + sampling.all(evaluation.samples, scored_images.CHUNK)
+    seconds += bound.all(images, scored_images.CHUNK) + sampling.all(
+        evaluation.samples, scored_images.CHUNK
+    )
     seconds += judging.all(evaluation.samples, scored_images.CHUNK)
     if evaluation.covers(cell):
         seconds += elbo.SUBSET_REPEATS * bound.all(len(evaluation.subset), scored_images.CHUNK)
@@ -160,7 +197,9 @@ class _CallCost(NamedTuple):
 
 
 def _call_cost(call: Callable[[int], object]) -> _CallCost:
-    """By calls of few images and of more; of a slow one, which draws pixel by pixel say, the first tells the least."""
+    """By calls of few images and of more; of a slow one, which draws pixel by pixel say, the first
+    tells the least.
+    """
     few = _fastest(call, FEW_IMAGES)
     if few > SLOW_CALL:
         return _CallCost(few, 0.0)
@@ -180,7 +219,9 @@ def _fastest(call: Callable[[int], object], images: int) -> float:
 
 
 def _blank(images: int) -> Batch:
-    return Batch(torch.zeros(images, PIXELS), torch.zeros(0, PIXELS), torch.zeros(0, dtype=torch.long))
+    return Batch(
+        torch.zeros(images, PIXELS), torch.zeros(0, PIXELS), torch.zeros(0, dtype=torch.long)
+    )
 
 
 def _noise(model: Model, images: int) -> Noise:
@@ -194,7 +235,8 @@ def _each(cost: Cost, group: Sequence[Cell]) -> float:
 
 
 def step_seconds(packs: Sequence[Pack]) -> list[float]:
-    """The fastest of a few steps of each pack, taken in turn: whatever else the machine does meets all of them.
+    """The fastest of a few steps of each pack, taken in turn: whatever else the machine does meets
+    all of them.
 
     On CPUs it is this thread's time at work, since Ray starts meanwhile.
     """

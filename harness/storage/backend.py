@@ -1,11 +1,15 @@
-"""Where bytes lie by key. Every write is whole or not there at all; what fails for good raises `StorageFailure`."""
+"""Where bytes lie by key. Every write is whole or not there at all; what fails for good raises
+`StorageFailure`.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 
 class Stamp(NamedTuple):
-    """What tells one content of a key from the next: when it was written (ns, the place's clock) and its bytes."""
+    """What tells one content of a key from the next: when it was written (ns, the place's clock)
+    and its bytes.
+    """
 
     written: int
     size: int
@@ -14,7 +18,8 @@ class Stamp(NamedTuple):
 class Place(Protocol):
     """Contents by key.
 
-    `address` opens it again, in any process; `name` is what people are shown, and no query or credentials are in it.
+    `address` opens it again, in any process; `name` is what people are shown, and no query or
+    credentials are in it.
     """
 
     address: str
@@ -36,7 +41,9 @@ class Place(Protocol):
         """Forget `key`, if it is there."""
 
     def stamps(self, folder: str, suffix: str) -> dict[str, Stamp]:
-        """The stamps of the keys `folder/*suffix`, sorted by key; what a killed writer left is no key."""
+        """The stamps of the keys `folder/*suffix`, sorted by key; what a killed writer left is no
+        key.
+        """
 
     def stamp(self, key: str) -> Stamp | None:
         """The stamp of a key, None where it is not there."""

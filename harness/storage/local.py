@@ -35,7 +35,9 @@ class Folder:
         return {key: content for key in keys if (content := self.read(key)) is not None}
 
     def write(self, key: str, content: bytes) -> None:
-        """Put `content` under `key`: a temporary file, fsync, rename; readers see the old file or the new one."""
+        """Put `content` under `key`: a temporary file, fsync, rename; readers see the old file or
+        the new one.
+        """
         path = self.path(key)
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         with self._failing():
@@ -57,7 +59,9 @@ class Folder:
     def stamps(self, folder: str, suffix: str) -> dict[str, Stamp]:
         """The stamps of the keys `folder/*suffix`, sorted by key; temporary files are none."""
         with self._failing():
-            keys = sorted(f"{folder}/{path.name}" for path in self.path(folder).glob(f"[!.]*{suffix}"))
+            keys = sorted(
+                f"{folder}/{path.name}" for path in self.path(folder).glob(f"[!.]*{suffix}")
+            )
         return {key: stamp for key in keys if (stamp := self.stamp(key)) is not None}
 
     def stamp(self, key: str) -> Stamp | None:

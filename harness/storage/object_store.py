@@ -4,8 +4,9 @@
     s3://bucket/path?endpoint_override=HOST:PORT&scheme=http   a compatible server; AWS_ENDPOINT_URL says it as well
     gs://bucket/path                                           Google Cloud Storage
 
-Credentials come from the environment, a profile or the machine's role, never from an address. A bucket that may only be
-down for a moment is asked again for two minutes; then every request fails at its first try, until one is answered.
+Credentials come from the environment, a profile or the machine's role, never from an address. A
+bucket that may only be down for a moment is asked again for two minutes; then every request fails
+at its first try, until one is answered.
 """
 
 import os
@@ -26,7 +27,10 @@ PATIENCE = 120.0  # seconds for which a bucket is asked again
 REACHED = 5.0  # seconds for which it is asked again at the start, where nobody answers
 PAUSES = (0.5, 8.0)  # seconds: the first, doubled up to the last
 THREADS = 32  # requests to a bucket side by side
-OPTIONS = {"s3": ("endpoint_override", "scheme", "region"), "gs": ("endpoint_override", "scheme", "anonymous")}
+OPTIONS = {
+    "s3": ("endpoint_override", "scheme", "region"),
+    "gs": ("endpoint_override", "scheme", "anonymous"),
+}
 LASTING = re.compile(  # what a bucket answers that no waiting mends
     r"NO_SUCH_BUCKET|INVALID_BUCKET|ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH|PERMISSION_DENIED|"
     r"UNAUTHENTICATED|NOT_FOUND|Bucket .* not found|HTTP status (30\d|40[0-7]|41\d)|Unable to parse|Invalid"
@@ -37,13 +41,16 @@ T = TypeVar("T")
 
 
 class Bucket:
-    """A folder of a bucket. An object gets its name when its last byte has come: a put is whole or nothing."""
+    """A folder of a bucket. An object gets its name when its last byte has come: a put is whole or
+    nothing.
+    """
 
     def __init__(self, parts: SplitResult):
         bucket, path = parts.netloc, parts.path.strip("/")
         if "@" in bucket:
             raise BadInput(
-                f"results at {parts.scheme}://...: credentials in the address would be written down; "
+                f"results at {parts.scheme}://...: credentials in the address would be written "
+                f"down; "
                 "expected them in the environment, a profile or the machine's role"
             )
         self.name = f"{parts.scheme}://{bucket}/{path}".rstrip("/")
@@ -54,7 +61,9 @@ class Bucket:
         self.scheme, self.bucket, self.root = parts.scheme, bucket, f"{bucket}/{path}".rstrip("/")
 
     def reach(self) -> None:
-        """Make sure, within seconds, that there is a bucket that may be read; one that only fails is asked as ever."""
+        """Make sure, within seconds, that there is a bucket that may be read; one that only fails
+        is asked as ever.
+        """
 
         def look() -> None:
             from pyarrow import fs
@@ -69,7 +78,9 @@ class Bucket:
         except StorageFailure as failure:
             if LASTING.search(failure.reason) or SILENT.search(failure.reason):
                 expected = "a bucket that is there and may be read"
-                raise BadInput(f"results {self.name!r} cannot be read: {failure.reason}; expected {expected}") from None
+                raise BadInput(
+                    f"results {self.name!r} cannot be read: {failure.reason}; expected {expected}"
+                ) from None
             raise
 
     def read(self, key: str) -> bytes | None:
@@ -95,12 +106,15 @@ class Bucket:
         path = self.path(key)
 
         def put() -> None:
-            """Closing commits what was written, and so does dropping the stream: nothing may come between."""
+            """Closing commits what was written, and so does dropping the stream: nothing may come
+            between.
+            """
             stream = self.files.open_output_stream(path)
             stream.write(content)
             stream.close()
 
-        self._persist(lambda: self.pool.submit(put).result())  # not in the main thread, which Ctrl-C interrupts
+        # not in the main thread, which Ctrl-C interrupts
+        self._persist(lambda: self.pool.submit(put).result())
 
     def remove(self, key: str) -> None:
         """Forget `key`, if it is there."""
@@ -147,12 +161,16 @@ class Bucket:
         if self.scheme == "gs":
             return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=10), **self.options)
         once = fs.AwsStandardS3RetryStrategy(max_attempts=1)
-        named = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
+        named = urlsplit(
+            os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        )
         where = {"endpoint_override": named.netloc, "scheme": named.scheme} if named.netloc else {}
         if not where and "endpoint_override" not in self.options:
             where = {"region": fs.resolve_s3_region(self.bucket)}
         times = {"connect_timeout": 10, "request_timeout": 30}
-        return fs.S3FileSystem(retry_strategy=once, allow_delayed_open=True, **times, **(where | self.options))
+        return fs.S3FileSystem(
+            retry_strategy=once, allow_delayed_open=True, **times, **(where | self.options)
+        )
 
     @cached_property
     def pool(self) -> ThreadPoolExecutor:
@@ -162,7 +180,9 @@ class Bucket:
     def _listed(self, path: str) -> list[Any]:
         from pyarrow import fs
 
-        return self._persist(lambda: list(self.files.get_file_info(fs.FileSelector(path, allow_not_found=True))))
+        return self._persist(
+            lambda: list(self.files.get_file_info(fs.FileSelector(path, allow_not_found=True)))
+        )
 
     def _persist(self, work: Callable[[], T], first: bool = False) -> T:
         """Do it again, with growing pauses, while what stands in the way may pass."""
@@ -179,9 +199,11 @@ class Bucket:
             pause = min(longest, 2 * pause)
 
     def _bear(self, told: str, begun: float, pause: float, first: bool) -> None:
-        """Raise where what was told will last, or has lasted too long since; else say when the bucket is asked again.
+        """Raise where what was told will last, or has lasted too long since; else say when the
+        bucket is asked again.
 
-        The first request has little patience where nobody answers, and says nothing of it: the address may be wrong.
+        The first request has little patience where nobody answers, and says nothing of it: the
+        address may be wrong.
         """
         doubtful = first and SILENT.search(told)
         since = min(begun, DOWN.get(self.address, begun))
@@ -194,7 +216,9 @@ class Bucket:
 
 def _options(parts: SplitResult, name: str) -> dict[str, Any]:
     """What the query of an address says, and nothing that we do not know."""
-    found = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
+    found = {
+        key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()
+    }
     stray = set(found) - set(OPTIONS[parts.scheme])
     if stray:
         known = ", ".join(OPTIONS[parts.scheme])

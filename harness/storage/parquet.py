@@ -1,8 +1,10 @@
-"""Parquet that nobody vouches for: read whole, within limits, and without a thread that could outlive Python.
+"""Parquet that nobody vouches for: read whole, within limits, and without a thread that could
+outlive Python.
 
-`pyarrow.parquet.read_table` reads by Arrow's data set scanner, whose threads may still hold a Python file while Python
-ends, which aborts the process (apache/arrow#34314). Here the bytes are copied into Arrow's own memory and read by one
-thread. What a file would unfold to is asked of its metadata first: a few kilobytes can hold a billion equal values.
+`pyarrow.parquet.read_table` reads by Arrow's data set scanner, whose threads may still hold a
+Python file while Python ends, which aborts the process (apache/arrow#34314). Here the bytes are
+copied into Arrow's own memory and read by one thread. What a file would unfold to is asked of its
+metadata first: a few kilobytes can hold a billion equal values.
 """
 
 import pyarrow as pa
@@ -72,5 +74,8 @@ def _unfolded(column: pa.ChunkedArray) -> int:
     """Bytes of a dictionary's text once every row has its own."""
     if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
         return 0
-    parts = (pc.sum(pc.binary_length(part.dictionary).take(part.indices)).as_py() for part in column.chunks)
+    parts = (
+        pc.sum(pc.binary_length(part.dictionary).take(part.indices)).as_py()
+        for part in column.chunks
+    )
     return sum(part or 0 for part in parts)

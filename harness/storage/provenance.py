@@ -21,7 +21,8 @@ def now() -> str:
 
 
 def commit(folder: Path = Path(__file__).parent) -> str:
-    """The commit that a folder is of, with + where tracked files differ from it; "unknown" outside a checkout.
+    """The commit that a folder is of, with + where tracked files differ from it; "unknown" outside
+    a checkout.
 
     Published results are tracked too, and are none of what they come from.
     """
@@ -34,14 +35,19 @@ def commit(folder: Path = Path(__file__).parent) -> str:
 
 
 def _git(folder: Path, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(
+        ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=30
+    )
     return done.stdout.strip()
 
 
 @functools.cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that results depend on."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in LIBRARIES},
+    }
 
 
 def device(used: torch.device) -> str:

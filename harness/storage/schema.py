@@ -1,7 +1,8 @@
 """The columns of the results table, named once: writer and reader import them from here.
 
-Losses are in nats per image at β = 1, accuracies are fractions. Evaluation sets never mix: columns without a prefix are
-over the whole test set, `subset_*` over the list of images that the user named.
+Losses are in nats per image at β = 1, accuracies are fractions. Evaluation sets never mix: columns
+without a prefix are over the whole test set, `subset_*` over the list of images that the user
+named.
 """
 
 import json
@@ -25,7 +26,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, Arrow type, unit (empty where it has none), meaning, and the schema that brought it."""
+    """A column: its name, Arrow type, unit (empty where it has none), meaning, and the schema that
+    brought it.
+    """
 
     name: str
     type: pa.DataType
@@ -35,10 +38,19 @@ class Column:
 
 
 def _bounds(prefix: str, over: str) -> list[Column]:
-    parts = {"nelbo": "negative ELBO, kl + rec", "kl": "KL of q from the prior", "rec": "-log p(x|z)"}
-    columns = [Column(prefix + name, pa.float64(), "nats", f"{text}, {over}") for name, text in parts.items()]
+    parts = {
+        "nelbo": "negative ELBO, kl + rec",
+        "kl": "KL of q from the prior",
+        "rec": "-log p(x|z)",
+    }
+    columns = [
+        Column(prefix + name, pa.float64(), "nats", f"{text}, {over}")
+        for name, text in parts.items()
+    ]
     bounds = {k: f"importance-weighted bound of {k} draws, {over}" for k in IWAE_SAMPLES}
-    return columns + [Column(f"{prefix}iwae_{k}", pa.float64(), "nats", text) for k, text in bounds.items()]
+    return columns + [
+        Column(f"{prefix}iwae_{k}", pa.float64(), "nats", text) for k, text in bounds.items()
+    ]
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -49,14 +61,27 @@ COLUMNS: tuple[Column, ...] = (
     Column("dataset", pa.string(), "", "data set"),
     Column("beta", pa.float64(), "", "weight of the KL in the loss; never in the reported NELBO"),
     Column("labels", pa.int64(), "images", "label budget, 0 where no label is used"),
-    Column("label_draw", pa.string(), "", "where the labelled images come from: none, seed, draw-N, file-HASH"),
+    Column(
+        "label_draw",
+        pa.string(),
+        "",
+        "where the labelled images come from: none, seed, draw-N, file-HASH",
+    ),
     Column("supervision", pa.string(), "", "none, supervised, semi-supervised"),
     Column("seed", pa.int64(), "", "the cell's seed"),
     Column(
-        "seeded", pa.string(), "", "what the seed drives, comma-separated purposes; the rest is common to all cells"
+        "seeded",
+        pa.string(),
+        "",
+        "what the seed drives, comma-separated purposes; the rest is common to all cells",
     ),
     Column("iterations", pa.int64(), "steps", "optimiser steps asked for"),
-    Column("full_length", pa.int64(), "steps", "the model's own length; fewer iterations are a shortened run"),
+    Column(
+        "full_length",
+        pa.int64(),
+        "steps",
+        "the model's own length; fewer iterations are a shortened run",
+    ),
     Column("batch_size", pa.int64(), "images", "images a step"),
     Column("learning_rate", pa.float64(), "", "Adam's learning rate"),
     Column("status", pa.string(), "", "ok, failed, diverged"),
@@ -66,13 +91,23 @@ COLUMNS: tuple[Column, ...] = (
     Column("accuracy", pa.float64(), "", "fraction of grey test images classified right"),
     *_bounds("subset_", "the listed images"),
     Column(
-        "digit_counts", pa.list_(pa.int64()), "", "classes 0-9 the judge sees in prior samples, 10,000 or --samples"
+        "digit_counts",
+        pa.list_(pa.int64()),
+        "",
+        "classes 0-9 the judge sees in prior samples, 10,000 or --samples",
     ),
-    Column("digit_counts_200", pa.list_(pa.int64()), "", "the same for the 200 samples of the gallery"),
+    Column(
+        "digit_counts_200", pa.list_(pa.int64()), "", "the same for the 200 samples of the gallery"
+    ),
     Column("judge_accuracy", pa.float64(), "", "the judge on grey test images"),
     Column("judge_accuracy_binary", pa.float64(), "", "the judge on binarised test images"),
     Column("parameters", pa.int64(), "", "number of trained parameters"),
-    Column("train_seconds", pa.float64(), "s", "wall time of training, the pack's time shared out over its cells"),
+    Column(
+        "train_seconds",
+        pa.float64(),
+        "s",
+        "wall time of training, the pack's time shared out over its cells",
+    ),
     Column("score_seconds", pa.float64(), "s", "wall time of scoring"),
     Column("pack", pa.int64(), "cells", "cells trained together with this one, itself included"),
     Column("threads", pa.int64(), "", "CPU threads granted"),
@@ -84,11 +119,29 @@ COLUMNS: tuple[Column, ...] = (
     Column("subset_checksum", pa.string(), "", "SHA-256 of the file behind subset_*"),
     Column("run", pa.string(), "", "id of the provenance file of the run that wrote the row"),
     Column("finished", pa.string(), "UTC", "when the row was written, ISO 8601"),
-    Column("estimator", pa.string(), "", "what the row holds of log p(x): elbo, exact, none; null in older rows", "2"),
-    Column("nll", pa.float64(), "nats", "-log p(x) where the model has it exactly, test images", "2"),
-    Column("data_kind", pa.string(), "", "kind of the pixels that were scored: binary; null in older rows", "2"),
     Column(
-        "source", pa.string(), "", "SHA-256 of the plug-in that trained the cell, and of another that scored it", "2"
+        "estimator",
+        pa.string(),
+        "",
+        "what the row holds of log p(x): elbo, exact, none; null in older rows",
+        "2",
+    ),
+    Column(
+        "nll", pa.float64(), "nats", "-log p(x) where the model has it exactly, test images", "2"
+    ),
+    Column(
+        "data_kind",
+        pa.string(),
+        "",
+        "kind of the pixels that were scored: binary; null in older rows",
+        "2",
+    ),
+    Column(
+        "source",
+        pa.string(),
+        "",
+        "SHA-256 of the plug-in that trained the cell, and of another that scored it",
+        "2",
     ),
 )
 NAMES = tuple(column.name for column in COLUMNS)
@@ -101,18 +154,39 @@ CURVE = pa.schema(
     [
         pa.field("step", pa.int64(), metadata={"unit": "steps"}),
         pa.field(
-            "nelbo", pa.float64(), metadata={"unit": "nats", "meaning": "mean over the steps since the last point"}
+            "nelbo",
+            pa.float64(),
+            metadata={"unit": "nats", "meaning": "mean over the steps since the last point"},
         ),
         pa.field("kl", pa.float64(), metadata={"unit": "nats"}),
         pa.field("rec", pa.float64(), metadata={"unit": "nats"}),
-        pa.field("extra", pa.float64(), metadata={"unit": "nats", "meaning": "what the loss adds to the bound"}),
-        pa.field("accuracy", pa.float64(), metadata={"meaning": "grey test images, watched, never selected on"}),
-        pa.field("seconds", pa.float64(), metadata={"unit": "s", "meaning": "training time so far"}),
-        pa.field("nll", pa.float64(), metadata={"unit": "nats", "meaning": "exact -log p(x)", "since": "2"}),
-        pa.field("loss", pa.float64(), metadata={"unit": "nats", "meaning": "what training minimises", "since": "2"}),
+        pa.field(
+            "extra",
+            pa.float64(),
+            metadata={"unit": "nats", "meaning": "what the loss adds to the bound"},
+        ),
+        pa.field(
+            "accuracy",
+            pa.float64(),
+            metadata={"meaning": "grey test images, watched, never selected on"},
+        ),
+        pa.field(
+            "seconds", pa.float64(), metadata={"unit": "s", "meaning": "training time so far"}
+        ),
+        pa.field(
+            "nll",
+            pa.float64(),
+            metadata={"unit": "nats", "meaning": "exact -log p(x)", "since": "2"},
+        ),
+        pa.field(
+            "loss",
+            pa.float64(),
+            metadata={"unit": "nats", "meaning": "what training minimises", "since": "2"},
+        ),
     ]
 )
-# What older tables and curves lack: it is null there. A column that a curve gets later says `since` in its metadata.
+# What older tables and curves lack: it is null there. A column that a curve gets later says `since`
+# in its metadata.
 LATER = frozenset(column.name for column in COLUMNS if column.since != "1")
 CURVE_LATER = frozenset(field.name for field in CURVE if field.metadata.get(b"since", b"1") != b"1")
 INDEX = re.compile(r"__index_level_\d+__")  # what pandas writes of a frame's index
@@ -128,7 +202,8 @@ def describe(cell: Cell) -> Row:
 
 
 def row(values: Mapping[str, Any]) -> Row:
-    """All columns in order, None where nothing is given; refuses unknown columns and parts that do not add up.
+    """All columns in order, None where nothing is given; refuses unknown columns and parts that do
+    not add up.
 
     >>> row({"cell": "c", "nelbo": 99.06, "kl": 17.18, "rec": 81.25})
     Traceback (most recent call last):
@@ -142,7 +217,10 @@ def row(values: Mapping[str, Any]) -> Row:
     for prefix in ("", "subset_"):
         nelbo, kl, rec = (whole[prefix + part] for part in ("nelbo", "kl", "rec"))
         if nelbo is not None and not adds_up(nelbo, kl, rec):
-            raise ValueError(f"cell {whole['cell']}: {prefix}nelbo {nelbo} is not {prefix}kl {kl} + {prefix}rec {rec}")
+            raise ValueError(
+                f"cell {whole['cell']}: {prefix}nelbo {nelbo} is not {prefix}kl {kl} + "
+                f"{prefix}rec {rec}"
+            )
     pa.Table.from_pylist([whole], schema=SCHEMA)
     return whole
 
@@ -150,7 +228,8 @@ def row(values: Mapping[str, Any]) -> Row:
 def estimator(rec: float | None, kl: float | None) -> Estimator:
     """What rec and kl, means over images in nats, say about log p(x).
 
-    Images are discrete, so a bound that is exactly 0 is none, and a KL that is exactly 0 leaves no gap to log p(x).
+    Images are discrete, so a bound that is exactly 0 is none, and a KL that is exactly 0 leaves no
+    gap to log p(x).
 
     >>> estimator(80.4, 19.3), estimator(88.0, 0.0), estimator(0.0, 0.0), estimator(36.8, None)
     ('elbo', 'exact', 'none', 'none')
@@ -160,9 +239,15 @@ def estimator(rec: float | None, kl: float | None) -> Estimator:
     return "exact" if kl == 0 else "elbo"
 
 
-def adds_up(nelbo: float, kl: float | None, rec: float | None, tolerance: float = TOLERANCE) -> bool:
+def adds_up(
+    nelbo: float, kl: float | None, rec: float | None, tolerance: float = TOLERANCE
+) -> bool:
     """Whether NELBO = KL + reconstruction, to `tolerance` relative to the NELBO."""
-    return kl is not None and rec is not None and math.isclose(nelbo, kl + rec, rel_tol=tolerance, abs_tol=tolerance)
+    return (
+        kl is not None
+        and rec is not None
+        and math.isclose(nelbo, kl + rec, rel_tol=tolerance, abs_tol=tolerance)
+    )
 
 
 def known(version: str | None) -> bool:
@@ -171,20 +256,29 @@ def known(version: str | None) -> bool:
 
 
 def fitted(table: pa.Table, wanted: pa.Schema = SCHEMA, later: Collection[str] = LATER) -> pa.Table:
-    """A table that others may have written -> the columns of `wanted`, in order and type; null where one came `later`.
+    """A table that others may have written -> the columns of `wanted`, in order and type; null
+    where one came `later`.
 
-    The order of the columns, pandas' index, text and lists of another width, numbers that became floats, nan and
-    infinity make no difference. ValueError names a column that is missing, strange, there twice or of another type.
+    The order of the columns, pandas' index, text and lists of another width, numbers that became
+    floats, nan and infinity make no difference. ValueError names a column that is missing, strange,
+    there twice or of another type.
     """
     table = table.drop_columns([name for name in table.column_names if INDEX.fullmatch(name)])
     names = table.column_names
     missing = [name for name in wanted.names if name not in names and name not in later]
     strange = [name for name in names if name not in wanted.names]
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    for what, found in (("no column", missing), ("a strange column", strange), ("twice the column", twice)):
+    for what, found in (
+        ("no column", missing),
+        ("a strange column", strange),
+        ("twice the column", twice),
+    ):
         if found:
             raise ValueError(f"it has {what} {shortened(', '.join(found))}")
-    columns = [table[f.name] if f.name in names else pa.chunked_array([pa.nulls(len(table))]) for f in wanted]
+    columns = [
+        table[f.name] if f.name in names else pa.chunked_array([pa.nulls(len(table))])
+        for f in wanted
+    ]
     return pa.table([_cast(*each) for each in zip(columns, wanted, strict=True)], schema=wanted)
 
 
@@ -198,7 +292,9 @@ def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         return column.cast(field.type)
     except pa.ArrowException as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"its column {field.name} is not {field.type} throughout ({reason})") from None
+        raise ValueError(
+            f"its column {field.name} is not {field.type} throughout ({reason})"
+        ) from None
 
 
 def _alike(found: pa.DataType, wanted: pa.DataType) -> bool:
@@ -209,9 +305,13 @@ def _alike(found: pa.DataType, wanted: pa.DataType) -> bool:
     if kinds.is_null(found):
         return True
     if kinds.is_string(wanted):
-        return bool(kinds.is_string(found) or kinds.is_large_string(found) or kinds.is_string_view(found))
+        return bool(
+            kinds.is_string(found) or kinds.is_large_string(found) or kinds.is_string_view(found)
+        )
     if kinds.is_list(wanted):
-        lists = kinds.is_list(found) or kinds.is_large_list(found) or kinds.is_fixed_size_list(found)
+        lists = (
+            kinds.is_list(found) or kinds.is_large_list(found) or kinds.is_fixed_size_list(found)
+        )
         return bool(lists) and _alike(found.value_type, wanted.value_type)
     return bool(kinds.is_integer(found) or kinds.is_floating(found))
 

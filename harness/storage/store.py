@@ -1,4 +1,5 @@
-"""Rows, curves, samples, weights and checkpoints in one place; every write is whole or not there at all.
+"""Rows, curves, samples, weights and checkpoints in one place; every write is whole or not there at
+all.
 
     results.parquet            one row a cell, compacted from rows/
     rows/CELL.json             one row, written once by the worker that computed it
@@ -18,8 +19,9 @@
     progress/RUN.json          how it stands, or how it ended
     logs/CELL.txt              what a failed cell said last
 
-The fragments in rows/ are the truth and whole ones are never removed; `results.parquet` can be made again from them,
-and alone it is enough: a copied table keeps its cells done. Two drivers may share a store, as every write is whole.
+The fragments in rows/ are the truth and whole ones are never removed; `results.parquet` can be made
+again from them, and alone it is enough: a copied table keeps its cells done. Two drivers may share
+a store, as every write is whole.
 """
 
 import hashlib
@@ -45,7 +47,8 @@ from harness.storage.object_store import OPTIONS, Bucket
 
 TABLE = "results.parquet"
 STAMPS = b"harness.fragments"  # in the table's metadata: whose fragments it holds, and their stamps
-SETTLED = 60 * 10**9  # ns before the newest fragment: an older one that is written again gets another stamp
+# ns before the newest fragment: an older one that is written again gets another stamp
+SETTLED = 60 * 10**9
 Pictures = Literal["samples", "reconstructions", "traversals"]
 
 
@@ -58,7 +61,9 @@ class Found:
     stamps: Mapping[str, Stamp]
 
     def frame(self) -> pd.DataFrame:
-        """The rows as a frame: one row a cell, the columns of `harness.storage.schema`, sorted by arm and seed."""
+        """The rows as a frame: one row a cell, the columns of `harness.storage.schema`, sorted by
+        arm and seed.
+        """
         frame: pd.DataFrame = _arrow(self.rows.values()).to_pandas()
         return frame
 
@@ -76,7 +81,9 @@ class _TornTable(BadInput):
 
 
 class Store:
-    """Results at an address. Opening one creates nothing; `prepare` does, and refuses a place that cannot hold it."""
+    """Results at an address. Opening one creates nothing; `prepare` does, and refuses a place that
+    cannot hold it.
+    """
 
     def __init__(self, address: str | Path):
         self.place = place(address)
@@ -90,14 +97,20 @@ class Store:
             self.place.write(probe, b"")
             self.place.remove(probe)
         except StorageFailure as error:
-            expected = "a writable folder" if isinstance(self.place, Folder) else "a bucket that is there and writable"
-            raise BadInput(f"results {self.name!r} cannot be written: {error.reason}; expected {expected}") from None
+            expected = (
+                "a writable folder"
+                if isinstance(self.place, Folder)
+                else "a bucket that is there and writable"
+            )
+            raise BadInput(
+                f"results {self.name!r} cannot be written: {error.reason}; expected {expected}"
+            ) from None
 
     def reach(self) -> None:
         """Refuse, within seconds, a place where nobody answers or nothing may be read."""
         self.place.reach()
 
-    # --- whole contents ----------------------------------------------------------------------------------------------
+    # --- whole contents ---------------------------------------------------------------------------
 
     def write(self, key: str, content: bytes) -> None:
         """Put `content` under `key`; readers see the old content or the new one."""
@@ -130,8 +143,14 @@ class Store:
 
     @property
     def beside(self) -> Path:
-        """A folder for what is made from the results: theirs, or one of this machine that bears the bucket's name."""
-        return self.root if isinstance(self.place, Folder) else Path("results", *self.name.split("/")[2:])
+        """A folder for what is made from the results: theirs, or one of this machine that bears the
+        bucket's name.
+        """
+        return (
+            self.root
+            if isinstance(self.place, Folder)
+            else Path("results", *self.name.split("/")[2:])
+        )
 
     def path(self, key: str) -> Path:
         """The file of `key`; a key that would leave the folder is refused, and so is a bucket."""
@@ -142,10 +161,12 @@ class Store:
             return self.place
         raise BadInput(f"results {self.name!r} lie in a bucket; expected a folder")
 
-    # --- rows --------------------------------------------------------------------------------------------------------
+    # --- rows -------------------------------------------------------------------------------------
 
     def write_row(self, values: Mapping[str, Any]) -> None:
-        """Write one cell's row, checked against the schema, replacing an older one of the same cell."""
+        """Write one cell's row, checked against the schema, replacing an older one of the same
+        cell.
+        """
         row = schema.row(values)
         self.write(f"rows/{row['cell']}.json", json.dumps(row, indent=1).encode())
 
@@ -159,11 +180,15 @@ class Store:
         return max(held, key=lambda row: row["finished"] or "", default=None)
 
     def rows(self) -> Mapping[str, schema.Row]:
-        """Every row by its cell: the fragments, and what only the table holds; of two the later finished counts."""
+        """Every row by its cell: the fragments, and what only the table holds; of two the later
+        finished counts.
+        """
         return self.find().rows
 
     def find(self) -> Found:
-        """Every row, and what is torn. A fragment that the table holds as it stands is not read again."""
+        """Every row, and what is torn. A fragment that the table holds as it stands is not read
+        again.
+        """
         stamps, torn = self.place.stamps("rows", ".json"), {}
         try:
             table = self._table()
@@ -171,12 +196,18 @@ class Store:
             torn[TABLE] = self._replaceable(error, stamps)
             table = _Table({}, {})
         rows = dict(table.rows)
-        fragments, torn_rows = self._fragments(key for key, stamp in stamps.items() if table.stamps.get(key) != stamp)
+        fragments, torn_rows = self._fragments(
+            key for key, stamp in stamps.items() if table.stamps.get(key) != stamp
+        )
         for row in fragments:
             known = rows.get(row["cell"])
             if known is None or (row["finished"] or "") >= (known["finished"] or ""):
                 rows[row["cell"]] = row
-        return Found(rows, torn | torn_rows, {key: stamp for key, stamp in stamps.items() if key not in torn_rows})
+        return Found(
+            rows,
+            torn | torn_rows,
+            {key: stamp for key, stamp in stamps.items() if key not in torn_rows},
+        )
 
     def set_aside(self, torn: Iterable[str]) -> None:
         """Move what was found torn to damaged/; what somebody has written whole meanwhile stays."""
@@ -189,7 +220,9 @@ class Store:
                     self.remove(key)
 
     def frame(self) -> pd.DataFrame:
-        """The results as a frame: one row a cell, the columns of `harness.storage.schema`, sorted by arm and seed."""
+        """The results as a frame: one row a cell, the columns of `harness.storage.schema`, sorted
+        by arm and seed.
+        """
         return self.find().frame()
 
     def compact(self) -> str:
@@ -214,7 +247,9 @@ class Store:
                 raise ValueError(f"{shortened(str(version))}, which this harness does not know")
             rows = _one_each(schema.fitted(table).to_pylist())
         except parquet.NotParquet as error:
-            raise _TornTable(f"{self.shown(TABLE)} is not a parquet file ({error}); {expected}") from None
+            raise _TornTable(
+                f"{self.shown(TABLE)} is not a parquet file ({error}); {expected}"
+            ) from None
         except parquet.TooLarge as error:
             raise BadInput(f"{self.shown(TABLE)} is too large: {error}") from None
         except ValueError as error:
@@ -222,11 +257,15 @@ class Store:
         return _Table(rows, self._stamps(parquet.said(table, STAMPS), rows))
 
     def _stamps(self, said: str | None, rows: Container[str]) -> dict[str, Stamp]:
-        """What a table that was compacted here says of the fragments in it; a copied one says nothing."""
+        """What a table that was compacted here says of the fragments in it; a copied one says
+        nothing.
+        """
         try:
             told = json.loads(said or "{}")
             stamps = told["stamps"] if told.get("place") == self._mark() else {}
-            return {f"rows/{cell}.json": Stamp(*stamp) for cell, stamp in stamps.items() if cell in rows}
+            return {
+                f"rows/{cell}.json": Stamp(*stamp) for cell, stamp in stamps.items() if cell in rows
+            }
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return {}  # then every fragment is read
 
@@ -235,7 +274,9 @@ class Store:
         return hashlib.sha256(self.address.encode()).hexdigest()[:16]
 
     def _replaceable(self, error: _TornTable, fragments: Iterable[str]) -> str:
-        """What to say of a torn table; it is refused where cells with a curve have no fragment: they need it."""
+        """What to say of a torn table; it is refused where cells with a curve have no fragment:
+        they need it.
+        """
         cells = {_stem(key) for key in fragments}
         if not cells or not cells >= {_stem(key) for key in self.keys("curves", ".parquet")}:
             raise error
@@ -250,7 +291,8 @@ class Store:
             except (ValueError, TypeError, AttributeError, pa.ArrowException) as error:
                 reason = str(error).splitlines()[0]
                 torn[key] = (
-                    f"{self.shown(key)} is not a whole row ({reason}): left out until its cell is computed again"
+                    f"{self.shown(key)} is not a whole row ({reason}): left out until its cell "
+                    f"is computed again"
                 )
         return rows, torn
 
@@ -261,7 +303,7 @@ class Store:
             return True
         return False
 
-    # --- what lies beside a row --------------------------------------------------------------------------------------
+    # --- what lies beside a row -------------------------------------------------------------------
 
     def write_curve(self, cell: str, points: list[dict[str, Any]]) -> None:
         """Write a learning curve: a list of points with the columns of `schema.CURVE`."""
@@ -274,7 +316,9 @@ class Store:
         content = self.read(f"curves/{cell}.parquet")
         if content is None:
             return None
-        curve: pd.DataFrame = schema.fitted(parquet.read(content), schema.CURVE, schema.CURVE_LATER).to_pandas()
+        curve: pd.DataFrame = schema.fitted(
+            parquet.read(content), schema.CURVE, schema.CURVE_LATER
+        ).to_pandas()
         return curve
 
     def write_classes(self, key: str, classes: np.ndarray) -> None:
@@ -314,13 +358,19 @@ def _arrow(rows: Iterable[schema.Row]) -> pa.Table:
 
 
 def _one_each(rows: Iterable[schema.Row]) -> dict[str, schema.Row]:
-    """Rows by their cells; of two of one cell the later finished counts, and two that differ otherwise are refused."""
+    """Rows by their cells; of two of one cell the later finished counts, and two that differ
+    otherwise are refused.
+    """
     found: dict[str, schema.Row] = {}
     for row in rows:
         known = found.setdefault(row["cell"], row)
         ends = known["finished"] or "", row["finished"] or ""
         if row["cell"] is None or (known != row and ends[0] == ends[1]):
-            who = f"two rows of cell {row['cell']} that differ" if row["cell"] else "a row without a cell"
+            who = (
+                f"two rows of cell {row['cell']} that differ"
+                if row["cell"]
+                else "a row without a cell"
+            )
             raise ValueError(f"it has {who}")
         if ends[1] > ends[0]:
             found[row["cell"]] = row
@@ -336,7 +386,9 @@ def _row(key: str, content: bytes) -> schema.Row:
 
 
 def _settled(stamps: Mapping[str, Stamp]) -> dict[str, Stamp]:
-    """The stamps, by cell, that no later content of their fragments can have: a bucket's clock ticks in seconds."""
+    """The stamps, by cell, that no later content of their fragments can have: a bucket's clock
+    ticks in seconds.
+    """
     newest = max((stamp.written for stamp in stamps.values()), default=0)
     return {_stem(key): stamp for key, stamp in stamps.items() if stamp.written < newest - SETTLED}
 
@@ -351,5 +403,8 @@ def place(address: str | Path) -> Place:
     if "://" not in str(address):
         return Folder(address)
     if parts.scheme not in OPTIONS:
-        raise BadInput(f"results at {parts.scheme}://...; expected a folder, s3://BUCKET/PATH or gs://BUCKET/PATH")
+        raise BadInput(
+            f"results at {parts.scheme}://...; expected a folder, s3://BUCKET/PATH or "
+            f"gs://BUCKET/PATH"
+        )
     return Bucket(parts)

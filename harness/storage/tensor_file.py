@@ -13,7 +13,10 @@ CONTIGUOUS = torch.contiguous_format  # a copy each: views of one tensor are sto
 
 def dump(tensors: dict[str, Tensor], record: dict[str, Any]) -> bytes:
     """Tensors by name and a record -> the bytes of a safetensors file."""
-    whole = {name: tensor.detach().cpu().clone(memory_format=CONTIGUOUS) for name, tensor in tensors.items()}
+    whole = {
+        name: tensor.detach().cpu().clone(memory_format=CONTIGUOUS)
+        for name, tensor in tensors.items()
+    }
     return safetensors.torch.save(whole, {"record": json.dumps(record)})
 
 
@@ -24,4 +27,6 @@ def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
         size = int.from_bytes(content[:8], "little")
         return tensors, json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["record"])
     except (SafetensorError, KeyError, ValueError) as error:
-        raise ValueError(f"not a whole safetensors file of {len(content)} bytes ({error})") from None
+        raise ValueError(
+            f"not a whole safetensors file of {len(content)} bytes ({error})"
+        ) from None

@@ -1,30 +1,39 @@
-"""Adam over the stacked parameters of a pack (Kingma & Ba 2015), fused, each cell with its own learning rate."""
+"""Adam over the stacked parameters of a pack (Kingma & Ba 2015), fused, each cell with its own
+learning rate.
+"""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam  # the function: the class would import a compiler, a second in every process
+
+# the function: the class would import a compiler, a second in every process
+from torch.optim.adam import adam
 
 DECAY = (0.9, 0.999)  # of the two moments
 EPSILON = 1e-8
 
 
 class Adam:
-    """The two moments, `first` and `second`, of parameters (cells, ...), and the step that all of them stand at.
+    """The two moments, `first` and `second`, of parameters (cells, ...), and the step that all of
+    them stand at.
 
-    The fused step walks through the memory of parameter, slope and moments from end to end, whatever their strides; so
-    all four are shown to it with their dimensions in the order of the parameter's memory. `laid_out` gives a parameter
-    the memory that its slopes have; a slope that lies otherwise is copied.
+    The fused step walks through the memory of parameter, slope and moments from end to end,
+    whatever their strides; so all four are shown to it with their dimensions in the order of the
+    parameter's memory. `laid_out` gives a parameter the memory that its slopes have; a slope that
+    lies otherwise is copied.
     """
 
     def __init__(self, params: Mapping[str, Tensor], rates: Sequence[float]):
-        self.first, self.second = ({name: torch.zeros_like(p) for name, p in params.items()} for _ in DECAY)
+        self.first, self.second = (
+            {name: torch.zeros_like(p) for name, p in params.items()} for _ in DECAY
+        )
         self._orders = {name: _memory_order(parameter) for name, parameter in params.items()}
         held = [self._walks(of) for of in (params, self.first, self.second)]
         self._runs = [
-            _Run(cells, rate, *([tensor[cells] for tensor in of] for of in held)) for cells, rate in _runs(rates)
+            _Run(cells, rate, *([tensor[cells] for tensor in of] for of in held))
+            for cells, rate in _runs(rates)
         ]
 
     @property
@@ -49,10 +58,25 @@ class Adam:
 
 
 class _Run:
-    """Neighbouring cells of one learning rate: views of their parameters and moments, and their counters of steps."""
+    """Neighbouring cells of one learning rate: views of their parameters and moments, and their
+    counters of steps.
+    """
 
-    def __init__(self, cells: slice, rate: float, params: list[Tensor], first: list[Tensor], second: list[Tensor]):
-        self.cells, self.rate, self.params, self.first, self.second = cells, rate, params, first, second
+    def __init__(
+        self,
+        cells: slice,
+        rate: float,
+        params: list[Tensor],
+        first: list[Tensor],
+        second: list[Tensor],
+    ):
+        self.cells, self.rate, self.params, self.first, self.second = (
+            cells,
+            rate,
+            params,
+            first,
+            second,
+        )
         self.steps = [torch.zeros((), device=parameter.device) for parameter in params]
 
     def descend(self, slopes: list[Tensor]) -> None:
@@ -75,7 +99,9 @@ class _Run:
 
 
 def laid_out(parameter: Tensor, slope: Tensor) -> Tensor:
-    """A copy of a parameter (cells, ...) that lies in memory as its slope does, one cell after another."""
+    """A copy of a parameter (cells, ...) that lies in memory as its slope does, one cell after
+    another.
+    """
     order = _memory_order(slope)
     dense = parameter.permute(order).clone(memory_format=torch.contiguous_format)
     return dense.permute([order.index(dimension) for dimension in range(parameter.ndim)])

@@ -27,25 +27,31 @@ KINDS = 256  # compiled functions that one process may hold
 
 
 def compiled(kind: Cell, cells: int, device: torch.device, threads: int) -> Objective:
-    """The same, compiled for packs of a kind (`Cell.pack_key`) and size and kept for the next pack in this process.
+    """The same, compiled for packs of a kind (`Cell.pack_key`) and size and kept for the next pack
+    in this process.
 
-    The operations are recorded by `make_fx` in the first call, which takes a quarter of the time that reading the
-    bytecode (`torch.compile`) does, and compiled by Inductor, or found among what it compiled on this machine before.
+    The operations are recorded by `make_fx` in the first call, which takes a quarter of the time
+    that reading the bytecode (`torch.compile`) does, and compiled by Inductor, or found among what
+    it compiled on this machine before.
     """
     return _compiled_class(registry.lookup(kind.model), kind, cells, device, threads)
 
 
 @functools.lru_cache(maxsize=KINDS)
-def _compiled_class(model: type[Model], kind: Cell, cells: int, device: torch.device, threads: int) -> Objective:
+def _compiled_class(
+    model: type[Model], kind: Cell, cells: int, device: torch.device, threads: int
+) -> Objective:
     """By the class too: a name may stand for another one later in a process, as in a notebook."""
     slopes = vmap(grad(_loss(registry.build(kind).to(device)), has_aux=True))
     made: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
 
     def objective(*args: Any) -> tuple[Tensors, Parts, Tensors]:
         flat, nested = tree_flatten(args)
-        layout = tuple(tensor.stride() for tensor in flat)  # shapes are the same for all of a kind and size
+        # shapes are the same for all of a kind and size
+        layout = tuple(tensor.stride() for tensor in flat)
         if layout not in made:
-            example, _ = tree_flatten((args[0], copied(args[1]), *args[2:]))  # recording a step takes it
+            # recording a step takes it
+            example, _ = tree_flatten((args[0], copied(args[1]), *args[2:]))
             with uncollected():
                 made[layout] = _compiled(slopes, example, nested, threads)
         gradients, (parts, state) = made[layout](flat)
@@ -54,13 +60,17 @@ def _compiled_class(model: type[Model], kind: Cell, cells: int, device: torch.de
     return objective
 
 
-def _compiled(function: Callable[..., Any], flat: list[Any], nested: TreeSpec, threads: int) -> Callable[..., Any]:
+def _compiled(
+    function: Callable[..., Any], flat: list[Any], nested: TreeSpec, threads: int
+) -> Callable[..., Any]:
     """A function of nested tensors compiled for tensors like these, which it takes as a list."""
-    from torch._inductor import config, standalone_compile  # two seconds to import, and needed here alone
+    # two seconds to import, and needed here alone
+    from torch._inductor import config, standalone_compile
     from torch.fx.experimental.proxy_tensor import make_fx
 
     _key_by_versions()
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses a CUDA that nobody asked for
+    # it misses a CUDA that nobody asked for
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     output: list[TreeSpec] = []
 
     def of_list(*tensors: Tensor) -> list[Tensor]:
@@ -69,7 +79,8 @@ def _compiled(function: Callable[..., Any], flat: list[Any], nested: TreeSpec, t
         return values
 
     recorded = make_fx(of_list)(*flat)
-    with config.patch({"compile_threads": 1, "cpp.threads": threads}):  # no pool of processes beside a worker
+    # no pool of processes beside a worker
+    with config.patch({"compile_threads": 1, "cpp.threads": threads}):
         inner = standalone_compile(recorded, flat, dynamic_shapes="from_example_inputs")
     return lambda tensors: tree_unflatten(inner(*tensors), output[0])
 
@@ -78,8 +89,8 @@ def _compiled(function: Callable[..., Any], flat: list[Any], nested: TreeSpec, t
 def _key_by_versions() -> None:
     """Have Inductor find what it compiled before by torch's version, which pins Triton's.
 
-    By itself it reads and sums all files of both, some 1.5 s at the start of every worker; to be told is what `set` of
-    its keys is for.
+    By itself it reads and sums all files of both, some 1.5 s at the start of every worker; to be
+    told is what `set` of its keys is for.
     """
     from torch._inductor import codecache
 

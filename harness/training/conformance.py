@@ -1,7 +1,8 @@
 """Whether a model keeps the contract, found out on a few made-up images before anything is trained.
 
-`PROBE` is what every kind of cell goes through at the start of a run: a step and a call of every score, on two images.
-`CHECKS` is all that a model owes the harness; `--check FILE` and the project's tests run it.
+`PROBE` is what every kind of cell goes through at the start of a run: a step and a call of every
+score, on two images. `CHECKS` is all that a model owes the harness; `--check FILE` and the
+project's tests run it.
 """
 
 import copy
@@ -35,27 +36,38 @@ from harness.plugins.source_files import Plugin
 from harness.training import objective
 
 AVERAGED = 4000  # draws of an importance weight
-# What an error says where torch.func.vmap or autograd cannot take an operation -> the same in words of the contract.
+# What an error says where torch.func.vmap or autograd cannot take an operation -> the same in words
+# of the contract.
 CAUSES = {
     "random operation": "draws random numbers itself: take them from `noise`",
     ".item()": "looks at the value of a tensor (.item()): use tensor operations instead",
-    "data-dependent control flow": "decides by the value of a tensor (if, while): use torch.where instead",
-    "dynamic shape": "makes a shape depend on values (a boolean mask, nonzero): multiply by the mask instead",
-    "Cannot access data pointer": "leaves torch (.numpy(), a kernel of its own): use tensor operations instead",
-    "doesn't match the broadcast shape": "adds in place to a tensor that it made: write a = a + b instead of a += b",
-    "vmap: inplace arithmetic": "changes in place a tensor that it made: write a = a + b instead of a += b",
+    "data-dependent control flow": "decides by the value of a tensor (if, while): use "
+    "torch.where instead",
+    "dynamic shape": "makes a shape depend on values (a boolean mask, nonzero): multiply by the "
+    "mask instead",
+    "Cannot access data pointer": "leaves torch (.numpy(), a kernel of its own): use tensor "
+    "operations instead",
+    "doesn't match the "
+    "broadcast shape": "adds in place to a tensor that it made: write a = a + b instead of a += b",
+    "vmap: inplace arithmetic": "changes in place a tensor that it made: write a = a + b instead "
+    "of a += b",
     "requires_grad_()": "differentiates with torch.autograd: use torch.func.grad instead",
-    "were not batched": "keeps running statistics outside its buffers: register them in the constructor",
+    "were not batched": "keeps running statistics outside its buffers: register them in the "
+    "constructor",
 }
 
 
 class Misfit(Exception):
-    """A model does not keep the contract; the message says how, in a sentence that goes on from the model's name."""
+    """A model does not keep the contract; the message says how, in a sentence that goes on from the
+    model's name.
+    """
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model under test: its cell, and how many images and labelled images of made-up data it meets."""
+    """A model under test: its cell, and how many images and labelled images of made-up data it
+    meets.
+    """
 
     cell: Cell
     images: int = 2
@@ -79,7 +91,9 @@ class Subject:
     def batch(self) -> Batch:
         """Binary images of even odds and, for a cell that uses labels, labelled ones."""
         generator = torch.Generator().manual_seed(0)
-        x = torch.rand(self.images if self.cell.has_bound else 0, PIXELS, generator=generator).round()
+        x = torch.rand(
+            self.images if self.cell.has_bound else 0, PIXELS, generator=generator
+        ).round()
         labels = self.labels if self.cell.supervision != "none" else 0
         labelled = torch.rand(labels, PIXELS, generator=generator).round()
         return Batch(x, labelled, torch.arange(labels) % CLASSES)
@@ -93,12 +107,17 @@ class Subject:
         """The noise that the model asks for."""
         with saying("noise"):
             return draw_noise(
-                self.model, self.images if images is None else images, torch.Generator().manual_seed(seed)
+                self.model,
+                self.images if images is None else images,
+                torch.Generator().manual_seed(seed),
             )
 
     def terms(self) -> Terms:
         """The terms of the batch, from the same buffers at every call."""
-        buffers, given = copied(dict(self.model.named_buffers())), Batch(*(part.clone() for part in self.batch))
+        buffers, given = (
+            copied(dict(self.model.named_buffers())),
+            Batch(*(part.clone() for part in self.batch)),
+        )
         with saying("terms"):
             found = self.model.terms(given, self.noise())
         restore(self.model, buffers)
@@ -127,7 +146,9 @@ def _explained(what: str, error: Exception) -> str:
         if mark in text:
             return f"{cause} (in {what})"
     if text.startswith("Batching rule not implemented for "):
-        return f"uses {text.split()[5].rstrip('.;')}, which torch.func.vmap cannot stack (in {what})"
+        return (
+            f"uses {text.split()[5].rstrip('.;')}, which torch.func.vmap cannot stack (in {what})"
+        )
     return f"fails in {what}: {_plain(error)}"
 
 
@@ -135,11 +156,13 @@ def _plain(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0]}"
 
 
-# --- the objective ----------------------------------------------------------------------------------------------------
+# --- the objective --------------------------------------------------------------------------------
 
 
 def check_terms(subject: Subject) -> None:
-    """Terms are named, finite numbers, one an image or one in all, and say one thing about log p(x)."""
+    """Terms are named, finite numbers, one an image or one in all, and say one thing about log
+    p(x).
+    """
     terms = subject.terms()
     if not isinstance(terms, Terms):
         raise Misfit(f"gives {type(terms).__name__} as terms; expected harness.plugins.model.Terms")
@@ -170,21 +193,36 @@ def check_purity(subject: Subject) -> None:
     first = subject.terms()
     if _random_state() != draws:
         raise Misfit(CAUSES["random operation"])
-    if changed := sorted(name for name, value in _attributes(subject.model).items() if attributes.get(name) != value):
-        raise Misfit(f"changes {', '.join(changed)} in a step: keep state in buffers (register_buffer)")
+    if changed := sorted(
+        name for name, value in _attributes(subject.model).items() if attributes.get(name) != value
+    ):
+        raise Misfit(
+            f"changes {', '.join(changed)} in a step: keep state in buffers (register_buffer)"
+        )
     for name, one, two in zip(first._fields, first, subject.terms(), strict=True):
-        if one is not None and two is not None and not torch.allclose(one, two, rtol=1e-4, atol=1e-4):
-            raise Misfit(f"gives another {name} for the same arguments: draw from `noise`, keep state in buffers")
+        if (
+            one is not None
+            and two is not None
+            and not torch.allclose(one, two, rtol=1e-4, atol=1e-4)
+        ):
+            raise Misfit(
+                f"gives another {name} for the same arguments: draw from `noise`, keep state in "
+                f"buffers"
+            )
 
 
 def _random_state() -> bytes:
-    """That of torch; draws of numpy and of Python show in the terms, and others may draw from those meanwhile."""
+    """That of torch; draws of numpy and of Python show in the terms, and others may draw from those
+    meanwhile.
+    """
     state: bytes = torch.get_rng_state().numpy().tobytes()
     return state
 
 
 def _attributes(model: Model) -> Mapping[str, Any]:
-    """What the modules hold beside parameters and buffers, by name: numbers, words, and tensors as bytes."""
+    """What the modules hold beside parameters and buffers, by name: numbers, words, and tensors as
+    bytes.
+    """
     found: dict[str, Any] = {}
     for path, module in model.named_modules():
         for name, value in vars(module).items():
@@ -203,18 +241,26 @@ def check_stacking(subject: Subject) -> None:
     if not names:
         raise Misfit("has no parameter on which its terms depend")
     trained = {name: value.detach() for name, value in params.items() if name in names}
-    other = {name: value.detach() for name, value in (params | buffers).items() if name not in names}
+    other = {
+        name: value.detach() for name, value in (params | buffers).items() if name not in names
+    }
     batch = Batch(*(torch.stack([part, part]) for part in subject.batch))
     noise = {name: torch.stack([draw, draw]) for name, draw in subject.noise().items()}
     with saying("terms of stacked models"):
-        gradients, parts, _ = objective.eager(models[0])(trained, other, batch, noise, torch.ones(2))
-    if lost := sorted(name for name, gradient in gradients.items() if not gradient.isfinite().all()):
+        gradients, parts, _ = objective.eager(models[0])(
+            trained, other, batch, noise, torch.ones(2)
+        )
+    if lost := sorted(
+        name for name, gradient in gradients.items() if not gradient.isfinite().all()
+    ):
         raise Misfit(f"has gradients that are not finite, with fresh weights: {', '.join(lost)}")
     for index, model in enumerate(models):
         with torch.no_grad():
             alone = objective.weighed(model.terms(subject.batch, subject.noise()), 1.0).loss
         if not torch.allclose(parts.loss[index], alone, rtol=1e-4, atol=1e-3):
-            raise Misfit(f"gives another loss stacked ({parts.loss[index]:.6g}) than alone ({alone:.6g})")
+            raise Misfit(
+                f"gives another loss stacked ({parts.loss[index]:.6g}) than alone ({alone:.6g})"
+            )
 
 
 def check_images_alone(subject: Subject) -> None:
@@ -224,9 +270,19 @@ def check_images_alone(subject: Subject) -> None:
     model, batch, noise = subject.build().eval(), subject.unlabelled, subject.noise()
     others = batch._replace(x=torch.cat([batch.x[:1], 1 - batch.x[1:]]))
     with torch.no_grad():
-        pairs = zip(("rec", "kl"), model.terms(batch, noise)[:2], model.terms(others, noise)[:2], strict=True)
+        pairs = zip(
+            ("rec", "kl"),
+            model.terms(batch, noise)[:2],
+            model.terms(others, noise)[:2],
+            strict=True,
+        )
     for name, ours, theirs in pairs:
-        if ours is not None and theirs is not None and ours.ndim and not torch.allclose(ours[0], theirs[0], rtol=1e-4):
+        if (
+            ours is not None
+            and theirs is not None
+            and ours.ndim
+            and not torch.allclose(ours[0], theirs[0], rtol=1e-4)
+        ):
             raise Misfit(f"gives an image another {name} in another batch")
 
 
@@ -240,7 +296,7 @@ def check_seed(subject: Subject) -> None:
         raise Misfit("has the same weights for every seed")
 
 
-# --- scores -----------------------------------------------------------------------------------------------------------
+# --- scores ---------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -274,7 +330,11 @@ def check_reconstructions(subject: Subject) -> None:
     if subject.cell.has_bound and isinstance(subject.model, Reconstructing):
         with scored(subject, "reconstruct") as model:
             assert isinstance(model, Reconstructing)
-            _check_pixels("reconstructions", model.reconstruct(subject.batch.x, subject.noise()), subject.images)
+            _check_pixels(
+                "reconstructions",
+                model.reconstruct(subject.batch.x, subject.noise()),
+                subject.images,
+            )
 
 
 def check_classes(subject: Subject) -> None:
@@ -298,7 +358,9 @@ def check_weights(subject: Subject) -> None:
 
 
 def check_average_weight(subject: Subject) -> None:
-    """E[log p(x,z) - log q(z|x)] is not below the ELBO; with one latent variable and no classes it is the ELBO."""
+    """E[log p(x,z) - log q(z|x)] is not below the ELBO; with one latent variable and no classes it
+    is the ELBO.
+    """
     if not (subject.cell.has_bound and isinstance(subject.model, ImportanceWeighted)):
         return
     with scored(subject, "log_weight") as model:
@@ -309,7 +371,11 @@ def check_average_weight(subject: Subject) -> None:
         weight = model.log_weight(x, noise)
     if terms.rec is None or terms.kl is None:
         return
-    elbo, mean, error = -(terms.rec + terms.kl).mean(), weight.mean(), 4 * weight.std() / AVERAGED**0.5
+    elbo, mean, error = (
+        -(terms.rec + terms.kl).mean(),
+        weight.mean(),
+        4 * weight.std() / AVERAGED**0.5,
+    )
     if mean < elbo - error:
         raise Misfit(f"has importance weights of mean {mean:.6g} below its ELBO {elbo:.6g}")
     if subject.cell.supervision == "none" and mean > elbo + error:
@@ -323,7 +389,7 @@ def _check_pixels(what: str, found: object, images: int) -> None:
         raise Misfit(f"gives {what} outside [0, 1]; expected probabilities of pixels")
 
 
-# --- all together -----------------------------------------------------------------------------------------------------
+# --- all together ---------------------------------------------------------------------------------
 
 PROBE: tuple[Check, ...] = (
     check_terms, check_purity, check_stacking, check_bound, check_samples, check_reconstructions, check_classes,
@@ -365,16 +431,23 @@ def faults(cell: Cell) -> Iterator[tuple[str, str | None]]:
 
 
 def report(plugin: Plugin) -> int:
-    """Print what every model of a plug-in owes the harness, and what it does not keep; 1 where there is such."""
+    """Print what every model of a plug-in owes the harness, and what it does not keep; 1 where
+    there is such.
+    """
     names = [name for name in registry.cards() if registry.plugin(name) == plugin]
     if not names:
-        raise BadInput(f"{plugin.name!r} registers no model; expected a class under @register(NAME)")
+        raise BadInput(
+            f"{plugin.name!r} registers no model; expected a class under @register(NAME)"
+        )
     found = 0
     for cell in (cell for name in names for cell in _cells(name)):
         print(f"{cell.model} {cell.supervision if cell.supervision != 'none' else ''}".rstrip())
         for promise, fault in faults(cell):
             found += fault is not None
-            print(f"  {'ok' if fault is None else 'NO'}  {promise}" + (f" It {fault}." if fault else ""))
+            print(
+                f"  {'ok' if fault is None else 'NO'}  {promise}"
+                + (f" It {fault}." if fault else "")
+            )
     print(f"{len(names)} models checked, {found} promises not kept")
     return 1 if found else 0
 
@@ -384,5 +457,7 @@ def _cells(name: str) -> Iterator[Cell]:
     card = registry.cards()[name]
     settings = tuple(sorted(card.defaults.items()))
     for supervision in card.supervisions:
-        drawn: dict[str, Any] = {} if supervision == "none" else {"labels": 100, "label_draw": "seed"}
+        drawn: dict[str, Any] = (
+            {} if supervision == "none" else {"labels": 100, "label_draw": "seed"}
+        )
         yield Cell(name, 0, card.iterations, settings=settings, supervision=supervision, **drawn)

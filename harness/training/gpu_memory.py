@@ -8,7 +8,8 @@ RESERVE = 0.1  # of the memory, for what the measurement does not see: fragments
 
 
 def fitting(peak: Callable[[int], int], room: int, most: int) -> int:
-    """Cells of a pack that fit into `room` bytes, between 1 and `most`, where `peak(n)` is what a pack of n takes.
+    """Cells of a pack that fit into `room` bytes, between 1 and `most`, where `peak(n)` is what a
+    pack of n takes.
 
     The peak grows by the same amount with every cell; packs of one and of two tell how much.
 

@@ -1,8 +1,10 @@
-"""The objective of a pack: every cell's loss and the slopes of its parameters, as one function, compiled or not.
+"""The objective of a pack: every cell's loss and the slopes of its parameters, as one function,
+compiled or not.
 
-Parameters are stacked along a first dimension and `torch.func.vmap` runs one cell's gradient over it (HFTA, Wang et
-al., MLSys 2021, arXiv 2102.02344). Compiled by Inductor, what stands between two matrix products becomes one
-loop over the memory; this takes a C++ compiler and, the first time on a machine, some ten seconds a kind of pack.
+Parameters are stacked along a first dimension and `torch.func.vmap` runs one cell's gradient over
+it (HFTA, Wang et al., MLSys 2021, arXiv 2102.02344). Compiled by Inductor, what stands between two
+matrix products becomes one loop over the memory; this takes a C++ compiler and, the first time on a
+machine, some ten seconds a kind of pack.
 """
 
 import functools
@@ -18,9 +20,11 @@ from harness.plugins.model_state import Tensors, copied, restore, state_names
 
 
 class Parts(NamedTuple):
-    """Means over the batch of the loss and of the parts it is made of, loss = rec + β·kl + extra; (cells,) each.
+    """Means over the batch of the loss and of the parts it is made of, loss = rec + β·kl + extra;
+    (cells,) each.
 
-    A part that the model does not have is nan; `rec` is the exact -log p(x) of a model that gives it as `nll`.
+    A part that the model does not have is nan; `rec` is the exact -log p(x) of a model that gives
+    it as `nll`.
     """
 
     loss: Tensor
@@ -29,13 +33,16 @@ class Parts(NamedTuple):
     extra: Tensor
 
 
-# Trained parameters, other tensors, batch, noise and β, each (cells, ...) -> gradients of the trained ones, parts, and
-# the state after the step: those of the other tensors that a step may change.
+# Trained parameters, other tensors, batch, noise and β, each (cells, ...) -> gradients of the
+# trained ones, parts, and the state after the step: those of the other tensors that a step may
+# change.
 Objective = Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensors, Parts, Tensors]]
 
 
 def eager(model: Model) -> Objective:
-    """The objective of any number of cells of a model, of any number of images, one operation after another."""
+    """The objective of any number of cells of a model, of any number of images, one operation after
+    another.
+    """
     losses = vmap(_loss(model))
 
     def objective(
@@ -44,12 +51,18 @@ def eager(model: Model) -> Objective:
         leaves = {name: value.detach().requires_grad_() for name, value in trained.items()}
         loss, (parts, state) = losses(leaves, other, batch, noise, beta)
         slopes = torch.autograd.grad(loss.sum(), list(leaves.values()))
-        return dict(zip(leaves, slopes, strict=True)), Parts(*(part.detach() for part in parts)), state
+        return (
+            dict(zip(leaves, slopes, strict=True)),
+            Parts(*(part.detach() for part in parts)),
+            state,
+        )
 
     return objective
 
 
-def _loss(model: Model) -> Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensor, tuple[Parts, Tensors]]]:
+def _loss(
+    model: Model,
+) -> Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensor, tuple[Parts, Tensors]]]:
     """One cell's loss, and beside it the parts and the state after the step."""
     names = state_names(model)
 
@@ -58,7 +71,8 @@ def _loss(model: Model) -> Callable[[Tensors, Tensors, Batch, Noise, Tensor], tu
     ) -> tuple[Tensor, tuple[Parts, Tensors]]:
         tensors = trained | other
         parts = weighed(functional_call(model, tensors, (batch, noise)), beta)
-        state = {name: tensors[name].detach().clone() for name in names}  # functional_call leaves what was assigned
+        # functional_call leaves what was assigned
+        state = {name: tensors[name].detach().clone() for name in names}
         return parts.loss, (parts, state)
 
     return loss
@@ -68,7 +82,9 @@ def weighed(terms: Terms, beta: Tensor | float) -> Parts:
     """The means of a model's terms over the batch, and their weighted sum, the loss."""
     rec, kl, extra, nll = (None if part is None else part.mean() for part in terms)
     distortion = rec if nll is None else nll
-    given = [part for part in (distortion, None if kl is None else beta * kl, extra) if part is not None]
+    given = [
+        part for part in (distortion, None if kl is None else beta * kl, extra) if part is not None
+    ]
     loss = functools.reduce(torch.add, given)
     missing = torch.full_like(loss, torch.nan)
     return Parts(loss, *(missing if part is None else part for part in (distortion, kl, extra)))
@@ -79,9 +95,13 @@ def used(model: Model, batch: Batch, noise: Noise) -> tuple[set[str], bool]:
 
     A supervised cell leaves its decoder untouched. Buffers stay as they were.
     """
-    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    named = {
+        name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad
+    }
     before = copied(dict(model.named_buffers()))
     terms = model(batch, noise)
     slopes = torch.autograd.grad(weighed(terms, 1.0).loss, list(named.values()), allow_unused=True)
     restore(model, before)
-    return {name for name, slope in zip(named, slopes, strict=True) if slope is not None}, terms.nll is not None
+    return {
+        name for name, slope in zip(named, slopes, strict=True) if slope is not None
+    }, terms.nll is not None

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 def uncollected() -> Iterator[None]:
     """Pause the garbage collector inside this block.
 
-    Imports and compilation make a million objects that all stay. Searching them for cycles again and again takes a
-    third to half of their time.
+    Imports and compilation make a million objects that all stay. Searching them for cycles again
+    and again takes a third to half of their time.
     """
     before = gc.isenabled()
     gc.disable()
@@ -34,8 +34,9 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 def keep_freed() -> None:
     """Have this process keep the memory that a step frees, for the next one.
 
-    By itself glibc may give it back after every step, and the system then clears thousands of pages for each: a fifth
-    of a step of `ssvae`, in processes where the blocks happen to lie so. With another C library nothing is done.
+    By itself glibc may give it back after every step, and the system then clears thousands of pages
+    for each: a fifth of a step of `ssvae`, in processes where the blocks happen to lie so. With
+    another C library nothing is done.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
@@ -45,7 +46,8 @@ def keep_freed() -> None:
 
 @contextmanager
 def no_denormals() -> Iterator[None]:
-    """Numbers below 1.2e-38 are zero in this thread: a classifier that is sure of itself has slopes of that size.
+    """Numbers below 1.2e-38 are zero in this thread: a classifier that is sure of itself has slopes
+    of that size.
 
     CPUs take many times as long on them. A pool of threads has it from the thread that makes it.
     """

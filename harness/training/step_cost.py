@@ -8,7 +8,9 @@ from harness.experiment.cell import Cell
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that a step of a pack takes: `fixed` + `each` · cells; and that the scoring of a cell takes."""
+    """Seconds that a step of a pack takes: `fixed` + `each` · cells; and that the scoring of a cell
+    takes.
+    """
 
     fixed: float
     each: float
@@ -28,7 +30,9 @@ class Cost:
         >>> Cost(fixed=0.002, each=0.005).saturated(64), Cost(0.0, 0.04).saturated(64), Cost(0.001, 0.0).saturated(64)
         (4, 1, 64)
         """
-        return next((size for size in range(1, most) if self.fixed <= GAIN * self.each * size), most)
+        return next(
+            (size for size in range(1, most) if self.fixed <= GAIN * self.each * size), most
+        )
 
 
 Costs = Mapping[Cell, Cost]  # by `Cell.pack_key`

@@ -30,13 +30,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Update:
-    """How a trial stands: steps done of its cells together, seconds a step, NELBO of the first, cells that ended.
+    """How a trial stands: steps done of its cells together, seconds a step, NELBO of the first,
+    cells that ended.
 
-    A cell ends with the status of its row, or as "unscored" where its row lacks a score that was asked for. `saved`
-    counts the checkpoints written by this process: what is lost if it dies now began at the last of them. `waits` is
-    set where the process has died, and no other has begun with what is left. `stage` says what is done beside
-    training, in words; `scored` counts the cells that were scored, with the share that is done of the one at work, and
-    `score_seconds` is what one of them took. The last two are clocks of the trial's process.
+    A cell ends with the status of its row, or as "unscored" where its row lacks a score that was
+    asked for. `saved` counts the checkpoints written by this process: what is lost if it dies now
+    began at the last of them. `waits` is set where the process has died, and no other has begun
+    with what is left. `stage` says what is done beside training, in words; `scored` counts the
+    cells that were scored, with the share that is done of the one at work, and `score_seconds` is
+    what one of them took. The last two are clocks of the trial's process.
     """
 
     steps: int = 0

@@ -17,8 +17,9 @@ from tests.conftest import ROOT
 SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
 CLOUD = {"available_node_types", "head_node_type"}  # what machines of one's own do not have
 
-# What installing from the lock file gives a real node, and what a small machine needs to start three of them: the hosts
-# share this machine's environment, and run the copy of the project that `ray up` brought them.
+# What installing from the lock file gives a real node, and what a small machine needs to start
+# three of them: the hosts share this machine's environment, and run the copy of the project that
+# `ray up` brought them.
 INSTALLED = {
     "PATH": f"{Path(sys.executable).parent}:$PATH",
     "PYTHONPATH": "$HOME/generative-bench",
@@ -47,7 +48,9 @@ def on_premise(head_ip: str, worker_ips: list[str], user: str, key: str) -> dict
 
 
 class Cluster:
-    """The hosts, with our cluster on them once `up` has returned; `more` is in the nodes' environment, too."""
+    """The hosts, with our cluster on them once `up` has returned; `more` is in the nodes'
+    environment, too.
+    """
 
     def __init__(self, wire: Wire, more: Mapping[str, str] = MappingProxyType({})):
         self.wire, self.environment = wire, INSTALLED | dict(more)
@@ -58,13 +61,24 @@ class Cluster:
         self.file.write_text(yaml.safe_dump(self.config()))
 
     def config(self) -> dict[str, Any]:
-        """Our cluster.yaml for the hosts; of what it does on a node, only the installation is another."""
-        own = on_premise(self.head.address, [worker.address for worker in self.workers], "root", str(self.wire.key))
+        """Our cluster.yaml for the hosts; of what it does on a node, only the installation is
+        another.
+        """
+        own = on_premise(
+            self.head.address,
+            [worker.address for worker in self.workers],
+            "root",
+            str(self.wire.key),
+        )
         chmod, _, environment = own["setup_commands"]
         assert "chmod 600" in chmod
         assert "~/.bashrc" in environment
         installed = f"echo {shlex.quote(exported(self.environment))} > ~/.bashrc"
-        return own | {"initialization_commands": [], "head_setup_commands": [], "setup_commands": [chmod, installed]}
+        return own | {
+            "initialization_commands": [],
+            "head_setup_commands": [],
+            "setup_commands": [chmod, installed],
+        }
 
     def ray(self, command: str, timeout: float = 600) -> str:
         """What Ray's command prints, given at the desk in the project's folder."""
@@ -72,7 +86,9 @@ class Cluster:
         return done.stdout + done.stderr
 
     def on_head(self, line: str, timeout: float = 600, check: bool = True) -> str:
-        """What a command prints on the head, in the project's folder, with the environment of a login."""
+        """What a command prints on the head, in the project's folder, with the environment of a
+        login.
+        """
         done = self.head.run(f". ~/.bashrc; cd generative-bench; {line}", timeout, check)
         return done.stdout + done.stderr
 
@@ -90,7 +106,8 @@ class Cluster:
         said = self.ray(f"down --yes {self.file}")
         for worker in self.workers:
             self.desk.run(
-                f"ssh -i {self.wire.key} -o StrictHostKeyChecking=no {worker.address} '. ~/.bashrc; ray stop'"
+                f"ssh -i {self.wire.key} -o StrictHostKeyChecking=no {worker.address} '. "
+                f"~/.bashrc; ray stop'"
             )
         return said
 

@@ -1,7 +1,8 @@
-"""A plug-in for GPUs that are declared to Ray and not there: trials train on the CPU, and say where Ray put them.
+"""A plug-in for GPUs that are declared to Ray and not there: trials train on the CPU, and say where
+Ray put them.
 
-A trial is a line of `PLACED_LOG`: when it began and ended (s since 1970), host, process, the GPU that Ray granted, its
-cells. Without this plug-in a trial whose GPU torch does not see is refused.
+A trial is a line of `PLACED_LOG`: when it began and ended (s since 1970), host, process, the GPU
+that Ray granted, its cells. Without this plug-in a trial whose GPU torch does not see is refused.
 """
 
 import os
@@ -27,8 +28,12 @@ def placed(self: _Trial, data: Data) -> Iterator[Update]:
     finally:
         where = f"{socket.gethostname()} {os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']}"
         with open(os.environ["PLACED_LOG"], "a") as log:
-            log.write(f"{begun:.3f} {time.time():.3f} {where} {','.join(cell.id for cell in self.task.cells)}\n")
+            log.write(
+                f"{begun:.3f} {time.time():.3f} {where} "
+                f"{','.join(cell.id for cell in self.task.cells)}\n"
+            )
 
 
-if "PLACED_LOG" in os.environ and work.__name__ != placed.__name__:  # a process that is used again loads it again
+# a process that is used again loads it again
+if "PLACED_LOG" in os.environ and work.__name__ != placed.__name__:
     _Trial.work = placed  # type: ignore[method-assign]

@@ -1,11 +1,13 @@
-"""Hosts made on one machine: namespaces of network, processes, mounts, name and shared memory, and an SSH server each.
+"""Hosts made on one machine: namespaces of network, processes, mounts, name and shared memory, and
+an SSH server each.
 
     with Wire(folder) as wire:
         head = wire.host("head", 10)
         head.run("hostname").stdout
 
-Nothing of a host has a name outside of it, so runs side by side do not meet, even on the same addresses; and a host
-whose maker is gone ends by itself. The hosts see this machine's disk, but for their homes, /tmp, /run and /dev/shm.
+Nothing of a host has a name outside of it, so runs side by side do not meet, even on the same
+addresses; and a host whose maker is gone ends by itself. The hosts see this machine's disk, but for
+their homes, /tmp, /run and /dev/shm.
 """
 
 import os
@@ -20,12 +22,18 @@ from typing import Any, Self
 
 NETWORK = "198.51.100"  # kept for documentation (RFC 5737): no real host has such an address
 GATEWAY = f"{NETWORK}.1"  # to nowhere; Ray asks for the way out to learn a host's own address
-PACKAGES = {"ip": "iproute2", "ss": "iproute2", "rsync": "rsync", "/usr/sbin/sshd": "openssh-server"}
+PACKAGES = {
+    "ip": "iproute2",
+    "ss": "iproute2",
+    "rsync": "rsync",
+    "/usr/sbin/sshd": "openssh-server",
+}
 UNSHARE = ("unshare", "--fork", "--kill-child", "--net", "--pid", "--mount", "--uts", "--ipc")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OWN_TMP = "mount -t overlay -o lowerdir=/tmp,upperdir=/run/upper,workdir=/run/work overlay /tmp"
 
-# The first process of a host: waits for its network, makes the place its own, and lives until its input is closed.
+# The first process of a host: waits for its network, makes the place its own, and lives until its
+# input is closed.
 BOOT = """
 set -e
 read plugged
@@ -62,17 +70,27 @@ def obstacle() -> str | None:
     """Why this machine cannot make hosts, or None."""
     if os.getuid() != 0:
         return "hosts are made by root"
-    missing = sorted({package for program, package in PACKAGES.items() if shutil.which(program) is None})
+    missing = sorted(
+        {package for program, package in PACKAGES.items() if shutil.which(program) is None}
+    )
     if missing:
         return f"hosts need {', '.join(missing)} (Debian's names)"
     links = "ip link add name one type veth peer name other; ip link add name lan type bridge"
     mounts = f"mount -t tmpfs tmpfs /run; mkdir /run/upper /run/work; {OWN_TMP}"
-    trial = subprocess.run([*UNSHARE, "sh", "-ec", f"{links}; {mounts}"], capture_output=True, text=True)
-    return f"hosts need namespaces, veth and overlays: {trial.stderr.strip()}" if trial.returncode else None
+    trial = subprocess.run(
+        [*UNSHARE, "sh", "-ec", f"{links}; {mounts}"], capture_output=True, text=True
+    )
+    return (
+        f"hosts need namespaces, veth and overlays: {trial.stderr.strip()}"
+        if trial.returncode
+        else None
+    )
 
 
 class Wire:
-    """A switch in a network namespace of its own, the hosts on it, the folder that they share and the key to them."""
+    """A switch in a network namespace of its own, the hosts on it, the folder that they share and
+    the key to them.
+    """
 
     def __init__(self, folder: Path):
         self.folder, self.key, self.hosts = folder, folder / "key", list[Host]()
@@ -85,7 +103,10 @@ class Wire:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for host in self.hosts:
             host.kill()
@@ -101,7 +122,9 @@ class Wire:
 
     def enter(self, commands: str) -> None:
         """Run commands where the switch is."""
-        subprocess.run(["nsenter", "-t", str(self.switch.pid), "--net", "sh", "-ec", commands], check=True)
+        subprocess.run(
+            ["nsenter", "-t", str(self.switch.pid), "--net", "sh", "-ec", commands], check=True
+        )
 
 
 class Host:
@@ -121,7 +144,9 @@ class Host:
         """Switch it on; it answers SSH when this returns."""
         script = BOOT.format(shared=self.wire.folder, own_tmp=OWN_TMP, etc=self.etc, name=self.name)
         with (self.etc / "boot.log").open("a") as log:
-            self.boot = subprocess.Popen([*UNSHARE, "sh", "-c", script], stdin=subprocess.PIPE, stderr=log)
+            self.boot = subprocess.Popen(
+                [*UNSHARE, "sh", "-c", script], stdin=subprocess.PIPE, stderr=log
+            )
         wait(lambda: bool(children(self.boot.pid)), f"{self.name}'s first process")
         (self.first,) = children(self.boot.pid)
         self._plug()
@@ -150,18 +175,30 @@ class Host:
         own = [f"HOME={self.home}", f"PATH={PATH}", "USER=root", "LANG=C.UTF-8"]
         return [*spaces, "env", "-i", *own, "bash", "-c", f"cd; {line}"]
 
-    def run(self, line: str, timeout: float = 600, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a shell line on the host and wait for it; one that fails raises with all that it said."""
+    def run(
+        self, line: str, timeout: float = 600, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a shell line on the host and wait for it; one that fails raises with all that it
+        said.
+        """
         done = subprocess.run(
-            self.command(line), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
+            self.command(line),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
         )
         if check and done.returncode:
-            raise AssertionError(f"{self.name}: {line!r} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+            raise AssertionError(
+                f"{self.name}: {line!r} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
         return done
 
     def popen(self, line: str, **options: Any) -> subprocess.Popen[str]:
         """Start a shell line on the host."""
-        return subprocess.Popen(self.command(line), text=True, **({"stdin": subprocess.DEVNULL} | options))
+        return subprocess.Popen(
+            self.command(line), text=True, **({"stdin": subprocess.DEVNULL} | options)
+        )
 
     def sockets(self) -> str:
         """The table of listening TCP sockets and their processes."""
@@ -174,17 +211,24 @@ class Host:
     def _configure(self) -> None:
         lines = Path("/etc/passwd").read_text(encoding="utf-8").splitlines()
         others = [line for line in lines if not line.startswith("root:")]
-        (self.etc / "passwd").write_text("\n".join([f"root:x:0:0:root:{self.home}:/bin/bash", *others]) + "\n")
+        (self.etc / "passwd").write_text(
+            "\n".join([f"root:x:0:0:root:{self.home}:/bin/bash", *others]) + "\n"
+        )
         (self.etc / "hosts").write_text(f"127.0.0.1 localhost\n{self.address} {self.name}\n")
         settings = SSHD.format(address=self.address, etc=self.etc, key=self.wire.key)
         (self.etc / "sshd_config").write_text(settings)
 
     def _plug(self) -> None:
-        self.wire.enter(f"ip link del {self.port} 2>&- || true")  # a killed host's space is cleared away at leisure
+        # a killed host's space is cleared away at leisure
+        self.wire.enter(f"ip link del {self.port} 2>&- || true")
         ends = f"ip link add {self.port} type veth peer name eth0 netns {self.first}"
         self.wire.enter(f"{ends} && ip link set {self.port} master lan up")
-        card = f"02:00:00:00:00:{self.number:02x}"  # the same after a restart: neighbours remember it
-        inside = f"ip link set lo up; ip addr add {self.address}/24 dev eth0; ip link set eth0 address {card} up"
+        # the same after a restart: neighbours remember it
+        card = f"02:00:00:00:00:{self.number:02x}"
+        inside = (
+            f"ip link set lo up; ip addr add {self.address}/24 dev eth0; ip link set eth0 "
+            f"address {card} up"
+        )
         way_out = f"ip route add default via {GATEWAY}"
         enter = ["nsenter", "-t", str(self.first), "--net"]
         subprocess.run([*enter, "sh", "-ec", f"{inside}; {way_out}"], check=True)

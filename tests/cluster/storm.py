@@ -1,11 +1,12 @@
-"""A storm over a cluster at work: processes, hosts, the network and storage fail in turn, at random times.
+"""A storm over a cluster at work: processes, hosts, the network and storage fail in turn, at random
+times.
 
     with Wire(folder) as wire:
         passed = Storm(wire, seed=1).pass_over()
 
-Between two faults the grid goes on for a while. What a user would do is done: the head is started again, and the same
-command is given until every cell is done. Every step that any process trains is on record (`watched`), so what was
-trained again can be counted.
+Between two faults the grid goes on for a while. What a user would do is done: the head is started
+again, and the same command is given until every cell is done. Every step that any process trains is
+on record (`watched`), so what was trained again can be counted.
 """
 
 import json
@@ -30,10 +31,15 @@ from tests.cluster.hosts import Host, Wire, wait
 from tests.conftest import ROOT, readme_model
 
 CELLS, STEP_SECONDS = 40, 0.1
-PATIENCE = 300.0  # seconds within which the grid must go on after a fault, and end after the last one
+# seconds within which the grid must go on after a fault, and end after the last one
+PATIENCE = 300.0
 S3, DOOR = 5555, 5556  # ports of the host `store`: the server, and the door to it that can be shut
 BIN = Path(sys.executable).parent
-KEYS = {"AWS_ACCESS_KEY_ID": "the-test-key", "AWS_SECRET_ACCESS_KEY": "no-secret", "AWS_EC2_METADATA_DISABLED": "true"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "the-test-key",
+    "AWS_SECRET_ACCESS_KEY": "no-secret",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 BUCKET = """
 from pyarrow import fs
 fs.S3FileSystem(endpoint_override={!r}, scheme="http", allow_bucket_creation=True).create_dir("bench")
@@ -52,7 +58,8 @@ print(json.dumps({"rows": dict(found.rows), "torn": dict(found.torn), "table": t
 
 @dataclass(frozen=True)
 class Pace:
-    """How long a storm takes: steps of a cell, seconds between checkpoints, seconds without network or storage.
+    """How long a storm takes: steps of a cell, seconds between checkpoints, seconds without network
+    or storage.
 
     `pause` is for how many seconds, at most, the grid goes on before the next fault.
     """
@@ -65,7 +72,10 @@ class Pace:
     @property
     def grid(self) -> dict[str, object]:
         """The forty cells."""
-        return {"seeds": CELLS // 2, "sweeps": [{"model": "linear", "beta": [1.0, 4.0], "iterations": self.steps}]}
+        return {
+            "seeds": CELLS // 2,
+            "sweeps": [{"model": "linear", "beta": [1.0, 4.0], "iterations": self.steps}],
+        }
 
     @property
     def interval(self) -> int:
@@ -88,7 +98,9 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """What lies in the store: rows by their cells, torn ones, the cells of the table, the keys of some folders."""
+    """What lies in the store: rows by their cells, torn ones, the cells of the table, the keys of
+    some folders.
+    """
 
     rows: dict[str, Row]
     torn: dict[str, str]
@@ -98,10 +110,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Passed:
-    """What a storm did, and cost: faults by name with the second of the run at which they struck; what it left.
+    """What a storm did, and cost: faults by name with the second of the run at which they struck;
+    what it left.
 
-    `touched` counts how often a cell was begun again, `again` the steps that were trained again, `most` those of one
-    such time, `late` steps of cells that had their row already.
+    `touched` counts how often a cell was begun again, `again` the steps that were trained again,
+    `most` those of one such time, `late` steps of cells that had their row already.
     """
 
     faults: dict[str, float]
@@ -125,8 +138,13 @@ class Storage:
     def __post_init__(self) -> None:
         server, place = f"{self.host.address}:{S3}", self.host.address
         self.host.run(f"{BIN}/moto_server -H {place} -p {S3} > s3.log 2>&1 &")
-        self.host.run(f"cd {ROOT}; {BIN}/python -m tests.door {server} {place} {DOOR} {self.shut} > ~/door.log 2>&1 &")
-        wait(lambda: all(f":{port} " in self.host.sockets() for port in (S3, DOOR)), "the S3 server")
+        self.host.run(
+            f"cd {ROOT}; {BIN}/python -m tests.door {server} {place} {DOOR} {self.shut} > "
+            f"~/door.log 2>&1 &"
+        )
+        wait(
+            lambda: all(f":{port} " in self.host.sockets() for port in (S3, DOOR)), "the S3 server"
+        )
         self.host.run(f"{exported(KEYS)}; {BIN}/python -c {shlex.quote(BUCKET.format(server))}")
         self.address = f"s3://bench/storm?endpoint_override={place}:{DOOR}&scheme=http"
 
@@ -152,7 +170,9 @@ class Storm:
         (wire.folder / "linear.py").write_text(readme_model("watched"), encoding="utf-8")
 
     def pass_over(self, kinds: Sequence[str] = ()) -> Passed:
-        """Faults of these kinds, or of every kind, in a random order, from the first step to the last row."""
+        """Faults of these kinds, or of every kind, in a random order, from the first step to the
+        last row.
+        """
         self.cluster.up()
         self.give_the_command()
         self.await_a_step()
@@ -168,7 +188,7 @@ class Storm:
         found = self.found()
         return Passed(faults, seconds, self.commands, *cost(self.steps(), found.rows), found)
 
-    # --- what fails --------------------------------------------------------------------------------------------------
+    # --- what fails -------------------------------------------------------------------------------
 
     def kill_a_trial(self) -> None:
         """The process of a trial, on any worker."""
@@ -213,19 +233,27 @@ class Storm:
         return [
             (worker, int(process))
             for worker in self.cluster.workers
-            for process in worker.run("pgrep -f '^ray::ResourceTrainable'", check=False).stdout.split()
+            for process in worker.run(
+                "pgrep -f '^ray::ResourceTrainable'", check=False
+            ).stdout.split()
         ]
 
-    # --- what a user does --------------------------------------------------------------------------------------------
+    # --- what a user does -------------------------------------------------------------------------
 
     def give_the_command(self) -> None:
         """On the head; what it says is kept."""
-        flags = f"--pack 1 --checkpoint-seconds {self.pace.checkpoint:g} --patience 4 --address auto"
-        line = f"python harness/bench.py {self.wire.folder}/storm.yaml {flags} --plugin {self.wire.folder}/linear.py"
+        flags = (
+            f"--pack 1 --checkpoint-seconds {self.pace.checkpoint:g} --patience 4 --address auto"
+        )
+        line = (
+            f"python harness/bench.py {self.wire.folder}/storm.yaml {flags} --plugin "
+            f"{self.wire.folder}/linear.py"
+        )
         self.commands += 1
         with self.said.open("a") as said:
             self.driver = self.cluster.head.popen(
-                f". ~/.bashrc; cd generative-bench; exec {line} --results {shlex.quote(self.storage.address)}",
+                f". ~/.bashrc; cd generative-bench; exec {line} --results "
+                f"{shlex.quote(self.storage.address)}",
                 stdout=said,
                 stderr=subprocess.STDOUT,
             )
@@ -233,7 +261,9 @@ class Storm:
     def await_a_step(self) -> None:
         """Until a step is trained, by any trial."""
         before = len(self.steps())
-        self.attend(lambda: len(self.steps()) > before or self.driver.poll() == 0, "a step of training")
+        self.attend(
+            lambda: len(self.steps()) > before or self.driver.poll() == 0, "a step of training"
+        )
 
     def await_the_end(self) -> None:
         """Until the command says that every cell is done."""
@@ -250,22 +280,27 @@ class Storm:
         try:
             wait(looked, what, PATIENCE)
         except TimeoutError as late:
-            raise TimeoutError(f"{late}; the command said last:\n{self.said.read_text()[-3000:]}") from None
+            raise TimeoutError(
+                f"{late}; the command said last:\n{self.said.read_text()[-3000:]}"
+            ) from None
 
-    # --- what came of it ---------------------------------------------------------------------------------------------
+    # --- what came of it --------------------------------------------------------------------------
 
     def steps(self) -> list[Step]:
         """What was trained on the workers; the driver only times a few steps."""
         words = (line.split() for line in self.log.read_text().splitlines())
         found = (
-            Step(float(when), host, int(process), cell, int(number)) for when, host, process, cell, number in words
+            Step(float(when), host, int(process), cell, int(number))
+            for when, host, process, cell, number in words
         )
         return [step for step in found if step.host != self.cluster.head.name]
 
     def found(self) -> Found:
         """What lies in the store, seen from the desk."""
         python = f"cd {ROOT}; {exported(self.cluster.environment)} PYTHONPATH={ROOT}; python"
-        done = self.cluster.desk.run(f"{python} -c {shlex.quote(FOUND)} {shlex.quote(self.storage.address)}")
+        done = self.cluster.desk.run(
+            f"{python} -c {shlex.quote(FOUND)} {shlex.quote(self.storage.address)}"
+        )
         return Found(**json.loads(done.stdout))
 
 
@@ -280,8 +315,12 @@ FAULTS: dict[str, Callable[[Storm], None]] = {
 
 
 def cost(steps: Sequence[Step], rows: Mapping[str, Row]) -> tuple[int, int, int, int]:
-    """How often a cell was begun again; steps trained again, of one such time at most, and after the cell's row."""
-    done = {cell: datetime.fromisoformat(str(row["finished"])).timestamp() for cell, row in rows.items()}
+    """How often a cell was begun again; steps trained again, of one such time at most, and after
+    the cell's row.
+    """
+    done = {
+        cell: datetime.fromisoformat(str(row["finished"])).timestamp() for cell, row in rows.items()
+    }
     trained, again, late = set[tuple[str, int]](), Counter[tuple[str, str, int]](), 0
     for step in sorted(steps):
         begun = (step.cell, step.host, step.process)

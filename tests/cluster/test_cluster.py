@@ -1,4 +1,6 @@
-"""Our cluster.yaml on three hosts: a grid over two workers, what is open to whom, and nothing left behind."""
+"""Our cluster.yaml on three hosts: a grid over two workers, what is open to whom, and nothing left
+behind.
+"""
 
 import json
 import re
@@ -18,7 +20,9 @@ from tests.conftest import ROOT, lasting
 pytestmark = pytest.mark.slow
 GRID = ["--models", "vae", "gmvae", "--seeds", "3", "--iterations", "50", "--pack", "1"]
 PAGE = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
-TABLE = re.findall(r"^\| (\d+)(?: to (\d+))? \| (head|every node) \| ([^|]+) \|", PAGE, re.MULTILINE)
+TABLE = re.findall(
+    r"^\| (\d+)(?: to (\d+))? \| (head|every node) \| ([^|]+) \|", PAGE, re.MULTILINE
+)
 LOOPBACK, NODE, ALL = "loopback", "the node's address", "all interfaces"
 HTTP = """
 import sys, urllib.error, urllib.request
@@ -51,7 +55,9 @@ def request(host: Host, url: str, token: str = "", body: str = "") -> int:
 
 def sockets(host: Host) -> set[tuple[int, str]]:
     """What a host's TCP sockets listen to: port and interface."""
-    where = dict.fromkeys(("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"), LOOPBACK) | {host.address: NODE}
+    where = dict.fromkeys(("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"), LOOPBACK) | {
+        host.address: NODE
+    }
     where |= {f"[::ffff:{host.address}]": NODE, "0.0.0.0": ALL, "*": ALL}
     ends = [line.split()[3].rsplit(":", 1) for line in host.sockets().splitlines()]
     return {(int(port), where[address]) for address, port in ends}
@@ -71,8 +77,12 @@ def token(cluster: Cluster) -> str:
 
 @pytest.fixture(scope="module")
 def grid(cluster: Cluster) -> str:
-    """What the command of a laptop says on the cluster, given from the desk before any worker is there."""
-    return cluster.ray(f"exec {cluster.file} {shlex.quote(f'cd ~/generative-bench && {command(cluster)}')}")
+    """What the command of a laptop says on the cluster, given from the desk before any worker is
+    there.
+    """
+    return cluster.ray(
+        f"exec {cluster.file} {shlex.quote(f'cd ~/generative-bench && {command(cluster)}')}"
+    )
 
 
 def command(cluster: Cluster) -> str:
@@ -90,7 +100,8 @@ def test_a_grid_over_two_workers_gives_the_rows_of_one_machine(
     assert len(rows) == 6
     for cell, row in rows.items():
         assert lasting(row) == lasting(expected[cell])
-    assert {row["host"] for row in rows.values()} <= {"worker1", "worker2"}  # the head trains nothing
+    # the head trains nothing
+    assert {row["host"] for row in rows.values()} <= {"worker1", "worker2"}
 
 
 def test_the_same_command_on_the_cluster_does_nothing_more(cluster: Cluster, grid: str) -> None:
@@ -104,7 +115,9 @@ def test_what_listens_where_is_what_the_documentation_says(cluster: Cluster, gri
     ((first, last),) = [(int(first), int(last)) for first, last, *_ in TABLE if last]
     for node in cluster.nodes:
         kinds = {"every node", "head"} if node is cluster.head else {"every node"}
-        assert {found for found in sockets(node) if not first <= found[0] <= last} == documented(kinds), node.name
+        assert {found for found in sockets(node) if not first <= found[0] <= last} == documented(
+            kinds
+        ), node.name
 
 
 def test_the_dashboard_is_out_of_reach_of_other_machines(cluster: Cluster, token: str) -> None:
@@ -120,7 +133,9 @@ def test_the_dashboard_comes_to_the_desk_over_ssh(cluster: Cluster, token: str) 
 
 
 @pytest.mark.parametrize("path", ["8265/api/version", "8265/api/jobs/", "8265/nodes?view=summary"])
-def test_the_dashboard_and_the_job_api_answer_to_the_token_alone(cluster: Cluster, token: str, path: str) -> None:
+def test_the_dashboard_and_the_job_api_answer_to_the_token_alone(
+    cluster: Cluster, token: str, path: str
+) -> None:
     url = f"http://127.0.0.1:{path}"
     assert [request(cluster.head, url, given) for given in ("", "0" * 64, token)] == [401, 403, 200]
 
@@ -137,15 +152,22 @@ def test_a_job_without_the_token_never_runs(cluster: Cluster, token: str) -> Non
 
 
 @pytest.mark.parametrize("port", [52365, 6382])
-def test_the_agents_of_a_node_answer_to_the_token_alone(cluster: Cluster, token: str, port: int) -> None:
+def test_the_agents_of_a_node_answer_to_the_token_alone(
+    cluster: Cluster, token: str, port: int
+) -> None:
     url = f"http://{cluster.workers[0].address}:{port}/api/job_agent/jobs/"
     assert [request(cluster.desk, url, given) for given in ("", "0" * 64)] == [401, 403]
-    assert request(cluster.desk, url, token) in (404, 405)  # it is let in, and there is nothing to get
+    # it is let in, and there is nothing to get
+    assert request(cluster.desk, url, token) in (404, 405)
 
 
 @pytest.mark.parametrize(
     ("settings", "refused"),
-    [("RAY_AUTH_MODE=disabled", True), (f"RAY_AUTH_MODE=token RAY_AUTH_TOKEN={'0' * 64}", True), ("true;", False)],
+    [
+        ("RAY_AUTH_MODE=disabled", True),
+        (f"RAY_AUTH_MODE=token RAY_AUTH_TOKEN={'0' * 64}", True),
+        ("true;", False),
+    ],
     ids=["no token", "a wrong token", "the token"],
 )
 def test_the_gcs_answers_to_the_token_alone(cluster: Cluster, settings: str, refused: bool) -> None:
@@ -162,9 +184,14 @@ def test_the_token_lies_on_the_nodes_for_its_owner_alone(cluster: Cluster, token
 
 
 def test_a_grids_own_ray_is_for_this_machine_and_its_user_alone(cluster: Cluster) -> None:
-    """On a machine with a network: all on loopback, the token in no file or command line, nobody let in without it."""
+    """On a machine with a network: all on loopback, the token in no file or command line, nobody
+    let in without it.
+    """
     before = sockets(cluster.desk)
-    line = f"{EXPORT} PYTHONPATH={ROOT}; unset RAY_AUTH_MODE; mv ~/.ray ~/.mine; python -c {shlex.quote(LOCAL)}"
+    line = (
+        f"{EXPORT} PYTHONPATH={ROOT}; unset RAY_AUTH_MODE; mv ~/.ray ~/.mine; python -c "
+        f"{shlex.quote(LOCAL)}"
+    )
     with cluster.desk.popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         processes, token, refusal = json.loads(process.stdout.readline())
@@ -178,7 +205,9 @@ def test_a_grids_own_ray_is_for_this_machine_and_its_user_alone(cluster: Cluster
 
 
 def test_ending_the_cluster_leaves_nothing(cluster: Cluster) -> None:
-    """The last of this file: `ray down`, and what the documentation adds to it on machines of one's own."""
+    """The last of this file: `ray down`, and what the documentation adds to it on machines of one's
+    own.
+    """
     cluster.down()
     for node in cluster.nodes:
         wait(lambda node=node: not running(node), f"the end of {node.name}")  # type: ignore[misc]
@@ -186,4 +215,6 @@ def test_ending_the_cluster_leaves_nothing(cluster: Cluster) -> None:
 
 def running(host: Host) -> list[str]:
     """What of Ray runs on a host."""
-    return [command for command in host.processes() if "/ray/" in command or command.startswith("ray::")]
+    return [
+        command for command in host.processes() if "/ray/" in command or command.startswith("ray::")
+    ]

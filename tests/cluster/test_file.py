@@ -1,4 +1,6 @@
-"""cluster.yaml as shipped and with its three lines changed: Ray's schema, Ray's AWS set-up, spot workers first."""
+"""cluster.yaml as shipped and with its three lines changed: Ray's schema, Ray's AWS set-up, spot
+workers first.
+"""
 
 import importlib
 import re
@@ -38,18 +40,29 @@ def test_the_file_as_shipped_is_valid() -> None:
 
 def test_the_three_lines_of_the_documentation_make_it_one_of_own_machines() -> None:
     """The block of docs/cluster.md in place of theirs, and the node types deleted."""
-    block = next(block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "type: local" in block)
+    block = next(
+        block
+        for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+        if "type: local" in block
+    )
     lines = yaml.safe_load(block)
     provider, auth = lines["provider"], lines["auth"]
-    own = on_premise(provider["head_ip"], provider["worker_ips"], auth["ssh_user"], auth["ssh_private_key"])
+    own = on_premise(
+        provider["head_ip"], provider["worker_ips"], auth["ssh_user"], auth["ssh_private_key"]
+    )
     assert own.items() >= lines.items()
     (node,) = prepared(own)["available_node_types"].values()
     assert (node["min_workers"], node["max_workers"]) == (2, 2)
 
 
 def test_whatever_starts_a_node_has_the_token_and_shows_the_dashboard_to_nobody() -> None:
-    """Its environment, token included, comes from ~/.bashrc; Ray's default for the dashboard is not relied on."""
-    assert any("RAY_AUTH_MODE=token" in command and "~/.bashrc" in command for command in SHIPPED["setup_commands"])
+    """Its environment, token included, comes from ~/.bashrc; Ray's default for the dashboard is not
+    relied on.
+    """
+    assert any(
+        "RAY_AUTH_MODE=token" in command and "~/.bashrc" in command
+        for command in SHIPPED["setup_commands"]
+    )
     starts = SHIPPED["head_start_ray_commands"] + SHIPPED["worker_start_ray_commands"]
     assert all(command.startswith(". ~/.bashrc;") for command in starts)
     assert "--dashboard-host=127.0.0.1" in SHIPPED["head_start_ray_commands"][-1]
@@ -76,21 +89,35 @@ def test_on_aws_the_world_reaches_ssh_and_nothing_else(bootstrapped: dict[str, A
     ids = {group for kind in kinds for group in kind["node_config"]["SecurityGroupIds"]}
     ec2 = boto3.client("ec2", SHIPPED["provider"]["region"])
     (group,) = ec2.describe_security_groups(GroupIds=list(ids))["SecurityGroups"]
-    world = [rule for rule in group["IpPermissions"] if rule["IpRanges"] or rule["Ipv6Ranges"] or rule["PrefixListIds"]]
+    world = [
+        rule
+        for rule in group["IpPermissions"]
+        if rule["IpRanges"] or rule["Ipv6Ranges"] or rule["PrefixListIds"]
+    ]
     inside = [rule for rule in group["IpPermissions"] if rule not in world]
-    assert [(rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) for rule in world] == [("tcp", 22, 22)]
-    assert [pair["GroupId"] for rule in inside for pair in rule["UserIdGroupPairs"]] == [group["GroupId"]]
+    assert [(rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) for rule in world] == [
+        ("tcp", 22, 22)
+    ]
+    assert [pair["GroupId"] for rule in inside for pair in rule["UserIdGroupPairs"]] == [
+        group["GroupId"]
+    ]
 
 
 def next_nodes(failed: str | None, demands: list[Any], existing: dict[str, int]) -> dict[str, int]:
     """What Ray's autoscaler would start by our ranking, where the last launch of a kind failed."""
-    from ray.autoscaler._private.node_provider_availability_tracker import NodeProviderAvailabilityTracker
+    from ray.autoscaler._private.node_provider_availability_tracker import (
+        NodeProviderAvailabilityTracker,
+    )
     from ray.autoscaler._private.resource_demand_scheduler import get_nodes_for
     from ray.autoscaler.node_launch_exception import NodeLaunchException
 
     tracker = NodeProviderAvailabilityTracker()
     for kind in WORKERS:
-        error = NodeLaunchException("InsufficientInstanceCapacity", "none to give", None) if kind == failed else None
+        error = (
+            NodeLaunchException("InsufficientInstanceCapacity", "none to give", None)
+            if kind == failed
+            else None
+        )
         tracker.update_node_availability(kind, int(time.time()), error)
     kinds = prepared(SHIPPED)["available_node_types"]
     ranking: Any = partial(spot_first, node_availability_summary=tracker.summary())
@@ -116,7 +143,9 @@ def test_what_no_kind_can_grant_starts_nothing() -> None:
 
 
 def test_the_head_finds_our_ranking_by_its_name() -> None:
-    (command,) = [line for line in SHIPPED["head_start_ray_commands"] if "UTILIZATION_SCORER" in line]
+    (command,) = [
+        line for line in SHIPPED["head_start_ray_commands"] if "UTILIZATION_SCORER" in line
+    ]
     ((module, name),) = re.findall(r"UTILIZATION_SCORER=(\S+)\.(\w+)", command)
     assert getattr(importlib.import_module(module), name) is spot_first
     assert "RAY_enable_autoscaler_v2=0" in command  # the second version does not ask

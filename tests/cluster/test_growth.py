@@ -1,4 +1,6 @@
-"""What is planned for on a cluster that grows: the most that its file allows, and none of it there at the start."""
+"""What is planned for on a cluster that grows: the most that its file allows, and none of it there
+at the start.
+"""
 
 import json
 import secrets
@@ -13,7 +15,8 @@ from tests.cluster.conftest import INSTALLED, SHIPPED, exported
 from tests.cluster.hosts import Wire
 from tests.conftest import ROOT
 
-# The head has CPUs. Workers with a GPU, which is only declared, come when they are asked for, two at most.
+# The head has CPUs. Workers with a GPU, which is only declared, come when they are asked for, two
+# at most.
 FILE: dict[str, Any] = {
     "cluster_name": "growing",
     "max_workers": 3,
@@ -25,10 +28,19 @@ FILE: dict[str, Any] = {
         "worker": {"resources": {"CPU": 2, "GPU": 1}, "node_config": {}, "max_workers": 2},
     },
 }
-COMMANDS = ("initialization", "setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray")
+COMMANDS = (
+    "initialization",
+    "setup",
+    "head_setup",
+    "worker_setup",
+    "head_start_ray",
+    "worker_start_ray",
+)
 NOTHING: dict[str, Any] = {  # what Ray asks every file for
     **{f"{name}_commands": [] for name in COMMANDS},
-    **dict[str, Any](auth={}, docker={}, file_mounts={}, cluster_synced_files=[], upscaling_speed=1.0),
+    **dict[str, Any](
+        auth={}, docker={}, file_mounts={}, cluster_synced_files=[], upscaling_speed=1.0
+    ),
 }
 LAUNCH = """
 import json, sys
@@ -66,10 +78,17 @@ def said(wire: Wire) -> list[Any]:
     """What the launcher says on a cluster that has only its head, which has two CPUs."""
     host = wire.host("growing", 50)
     (host.home / "cluster.yaml").write_text(yaml.safe_dump(FILE | NOTHING))
-    quick = {"RAY_FAKE_CLUSTER": "1", "RAY_enable_autoscaler_v2": "0", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+    quick = {
+        "RAY_FAKE_CLUSTER": "1",
+        "RAY_enable_autoscaler_v2": "0",
+        "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+    }
     own = {"PYTHONPATH": str(ROOT), "RAY_AUTH_TOKEN": secrets.token_hex()}
     environment = f"cd {ROOT}; {exported(INSTALLED | own | quick)}"
-    flags = f"--node-ip-address={host.address} --num-cpus=2 --num-gpus=0 --autoscaling-config=~/cluster.yaml"
+    flags = (
+        f"--node-ip-address={host.address} --num-cpus=2 --num-gpus=0 "
+        f"--autoscaling-config=~/cluster.yaml"
+    )
     host.run(f"{environment}; ray start --head --port=6379 {flags} > ~/start.log 2>&1")
     (host.home / "launch.py").write_text(LAUNCH)
     lines = host.run(f"{environment}; python ~/launch.py 2> ~/launch.log").stdout.splitlines()
@@ -90,4 +109,6 @@ def test_a_plan_counts_on_all_workers_that_the_autoscaler_may_start(said: list[A
 
 @pytest.mark.slow
 def test_what_no_worker_could_grant_is_refused_at_once(said: list[Any]) -> None:
-    assert said[0] == "a trial asks for 1 CPUs and 2 GPUs, on one machine; there are 2 CPUs and 0 GPUs"
+    assert (
+        said[0] == "a trial asks for 1 CPUs and 2 GPUs, on one machine; there are 2 CPUs and 0 GPUs"
+    )

@@ -1,4 +1,6 @@
-"""The hosts themselves: alone with their processes and files, cut off and back, killed and back with their home."""
+"""The hosts themselves: alone with their processes and files, cut off and back, killed and back
+with their home.
+"""
 
 import subprocess
 
@@ -16,13 +18,19 @@ def pair(wire: Wire) -> tuple[Host, Host]:
 
 def answers(host: Host, other: Host) -> bool:
     """Whether a host reaches the other's SSH server."""
-    return host.run(f"timeout 5 bash -c '</dev/tcp/{other.address}/22'", check=False).returncode == 0
+    return (
+        host.run(f"timeout 5 bash -c '</dev/tcp/{other.address}/22'", check=False).returncode == 0
+    )
 
 
 def test_a_host_sees_its_own_processes_name_and_tmp_alone(pair: tuple[Host, Host]) -> None:
     one, other = pair
     one.run("touch /tmp/mine /dev/shm/mine; sleep 600 >/dev/null 2>&1 &")
-    assert one.run("hostname; ls /tmp/mine /dev/shm/mine").stdout.split() == ["one", "/dev/shm/mine", "/tmp/mine"]
+    assert one.run("hostname; ls /tmp/mine /dev/shm/mine").stdout.split() == [
+        "one",
+        "/dev/shm/mine",
+        "/tmp/mine",
+    ]
     assert other.run("ls /tmp/mine /dev/shm/mine", check=False).stdout == ""
     assert ("sleep 600" in one.processes(), "sleep 600" in other.processes()) == (True, False)
 
@@ -49,12 +57,18 @@ def test_a_killed_host_comes_back_with_its_home_and_nothing_else(pair: tuple[Hos
     assert not answers(one, other)
     other.start()
     assert answers(one, other)
-    assert other.run("ls ~/kept /tmp/lost", check=False).stdout.split() == [str(other.home / "kept")]
+    assert other.run("ls ~/kept /tmp/lost", check=False).stdout.split() == [
+        str(other.home / "kept")
+    ]
     assert "sleep 600" not in other.processes()
 
 
-def test_a_killed_host_comes_back_while_its_old_network_is_still_there(pair: tuple[Host, Host]) -> None:
-    """The kernel clears a network away some time after its last process; one process more holds it up for sure."""
+def test_a_killed_host_comes_back_while_its_old_network_is_still_there(
+    pair: tuple[Host, Host],
+) -> None:
+    """The kernel clears a network away some time after its last process; one process more holds it
+    up for sure.
+    """
     one, other = pair
     holder = subprocess.Popen(["nsenter", "-t", str(other.first), "--net", "sleep", "600"])
     try:

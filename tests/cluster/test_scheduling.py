@@ -1,4 +1,6 @@
-"""Where trials run that ask for a share of a GPU, and in which order: by what Ray did, on GPUs that are declared."""
+"""Where trials run that ask for a share of a GPU, and in which order: by what Ray did, on GPUs that
+are declared.
+"""
 
 import secrets
 from collections.abc import Sequence
@@ -15,10 +17,14 @@ from tests.cluster.hosts import Wire
 from tests.conftest import ROOT, readme_model
 
 pytestmark = pytest.mark.slow
-NODES = {"plain": (8, 0), "one": (2, 1), "two": (2, 2)}  # CPUs and GPUs: `plain` is the head, `two` lacks CPUs for four
+# CPUs and GPUs: `plain` is the head, `two` lacks CPUs for four
+NODES = {"plain": (8, 0), "one": (2, 1), "two": (2, 2)}
 SHARE, SLOTS = 0.5, 4
 LONG, SHORT, SEEDS = 100, 10, 8
-GRID = {"seeds": SEEDS, "sweeps": [{"model": "linear", "iterations": steps} for steps in (SHORT, LONG)]}
+GRID = {
+    "seeds": SEEDS,
+    "sweeps": [{"model": "linear", "iterations": steps} for steps in (SHORT, LONG)],
+}
 
 
 class Placed(NamedTuple):
@@ -47,32 +53,52 @@ class Nodes:
         self.folder = wire.folder
         hosts = {name: wire.host(name, 30 + number) for number, name in enumerate(NODES)}
         self.head = hosts["plain"]
-        own = {"PYTHONPATH": str(ROOT), "RAY_AUTH_TOKEN": secrets.token_hex(), "STORM_STEP_SECONDS": "0.1"}
+        own = {
+            "PYTHONPATH": str(ROOT),
+            "RAY_AUTH_TOKEN": secrets.token_hex(),
+            "STORM_STEP_SECONDS": "0.1",
+        }
         logs = {name: f"{self.folder}/{name}" for name in ("STORM_LOG", "PLACED_LOG")}
         self.environment = f"cd {ROOT}; {exported(INSTALLED | own | logs)}"
         for name, (cpus, gpus) in NODES.items():
-            place = "--head --port=6379" if name == "plain" else f"--address={self.head.address}:6379"
-            start = f"ray start {place} --node-ip-address={hosts[name].address} --num-cpus={cpus} --num-gpus={gpus}"
+            place = (
+                "--head --port=6379" if name == "plain" else f"--address={self.head.address}:6379"
+            )
+            start = (
+                f"ray start {place} --node-ip-address={hosts[name].address} "
+                f"--num-cpus={cpus} --num-gpus={gpus}"
+            )
             hosts[name].run(f"{self.environment}; {start} > ~/start.log 2>&1")
 
     def run(self, pack: str) -> Run:
         """Run the grid in packs, each trial on a share of a GPU."""
-        (self.folder / "linear.py").write_text(readme_model("watched", "declared"), encoding="utf-8")
+        (self.folder / "linear.py").write_text(
+            readme_model("watched", "declared"), encoding="utf-8"
+        )
         (self.folder / "grid.yaml").write_text(yaml.safe_dump(GRID), encoding="utf-8")
         (self.folder / "PLACED_LOG").write_text("")
         plugins = f"--plugin {self.folder}/linear.py"
-        flags = f"--address auto --gpus-per-trial {SHARE} --pack {pack} --results {self.folder / pack}"
-        self.head.run(f"{self.environment}; python harness/bench.py {self.folder}/grid.yaml {plugins} {flags}")
+        flags = (
+            f"--address auto --gpus-per-trial {SHARE} --pack {pack} --results {self.folder / pack}"
+        )
+        self.head.run(
+            f"{self.environment}; python harness/bench.py {self.folder}/grid.yaml {plugins} {flags}"
+        )
         rows = Store(self.folder / pack).rows()
         lines = [line.split() for line in (self.folder / "PLACED_LOG").read_text().splitlines()]
-        trials = [_placed(words, {cell: int(row["iterations"] or 0) for cell, row in rows.items()}) for words in lines]
+        trials = [
+            _placed(words, {cell: int(row["iterations"] or 0) for cell, row in rows.items()})
+            for words in lines
+        ]
         return Run(sorted(trials), list(rows.values()))
 
 
 def _placed(words: Sequence[str], steps: dict[str, int]) -> Placed:
     begun, ended, host, process, gpu, cells = words
     first, *others = cells.split(",")
-    return Placed(float(begun), float(ended), host, int(process), gpu, steps[first], 1 + len(others))
+    return Placed(
+        float(begun), float(ended), host, int(process), gpu, steps[first], 1 + len(others)
+    )
 
 
 def at_once(trials: Sequence[Placed]) -> int:
@@ -113,7 +139,11 @@ def test_as_many_trials_run_side_by_side_as_were_planned_for(pairs: Run) -> None
 
 
 def test_a_node_without_gpus_gets_no_trial_that_asks_for_one(pairs: Run) -> None:
-    assert {row["host"] for row in pairs.rows} == {"one", "two"} == {trial.host for trial in pairs.trials}
+    assert (
+        {row["host"] for row in pairs.rows}
+        == {"one", "two"}
+        == {trial.host for trial in pairs.trials}
+    )
 
 
 def test_packs_are_trained_on_one_gpu_together(pairs: Run) -> None:
@@ -125,7 +155,10 @@ def test_packs_are_trained_on_one_gpu_together(pairs: Run) -> None:
 def test_the_longest_start_first(pairs: Run) -> None:
     """In every process: when all have begun depends on how soon the processes start."""
     by_process = sorted(pairs.trials, key=lambda trial: (trial.host, trial.process, trial.begun))
-    orders = [[t.steps for t in own] for _, own in groupby(by_process, lambda trial: (trial.host, trial.process))]
+    orders = [
+        [t.steps for t in own]
+        for _, own in groupby(by_process, lambda trial: (trial.host, trial.process))
+    ]
     assert [order[0] for order in orders] == [LONG] * SLOTS
     assert all(order == sorted(order, reverse=True) for order in orders)
 

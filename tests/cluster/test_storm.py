@@ -1,4 +1,6 @@
-"""One storm over a grid of forty cells: every row whole, once, and that of a calm run; little is done twice."""
+"""One storm over a grid of forty cells: every row whole, once, and that of a calm run; little is
+done twice.
+"""
 
 import subprocess
 import sys
@@ -17,7 +19,8 @@ from tests.conftest import ROOT, lasting, readme_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 SEED = 0
-PACE = Pace(steps=20, checkpoint=0.5, outage=10.0, pause=2.0)  # minutes less than the storms of benchmarks/
+# minutes less than the storms of benchmarks/
+PACE = Pace(steps=20, checkpoint=0.5, outage=10.0, pause=2.0)
 
 
 class Calm(NamedTuple):
@@ -34,7 +37,16 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calm]:
     (folder / "storm.yaml").write_text(yaml.safe_dump(PACE.grid), encoding="utf-8")
     model = folder / "linear.py"
     model.write_text(readme_model("watched"), encoding="utf-8")  # its text is in every row
-    flags = ["--pack", "1", "--plugin", str(model), "--launcher", "in-process", "--results", str(folder)]
+    flags = [
+        "--pack",
+        "1",
+        "--plugin",
+        str(model),
+        "--launcher",
+        "in-process",
+        "--results",
+        str(folder),
+    ]
     command = ["nice", sys.executable, "harness/bench.py", str(folder / "storm.yaml"), *flags]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         yield Calm(process, folder)
@@ -59,13 +71,19 @@ def test_every_cell_has_its_row_whole_and_once(passed: Passed) -> None:
     assert set(passed.faults) == set(FAULTS)
     assert [row["status"] for row in found.rows.values()] == ["ok"] * CELLS
     assert sorted(found.table) == sorted(found.rows)
-    assert found.kept == {"rows": sorted(f"rows/{c}.json" for c in found.rows), "damaged": [], "checkpoints": []}
+    assert found.kept == {
+        "rows": sorted(f"rows/{c}.json" for c in found.rows),
+        "damaged": [],
+        "checkpoints": [],
+    }
     assert found.torn == {}
 
 
 def test_the_rows_are_those_of_a_calm_run(passed: Passed, calm: dict[str, Row]) -> None:
     rows = passed.found.rows
-    assert {name: lasting(row) for name, row in rows.items()} == {name: lasting(row) for name, row in calm.items()}
+    assert {name: lasting(row) for name, row in rows.items()} == {
+        name: lasting(row) for name, row in calm.items()
+    }
 
 
 def test_what_is_trained_again_is_less_than_from_one_checkpoint_to_the_next(passed: Passed) -> None:
@@ -78,7 +96,9 @@ def test_what_has_its_row_is_not_trained_again(passed: Passed) -> None:
 
 
 def test_steps_that_are_trained_again_are_counted() -> None:
-    """Ten steps; a second process goes on from the eighth, and a third trains one after the row was written."""
+    """Ten steps; a second process goes on from the eighth, and a third trains one after the row was
+    written.
+    """
     first = [Step(float(number), "worker1", 7, "a", number) for number in range(1, 11)]
     second = [Step(20.0 + number, "worker2", 7, "a", number) for number in (8, 9, 10, 11)]
     late = [Step(60.0, "worker1", 8, "a", 11)]

@@ -1,7 +1,8 @@
-"""A plug-in for the storm: makes training slow and writes down every step, where the environment asks for it.
+"""A plug-in for the storm: makes training slow and writes down every step, where the environment
+asks for it.
 
-`STORM_STEP_SECONDS` are slept in every step, which is then a line of `STORM_LOG`: seconds since 1970, host, process,
-cell, step.
+`STORM_STEP_SECONDS` are slept in every step, which is then a line of `STORM_LOG`: seconds since
+1970, host, process, cell, step.
 """
 
 import os
@@ -19,8 +20,11 @@ def watched(self: Pack) -> None:
     time.sleep(float(os.environ["STORM_STEP_SECONDS"]))
     with open(os.environ["STORM_LOG"], "a") as log:
         for cell in self.cells:
-            log.write(f"{time.time():.3f} {socket.gethostname()} {os.getpid()} {cell.id} {self.step}\n")
+            log.write(
+                f"{time.time():.3f} {socket.gethostname()} {os.getpid()} {cell.id} {self.step}\n"
+            )
 
 
-if "STORM_LOG" in os.environ and advance.__name__ != watched.__name__:  # a process that is used again loads it again
+# a process that is used again loads it again
+if "STORM_LOG" in os.environ and advance.__name__ != watched.__name__:
     Pack.one_step = watched  # type: ignore[method-assign]

@@ -1,4 +1,6 @@
-"""The command line: exit codes, one line for bad input, and a results folder that bad input never touches."""
+"""The command line: exit codes, one line for bad input, and a results folder that bad input never
+touches.
+"""
 
 import os
 import signal
@@ -53,7 +55,7 @@ def statuses(results: Path) -> list[str]:
     return [row["status"] for row in Store(results).rows().values()]
 
 
-# --- what runs --------------------------------------------------------------------------------------------------------
+# --- what runs ------------------------------------------------------------------------------------
 
 
 def test_a_run_writes_its_table_and_says_where(
@@ -71,7 +73,9 @@ def test_a_run_writes_its_table_and_says_where(
     assert (Store(results).targets("mnist") == mnist.test_y.numpy()).all()  # type: ignore[union-attr]
 
 
-def test_the_same_command_again_does_nothing(run: Run, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_command_again_does_nothing(
+    run: Run, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(*FIRST)
     before = tree(results)
     monkeypatch.setattr("harness.training.trainer.Pack.one_step", lambda *_: 1 / 0)
@@ -102,7 +106,8 @@ def test_a_failed_cell_is_exit_code_1_and_only_resume_failed_tries_it_again(
     assert "--resume failed" in out
     assert run(*FIRST) == 1
     assert statuses(results) == ["failed"]
-    assert run(*FIRST[:-1], "2", "--resume", "failed") == 1  # the second seed is missing, and not asked for
+    # the second seed is missing, and not asked for
+    assert run(*FIRST[:-1], "2", "--resume", "failed") == 1
     assert statuses(results) == ["ok"]
     assert run(*FIRST[:-1], "2") == 0
 
@@ -145,7 +150,8 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
 
 @pytest.fixture
 def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Say what a step costs, so that nothing is measured: `cost(fixed, each)` seconds, whatever is trained.
+    """Say what a step costs, so that nothing is measured: `cost(fixed, each)` seconds, whatever is
+    trained.
 
     A third number is what the scoring of a cell takes.
     """
@@ -156,7 +162,8 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             lambda cells, *_: {kind: Cost(fixed, each) for kind in packing.kinds(cells)},
         )
         monkeypatch.setattr(
-            "harness.scheduling.step_timing.score_costs", lambda cells, *_: dict.fromkeys(packing.kinds(cells), score)
+            "harness.scheduling.step_timing.score_costs",
+            lambda cells, *_: dict.fromkeys(packing.kinds(cells), score),
         )
 
     return say
@@ -180,7 +187,10 @@ def test_a_dry_run_shows_each_cells_pack_and_time(
         ["20", "1", "2", "50", "s"],
         ["20", "2", "1", "1", "min", "00", "s"],
     ]
-    assert "about 2 min 41 s of training, scoring not counted, 2 min 41 s with 1 trials side by side" in out
+    assert (
+        "about 2 min 41 s of training, scoring not counted, 2 min 41 s with 1 trials side by side"
+        in out
+    )
 
 
 def test_scoring_counts_in_the_time_of_a_dry_run(
@@ -192,7 +202,9 @@ def test_scoring_counts_in_the_time_of_a_dry_run(
     assert "about 36 s of work, of which 30 s are scoring" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("fixed", "each", "packs"), [(1.0, 0.1, 1), (0.0, 0.1, 3)], ids=["shared", "not shared"])
+@pytest.mark.parametrize(
+    ("fixed", "each", "packs"), [(1.0, 0.1, 1), (0.0, 0.1, 3)], ids=["shared", "not shared"]
+)
 @pytest.mark.parametrize("flags", [[], ["--pack", "auto"]], ids=["by default", "asked for"])
 def test_packs_follow_what_cells_share(
     fixed: float,
@@ -230,7 +242,10 @@ def test_a_plan_for_shares_of_a_gpu_needs_none(
     flags = [*FIRST[:-1], "5", "--pack", "1", "--gpus-per-trial", "0.25", "--dry-run"]
     assert bench.main([*flags, "--plugin", str(own_model), "--results", str(results)]) == 0
     out = capsys.readouterr().out
-    assert "about 5 min 02 s of training, scoring not counted, 2 min 01 s with 4 trials side by side" in out
+    assert (
+        "about 5 min 02 s of training, scoring not counted, 2 min 01 s with 4 trials side by side"
+        in out
+    )
     assert not results.exists()
 
 
@@ -249,11 +264,14 @@ def test_the_help_page_has_examples_and_exit_codes(capsys: pytest.CaptureFixture
         assert word in out
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------
 
 BAD_FLAGS = {
     "unknown model": (["--models", "vea"], "no model 'vea'; did you mean 'vae'?"),
-    "unknown data set": (["--models", "vae", "--dataset", "mnits"], "no dataset 'mnits'; did you mean 'mnist'?"),
+    "unknown data set": (
+        ["--models", "vae", "--dataset", "mnits"],
+        "no dataset 'mnits'; did you mean 'mnist'?",
+    ),
     "unknown shipped grid": (["quik"], "no grid 'quik'; did you mean 'quick'?"),
     "no such grid file": (["nowhere/grid.yaml"], "no grid file 'nowhere/grid.yaml'"),
     "unknown flag": (["quick", "--sedes", "3"], "--sedes"),
@@ -269,10 +287,16 @@ BAD_FLAGS = {
     "unknown label draw": (["quick", "--label-draw", "mine"], "mine"),
     "a label draw without its file": (["quick", "--label-draw", "subset"], "--subset"),
     "unknown resume": (["quick", "--resume", "sometimes"], "missing"),
-    "no patience": (["quick", "--patience", "0"], "--patience: 0: expected a number of minutes above 0"),
+    "no patience": (
+        ["quick", "--patience", "0"],
+        "--patience: 0: expected a number of minutes above 0",
+    ),
     "an empty pack": (["quick", "--pack", "0"], "--pack: 0: expected auto or at least 1 cell"),
     "a pack of a word": (["quick", "--pack", "x"], "--pack: x: expected auto or at least 1 cell"),
-    "half a cell in a pack": (["quick", "--pack", "1.5"], "--pack: 1.5: expected auto or at least 1 cell"),
+    "half a cell in a pack": (
+        ["quick", "--pack", "1.5"],
+        "--pack: 1.5: expected auto or at least 1 cell",
+    ),
     "unknown way to compile": (["quick", "--compile", "sometimes"], "auto"),
     "no CPUs": (["quick", "--cpus-per-trial", "0"], "at least 1"),
     "negative GPUs": (["quick", "--gpus-per-trial", "-1"], "fraction"),
@@ -295,14 +319,26 @@ def test_bad_flags_are_one_line_and_exit_2(
 
 BAD_FILES = {
     "an unknown key": ("seeds: 1\nsweps: []\n", "no grid key 'sweps'; did you mean 'sweeps'?"),
-    "an unknown sweep key": ("seeds: 1\nsweeps: [{model: vae, betas: 1}]\n", "did you mean 'beta'?"),
+    "an unknown sweep key": (
+        "seeds: 1\nsweeps: [{model: vae, betas: 1}]\n",
+        "did you mean 'beta'?",
+    ),
     "an empty grid": ("seeds: 1\nsweeps: []\n", "sweeps"),
     "negative seeds": ("seeds: [-1]\nsweeps: [{model: vae}]\n", "greater than or equal to 0"),
     "a list": ("- vae\n", "expected a mapping"),
     "no YAML": ("seeds: [1\n", "not YAML"),
-    "an unknown setting": ("seeds: 1\nsweeps: [{model: vae, settings: {zz: 3}}]\n", "did you mean 'z'?"),
-    "a setting that the model refuses": ("seeds: 1\nsweeps: [{model: vae, settings: {z: 0}}]\n", "z"),
-    "a supervision that the model lacks": ("seeds: 1\nsweeps: [{model: vae, supervision: supervised}]\n", "vae"),
+    "an unknown setting": (
+        "seeds: 1\nsweeps: [{model: vae, settings: {zz: 3}}]\n",
+        "did you mean 'z'?",
+    ),
+    "a setting that the model refuses": (
+        "seeds: 1\nsweeps: [{model: vae, settings: {z: 0}}]\n",
+        "z",
+    ),
+    "a supervision that the model lacks": (
+        "seeds: 1\nsweeps: [{model: vae, supervision: supervised}]\n",
+        "vae",
+    ),
 }
 
 
@@ -365,21 +401,31 @@ def test_a_torn_row_is_named_and_set_aside_and_its_cell_computed_again(
     assert aside.read_text() == '{"cell": '
 
 
-def test_results_that_are_a_file_are_refused(run: Run, results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_that_are_a_file_are_refused(
+    run: Run, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     results.write_text("precious")
     assert run(*FIRST) == 2
     refused(capsys, "is a file; expected a folder")
     assert results.read_text() == "precious"
 
 
-def test_results_that_cannot_be_written_are_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_that_cannot_be_written_are_refused(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(*FIRST, "--results", "/proc/results") == 2
     refused(capsys, "cannot be written")
 
 
-@pytest.mark.parametrize("damage", [lambda raw: raw[:-1], lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]), None])
+@pytest.mark.parametrize(
+    "damage", [lambda raw: raw[:-1], lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]), None]
+)
 def test_data_that_are_not_the_original_are_refused(
-    damage: Callable[[bytes], bytes] | None, run: Run, results: Path, mnist: Data, capsys: pytest.CaptureFixture[str]
+    damage: Callable[[bytes], bytes] | None,
+    run: Run,
+    results: Path,
+    mnist: Data,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A truncated, an altered and a missing file, each by its name."""
     name = "t10k-labels-idx1-ubyte"
@@ -397,11 +443,19 @@ def test_data_that_are_not_the_original_are_refused(
     assert not results.exists()
 
 
-# --- the command, in a process of its own -----------------------------------------------------------------------------
+# --- the command, in a process of its own ---------------------------------------------------------
 
 
 def command(own_model: Path, results: Path, *flags: str) -> list[str]:
-    return [sys.executable, "harness/bench.py", *flags, "--plugin", str(own_model), "--results", str(results)]
+    return [
+        sys.executable,
+        "harness/bench.py",
+        *flags,
+        "--plugin",
+        str(own_model),
+        "--results",
+        str(results),
+    ]
 
 
 @pytest.mark.slow
@@ -409,7 +463,10 @@ def test_two_drivers_on_one_store_lose_nothing(own_model: Path, results: Path, m
     """Both are asked for the same six cells, and both end well."""
     flags = ("--models", "linear", "--seeds", "3", "--betas", "1", "2", "--iterations", "50")
     both = [
-        subprocess.Popen([*command(own_model, results, *flags), "--launcher", "in-process"], cwd=ROOT) for _ in range(2)
+        subprocess.Popen(
+            [*command(own_model, results, *flags), "--launcher", "in-process"], cwd=ROOT
+        )
+        for _ in range(2)
     ]
     assert [process.wait() for process in both] == [0, 0]
     assert statuses(results) == ["ok"] * 6
@@ -424,10 +481,24 @@ def test_two_drivers_on_one_store_lose_nothing(own_model: Path, results: Path, m
 def test_a_killed_driver_and_its_workers_cost_at_most_a_checkpoint(
     own_model: Path, tmp_path: Path, cell: CellMaker
 ) -> None:
-    """SIGKILL of the driver amid Ray trials; the same command again ends with the rows of a calm run."""
+    """SIGKILL of the driver amid Ray trials; the same command again ends with the rows of a calm
+    run.
+    """
     killed, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
-    flags = ["--models", "vae", "linear", "--seeds", "1", "--iterations", "250", "--checkpoint-seconds", "0.2"]
-    process = subprocess.Popen(command(own_model, killed.root, *flags), cwd=ROOT, stdout=subprocess.DEVNULL)
+    flags = [
+        "--models",
+        "vae",
+        "linear",
+        "--seeds",
+        "1",
+        "--iterations",
+        "250",
+        "--checkpoint-seconds",
+        "0.2",
+    ]
+    process = subprocess.Popen(
+        command(own_model, killed.root, *flags), cwd=ROOT, stdout=subprocess.DEVNULL
+    )
     one = cell("vae", iterations=250)
     while killed.read(checkpoint_key(one)) is None and process.poll() is None:
         time.sleep(0.05)
@@ -435,9 +506,13 @@ def test_a_killed_driver_and_its_workers_cost_at_most_a_checkpoint(
     assert killed.read(checkpoint_key(one)) is not None
     assert killed.row(one.id) is None
     for store in (killed, calm):
-        subprocess.run(command(own_model, store.root, *flags), cwd=ROOT, check=True, capture_output=True)
+        subprocess.run(
+            command(own_model, store.root, *flags), cwd=ROOT, check=True, capture_output=True
+        )
     rows, expected = killed.rows(), calm.rows()
-    assert {name: lasting(row) for name, row in rows.items()} == {name: lasting(row) for name, row in expected.items()}
+    assert {name: lasting(row) for name, row in rows.items()} == {
+        name: lasting(row) for name, row in expected.items()
+    }
 
 
 def kill_with_children(process: subprocess.Popen[bytes]) -> None:
@@ -463,7 +538,9 @@ def kill_with_children(process: subprocess.Popen[bytes]) -> None:
 def test_machines_that_are_not_there_are_refused(
     flags: list[str], told: str, own_model: Path, results: Path, mnist: Data
 ) -> None:
-    done = subprocess.run(command(own_model, results, *FIRST, *flags), cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        command(own_model, results, *FIRST, *flags), cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 2
     assert told in done.stderr
     assert done.stderr.startswith("error: ")
@@ -472,16 +549,27 @@ def test_machines_that_are_not_there_are_refused(
 
 
 @pytest.fixture
-def edited(own_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+def edited(
+    own_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], list[str]]:
     """Flags for the README's model with a log_weight of one's own: what it returns, as Python."""
-    monkeypatch.setattr(registry, "_models", {name: m for name, m in registry._models.items() if name != "linear"})
+    monkeypatch.setattr(
+        registry, "_models", {name: m for name, m in registry._models.items() if name != "linear"}
+    )
     monkeypatch.setattr(registry, "_loaded", {})
 
     def flags(weight: str) -> list[str]:
         file = tmp_path / "edited.py"
         method = f"    def log_weight(self, x, noise):\n        return {weight}\n"
         file.write_text(own_model.read_text(encoding="utf-8") + "\n" + method, encoding="utf-8")
-        return ["--plugin", str(file), "--launcher", "in-process", "--results", str(tmp_path / "scored")]
+        return [
+            "--plugin",
+            str(file),
+            "--launcher",
+            "in-process",
+            "--results",
+            str(tmp_path / "scored"),
+        ]
 
     return flags
 
@@ -501,7 +589,10 @@ def test_a_score_that_fails_is_exit_code_1_and_the_row_stays(
         assert bench.main([*FIRST, *edited("1 / 0"), "--iwae", "10"]) == 1
     out = capsys.readouterr().out
     assert "not scored: linear seed=0: ZeroDivisionError: division by zero; its row is kept" in out
-    assert "1 of 1 cells done, 1 of them without a score that was asked for, 0 failed, 0 missing" in out
+    assert (
+        "1 of 1 cells done, 1 of them without a score that was asked for, 0 failed, 0 missing"
+        in out
+    )
     assert tree(tmp_path / "scored" / "rows") == before
     assert bench.main(["--status", str(tmp_path / "scored")]) == 1
     assert "unscored: linear seed=0: ZeroDivisionError: division by zero" in capsys.readouterr().out
@@ -521,6 +612,11 @@ def test_a_misfit_of_a_score_leaves_a_finished_row_as_it_is(
     assert tree(tmp_path / "scored" / "rows") == before
 
 
-def test_a_score_that_a_model_cannot_have_is_told_and_no_failure(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_score_that_a_model_cannot_have_is_told_and_no_failure(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(*FIRST, "--iwae", "10") == 0
-    assert "model 'linear' has no log_weight: its importance-weighted bounds stay empty" in capsys.readouterr().err
+    assert (
+        "model 'linear' has no log_weight: its importance-weighted bounds stay empty"
+        in capsys.readouterr().err
+    )

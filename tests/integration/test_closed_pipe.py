@@ -23,7 +23,9 @@ sys.exit(7)
 
 
 @pytest.mark.parametrize("stream", ["sys.stdout", "sys.stderr"])
-def test_a_process_ends_as_if_it_had_been_read(stream: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_process_ends_as_if_it_had_been_read(
+    stream: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     report = tmp_path_factory.mktemp("pipe") / "report"
     script = SAID.format(stream=stream, report=str(report))
     with subprocess.Popen(
@@ -42,10 +44,14 @@ def test_a_process_ends_as_if_it_had_been_read(stream: str, tmp_path_factory: py
     assert report.read_text() == f"{stream == 'sys.stdout'}\n"
 
 
-@pytest.mark.parametrize("command", [["harness/bench.py", "--list"], ["analysis/report.py", "nowhere"]])
+@pytest.mark.parametrize(
+    "command", [["harness/bench.py", "--list"], ["analysis/report.py", "nowhere"]]
+)
 def test_commands_write_into_a_closed_pipe(command: list[str]) -> None:
     """A shell closes the pipe before the command has started."""
     shell = f"({sys.executable} {' '.join(command)}; echo code $? >&2) | true"
-    told = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=ROOT, check=False)
+    told = subprocess.run(
+        ["bash", "-c", shell], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert "Traceback" not in told.stderr
     assert told.stderr.splitlines()[-1] == ("code 0" if "--list" in command else "code 2")

@@ -20,7 +20,9 @@ LIGHT = ["harness.storage.store", "harness.storage.schema", "harness.experiment.
 
 @pytest.mark.parametrize("module", LIGHT)
 def test_the_store_and_the_analysis_start_without_torch_or_ray(module: str) -> None:
-    check = f"import sys, {module}; print(sorted({{'torch', 'ray', 'torchvision'}} & set(sys.modules)))"
+    check = (
+        f"import sys, {module}; print(sorted({{'torch', 'ray', 'torchvision'}} & set(sys.modules)))"
+    )
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     print(f"{module}: {time.perf_counter() - started:.1f} s")
@@ -29,17 +31,25 @@ def test_the_store_and_the_analysis_start_without_torch_or_ray(module: str) -> N
 
 @pytest.mark.parametrize("folder", ["harness", "analysis", "models"])
 def test_no_file_bears_a_name_of_the_standard_library(folder: str) -> None:
-    """`python harness/bench.py` puts harness/ first on the path: such a file would hide Python's own."""
-    names = {path.stem for path in (ROOT / folder).iterdir() if path.is_dir() or path.suffix == ".py"} - {"__init__"}
+    """`python harness/bench.py` puts harness/ first on the path: such a file would hide Python's
+    own.
+    """
+    names = {
+        path.stem for path in (ROOT / folder).iterdir() if path.is_dir() or path.suffix == ".py"
+    } - {"__init__"}
     assert names
     assert not names & sys.stdlib_module_names
 
 
 @pytest.mark.slow
 def test_a_run_of_every_model_stays_within_6_gib(tmp_path: Path, mnist: Data) -> None:
-    """The grid `quick`, shortened further, driver and Ray included: memory that is shared is counted once (PSS)."""
+    """The grid `quick`, shortened further, driver and Ray included: memory that is shared is
+    counted once (PSS).
+    """
     command = [sys.executable, "harness/bench.py", "quick", "--seeds", "1", "--iterations", "20"]
-    process = subprocess.Popen([*command, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
     peak = 0
     while process.poll() is None:
         peak = max(peak, tree_memory(process.pid))

@@ -1,4 +1,6 @@
-"""Plug-ins through the command: their record, their isolation, folders of them, and what cannot travel."""
+"""Plug-ins through the command: their record, their isolation, folders of them, and what cannot
+travel.
+"""
 
 import json
 import os
@@ -73,17 +75,24 @@ def sources(results: str) -> list[str | None]:
     return sorted(row["source"] for row in Store(results).rows().values())
 
 
-# --- the record -------------------------------------------------------------------------------------------------------
+# --- the record -----------------------------------------------------------------------------------
 
 
-def test_a_run_keeps_the_texts_and_rows_and_provenance_name_them(command: Bench, mnist: Data) -> None:
+def test_a_run_keeps_the_texts_and_rows_and_provenance_name_them(
+    command: Bench, mnist: Data
+) -> None:
     Path("mine.py").write_text(LINEAR)
     assert command("r", "--models", "linear", "vae", "--seeds", "1", "--plugin", "mine.py") == 0
     (plugin,) = read(["mine.py"])
     store = Store("r")
-    assert {row["model"]: row["source"] for row in store.rows().values()} == {"linear": plugin.sha256, "vae": None}
+    assert {row["model"]: row["source"] for row in store.rows().values()} == {
+        "linear": plugin.sha256,
+        "vae": None,
+    }
     assert store.provenance()[0]["plugins"] == {"mine.py": plugin.sha256}
-    assert json.loads(store.read(f"plugins/{plugin.sha256}.json") or b"")["files"] == {"mine.py": LINEAR}
+    assert json.loads(store.read(f"plugins/{plugin.sha256}.json") or b"")["files"] == {
+        "mine.py": LINEAR
+    }
 
 
 def test_a_text_that_changed_is_told_before_it_trains(
@@ -97,7 +106,8 @@ def test_a_text_that_changed_is_told_before_it_trains(
     (plugin,) = read(["mine.py"])
     old = sources("r")[0] or ""
     told = (
-        f"model 'linear': 1 finished cell is of another text of mine.py ({old[:8]}, now {plugin.sha256[:8]}); "
+        f"model 'linear': 1 finished cell is of another text of mine.py ({old[:8]}, now "
+        f"{plugin.sha256[:8]}); "
         "rows of both are in one arm: linear; --resume never computes all anew\n"
     )
     assert command("r", *flags, "2", "--dry-run") == 0
@@ -111,7 +121,9 @@ def test_a_text_that_changed_is_told_before_it_trains(
 
 
 def test_a_cell_that_another_text_scores_names_both(command: Bench, mnist: Data) -> None:
-    weighted = LINEAR + "\n    def log_weight(self, x, noise):\n        return x.sum(-1) * 0 - 100\n"
+    weighted = (
+        LINEAR + "\n    def log_weight(self, x, noise):\n        return x.sum(-1) * 0 - 100\n"
+    )
     flags = ["--models", "linear", "--seeds", "1", "--plugin", "mine.py"]
     Path("mine.py").write_text(weighted)
     assert command("r", *flags) == 0
@@ -124,45 +136,66 @@ def test_a_cell_that_another_text_scores_names_both(command: Bench, mnist: Data)
     assert row["iwae_10"] == pytest.approx(100)
 
 
-# --- isolation --------------------------------------------------------------------------------------------------------
+# --- isolation ------------------------------------------------------------------------------------
 
 
 def test_a_plugins_changes_reach_its_own_models_alone(command: Bench, mnist: Data) -> None:
     for name, text in {"linear": LINEAR, "warm": WARM_UP, "grey": GREY}.items():
         Path(f"{name}.py").write_text(text)
-    assert command("alone", "--models", "vae", "linear", "--seeds", "1", "--plugin", "linear.py") == 0
+    assert (
+        command("alone", "--models", "vae", "linear", "--seeds", "1", "--plugin", "linear.py") == 0
+    )
     plugins = [word for name in ("warm", "linear", "grey") for word in ("--plugin", f"{name}.py")]
-    assert command("beside", "--models", "warm", "grey", "vae", "linear", "--seeds", "1", *plugins) == 0
-    alone, beside = ({row["model"]: row for row in Store(place).rows().values()} for place in ("alone", "beside"))
+    assert (
+        command("beside", "--models", "warm", "grey", "vae", "linear", "--seeds", "1", *plugins)
+        == 0
+    )
+    alone, beside = (
+        {row["model"]: row for row in Store(place).rows().values()} for place in ("alone", "beside")
+    )
     for model in ("vae", "linear"):
         assert lasting(beside[model]) | {"grid": ""} == lasting(alone[model]) | {"grid": ""}
     assert len({row["nelbo"] for row in beside.values()}) == 4
 
 
-def test_steps_are_timed_in_the_models_own_room(command: Bench, mnist: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_are_timed_in_the_models_own_room(
+    command: Bench, mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
     met: dict[str, str] = {}
 
     def one_step(pack: trainer.Pack) -> None:
         met[pack.cells[0].model] = trainer.BLOWN_UP.__class__.__name__
 
     monkeypatch.setattr(trainer.Pack, "one_step", one_step)
-    Path("mine.py").write_text(LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 'mine'\n")
-    assert command("r", "--models", "vae", "linear", "--seeds", "1", "--plugin", "mine.py", "--dry-run") == 0
+    Path("mine.py").write_text(
+        LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 'mine'\n"
+    )
+    assert (
+        command(
+            "r", "--models", "vae", "linear", "--seeds", "1", "--plugin", "mine.py", "--dry-run"
+        )
+        == 0
+    )
     assert met == {"vae": "float", "linear": "str"}
 
 
-def test_changes_of_a_plugin_without_models_are_told(command: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_changes_of_a_plugin_without_models_are_told(
+    command: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("patch.py").write_text("from harness.training import trainer\ntrainer.BLOWN_UP = 1e12\n")
     assert command("r", "--models", "vae", "--seeds", "1", "--plugin", "patch.py", "--dry-run") == 0
     assert capsys.readouterr().err == (
-        "plug-in 'patch.py' changes harness.training.trainer.BLOWN_UP: no cell is trained so, as that holds for a plug-in's own "
+        "plug-in 'patch.py' changes harness.training.trainer.BLOWN_UP: no cell is trained so, as "
+        "that holds for a plug-in's own "
         "models, and it registers none\n"
     )
 
 
 def test_an_edited_plugin_takes_its_earlier_changes_and_models_back() -> None:
     held = trainer.BLOWN_UP
-    registry.load_source("mine.py", LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 1.0\n")
+    registry.load_source(
+        "mine.py", LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 1.0\n"
+    )
     assert trainer.BLOWN_UP == 1.0
     registry.load_source("mine.py", LINEAR.replace('"linear"', '"other"'))
     assert held == trainer.BLOWN_UP
@@ -173,7 +206,10 @@ def test_an_edited_plugin_takes_its_earlier_changes_and_models_back() -> None:
 def test_a_plugin_that_fails_leaves_no_model_and_no_change() -> None:
     held = trainer.BLOWN_UP
     with pytest.raises(BadInput, match="does not load: ZeroDivisionError"):
-        registry.load_source("mine.py", LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 1.0\n1 / 0")
+        registry.load_source(
+            "mine.py",
+            LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 1.0\n1 / 0",
+        )
     assert held == trainer.BLOWN_UP
     assert "linear" not in registry.cards()
 
@@ -182,13 +218,27 @@ def test_a_plugin_that_fails_leaves_no_model_and_no_change() -> None:
 def test_workers_load_folders_and_keep_changes_apart_too(
     command: Bench, mnist: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The processes of the longer, patched cells go on with the others; an own `models` hides none of ours."""
+    """The processes of the longer, patched cells go on with the others; an own `models` hides none
+    of ours.
+    """
     patched = WARM_UP.replace("0.99", "decay") + "\nfrom g_helper import decay\n"
     written(Path("own"), model=patched, g_helper="decay = 0.99")
     written(Path("models"), __init__="raise ValueError('not this one')")
     monkeypatch.syspath_prepend(str(Path.cwd()))
-    Path("both.yaml").write_text("seeds: 2\nsweeps: [{model: warm, iterations: 100}, {model: vae, iterations: 20}]")
-    flags = ["both.yaml", "--pack", "1", "--compile", "never", "--plugin", "own", "--results", "ray"]
+    Path("both.yaml").write_text(
+        "seeds: 2\nsweeps: [{model: warm, iterations: 100}, {model: vae, iterations: 20}]"
+    )
+    flags = [
+        "both.yaml",
+        "--pack",
+        "1",
+        "--compile",
+        "never",
+        "--plugin",
+        "own",
+        "--results",
+        "ray",
+    ]
     assert command("alone", "--models", "vae", "--seeds", "2", "--pack", "1") == 0
     assert bench.main(flags) == 0
     alone, beside = Store("alone").rows(), Store("ray").rows()
@@ -197,18 +247,24 @@ def test_workers_load_folders_and_keep_changes_apart_too(
         assert lasting(beside[cell]) | {"grid": ""} == lasting(row) | {"grid": ""}
 
 
-# --- files, folders, packages -----------------------------------------------------------------------------------------
+# --- files, folders, packages ---------------------------------------------------------------------
 
 
 def test_a_folder_of_modules_is_trained_and_listed(
     command: Bench, mnist: Data, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = LINEAR.replace("nn.Linear(z, PIXELS)", "layer(z, PIXELS)") + "\nfrom h_helper import layer\n"
+    text = (
+        LINEAR.replace("nn.Linear(z, PIXELS)", "layer(z, PIXELS)")
+        + "\nfrom h_helper import layer\n"
+    )
     written(Path("own"), h_model=text, h_helper="from torch.nn import Linear as layer")
     assert command("r", "--models", "linear", "--seeds", "1", "--plugin", "own") == 0
     (plugin,) = read(["own"])
     assert sources("r") == [plugin.sha256]
-    assert set(json.loads(Store("r").read(plugin.key) or b"")["files"]) == {"h_helper.py", "h_model.py"}
+    assert set(json.loads(Store("r").read(plugin.key) or b"")["files"]) == {
+        "h_helper.py",
+        "h_model.py",
+    }
     capsys.readouterr()
     assert bench.main(["--list", "--plugin", "own"]) == 0
     assert "linear    5,000 steps" in capsys.readouterr().out
@@ -221,19 +277,27 @@ def test_a_package_is_listed(command: Bench, capsys: pytest.CaptureFixture[str])
     assert "linear    5,000 steps" in capsys.readouterr().out
 
 
-def test_two_plugins_of_one_model_are_refused_in_one_line(command: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_plugins_of_one_model_are_refused_in_one_line(
+    command: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("a.py", "b.py"):
         Path(name).write_text(LINEAR)
     assert command("r", "--models", "linear", "--plugin", "a.py", "--plugin", "b.py") == 2
-    assert capsys.readouterr().err == "error: model name 'linear' is taken by plugin_a_py; expected another name\n"
+    assert (
+        capsys.readouterr().err
+        == "error: model name 'linear' is taken by plugin_a_py; expected another name\n"
+    )
     assert not Path("r").exists()
 
 
-# --- what cannot travel -----------------------------------------------------------------------------------------------
+# --- what cannot travel ---------------------------------------------------------------------------
 
 
 def test_a_model_of_this_process_alone_is_not_given_to_ray(
-    command: Bench, own_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: Bench,
+    own_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     registry.cards()
     monkeypatch.setattr(registry, "_models", dict(registry._models))
@@ -242,7 +306,8 @@ def test_a_model_of_this_process_alone_is_not_given_to_ray(
     flags = [*SHORT, "--models", "vae", "linear", "--seeds", "1", "--results", "r"]
     assert bench.main(flags) == 2
     assert capsys.readouterr().err == (
-        "error: model 'linear' is defined in this process alone; Ray's workers cannot load it: put it into a file "
+        "error: model 'linear' is defined in this process alone; Ray's workers cannot load it: "
+        "put it into a file "
         "(--plugin FILE) or use --launcher in-process\n"
     )
     assert not Path("r").exists()
@@ -253,7 +318,11 @@ def python(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Python in a folder that comes first on its path, with the harness of this checkout after it."""
     paths = os.pathsep.join([str(folder), str(ROOT)])
     return subprocess.run(
-        [sys.executable, *words], cwd=folder, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True
+        [sys.executable, *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
     )
 
 
@@ -273,6 +342,7 @@ def test_an_own_models_that_was_imported_first_is_told_in_one_line(tmp_path: Pat
     done = python("-c", code, folder=tmp_path)
     assert done.returncode == 2
     assert done.stderr == (
-        f"error: another module 'models' ({tmp_path}/models/__init__.py) was imported before the harness's own, "
+        f"error: another module 'models' ({tmp_path}/models/__init__.py) was imported before the "
+        f"harness's own, "
         f"{ROOT}/models/__init__.py; expected another name for it\n"
     )

@@ -1,4 +1,6 @@
-"""The published results: whole, what the README and the pages show is what the rows give, and what must come out."""
+"""The published results: whole, what the README and the pages show is what the rows give, and what
+must come out.
+"""
 
 import contextlib
 import html
@@ -49,7 +51,9 @@ def read(folder: Path) -> pd.DataFrame:
 
 def words(page: Path) -> str:
     """The text of a page: no markup, no line breaks."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.read_text(encoding="utf-8"))).split())
+    return " ".join(
+        html.unescape(re.sub(r"<[^>]+>", " ", page.read_text(encoding="utf-8"))).split()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +83,9 @@ def test_every_row_adds_up_and_names_where_it_comes_from(folder: Path) -> None:
     bounds = rows[rows["nelbo"].notna()]
     assert (bounds["nelbo"] - bounds["kl"] - bounds["rec"]).abs().max() < 1e-6
     listed = bounds[bounds["subset_nelbo"].notna()]
-    assert (listed["subset_nelbo"] - listed["subset_kl"] - listed["subset_rec"]).abs().le(1e-6).all()
+    assert (
+        (listed["subset_nelbo"] - listed["subset_kl"] - listed["subset_rec"]).abs().le(1e-6).all()
+    )
     runs = {path.stem for path in (folder / "provenance").glob("*.json")}
     assert set(rows["run"]) <= runs
     assert not rows["git_commit"].str.contains(r"\+|unknown").any()
@@ -87,10 +93,14 @@ def test_every_row_adds_up_and_names_where_it_comes_from(folder: Path) -> None:
     assert (bounds["judge_accuracy"] >= 0.9766).all()
 
 
-def test_every_curve_every_prediction_and_every_picture_that_the_page_shows_is_there(folder: Path) -> None:
+def test_every_curve_every_prediction_and_every_picture_that_the_page_shows_is_there(
+    folder: Path,
+) -> None:
     store, rows = Store(folder), read(folder)
     assert all(store.curve(cell) is not None for cell in rows["cell"])
-    assert all(store.predictions(cell) is not None for cell in rows.loc[rows["accuracy"].notna(), "cell"])
+    assert all(
+        store.predictions(cell) is not None for cell in rows.loc[rows["accuracy"].notna(), "cell"]
+    )
     assert all(store.targets(dataset) is not None for dataset in rows["dataset"].unique())
     arms = rows.loc[rows["nelbo"].notna(), "arm"].nunique()
     found = {kind: len(pictures) for kind, pictures in samples.read(store, rows).items()}
@@ -101,12 +111,16 @@ def test_every_curve_every_prediction_and_every_picture_that_the_page_shows_is_t
 def test_the_page_is_what_its_command_makes_of_the_rows(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All but the pixels, which another font draws otherwise. To mend it: `python analysis/report.py results/NAME`."""
+    """All but the pixels, which another font draws otherwise. To mend it: `python
+    analysis/report.py results/NAME`.
+    """
     monkeypatch.chdir(ROOT)
     with contextlib.redirect_stdout(io.StringIO()):
         assert report.main([f"results/{folder.name}", "--out", str(tmp_path)]) == 0
     made, shown = (
-        re.sub(r"data:image/png;base64,[^\"]+", "", (place / "report.html").read_text(encoding="utf-8"))
+        re.sub(
+            r"data:image/png;base64,[^\"]+", "", (place / "report.html").read_text(encoding="utf-8")
+        )
         for place in (tmp_path, folder / "report")
     )
     assert made == shown
@@ -117,7 +131,9 @@ def test_every_figure_of_the_answers_stands_on_the_page(folder: Path) -> None:
     answers = SAID.findall(text.partition("## Answers\n")[2].partition("\n## ")[0])
     page = words(folder / "report" / "report.html")
     assert len(answers) >= 5
-    assert [said for said in answers if not re.search(rf"(?<![\d.]){re.escape(said)}(?!\.?\d)", page)] == []
+    assert [
+        said for said in answers if not re.search(rf"(?<![\d.]){re.escape(said)}(?!\.?\d)", page)
+    ] == []
 
 
 def test_what_was_shortened_is_said_by_the_page_and_by_its_readme(folder: Path) -> None:
@@ -130,7 +146,10 @@ def test_what_was_shortened_is_said_by_the_page_and_by_its_readme(folder: Path) 
 def test_no_place_on_a_machine_is_named(folder: Path) -> None:
     """Every path is relative: none begins with a slash."""
     texts = [path.read_text(encoding="utf-8") for path in folder.glob("provenance/*.json")]
-    texts += [(folder / "README.md").read_text(encoding="utf-8"), words(folder / "report" / "report.html")]
+    texts += [
+        (folder / "README.md").read_text(encoding="utf-8"),
+        words(folder / "report" / "report.html"),
+    ]
     for text in (*texts, read(folder).to_csv()):
         assert re.findall(r"""(?<=[\s"'=(,])/\w+/\S*""", text) == []
 
@@ -138,14 +157,18 @@ def test_no_place_on_a_machine_is_named(folder: Path) -> None:
 def test_what_git_tracks_is_small_and_holds_no_weights(folder: Path) -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a checkout: nothing is tracked")
-    listed = subprocess.run(["git", "ls-files", "-z", folder], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", folder], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     files = [ROOT / name for name in listed.stdout.split("\0") if name]
     assert {path.suffix for path in files} <= {".md", ".parquet", ".png", ".npy", ".json", ".html"}
     assert 0 < sum(path.stat().st_size for path in files) < LIMIT
 
 
 def test_the_readme_shows_what_the_rows_give(rows: pd.DataFrame) -> None:
-    """To mend it: `python analysis/report.py results/report` writes tables/headline.md, to be put between the marks."""
+    """To mend it: `python analysis/report.py results/report` writes tables/headline.md, to be put
+    between the marks.
+    """
     (shown,) = reproduction.headline(rows, references.load())
     _, _, rest = README.partition("<!-- headline -->\n")
     assert rest.partition("<!-- end -->")[0] == table.markdown(shown)
@@ -171,7 +194,9 @@ def test_the_readme_shows_what_the_rows_give(rows: pd.DataFrame) -> None:
 def test_ten_seeds_at_full_length_are_near_what_public_checkpoints_score(
     model: str, metric: str, measured: float, within: float, rows: pd.DataFrame
 ) -> None:
-    """Measured on public checkpoints of the same exercise with an independent evaluator; nats an image."""
+    """Measured on public checkpoints of the same exercise with an independent evaluator; nats an
+    image.
+    """
     ours = rows[(rows["model"] == model) & (rows["status"] == "ok")]
     assert sorted(ours["seed"]) == list(range(10))
     assert (ours["iterations"] == ours["full_length"]).all()
@@ -179,7 +204,8 @@ def test_ten_seeds_at_full_length_are_near_what_public_checkpoints_score(
 
 
 @pytest.mark.parametrize(
-    ("supervision", "measured", "within"), [("supervised", 0.749, 0.015), ("semi-supervised", 0.934, 0.02)]
+    ("supervision", "measured", "within"),
+    [("supervised", 0.749, 0.015), ("semi-supervised", 0.934, 0.02)],
 )
 def test_accuracies_with_the_source_reports_labels_are_near_what_others_reach(
     supervision: str, measured: float, within: float, rows: pd.DataFrame

@@ -1,4 +1,6 @@
-"""The launchers: Ray Tune and its twin in this process give equal rows; what dies is tried again, then told."""
+"""The launchers: Ray Tune and its twin in this process give equal rows; what dies is tried again,
+then told.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -28,8 +30,8 @@ from tests.conftest import CellMaker, lasting
 
 pytestmark = pytest.mark.slow
 
-# A model that kills its own process while a file counts fewer deaths than `lives`, and in scoring where its weight of
-# chance exceeds `bane`; or sleeps without end.
+# A model that kills its own process while a file counts fewer deaths than `lives`, and in scoring
+# where its weight of chance exceeds `bane`; or sleeps without end.
 MORTAL = """
 import os, signal, time, torch
 from pathlib import Path
@@ -87,7 +89,10 @@ def mortal(seed: int, **settings: Any) -> Cell:
 
 
 def tasks(store: Store, packs: Sequence[Sequence[Cell]], **values: Any) -> list[Task]:
-    return [Task(tuple(p), str(store.root), run="r", plugins=(single("mortal.py", MORTAL),), **values) for p in packs]
+    return [
+        Task(tuple(p), str(store.root), run="r", plugins=(single("mortal.py", MORTAL),), **values)
+        for p in packs
+    ]
 
 
 def launch(launcher: Launcher, work: Sequence[Task]) -> dict[int, Update]:
@@ -102,7 +107,9 @@ def another(store: Store, name: str, mnist: Data) -> Store:
     return made
 
 
-def test_both_launchers_give_equal_rows(ray: RayTune, store: Store, mnist: Data, cell: CellMaker) -> None:
+def test_both_launchers_give_equal_rows(
+    ray: RayTune, store: Store, mnist: Data, cell: CellMaker
+) -> None:
     """Every model, β and a pack of two; all but times and run ids is the same, to the bit."""
     packs = [
         [cell("vae", 1), cell("vae", 2, beta=4.0)],
@@ -115,7 +122,9 @@ def test_both_launchers_give_equal_rows(ray: RayTune, store: Store, mnist: Data,
     launch(InProcess(Resources()), tasks(twin, packs))
     rows, expected = store.rows(), twin.rows()
     assert len(rows) == 5
-    assert {name: lasting(row) for name, row in rows.items()} == {name: lasting(row) for name, row in expected.items()}
+    assert {name: lasting(row) for name, row in rows.items()} == {
+        name: lasting(row) for name, row in expected.items()
+    }
     assert [set(update.ended.values()) for _, update in sorted(updates.items())] == [{"ok"}] * 4
     for name in rows:
         found, wanted = store.curve(name), twin.curve(name)
@@ -127,7 +136,9 @@ def test_both_launchers_give_equal_rows(ray: RayTune, store: Store, mnist: Data,
 def test_a_worker_that_is_killed_goes_on_from_its_checkpoint(
     ray: RayTune, store: Store, mnist: Data, tmp_path: Path
 ) -> None:
-    """Twice killed by SIGKILL; the row and the weights are those of a calm run, whose settings' names differ alone."""
+    """Twice killed by SIGKILL; the row and the weights are those of a calm run, whose settings'
+    names differ alone.
+    """
     cell, neighbour = mortal(3, deaths=str(tmp_path / "deaths"), lives=2), mortal(4)
     launch(ray, tasks(store, [[cell], [neighbour]], checkpoint_seconds=0.0))
     assert len((tmp_path / "deaths").read_text()) == 2
@@ -135,11 +146,15 @@ def test_a_worker_that_is_killed_goes_on_from_its_checkpoint(
     launch(InProcess(Resources()), tasks(calm, [[mortal(3)]]))
     row, expected = lasting(store.row(cell.id)), lasting(calm.row(mortal(3).id))
     told = {"cell", "settings"}
-    assert {k: v for k, v in row.items() if k not in told} == {k: v for k, v in expected.items() if k not in told}
+    assert {k: v for k, v in row.items() if k not in told} == {
+        k: v for k, v in expected.items() if k not in told
+    }
     assert store.rows()[neighbour.id]["status"] == "ok"
 
 
-def test_a_worker_that_always_dies_is_a_failed_row(ray: RayTune, store: Store, tmp_path: Path) -> None:
+def test_a_worker_that_always_dies_is_a_failed_row(
+    ray: RayTune, store: Store, tmp_path: Path
+) -> None:
     cell, neighbour = mortal(5, deaths=str(tmp_path / "deaths"), lives=99, at=1), mortal(6)
     updates = launch(ray, tasks(store, [[cell], [neighbour]]))
     rows = store.rows()
@@ -149,9 +164,15 @@ def test_a_worker_that_always_dies_is_a_failed_row(ray: RayTune, store: Store, t
     assert updates[0].ended == {cell.id: "failed"}
 
 
-def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(ray: RayTune, store: Store) -> None:
-    """Three cells in a pack, of which the second to end is at fault; its log has Ray's words and the place."""
-    chance = {seed: registry.build(mortal(seed)).get_parameter("chance").item() for seed in range(6)}
+def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(
+    ray: RayTune, store: Store
+) -> None:
+    """Three cells in a pack, of which the second to end is at fault; its log has Ray's words and
+    the place.
+    """
+    chance = {
+        seed: registry.build(mortal(seed)).get_parameter("chance").item() for seed in range(6)
+    }
     *calm, worst = sorted(chance, key=lambda seed: chance[seed])
     bane = (chance[calm[-1]] + chance[worst]) / 2
     cells = [mortal(seed, bane=bane) for seed in (calm[0], worst, calm[1])]
@@ -178,9 +199,15 @@ def test_a_run_that_hangs_is_ended_with_a_word(
     assert "nothing moved for" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("key", ["curves/{}.parquet", "rows/{}.json"], ids=["workers", "workers and the driver"])
-def test_storage_that_fails_for_good_ends_the_run_with_its_word(ray: RayTune, store: Store, key: str) -> None:
-    """A folder where a file must go: no curve can be written; no row can be written, nor looked for by the driver."""
+@pytest.mark.parametrize(
+    "key", ["curves/{}.parquet", "rows/{}.json"], ids=["workers", "workers and the driver"]
+)
+def test_storage_that_fails_for_good_ends_the_run_with_its_word(
+    ray: RayTune, store: Store, key: str
+) -> None:
+    """A folder where a file must go: no curve can be written; no row can be written, nor looked for
+    by the driver.
+    """
     store.path(key.format(mortal(1).id)).mkdir(parents=True)
     with pytest.raises(Stalled, match=r"\Aresults [^\n]*/results: Is a directory\Z"):
         run_to_its_end(ray, tasks(store, [[mortal(1)]]))
@@ -189,16 +216,28 @@ def test_storage_that_fails_for_good_ends_the_run_with_its_word(ray: RayTune, st
 
 def test_processes_are_used_again(ray: RayTune, store: Store) -> None:
     """A process takes seconds to start; the model writes its process into its curve."""
-    source = MORTAL.replace("float(torch.get_num_threads())", "float(os.getpid() % 10_000)").replace("mortal", "marked")
+    source = MORTAL.replace(
+        "float(torch.get_num_threads())", "float(os.getpid() % 10_000)"
+    ).replace("mortal", "marked")
     cells = [replace(mortal(seed), model="marked") for seed in range(8)]
-    launch(ray, [Task((one,), str(store.root), run="r", plugins=(single("marked.py", source),)) for one in cells])
+    launch(
+        ray,
+        [
+            Task((one,), str(store.root), run="r", plugins=(single("marked.py", source),))
+            for one in cells
+        ],
+    )
     curves = [store.curve(one.id) for one in cells]
     assert len({curve.extra.iloc[-1] for curve in curves if curve is not None}) <= ray.slots
     assert None not in [None if curve is None else 0 for curve in curves]
 
 
-def test_threads_follow_the_cpus_granted(ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inside a Ray worker torch has as many threads as the trial has CPUs; the model writes them into its curve."""
+def test_threads_follow_the_cpus_granted(
+    ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inside a Ray worker torch has as many threads as the trial has CPUs; the model writes them
+    into its curve.
+    """
     monkeypatch.setattr(ray, "resources", Resources(cpus=2))
     launch(ray, tasks(store, [[mortal(1)]]))
     curve = store.curve(mortal(1).id)
@@ -207,7 +246,9 @@ def test_threads_follow_the_cpus_granted(ray: RayTune, store: Store, monkeypatch
     assert store.rows()[mortal(1).id]["threads"] == 2
 
 
-def test_a_gpu_that_torch_does_not_see_is_a_failed_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_torch_does_not_see_is_a_failed_row(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     launch(InProcess(Resources(gpus=0.5)), tasks(store, [[mortal(1)]]))
     assert "no CUDA device" in store.rows()[mortal(1).id]["error"]
@@ -229,10 +270,18 @@ def test_slots_are_what_fits_side_by_side(resources: Resources, slots: int) -> N
 
 @pytest.mark.parametrize(
     ("resources", "slots"),
-    [(Resources(4), 5), (Resources(1, 0.1), 20), (Resources(1, 0.4), 4), (Resources(1, 1.0), 2), (Resources(16), 1)],
+    [
+        (Resources(4), 5),
+        (Resources(1, 0.1), 20),
+        (Resources(1, 0.4), 4),
+        (Resources(1, 1.0), 2),
+        (Resources(16), 1),
+    ],
 )
 def test_slots_are_counted_node_by_node(resources: Resources, slots: int) -> None:
-    """Three CPUs here and three there grant no trial four; what fractions leave of two GPUs is no share."""
+    """Three CPUs here and three there grant no trial four; what fractions leave of two GPUs is no
+    share.
+    """
     assert resources.slots([{"CPU": 3.0}, {"CPU": 3.0}, {"CPU": 23.0, "GPU": 2.0}]) == slots
 
 
@@ -248,7 +297,7 @@ def test_slots_are_counted_node_by_node(resources: Resources, slots: int) -> Non
         (Resources(3, 1.0), 8, 2, 2),
         (Resources(1), None, 0, 1),
     ],
-    ids=["CPUs", "more CPUs than there are", "shares of a GPU that is not here", "too few CPUs for all shares",
+    ids=["CPUs", "more CPUs than there are", "shares of a GPU " "that is not here", "too few CPUs for all shares",
          "shares of two GPUs", "more GPUs than there are", "GPUs", "a machine that does not say"],
 )  # fmt: skip
 def test_a_plan_counts_on_what_this_machine_has_and_on_one_gpu_at_least(
@@ -272,7 +321,9 @@ def test_data_sets_reach_workers_as_arrays_and_back_without_a_copy(mnist: Data) 
 
 
 def test_workers_share_one_read_only_copy_of_a_data_set(ray: RayTune, mnist: Data) -> None:
-    """What is fetched twice from Ray's object store lies at the same place in memory, and cannot be written to."""
+    """What is fetched twice from Ray's object store lies at the same place in memory, and cannot be
+    written to.
+    """
     stored = ray.ray.put(plain({"mnist": mnist}))
     first, second = (ray.ray.get(stored)["mnist"] for _ in range(2))
     assert not first["train_x"].flags.writeable

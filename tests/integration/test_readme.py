@@ -54,21 +54,33 @@ def test_every_command_runs(command: str, folder: Path, mnist: Data) -> None:
     python, *words = shlex.split(command)
     assert python == "python"
     cheap = any(flag in words for flag in CHEAP)
-    done = subprocess.run([sys.executable, *words, *([] if cheap else ["--dry-run"])], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *words, *([] if cheap else ["--dry-run"])], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.slow
 def test_the_example_of_one_cell_and_its_report(folder: Path, mnist: Data) -> None:
-    """The command, shortened; the Python lines under it as a doctest; the report as the README has it."""
+    """The command, shortened; the Python lines under it as a doctest; the report as the README has
+    it.
+    """
     command = next(command for command in COMMANDS if "results/one" in command)
     words = [word if word != "2000" else "20" for word in shlex.split(command)[1:]]
     subprocess.run([sys.executable, *words], check=True, capture_output=True)
-    example = next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if block.startswith(">>>"))
+    example = next(
+        block
+        for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+        if block.startswith(">>>")
+    )
     (folder / "example.txt").write_text(example)
-    done = subprocess.run([sys.executable, "-m", "doctest", "example.txt"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "doctest", "example.txt"], capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (0, "")
-    report = subprocess.run([sys.executable, "analysis/report.py", "results/one"], capture_output=True, text=True)
+    report = subprocess.run(
+        [sys.executable, "analysis/report.py", "results/one"], capture_output=True, text=True
+    )
     assert report.returncode == 0
     assert (folder / "results/one/report/report.html").is_file()
 
@@ -79,7 +91,9 @@ def test_every_analysis_runs_on_real_results(command: str, folder: Path) -> None
     """On copies of the published results, as the report writes beside them."""
     for name in ("report", "beta"):
         shutil.copytree(ROOT / "results" / name, folder / "results" / name)
-    done = subprocess.run([sys.executable, *shlex.split(command)[1:]], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *shlex.split(command)[1:]], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
 
@@ -94,11 +108,22 @@ def test_the_grid_file_is_a_grid() -> None:
 
 
 @pytest.mark.slow
-def test_the_model_of_ones_own_works_unchanged_in_rays_workers(own_model: Path, tmp_path: Path, mnist: Data) -> None:
+def test_the_model_of_ones_own_works_unchanged_in_rays_workers(
+    own_model: Path, tmp_path: Path, mnist: Data
+) -> None:
     """Under 40 lines, through the command line and Ray,."""
     assert len(own_model.read_text().splitlines()) < 40
     results = tmp_path / "results"
-    flags = ["--models", "linear", "--plugin", str(own_model), "--iterations", "300", "--seeds", "2"]
+    flags = [
+        "--models",
+        "linear",
+        "--plugin",
+        str(own_model),
+        "--iterations",
+        "300",
+        "--seeds",
+        "2",
+    ]
     done = subprocess.run(
         [sys.executable, "harness/bench.py", *flags, "--results", str(results)],
         cwd=ROOT, capture_output=True, text=True,

@@ -23,7 +23,8 @@ from harness.storage.store import Store
 from harness.training.task import Task
 from tests.conftest import ROOT, CellMaker, lasting
 
-# The command, ended by its checkpoints alone: the time of grace, which a busy machine may exceed, is an hour.
+# The command, ended by its checkpoints alone: the time of grace, which a busy machine may exceed,
+# is an hour.
 PATIENT = """
 import runpy, sys
 from harness.execution.shutdown import Stop
@@ -33,7 +34,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-# --- the flag ---------------------------------------------------------------------------------------------------------
+# --- the flag -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -75,7 +76,7 @@ def test_an_end_for_a_reason_is_told_as_such() -> None:
         run()
 
 
-# --- a trial ----------------------------------------------------------------------------------------------------------
+# --- a trial --------------------------------------------------------------------------------------
 
 
 def test_a_trial_that_is_closed_saves_every_cell_of_its_pack_and_goes_on_to_the_same_rows(
@@ -85,7 +86,9 @@ def test_a_trial_that_is_closed_saves_every_cell_of_its_pack_and_goes_on_to_the_
     pack = tuple(cell("vae", seed, iterations=210) for seed in (0, 1))
     calm = Store(tmp_path / "calm")
     calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
-    with closing(trial.run(Task(pack, str(store.root), compile="never", report_seconds=0.0), mnist)) as updates:
+    with closing(
+        trial.run(Task(pack, str(store.root), compile="never", report_seconds=0.0), mnist)
+    ) as updates:
         assert next(updates).steps == 2
     assert [kept(store, one) for one in pack] == [1, 1]
     for place in (store, calm):
@@ -117,7 +120,7 @@ def test_a_pack_that_is_closed_while_it_is_scored_has_stored_all_weights(
     assert [store.rows()[one.id]["status"] for one in pack] == ["ok", "ok"]
 
 
-# --- the command ------------------------------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -128,10 +131,25 @@ def start() -> Iterator[Start]:
     started = []
 
     def command(results: Path, *flags: str) -> "subprocess.Popen[str]":
-        line = [sys.executable, "-c", PATIENT, "harness/bench.py", "--models", "vae", "--seeds", "2", "--pack", "2"]
+        line = [
+            sys.executable,
+            "-c",
+            PATIENT,
+            "harness/bench.py",
+            "--models",
+            "vae",
+            "--seeds",
+            "2",
+            "--pack",
+            "2",
+        ]
         line += ["--compile", "never", "--results", str(results), *flags]
         pipe = subprocess.PIPE
-        started.append(subprocess.Popen(line, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True))
+        started.append(
+            subprocess.Popen(
+                line, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+            )
+        )
         return started[-1]
 
     yield command
@@ -153,7 +171,9 @@ def wait_for(met: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
 def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
     launcher: str, number: signal.Signals, start: Start, tmp_path: Path, cell: CellMaker
 ) -> None:
-    """Ctrl-C reaches the whole group of processes, a notice the driver alone; no checkpoint was due by itself."""
+    """Ctrl-C reaches the whole group of processes, a notice the driver alone; no checkpoint was due
+    by itself.
+    """
     killed, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
     flags = ["--iterations", "300", "--launcher"]
     cells = [cell("vae", seed, iterations=300) for seed in range(2)]
@@ -162,7 +182,9 @@ def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
     os.killpg(process.pid, number) if number == signal.SIGINT else os.kill(process.pid, number)
     assert process.wait() == 130
     assert process.stderr is not None
-    assert process.stderr.read().endswith("finished cells are kept; the same command goes on from here\n")
+    assert process.stderr.read().endswith(
+        "finished cells are kept; the same command goes on from here\n"
+    )
     assert [found.end for found in run_status.read(killed)] == ["interrupted"]
     for one in cells:
         assert killed.row(one.id) is None
@@ -172,4 +194,6 @@ def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
         _, err = again.communicate()
         assert again.returncode == 0, err
     rows, expected = killed.rows(), calm.rows()
-    assert {name: lasting(row) for name, row in rows.items()} == {name: lasting(row) for name, row in expected.items()}
+    assert {name: lasting(row) for name, row in rows.items()} == {
+        name: lasting(row) for name, row in expected.items()
+    }

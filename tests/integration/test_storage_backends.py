@@ -1,4 +1,6 @@
-"""Places: a bucket behaves as a folder does, is asked again while it may come back, and never tells a secret."""
+"""Places: a bucket behaves as a folder does, is asked again while it may come back, and never tells
+a secret.
+"""
 
 import math
 import os
@@ -22,7 +24,9 @@ from tests.door import Door
 
 
 class Clock:
-    """The time that a bucket reads, in seconds: it goes only while a bucket pauses, so that a pause takes no time."""
+    """The time that a bucket reads, in seconds: it goes only while a bucket pauses, so that a pause
+    takes no time.
+    """
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -59,7 +63,7 @@ def behind(door: Door) -> Bucket:
     return made
 
 
-# --- what a bucket does ----------------------------------------------------------------------------------------------
+# --- what a bucket does ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [0, 1, 25_000_000])
@@ -101,7 +105,7 @@ def test_a_list_is_longer_than_a_page(s3: str) -> None:
     assert list(there.stamps("rows", "")) == keys
 
 
-# --- what passes, and what does not ----------------------------------------------------------------------------------
+# --- what passes, and what does not ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
@@ -136,7 +140,9 @@ def test_what_no_waiting_mends_is_told_at_once(door: Door) -> None:
     assert len(door.seen) == 1
 
 
-def test_nobody_there_is_told_after_the_patience(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_there_is_told_after_the_patience(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(StorageFailure, match=r"results s3://bench/x: .*NETWORK_CONNECTION"):
         place(bucket("127.0.0.1:1", "x")).read("k")
@@ -144,7 +150,9 @@ def test_nobody_there_is_told_after_the_patience(clock: Clock, monkeypatch: pyte
 
 
 def test_after_the_patience_each_request_is_one_until_one_is_answered(door: Door) -> None:
-    """What a run asks of storage at its end does not wait once more each time, by whichever object it asks."""
+    """What a run asks of storage at its end does not wait once more each time, by whichever object
+    it asks.
+    """
     there = behind(door)
     again = Store(there.address)
     door.refusals = 10**6
@@ -175,7 +183,11 @@ def commands(address: str) -> list[Callable[[], int]]:
 
 @pytest.mark.parametrize(
     ("wrong", "told"),
-    [("nobody", "NETWORK_CONNECTION"), ("no bucket", "NO_SUCH_BUCKET"), ("forbidden", "ACCESS_DENIED")],
+    [
+        ("nobody", "NETWORK_CONNECTION"),
+        ("no bucket", "NO_SUCH_BUCKET"),
+        ("forbidden", "ACCESS_DENIED"),
+    ],
 )
 def test_an_address_that_is_wrong_is_refused_in_one_line_within_seconds(
     wrong: str, told: str, door: Door, clock: Clock, capsys: pytest.CaptureFixture[str]
@@ -183,15 +195,21 @@ def test_an_address_that_is_wrong_is_refused_in_one_line_within_seconds(
     """By every command; the two minutes are for a bucket that was there."""
     door.refusals, door.status = (10**6, 403) if wrong == "forbidden" else (0, 500)
     server = "127.0.0.1:1" if wrong == "nobody" else f"127.0.0.1:{door.server_port}"
-    address = bucket(server).replace("//bench/", "//nowhere/") if wrong == "no bucket" else bucket(server)
+    address = (
+        bucket(server).replace("//bench/", "//nowhere/") if wrong == "no bucket" else bucket(server)
+    )
     for command in commands(address):
         begun = clock.now
         assert command() == 2
-        assert re.fullmatch(rf"error: results [^\n]*{told}[^\n]*expected [^\n]*\n", capsys.readouterr().err)
+        assert re.fullmatch(
+            rf"error: results [^\n]*{told}[^\n]*expected [^\n]*\n", capsys.readouterr().err
+        )
         assert clock.now - begun < 10
 
 
-def test_a_server_that_fails_at_the_start_is_asked_again(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_fails_at_the_start_is_asked_again(
+    door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
     there = behind(door)
     door.refusals = 3
     there.reach()
@@ -201,14 +219,23 @@ def test_a_server_that_fails_at_the_start_is_asked_again(door: Door, capsys: pyt
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["report", "compare"])
 def test_storage_that_fails_the_analysis_is_one_line(
-    command: str, door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str,
+    door: Door,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """At its first request, its second, half-way, or at its last; exit code 1, and no traceback."""
     there, answered = behind(door), [math.inf]
     results = ROOT / "results" / "beta"
-    for path in (results / "results.parquet", *results.glob("curves/*"), *results.glob("provenance/*")):
+    for path in (
+        results / "results.parquet",
+        *results.glob("curves/*"),
+        *results.glob("provenance/*"),
+    ):
         there.write(path.relative_to(results).as_posix(), path.read_bytes())
-    monkeypatch.setattr("harness.storage.object_store.PATIENCE", -1.0)  # the first failure is the last
+    # the first failure is the last
+    monkeypatch.setattr("harness.storage.object_store.PATIENCE", -1.0)
     monkeypatch.setattr(door, "refuses", lambda: len(door.seen) > answered[-1])
 
     def asked() -> int:
@@ -223,30 +250,40 @@ def test_storage_that_fails_the_analysis_is_one_line(
         answered.append(count)
         capsys.readouterr()
         assert asked() == 1
-        assert re.fullmatch(r"error: results s3:[^\n]*HTTP status 500[^\n]*\n", capsys.readouterr().err)
+        assert re.fullmatch(
+            r"error: results s3:[^\n]*HTTP status 500[^\n]*\n", capsys.readouterr().err
+        )
 
 
 def test_a_bucket_that_is_not_there_is_refused_before_anything_is_written(s3: str) -> None:
     store = Store(f"s3://no-such-bucket/x?endpoint_override={s3}&scheme=http")
-    with pytest.raises(BadInput, match=r"\A[^\n]*NO_SUCH_BUCKET[^\n]*expected a bucket that is there and writable\Z"):
+    with pytest.raises(
+        BadInput,
+        match=r"\A[^\n]*NO_SUCH_BUCKET[^\n]*expected a bucket that is there and writable\Z",
+    ):
         store.prepare()
 
 
-def test_a_server_named_in_the_environment_is_asked(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_named_in_the_environment_is_asked(
+    s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     named = bucket(s3)
     place(named).write("k", b"v")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{s3}")
     assert place(named.partition("?")[0]).read("k") == b"v"
 
 
-# --- addresses -------------------------------------------------------------------------------------------------------
+# --- addresses ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("address", "told"),
     [
         (f"s3://key:{SECRET}@bench/x", "credentials in the address"),
-        (f"s3://bench/x?secret_key={SECRET}", "no option secret_key; expected endpoint_override, scheme, region"),
+        (
+            f"s3://bench/x?secret_key={SECRET}",
+            "no option secret_key; expected endpoint_override, scheme, region",
+        ),
         ("s3://bench/x?allow_bucket_creation=true", "no option allow_bucket_creation"),
         ("s3://", "expected s3://BUCKET/PATH"),
         ("s3://bench/a/../../b", "expected s3://BUCKET/PATH"),
@@ -265,7 +302,11 @@ def test_an_address_that_cannot_be_used_is_refused_in_one_line(address: str, tol
 def test_people_are_shown_no_query_and_processes_are_handed_it() -> None:
     address = bucket("127.0.0.1:1", "x")
     store = Store(address)
-    assert (store.name, store.address, store.shown(TABLE)) == ("s3://bench/x", address, f"s3://bench/x/{TABLE}")
+    assert (store.name, store.address, store.shown(TABLE)) == (
+        "s3://bench/x",
+        address,
+        f"s3://bench/x/{TABLE}",
+    )
     assert store.beside == Path("results/bench/x")
 
 
@@ -287,12 +328,16 @@ def test_a_key_does_not_leave_its_part_of_a_bucket(key: str) -> None:
         place("s3://bench/x").write(key, b"")
 
 
-# --- the whole way ---------------------------------------------------------------------------------------------------
+# --- the whole way --------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_storage_that_is_gone_in_mid_run_ends_it_within_its_patience(
-    own_model: Path, door: Door, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    own_model: Path,
+    door: Door,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The trial waits, and then neither its checkpoint, the table nor the standing waits once more."""
     gone: list[float] = []
@@ -313,7 +358,9 @@ def test_storage_that_is_gone_in_mid_run_ends_it_within_its_patience(
 def test_a_grid_of_ray_trials_ends_in_a_bucket_and_a_report_reads_it(
     own_model: Path, tmp_path: Path, s3: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Twice the same command: the second does nothing. The secret is in no object, no line and no page."""
+    """Twice the same command: the second does nothing. The secret is in no object, no line and no
+    page.
+    """
     address = bucket(s3)
     store = Store(address)
     flags = ["--models", "linear", "--seeds", "2", "--iterations", "10", "--plugin", str(own_model)]
@@ -329,8 +376,12 @@ def test_a_grid_of_ray_trials_ends_in_a_bucket_and_a_report_reads_it(
     assert f"results: {store.name}/{TABLE}" in told.out
     written = {**contents(store), **tree(tmp_path / "report")}
     assert {"results.parquet", "report.html"} <= written.keys()
-    said = "".join([first.stdout, first.stderr, again.stdout, again.stderr, told.out, told.err]).encode()
-    assert [name for name, content in {**written, "said": said}.items() if SECRET.encode() in content] == []
+    said = "".join(
+        [first.stdout, first.stderr, again.stdout, again.stderr, told.out, told.err]
+    ).encode()
+    assert [
+        name for name, content in {**written, "said": said}.items() if SECRET.encode() in content
+    ] == []
 
 
 def contents(store: Store) -> dict[str, bytes]:

@@ -1,4 +1,6 @@
-"""The page as a browser shows it: in headless Chromium, from a file, with and without its script, narrow, on paper."""
+"""The page as a browser shows it: in headless Chromium, from a file, with and without its script,
+narrow, on paper.
+"""
 
 import contextlib
 import io
@@ -15,7 +17,9 @@ from analysis import report
 from tests.unit.analysis.conftest import HOSTILE, judged
 
 pytestmark = pytest.mark.slow
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 COLUMN = "table => column => [...table.tBodies[0].rows].map(row => row.cells[column].innerText)"
 
 
@@ -34,7 +38,9 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium, chromium-browser or google-chrome on the path")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=0)
+        started = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=0
+        )
         yield started
         started.close()
 
@@ -69,14 +75,18 @@ def shown(browser: Browser, address: str) -> Iterator[Opened]:
 
 def test_it_renders_without_a_complaint_and_asks_for_nothing(shown: Opened, address: str) -> None:
     assert shown.complaints == []
-    assert [url for url in shown.requests if not url.startswith("data:image/png;base64,")] == [address]
+    assert [url for url in shown.requests if not url.startswith("data:image/png;base64,")] == [
+        address
+    ]
     assert shown.page.locator("h1").inner_text() == "made-up"
 
 
 def test_tables_and_pictures_are_there_and_loaded(shown: Opened) -> None:
     assert shown.page.locator("table").count() >= 7
     assert shown.page.locator("tbody tr").count() > 30
-    widths = shown.page.evaluate("[...document.images].map(image => image.complete && image.naturalWidth)")
+    widths = shown.page.evaluate(
+        "[...document.images].map(image => image.complete && image.naturalWidth)"
+    )
     assert len(widths) >= 3 + 3
     assert all(widths)
 
@@ -98,7 +108,9 @@ def test_every_link_leads_to_a_place_in_the_page(shown: Opened) -> None:
     assert {link.removeprefix("#") for link in links} <= set(places)
     shown.page.locator("nav a[href='#missing']").click()
     assert shown.page.url.endswith("#missing")
-    assert shown.page.evaluate("document.querySelector('#missing h2').getBoundingClientRect().top < innerHeight")
+    assert shown.page.evaluate(
+        "document.querySelector('#missing h2').getBoundingClientRect().top < innerHeight"
+    )
 
 
 def test_a_click_on_a_heading_sorts_and_ties_keep_their_order(shown: Opened) -> None:
@@ -114,7 +126,11 @@ def test_a_click_on_a_heading_sorts_and_ties_keep_their_order(shown: Opened) -> 
     assert up[len(numbers) :] == ["–"] * (len(up) - len(numbers))
     assert len(up) - len(numbers) == 2
     assert heading.get_attribute("aria-sort") == "ascending"
-    tied = [name for name, text in zip(names.evaluate("read => read(0)"), up, strict=True) if text == "–"]
+    tied = [
+        name
+        for name, text in zip(names.evaluate("read => read(0)"), up, strict=True)
+        if text == "–"
+    ]
     assert tied == [name for name in given if name in tied]
     button.click()
     down = names.evaluate("read => read(1)")
@@ -125,7 +141,9 @@ def test_a_click_on_a_heading_sorts_and_ties_keep_their_order(shown: Opened) -> 
     assert heading.get_attribute("aria-sort") is None
 
 
-def test_numbers_are_sorted_by_size_and_a_repeated_name_is_set_in_grey_where_it_repeats(shown: Opened) -> None:
+def test_numbers_are_sorted_by_size_and_a_repeated_name_is_set_in_grey_where_it_repeats(
+    shown: Opened,
+) -> None:
     table = shown.page.locator("#table-of-estimates table")
     names, grey = table.evaluate_handle(COLUMN), table.locator("tbody th.repeats")
     before = grey.count()
@@ -155,12 +173,18 @@ def test_the_body_never_scrolls_sideways(browser: Browser, address: str, width: 
     found.page.close()
 
 
-def test_it_reads_the_same_without_its_script(browser: Browser, address: str, shown: Opened) -> None:
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 900})
+def test_it_reads_the_same_without_its_script(
+    browser: Browser, address: str, shown: Opened
+) -> None:
+    context = browser.new_context(
+        java_script_enabled=False, viewport={"width": 1280, "height": 900}
+    )
     bare = context.new_page()
     bare.goto(address)
     assert bare.locator("thead button").count() == 0
-    assert bare.locator("main").inner_text().split() == shown.page.locator("main").inner_text().split()
+    assert (
+        bare.locator("main").inner_text().split() == shown.page.locator("main").inner_text().split()
+    )
     context.close()
 
 

@@ -1,4 +1,6 @@
-"""The notebook: committed without outputs, executed from a clean kernel on the published results and awkward ones."""
+"""The notebook: committed without outputs, executed from a clean kernel on the published results
+and awkward ones.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **environment: str) -> 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     notebook = read()
-    client = NotebookClient(notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
+    client = NotebookClient(
+        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    )
     client.execute()
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -41,11 +45,18 @@ def outputs(cells: list[Any], kind: str) -> list[str]:
 
 def streams(cells: list[Any]) -> list[str]:
     """What the cells print, warnings included."""
-    return [output["text"] for cell in cells for output in cell.outputs if output["output_type"] == "stream"]
+    return [
+        output["text"]
+        for cell in cells
+        for output in cell.outputs
+        if output["output_type"] == "stream"
+    ]
 
 
 def test_it_is_committed_without_outputs() -> None:
-    """Outputs would be stale as soon as the code changes, and pictures in base64 hide what a change is."""
+    """Outputs would be stale as soon as the code changes, and pictures in base64 hide what a change
+    is.
+    """
     notebook = read()
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -56,7 +67,9 @@ def test_it_is_committed_without_outputs() -> None:
 
 
 @pytest.mark.slow
-def test_it_tells_the_story_of_the_published_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_tells_the_story_of_the_published_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cells = run(tmp_path, monkeypatch)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert streams(cells) == []
@@ -76,13 +89,18 @@ def test_it_tells_the_story_of_the_published_results(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow
-def test_it_reads_a_folder_and_references_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three seeds, failures, divergence, hostile text: no verdict, and nothing that is taken for markup."""
+def test_it_reads_a_folder_and_references_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three seeds, failures, divergence, hostile text: no verdict, and nothing that is taken for
+    markup.
+    """
     root = whole(tmp_path / "results").root
     own = tmp_path / "own.yaml"
     figure = 'figures: {nelbo: {mean: "99.5", sd: "0.3"}}'
     own.write_text(
-        f"references: [{{name: my paper, source: mine, origin: published, table: table-1, evaluation: test, "
+        f"references: [{{name: my paper, source: mine, origin: published, table: table-1, "
+        f"evaluation: test, "
         f"model: vae, n: 12, {figure}}}]",
         encoding="utf-8",
     )

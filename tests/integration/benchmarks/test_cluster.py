@@ -11,7 +11,10 @@ from tests.conftest import CellMaker
 @pytest.fixture
 def tasks(cell: CellMaker) -> list[Task]:
     """Twelve tasks of two cells."""
-    return [Task((cell("vae", seed, 100), cell("vae", seed + 1, 100)), "nowhere") for seed in range(0, 24, 2)]
+    return [
+        Task((cell("vae", seed, 100), cell("vae", seed + 1, 100)), "nowhere")
+        for seed in range(0, 24, 2)
+    ]
 
 
 def run(tasks: list[Task], slots: int, seconds: float, costs: Costs, pause: float = 1e9) -> Outcome:
@@ -37,7 +40,8 @@ def test_a_driver_with_more_to_do_than_time_decides_the_time(tasks: list[Task]) 
 
 def test_a_trial_waits_until_each_report_is_heard(tasks: list[Task]) -> None:
     found = run(tasks[:1], 1, 10.0, Costs(report=0.5, echo=0.25), pause=4.0)
-    assert found.reports == 4  # at 4, 8 and 10 seconds of work, and when what follows has taken none
+    # at 4, 8 and 10 seconds of work, and when what follows has taken none
+    assert found.reports == 4
     assert found.seconds == 10 + 4 * 0.5 + 3 * 0.25
 
 
@@ -62,13 +66,17 @@ def test_the_driver_s_costs_are_found_again_from_runs_that_were_made_of_them(
         seconds = 0.5 + 0.01 * run["trials"] + 0.002 * run["results"] + 0.001 * run["cells"]
         return {**run, "driver during": seconds}
 
-    found = fit.fitted(measured | {part: [*map(made, measured[part])] for part in ("probes", "reports")})
+    found = fit.fitted(
+        measured | {part: [*map(made, measured[part])] for part in ("probes", "reports")}
+    )
     assert (found.start, found.costs.trial, found.costs.report, found.costs.cell) == pytest.approx(
         (0.5, 0.01, 0.002, 0.001)
     )
 
 
-def test_the_simulation_foretells_the_measured_runs(measured: dict[str, list[fit.Measured]]) -> None:
+def test_the_simulation_foretells_the_measured_runs(
+    measured: dict[str, list[fit.Measured]],
+) -> None:
     found = fit.fitted(measured)
     runs = [fit.beside(run, found) for run in [*measured["runs"], *measured["largest"]]]
     assert max(run["cells"] for run in runs) == 10_000

@@ -8,6 +8,9 @@ from harness.plugins import registry
 def test_the_timed_grid_is_that_of_the_published_numbers_and_the_rivals_train_the_same() -> None:
     """15 cells of three seeds: `vae` and `gmvae` of 1,000 steps, `ssvae` of 800."""
     found = grid_file.validate(grid_file.read(grids.QUICK)).cells(registry.cards())
-    ours = {(c.supervision if c.supervision == "supervised" else c.model, c.beta, c.seed, c.iterations) for c in found}
+    ours = {
+        (c.supervision if c.supervision == "supervised" else c.model, c.beta, c.seed, c.iterations)
+        for c in found
+    }
     assert ours == set(map(tuple, plain.quick(grids.STEPS)))
     assert len(found) == 15

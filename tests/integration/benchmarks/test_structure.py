@@ -11,7 +11,8 @@ from benchmarks.structure import ROOT, measure, render
 FILES = {
     "harness/__init__.py": "",
     "harness/low.py": '"""Low."""\n\ndef keep() -> int:\n    """Keep."""\n    return 1\n',
-    "harness/high.py": "from harness.low import keep\n\ndef kept(x):\n    y = keep()\n    return x + y\n",
+    "harness/high.py": "from harness.low import keep\n\ndef kept(x):\n    y = keep()\n    return "
+    "x + y\n",
     "harness/part/__init__.py": "",
     "harness/part/one.py": "from . import two\nfrom ..low import keep\n",
     "harness/part/two.py": "def late():\n    import harness.part.one\n",
@@ -43,11 +44,17 @@ def test_files_and_imports_are_counted(project: Path) -> None:
 
 def test_functions_lines_and_words_are_counted(project: Path) -> None:
     found = measure(project)
-    assert (found["functions"], found["lines of a body, median"], found["lines of a body, most"]) == (3, 1, 2)
+    assert (
+        found["functions"],
+        found["lines of a body, median"],
+        found["lines of a body, most"],
+    ) == (3, 1, 2)
     assert found["returns annotated, %"] == pytest.approx(100 / 3, abs=0.1)
     assert found["public names with a docstring, %"] == pytest.approx(100 * 2 / 10, abs=0.1)
     assert found["function names that are a bare participle"] == 1
-    assert found["lines over 100 columns, %"] == pytest.approx(100 / found["lines of code"], abs=0.1)
+    assert found["lines over 100 columns, %"] == pytest.approx(
+        100 / found["lines of code"], abs=0.1
+    )
     assert found["lines of tests for a line of code"] == round(2 / found["lines of code"], 2)
     assert (found["README, words"], found["README, columns of the longest line of code"]) == (2, 11)
 

@@ -29,16 +29,32 @@ LISTED = "46829653e16f7f05ba10ac6304f3e7e276c3da0379d86d1d5d8e7af43f8d1e1f"
 
 
 def made(model: str, seed: int = 0, **values: Any) -> Cell:
-    """A cell at its model's full length, with the protocol's settings: `made("vae", seed=1, beta=4.0)`."""
-    drawn: dict[str, Any] = {"labels": 100, "label_draw": "seed"} if values.get("supervision") else {}
-    usual: dict[str, Any] = {"iterations": STEPS.get(model, 10), "settings": SETTINGS.get(model, ())}
+    """A cell at its model's full length, with the protocol's settings: `made("vae", seed=1,
+    beta=4.0)`.
+    """
+    drawn: dict[str, Any] = (
+        {"labels": 100, "label_draw": "seed"} if values.get("supervision") else {}
+    )
+    usual: dict[str, Any] = {
+        "iterations": STEPS.get(model, 10),
+        "settings": SETTINGS.get(model, ()),
+    }
     return Cell(model, seed, **(usual | drawn | values))
 
 
 def row(cell: Cell, status: str = "ok", **values: Any) -> dict[str, Any]:
     """What the harness writes of a cell; `values` are laid over it."""
-    always = {"grid": "made-up", "status": status, "full_length": STEPS.get(cell.model, 10), "device": "cpu: none"}
-    machine = {"git_commit": "c0ffee", "versions": json.dumps({"torch": "2.9"}), "finished": "2026-01-01T00:00:00"}
+    always = {
+        "grid": "made-up",
+        "status": status,
+        "full_length": STEPS.get(cell.model, 10),
+        "device": "cpu: none",
+    }
+    machine = {
+        "git_commit": "c0ffee",
+        "versions": json.dumps({"torch": "2.9"}),
+        "finished": "2026-01-01T00:00:00",
+    }
     found = scores(cell) if status == "ok" else {"error": "RuntimeError: no reason"}
     return {**always, **machine, "seeded": "weights,order", **found, **describe(cell), **values}
 
@@ -46,7 +62,11 @@ def row(cell: Cell, status: str = "ok", **values: Any) -> dict[str, Any]:
 def scores(cell: Cell) -> dict[str, Any]:
     """Scores that differ by model, β and seed, and whose parts add up."""
     off = 0.4 * (cell.seed % 5)
-    found: dict[str, Any] = {"parameters": 1000 * len(cell.model), "train_seconds": 60.0, "score_seconds": 5.0}
+    found: dict[str, Any] = {
+        "parameters": 1000 * len(cell.model),
+        "train_seconds": 60.0,
+        "score_seconds": 5.0,
+    }
     if cell.supervision != "none":
         found["accuracy"] = (0.75 if cell.supervision == "supervised" else 0.93) + off / 100
     if cell.has_bound:
@@ -60,7 +80,11 @@ def on_subset(cell: Cell, checksum: str = LISTED) -> dict[str, Any]:
     """What a cell has besides when it was scored on the report's list of images."""
     off = 0.25 * (cell.seed % 5)
     bounds = {"subset_nelbo": 101.8 + off, "subset_kl": 19.0, "subset_rec": 82.8 + off}
-    draws = {"subset_iwae_10": 98.5 + off, "subset_iwae_100": 97.5 + off, "subset_iwae_1000": 97.0 + off}
+    draws = {
+        "subset_iwae_10": 98.5 + off,
+        "subset_iwae_100": 97.5 + off,
+        "subset_iwae_1000": 97.0 + off,
+    }
     return bounds | draws | {"subset_checksum": checksum}
 
 
@@ -69,7 +93,11 @@ def curve(cell: Cell) -> list[dict[str, Any]]:
     found = []
     for step in (1, 10, 100, cell.iterations):
         watched = {"accuracy": 0.9 - 0.5 / step} if cell.supervision != "none" else {}
-        losses = {"nelbo": 100 + 400 / step + cell.seed, "kl": 20.0, "rec": 80 + 400 / step} if cell.has_bound else {}
+        losses = (
+            {"nelbo": 100 + 400 / step + cell.seed, "kl": 20.0, "rec": 80 + 400 / step}
+            if cell.has_bound
+            else {}
+        )
         found.append({"step": step, "extra": 0.0, "seconds": 0.1 * step, **losses, **watched})
     return found
 
@@ -107,7 +135,9 @@ def results(tmp_path: Path) -> FrameMaker:
 
 
 def whole(root: Path) -> Store:
-    """A results folder with all that a report shows: every arm, a failure, a divergence, curves, samples, a run."""
+    """A results folder with all that a report shows: every arm, a failure, a divergence, curves,
+    samples, a run.
+    """
     store = Store(root)
     for cell in arms():
         subset = on_subset(cell) if cell.supervision == "none" else {}
@@ -116,8 +146,17 @@ def whole(root: Path) -> Store:
         if cell.has_bound:
             gallery(store, cell)
     store.write_row(row(made("vae", seed=7), "failed", error=HOSTILE))
-    store.write_row(row(replace(made("vae", seed=8), beta=4.0), "diverged", error="the loss was not finite at step 5"))
-    store.write("provenance/run.json", json.dumps({"command": f"bench {HOSTILE}", "started": "2026"}).encode())
+    store.write_row(
+        row(
+            replace(made("vae", seed=8), beta=4.0),
+            "diverged",
+            error="the loss was not finite at step 5",
+        )
+    )
+    store.write(
+        "provenance/run.json",
+        json.dumps({"command": f"bench {HOSTILE}", "started": "2026"}).encode(),
+    )
     store.compact()
     return store
 
@@ -129,14 +168,18 @@ def full(tmp_path: Path) -> Store:
 
 
 def judged(root: Path, seeds: int = 6) -> Store:
-    """A results folder whose arms differ by more than chance: scores with noise, a hostile failure, pictures, a run."""
+    """A results folder whose arms differ by more than chance: scores with noise, a hostile failure,
+    pictures, a run.
+    """
     store = Store(root)
     for cell in arms(seeds):
         store.write_row(row(cell, **noisy(cell)))
         if cell.has_bound and cell.seed == 0:
             for kind in ("samples", "reconstructions", "traversals"):
                 picture(store, f"{kind}/{cell.id}.png")
-    store.write_row(row(made("gmvae", seeds, settings=(("k", 500), ("z", HOSTILE))), "failed", error=HOSTILE))
+    store.write_row(
+        row(made("gmvae", seeds, settings=(("k", 500), ("z", HOSTILE))), "failed", error=HOSTILE)
+    )
     compare = {"metrics": ["nelbo", "accuracy"], "correction": "holm", "margin": {"nelbo": 0.5}}
     run = {
         "command": f"bench {HOSTILE}",
@@ -151,12 +194,17 @@ def judged(root: Path, seeds: int = 6) -> Store:
 
 def noisy(cell: Cell) -> dict[str, Any]:
     """Scores with noise that depends on the cell alone; β = 1 has the lowest NELBO."""
-    noise = np.random.default_rng([cell.seed, round(8 * cell.beta), len(str(cell))]).normal(0, 0.2, 2)
+    noise = np.random.default_rng([cell.seed, round(8 * cell.beta), len(str(cell))]).normal(
+        0, 0.2, 2
+    )
     found: dict[str, Any] = {"accuracy": 0.75 + noise[0] / 20} if cell.supervision != "none" else {}
     if cell.supervision == "semi-supervised":
         found["accuracy"] += 0.19
     if cell.has_bound:
-        kl, rec = 19.0 - 2 * math.log2(cell.beta) + noise[0], 81.0 + 3 * math.log2(cell.beta) + noise[1]
+        kl, rec = (
+            19.0 - 2 * math.log2(cell.beta) + noise[0],
+            81.0 + 3 * math.log2(cell.beta) + noise[1],
+        )
         found |= {"nelbo": kl + rec, "kl": kl, "rec": rec}
     return found
 

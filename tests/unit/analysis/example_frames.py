@@ -11,11 +11,26 @@ from harness.experiment.metrics import METRICS
 from harness.storage.schema import ARM
 from tests.unit.analysis.conftest import made, row
 
-COLUMNS = ["arm", "cell", *ARM, "seed", "seeded", "status", "full_length", "parameters", "git_commit", "device", "run"]
+COLUMNS = [
+    "arm",
+    "cell",
+    *ARM,
+    "seed",
+    "seeded",
+    "status",
+    "full_length",
+    "parameters",
+    "git_commit",
+    "device",
+    "run",
+]
 CHECKSUMS = ["data_checksum", "subset_checksum"]
 # Student (1908): the extra hours of sleep of ten patients under two drugs, as in R's `sleep`.
 SLEEP = np.array(
-    [[0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0], [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]]
+    [
+        [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
+        [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4],
+    ]
 )
 
 
@@ -25,7 +40,9 @@ def table(
     seeds: Mapping[str, Sequence[int]] | None = None,
     **values: Any,
 ) -> pd.DataFrame:
-    """Values by arm, one a seed from 0 on or at the given seeds; the arms are VAEs of β 1, 2, ... in this order."""
+    """Values by arm, one a seed from 0 on or at the given seeds; the arms are VAEs of β 1, 2, ...
+    in this order.
+    """
     rows = []
     for number, (name, numbers) in enumerate(arms.items(), start=1):
         of = (seeds or {}).get(name, range(len(numbers)))

@@ -9,18 +9,28 @@ from harness.training import conformance
 from harness.training.conformance import CHECKS, Check, Subject
 from tests.conftest import CellMaker
 
-ARMS = [(name, supervision) for name, card in registry.cards().items() for supervision in card.supervisions]
-OVER_ARMS = pytest.mark.parametrize(("model", "supervision"), ARMS, ids=["-".join(arm) for arm in ARMS])
+ARMS = [
+    (name, supervision)
+    for name, card in registry.cards().items()
+    for supervision in card.supervisions
+]
+OVER_ARMS = pytest.mark.parametrize(
+    ("model", "supervision"), ARMS, ids=["-".join(arm) for arm in ARMS]
+)
 
 
 @OVER_ARMS
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_a_model_keeps_the_contract(check: Check, model: str, supervision: Supervision, cell: CellMaker) -> None:
+def test_a_model_keeps_the_contract(
+    check: Check, model: str, supervision: Supervision, cell: CellMaker
+) -> None:
     check(Subject(cell(model, supervision=supervision), images=6, labels=2 * CLASSES))
 
 
 @OVER_ARMS
-def test_a_model_passes_the_probe_of_a_run(model: str, supervision: Supervision, cell: CellMaker) -> None:
+def test_a_model_passes_the_probe_of_a_run(
+    model: str, supervision: Supervision, cell: CellMaker
+) -> None:
     assert conformance.misfit(cell(model, supervision=supervision), importance_weights=True) is None
 
 

@@ -27,24 +27,37 @@ def q() -> tuple[torch.Tensor, torch.Tensor]:
 
 def same_with_gradients(ours: torch.Tensor, theirs: torch.Tensor, *inputs: torch.Tensor) -> None:
     torch.testing.assert_close(ours, theirs)
-    for a, b in zip(torch.autograd.grad(ours.sum(), inputs), torch.autograd.grad(theirs.sum(), inputs), strict=True):
+    for a, b in zip(
+        torch.autograd.grad(ours.sum(), inputs),
+        torch.autograd.grad(theirs.sum(), inputs),
+        strict=True,
+    ):
         torch.testing.assert_close(a, b)
 
 
 def test_log_normal(q: tuple[torch.Tensor, torch.Tensor]) -> None:
     mean, var = q
     z = torch.linspace(-2, 2, 10, dtype=torch.double)
-    same_with_gradients(distributions.log_normal(z, mean, var), Normal(mean, var.sqrt()).log_prob(z).sum(-1), mean, var)
+    same_with_gradients(
+        distributions.log_normal(z, mean, var),
+        Normal(mean, var.sqrt()).log_prob(z).sum(-1),
+        mean,
+        var,
+    )
 
 
 def test_log_standard_normal() -> None:
     z = torch.randn(5, 4, dtype=torch.double, requires_grad=True)
-    same_with_gradients(distributions.log_standard_normal(z), Normal(0.0, 1.0).log_prob(z).sum(-1), z)
+    same_with_gradients(
+        distributions.log_standard_normal(z), Normal(0.0, 1.0).log_prob(z).sum(-1), z
+    )
 
 
 def test_analytic_kl(q: tuple[torch.Tensor, torch.Tensor]) -> None:
     mean, var = q
-    theirs = kl_divergence(Normal(mean, var.sqrt()), Normal(torch.zeros_like(mean), torch.ones_like(var))).sum(-1)
+    theirs = kl_divergence(
+        Normal(mean, var.sqrt()), Normal(torch.zeros_like(mean), torch.ones_like(var))
+    ).sum(-1)
     same_with_gradients(distributions.kl_standard_normal(mean, var), theirs, mean, var)
 
 
@@ -57,30 +70,41 @@ def test_kl_uniform() -> None:
 def test_bernoulli_nll_and_its_broadcast_over_classes() -> None:
     logits = torch.randn(10, 6, 8, dtype=torch.double, requires_grad=True)
     x = torch.rand(6, 8, dtype=torch.double).bernoulli()
-    same_with_gradients(distributions.bernoulli_nll(logits, x), -Bernoulli(logits=logits).log_prob(x).sum(-1), logits)
+    same_with_gradients(
+        distributions.bernoulli_nll(logits, x),
+        -Bernoulli(logits=logits).log_prob(x).sum(-1),
+        logits,
+    )
 
 
 def test_bernoulli_nll_is_finite_where_the_decoder_is_sure_and_wrong() -> None:
-    assert distributions.bernoulli_nll(torch.tensor([200.0, -200.0]), torch.tensor([0.0, 1.0])).item() == pytest.approx(
-        400
-    )
+    assert distributions.bernoulli_nll(
+        torch.tensor([200.0, -200.0]), torch.tensor([0.0, 1.0])
+    ).item() == pytest.approx(400)
 
 
 @pytest.fixture
 def extreme() -> torch.Tensor:
-    """Logits from sure and 0 to sure and 1, past where the exponential of a float is nothing; 0 is not among them."""
+    """Logits from sure and 0 to sure and 1, past where the exponential of a float is nothing; 0 is
+    not among them.
+    """
     return torch.cat([torch.linspace(-100, 100, 4000), torch.tensor([-1e-6, 1e-6, -1e4, 1e4])])
 
 
 @pytest.mark.parametrize("pixel", [0.0, 1.0])
-def test_bernoulli_nll_in_single_precision_is_the_exact_one(extreme: torch.Tensor, pixel: float) -> None:
+def test_bernoulli_nll_in_single_precision_is_the_exact_one(
+    extreme: torch.Tensor, pixel: float
+) -> None:
     """Value and slope against torch's cross-entropy in double precision."""
     x = torch.full_like(extreme, pixel)
     logits, exact = extreme.clone().requires_grad_(), extreme.double().requires_grad_()
     ours = distributions.bernoulli_nll(logits.unsqueeze(-1), x.unsqueeze(-1))
     theirs = binary_cross_entropy_with_logits(exact, x.double(), reduction="none")
     assert ((ours - theirs).abs() <= 2e-7 * (1 + exact.abs())).all()
-    (slope,), (expected,) = torch.autograd.grad(ours.sum(), logits), torch.autograd.grad(theirs.sum(), exact)
+    (slope,), (expected,) = (
+        torch.autograd.grad(ours.sum(), logits),
+        torch.autograd.grad(theirs.sum(), exact),
+    )
     assert slope.isfinite().all()
     torch.testing.assert_close(slope.double(), expected, rtol=0, atol=2e-7)
 
@@ -88,29 +112,42 @@ def test_bernoulli_nll_in_single_precision_is_the_exact_one(extreme: torch.Tenso
 def test_the_slope_of_bernoulli_nll_at_a_logit_of_zero_is_half_less_the_pixel() -> None:
     """Every logit of a decoder whose last layer starts at zero."""
     logits = torch.zeros(2, requires_grad=True)
-    (slope,) = torch.autograd.grad(distributions.bernoulli_nll(logits, torch.tensor([0.0, 1.0])), logits)
+    (slope,) = torch.autograd.grad(
+        distributions.bernoulli_nll(logits, torch.tensor([0.0, 1.0])), logits
+    )
     assert slope.tolist() == [0.5, -0.5]
 
 
-def test_mixture_density_against_a_direct_sum_and_torch(q: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_mixture_density_against_a_direct_sum_and_torch(
+    q: tuple[torch.Tensor, torch.Tensor],
+) -> None:
     means, variances = q
     z = torch.randn(3, 10, dtype=torch.double, requires_grad=True)
     ours = distributions.log_mixture(z, means, variances)
     components = Independent(Normal(means, variances.sqrt()), 1)
-    theirs = MixtureSameFamily(Categorical(torch.ones(7, dtype=torch.double)), components).log_prob(z)
+    theirs = MixtureSameFamily(Categorical(torch.ones(7, dtype=torch.double)), components).log_prob(
+        z
+    )
     same_with_gradients(ours, theirs, means, variances, z)
-    densities = [math.exp(distributions.log_normal(z[0], m, v).item()) for m, v in zip(means, variances, strict=True)]
+    densities = [
+        math.exp(distributions.log_normal(z[0], m, v).item())
+        for m, v in zip(means, variances, strict=True)
+    ]
     assert ours[0].item() == pytest.approx(math.log(sum(densities) / 7))
 
 
 def test_mixture_density_in_single_precision_with_narrow_components() -> None:
-    """The expanded squares lose digits where variances are small: still within a thousandth of a nat."""
+    """The expanded squares lose digits where variances are small: still within a thousandth of a
+    nat.
+    """
     generator = torch.Generator().manual_seed(1)
     means = 2 * torch.randn(500, 10, generator=generator)
     variances = torch.full((500, 10), 0.02)
     z = means[:50] + 0.1 * torch.randn(50, 10, generator=generator)
     exact = distributions.log_mixture(z.double(), means.double(), variances.double())
-    torch.testing.assert_close(distributions.log_mixture(z, means, variances).double(), exact, atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        distributions.log_mixture(z, means, variances).double(), exact, atol=1e-3, rtol=0
+    )
 
 
 @pytest.mark.parametrize("reach", [1.0, 50.0])
@@ -119,8 +156,12 @@ def test_the_slope_of_the_mixture_density_is_that_of_a_direct_logsumexp(
 ) -> None:
     """Also where every component's density is 0 in floating point."""
     means, variances = q
-    z = (reach * torch.randn(5, 10, dtype=torch.double, generator=torch.Generator().manual_seed(3))).requires_grad_()
-    exponents = -0.5 * ((z[:, None] - means).square() / variances + (2 * math.pi * variances).log()).sum(-1)
+    z = (
+        reach * torch.randn(5, 10, dtype=torch.double, generator=torch.Generator().manual_seed(3))
+    ).requires_grad_()
+    exponents = -0.5 * (
+        (z[:, None] - means).square() / variances + (2 * math.pi * variances).log()
+    ).sum(-1)
     assert (exponents.exp().sum(-1) == 0).all() == (reach > 1)
     theirs = torch.logsumexp(exponents, -1) - math.log(7)
     same_with_gradients(distributions.log_mixture(z, means, variances), theirs, means, variances, z)

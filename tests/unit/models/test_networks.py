@@ -11,7 +11,9 @@ ROUNDING = 1.2e-7  # of numbers near 1
 
 @pytest.fixture
 def wide() -> torch.Tensor:
-    """From where the exponential is nothing, past steps smaller than rounding, to large; 0 itself among them."""
+    """From where the exponential is nothing, past steps smaller than rounding, to large; 0 itself
+    among them.
+    """
     near = torch.logspace(-12, 2, 2000)
     return torch.cat([-near.flip(0), torch.zeros(1), near, torch.tensor([-1e30, 1e30])])
 

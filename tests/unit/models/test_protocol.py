@@ -13,7 +13,9 @@ from models.ssvae import SSVAE, WithClass
 from tests.conftest import CellMaker, given
 
 
-@pytest.mark.parametrize(("model", "parameters"), [("vae", 661_404), ("gmvae", 671_404), ("ssvae", 1_044_922)])
+@pytest.mark.parametrize(
+    ("model", "parameters"), [("vae", 661_404), ("gmvae", 671_404), ("ssvae", 1_044_922)]
+)
 def test_number_of_parameters(model: str, parameters: int, cell: CellMaker) -> None:
     assert sum(p.numel() for p in registry.build(cell(model)).parameters()) == parameters
 
@@ -26,18 +28,24 @@ def ssvae() -> SSVAE:
 
 @pytest.fixture
 def images() -> torch.Tensor:
-    return torch.rand(4, PIXELS, dtype=torch.double, generator=torch.Generator().manual_seed(1)).round()
+    return torch.rand(
+        4, PIXELS, dtype=torch.double, generator=torch.Generator().manual_seed(1)
+    ).round()
 
 
 def with_class(net: WithClass, v: torch.Tensor, y: int) -> torch.Tensor:
-    """The net as the protocol tells it: the one-hot y appended to the input of one plain linear layer."""
+    """The net as the protocol tells it: the one-hot y appended to the input of one plain linear
+    layer.
+    """
     one_hot = torch.zeros(len(v), CLASSES, dtype=v.dtype)
     one_hot[:, y] = 1
     output: torch.Tensor = net.rest(torch.nn.functional.elu(net.first(torch.cat([v, one_hot], 1))))
     return output
 
 
-def looped_bound(model: SSVAE, x: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def looped_bound(
+    model: SSVAE, x: torch.Tensor, noise: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """KL and reconstruction of each image by a loop over y, with torch's own densities."""
     q = Categorical(logits=model.classifier(x))
     kl = kl_divergence(q, Categorical(logits=torch.zeros(len(x), CLASSES, dtype=x.dtype)))
@@ -53,7 +61,9 @@ def looped_bound(model: SSVAE, x: torch.Tensor, noise: torch.Tensor) -> tuple[to
 
 
 def test_the_bound_is_the_sum_over_y(ssvae: SSVAE, images: torch.Tensor) -> None:
-    noise = torch.randn(CLASSES, 4, 5, dtype=torch.double, generator=torch.Generator().manual_seed(2))
+    noise = torch.randn(
+        CLASSES, 4, 5, dtype=torch.double, generator=torch.Generator().manual_seed(2)
+    )
     terms = ssvae.terms(Batch(images, images, torch.arange(4)), {"z": noise})
     kl, rec = looped_bound(ssvae, images, noise)
     torch.testing.assert_close(terms.kl, kl)
@@ -65,9 +75,15 @@ def test_the_bound_is_the_sum_over_y(ssvae: SSVAE, images: torch.Tensor) -> None
         torch.testing.assert_close(a, b)
 
 
-def test_a_class_major_array_read_batch_major_is_noticed(ssvae: SSVAE, images: torch.Tensor) -> None:
-    """The classic slip: (10, batch) folded as (batch, 10) pairs an image with another's class: about 18 % accuracy."""
-    noise = torch.randn(CLASSES, 4, 5, dtype=torch.double, generator=torch.Generator().manual_seed(2))
+def test_a_class_major_array_read_batch_major_is_noticed(
+    ssvae: SSVAE, images: torch.Tensor
+) -> None:
+    """The classic slip: (10, batch) folded as (batch, 10) pairs an image with another's class:
+    about 18 % accuracy.
+    """
+    noise = torch.randn(
+        CLASSES, 4, 5, dtype=torch.double, generator=torch.Generator().manual_seed(2)
+    )
     _, _, _, per_class = ssvae._per_class(images, noise)
     q = ssvae.classifier(images).softmax(-1)
     slipped = (q * per_class.reshape(4, CLASSES)).sum(1)
@@ -76,7 +92,9 @@ def test_a_class_major_array_read_batch_major_is_noticed(ssvae: SSVAE, images: t
     torch.testing.assert_close((q * per_class.T).sum(1), rec)
 
 
-def test_the_cross_entropy_is_the_mean_over_the_labelled_images(ssvae: SSVAE, images: torch.Tensor) -> None:
+def test_the_cross_entropy_is_the_mean_over_the_labelled_images(
+    ssvae: SSVAE, images: torch.Tensor
+) -> None:
     targets = torch.tensor([3, 1, 4, 1])
     noise = {"z": torch.zeros(CLASSES, 4, 5, dtype=torch.double)}
     by_hand = -Categorical(logits=ssvae.classifier(images)).log_prob(targets).mean()
@@ -94,15 +112,21 @@ def test_supervised_only_is_the_cross_entropy_alone(images: torch.Tensor) -> Non
 
 
 def test_the_importance_weight_sums_over_y(ssvae: SSVAE, images: torch.Tensor) -> None:
-    noise = torch.randn(CLASSES, 4, 5, dtype=torch.double, generator=torch.Generator().manual_seed(2))
+    noise = torch.randn(
+        CLASSES, 4, 5, dtype=torch.double, generator=torch.Generator().manual_seed(2)
+    )
     ratios = []
     for y in range(CLASSES):
         mean, raw = with_class(ssvae.encoder, images, y).chunk(2, 1)
         posterior = Normal(mean, (torch.nn.functional.softplus(raw) + 1e-8).sqrt())
         z = mean + posterior.scale * noise[y]
-        log_p = Bernoulli(logits=with_class(ssvae.decoder, z, y)).log_prob(images).sum(1) - math.log(CLASSES)
+        log_p = Bernoulli(logits=with_class(ssvae.decoder, z, y)).log_prob(images).sum(
+            1
+        ) - math.log(CLASSES)
         ratios.append(log_p + Normal(0.0, 1.0).log_prob(z).sum(1) - posterior.log_prob(z).sum(1))
-    torch.testing.assert_close(ssvae.log_weight(images, {"z": noise}), torch.stack(ratios).logsumexp(0))
+    torch.testing.assert_close(
+        ssvae.log_weight(images, {"z": noise}), torch.stack(ratios).logsumexp(0)
+    )
 
 
 def test_gmvae_starts_and_samples_as_the_protocol_says() -> None:
@@ -113,19 +137,27 @@ def test_gmvae_starts_and_samples_as_the_protocol_says() -> None:
     noise = draw_noise(model, 20_000, torch.Generator().manual_seed(1))
     chosen = (torch.special.ndtr(noise["component"]) * 500).long()
     counts = torch.bincount(chosen, minlength=500).double()
-    assert ((counts - 40) ** 2 / 40).sum().item() < 650  # chi-squared, 499 degrees of freedom, p = 5e-6
+    # chi-squared, 499 degrees of freedom, p = 5e-6
+    assert ((counts - 40) ** 2 / 40).sum().item() < 650
 
 
 @pytest.mark.parametrize("model", ["vae", "gmvae", "ssvae"])
 def test_the_reconstruction_is_what_the_bound_measures(model: str, cell: CellMaker) -> None:
-    """-log p(x|z) under the reconstruction's probabilities is the bound's `rec`, for `ssvae` once it is sure of y."""
+    """-log p(x|z) under the reconstruction's probabilities is the bound's `rec`, for `ssvae` once
+    it is sure of y.
+    """
     built = registry.build(cell(model)).double()
     if isinstance(built, SSVAE):
         with torch.no_grad():
             built.classifier[-1].bias[3] += 1000.0  # type: ignore[index,operator]
     assert isinstance(built, Reconstructing)
-    x = torch.rand(4, PIXELS, dtype=torch.double, generator=torch.Generator().manual_seed(1)).round()
-    noise = {name: part.double() for name, part in draw_noise(built, 4, torch.Generator().manual_seed(2)).items()}
+    x = torch.rand(
+        4, PIXELS, dtype=torch.double, generator=torch.Generator().manual_seed(1)
+    ).round()
+    noise = {
+        name: part.double()
+        for name, part in draw_noise(built, 4, torch.Generator().manual_seed(2)).items()
+    }
     batch = Batch(x, x[:1], torch.tensor([3]))
     rec = -Bernoulli(built.reconstruct(x, noise)).log_prob(x).sum(-1)
     assert torch.allclose(rec, given(built.terms(batch, noise).rec))

@@ -32,15 +32,22 @@ def arms(*numbers: int, seed: int = 0, apart: float = 0.0) -> dict[str, np.ndarr
     """Arms of so many seeds with a common part, `apart` nats from one to the next."""
     common = RNG(seed).normal(size=max(numbers))
     drawn = enumerate(numbers)
-    return {f"arm{i}": 100 + apart * i + common[:n] + 0.3 * RNG([seed, i]).normal(size=n) for i, n in drawn}
+    return {
+        f"arm{i}": 100 + apart * i + common[:n] + 0.3 * RNG([seed, i]).normal(size=n)
+        for i, n in drawn
+    }
 
 
-# --- what is compared with what ---------------------------------------------------------------------------------------
+# --- what is compared with what -------------------------------------------------------------------
 
 
 def test_every_pair_once_the_later_arm_against_the_earlier() -> None:
     found = compared(table(arms(6, 6, 6)), NELBO)
-    assert list(zip(found["a"], found["b"], strict=True)) == [("arm1", "arm0"), ("arm2", "arm0"), ("arm2", "arm1")]
+    assert list(zip(found["a"], found["b"], strict=True)) == [
+        ("arm1", "arm0"),
+        ("arm2", "arm0"),
+        ("arm2", "arm1"),
+    ]
     assert (found["comparisons"] == 3).all()
 
 
@@ -69,7 +76,9 @@ def test_data_sets_are_never_crossed_but_are_one_family() -> None:
 
 def test_each_metric_is_a_family_and_takes_the_arms_that_have_it() -> None:
     rows = table(arms(6, 6, 6))
-    rows["accuracy"] = np.where(rows["arm"] != "arm0", 0.9 + RNG(0).normal(size=len(rows)) / 100, np.nan)
+    rows["accuracy"] = np.where(
+        rows["arm"] != "arm0", 0.9 + RNG(0).normal(size=len(rows)) / 100, np.nan
+    )
     found = compared(rows, Compare(metrics=["nelbo", "accuracy"]))
     assert found["metric"].tolist() == ["nelbo"] * 3 + ["accuracy"]
     assert found["comparisons"].tolist() == [3, 3, 3, 1]
@@ -89,7 +98,7 @@ def test_nothing_to_compare_is_an_empty_table() -> None:
     assert list(found) == COLUMNS
 
 
-# --- paired or not ----------------------------------------------------------------------------------------------------
+# --- paired or not --------------------------------------------------------------------------------
 
 
 def test_students_sleep_data_through_the_whole_of_it() -> None:
@@ -98,12 +107,15 @@ def test_students_sleep_data_through_the_whole_of_it() -> None:
     assert found["p"] == pytest.approx(0.002833, abs=5e-7)
     assert (
         found["text"]
-        == "better by 1.58 nats [0.70, 2.46], paired t, n = 10, p = 0.0028 (1 comparison); exact p = 0.0039"
+        == "better by 1.58 nats [0.70, 2.46], paired t, n = 10, p = 0.0028 (1 comparison); exact "
+        "p = 0.0039"
     )
     assert found["superiority"] == pytest.approx(
         1 - np.mean(SLEEP[0][:, None] > SLEEP[1]) - 0.5 * np.mean(SLEEP[0][:, None] == SLEEP[1])
     )
-    assert (found["low_adjusted"], found["high_adjusted"]) == pytest.approx((found["low"], found["high"]))
+    assert (found["low_adjusted"], found["high_adjusted"]) == pytest.approx(
+        (found["low"], found["high"])
+    )
 
 
 def test_seeds_that_are_not_shared_take_welch() -> None:
@@ -146,10 +158,12 @@ def test_few_common_seeds_of_many_take_welch_and_say_so() -> None:
     assert "few common seeds" in found["flags"]
 
 
-# --- what few or bad seeds allow --------------------------------------------------------------------------------------
+# --- what few or bad seeds allow ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n", "expected"), [(1, "single run"), (2, "too few seeds"), (4, "too few seeds")])
+@pytest.mark.parametrize(
+    ("n", "expected"), [(1, "single run"), (2, "too few seeds"), (4, "too few seeds")]
+)
 @pytest.mark.parametrize("shared", [True, False])
 def test_below_five_seeds_nothing_is_tested(n: int, expected: str, shared: bool) -> None:
     found = one(table(arms(n, n, apart=50.0), seeds={} if shared else {"arm1": range(50, 50 + n)}))
@@ -203,11 +217,18 @@ def test_what_differs_beside_the_arms_is_flagged() -> None:
     rows["iterations"] = np.where(second, 10_000, 20_000)
     rows["adaptive"] = second
     lengths = {"shortened", "different lengths", "unequal shares of full length"}
-    assert set(one(rows)["flags"]) == {"different commits", "different devices", *lengths, "adaptive"}
+    assert set(one(rows)["flags"]) == {
+        "different commits",
+        "different devices",
+        *lengths,
+        "adaptive",
+    }
 
 
 def test_label_draws_that_differ_are_flagged() -> None:
-    rows = table(arms(6, 6), metric="accuracy").assign(labels=100, supervision="supervised", label_draw="seed")
+    rows = table(arms(6, 6), metric="accuracy").assign(
+        labels=100, supervision="supervised", label_draw="seed"
+    )
     rows.loc[rows["arm"] == "arm1", "label_draw"] = "draw-0"
     found = one(rows, Compare(metrics=["accuracy"]))
     assert found["flags"] == ("different label draws", "one draw of labels")
@@ -233,7 +254,7 @@ def test_a_seed_twice_in_an_arm_is_refused() -> None:
         compared(pd.concat([rows, rows.head(1)]), NELBO)
 
 
-# --- values that do not vary ------------------------------------------------------------------------------------------
+# --- values that do not vary ----------------------------------------------------------------------
 
 
 def test_equal_arms_show_no_difference() -> None:
@@ -242,7 +263,10 @@ def test_equal_arms_show_no_difference() -> None:
     assert (found["verdict"], found["p"]) == ("no difference shown", 1)
     assert "every seed gave both arms the same value" in found["text"]
     assert (
-        one(table({"one": values, "other": values}), Compare(metrics=["nelbo"], margin={"nelbo": 0.1}))["verdict"]
+        one(
+            table({"one": values, "other": values}),
+            Compare(metrics=["nelbo"], margin={"nelbo": 0.1}),
+        )["verdict"]
         == "equivalent"
     )
 
@@ -259,7 +283,7 @@ def test_a_constant_difference_is_a_difference() -> None:
     assert one(table({"one": values, "other": values + 0.5}))["verdict"] == "worse"
 
 
-# --- the family, equivalence, power -----------------------------------------------------------------------------------
+# --- the family, equivalence, power ---------------------------------------------------------------
 
 
 def test_the_family_decides_and_its_intervals_agree() -> None:
@@ -274,7 +298,10 @@ def test_the_margin_of_the_grid_makes_arms_equivalent() -> None:
     rows = table(arms(9, 9))
     found = one(rows, Compare(metrics=["nelbo"], margin={"nelbo": 1.0}))
     assert (found["verdict"], found["margin"]) == ("equivalent", 1)
-    assert one(rows, Compare(metrics=["nelbo"], margin={"nelbo": 0.01}))["verdict"] == "no difference shown"
+    assert (
+        one(rows, Compare(metrics=["nelbo"], margin={"nelbo": 0.01}))["verdict"]
+        == "no difference shown"
+    )
     assert np.isnan(one(rows, Compare(metrics=["nelbo"], margin={"kl": 1.0}))["p_equivalence"])
 
 
@@ -288,7 +315,9 @@ def test_equivalence_is_corrected_over_the_family() -> None:
 @given(st.permutations(range(21)))
 def test_the_order_of_the_rows_does_not_matter(order: list[int]) -> None:
     rows = table(arms(7, 7, 7, apart=0.2))
-    pd.testing.assert_frame_equal(compared(rows.iloc[order], NELBO), compared(rows, NELBO), rtol=1e-9)
+    pd.testing.assert_frame_equal(
+        compared(rows.iloc[order], NELBO), compared(rows, NELBO), rtol=1e-9
+    )
 
 
 @settings(deadline=None, max_examples=6)
@@ -313,7 +342,9 @@ def test_shift_and_scale_change_no_verdict(shift: float, scale: float) -> None:
     assert moved["verdict"].tolist() == found["verdict"].tolist()
     assert moved["p_adjusted"].to_numpy() == pytest.approx(found["p_adjusted"].to_numpy())
     assert moved["seeds_needed"].tolist() == found["seeds_needed"].tolist()
-    assert moved["detectable"].to_numpy() == pytest.approx(scale * found["detectable"].to_numpy(), rel=1e-6)
+    assert moved["detectable"].to_numpy() == pytest.approx(
+        scale * found["detectable"].to_numpy(), rel=1e-6
+    )
 
 
 def test_few_seeds_that_are_not_shared_have_a_difference_and_no_interval() -> None:
@@ -323,22 +354,30 @@ def test_few_seeds_that_are_not_shared_have_a_difference_and_no_interval() -> No
     assert apart["difference"] == pytest.approx(1.5)
     assert np.isnan([apart["low"], apart["high"]]).all()
     assert "[" not in apart["text"]
-    assert np.isfinite(compared(table(values), NELBO).iloc[0][["low", "high"]].to_numpy(float)).all()
+    assert np.isfinite(
+        compared(table(values), NELBO).iloc[0][["low", "high"]].to_numpy(float)
+    ).all()
 
 
-# --- the command ------------------------------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Two results folders: six seeds of a VAE of two β and a GMVAE; and six of a VAE at another commit."""
+    """Two results folders: six seeds of a VAE of two β and a GMVAE; and six of a VAE at another
+    commit.
+    """
     paths = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
     for seed in range(6):
         noise = 0.3 * RNG(seed).normal(size=4)
         cells = (made("vae", seed), 0), (made("vae", seed, beta=4.0), 8), (made("gmvae", seed), -2)
         for place, (cell, off) in enumerate(cells):
-            written(paths[0], row(cell, run="one", **on_subset(cell)), 100 + seed + off + noise[place])
-        written(paths[1], row(made("vae", seed), git_commit="beef", run="one"), 100.2 + seed + noise[3])
+            written(
+                paths[0], row(cell, run="one", **on_subset(cell)), 100 + seed + off + noise[place]
+            )
+        written(
+            paths[1], row(made("vae", seed), git_commit="beef", run="one"), 100.2 + seed + noise[3]
+        )
     for path in paths:
         run = {"run": "one", "started": "2025", "grid": {"seeds": list(range(6))}}
         Store(path).write("provenance/one.json", json.dumps(run).encode())
@@ -355,7 +394,9 @@ def asked(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str
 
 
 def test_one_verdict_is_printed(capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
-    code, out, err = asked(capsys, folders[0], "--a", "model=gmvae", "--b", "model=vae,beta=1", "--metric", "nelbo")
+    code, out, err = asked(
+        capsys, folders[0], "--a", "model=gmvae", "--b", "model=vae,beta=1", "--metric", "nelbo"
+    )
     assert (code, err) == (0, "")
     assert out.startswith("NELBO: gmvae against vae: better by ")
     assert "paired t, n = 6, p = " in out
@@ -369,11 +410,18 @@ def test_json_has_every_column(capsys: pytest.CaptureFixture[str], folders: list
     found = json.loads(out)
     assert code == 0
     assert list(found) == COLUMNS
-    assert (found["verdict"], found["margin"], found["n_pairs"], found["flags"]) == ("worse", 0.5, 6, [])
+    assert (found["verdict"], found["margin"], found["n_pairs"], found["flags"]) == (
+        "worse",
+        0.5,
+        6,
+        [],
+    )
     assert found["difference"] == pytest.approx(10, abs=1)
 
 
-def test_two_folders_are_compared_by_number_or_path(capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
+def test_two_folders_are_compared_by_number_or_path(
+    capsys: pytest.CaptureFixture[str], folders: list[str]
+) -> None:
     for second in ("2", folders[1]):
         wanted = "--a", f"results={second},model=vae", "--b", "results=1,model=vae,beta=1", "--json"
         code, out, _ = asked(capsys, *folders, *wanted)
@@ -383,41 +431,92 @@ def test_two_folders_are_compared_by_number_or_path(capsys: pytest.CaptureFixtur
         assert (found["design"], found["flags"]) == ("paired", ["different commits"])
 
 
-def test_folders_are_pooled_unless_a_choice_says_which(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folders_are_pooled_unless_a_choice_says_which(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for seed in range(6):
         for name, off in (("vae", 0.0), ("gmvae", -2.0)):
-            written(tmp_path / f"part{seed // 3}", row(made(name, seed)), 100 + off + RNG(seed).normal())
+            written(
+                tmp_path / f"part{seed // 3}", row(made(name, seed)), 100 + off + RNG(seed).normal()
+            )
     paths = [str(tmp_path / "part0"), str(tmp_path / "part1")]
     found = json.loads(asked(capsys, *paths, "--a", "model=gmvae", "--b", "model=vae", "--json")[1])
     assert (found["n_pairs"], found["verdict"]) == (6, "better")
-    found = json.loads(asked(capsys, *paths, "--a", "model=gmvae,results=1", "--b", "model=vae", "--json")[1])
+    found = json.loads(
+        asked(capsys, *paths, "--a", "model=gmvae,results=1", "--b", "model=vae", "--json")[1]
+    )
     assert (found["n_a"], found["n_b"], found["verdict"]) == (3, 6, "too few seeds")
 
 
-def test_a_cell_with_two_results_must_be_chosen(capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
+def test_a_cell_with_two_results_must_be_chosen(
+    capsys: pytest.CaptureFixture[str], folders: list[str]
+) -> None:
     code, _, err = asked(capsys, *folders, "--a", "model=vae,beta=1", "--b", "model=gmvae")
     assert code == 2
-    assert err == "error: seed 0 has different values of nelbo in folders 1 and 2; choose one: results=NUMBER\n"
+    assert (
+        err == "error: seed 0 has different values of nelbo in folders 1 and 2; choose one: "
+        "results=NUMBER\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("a", "b", "more", "expected"),
     [
-        ("model=gmvea", "model=vae", [], "no model 'gmvea'; did you mean 'gmvae'? known: gmvae, vae"),
+        (
+            "model=gmvea",
+            "model=vae",
+            [],
+            "no model 'gmvea'; did you mean 'gmvae'? known: gmvae, vae",
+        ),
         ("modle=vae", "model=gmvae", [], "no column of the arms 'modle'; did you mean 'model'?"),
-        ("model=vae", "model=gmvae", [], "'model=vae' names 2 arms: 'vae β=1', 'vae β=4'; expected exactly one"),
-        ("model=gmvae,beta=4", "model=vae", [], "'model=gmvae,beta=4' names no arm of 'gmvae', 'vae β=1', 'vae β=4'"),
+        (
+            "model=vae",
+            "model=gmvae",
+            [],
+            "'model=vae' names 2 arms: 'vae β=1', 'vae β=4'; expected exactly one",
+        ),
+        (
+            "model=gmvae,beta=4",
+            "model=vae",
+            [],
+            "'model=gmvae,beta=4' names no arm of 'gmvae', 'vae β=1', 'vae β=4'",
+        ),
         ("gmvae", "model=vae,beta=1", [], "cannot read 'gmvae'; expected COLUMN=VALUE"),
         ("model=gmvae", "k=500", [], "are the same arm, gmvae"),
-        ("model=gmvae", "model=vae,beta=1", ["--metric", "nelbow"], "no metric 'nelbow'; did you mean 'nelbo'?"),
-        ("model=gmvae", "model=vae,beta=1", ["--margin", "-1"], "margin -1; expected a number above 0"),
-        ("model=gmvae", "model=vae,beta=1", ["--metric", "accuracy", "--margin", "0.5"], "0.005 is 0.5 points"),
-        ("model=gmvae", "model=vae,beta=1", ["--metric", "accuracy"], "were not both scored for accuracy"),
+        (
+            "model=gmvae",
+            "model=vae,beta=1",
+            ["--metric", "nelbow"],
+            "no metric 'nelbow'; did you mean 'nelbo'?",
+        ),
+        (
+            "model=gmvae",
+            "model=vae,beta=1",
+            ["--margin", "-1"],
+            "margin -1; expected a number above 0",
+        ),
+        (
+            "model=gmvae",
+            "model=vae,beta=1",
+            ["--metric", "accuracy", "--margin", "0.5"],
+            "0.005 is 0.5 points",
+        ),
+        (
+            "model=gmvae",
+            "model=vae,beta=1",
+            ["--metric", "accuracy"],
+            "were not both scored for accuracy",
+        ),
         ("model=gmvae,results=3", "model=vae,beta=1", [], "no results folder '3'"),
     ],
 )
 def test_bad_input_is_one_line(
-    a: str, b: str, more: list[str], expected: str, capsys: pytest.CaptureFixture[str], folders: list[str]
+    a: str,
+    b: str,
+    more: list[str],
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    folders: list[str],
 ) -> None:
     code, out, err = asked(capsys, folders[0], "--a", a, "--b", b, *more)
     assert (code, out) == (2, "")
@@ -432,9 +531,14 @@ def test_no_folder_is_bad_input(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "no results folder" in err
 
 
-def test_seeds_that_a_later_run_added_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_seeds_that_a_later_run_added_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     store = Store(tmp_path)
-    for run, start, seeds in (("one", "2026-01-01T00", range(5)), ("two", "2026-01-02T00", range(9))):
+    for run, start, seeds in (
+        ("one", "2026-01-01T00", range(5)),
+        ("two", "2026-01-02T00", range(9)),
+    ):
         store.write(
             f"provenance/{run}.json",
             json.dumps({"run": run, "started": start, "grid": {"seeds": list(seeds)}}).encode(),
@@ -443,12 +547,18 @@ def test_seeds_that_a_later_run_added_are_told(tmp_path: Path, capsys: pytest.Ca
             for name in ("vae", "gmvae"):
                 cell = replace(made(name, seed), iterations=20_000)
                 if store.row(cell.id) is None:
-                    written(tmp_path, row(cell, run=run, finished=start + ":30"), 100 + RNG(seed).normal())
-    found = json.loads(asked(capsys, str(tmp_path), "--a", "model=gmvae", "--b", "model=vae", "--json")[1])
+                    written(
+                        tmp_path,
+                        row(cell, run=run, finished=start + ":30"),
+                        100 + RNG(seed).normal(),
+                    )
+    found = json.loads(
+        asked(capsys, str(tmp_path), "--a", "model=gmvae", "--b", "model=vae", "--json")[1]
+    )
     assert found["flags"] == ["adaptive"]
 
 
-# --- what a reader must beware of -------------------------------------------------------------------------------------
+# --- what a reader must beware of -----------------------------------------------------------------
 
 
 def told(rows: pd.DataFrame, how: Compare = NELBO) -> tuple[str, ...]:
@@ -463,15 +573,25 @@ def test_a_collapse_is_named_and_what_t_does_not_see_is_told() -> None:
     found = one(table({"vae": COLLAPSED, "gmvae": AHEAD}))
     assert (found["verdict"], found["p_exact"]) == ("no difference shown", 2 / 2**10)
     assert found["text"].endswith("p = 0.27 (1 comparison); exact p = 0.002")
-    assert found["flags"] == ("a seed far from the others: seed 9 of vae", "t and the exact test disagree")
-    assert (found["collapsed_a"], found["collapsed_b"], found["worst_b"], found["worst_seed_b"]) == (0, 1, 180, 9)
+    assert found["flags"] == (
+        "a seed far from the others: seed 9 of vae",
+        "t and the exact test disagree",
+    )
+    assert (
+        found["collapsed_a"],
+        found["collapsed_b"],
+        found["worst_b"],
+        found["worst_seed_b"],
+    ) == (0, 1, 180, 9)
     assert found["median_b"] == pytest.approx(np.median(COLLAPSED))
     assert found["p_lost"] == 1
 
 
 def test_darwins_maize_says_that_the_exact_test_disagrees() -> None:
     apart = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
-    found = one(table({"selfed": [0.0] * 15, "crossed": apart}, "accuracy"), Compare(metrics=["accuracy"]))
+    found = one(
+        table({"selfed": [0.0] * 15, "crossed": apart}, "accuracy"), Compare(metrics=["accuracy"])
+    )
     assert (found["verdict"], "t and the exact test disagree" in found["flags"]) == ("better", True)
 
 
@@ -511,7 +631,11 @@ HALF = np.arange(10) < 5
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
     [
-        (np.where(HALF, "aaa", "bbb"), np.where(HALF, "bbb", "aaa"), ("commits differ within pairs",)),
+        (
+            np.where(HALF, "aaa", "bbb"),
+            np.where(HALF, "bbb", "aaa"),
+            ("commits differ within pairs",),
+        ),
         (np.where(HALF, "aaa", "bbb"), np.where(HALF, "aaa", "bbb"), ("mixed commits",)),
         (np.where(HALF, "aaa", "bbb"), ["bbb"] * 10, ("commits differ within pairs",)),
         (["aaa"] * 10, ["bbb"] * 10, ("different commits",)),
@@ -524,7 +648,9 @@ def test_commits_are_compared_pair_by_pair(a: Any, b: Any, expected: tuple[str, 
     rows["git_commit"] = [*b, *a]
     assert told(rows) == expected
     apart = table(arms(10, 10), seeds={"arm1": range(50, 60)}).assign(git_commit=[*b, *a])
-    assert told(apart) == tuple(word.replace("commits differ within pairs", "mixed commits") for word in expected)
+    assert told(apart) == tuple(
+        word.replace("commits differ within pairs", "mixed commits") for word in expected
+    )
 
 
 def test_devices_and_versions_that_mix_are_flagged() -> None:
@@ -553,7 +679,11 @@ def test_two_texts_of_one_plug_in_are_flagged() -> None:
 
 def test_one_draw_of_labels_for_all_seeds_is_told() -> None:
     rows = table(arms(6, 6), metric="accuracy").assign(labels=100, supervision="supervised")
-    for draw, expected in (("seed", ()), ("draw-0", ("one draw of labels",)), ("file-ab", ("one draw of labels",))):
+    for draw, expected in (
+        ("seed", ()),
+        ("draw-0", ("one draw of labels",)),
+        ("file-ab", ("one draw of labels",)),
+    ):
         assert told(rows.assign(label_draw=draw), Compare(metrics=["accuracy"])) == expected
 
 
@@ -580,11 +710,17 @@ def test_a_constant_difference_of_five_pairs_shows_nothing() -> None:
     values = spread(100, 1, 5)
     found = one(table({"vae": values, "gmvae": values - 0.25}))
     assert (found["verdict"], found["p"]) == ("no difference shown", 2 / 2**5)
-    assert "difference −0.25 nats, which does not vary, sign test, n = 5, p = 0.062" in found["text"]
+    assert (
+        "difference −0.25 nats, which does not vary, sign test, n = 5, p = 0.062" in found["text"]
+    )
     assert np.isnan([found["low"], found["low_adjusted"], found["detectable"]]).all()
     accuracy = 0.93 + np.arange(10) / 1000
-    found = one(table({"b": accuracy, "a": accuracy + 1e-4}, "accuracy"), Compare(metrics=["accuracy"]))
-    assert found["text"].startswith("better by 0.01 points, which does not vary, sign test, n = 10, p = 0.002")
+    found = one(
+        table({"b": accuracy, "a": accuracy + 1e-4}, "accuracy"), Compare(metrics=["accuracy"])
+    )
+    assert found["text"].startswith(
+        "better by 0.01 points, which does not vary, sign test, n = 10, p = 0.002"
+    )
 
 
 def test_equivalence_of_what_differs_says_so() -> None:
@@ -593,7 +729,9 @@ def test_equivalence_of_what_differs_says_so() -> None:
     assert "equivalent within 2 nats: yet differs by" in found["text"]
 
 
-def test_infinitely_many_seeds_are_said_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_infinitely_many_seeds_are_said_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for seed, off in enumerate(spread(0, 1, 6)):
         written(tmp_path, row(made("vae", seed)), 100 + off)
         written(tmp_path, row(made("gmvae", seed)), 100 - off)
@@ -607,14 +745,18 @@ def test_names_keep_to_their_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     for seed in range(6):
         for name in ("vae", "x\n\x1b[2Jgmvae: better"):
             written(tmp_path, row(made(name, seed)), 100 + seed + RNG(seed).normal())
-    code, out, _ = asked(capsys, str(tmp_path), "--a", "model=vae", "--b", "model=x\n\x1b[2Jgmvae: better")
+    code, out, _ = asked(
+        capsys, str(tmp_path), "--a", "model=vae", "--b", "model=x\n\x1b[2Jgmvae: better"
+    )
     assert code == 0
     assert out.splitlines()[0].startswith("NELBO: vae against x  [2Jgmvae: better: ")
     assert all(line.startswith("  ") for line in out.splitlines()[1:])
     assert "\x1b" not in out
 
 
-def test_sums_that_do_not_add_up_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sums_that_do_not_add_up_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The report says so of every row; here of the rows that were compared."""
     for seed in range(6):
         for name in ("vae", "gmvae"):
@@ -624,7 +766,9 @@ def test_sums_that_do_not_add_up_are_told(tmp_path: Path, capsys: pytest.Capture
     for key in store.keys("rows", ".json"):
         store.remove(key)
     broken.to_parquet(store.path(TABLE))
-    code, out, err = asked(capsys, str(tmp_path), "--a", "model=gmvae", "--b", "model=vae", "--json")
+    code, out, err = asked(
+        capsys, str(tmp_path), "--a", "model=gmvae", "--b", "model=vae", "--json"
+    )
     assert (code, json.loads(out)["n_pairs"]) == (0, 6)
     assert err.count("is not kl 7.00 + rec") == 5
     assert err.endswith("beware: and 7 more such rows\n")

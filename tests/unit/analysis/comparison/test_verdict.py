@@ -31,7 +31,10 @@ def test_better_is_lower_for_a_loss() -> None:
 
 def test_better_is_higher_for_an_accuracy_and_told_in_points() -> None:
     found = said("accuracy", difference=0.184, low=0.17, high=0.198)
-    assert found == ("better", "better by 18.4 points [17.0, 19.8], paired t, n = 10, p = 1e-8 (Holm, 3 comparisons)")
+    assert found == (
+        "better",
+        "better by 18.4 points [17.0, 19.8], paired t, n = 10, p = 1e-8 (Holm, 3 comparisons)",
+    )
     assert said("accuracy", difference=-0.184, low=-0.198, high=-0.17)[0] == "worse"
 
 
@@ -54,18 +57,25 @@ def test_equivalence_needs_the_margin() -> None:
         "equivalent within 0.5 nats: difference −0.10 nats [−0.40, 0.20], TOST, paired t, n = 10, "
     )
     assert "p = 0.015 (Holm, 3 comparisons)" in found[1]
-    assert said(**OPEN, margin=0.5, p_equivalence=0.04, p_equivalence_adjusted=0.12)[0] == "no difference shown"
+    assert (
+        said(**OPEN, margin=0.5, p_equivalence=0.04, p_equivalence_adjusted=0.12)[0]
+        == "no difference shown"
+    )
 
 
 def test_a_difference_within_the_margin_counts_as_none() -> None:
     assert said(margin=5.0, p_equivalence=1e-6, p_equivalence_adjusted=1e-6)[0] == "equivalent"
 
 
-@pytest.mark.parametrize(("n", "expected"), [(0, "too few seeds"), (1, "single run"), (3, "too few seeds")])
+@pytest.mark.parametrize(
+    ("n", "expected"), [(0, "too few seeds"), (1, "single run"), (3, "too few seeds")]
+)
 def test_few_seeds_are_described(n: int, expected: str) -> None:
     found = said(enough=False, n_a=n, n_pairs=n, comparisons=0, p=NAN, p_adjusted=NAN)
     assert found[0] == expected
-    assert found[1].startswith(f"{expected} (n = {n} common seeds of {n} and 10, no verdict below 5): difference −2.30")
+    assert found[1].startswith(
+        f"{expected} (n = {n} common seeds of {n} and 10, no verdict below 5): difference −2.30"
+    )
     assert "p =" not in found[1]
 
 
@@ -91,7 +101,8 @@ def test_the_floor_of_the_exact_test_is_told_where_it_binds() -> None:
         "an exact test could not reach .05 (floor 0.0079 × 7)"
         in said(design="welch", p_floor=2 / 252, comparisons=7)[1]
     )
-    assert "floor" not in said(p_floor=1 / 10_000, comparisons=1_000)[1]  # signs are drawn: it is no floor of the test
+    # signs are drawn: it is no floor of the test
+    assert "floor" not in said(p_floor=1 / 10_000, comparisons=1_000)[1]
 
 
 def test_unequal_seeds_are_told() -> None:
@@ -105,7 +116,10 @@ def test_a_single_comparison_has_no_correction() -> None:
 
 def test_equal_values_are_told_as_such() -> None:
     same: dict[str, Any] = {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "p_adjusted": 1.0}
-    assert said(**same, same=True)[1] == "no difference shown: every seed gave both arms the same value, n = 10"
+    assert (
+        said(**same, same=True)[1]
+        == "no difference shown: every seed gave both arms the same value, n = 10"
+    )
 
 
 def test_only_accuracies_rise() -> None:
@@ -116,32 +130,56 @@ def test_only_accuracies_rise() -> None:
 def test_parts_of_the_bound_are_lower_or_higher_never_better() -> None:
     for metric in ("kl", "rec", "subset_kl", "subset_rec"):
         assert said(metric)[1].startswith("lower by 2.30 nats [2.00, 2.60]")
-        assert said(metric, difference=2.3, low=2.0, high=2.6)[1].startswith("higher by 2.30 nats [2.00, 2.60]")
+        assert said(metric, difference=2.3, low=2.0, high=2.6)[1].startswith(
+            "higher by 2.30 nats [2.00, 2.60]"
+        )
 
 
 def test_the_exact_p_stands_in_the_sentence() -> None:
     assert said(comparisons=1, p_exact=0.002)[1].endswith("(1 comparison); exact p = 0.002")
     assert said(p_exact=0.002)[1].endswith("(Holm, 3 comparisons); exact p = 0.002, unadjusted")
-    assert said(p_exact=0.002, p_floor=1 / 10_000)[1].endswith("; permutation p = 0.002, unadjusted")
+    assert said(p_exact=0.002, p_floor=1 / 10_000)[1].endswith(
+        "; permutation p = 0.002, unadjusted"
+    )
 
 
 def test_a_difference_that_does_not_vary_says_so() -> None:
-    flat: dict[str, Any] = {"constant": True, "low": NAN, "high": NAN, "p": 2 / 2**10, "p_adjusted": 2 / 2**10}
-    expected = "better by 2.30 nats, which does not vary, sign test, n = 10, p = 0.002 (1 comparison)"
+    flat: dict[str, Any] = {
+        "constant": True,
+        "low": NAN,
+        "high": NAN,
+        "p": 2 / 2**10,
+        "p_adjusted": 2 / 2**10,
+    }
+    expected = (
+        "better by 2.30 nats, which does not vary, sign test, n = 10, p = 0.002 (1 comparison)"
+    )
     assert said(**flat, comparisons=1)[1] == expected
-    few = flat | {"p": 2 / 2**5, "p_adjusted": 2 / 2**5, "p_floor": 2 / 2**5, "n_a": 5, "n_b": 5, "n_pairs": 5}
+    few = flat | {
+        "p": 2 / 2**5,
+        "p_adjusted": 2 / 2**5,
+        "p_floor": 2 / 2**5,
+        "n_a": 5,
+        "n_b": 5,
+        "n_pairs": 5,
+    }
     assert said(**few, comparisons=1)[1].startswith(
-        "no difference shown: difference −2.30 nats, which does not vary, sign test, n = 5, p = 0.062 (1 comparison)"
+        "no difference shown: difference −2.30 nats, which does not vary, sign test, n = 5, p = "
+        "0.062 (1 comparison)"
     )
 
 
 def test_equivalence_tells_a_difference_that_it_hides() -> None:
     found = said(margin=5.0, p_equivalence=1e-6, p_equivalence_adjusted=1e-6)[1]
-    assert found.startswith("equivalent within 5 nats: yet differs by −2.30 nats [−2.60, −2.00], TOST")
+    assert found.startswith(
+        "equivalent within 5 nats: yet differs by −2.30 nats [−2.60, −2.00], TOST"
+    )
 
 
 def test_a_margin_of_an_accuracy_is_told_as_it_was_given() -> None:
-    found = said("accuracy", **OPEN, margin=0.005, p_equivalence=1e-3, p_equivalence_adjusted=1e-3)[1]
+    found = said("accuracy", **OPEN, margin=0.005, p_equivalence=1e-3, p_equivalence_adjusted=1e-3)[
+        1
+    ]
     assert found.startswith("equivalent within 0.5 points (margin 0.005, a fraction): difference")
 
 

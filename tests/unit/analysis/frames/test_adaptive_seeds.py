@@ -29,7 +29,9 @@ ROWS = pd.DataFrame(
         (run("b", "10:01", 4), False),  # at the same time, on another machine
     ],
 )
-def test_seeds_that_are_added_after_a_result_are_adaptive(second: dict[str, Any], adaptive: bool) -> None:
+def test_seeds_that_are_added_after_a_result_are_adaptive(
+    second: dict[str, Any], adaptive: bool
+) -> None:
     assert marked(ROWS, [second, run("a", "10:00", 2)])["adaptive"].tolist() == [adaptive] * 4
 
 
@@ -40,12 +42,16 @@ def test_only_the_arm_that_grew_is_marked() -> None:
 
 
 @pytest.mark.parametrize("provenance", [[], [{"run": "a"}, {"run": "b", "grid": "quick"}]])
-def test_without_provenance_nothing_is_known_and_that_is_told(provenance: list[dict[str, Any]]) -> None:
+def test_without_provenance_nothing_is_known_and_that_is_told(
+    provenance: list[dict[str, Any]],
+) -> None:
     found = marked(ROWS, provenance)
     assert not found["adaptive"].any()
     assert found["unrecorded"].all()
     (said,) = told(found)
-    assert said.startswith("whether seeds were added later is not known for 1 of 1 arms: the folder holds no record")
+    assert said.startswith(
+        "whether seeds were added later is not known for 1 of 1 arms: the folder holds no record"
+    )
 
 
 def test_rows_of_a_run_without_a_record_are_marked_alone() -> None:
@@ -55,7 +61,11 @@ def test_rows_of_a_run_without_a_record_are_marked_alone() -> None:
 
 
 def test_a_run_that_is_taken_up_beside_another_is_not_adaptive() -> None:
-    """Two machines share the seeds from the start; the second is stopped, and goes on after the first had results."""
-    rows = pd.DataFrame({"arm": "vae", "run": list("abc"), "status": "ok", "finished": ["10:30", "10:40", "12:30"]})
+    """Two machines share the seeds from the start; the second is stopped, and goes on after the
+    first had results.
+    """
+    rows = pd.DataFrame(
+        {"arm": "vae", "run": list("abc"), "status": "ok", "finished": ["10:30", "10:40", "12:30"]}
+    )
     runs = [run("a", "10:00", 2), run("b", "10:01", 4), run("c", "12:00", 4)]
     assert not marked(rows, runs)["adaptive"].any()

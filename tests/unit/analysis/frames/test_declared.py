@@ -30,14 +30,19 @@ SEEN = done("2026-01-01T10", "2026-01-01T11", "2026-01-02T10")
 def test_what_the_first_record_says_before_any_row_is_stated() -> None:
     found = stated([run("beta", compare=OWN), run("beta", "2026-01-02", compare=OWN)], SEEN)
     assert found.how == Compare(metrics=["nelbo"])
-    assert found.said == "Stated by the grid beta before its results were seen: every pair of arms, on nelbo, Holm."
+    assert (
+        found.said
+        == "Stated by the grid beta before its results were seen: every pair of arms, on nelbo, "
+        "Holm."
+    )
 
 
 def test_what_was_changed_after_looking_is_told_and_does_not_count() -> None:
     found = stated([run("beta", compare=OWN), run("beta", "2026-01-02", compare=LOOKED)], SEEN)
     assert found.how == Compare(metrics=["nelbo"])
     assert found.said == (
-        "Stated by the grid beta before its results were seen: every pair of arms, on nelbo, Holm; changed after 2 "
+        "Stated by the grid beta before its results were seen: every pair of arms, on nelbo, "
+        "Holm; changed after 2 "
         "cells were done, which does not count: every pair of arms, on nelbo, Benjamini-Hochberg; "
         "equivalence within 1.5 (nelbo)."
     )
@@ -47,11 +52,15 @@ def test_what_was_changed_after_looking_is_told_and_does_not_count() -> None:
 def test_a_record_that_is_younger_than_a_row_proves_nothing(rows: pd.DataFrame) -> None:
     found = stated([run("beta", compare=OWN)], rows)
     assert found.how == Compare(metrics=["nelbo"])
-    assert found.said.startswith("Named by the grid beta, not known whether before its results were seen: every pair")
+    assert found.said.startswith(
+        "Named by the grid beta, not known whether before its results were seen: every pair"
+    )
 
 
 def test_a_failed_cell_shows_no_result() -> None:
-    assert stated([run("beta", compare=OWN)], done("2025-01-01", status="failed")).said.startswith("Stated by")
+    assert stated([run("beta", compare=OWN)], done("2025-01-01", status="failed")).said.startswith(
+        "Stated by"
+    )
 
 
 @pytest.mark.parametrize("record", [run("beta"), run("beta", compare=DEFAULT)])
@@ -59,12 +68,16 @@ def test_a_grid_that_names_nothing_states_nothing(record: dict[str, Any]) -> Non
     found = stated([record], SEEN)
     assert found.how == Compare()
     assert found.said == (
-        "The grid beta names no comparison of its own; default: every pair of arms, on nelbo, accuracy, Holm."
+        "The grid beta names no comparison of its own; default: every pair of arms, on nelbo, "
+        "accuracy, Holm."
     )
 
 
 def test_the_record_tells_whether_the_default_was_meant() -> None:
-    said = [stated([run("g", compare=DEFAULT) | {"compare_given": given}], SEEN).said for given in (True, False)]
+    said = [
+        stated([run("g", compare=DEFAULT) | {"compare_given": given}], SEEN).said
+        for given in (True, False)
+    ]
     assert [text.split(" ")[0] for text in said] == ["Stated", "The"]
 
 
@@ -79,11 +92,17 @@ def test_a_default_that_was_replaced_after_looking_stays() -> None:
 def test_without_a_record_it_is_not_known(provenance: list[dict[str, Any]]) -> None:
     found = stated(provenance, SEEN)
     assert found.how == Compare()
-    assert found.said == "Default: every pair of arms, Holm; not known whether stated before the results were seen."
+    assert (
+        found.said
+        == "Default: every pair of arms, Holm; not known whether stated before the results were "
+        "seen."
+    )
 
 
 def test_several_grids_state_nothing_together() -> None:
-    found = stated([run("beta", compare=OWN), run("labels", compare={"metrics": ["accuracy"]})], SEEN)
+    found = stated(
+        [run("beta", compare=OWN), run("labels", compare={"metrics": ["accuracy"]})], SEEN
+    )
     assert found.how == Compare()
     assert "Several grids ran here (beta, labels)" in found.said
 

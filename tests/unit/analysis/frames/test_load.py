@@ -1,4 +1,6 @@
-"""What is read of a results folder, and what is refused: a line for each way in which it can be damaged."""
+"""What is read of a results folder, and what is refused: a line for each way in which it can be
+damaged.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +21,13 @@ from tests.unit.analysis.conftest import made, row
 def test_all_that_lies_there(full: Store) -> None:
     found = read(full)
     assert len(found.rows) == 17
-    assert set(found.rows["arm"]) == {"vae β=1", "vae β=4", "gmvae", "ssvae supervised", "ssvae semi-supervised"}
+    assert set(found.rows["arm"]) == {
+        "vae β=1",
+        "vae β=4",
+        "gmvae",
+        "ssvae supervised",
+        "ssvae semi-supervised",
+    }
     assert len(found.points) == 15 * 4
     assert found.provenance[0]["started"] == "2026"
 
@@ -170,14 +178,18 @@ def hostile(store: Store, **values: Any) -> Store:
         ({"settings": "[" * 100_000}, "settings in the rows of .* cannot be read"),
     ],
 )
-def test_a_hostile_value_is_refused_in_one_line(values: dict[str, Any], expected: str, full: Store) -> None:
+def test_a_hostile_value_is_refused_in_one_line(
+    values: dict[str, Any], expected: str, full: Store
+) -> None:
     with pytest.raises(BadInput, match=rf"\A[^\n]*{expected}[^\n]*\Z") as told:
         read(hostile(full, **values))
     assert CELL in str(told.value) or "settings" in values
 
 
 @pytest.mark.parametrize("counts", [[1, 2, 3], [None] * 10, [0] * 10, [-1] * 10, [], [2**62] * 10])
-def test_digit_counts_that_are_none_are_left_out_and_told(counts: list[int | None], full: Store) -> None:
+def test_digit_counts_that_are_none_are_left_out_and_told(
+    counts: list[int | None], full: Store
+) -> None:
     found = read(hostile(full, digit_counts=counts))
     told = f"digit_counts of 1 rows, that of cell '{CELL}' first, left out: they are not 10 counts"
     assert found.damaged == [told]

@@ -33,7 +33,9 @@ def written(root: Path, seeds: int = 6, **models: dict[str, Any]) -> Store:
 
 
 @pytest.mark.parametrize("told", [{}, {"estimator": "none"}])
-def test_a_model_without_a_bound_is_not_compared_by_one(tmp_path: Path, told: dict[str, str]) -> None:
+def test_a_model_without_a_bound_is_not_compared_by_one(
+    tmp_path: Path, told: dict[str, str]
+) -> None:
     rows = read(written(tmp_path, gan=NOTHING | told)).rows
     gan = rows[rows["model"] == "gan"]
     assert (gan["estimator"] == "none").all()
@@ -47,14 +49,18 @@ def test_a_model_without_a_bound_is_not_compared_by_one(tmp_path: Path, told: di
 def test_an_exact_likelihood_is_a_metric_of_its_own(tmp_path: Path) -> None:
     exact = {"nelbo": 85.0, "kl": 0.0, "rec": 85.0}
     names = {"made": 85.0, "pixelcnn": 82.0}
-    told: dict[str, Any] = {name: exact | {"estimator": "exact", "nll": nll} for name, nll in names.items()}
+    told: dict[str, Any] = {
+        name: exact | {"estimator": "exact", "nll": nll} for name, nll in names.items()
+    }
     rows = read(written(tmp_path, **told)).rows
     means = rows.groupby("model")["nll"].mean()
     assert means[["made", "pixelcnn"]].tolist() == [85.0, 82.0]
     assert rows.loc[rows["model"] == "vae", "nll"].isna().all()
     assert rows.loc[rows["model"] != "vae", ["nelbo", "kl", "rec", "iwae_10"]].isna().all(axis=None)
     found = compared(rows, Compare(metrics=["nelbo", "nll"]))
-    texts = dict(zip(zip(found["metric"], found["a"], found["b"], strict=True), found["text"], strict=True))
+    texts = dict(
+        zip(zip(found["metric"], found["a"], found["b"], strict=True), found["text"], strict=True)
+    )
     reason = "cannot be compared: {} holds an exact likelihood, vae an ELBO"
     pairs = [(metric, name) for metric in ("nelbo", "nll") for name in ("made", "pixelcnn")]
     expected = {(metric, name, "vae"): reason.format(name) for metric, name in pairs}
@@ -84,7 +90,9 @@ def test_curves_of_what_is_no_bound_have_no_losses(tmp_path: Path) -> None:
     assert points.loc[points["arm"] == "vae", "nelbo"].notna().all()
 
 
-def test_the_command_and_the_page_say_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_and_the_page_say_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     expected = "gan against vae: cannot be compared: gan holds no bound, vae an ELBO"
     store = written(tmp_path / "results", gan=NOTHING)
     assert compare.main([store.address, "--a", "model=gan", "--b", "model=vae"]) == 0

@@ -1,4 +1,6 @@
-"""Several results folders as one: what lies in several counts once, and the order of the folders changes nothing."""
+"""Several results folders as one: what lies in several counts once, and the order of the folders
+changes nothing.
+"""
 
 import json
 import re
@@ -31,7 +33,9 @@ def nothing(_: int) -> dict[str, Any]:
 
 
 def folder(at: Path, extra: Extra = nothing, seeds: Sequence[int] = range(6), **more: Any) -> str:
-    """A VAE and a GMVAE that is 2 nats better, six seeds each; `extra` is laid over the GMVAE's rows."""
+    """A VAE and a GMVAE that is 2 nats better, six seeds each; `extra` is laid over the GMVAE's
+    rows.
+    """
     for seed in seeds:
         for model, off, own in (("vae", 0.0, {}), ("gmvae", -2.0, extra(seed))):
             nelbo = 100 + seed + off + 0.2 * NOISE[seed, int(model == "vae")]
@@ -48,7 +52,9 @@ def refused(paths: Sequence[str], metric: str) -> str:
 
 
 def test_a_metric_with_two_values_is_refused_in_either_order(tmp_path: Path) -> None:
-    """The same cells with the same NELBO, scored twice: the order of the folders used to turn the verdict."""
+    """The same cells with the same NELBO, scored twice: the order of the folders used to turn the
+    verdict.
+    """
     first = folder(tmp_path / "1")
     second = folder(tmp_path / "2", lambda seed: {"iwae_10": 102.0 + seed})
     said = "seed 0 has different values of iwae_10 in folders 1 and 2; choose one: results=NUMBER"
@@ -59,11 +65,27 @@ def test_a_metric_with_two_values_is_refused_in_either_order(tmp_path: Path) -> 
 @pytest.mark.parametrize("metric", ["iwae_10", "kl", "rec", "subset_nelbo"])
 def test_of_two_rows_the_one_that_is_scored_counts(metric: str, tmp_path: Path) -> None:
     """In one order it used to be refused as not scored."""
-    none: dict[str, Any] = {"subset_nelbo": None, "subset_kl": None, "subset_rec": None, "iwae_10": None}
-    listed: dict[str, Any] = {"subset_nelbo": 101.0, "subset_kl": 19.0, "subset_rec": 82.0, "subset_checksum": LISTED}
+    none: dict[str, Any] = {
+        "subset_nelbo": None,
+        "subset_kl": None,
+        "subset_rec": None,
+        "iwae_10": None,
+    }
+    listed: dict[str, Any] = {
+        "subset_nelbo": 101.0,
+        "subset_kl": 19.0,
+        "subset_rec": 82.0,
+        "subset_checksum": LISTED,
+    }
     bare = folder(tmp_path / "1", **none)
-    scored = folder(tmp_path / "2", lambda seed: {"subset_nelbo": 99.0 + seed, "subset_rec": 80.0 + seed}, **listed)
-    found = [asked(paths, ARMS, metric, None) for paths in ([bare, scored], [scored, bare], [scored])]
+    scored = folder(
+        tmp_path / "2",
+        lambda seed: {"subset_nelbo": 99.0 + seed, "subset_rec": 80.0 + seed},
+        **listed,
+    )
+    found = [
+        asked(paths, ARMS, metric, None) for paths in ([bare, scored], [scored, bare], [scored])
+    ]
     assert found[0] == found[1] == found[2]
     assert (found[0]["n_a"], found[0]["n_b"]) == (6, 6)
 
@@ -72,11 +94,16 @@ def test_what_was_scored_on_different_images_is_refused(tmp_path: Path) -> None:
     listed: dict[str, Any] = {"subset_nelbo": 101.0, "subset_kl": 19.0, "subset_rec": 82.0}
     paths = [folder(tmp_path / str(n), **listed, subset_checksum=str(n) * 64) for n in (1, 2)]
     for order in (paths, paths[::-1]):
-        assert "different values of subset_checksum in folders 1 and 2; choose one" in refused(order, "subset_nelbo")
+        assert "different values of subset_checksum in folders 1 and 2; choose one" in refused(
+            order, "subset_nelbo"
+        )
 
 
 def test_a_cell_that_was_trained_twice_is_refused_whatever_is_asked(tmp_path: Path) -> None:
-    paths = [folder(tmp_path / "1"), folder(tmp_path / "2", lambda seed: {"nelbo": 90.0, "rec": 71.0})]
+    paths = [
+        folder(tmp_path / "1"),
+        folder(tmp_path / "2", lambda seed: {"nelbo": 90.0, "rec": 71.0}),
+    ]
     assert "different values of nelbo" in refused(paths, "iwae_10")
 
 
@@ -105,7 +132,9 @@ def recorded(path: str, run: str, started: str, seeds: Sequence[int]) -> None:
     Store(path).write(f"provenance/{run}.json", json.dumps(record).encode())
 
 
-@pytest.mark.parametrize(("second", "flags"), [("2026-01-02", ["adaptive"]), ("2026-01-01T09:01", [])])
+@pytest.mark.parametrize(
+    ("second", "flags"), [("2026-01-02", ["adaptive"]), ("2026-01-01T09:01", [])]
+)
 def test_seeds_of_a_second_folder_are_adaptive_where_it_was_begun_later(
     second: str, flags: list[str], tmp_path: Path
 ) -> None:
@@ -134,24 +163,36 @@ KINDS = st.fixed_dictionaries(
 )
 
 
-GMVAE, VAE = (pd.DataFrame([schema.row(row(made(model, seed))) for seed in range(5)]) for model in ("gmvae", "vae"))
+GMVAE, VAE = (
+    pd.DataFrame([schema.row(row(made(model, seed))) for seed in range(5)])
+    for model in ("gmvae", "vae")
+)
 VAE["iwae_10"] = 3 + NOISE[:5, 1]
 
 
 @settings(deadline=None, max_examples=8)
 @given(st.lists(KINDS, min_size=3, max_size=3), st.permutations(range(3)))
 def test_the_order_of_the_folders_never_matters(kinds: list[Row], order: list[int]) -> None:
-    """Any order compares the same rows, hence gives the same verdict, or refuses alike but for the numbers."""
+    """Any order compares the same rows, hence gives the same verdict, or refuses alike but for the
+    numbers.
+    """
     assert compared(kinds) == compared([kinds[place] for place in order])
 
 
 def compared(kinds: Sequence[Row]) -> object:
-    """Folders that hold the same cells, of which the GMVAE's are of these kinds -> what is compared, or why not."""
+    """Folders that hold the same cells, of which the GMVAE's are of these kinds -> what is
+    compared, or why not.
+    """
     found = []
     for number, kind in enumerate(kinds, start=1):
         value = None if kind["iwae_10"] is None else kind["iwae_10"] + NOISE[:5, 0]
-        found += [GMVAE.assign(**{**kind, "iwae_10": value, "results": number}), VAE.assign(results=number)]
-    pool = pooled.Pool([str(number) for number in range(len(kinds))], pd.concat(found, ignore_index=True), [])
+        found += [
+            GMVAE.assign(**{**kind, "iwae_10": value, "results": number}),
+            VAE.assign(results=number),
+        ]
+    pool = pooled.Pool(
+        [str(number) for number in range(len(kinds))], pd.concat(found, ignore_index=True), []
+    )
     try:
         rows, a, b = pooled.two(pool, ({"model": "gmvae"}, {"model": "vae"}), "iwae_10")
     except BadInput as error:

@@ -1,4 +1,6 @@
-"""What the single plots work out: intervals of digit counts, room for words, families over β, pages of comparisons."""
+"""What the single plots work out: intervals of digit counts, room for words, families over β, pages
+of comparisons.
+"""
 
 import io
 from typing import Any
@@ -24,9 +26,29 @@ from tests.unit.analysis.conftest import FrameMaker, made, row
 
 def compared(count: int = 1, **values: Any) -> pd.DataFrame:
     """Comparisons of every two of some arms, as `analysis.compare` gives them: `count` of them."""
-    first = {"a": "gmvae", "b": "vae", "difference": -2.0, "low": -2.4, "high": -1.6, "low_adjusted": -2.6}
-    rest = {"high_adjusted": -1.4, "p_adjusted": 0.004, "verdict": "better", "design": "paired", "margin": np.nan}
-    seeds = {"metric": "nelbo", "n_pairs": 10, "n_a": 10, "n_b": 10, "correction": "holm", "comparisons": count}
+    first = {
+        "a": "gmvae",
+        "b": "vae",
+        "difference": -2.0,
+        "low": -2.4,
+        "high": -1.6,
+        "low_adjusted": -2.6,
+    }
+    rest = {
+        "high_adjusted": -1.4,
+        "p_adjusted": 0.004,
+        "verdict": "better",
+        "design": "paired",
+        "margin": np.nan,
+    }
+    seeds = {
+        "metric": "nelbo",
+        "n_pairs": 10,
+        "n_a": 10,
+        "n_b": 10,
+        "correction": "holm",
+        "comparisons": count,
+    }
     row = first | rest | seeds | values
     return pd.DataFrame([row | {"a": f"{row['a']}{place or ''}"} for place in range(count)])
 
@@ -50,7 +72,9 @@ def test_the_interval_over_seeds_is_that_of_student() -> None:
 
 
 def test_the_interval_within_a_single_run_is_that_of_wilson() -> None:
-    """Newcombe 1998, Statistics in Medicine 17:857, table I: 81 of 263 and 15 of 148, method 3 (Wilson)."""
+    """Newcombe 1998, Statistics in Medicine 17:857, table I: 81 of 263 and 15 of 148, method 3
+    (Wilson).
+    """
     for hits, of, limits in ((81, 263, (25.53, 36.62)), (15, 148, (6.24, 16.05))):
         counted = np.array([[hits, of - hits, *[0] * 8]])
         assert shares(counted).to_numpy()[0, 2:] == pytest.approx(limits, abs=0.005)
@@ -66,8 +90,14 @@ def test_words_never_lie_on_one_another_nor_outside() -> None:
     figure.draw_without_rendering()
     words = [Text.get_window_extent(text) for text in axis.texts]  # without the line to its point
     assert len(words) == 12
-    assert not any(one.overlaps(other) for place, one in enumerate(words) for other in words[:place])
-    assert all(axis.get_window_extent().contains(*corner) for word in words for corner in (word.min, word.max))
+    assert not any(
+        one.overlaps(other) for place, one in enumerate(words) for other in words[:place]
+    )
+    assert all(
+        axis.get_window_extent().contains(*corner)
+        for word in words
+        for corner in (word.min, word.max)
+    )
 
 
 def test_a_full_panel_has_no_room() -> None:
@@ -80,7 +110,12 @@ def test_a_full_panel_has_no_room() -> None:
 
 
 def test_a_family_needs_two_betas(results: FrameMaker) -> None:
-    cells = [made("vae", beta=1.0), made("vae", beta=4.0), made("gmvae"), made("gmvae", beta=4.0, iterations=9)]
+    cells = [
+        made("vae", beta=1.0),
+        made("vae", beta=4.0),
+        made("gmvae"),
+        made("gmvae", beta=4.0, iterations=9),
+    ]
     cells += [made("ssvae", supervision="supervised", labels=n) for n in (50, 100)]
     rows = results(*map(row, cells))
     found = families(rows)
@@ -89,10 +124,17 @@ def test_a_family_needs_two_betas(results: FrameMaker) -> None:
     assert families(rows[rows["model"] == "ssvae"]).empty
 
 
-def test_rate_is_kl_distortion_reconstruction_and_the_lines_join_one_nelbo(results: FrameMaker) -> None:
+def test_rate_is_kl_distortion_reconstruction_and_the_lines_join_one_nelbo(
+    results: FrameMaker,
+) -> None:
     parts = {0.5: (25.0, 76.0), 1.0: (19.0, 81.0), 8.0: (3.0, 130.0)}
     cells = [made("vae", seed, beta=beta) for beta in (8.0, 0.5, 1.0) for seed in (0, 1)]
-    rows = results(*(row(c, kl=parts[c.beta][0], rec=parts[c.beta][1], nelbo=sum(parts[c.beta])) for c in cells))
+    rows = results(
+        *(
+            row(c, kl=parts[c.beta][0], rec=parts[c.beta][1], nelbo=sum(parts[c.beta]))
+            for c in cells
+        )
+    )
     rows = families(rows.assign(arm=named(rows)))
     figure = rate_distortion(rows, style.colours(sorted(set(rows["arm"]))))
     axis = figure.axes[0]
@@ -116,12 +158,20 @@ def test_rate_is_kl_distortion_reconstruction_and_the_lines_join_one_nelbo(resul
         ({"p_adjusted": 1e-9, "verdict": "worse"}, "worse, n = 10, p < 0.001"),
         ({"design": "welch", "n_a": 9, "n_b": 7}, "better, n = 9 and 7, p = 0.004"),
         ({"verdict": "equivalent", "margin": 3.0}, "equivalent, n = 10"),
-        ({"verdict": "no difference shown", "p_adjusted": 1.0}, "no difference shown, n = 10, p = 1"),
+        (
+            {"verdict": "no difference shown", "p_adjusted": 1.0},
+            "no difference shown, n = 10, p = 1",
+        ),
         ({"verdict": "too few seeds", "n_pairs": 3}, "too few seeds, n = 3"),
-        ({"verdict": "single run", "n_pairs": 1, "p_adjusted": np.nan, "low": np.nan}, "single run, n = 1"),
+        (
+            {"verdict": "single run", "n_pairs": 1, "p_adjusted": np.nan, "low": np.nan},
+            "single run, n = 1",
+        ),
     ],
 )
-def test_beside_a_difference_stand_the_verdict_and_what_it_rests_on(values: dict[str, Any], said: str) -> None:
+def test_beside_a_difference_stand_the_verdict_and_what_it_rests_on(
+    values: dict[str, Any], said: str
+) -> None:
     assert beside(drawn(compared(**values))) == [said]
 
 
@@ -129,13 +179,20 @@ def test_headings_tell_the_arm_that_comparisons_share() -> None:
     names = [label.get_text() for label in drawn(compared(2)).axes[0].get_yticklabels()]
     assert names == ["… − vae", "gmvae", "gmvae1"]
     turned = compared(2).rename(columns={"a": "b", "b": "a"})
-    assert [label.get_text() for label in drawn(turned).axes[0].get_yticklabels()] == ["vae", "− gmvae", "− gmvae1"]
+    assert [label.get_text() for label in drawn(turned).axes[0].get_yticklabels()] == [
+        "vae",
+        "− gmvae",
+        "− gmvae1",
+    ]
 
 
 def test_bars_end_where_the_intervals_end_and_shares_become_points() -> None:
-    shown = compared(difference=0.02, low=0.01, high=0.03, low_adjusted=0.0, high_adjusted=0.04, margin=0.005)
+    shown = compared(
+        difference=0.02, low=0.01, high=0.03, low_adjusted=0.0, high_adjusted=0.04, margin=0.005
+    )
     axis = differences(shown, ACCURACY, shared(shown), span(shown)).axes[0]
-    bars = sorted(tuple(map(float, line.get_xdata())) for line in axis.lines if len(line.get_xdata()) == 2)  # type: ignore[arg-type]
+    ends = (np.asarray(line.get_xdata(), float) for line in axis.lines)
+    bars = sorted(tuple(pair) for pair in ends if len(pair) == 2)
     assert bars == [pytest.approx((0, 0)), pytest.approx((0, 4)), pytest.approx((1, 3))]
     low, high = axis.get_xlim()
     assert low < -0.5
@@ -162,7 +219,9 @@ def test_every_comparison_is_on_one_page() -> None:
 
 def sheet(rows: int = 10, columns: int = 20) -> bytes:
     """A sheet of digits, each as bright as its column."""
-    tiles = np.kron(np.arange(columns, dtype=np.uint8)[None], np.ones((rows * TILE, TILE), np.uint8))
+    tiles = np.kron(
+        np.arange(columns, dtype=np.uint8)[None], np.ones((rows * TILE, TILE), np.uint8)
+    )
     file = io.BytesIO()
     Image.fromarray(tiles[:-1, :-1]).save(file, "PNG")
     return file.getvalue()

@@ -18,7 +18,11 @@ from tests.unit.analysis.conftest import HOSTILE, FrameMaker, made, row
 def of(text: str) -> Table:
     """A table with this text in every place that a results folder can fill."""
     return Table(
-        "name", f"Title {text}", f"Caption {text}", pd.DataFrame({"Arm": [text]}), pd.DataFrame({"arm": [text]})
+        "name",
+        f"Title {text}",
+        f"Caption {text}",
+        pd.DataFrame({"Arm": [text]}),
+        pd.DataFrame({"arm": [text]}),
     )
 
 
@@ -60,17 +64,23 @@ def test_no_text_leaves_a_bare_command_in_latex(text: str) -> None:
     body = latex(of(text)).split(r"\midrule")[1].split(r"\bottomrule")[0]
     named = r"\\(text(backslash|asciitilde|asciicircum|less|greater|bar)|ldots)\{\}"
     signs = r"\$(\\(beta|rho|chi|pm|times|geq|leq|cdot)|\^2|-)\$"
-    rest = re.sub(rf"{named}|\\[_%&#${{}}\\]|{signs}", "", body).replace("{[}", "").replace("{]}", "")
+    rest = (
+        re.sub(rf"{named}|\\[_%&#${{}}\\]|{signs}", "", body).replace("{[}", "").replace("{]}", "")
+    )
     assert not set(rest) & set("\\_%&#$~^{}")
 
 
 def test_figures_are_set_to_the_right_and_wide_tables_smaller() -> None:
-    text = pd.DataFrame({"A": ["vae", "gmvae"], "p": ["1e-8", "–"], "d": ["−2.30 [−2.60, −2.00]", "< 0.01"]})
+    text = pd.DataFrame(
+        {"A": ["vae", "gmvae"], "p": ["1e-8", "–"], "d": ["−2.30 [−2.60, −2.00]", "< 0.01"]}
+    )
     tex = latex(Table("t", "", "", text, text))
     assert r"\begin{tabular}{lrr}" in tex
     assert r"\small" not in tex
     wide = pd.concat([text, text.add_suffix("2"), text.add_suffix("3")], axis=1)
-    assert "\\small\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}" in latex(Table("t", "", "", wide, wide))
+    assert "\\small\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}" in latex(
+        Table("t", "", "", wide, wide)
+    )
 
 
 @settings(max_examples=30, deadline=None)

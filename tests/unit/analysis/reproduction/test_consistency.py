@@ -15,9 +15,16 @@ def test_exactly_two_printed_rows_do_not_add_up() -> None:
     checked = {(r.table, r.name, r.evaluation): parts(r.figures) for r in load().references}
     broken = {place: check.text for place, check in checked.items() if check and not check.hold}
     assert broken == {
-        ("table-1", "staff runs", "report_subset"): "does not add up: 19.29 + 82.57 = 101.86, not 101.5; "
-        "no swap of two digits mends it",
-        ("table-2", "source report", "report_subset"): "does not add up: 17.18 + 81.25 = 98.43, not 99.06; "
+        (
+            "table-1",
+            "staff runs",
+            "report_subset",
+        ): "does not add up: 19.29 + 82.57 = 101.86, not 101.5; no swap of two digits mends it",
+        (
+            "table-2",
+            "source report",
+            "report_subset",
+        ): "does not add up: 17.18 + 81.25 = 98.43, not 99.06; "
         "with two digits swapped, KL 17.81, it would",
     }
 

@@ -55,7 +55,9 @@ def test_a_run_varies_by_its_sd_or_by_its_se_times_the_root_of_n() -> None:
 
 
 def test_where_se_and_sd_are_both_printed_they_agree_to_rounding() -> None:
-    both = [(r.n, f.se, f.sd) for r in load().references for f in r.figures.values() if f.se and f.sd]
+    both = [
+        (r.n, f.se, f.sd) for r in load().references for f in r.figures.values() if f.se and f.sd
+    ]
     assert len(both) == 6
     for n, se, sd in both:
         assert deviation(n, sd=str(sd)) / math.sqrt(n or 0) == pytest.approx(float(se), abs=0.0051)
@@ -99,8 +101,16 @@ def test_a_users_rows_come_behind_ours_and_their_margins_count(tmp_path: Path) -
 
 def test_a_users_own_table(tmp_path: Path) -> None:
     arm = {"model": "mine", "settings": {"z": 3}}
-    table = {"name": "mine", "title": "Mine", "metrics": ["nelbo"], "evaluations": ["test"], "arms": [arm]}
-    found = load(own(tmp_path, tables=[table], references=[OWN | {"table": "mine", "model": "mine"}]))
+    table = {
+        "name": "mine",
+        "title": "Mine",
+        "metrics": ["nelbo"],
+        "evaluations": ["test"],
+        "arms": [arm],
+    }
+    found = load(
+        own(tmp_path, tables=[table], references=[OWN | {"table": "mine", "model": "mine"}])
+    )
     assert [r.model for r in found.of("mine", "test")] == ["mine"]
 
 
@@ -108,33 +118,74 @@ def test_a_users_own_table(tmp_path: Path) -> None:
     ("keys", "said"),
     [
         ({"reference": [OWN]}, "reference: extra inputs are not permitted"),
-        ({"references": [OWN | {"evaluation": "validation"}]}, "references.0.evaluation: input should be 'test' or"),
-        ({"references": [OWN | {"evaluation": "validation"}]}, "goes under 'context', which is never tested"),
-        ({"references": [OWN | {"figures": {"nelbo": {"mean": "abc"}}}]}, "expected a figure such as '99.06'"),
-        ({"references": [OWN | {"figures": {"nelbo": {"mean": "nan"}}}]}, "expected a finite figure, got 'nan'"),
-        ({"references": [OWN | {"figures": {"nelbo": {"mean": 99.5}}}]}, "references.0.figures.nelbo.mean: expected a"),
-        ({"references": [OWN | {"figures": {"nelbo": {"mean": "9", "sd": "0.00"}}}]}, "greater than 0"),
-        ({"references": [OWN | {"figures": {"elbo": {"mean": "9"}}}]}, "no metric 'elbo'; did you mean 'nelbo'?"),
-        ({"references": [OWN | {"figures": {"accuracy": {"mean": "9"}}}]}, "the table shows nelbo, kl, rec alone"),
+        (
+            {"references": [OWN | {"evaluation": "validation"}]},
+            "references.0.evaluation: input should be 'test' or",
+        ),
+        (
+            {"references": [OWN | {"evaluation": "validation"}]},
+            "goes under 'context', which is never tested",
+        ),
+        (
+            {"references": [OWN | {"figures": {"nelbo": {"mean": "abc"}}}]},
+            "expected a figure such as '99.06'",
+        ),
+        (
+            {"references": [OWN | {"figures": {"nelbo": {"mean": "nan"}}}]},
+            "expected a finite figure, got 'nan'",
+        ),
+        (
+            {"references": [OWN | {"figures": {"nelbo": {"mean": 99.5}}}]},
+            "references.0.figures.nelbo.mean: expected a",
+        ),
+        (
+            {"references": [OWN | {"figures": {"nelbo": {"mean": "9", "sd": "0.00"}}}]},
+            "greater than 0",
+        ),
+        (
+            {"references": [OWN | {"figures": {"elbo": {"mean": "9"}}}]},
+            "no metric 'elbo'; did you mean 'nelbo'?",
+        ),
+        (
+            {"references": [OWN | {"figures": {"accuracy": {"mean": "9"}}}]},
+            "the table shows nelbo, kl, rec alone",
+        ),
         ({"references": [OWN | {"n": 0}]}, "references.0.n: input should be greater than 0, got 0"),
         ({"references": [OWN | {"n": 1}]}, "mine, table-1: one run has no ±"),
-        ({"references": [OWN | {"n": 10**30}]}, "references.0.n: input should be less than 2147483648, got 10000"),
-        ({"digit_counts": [SEEN | {"counts": [0] * 10}]}, "mine: no digit was counted; expected counts of 0 to 9"),
+        (
+            {"references": [OWN | {"n": 10**30}]},
+            "references.0.n: input should be less than 2147483648, got 10000",
+        ),
+        (
+            {"digit_counts": [SEEN | {"counts": [0] * 10}]},
+            "mine: no digit was counted; expected counts of 0 to 9",
+        ),
         ({"references": [OWN | {"name": ["x" * 10**4]}]}, "got ['xxx"),
         ({"references": [OWN | {"table": "table-9"}]}, "no table 'table-9'; did you mean 'table-"),
-        ({"references": [OWN | {"table": "iwae-bounds"}]}, "'mine' in iwae-bounds: no such table on test"),
+        (
+            {"references": [OWN | {"table": "iwae-bounds"}]},
+            "'mine' in iwae-bounds: no such table on test",
+        ),
         ({"references": [OWN | {"model": "gmvae"}]}, "no arm of the table is that model"),
         (
             {"references": [OWN | {"figures": {"nelbo": {"mean": "1e400"}}}]},
             "expected a figure of a size from 1e-12 to",
         ),
-        ({"references": [OWN | {"figures": {"nelbo": {"mean": "9", "sd": "1e-400"}}}]}, "expected a figure of a size"),
-        ({"digit_counts": [SEEN | {"counts": [10**30] * 10}]}, "digit_counts.0.counts.0: input should be less than"),
+        (
+            {"references": [OWN | {"figures": {"nelbo": {"mean": "9", "sd": "1e-400"}}}]},
+            "expected a figure of a size",
+        ),
+        (
+            {"digit_counts": [SEEN | {"counts": [10**30] * 10}]},
+            "digit_counts.0.counts.0: input should be less than",
+        ),
         ({"digit_counts": [{"counts": [1, 2]}]}, "digit_counts.0.name: field required"),
         ({"tables": [load().tables[0].model_dump()]}, "two tables have one name"),
     ],
 )
-def test_a_users_mistake_is_told_in_one_line(keys: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_a_users_mistake_is_told_in_one_line(
+    keys: dict[str, Any], said: str, tmp_path: Path
+) -> None:
     with pytest.raises(BadInput) as told:
         load(own(tmp_path, **keys))
     assert said in str(told.value)
@@ -148,12 +199,23 @@ DEEP = b"references: " + b"[" * 3000 + b"]" * 3000
 
 @pytest.mark.parametrize(
     "content",
-    [b"[1", b"\xff", b"- 1", b"", DEEP, b"margins: &a [*a]", b"margins: " + b"9" * 5000, b"tables: 2026-13-45"],
+    [
+        b"[1",
+        b"\xff",
+        b"- 1",
+        b"",
+        DEEP,
+        b"margins: &a [*a]",
+        b"margins: " + b"9" * 5000,
+        b"tables: 2026-13-45",
+    ],
 )
 def test_a_file_that_is_none_is_told_in_one_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match="expected a YAML file with the keys margins, tables, references") as told:
+    with pytest.raises(
+        BadInput, match="expected a YAML file with the keys margins, tables, references"
+    ) as told:
         load(path)
     assert len(str(told.value).splitlines()) == 1
     with pytest.raises(BadInput, match="cannot be read: No such file"):
@@ -163,7 +225,10 @@ def test_a_file_that_is_none_is_told_in_one_line(content: bytes, tmp_path: Path)
 def test_what_was_given_is_told_in_a_few_words(tmp_path: Path) -> None:
     """Nine lines of aliases stand for ten to the ninth words."""
     path = tmp_path / "own.yaml"
-    levels = [f"{chr(98 + at)}: &{chr(98 + at)} [{', '.join([f'*{chr(97 + at)}'] * 10)}]" for at in range(8)]
+    levels = [
+        f"{chr(98 + at)}: &{chr(98 + at)} [{', '.join([f'*{chr(97 + at)}'] * 10)}]"
+        for at in range(8)
+    ]
     path.write_text("\n".join(["a: &a [x, x]", *levels, "references: *i"]))
     with pytest.raises(BadInput) as told:
         load(path)

@@ -1,4 +1,6 @@
-"""Verdicts on printed figures: each kind once, on numbers whose answer is known, and what must never be claimed."""
+"""Verdicts on printed figures: each kind once, on numbers whose answer is known, and what must
+never be claimed.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,13 @@ def judged(rows: pd.DataFrame, references: References | None = None) -> pd.DataF
     return verdicts(rows.assign(arm=named(rows)), references or load())
 
 
-def picked(found: pd.DataFrame, table: str, reference: str, metric: str, **more: str) -> dict[str, Any]:
+def picked(
+    found: pd.DataFrame, table: str, reference: str, metric: str, **more: str
+) -> dict[str, Any]:
     """The one row of a printed figure."""
-    rows = found[(found["table"] == table) & (found["reference"] == reference) & (found["metric"] == metric)]
+    rows = found[
+        (found["table"] == table) & (found["reference"] == reference) & (found["metric"] == metric)
+    ]
     for column, value in more.items():
         rows = rows[rows[column] == value]
     (row,) = rows.to_dict("records")
@@ -34,7 +40,9 @@ def picked(found: pd.DataFrame, table: str, reference: str, metric: str, **more:
 
 
 def on_mean(nelbo: float, sd: float = 0.3, n: int = 10) -> list[dict[str, Any]]:
-    """Runs of the VAE with this mean and SD of the NELBO on the report's images; its KL varies as much."""
+    """Runs of the VAE with this mean and SD of the NELBO on the report's images; its KL varies as
+    much.
+    """
     rows = []
     for seed, off in enumerate(NORMAL[:n] * sd):
         cell, kl = made("vae", seed), 19.3 + off / 2
@@ -52,16 +60,23 @@ def test_equivalent_within_the_margin_is_reproduced(results: FrameMaker) -> None
     found = of_source(judged(results(*on_mean(101.36))))
     assert found["verdict"] == "reproduced"
     assert found["text"].startswith("reproduced within 0.5 nats (equivalence: p = ")
-    assert "difference 0.05 nats [−0.21, 0.31] (Welch from summary numbers, n = 10 and 10, p = 1, " in found["text"]
+    assert (
+        "difference 0.05 nats [−0.21, 0.31] (Welch from summary numbers, n = 10 and 10, p = 1, "
+        in found["text"]
+    )
 
 
 def test_as_a_test_from_the_same_numbers(results: FrameMaker) -> None:
-    """101.31 ± 0.08 (SE, n = 10) has an SD of 0.253; NELBO, KL, reconstruction of two references are six tests."""
+    """101.31 ± 0.08 (SE, n = 10) has an SD of 0.253; NELBO, KL, reconstruction of two references
+    are six tests.
+    """
     found = judged(results(*on_mean(102.0)))
     nelbo = of_source(found)
     seen = stats.ttest_ind_from_stats(102.0, 0.3, 10, 101.31, 0.08 * 10**0.5, 10, equal_var=False)
     assert nelbo["p"] == pytest.approx(seen.pvalue)
-    tested = found[(found["table"] == "table-1") & (found["evaluation"] == "report_subset")].dropna(subset=["p"])
+    tested = found[(found["table"] == "table-1") & (found["evaluation"] == "report_subset")].dropna(
+        subset=["p"]
+    )
     assert tested["comparisons"].tolist() == [6] * 6
     assert tested["p_adjusted"].tolist() == pytest.approx(list(stats_holm(tested["p"])))
     assert nelbo["verdict"] == "differs"
@@ -72,7 +87,9 @@ def test_as_a_test_from_the_same_numbers(results: FrameMaker) -> None:
 
 
 def stats_holm(p: pd.Series) -> np.ndarray:
-    """Holm (1979) by its definition: the i-th smallest times (m − i + 1), never below the one before."""
+    """Holm (1979) by its definition: the i-th smallest times (m − i + 1), never below the one
+    before.
+    """
     order = np.argsort(p.to_numpy())
     stepped = np.maximum.accumulate(p.to_numpy()[order] * np.arange(len(p), 0, -1)).clip(max=1)
     adjusted = np.empty(len(p))
@@ -82,7 +99,10 @@ def stats_holm(p: pd.Series) -> np.ndarray:
 
 def test_different_and_equivalent_says_both(results: FrameMaker) -> None:
     wide = load().model_copy(update={"margins": {"nelbo": 1}})
-    found = [of_source(judged(results(*on_mean(101.31 + 0.60, sd=0.01)), margins)) for margins in (load(), wide)]
+    found = [
+        of_source(judged(results(*on_mean(101.31 + 0.60, sd=0.01)), margins))
+        for margins in (load(), wide)
+    ]
     assert [one["verdict"] for one in found] == ["differs", "reproduced"]
     said = found[1]["text"]
     assert said.startswith("reproduced within 1 nats (equivalence: p = ")
@@ -97,7 +117,10 @@ def test_few_noisy_runs_reproduce_nothing(results: FrameMaker) -> None:
     se, df = np.sqrt(1.2**2 / 10 + 0.08**2), 9 * (1.44 + 0.064) ** 2 / (1.44**2 + 0.064**2)
     bound, centre = stats.t.isf(0.05 / 6 / 2, df), found["detectable"] / se
     assert stats.nct.sf(bound, df, centre) == pytest.approx(0.8, abs=1e-6)
-    assert f"smallest detectable: {found['detectable']:.2f} nats; not reproduced within 0.5 nats" in found["text"]
+    assert (
+        f"smallest detectable: {found['detectable']:.2f} nats; not reproduced within 0.5 nats"
+        in found["text"]
+    )
 
 
 def test_without_a_margin_nothing_is_called_reproduced(results: FrameMaker) -> None:
@@ -117,28 +140,42 @@ def test_below_five_seeds_there_is_no_verdict(results: FrameMaker) -> None:
 @pytest.mark.parametrize(
     ("n", "verdict"), [(2, "too few runs of theirs"), (4, "too few runs of theirs"), (5, "differs")]
 )
-def test_below_five_runs_of_theirs_there_is_no_verdict(n: int, verdict: str, results: FrameMaker) -> None:
+def test_below_five_runs_of_theirs_there_is_no_verdict(
+    n: int, verdict: str, results: FrameMaker
+) -> None:
     """From two of theirs, Welch's test calls equal means different ten times in a hundred."""
     shipped = load()
     few = [
-        r.model_copy(update={"n": n}) if (r.name, r.table, r.model) == ("source report", "table-1", "vae") else r
+        r.model_copy(update={"n": n})
+        if (r.name, r.table, r.model) == ("source report", "table-1", "vae")
+        else r
         for r in shipped.references
     ]
-    found = of_source(judged(results(*on_mean(104.0)), shipped.model_copy(update={"references": few})))
+    found = of_source(
+        judged(results(*on_mean(104.0)), shipped.model_copy(update={"references": few}))
+    )
     assert found["verdict"] == verdict
     assert np.isnan(found["p"]) == (n < 5)
     assert (found["text"] == f"too few runs of theirs: {n} of theirs, a verdict takes 5") == (n < 5)
 
 
 @pytest.mark.parametrize(("mean", "where"), [(0.7597, "inside"), (0.70, "outside")])
-def test_a_single_run_is_put_into_our_prediction_interval(mean: float, where: str, results: FrameMaker) -> None:
+def test_a_single_run_is_put_into_our_prediction_interval(
+    mean: float, where: str, results: FrameMaker
+) -> None:
     cells = [made("ssvae", seed, supervision="supervised") for seed in range(10)]
     rows = [row(cell, accuracy=mean + 0.01 * off) for cell, off in zip(cells, NORMAL, strict=True)]
-    found = picked(judged(results(*rows)), "table-3", "source report", "accuracy", supervision="supervised")
+    found = picked(
+        judged(results(*rows)), "table-3", "source report", "accuracy", supervision="supervised"
+    )
     half = stats.t.ppf(0.975, 9) * (1 + 1 / 10) ** 0.5
-    assert (found["prediction_low"], found["prediction_high"]) == pytest.approx((100 * mean - half, 100 * mean + half))
+    assert (found["prediction_low"], found["prediction_high"]) == pytest.approx(
+        (100 * mean - half, 100 * mean + half)
+    )
     assert found["verdict"] == "single run"
-    assert found["text"].startswith(f"single run: 75.97 lies {where} our 95 % prediction interval of one run [")
+    assert found["text"].startswith(
+        f"single run: 75.97 lies {where} our 95 % prediction interval of one run ["
+    )
     assert np.isnan(found["p"])
 
 
@@ -154,9 +191,13 @@ def test_what_the_printed_row_lacks_is_told(results: FrameMaker) -> None:
     found = judged(results(*on_mean(101.31)))
     staff = cannot(found, "table-1", "staff runs", "subset_nelbo")
     assert staff.endswith("the printed row does not add up: 19.29 + 82.57 = 101.86, not 101.5")
-    assert "17.18 + 81.25 = 98.43, not 99.06" in cannot(found, "table-2", "source report", "subset_kl")
+    assert "17.18 + 81.25 = 98.43, not 99.06" in cannot(
+        found, "table-2", "source report", "subset_kl"
+    )
     assert cannot(found, "table-1", "public runs", "kl").endswith(": no ± is printed")
-    assert cannot(found, "iwae-bounds", "public runs", "subset_iwae_10", model="gmvae").endswith("n is not stated")
+    assert cannot(found, "iwae-bounds", "public runs", "subset_iwae_10", model="gmvae").endswith(
+        "n is not stated"
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,7 +208,9 @@ def test_what_the_printed_row_lacks_is_told(results: FrameMaker) -> None:
         ({"beta": 2.0}, "no arm of ours was trained as the protocol says"),
     ],
 )
-def test_another_training_cannot_be_compared(values: dict[str, Any], said: str, results: FrameMaker) -> None:
+def test_another_training_cannot_be_compared(
+    values: dict[str, Any], said: str, results: FrameMaker
+) -> None:
     cells = [made("vae", seed, **values) for seed in range(6)]
     found = judged(results(*[row(cell, **on_subset(cell)) for cell in cells]))
     assert said in cannot(found, "table-1", "source report", "subset_nelbo")
@@ -178,7 +221,9 @@ def test_another_evaluation_set_cannot_be_compared(tmp_path: Path) -> None:
     cells = [made("vae", seed) for seed in range(6)]
     unscored = judged(frame([row(cell) for cell in cells], tmp_path / "unscored"))
     assert cannot(unscored, *place) == "cannot be compared: ours are not scored on report_subset"
-    other = judged(frame([row(cell, **on_subset(cell, "0" * 64)) for cell in cells], tmp_path / "other"))
+    other = judged(
+        frame([row(cell, **on_subset(cell, "0" * 64)) for cell in cells], tmp_path / "other")
+    )
     assert cannot(other, *place) == "cannot be compared: ours are scored on other images"
     assert picked(other, "table-1", "public runs", "nelbo")["verdict"] != "cannot be compared"
 
@@ -191,9 +236,13 @@ def test_another_evaluation_set_cannot_be_compared(tmp_path: Path) -> None:
         ("file-ff493f5610db", "single run", "tested"),
     ],
 )
-def test_other_labelled_images_are_another_question(draw: str, single: str, several: str, results: FrameMaker) -> None:
+def test_other_labelled_images_are_another_question(
+    draw: str, single: str, several: str, results: FrameMaker
+) -> None:
     """A mean over runs that share their labels is not one over runs that each draw their own."""
-    cells = [made("ssvae", seed, supervision="semi-supervised", label_draw=draw) for seed in range(6)]
+    cells = [
+        made("ssvae", seed, supervision="semi-supervised", label_draw=draw) for seed in range(6)
+    ]
     found = judged(results(*map(row, cells)))
     source, public = (
         picked(found, "table-3", name, "accuracy", supervision="semi-supervised")

@@ -11,7 +11,9 @@ NELBO = Compare(metrics=["nelbo"])
 
 
 @pytest.mark.parametrize(("arms", "n", "critical"), [(2, 5, 2.50), (3, 6, 2.54), (4, 5, 2.65)])
-def test_dunnetts_test_has_the_published_critical_values(arms: int, n: int, critical: float) -> None:
+def test_dunnetts_test_has_the_published_critical_values(
+    arms: int, n: int, critical: float
+) -> None:
     """Dunnett (1964), Biometrics 20:482, table II, two-sided 5 %: 12 and 20 degrees of freedom."""
     control = spread(0, 1, n)
     found = dunnett([control + critical * np.sqrt(2 / n), *[control] * (arms - 1)], control)
@@ -19,17 +21,23 @@ def test_dunnetts_test_has_the_published_critical_values(arms: int, n: int, crit
 
 
 def test_dunnetts_blood_counts_give_the_documented_p() -> None:
-    """Dunnett (1955), table 1, as in scipy's documentation; he finds the second drug alone to differ."""
+    """Dunnett (1955), table 1, as in scipy's documentation; he finds the second drug alone to
+    differ.
+    """
     control = np.array([7.40, 8.50, 7.20, 8.24, 9.84, 8.32])
     drugs = [np.array([9.76, 8.80, 7.68, 9.36]), np.array([12.80, 9.68, 12.16, 9.20, 10.55])]
     assert dunnett(drugs, control) == pytest.approx([0.62004941, 0.0059035], abs=1e-4)
 
 
 def betas(shared: bool = True, n: int = 8, slope: float = 0.5) -> pd.DataFrame:
-    """Arms of β 1, 2, 3, 4 whose NELBO rises by `slope` a step; the seed moves all alike where it is shared."""
+    """Arms of β 1, 2, 3, 4 whose NELBO rises by `slope` a step; the seed moves all alike where it
+    is shared.
+    """
     common = RNG(0).normal(size=n)
     values = {f"β={k}": 100 + slope * k + common + 0.3 * RNG(k).normal(size=n) for k in range(1, 5)}
-    return table(values, seeds={} if shared else {f"β={k}": range(k * n, k * n + n) for k in range(1, 5)})
+    return table(
+        values, seeds={} if shared else {f"β={k}": range(k * n, k * n + n) for k in range(1, 5)}
+    )
 
 
 def test_each_beta_is_compared_with_one() -> None:
@@ -77,7 +85,9 @@ def test_three_seeds_have_no_trend() -> None:
 def test_the_bound_is_asked_over_betas_from_one_and_the_kl_over_all() -> None:
     rows = betas().assign(kl=lambda frame: 30 - frame["nelbo"] / 10)
     rows["beta"] = rows["beta"].map({1.0: 0.5, 2.0: 1.0, 3.0: 2.0, 4.0: 4.0})
-    found = trends(rows, Compare(metrics=["nelbo", "kl"])).drop_duplicates("metric").set_index("metric")
+    found = (
+        trends(rows, Compare(metrics=["nelbo", "kl"])).drop_duplicates("metric").set_index("metric")
+    )
     assert found["trend_betas"].to_dict() == {"nelbo": "1, 2, 4", "kl": "0.5, 1, 2, 4"}
     assert found["trend"].to_dict() == {"nelbo": "rises", "kl": "falls"}
 

@@ -20,7 +20,9 @@ def test_the_gravest_first(results: FrameMaker) -> None:
         row(made("vae", 3)),
         row(made("gmvae", 0), "diverged"),
     )
-    broken = rows.assign(nelbo=rows["nelbo"].mask((rows["seed"] == 0) & (rows["model"] == "vae"), 50.0))
+    broken = rows.assign(
+        nelbo=rows["nelbo"].mask((rows["seed"] == 0) & (rows["model"] == "vae"), 50.0)
+    )
     said = notes(broken)
     words = [
         "nelbo 50.00 is not kl 19.00 + rec 81.00",
@@ -38,7 +40,9 @@ def test_the_gravest_first(results: FrameMaker) -> None:
 
 
 def test_unfinished_cells_come_with_their_reason(results: FrameMaker) -> None:
-    rows = results(row(made("vae")), row(made("vae", 1), "failed"), row(made("vae", 2), "diverged", error=None))
+    rows = results(
+        row(made("vae")), row(made("vae", 1), "failed"), row(made("vae", 2), "diverged", error=None)
+    )
     found: pd.DataFrame = unfinished(rows.assign(arm=named(rows)))
     assert found.to_numpy().tolist() == [
         ["vae", 1, "failed", "RuntimeError: no reason"],
@@ -48,7 +52,10 @@ def test_unfinished_cells_come_with_their_reason(results: FrameMaker) -> None:
 
 def test_what_a_run_planned_and_did_not_do_is_missing(results: FrameMaker) -> None:
     rows = results(row(made("vae")), row(made("vae", 1), "failed"))
-    assert unstarted(rows, [{"cells": 5}, {"cells": 3}, {}]) == "At least 3 of the 5 cells of a run have no row yet."
+    assert (
+        unstarted(rows, [{"cells": 5}, {"cells": 3}, {}])
+        == "At least 3 of the 5 cells of a run have no row yet."
+    )
     assert unstarted(rows, [{"cells": 2}]) == unstarted(rows, []) == ""
 
 

@@ -18,7 +18,9 @@ EVEN, TURNED = np.full(10, 1000.0), np.array([1, -1] * 5, dtype=float)
 
 def counted(counts: dict[str, list[np.ndarray]]) -> pd.DataFrame:
     rows = table({arm: np.zeros(len(of)) for arm, of in counts.items()})
-    return rows.assign(digit_counts=pd.Series([list(map(int, one)) for of in counts.values() for one in of]))
+    return rows.assign(
+        digit_counts=pd.Series([list(map(int, one)) for of in counts.values() for one in of])
+    )
 
 
 def test_the_source_reports_counts_give_the_published_figures() -> None:
@@ -43,7 +45,9 @@ def test_two_by_two_by_hand() -> None:
 
 
 def test_classes_that_nobody_samples_do_not_count() -> None:
-    assert between(np.array([30.0, 10.0, 0.0]), np.array([10.0, 30.0, 0.0]))[:2] == pytest.approx((20, 1))
+    assert between(np.array([30.0, 10.0, 0.0]), np.array([10.0, 30.0, 0.0]))[:2] == pytest.approx(
+        (20, 1)
+    )
     assert between(np.array([9.0, 0.0]), np.array([7.0, 0.0])) == (0.0, 0, 1.0)
 
 
@@ -74,29 +78,44 @@ def test_imbalance_by_hand() -> None:
 
 
 def test_seeds_not_samples_say_which_model_is_more_balanced() -> None:
-    """Two models of the same spread between runs: 10,000 samples each tell the runs apart, not the models."""
+    """Two models of the same spread between runs: 10,000 samples each tell the runs apart, not the
+    models.
+    """
     rng = np.random.default_rng(0)
-    drawn = [[rng.multinomial(10_000, rng.dirichlet(np.full(10, 100.0))) for _ in range(8)] for _ in range(2)]
+    drawn = [
+        [rng.multinomial(10_000, rng.dirichlet(np.full(10, 100.0))) for _ in range(8)]
+        for _ in range(2)
+    ]
     rows = counted({"one": drawn[0], "other": drawn[1]})
     assert (balance(rows)[1]["verdict"] == "these runs differ").all()
     found = more_balanced(rows, Compare())
     assert found["verdict"].tolist() == ["no difference shown"]
     skewed = counted(
-        {"even": [EVEN + seed * TURNED for seed in range(6)], "odd": [VAE * 50 + seed * TURNED for seed in range(6)]}
+        {
+            "even": [EVEN + seed * TURNED for seed in range(6)],
+            "odd": [VAE * 50 + seed * TURNED for seed in range(6)],
+        }
     )
     assert more_balanced(skewed, Compare())["verdict"].tolist() == ["worse"]
 
 
 def test_other_numbers_of_samples_are_not_compared_and_other_judges_flagged() -> None:
     rows = counted(
-        {"one": [EVEN + seed * TURNED for seed in range(6)], "other": [VAE * 50 + seed * TURNED for seed in range(6)]}
+        {
+            "one": [EVEN + seed * TURNED for seed in range(6)],
+            "other": [VAE * 50 + seed * TURNED for seed in range(6)],
+        }
     )
     rows = rows.assign(judge_accuracy=0.99)
     assert more_balanced(rows, Compare())["flags"].tolist() == [()]
     rows.loc[rows["arm"] == "other", "judge_accuracy"] = 0.6
     assert more_balanced(rows, Compare())["flags"].tolist() == [("different judges",)]
-    few = counted({"one": [EVEN / 10] * 6, "other": [VAE * 50 + seed * TURNED for seed in range(6)]})
-    assert more_balanced(few, Compare())["text"].tolist() == ["cannot be compared: different numbers of samples"]
+    few = counted(
+        {"one": [EVEN / 10] * 6, "other": [VAE * 50 + seed * TURNED for seed in range(6)]}
+    )
+    assert more_balanced(few, Compare())["text"].tolist() == [
+        "cannot be compared: different numbers of samples"
+    ]
 
 
 def test_many_pairs_at_once_are_scipys_one_by_one() -> None:
@@ -106,6 +125,8 @@ def test_many_pairs_at_once_are_scipys_one_by_one() -> None:
     for pair, (chi2, df, p) in enumerate(zip(*betweens(a, b), strict=True)):
         seen = a[pair] + b[pair] > 0
         expected = chi2_contingency(np.stack([a[pair][seen], b[pair][seen]]), correction=False)
-        assert (chi2, df, p) == pytest.approx((expected.statistic, expected.dof, expected.pvalue), rel=1e-9)
+        assert (chi2, df, p) == pytest.approx(
+            (expected.statistic, expected.dof, expected.pvalue), rel=1e-9
+        )
     for counts in a:
         assert uniform(counts) == pytest.approx(tuple(chisquare(counts)), rel=1e-9)

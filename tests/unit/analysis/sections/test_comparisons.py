@@ -15,9 +15,27 @@ def comparison(**values: Any) -> dict[str, Any]:
     """One row of what `analysis.comparison.comparisons.compared` gives; `values` are laid over it."""
     who = {"metric": "nelbo", "evaluation": "test", "a": "gmvae", "b": "vae", "design": "paired"}
     seeds = {"n_a": 10, "n_b": 10, "n_pairs": 10, "mean_a": 97.3, "mean_b": 99.6}
-    shown = {"difference": -2.3, "low": -2.6, "high": -2.0, "low_adjusted": -2.7, "high_adjusted": -1.9}
-    tested = {"p": 4e-9, "p_adjusted": 1.2e-8, "correction": "holm", "comparisons": 3, "p_exact": 0.00195}
-    sized = {"g": -5.25, "superiority": 1.0, "correlation": 0.8, "p_floor": 0.00195, "detectable": 0.4}
+    shown = {
+        "difference": -2.3,
+        "low": -2.6,
+        "high": -2.0,
+        "low_adjusted": -2.7,
+        "high_adjusted": -1.9,
+    }
+    tested = {
+        "p": 4e-9,
+        "p_adjusted": 1.2e-8,
+        "correction": "holm",
+        "comparisons": 3,
+        "p_exact": 0.00195,
+    }
+    sized = {
+        "g": -5.25,
+        "superiority": 1.0,
+        "correlation": 0.8,
+        "p_floor": 0.00195,
+        "detectable": 0.4,
+    }
     runs: dict[str, Any] = {"p_lost": float("nan")}
     for side, mean in (("a", 97.3), ("b", 99.6)):
         runs |= {f"median_{side}": mean, f"worst_{side}": mean + 1, f"worst_seed_{side}": 3.0}
@@ -66,7 +84,9 @@ def test_every_verdict_has_a_look(word: str, kind: str) -> None:
 
 
 def test_a_family_a_metric_in_the_order_of_the_metrics() -> None:
-    found = families(frame(comparison(metric="subset_nelbo"), comparison(metric="accuracy"), comparison()))
+    found = families(
+        frame(comparison(metric="subset_nelbo"), comparison(metric="accuracy"), comparison())
+    )
     assert [family.name for family in found] == ["nelbo", "accuracy", "subset-nelbo"]
     assert found[2].title == "NELBO on report_subset (the listed images)"
     assert families(frame(comparison()).head(0)) == []
@@ -91,7 +111,15 @@ def test_the_numbers_carry_unit_interval_and_n() -> None:
 
 
 def test_accuracies_are_per_cent_and_their_differences_points() -> None:
-    row = comparison(metric="accuracy", mean_a=0.94, mean_b=0.75, difference=0.19, low=0.18, high=0.2, detectable=0.01)
+    row = comparison(
+        metric="accuracy",
+        mean_a=0.94,
+        mean_b=0.75,
+        difference=0.19,
+        low=0.18,
+        high=0.2,
+        detectable=0.01,
+    )
     first, second, _ = families(frame(row))[0].tables
     assert first.text.loc[0, "A (%)"] == "94.00"
     assert first.text.loc[0, "A − B (points) [95 % CI]"] == "19.00 [18.00, 20.00]"
@@ -100,7 +128,9 @@ def test_accuracies_are_per_cent_and_their_differences_points() -> None:
 
 
 def test_unpaired_arms_tell_both_numbers_of_seeds() -> None:
-    row = comparison(design="welch", n_b=7, n_pairs=0, correlation=float("nan"), flags=("unequal seeds",))
+    row = comparison(
+        design="welch", n_b=7, n_pairs=0, correlation=float("nan"), flags=("unequal seeds",)
+    )
     first, second, _ = families(frame(row))[0].tables
     assert first.text.loc[0, "Seeds"] == "unpaired, n = 10 and 7"
     assert first.text.loc[0, "Verdict"] == "better (unequal seeds)"
@@ -119,17 +149,35 @@ def test_few_seeds_are_description_only() -> None:
 
 
 def test_effects_show_what_there_is() -> None:
-    plain, asked = families(frame(comparison()))[0], families(frame(comparison(margin=0.5, p_equivalence=0.9)))[0]
+    plain, asked = (
+        families(frame(comparison()))[0],
+        families(frame(comparison(margin=0.5, p_equivalence=0.9)))[0],
+    )
     assert "Margin (nats)" not in plain.tables[1].text
     assert asked.tables[1].text.loc[0, "Margin (nats)"] == "0.50"
     assert asked.tables[1].text.loc[0, "p equivalence"] == "0.9"
-    assert plain.tables[1].text[["Hedges' g", "P(A better)", "ρ"]].to_numpy().tolist()[0] == ["−5.25", "1.00", "0.80"]
+    assert plain.tables[1].text[["Hedges' g", "P(A better)", "ρ"]].to_numpy().tolist()[0] == [
+        "−5.25",
+        "1.00",
+        "0.80",
+    ]
 
 
 def test_the_terminal_gets_a_line_each_and_the_number_of_the_rest() -> None:
-    said = list(lines(families(frame(comparison(), comparison(b="ssvae", verdict="worse"), comparison(b="c"))), 2))
+    said = list(
+        lines(
+            families(
+                frame(comparison(), comparison(b="ssvae", verdict="worse"), comparison(b="c"))
+            ),
+            2,
+        )
+    )
     assert said[0] == "NELBO on the test images, 3 comparisons: 3 better or worse"
-    assert said[1:] == [f"  gmvae against vae: {WHY}", f"  gmvae against ssvae: {WHY}", "  and 1 more: see the report"]
+    assert said[1:] == [
+        f"  gmvae against vae: {WHY}",
+        f"  gmvae against ssvae: {WHY}",
+        "  and 1 more: see the report",
+    ]
     assert len(list(lines(families(frame(comparison())), 1))) == 2
 
 
@@ -154,17 +202,27 @@ def test_runs_one_by_one_have_a_table_of_their_own() -> None:
 
 
 def test_a_part_of_the_bound_has_no_better_side() -> None:
-    numbers, effects, runs = families(frame(comparison(metric="kl", verdict="lower", worst_a=float("nan"))))[0].tables
+    numbers, effects, runs = families(
+        frame(comparison(metric="kl", verdict="lower", worst_a=float("nan")))
+    )[0].tables
     assert numbers.caption.startswith("Neither lower nor higher is better")
     assert "P(A lower)" in effects.text
     assert "Worst A (nats)" not in runs.text
-    assert families(frame(comparison(metric="kl", verdict="lower")))[0].tally == "1 comparison: 1 lower or higher"
-    assert families(frame(comparison(metric="kl", verdict="lower")))[0].verdicts[0].kind == "decided"
+    assert (
+        families(frame(comparison(metric="kl", verdict="lower")))[0].tally
+        == "1 comparison: 1 lower or higher"
+    )
+    assert (
+        families(frame(comparison(metric="kl", verdict="lower")))[0].verdicts[0].kind == "decided"
+    )
 
 
 def test_infinitely_many_seeds_are_more_than_were_tried() -> None:
     assert (
-        families(frame(comparison(seeds_needed=float("inf"))))[0].tables[1].text.loc[0, "Seeds for 80 %"] == "> 100,000"
+        families(frame(comparison(seeds_needed=float("inf"))))[0]
+        .tables[1]
+        .text.loc[0, "Seeds for 80 %"]
+        == "> 100,000"
     )
 
 
@@ -176,13 +234,21 @@ def test_the_page_begins_with_the_first_difference_that_is_told() -> None:
         "NELBO on the test images: gmvae against vae: better by 2.30 nats [2.00, 2.60] – adaptive "
         "(2 comparisons: 1 no difference shown, 1 better or worse)"
     )
-    assert answer(families(frame(open_one))) == "NELBO on the test images: 1 comparison: 1 no difference shown"
+    assert (
+        answer(families(frame(open_one)))
+        == "NELBO on the test images: 1 comparison: 1 no difference shown"
+    )
     assert answer([]) == ""
 
 
 def test_each_metric_is_a_family_and_what_this_means_is_told() -> None:
-    one, two = frame(comparison()), frame(comparison(), comparison(metric="kl"), comparison(metric="kl"))
+    one, two = (
+        frame(comparison()),
+        frame(comparison(), comparison(metric="kl"), comparison(metric="kl")),
+    )
     assert apart(one).endswith("in each, the chance of any false difference is at most 5 %.")
     assert apart(two).endswith("at most 5 %; over these 2 metrics together it can reach 10 %.")
-    assert "5 % of the differences told are expected to be false" in apart(two.assign(correction="bh"))
+    assert "5 % of the differences told are expected to be false" in apart(
+        two.assign(correction="bh")
+    )
     assert apart(two.assign(p_adjusted=float("nan"))) == ""

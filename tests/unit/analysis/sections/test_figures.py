@@ -26,7 +26,14 @@ def drawn(store: Store) -> dict[str, Drawn]:
 
 def test_every_figure_there_are_values_for(full: Store) -> None:
     found = drawn(full)
-    assert list(found) == ["losses", "rate-distortion", "accuracy", "curves-nelbo", "curves-accuracy", "digit-counts"]
+    assert list(found) == [
+        "losses",
+        "rate-distortion",
+        "accuracy",
+        "curves-nelbo",
+        "curves-accuracy",
+        "digit-counts",
+    ]
     assert all("n" in item.caption and item.figure.axes for item in found.values())
     assert "n = 3 an arm" in found["losses"].caption
     assert "over seeds the 95 % t-interval" in found["digit-counts"].caption
@@ -64,9 +71,16 @@ def test_comparisons_are_drawn_and_told_a_metric_a_figure(tmp_path: Path) -> Non
             store.write_row(row(cell, nelbo=nelbo, kl=20.0, rec=nelbo - 20))
     found = read(store)
     comparisons = compared(found.rows, Compare(metrics=["nelbo", "rec"], margin={"nelbo": 0.5}))
-    shown = [item for item in draw(found.rows, found.points, comparisons) if item.section == "differences"]
+    shown = [
+        item
+        for item in draw(found.rows, found.points, comparisons)
+        if item.section == "differences"
+    ]
     assert [item.name for item in shown] == ["differences-nelbo", "differences-rec"]
-    assert "95 % t-interval, unadjusted, the thin bar adjusted for 1 comparison (Holm" in shown[0].caption
+    assert (
+        "95 % t-interval, unadjusted, the thin bar adjusted for 1 comparison (Holm"
+        in shown[0].caption
+    )
     assert "margin of equivalence, ± 0.5 nats" in shown[0].caption
     assert "margin" not in shown[1].caption
     for item in shown:
@@ -76,7 +90,11 @@ def test_comparisons_are_drawn_and_told_a_metric_a_figure(tmp_path: Path) -> Non
 def test_too_few_seeds_are_not_said_to_be_adjusted(full: Store) -> None:
     found = read(full)
     comparisons = compared(found.rows, Compare())
-    shown = [item for item in draw(found.rows, found.points, comparisons) if item.section == "differences"]
+    shown = [
+        item
+        for item in draw(found.rows, found.points, comparisons)
+        if item.section == "differences"
+    ]
     assert shown
     assert not any("adjusted for" in item.caption or "Holm" in item.caption for item in shown)
     for item in shown:
@@ -91,7 +109,9 @@ def test_no_comparisons_are_no_figure(full: Store) -> None:
 
 def test_sheets_of_several_betas_stand_side_by_side(full: Store) -> None:
     found = read(full)
-    shown = list(sheets(found.rows, {"samples": read_sheets(full, found.rows)["samples"], "traversals": {}}))
+    shown = list(
+        sheets(found.rows, {"samples": read_sheets(full, found.rows)["samples"], "traversals": {}})
+    )
     assert [(item.name, item.section) for item in shown] == [("samples-over-beta", "beta")]
     assert [axis.get_title(loc="left") for axis in shown[0].figure.axes] == ["β = 1", "β = 4"]
 
@@ -104,7 +124,11 @@ def test_the_end_of_training_is_shown_of_every_arm(full: Store) -> None:
 
 def test_a_line_joins_the_arms_of_a_seed(full: Store) -> None:
     axis = drawn(full)["accuracy"].figure.axes[0]
-    pairs = [line for line in axis.lines if len(np.asarray(line.get_xdata())) == 2 and line.get_alpha() == 0.6]
+    pairs = [
+        line
+        for line in axis.lines
+        if len(np.asarray(line.get_xdata())) == 2 and line.get_alpha() == 0.6
+    ]
     assert len(pairs) == 3
     low, high = np.asarray(pairs[0].get_ydata(), float)
     assert (low, high) == pytest.approx((75, 93))
@@ -131,10 +155,15 @@ def test_label_budgets_get_a_figure_of_their_own(tmp_path: Path) -> None:
 def test_a_shortened_arm_is_told_under_every_figure_of_scores(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for seed in (0, 1):
-        for cell in (made("vae", seed, iterations=600), made("vae", seed, beta=4.0, iterations=600)):
+        for cell in (
+            made("vae", seed, iterations=600),
+            made("vae", seed, beta=4.0, iterations=600),
+        ):
             store.write_row(row(cell))
     found = read(store)
-    shown = {item.name: item for item in draw(found.rows, found.points, compared(found.rows, Compare()))}
+    shown = {
+        item.name: item for item in draw(found.rows, found.points, compared(found.rows, Compare()))
+    }
     for name in ("losses", "rate-distortion"):
         assert shown[name].caption.endswith(". SHORTENED: 600 of 20,000 steps (vae).")
     assert shown["differences-nelbo"].caption.endswith("Shortened arms are among them.")
@@ -164,10 +193,14 @@ def test_the_same_figure_gives_the_same_bytes(full: Store, tmp_path: Path) -> No
     for name in ("one", "two"):
         style.save(drawn(full)["losses"].figure, tmp_path, name)
     for suffix in ("png", "pdf"):
-        assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()
+        assert (tmp_path / f"one.{suffix}").read_bytes() == (
+            tmp_path / f"two.{suffix}"
+        ).read_bytes()
 
 
-def test_many_arms_are_capped_in_every_figure_and_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_arms_are_capped_in_every_figure_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Twelve arms and 66 pairs where three arms and one page are the most."""
     monkeypatch.setattr(figures, "ARMS", 3)
     monkeypatch.setattr(figures, "PAGES", 1)
@@ -179,11 +212,16 @@ def test_many_arms_are_capped_in_every_figure_and_that_is_told(tmp_path: Path, m
             store.write_row(row(cell))
             store.write_curve(cell.id, curve(cell))
     found = read(store)
-    drawings = {item.name: item for item in draw(found.rows, found.points, compared(found.rows, Compare()))}
+    drawings = {
+        item.name: item for item in draw(found.rows, found.points, compared(found.rows, Compare()))
+    }
     assert [name for name in drawings if name.startswith("differences")] == ["differences-nelbo"]
-    assert "49 more comparisons are not drawn: they are in comparisons-nelbo.csv; a baseline in the grid" in (
-        drawings["differences-nelbo"].caption
+    assert (
+        "49 more comparisons are not drawn: they are in comparisons-nelbo.csv; a baseline in the "
+        "grid" in (drawings["differences-nelbo"].caption)
     )
     for name in ("losses", "curves-nelbo", "digit-counts"):
-        assert drawings[name].caption.endswith("The first 3 of 12 arms; the tables have all of them.")
+        assert drawings[name].caption.endswith(
+            "The first 3 of 12 arms; the tables have all of them."
+        )
     assert len(drawings["digit-counts"].figure.axes) == 3

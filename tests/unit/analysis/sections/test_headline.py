@@ -1,4 +1,6 @@
-"""The table that a README shows: every figure of the source report once, as printed, ours beside it."""
+"""The table that a README shows: every figure of the source report once, as printed, ours beside
+it.
+"""
 
 from typing import Any
 
@@ -19,7 +21,9 @@ def shown(rows: pd.DataFrame) -> pd.DataFrame:
 
 def seeds(model: str, count: int, **values: Any) -> list[dict[str, Any]]:
     """So many seeds at full length, scored on the report's images."""
-    return [row(made(model, seed), **(on_subset(made(model, seed)) | values)) for seed in range(count)]
+    return [
+        row(made(model, seed), **(on_subset(made(model, seed)) | values)) for seed in range(count)
+    ]
 
 
 def test_each_figure_stands_as_printed_beside_ours_with_its_verdict(results: FrameMaker) -> None:
@@ -31,7 +35,9 @@ def test_each_figure_stands_as_printed_beside_ours_with_its_verdict(results: Fra
     assert len(text) == 8  # three losses of two models, two accuracies
 
 
-def test_what_does_not_add_up_is_not_compared_and_what_was_not_run_has_no_number(results: FrameMaker) -> None:
+def test_what_does_not_add_up_is_not_compared_and_what_was_not_run_has_no_number(
+    results: FrameMaker,
+) -> None:
     text = shown(results(*seeds("vae", 5), *seeds("gmvae", 5))).set_index("Figure")
     assert "17.18 + 81.25 = 98.43, not 99.06" in str(text.loc["gmvae: KL", "Verdict"])
     unrun = text[text["Ours"] == "–"]

@@ -1,4 +1,6 @@
-"""What unlabelled images add over label budgets: each gain, the gains against each other, their trend."""
+"""What unlabelled images add over label budgets: each gain, the gains against each other, their
+trend.
+"""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,9 @@ NOISE = np.random.default_rng(0).normal(scale=0.005, size=(3, 2, 6))
 
 @pytest.fixture
 def rows(results: FrameMaker) -> pd.DataFrame:
-    """Both arms at three label budgets, six seeds, shortened; the gain halves from 50 to 100 and ends at 1,000."""
+    """Both arms at three label budgets, six seeds, shortened; the gain halves from 50 to 100 and
+    ends at 1,000.
+    """
     found = []
     for (labels, gain), noise in zip(GAINS.items(), NOISE, strict=True):
         for kind, of, per_seed in zip(KINDS, (0.7, 0.7 + gain), noise, strict=True):
@@ -54,11 +58,17 @@ def test_the_budgets_are_one_family_and_the_pairs_of_them_another(rows: pd.DataF
 def test_two_gains_are_compared_seed_by_seed(rows: pd.DataFrame) -> None:
     _, between = gains(rows, Compare())
     assert list(between) == [*COLUMNS, *BETWEEN]
-    assert between[["labels_a", "labels_b"]].to_numpy().tolist() == [[100, 50], [1000, 50], [1000, 100]]
+    assert between[["labels_a", "labels_b"]].to_numpy().tolist() == [
+        [100, 50],
+        [1000, 50],
+        [1000, 100],
+    ]
     gain = NOISE[:, 1] - NOISE[:, 0] + np.array([*GAINS.values()])[:, None]
     test = stats.ttest_rel(gain[1], gain[0])
     found = between.iloc[0]
-    assert (found["difference"], found["p"]) == pytest.approx(((gain[1] - gain[0]).mean(), test.pvalue))
+    assert (found["difference"], found["p"]) == pytest.approx(
+        ((gain[1] - gain[0]).mean(), test.pvalue)
+    )
     assert (found["mean_a"], found["mean_b"]) == pytest.approx((gain[1].mean(), gain[0].mean()))
     assert between["verdict"].tolist() == ["worse"] * 3
 

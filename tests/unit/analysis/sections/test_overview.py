@@ -5,10 +5,15 @@ from tests.unit.analysis.conftest import FrameMaker, made, row
 
 
 def test_what_was_run(results: FrameMaker) -> None:
-    rows = results(row(made("vae")), row(made("vae", 1), "failed"), row(made("gmvae"), seeded="weights"))
+    rows = results(
+        row(made("vae")), row(made("vae", 1), "failed"), row(made("gmvae"), seeded="weights")
+    )
     rows["git_commit"] = "c0ffee+"
     assert title(rows) == "made-up"
-    assert lede(rows) == "3 cells: 2 ok, 1 failed · mnist · cpu: none · commit c0ffee with changed files"
+    assert (
+        lede(rows)
+        == "3 cells: 2 ok, 1 failed · mnist · cpu: none · commit c0ffee with changed files"
+    )
     found = facts(rows)
     assert found["Arms"] == "2, with 1 to 2 seeds each"
     assert found["Time"] == "0:02:00 of training, 0:00:10 of scoring (h:mm:ss)"
@@ -24,7 +29,9 @@ def test_two_versions_of_a_library_are_both_told(results: FrameMaker) -> None:
 
 def test_commands_are_told_once_and_the_report_comes_last(results: FrameMaker) -> None:
     rows = results(row(made("vae")))
-    told = commands(rows, [{"command": "a"}, {"command": ["a", "b c"]}, {"command": "a"}, {}], "my results")
+    told = commands(
+        rows, [{"command": "a"}, {"command": ["a", "b c"]}, {"command": "a"}, {}], "my results"
+    )
     assert told == ["a", "a 'b c'", "python analysis/report.py 'my results'"]
 
 

@@ -23,10 +23,14 @@ def test_the_figures_of_the_protocol() -> None:
 def test_by_hand() -> None:
     """Off by 20 in two cells of 20: 2 · 20²/20; pairs expect 10, 10 and 30, 30, each off by 10."""
     even = DigitCounts(name="a", source="", origin="measured", model="even", counts=[20] * 10)
-    odd = DigitCounts(name="a", source="", origin="measured", model="odd", counts=[0, 40, *[20] * 8])
+    odd = DigitCounts(
+        name="a", source="", origin="measured", model="odd", counts=[0, 40, *[20] * 8]
+    )
     found = chi_squares([even, odd])
     assert found["chi2"].tolist() == pytest.approx([0, 40, 2 * 100 / 10 + 2 * 100 / 30])
-    assert found["p"].tolist() == pytest.approx([float(chi2.sf(value, 9)) for value in (0, 40, 20 + 20 / 3)])
+    assert found["p"].tolist() == pytest.approx(
+        [float(chi2.sf(value, 9)) for value in (0, 40, 20 + 20 / 3)]
+    )
     assert found["verdict"].tolist()[1:] == ["not uniform", "even and odd differ"]
 
 

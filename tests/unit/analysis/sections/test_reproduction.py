@@ -14,27 +14,47 @@ from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 def tables(results: FrameMaker, *rows: dict[str, Any]) -> dict[str, Table]:
     """The tables of these rows, by name."""
     frame = results(*rows)
-    return {table.name: table for table in reproduction.tables(frame.assign(arm=named(frame)), load())}
+    return {
+        table.name: table for table in reproduction.tables(frame.assign(arm=named(frame)), load())
+    }
 
 
 def ours(table: Table) -> list[tuple[str, str, str]]:
     """Our rows: mark, NELBO, remark."""
-    lines = zip(table.marks, table.text["Row"], table.text["NELBO (nats)"], table.text["Remark"], strict=True)
-    return [(mark, nelbo, remark) for mark, name, nelbo, remark in lines if str(name).startswith("ours")]
+    lines = zip(
+        table.marks,
+        table.text["Row"],
+        table.text["NELBO (nats)"],
+        table.text["Remark"],
+        strict=True,
+    )
+    return [
+        (mark, nelbo, remark) for mark, name, nelbo, remark in lines if str(name).startswith("ours")
+    ]
 
 
 def test_the_two_evaluation_sets_are_never_mixed(results: FrameMaker) -> None:
-    found = tables(results, *[row(made("vae", seed), **on_subset(made("vae", seed))) for seed in range(3)])
-    assert ours(found["table-1-report-subset"]) == [("ours", "102.05 ± 0.14 (SE, n = 3)", "full length: 20,000 steps")]
-    assert ours(found["table-1-test"]) == [("ours", "100.40 ± 0.23 (SE, n = 3)", "full length: 20,000 steps")]
+    found = tables(
+        results, *[row(made("vae", seed), **on_subset(made("vae", seed))) for seed in range(3)]
+    )
+    assert ours(found["table-1-report-subset"]) == [
+        ("ours", "102.05 ± 0.14 (SE, n = 3)", "full length: 20,000 steps")
+    ]
+    assert ours(found["table-1-test"]) == [
+        ("ours", "100.40 ± 0.23 (SE, n = 3)", "full length: 20,000 steps")
+    ]
     assert "101.31" not in markdown(found["table-1-test"])
     assert "99.64" not in markdown(found["table-1-report-subset"])
     for name, table in found.items():
         if name.startswith("table"):
-            assert set(table.values["evaluation"]) == {"report_subset" if "report-subset" in name else "test"}
+            assert set(table.values["evaluation"]) == {
+                "report_subset" if "report-subset" in name else "test"
+            }
 
 
-def test_scored_on_the_test_images_alone_shows_no_number_beside_the_source_report(results: FrameMaker) -> None:
+def test_scored_on_the_test_images_alone_shows_no_number_beside_the_source_report(
+    results: FrameMaker,
+) -> None:
     found = tables(results, row(made("vae")))
     assert ours(found["table-1-report-subset"]) == [("ours", "–", "not scored on these images")]
 
@@ -42,13 +62,18 @@ def test_scored_on_the_test_images_alone_shows_no_number_beside_the_source_repor
 def test_another_list_of_images_is_set_aside(results: FrameMaker) -> None:
     found = tables(results, row(made("vae"), **on_subset(made("vae"), "0" * 64)))
     mark, _, remark = ours(found["table-1-report-subset"])[0]
-    assert (mark, remark.split(";")[0]) == ("aside", "other images than the source report's: not comparable")
+    assert (mark, remark.split(";")[0]) == (
+        "aside",
+        "other images than the source report's: not comparable",
+    )
     assert ours(found["table-1-test"])[0][0] == "ours"
 
 
 def test_a_shortened_arm_is_set_aside_with_that_word(results: FrameMaker) -> None:
     found = tables(results, row(made("vae", iterations=600)))
-    assert ours(found["table-1-test"]) == [("aside", "100.00 (n = 1, no ±)", "shortened: 600 of 20,000 steps")]
+    assert ours(found["table-1-test"]) == [
+        ("aside", "100.00 (n = 1, no ±)", "shortened: 600 of 20,000 steps")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -61,9 +86,13 @@ def test_a_shortened_arm_is_set_aside_with_that_word(results: FrameMaker) -> Non
         {"settings": (("z", 2),)},
     ],
 )
-def test_an_arm_that_was_trained_otherwise_is_not_beside(results: FrameMaker, values: dict[str, Any]) -> None:
+def test_an_arm_that_was_trained_otherwise_is_not_beside(
+    results: FrameMaker, values: dict[str, Any]
+) -> None:
     found = tables(results, row(made("vae", **values)))
-    assert ours(found["table-1-report-subset"]) == [("ours", "–", "no arm was trained as the protocol says")]
+    assert ours(found["table-1-report-subset"]) == [
+        ("ours", "–", "no arm was trained as the protocol says")
+    ]
 
 
 def test_broken_sums_are_flagged_in_every_form(results: FrameMaker) -> None:
@@ -81,10 +110,15 @@ def test_every_spread_carries_its_kind_and_n(results: FrameMaker) -> None:
     for table in tables(results, row(made("vae")), row(made("vae", 1))).values():
         for text in table.text.to_numpy().ravel():
             if "±" in str(text) and str(text)[0].isdigit():
-                assert any(kind in text for kind in ("(SE, n = ", "(SD, n = ", ", no ±)", "(kind of ± not stated"))
+                assert any(
+                    kind in text
+                    for kind in ("(SE, n = ", "(SD, n = ", ", no ±)", "(kind of ± not stated")
+                )
 
 
-def test_a_printed_table_is_followed_by_its_verdicts_and_context_comes_last(results: FrameMaker) -> None:
+def test_a_printed_table_is_followed_by_its_verdicts_and_context_comes_last(
+    results: FrameMaker,
+) -> None:
     cells = [made("vae", seed) for seed in range(6)]
     names = list(tables(results, *[row(cell, **on_subset(cell)) for cell in cells]))
     first = names.index("table-1-report-subset")
@@ -96,7 +130,11 @@ def test_figures_of_which_the_same_is_said_share_a_line(results: FrameMaker) -> 
     text = tables(results, row(made("vae", iterations=600)))["table-1-report-subset-verdicts"].text
     staff = text[text["Row"] == "staff runs"]
     assert staff["Figure"].tolist() == ["NELBO, KL, Reconstruction"]
-    assert staff["Verdict"].str.startswith("cannot be compared: shortened: 600 of 20,000 steps; ours are not").all()
+    assert (
+        staff["Verdict"]
+        .str.startswith("cannot be compared: shortened: 600 of 20,000 steps; ours are not")
+        .all()
+    )
 
 
 def test_table_3_is_marked_as_single_runs(results: FrameMaker) -> None:
@@ -104,9 +142,15 @@ def test_table_3_is_marked_as_single_runs(results: FrameMaker) -> None:
     found = tables(results, *map(row, arms))
     source = found["table-3-test"].text.query("Row.str.startswith('source report')")
     assert source["Remark"].tolist() == ["published; single run; 30,000 steps"] * 2
-    said = found["table-3-test-verdicts"].text.query("Row.str.startswith('source report')")["Verdict"].tolist()
+    said = (
+        found["table-3-test-verdicts"]
+        .text.query("Row.str.startswith('source report')")["Verdict"]
+        .tolist()
+    )
     assert said[0] == "too few seeds: 2 of ours, a verdict takes 5; theirs is a single run"
-    assert said[1].endswith("no arm of ours was trained as the protocol says; theirs is a single run")
+    assert said[1].endswith(
+        "no arm of ours was trained as the protocol says; theirs is a single run"
+    )
 
 
 def test_accuracy_is_in_percent_and_tells_the_draw_of_labels(results: FrameMaker) -> None:

@@ -11,7 +11,12 @@ from tests.unit.analysis.conftest import gallery, made, row
 
 def test_every_kind_has_an_album_with_the_betas_in_order(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    cells = [made(model, seed, beta=beta) for model in ("gmvae", "vae") for beta in (8.0, 0.5) for seed in (1, 0)]
+    cells = [
+        made(model, seed, beta=beta)
+        for model in ("gmvae", "vae")
+        for beta in (8.0, 0.5)
+        for seed in (1, 0)
+    ]
     for cell in cells:
         store.write_row(row(cell))
         gallery(store, cell)
@@ -27,11 +32,18 @@ def test_every_kind_has_an_album_with_the_betas_in_order(tmp_path: Path) -> None
     assert titles == ["vae β=0.5", "vae β=8", "gmvae β=0.5", "gmvae β=8"]
     assert {p.caption.split(";")[0] for p in shown["Reconstructions"]} == {"seed 0"}
     assert "above the line of their reconstructions" in shown["Reconstructions"][0].caption
-    assert [(p.title, p.caption[:6]) for p in shown["Latent traversals"]] == [("gmvae β=8", "seed 1")]
+    assert [(p.title, p.caption[:6]) for p in shown["Latent traversals"]] == [
+        ("gmvae β=8", "seed 1")
+    ]
 
 
 def test_samples_come_in_the_order_of_the_tables_and_tell_the_counts(full: Store) -> None:
     rows = read(full).rows
     shown = albums(rows, samples.read(full, rows))["Samples from the prior"]
-    assert [picture.title for picture in shown] == ["vae β=1", "vae β=4", "gmvae", "ssvae semi-supervised"]
+    assert [picture.title for picture in shown] == [
+        "vae β=1",
+        "vae β=4",
+        "gmvae",
+        "ssvae semi-supervised",
+    ]
     assert shown[0].caption == f"seed 0; the judge sees of digits 0 to 9: {' '.join(['20'] * 10)}"

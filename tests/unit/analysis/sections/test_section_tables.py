@@ -36,11 +36,15 @@ def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) ->
     assert (nelbo.name, kl.name) == ("beta-nelbo", "beta-kl")
     assert nelbo.text["β"].tolist() == ["4", "16"]
     assert nelbo.text["Seeds"].tolist() == ["paired, n = 6"] * 2
-    assert nelbo.text["Verdict"].tolist() == ["worse (a seed far from the others: seed 0 of vae β=4)", "worse"]
+    assert nelbo.text["Verdict"].tolist() == [
+        "worse (a seed far from the others: seed 0 of vae β=4)",
+        "worse",
+    ]
     assert kl.text["Verdict"].tolist() == ["lower", "lower"]
     assert nelbo.caption.startswith("Lower is better; n is the number of seeds")
     assert kl.caption.startswith(
-        "Neither lower nor higher is better: KL and reconstruction are traded for each other; n is the number"
+        "Neither lower nor higher is better: KL and reconstruction are traded for each other; n "
+        "is the number"
     )
     assert "p Dunnett" not in nelbo.text
     said = list(beta.sentences(found))
@@ -57,7 +61,9 @@ def test_without_another_beta_there_is_nothing_to_say(results: FrameMaker) -> No
     assert list(beta.sentences(found)) == []
 
 
-def test_one_significant_against_uniform_and_the_other_not_is_no_difference(results: FrameMaker) -> None:
+def test_one_significant_against_uniform_and_the_other_not_is_no_difference(
+    results: FrameMaker,
+) -> None:
     skewed: dict[str, Any] = {"digit_counts": [1100, 900, *[1000] * 8]}
     rows = with_arms(
         results(
@@ -90,8 +96,12 @@ def test_one_significant_against_uniform_and_the_other_not_is_no_difference(resu
 
 
 def test_more_balanced_is_asked_of_the_seeds_in_words(results: FrameMaker) -> None:
-    even: list[dict[str, Any]] = [{"digit_counts": [1000 + seed, 1000 - seed, *[1000] * 8]} for seed in SEEDS]
-    odd: list[dict[str, Any]] = [{"digit_counts": [3000 + seed, 1000 - seed, *[750] * 8]} for seed in SEEDS]
+    even: list[dict[str, Any]] = [
+        {"digit_counts": [1000 + seed, 1000 - seed, *[1000] * 8]} for seed in SEEDS
+    ]
+    odd: list[dict[str, Any]] = [
+        {"digit_counts": [3000 + seed, 1000 - seed, *[750] * 8]} for seed in SEEDS
+    ]
     runs = [row(made("vae", seed), **even[seed]) for seed in SEEDS]
     rows = with_arms(results(*runs, *[row(made("gmvae", seed), **odd[seed]) for seed in SEEDS]))
     (said,) = class_balance.sentences(more_balanced(rows, Compare()))
@@ -103,7 +113,12 @@ def test_more_balanced_is_asked_of_the_seeds_in_words(results: FrameMaker) -> No
 def test_a_balance_that_differs_says_in_how_many_seeds(results: FrameMaker) -> None:
     skewed: dict[str, Any] = {"digit_counts": [2000, 0, *[1000] * 8]}
     rows = with_arms(
-        results(row(made("vae")), row(made("vae", 1)), row(made("gmvae"), **skewed), row(made("gmvae", 1)))
+        results(
+            row(made("vae")),
+            row(made("vae", 1)),
+            row(made("gmvae"), **skewed),
+            row(made("gmvae", 1)),
+        )
     )
     direct, each = class_balance.tables(*balance(rows))
     assert direct.text.loc[0, "Verdict"] == "balance differs in 1 of n = 2 seeds"
@@ -120,7 +135,9 @@ def test_agreement_is_told_of_the_pair_that_differs_in_supervision_alone(tmp_pat
             for kind, wrong in zip(ARMS, (30, 10), strict=True):
                 cell = made("ssvae", seed, supervision=kind, labels=labels)
                 store.write_row(row(cell))
-                store.write_classes(f"predictions/{cell.id}.npy", np.where(np.arange(100) < wrong, 11, targets))
+                store.write_classes(
+                    f"predictions/{cell.id}.npy", np.where(np.arange(100) < wrong, 11, targets)
+                )
     rows = with_arms(store.frame())
     found = compared(rows, Compare(metrics=["accuracy"]))
     (table,) = image_agreement.tables(store, rows, found)
@@ -157,13 +174,23 @@ def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMa
     assert second.text["Verdict"].tolist() == ["smaller"]
     assert second.text["Difference (points) [95 % CI]"].str.startswith("−").all()
     said = list(label_budget.sentences(each))
-    assert said[1].startswith("ssvae, mnist, 1,000 labels: semi-supervised against supervised: better by ")
-    assert said[2].startswith("ssvae, mnist: gain in accuracy, 50, 1,000 labels: falls with the label budget: −")
+    assert said[1].startswith(
+        "ssvae, mnist, 1,000 labels: semi-supervised against supervised: better by "
+    )
+    assert said[2].startswith(
+        "ssvae, mnist: gain in accuracy, 50, 1,000 labels: falls with the label budget: −"
+    )
 
 
 def test_a_pair_of_two_families_names_the_p_of_both(results: FrameMaker) -> None:
-    """β = 4 against 1 is one of three comparisons here, one of six among all arms; the pair's order is no matter."""
-    cells = [made(name, seed, beta=beta) for seed in SEEDS for name, beta in (("gmvae", 1.0), ("gmvae", 4.0))]
+    """β = 4 against 1 is one of three comparisons here, one of six among all arms; the pair's order
+    is no matter.
+    """
+    cells = [
+        made(name, seed, beta=beta)
+        for seed in SEEDS
+        for name, beta in (("gmvae", 1.0), ("gmvae", 4.0))
+    ]
     cells += [made("vae", seed, beta=beta) for seed in SEEDS for beta in (1.0, 4.0)]
     rows = with_arms(results(*[row(cell, **noisy(cell)) for cell in cells]))
     how = Compare(metrics=["nelbo"])
@@ -176,7 +203,10 @@ def test_a_pair_of_two_families_names_the_p_of_both(results: FrameMaker) -> None
     (table,) = beta.tables(found)
     assert table.text["p in the grid's family"].str.endswith(" (Holm, 6)").all()
     assert table.caption.endswith("p adjusted by Holm over 1 comparison, those of one model's β.")
-    assert "p in the grid's family" not in beta.tables(grid_family.joined(trends(rows, how), grid.head(0)))[0].text
+    assert (
+        "p in the grid's family"
+        not in beta.tables(grid_family.joined(trends(rows, how), grid.head(0)))[0].text
+    )
 
 
 def test_a_gain_names_the_p_of_the_grids_family(results: FrameMaker) -> None:
@@ -186,7 +216,9 @@ def test_a_gain_names_the_p_of_the_grids_family(results: FrameMaker) -> None:
             for kind, of in zip(ARMS, (0.7, 0.9 + off), strict=True):
                 found.append(row(made("ssvae", seed, supervision=kind, labels=labels), accuracy=of))
     rows = with_arms(results(*found))
-    each = grid_family.joined(gains(rows, Compare())[0], compared(rows, Compare(metrics=["accuracy"])))
+    each = grid_family.joined(
+        gains(rows, Compare())[0], compared(rows, Compare(metrics=["accuracy"]))
+    )
     said = list(label_budget.sentences(each))
     assert "(Holm, 2 comparisons)" in said[0]
     assert said[0].endswith(" (Holm, 6)")

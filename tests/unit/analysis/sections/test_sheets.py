@@ -31,8 +31,12 @@ def test_a_sheet_of_each_arm_is_that_of_its_first_finished_seed(tmp_path: Path) 
     }
 
 
-@pytest.mark.parametrize("damage", [lambda png: png[:-3], lambda _: b"GIF89a"], ids=["half", "another format"])
-def test_what_is_no_whole_picture_is_bad_input(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage", [lambda png: png[:-3], lambda _: b"GIF89a"], ids=["half", "another format"]
+)
+def test_what_is_no_whole_picture_is_bad_input(
+    damage: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
     store = folder(tmp_path)
     path = store.path(f"reconstructions/{made('vae', 1).id}.png")
     path.write_bytes(damage(path.read_bytes()))

@@ -20,7 +20,10 @@ def test_every_estimate_names_metric_set_and_n(results: FrameMaker) -> None:
         *("nelbo", "kl", "rec", "subset_nelbo", "subset_kl", "subset_rec"),
         *("subset_iwae_10", "subset_iwae_100", "subset_iwae_1000"),
     ]
-    assert [table.text.loc[0, name] for name in ("Scored on", "Mean ± SE")] == ["test", "100.20 ± 0.20 (SE, n = 2)"]
+    assert [table.text.loc[0, name] for name in ("Scored on", "Mean ± SE")] == [
+        "test",
+        "100.20 ± 0.20 (SE, n = 2)",
+    ]
     assert table.text.loc[3, "Scored on"] == "report_subset"
     assert table.text["Mean ± SE"].str.endswith("(SE, n = 2)").all()
     assert {"n", "mean", "sd", "se", "low", "high", "unit", "evaluation"} <= set(table.values)
@@ -54,6 +57,12 @@ def test_a_shortened_arm_says_so_in_its_row_and_in_the_caption(results: FrameMak
 def test_nothing_finished_is_a_table_without_numbers(results: FrameMaker) -> None:
     rows = results(row(made("vae"), "failed"))
     assert glances(rows)[0].text.to_dict("records") == [
-        {"Arm": "vae", "NELBO (nats)": "–", "KL (nats)": "–", "Reconstruction (nats)": "–", "Cells": "0 ok, 1 failed"}
+        {
+            "Arm": "vae",
+            "NELBO (nats)": "–",
+            "KL (nats)": "–",
+            "Reconstruction (nats)": "–",
+            "Cells": "0 ok, 1 failed",
+        }
     ]
     assert every_estimate(rows).text.empty

@@ -9,7 +9,9 @@ from analysis.stats.agreement import mcnemar, wilson
 from harness.storage.store import Store
 
 
-def classified(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def classified(
+    both: int, only_a: int, only_b: int, neither: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Predictions of a and b and the true classes, all 1, that give these counts."""
     a = np.repeat([1, 1, 0, 0], [both, only_a, only_b, neither]).astype(np.uint8)
     b = np.repeat([1, 0, 1, 0], [both, only_a, only_b, neither]).astype(np.uint8)
@@ -59,5 +61,7 @@ def test_agreements_are_a_row_a_common_seed_with_predictions(tmp_path: Path) -> 
 
 
 def test_without_predictions_there_is_no_row(tmp_path: Path) -> None:
-    rows = pd.DataFrame({"arm": ["a", "b"], "seed": 0, "cell": ["a0", "b0"], "dataset": "mnist", "status": "ok"})
+    rows = pd.DataFrame(
+        {"arm": ["a", "b"], "seed": 0, "cell": ["a0", "b0"], "dataset": "mnist", "status": "ok"}
+    )
     assert agreements(Store(tmp_path), rows, "a", "b").empty

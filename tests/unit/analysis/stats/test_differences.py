@@ -32,7 +32,9 @@ def test_students_sleep_data_give_what_r_gives_unpaired() -> None:
 
 
 def test_a_case_by_hand() -> None:
-    """Differences 1, 2, 3: mean 2, SD 1, SE 1/√3, t = 2√3 on 2 degrees of freedom, 4.302653 either way."""
+    """Differences 1, 2, 3: mean 2, SD 1, SE 1/√3, t = 2√3 on 2 degrees of freedom, 4.302653 either
+    way.
+    """
     found = paired(np.array([[2.0, 4.0, 6.0]]), np.array([[1.0, 2.0, 3.0]]))
     assert found.difference[0] == 2
     assert found.se[0] == pytest.approx(3**-0.5)
@@ -47,16 +49,22 @@ def test_hedges_g_of_independent_samples_is_the_published_one() -> None:
 
 
 def test_hedges_g_of_pairs_is_in_the_sd_within_the_arms() -> None:
-    """SDs of 1 and 2: the root of the mean variance, √2.5, whatever the correlation; n = 50, J(49) = 0.9846."""
+    """SDs of 1 and 2: the root of the mean variance, √2.5, whatever the correlation; n = 50, J(49)
+    = 0.9846.
+    """
     first = spread(0, 1, 50)
     for noise in (0.1, 3.0):
         second = first + noise * spread(0, 1, 50, seed=1)
         second = 1 + 2 * (second - second.mean()) / second.std(ddof=1)
-        assert paired(second[None], first[None]).g[0] == pytest.approx(0.9846 / np.sqrt(2.5), abs=5e-5)
+        assert paired(second[None], first[None]).g[0] == pytest.approx(
+            0.9846 / np.sqrt(2.5), abs=5e-5
+        )
 
 
 def test_hedges_g_of_pairs_is_the_published_one() -> None:
-    """Borenstein et al. (2009), chapter 4: r = 0.7, SD of the differences 5.5, n = 50: d = 0.4225, g = 0.4160."""
+    """Borenstein et al. (2009), chapter 4: r = 0.7, SD of the differences 5.5, n = 50: d = 0.4225,
+    g = 0.4160.
+    """
     first, noise = spread(0, 1, 50), spread(0, 1, 50, seed=1)
     noise = spread(0, 1, 50, seed=1) - stats.linregress(first, noise).slope * first
     second = 0.7 * first + np.sqrt(1 - 0.49) * noise / noise.std(ddof=1)
@@ -88,7 +96,11 @@ def test_the_exact_test_is_there_from_six_pairs_and_reaches_its_floor(pairs: int
     ones = np.arange(pairs, dtype=float)[None]
     found = paired(ones + 1 + ones / 100, ones)
     assert found.p_floor[0] == 2 / 2**pairs
-    assert found.p_exact[0] == pytest.approx(2 / 2**pairs) if pairs >= 6 else np.isnan(found.p_exact[0])
+    assert (
+        found.p_exact[0] == pytest.approx(2 / 2**pairs)
+        if pairs >= 6
+        else np.isnan(found.p_exact[0])
+    )
 
 
 def test_the_exact_test_tries_every_sign() -> None:
@@ -148,14 +160,18 @@ def test_swapping_the_arms_turns_every_sign(samples: Floats) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(SAMPLES, st.integers(-500, 500), st.sampled_from([0.5, 2.0, 8.0]))
-def test_shift_and_scale_change_nothing_but_the_unit(samples: Floats, shift: float, scale: float) -> None:
+def test_shift_and_scale_change_nothing_but_the_unit(
+    samples: Floats, shift: float, scale: float
+) -> None:
     a, b = samples[:1], samples[1:]
     for test in (paired, welch):
         one, other = test(a, b), test(scale * a + shift, scale * b + shift)
         assert scale * one.difference[0] == pytest.approx(other.difference[0], abs=1e-9)
         assert scale * one.low[0] == pytest.approx(other.low[0], abs=1e-6)
         for name in ("p", "g", "superiority", "correlation", "p_exact"):
-            assert vars(one)[name][0] == pytest.approx(vars(other)[name][0], nan_ok=True, abs=1e-9), name
+            assert vars(one)[name][0] == pytest.approx(
+                vars(other)[name][0], nan_ok=True, abs=1e-9
+            ), name
 
 
 @settings(deadline=None, max_examples=30)

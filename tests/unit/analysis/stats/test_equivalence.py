@@ -11,19 +11,27 @@ A, B = SLEEP[:1], SLEEP[1:]
 
 
 def test_welchs_tost_gives_the_published_p() -> None:
-    """Lakens (2017), Soc. Psychol. Personal. Sci. 8:355: Moery and Calin-Jageman's data, t(181) = 2.69, p = .004."""
+    """Lakens (2017), Soc. Psychol. Personal. Sci. 8:355: Moery and Calin-Jageman's data, t(181) =
+    2.69, p = .004.
+    """
     margin = 0.43 * np.sqrt((0.95**2 + 0.83**2) / 2)
-    found = equivalence.welch(spread(5.25, 0.95, 95)[None], spread(5.22, 0.83, 89, seed=1)[None], margin)
+    found = equivalence.welch(
+        spread(5.25, 0.95, 95)[None], spread(5.22, 0.83, 89, seed=1)[None], margin
+    )
     assert found[0] == pytest.approx(0.0039, abs=1e-4)
 
 
 @pytest.mark.parametrize("margin", [0.5, 2.0, 3.0])
 def test_it_is_the_larger_of_two_one_sided_tests(margin: float) -> None:
     above, below = stats.ttest_rel(A[0] + margin, B[0]), stats.ttest_rel(A[0] - margin, B[0])
-    assert equivalence.paired(A, B, margin)[0] == pytest.approx(max(one_sided(above, 1), one_sided(below, -1)))
+    assert equivalence.paired(A, B, margin)[0] == pytest.approx(
+        max(one_sided(above, 1), one_sided(below, -1))
+    )
     above = stats.ttest_ind(A[0] + margin, B[0], equal_var=False)
     below = stats.ttest_ind(A[0] - margin, B[0], equal_var=False)
-    assert equivalence.welch(A, B, margin)[0] == pytest.approx(max(one_sided(above, 1), one_sided(below, -1)))
+    assert equivalence.welch(A, B, margin)[0] == pytest.approx(
+        max(one_sided(above, 1), one_sided(below, -1))
+    )
 
 
 def one_sided(found: Any, sign: int) -> float:
@@ -34,7 +42,9 @@ def one_sided(found: Any, sign: int) -> float:
 def test_a_small_p_is_an_interval_of_90_percent_within_the_margin() -> None:
     low, high = stats.ttest_rel(A[0], B[0]).confidence_interval(0.9)
     assert high < 0
-    assert equivalence.paired(A, B, -low + 1e-9)[0] < 0.05 < equivalence.paired(A, B, -low - 1e-9)[0]
+    assert (
+        equivalence.paired(A, B, -low + 1e-9)[0] < 0.05 < equivalence.paired(A, B, -low - 1e-9)[0]
+    )
 
 
 def test_what_never_varies_is_decided_by_the_difference_and_as_sure_as_its_signs() -> None:

@@ -22,7 +22,9 @@ def one(values: list[float]) -> "pd.Series[float]":
 
 
 def test_by_hand() -> None:
-    """Of 2, 4, 9: mean 5, SD √((9 + 1 + 16) / 2) = √13, SE √(13/3); the table of t says 4.3027 at 2 degrees."""
+    """Of 2, 4, 9: mean 5, SD √((9 + 1 + 16) / 2) = √13, SE √(13/3); the table of t says 4.3027 at 2
+    degrees.
+    """
     found = one([2, 4, 9])
     assert found["n"] == 3
     assert found["mean"] == pytest.approx(5)
@@ -56,7 +58,9 @@ def test_same_as_scipy(values: list[float]) -> None:
     found = one(values)
     assert found["se"] == pytest.approx(stats.sem(values), rel=1e-6, abs=1e-6)
     if found["se"] > 1e-3:
-        low, high = stats.t.interval(0.95, len(values) - 1, loc=found["mean"], scale=stats.sem(values))
+        low, high = stats.t.interval(
+            0.95, len(values) - 1, loc=found["mean"], scale=stats.sem(values)
+        )
         assert (found["low"], found["high"]) == pytest.approx((low, high), rel=1e-6, abs=1e-6)
 
 
@@ -83,10 +87,20 @@ def test_the_interval_holds_the_mean_and_is_wider_than_the_error(values: list[fl
 
 def test_failed_and_diverged_cells_are_counted_beside(results: FrameMaker) -> None:
     seeds = [row(made("vae", seed)) for seed in (0, 1)]
-    bad = [row(made("vae", 2), "failed"), row(made("vae", 3), "diverged", nelbo=1.0, kl=0.5, rec=0.5)]
+    bad = [
+        row(made("vae", 2), "failed"),
+        row(made("vae", 3), "diverged", nelbo=1.0, kl=0.5, rec=0.5),
+    ]
     rows = results(*seeds, *bad, row(made("vae", 4), nelbo=None, kl=None, rec=None))
     found = arms(rows, ["nelbo"]).iloc[0]
-    assert found[["cells", "ok", "failed", "diverged", "missing", "n"]].tolist() == [5, 3, 1, 1, 1, 2]
+    assert found[["cells", "ok", "failed", "diverged", "missing", "n"]].tolist() == [
+        5,
+        3,
+        1,
+        1,
+        1,
+        2,
+    ]
     assert found["mean"] == pytest.approx(100.2)
 
 
@@ -109,7 +123,9 @@ def test_arms_go_from_the_smallest_model_to_the_largest(results: FrameMaker) -> 
 
 
 @given(st.floats(-1e3, 1e3), st.floats(0, 1e3), st.sampled_from(["SD", "SE"]), st.integers(2, 99))
-def test_every_spread_is_printed_with_its_kind_and_n(mean: float, spread: float, kind: str, n: int) -> None:
+def test_every_spread_is_printed_with_its_kind_and_n(
+    mean: float, spread: float, kind: str, n: int
+) -> None:
     text = written(mean, spread, "SD" if kind == "SD" else "SE", n)
     assert text.endswith(f"({kind}, n = {n})")
 

@@ -9,13 +9,31 @@ from analysis.stats.thresholds import ALPHA
 
 # Benjamini and Hochberg (1995), § 4: fifteen p-values of a study of thrombolysis.
 STUDY = np.array(
-    [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1]
+    [
+        0.0001,
+        0.0004,
+        0.0019,
+        0.0095,
+        0.0201,
+        0.0278,
+        0.0298,
+        0.0344,
+        0.0459,
+        0.3240,
+        0.4262,
+        0.5719,
+        0.6528,
+        0.7590,
+        1,
+    ]
 )
 
 
 def test_holm_gives_what_r_gives() -> None:
     """p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.05), "holm")."""
-    assert adjusted(np.array([0.01, 0.02, 0.03, 0.04, 0.05]), "holm") == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
+    assert adjusted(np.array([0.01, 0.02, 0.03, 0.04, 0.05]), "holm") == pytest.approx(
+        [0.05, 0.08, 0.09, 0.09, 0.09]
+    )
 
 
 def test_the_published_study_rejects_four_with_bh_and_three_with_holm() -> None:
@@ -46,7 +64,9 @@ def test_an_empty_family_is_empty() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.sampled_from(["holm", "bh"]))
-def test_a_p_is_below_its_level_where_the_corrected_one_is_below_alpha(p: list[float], correction: Correction) -> None:
+def test_a_p_is_below_its_level_where_the_corrected_one_is_below_alpha(
+    p: list[float], correction: Correction
+) -> None:
     values = np.array(p)
     corrected = adjusted(values, correction)
     near = np.isclose(corrected, ALPHA)  # rounding decides these
@@ -61,7 +81,10 @@ def test_three_in_any_order() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(0, 1) | st.sampled_from([0.01, 0.02]), min_size=1), st.sampled_from(["holm", "bh"]))
+@given(
+    st.lists(st.floats(0, 1) | st.sampled_from([0.01, 0.02]), min_size=1),
+    st.sampled_from(["holm", "bh"]),
+)
 def test_corrections_are_those_of_statsmodels(p: list[float], correction: Correction) -> None:
     expected = multipletests(p, ALPHA, method={"holm": "holm", "bh": "fdr_bh"}[correction])[1]
     assert adjusted(np.array(p), correction) == pytest.approx(expected, rel=1e-12)

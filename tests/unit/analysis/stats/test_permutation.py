@@ -16,7 +16,10 @@ B = np.array([[9284, 9282, 9299, 9298, 9301, 9309, 9291, 9314]], dtype=float)
 def by_hand(a: list[int], b: list[int]) -> float:
     """p over all signs in whole numbers, which tie exactly."""
     apart = [x - y for x, y in zip(a, b, strict=True)]
-    sums = [abs(sum(s * d for s, d in zip(way, apart, strict=True))) for way in product((1, -1), repeat=len(a))]
+    sums = [
+        abs(sum(s * d for s, d in zip(way, apart, strict=True)))
+        for way in product((1, -1), repeat=len(a))
+    ]
     return sum(each >= abs(sum(apart)) for each in sums) / len(sums)
 
 
@@ -34,7 +37,10 @@ def welch_by_hand(a: list[int], b: list[int]) -> float:
     pool = [Fraction(value) for value in (*a, *b)]
     above, below = squared(pool[: len(a)], pool[len(a) :])
     ways = list(combinations(range(len(pool)), len(a)))
-    found = [squared([pool[i] for i in way], [pool[i] for i in range(len(pool)) if i not in way]) for way in ways]
+    found = [
+        squared([pool[i] for i in way], [pool[i] for i in range(len(pool)) if i not in way])
+        for way in ways
+    ]
     return sum(up * below >= above * down for up, down in found) / len(ways)
 
 
@@ -47,7 +53,9 @@ def test_accuracies_that_tie_are_counted_as_in_whole_numbers() -> None:
 @pytest.mark.parametrize("n", [6, 8, 10])
 @pytest.mark.parametrize("spread", [5, 30])
 def test_every_accuracy_is_as_enumeration_in_whole_numbers(n: int, spread: int) -> None:
-    drawn = np.random.default_rng(n + spread).normal(9300, spread, size=(2, 40, n)).round().astype(int)
+    drawn = (
+        np.random.default_rng(n + spread).normal(9300, spread, size=(2, 40, n)).round().astype(int)
+    )
     found = signs(drawn[0] / 10_000, drawn[1] / 10_000)
     for p, a, b in zip(found, *drawn.tolist(), strict=True):
         assert p == by_hand(a, b)
@@ -64,7 +72,10 @@ def test_imbalance_ties_as_its_counts_do() -> None:
 def test_divisions_are_as_enumeration_in_fractions(n_a: int, n_b: int) -> None:
     rng = np.random.default_rng(n_a)
     for spread in (2, 40):
-        a, b = rng.integers(-spread, spread, (6, n_a)), rng.integers(-2 * spread, 2 * spread, (6, n_b)) + spread
+        a, b = (
+            rng.integers(-spread, spread, (6, n_a)),
+            rng.integers(-2 * spread, 2 * spread, (6, n_b)) + spread,
+        )
         expected = [welch_by_hand(x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
         x, y = a.astype(np.float64), b.astype(np.float64)
         assert splits(x, y) == pytest.approx(expected, abs=1e-12)
@@ -96,7 +107,10 @@ def test_many_signs_and_divisions_are_drawn_and_reproducible() -> None:
 
 
 def test_drawn_signs_are_near_the_exact_p(monkeypatch: pytest.MonkeyPatch) -> None:
-    a, b = np.random.default_rng(2).normal(0.3, 1, size=(2, 50, 10)) * np.array([1.0, 0.0])[:, None, None]
+    a, b = (
+        np.random.default_rng(2).normal(0.3, 1, size=(2, 50, 10))
+        * np.array([1.0, 0.0])[:, None, None]
+    )
     exact = signs(a, b)
     monkeypatch.setattr("analysis.stats.permutation.MOST", 1_000)
     assert np.abs(signs(a, b) - exact).max() < 0.06

@@ -17,7 +17,9 @@ def test_pairs_needed_are_those_of_the_tables(effect: float, seeds: int) -> None
 
 @pytest.mark.parametrize(("effect", "seeds"), [(1.0, 17), (0.5, 64), (0.8, 26), (0.2, 394)])
 def test_seeds_an_arm_are_those_of_cohens_tables(effect: float, seeds: int) -> None:
-    """Cohen (1988), table 2.4.1, and G*Power: two samples of one SD; the variances add, and so do the freedoms."""
+    """Cohen (1988), table 2.4.1, and G*Power: two samples of one SD; the variances add, and so do
+    the freedoms.
+    """
     assert seeds_needed(effect * ONE, np.sqrt(2) * ONE, 2 * ONE, ALPHA)[0] == seeds
 
 
@@ -28,12 +30,16 @@ def test_the_detectable_difference_is_found_with_80_percent(n: int, alpha: float
     critical = stats.t.isf(alpha / 2, n - 1)
     assert stats.nct.sf(critical, n - 1, found * np.sqrt(n)) == pytest.approx(0.8, abs=1e-9)
     if alpha == 0.05:  # below, statsmodels stops at an effect of ten
-        assert found == pytest.approx(TTestPower().solve_power(nobs=n, alpha=alpha, power=0.8), rel=1e-4)
+        assert found == pytest.approx(
+            TTestPower().solve_power(nobs=n, alpha=alpha, power=0.8), rel=1e-4
+        )
 
 
 def test_the_detectable_difference_of_two_samples_is_statsmodels_own() -> None:
     found = detectable(ONE * np.sqrt(2 / 10), ONE * 18, ALPHA)[0]
-    assert found == pytest.approx(TTestIndPower().solve_power(nobs1=10, alpha=0.05, power=0.8), rel=1e-5)
+    assert found == pytest.approx(
+        TTestIndPower().solve_power(nobs1=10, alpha=0.05, power=0.8), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("test", [paired, welch])
@@ -45,11 +51,15 @@ def test_the_spread_of_a_difference_tells_what_more_seeds_would_give(test: objec
 
 
 def test_a_difference_of_nothing_needs_more_seeds_than_there_are() -> None:
-    assert seeds_needed(np.array([0.0, 1e-9]), np.ones(2), np.ones(2), np.full(2, 0.05)).tolist() == [np.inf, np.inf]
+    assert seeds_needed(
+        np.array([0.0, 1e-9]), np.ones(2), np.ones(2), np.full(2, 0.05)
+    ).tolist() == [np.inf, np.inf]
 
 
 def test_a_clear_difference_still_needs_five() -> None:
-    assert seeds_needed(np.array([100.0, 1.0]), np.array([1.0, 0.0]), np.ones(2), np.full(2, 0.05)).tolist() == [5, 5]
+    assert seeds_needed(
+        np.array([100.0, 1.0]), np.array([1.0, 0.0]), np.ones(2), np.full(2, 0.05)
+    ).tolist() == [5, 5]
 
 
 def test_what_is_unknown_stays_unknown() -> None:

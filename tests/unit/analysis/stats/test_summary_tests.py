@@ -17,22 +17,33 @@ OTHER = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
 def numbers(*samples: Floats) -> Numbers:
     """What is printed of samples: n, mean, SD."""
     n = np.array([len(sample) for sample in samples])
-    return Numbers(n, np.array([s.mean() for s in samples]), np.array([s.std(ddof=1) for s in samples]))
+    return Numbers(
+        n, np.array([s.mean() for s in samples]), np.array([s.std(ddof=1) for s in samples])
+    )
 
 
 def test_sleep_as_in_r() -> None:
-    """t.test(extra ~ group, sleep): t = -1.8608, df = 17.776, p-value = 0.07939, [-3.3654832, 0.2054832]."""
+    """t.test(extra ~ group, sleep): t = -1.8608, df = 17.776, p-value = 0.07939, [-3.3654832,
+    0.2054832].
+    """
     one, other = numbers(ONE), numbers(OTHER)
     assert summary_tests.different(one, other) == pytest.approx(0.07939, abs=5e-6)
     assert summary_tests.freedom(one, other) == pytest.approx(17.776, abs=5e-4)
-    assert np.ravel(summary_tests.interval(one, other)) == pytest.approx([-3.3654832, 0.2054832], abs=5e-8)
+    assert np.ravel(summary_tests.interval(one, other)) == pytest.approx(
+        [-3.3654832, 0.2054832], abs=5e-8
+    )
 
 
 def test_as_a_test_that_sees_the_runs() -> None:
     draw = np.random.default_rng(7)
-    pairs = [(draw.normal(0, 1, n), draw.normal(0.3, 2, m)) for n, m in ((5, 10), (10, 5), (7, 100))]
+    pairs = [
+        (draw.normal(0, 1, n), draw.normal(0.3, 2, m)) for n, m in ((5, 10), (10, 5), (7, 100))
+    ]
     ours, theirs = (numbers(*samples) for samples in zip(*pairs, strict=True))
-    p, low_high = summary_tests.different(ours, theirs), np.transpose(summary_tests.interval(ours, theirs))
+    p, low_high = (
+        summary_tests.different(ours, theirs),
+        np.transpose(summary_tests.interval(ours, theirs)),
+    )
     same = summary_tests.equivalent(ours, theirs, np.full(3, 0.9))
     for place, (one, other) in enumerate(pairs):
         seen = stats.ttest_ind(one, other, equal_var=False)

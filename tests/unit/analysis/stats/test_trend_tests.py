@@ -15,7 +15,18 @@ from analysis.stats.trend_tests import page, slopes
 RNG = np.random.default_rng
 STEPS = np.array([50.0, 100.0, 200.0])
 RATINGS = np.array(
-    [[3, 4, 3], [2, 2, 4], [3, 3, 5], [1, 3, 2], [2, 3, 2], [2, 4, 5], [1, 2, 4], [3, 4, 4], [2, 4, 5], [1, 3, 4]]
+    [
+        [3, 4, 3],
+        [2, 2, 4],
+        [3, 3, 5],
+        [1, 3, 2],
+        [2, 3, 2],
+        [2, 4, 5],
+        [1, 2, 4],
+        [3, 4, 4],
+        [2, 4, 5],
+        [1, 3, 4],
+    ]
 ).astype(float)
 
 
@@ -27,16 +38,22 @@ def test_pages_trend_without_ties_is_scipys_doubled(sign: int) -> None:
 
 
 def test_documented_ratings_have_a_smaller_p_than_the_table_without_ties() -> None:
-    """The ratings of scipy's page_trend_test, L = 133.5: the plain table gives 0.0018191, and knows no ties."""
+    """The ratings of scipy's page_trend_test, L = 133.5: the plain table gives 0.0018191, and knows
+    no ties.
+    """
     found, way = page(RATINGS)
-    draws = RNG(0).permuted(np.repeat(rankdata(RATINGS, axis=1)[None], 100_000, axis=0), axis=2) @ np.arange(1, 4)
+    draws = RNG(0).permuted(
+        np.repeat(rankdata(RATINGS, axis=1)[None], 100_000, axis=0), axis=2
+    ) @ np.arange(1, 4)
     assert (way, found / 2 < 0.0018191161948127822) == (1, True)
     assert found / 2 == pytest.approx((draws.sum(axis=1) >= 133.5).mean(), abs=2e-4)
     assert page(-RATINGS) == pytest.approx((found, -1))
 
 
 def test_a_trend_without_exception_by_hand() -> None:
-    """Six orders of three ranks, one of them perfect: three seeds that all have it, p = 1/6³, either way 2/6³."""
+    """Six orders of three ranks, one of them perfect: three seeds that all have it, p = 1/6³,
+    either way 2/6³.
+    """
     assert page(np.array([[1.0, 2.0, 3.0]] * 3))[0] == pytest.approx(2 / 6**3)
 
 
@@ -46,13 +63,18 @@ def test_ties_have_the_p_of_all_orders_of_the_tied_ranks() -> None:
     ranks = [(1, 2.5, 2.5), (1, 2, 3)]
     seen = sum(rank * step for row in ranks for step, rank in enumerate(row))
     orders = list(product(*map(permutations, ranks)))
-    counted = sum(sum(rank * step for row in pair for step, rank in enumerate(row)) >= seen for pair in orders)
+    counted = sum(
+        sum(rank * step for row in pair for step, rank in enumerate(row)) >= seen for pair in orders
+    )
     assert page(values) == pytest.approx((2 * counted / len(orders), 1))
 
 
 def test_under_ties_the_p_holds_its_level_where_mid_ranks_in_the_plain_table_do_not() -> None:
     """The plain table counts orders that ties make impossible: its p is too large."""
-    tied = np.array([[0, 0, 0, 1, 1], [0, 0, 1, 1, 1], [0, 0, 1, 0, 1], [0, 1, 0, 1, 0], [0, 1, 1, 0, 1]], dtype=float)
+    tied = np.array(
+        [[0, 0, 0, 1, 1], [0, 0, 1, 1, 1], [0, 0, 1, 0, 1], [0, 1, 0, 1, 0], [0, 1, 1, 0, 1]],
+        dtype=float,
+    )
     plain = 2 * page_trend_test(tied, method="exact").pvalue
     draws = RNG(0).permuted(np.repeat(tied[None], 40_000, axis=0), axis=2) @ np.arange(5)
     seen = (tied @ np.arange(5)).sum()
@@ -77,16 +99,22 @@ def test_a_slope_that_contradicts_the_ranks_is_told() -> None:
     values[3, 9] = 60
     found = trend(values, np.array([1.0, 2.0, 4.0, 8.0]), BY_COLUMN["nelbo"], "β")
     assert (found["trend"], found["slope"] < 0) == ("rises", True)
-    assert found["trend_text"].endswith("; the ranks and the mean slope disagree: the slope's interval holds 0")
+    assert found["trend_text"].endswith(
+        "; the ranks and the mean slope disagree: the slope's interval holds 0"
+    )
     agreed = trend(values[:, :9], np.array([1.0, 2.0, 4.0, 8.0]), BY_COLUMN["nelbo"], "β")
     assert "disagree" not in agreed["trend_text"]
 
 
 def test_the_slope_is_that_of_a_mixed_model() -> None:
     values = RNG(0).normal(size=(12, 4)) + RNG(1).normal(size=(12, 1)) * 3 + np.arange(4) * 0.7
-    long = pd.DataFrame({"y": values.ravel(), "x": np.tile(np.arange(4.0), 12), "seed": np.repeat(np.arange(12), 4)})
+    long = pd.DataFrame(
+        {"y": values.ravel(), "x": np.tile(np.arange(4.0), 12), "seed": np.repeat(np.arange(12), 4)}
+    )
     fitted = mixedlm("y ~ x", long, groups=long["seed"]).fit()
-    assert slopes(values, np.array([1.0, 2.0, 4.0, 8.0])).mean() == pytest.approx(fitted.params["x"], abs=1e-6)
+    assert slopes(values, np.array([1.0, 2.0, 4.0, 8.0])).mean() == pytest.approx(
+        fitted.params["x"], abs=1e-6
+    )
 
 
 def test_a_trend_is_told_with_its_slope_test_and_n() -> None:
@@ -95,7 +123,8 @@ def test_a_trend_is_told_with_its_slope_test_and_n() -> None:
     assert list(found) == TREND
     assert (found["trend"], found["trend_n"]) == ("falls", 6)
     assert found["trend_text"] == (
-        "falls with the label budget: −5.00 points [−5.00, −5.00] per doubling of the label budget, "
+        "falls with the label budget: −5.00 points [−5.00, −5.00] per doubling of the label "
+        "budget, "
         "Page's trend test, n = 6, p = 4e-5"
     )
 
@@ -105,7 +134,10 @@ def test_a_seed_that_lacks_a_step_is_in_no_trend() -> None:
     values[1, 0] = np.nan
     found = trend(values, STEPS, BY_COLUMN["nelbo"], "β")
     assert (found["trend"], found["trend_n"]) == ("too few seeds", 4)
-    assert found["trend_text"] == "too few seeds for a trend (4 have a result throughout, no verdict below 5)"
+    assert (
+        found["trend_text"]
+        == "too few seeds for a trend (4 have a result throughout, no verdict below 5)"
+    )
 
 
 def test_one_step_is_no_trend() -> None:

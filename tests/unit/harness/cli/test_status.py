@@ -28,7 +28,10 @@ RUNS = Standing(
     ended={"ok": 3},
     running=2,
     speed=50.0,
-    packs=(Pack("vae seed=0 and 1 more", 50, 100, 25.0, 150.5), Pack("gmvae seed=0", 10, 100, 25.0)),
+    packs=(
+        Pack("vae seed=0 and 1 more", 50, 100, 25.0, 150.5),
+        Pack("gmvae seed=0", 10, 100, 25.0),
+    ),
     elapsed=1800.0,
     left=120.0,
 )
@@ -47,7 +50,9 @@ def tell(store: Store) -> Tell:
     """What `--status` says of a run that wrote this just now, or when it says."""
 
     def told(one: Standing) -> tuple[int, str]:
-        run_status.write(store, one if one.written else replace(one, written=datetime.now(UTC).isoformat()))
+        run_status.write(
+            store, one if one.written else replace(one, written=datetime.now(UTC).isoformat())
+        )
         page = Console(file=io.StringIO(), width=120, color_system=None)
         code = status.show(store, page)
         assert isinstance(page.file, io.StringIO)
@@ -78,8 +83,14 @@ def test_a_run_that_failed_somewhere_names_the_cells_and_their_reasons(
     from harness.training.task import Task
 
     one = cell("vae")
-    rows.write_row(store, Task((one,), str(store.root)), one, "failed", {"error": "RuntimeError: boom\nmore"})
-    code, said = tell(replace(RUNS, ended={"ok": 3, "failed": 1}, failures=(Failure(one.id, "vae seed=0", "failed"),)))
+    rows.write_row(
+        store, Task((one,), str(store.root)), one, "failed", {"error": "RuntimeError: boom\nmore"}
+    )
+    code, said = tell(
+        replace(
+            RUNS, ended={"ok": 3, "failed": 1}, failures=(Failure(one.id, "vae seed=0", "failed"),)
+        )
+    )
     assert code == 1
     assert "failed: vae seed=0: RuntimeError: boom\n" in said
     assert f"--log {one.id}" in said
@@ -142,7 +153,10 @@ def test_a_log_is_found_by_id_by_its_beginning_and_by_name(
 
 @pytest.mark.parametrize(
     ("flags", "told"),
-    [(["--log", "ab"], "2 failed cells have the name 'ab'"), (["--log", "x"], "no failed cell has the name 'x'")],
+    [
+        (["--log", "ab"], "2 failed cells have the name 'ab'"),
+        (["--log", "x"], "no failed cell has the name 'x'"),
+    ],
 )
 def test_a_log_that_is_not_told_apart_is_refused_with_a_list(
     flags: list[str], told: str, store: Store, capsys: pytest.CaptureFixture[str]
@@ -155,9 +169,14 @@ def test_a_log_that_is_not_told_apart_is_refused_with_a_list(
     assert "abc123, abd999" in said
 
 
-@pytest.mark.parametrize("flags", [["--status", "nowhere"], ["--log", "abc"], ["--status", "nowhere", "--follow"]])
+@pytest.mark.parametrize(
+    "flags", [["--status", "nowhere"], ["--log", "abc"], ["--status", "nowhere", "--follow"]]
+)
 def test_what_cannot_be_told_is_one_line_and_exit_2(
-    flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    flags: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert bench.main(flags) == 2
@@ -177,6 +196,10 @@ def test_the_status_starts_without_torch_and_ray(store: Store) -> None:
         "print(code, 'torch' in sys.modules, 'ray' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(store.root)], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(store.root)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.splitlines()[-1] == "0 False False"

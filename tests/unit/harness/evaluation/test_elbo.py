@@ -96,7 +96,9 @@ class Given(Unweighted):
         self.given = terms
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
-        return Terms(**{name: torch.full((len(batch.x),), value) for name, value in self.given.items()})
+        return Terms(
+            **{name: torch.full((len(batch.x),), value) for name, value in self.given.items()}
+        )
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,10 @@ class Given(Unweighted):
     [
         ({"rec": 80.0, "kl": 20.0}, {"estimator": "elbo", "nelbo": 100.0, "kl": 20.0, "rec": 80.0}),
         ({"nll": 88.0}, {"estimator": "exact", "nll": 88.0}),
-        ({"rec": 88.0, "kl": 0.0}, {"estimator": "exact", "nll": 88.0, "nelbo": 88.0, "kl": 0.0, "rec": 88.0}),
+        (
+            {"rec": 88.0, "kl": 0.0},
+            {"estimator": "exact", "nll": 88.0, "nelbo": 88.0, "kl": 0.0, "rec": 88.0},
+        ),
         ({"rec": 36.0, "extra": 1.0}, {"estimator": "none", "rec": 36.0}),
         ({"extra": 1.0}, {"estimator": "none"}),
         ({"rec": 0.0, "kl": 0.0, "extra": 1.0}, {"estimator": "none"}),
@@ -121,22 +126,31 @@ def test_a_row_holds_what_the_terms_say_of_the_likelihood_and_no_more(
     ("terms", "message"),
     [
         ({"rec": 80.0, "kl": -10_000.0}, "kl is -10000 nats; expected a divergence"),
-        ({"rec": -400.0, "kl": 80.0}, "nelbo is -320 nats; expected at least 0, as images are binary"),
+        (
+            {"rec": -400.0, "kl": 80.0},
+            "nelbo is -320 nats; expected at least 0, as images are binary",
+        ),
         ({"nll": -1.0}, "nll is -1 nats; expected at least 0"),
         ({"rec": math.nan, "kl": 1.0}, "not finite after training: nelbo"),
     ],
 )
-def test_what_no_model_of_binary_images_can_have_is_refused(terms: dict[str, float], message: str, mnist: Data) -> None:
+def test_what_no_model_of_binary_images_can_have_is_refused(
+    terms: dict[str, float], message: str, mnist: Data
+) -> None:
     with pytest.raises(BadScore, match=message):
         finish(elbo.bound(Given(**terms), scored_images.test_images(mnist)[:9]))
 
 
 def test_a_kl_below_zero_by_its_noise_is_none_of_these(mnist: Data) -> None:
     """Known's KL is N(0, 1) an image: below zero half of the time."""
-    assert finish(elbo.bound(Known(), scored_images.test_images(mnist)[:100]))["estimator"] == "elbo"
+    assert (
+        finish(elbo.bound(Known(), scored_images.test_images(mnist)[:100]))["estimator"] == "elbo"
+    )
 
 
-@pytest.mark.skipif(not LISTS.is_file(), reason="the source report's list of images is not beside this checkout")
+@pytest.mark.skipif(
+    not LISTS.is_file(), reason="the source report's list of images is not beside this checkout"
+)
 def test_the_report_subset_is_binarised_as_the_source_did(mnist: Data) -> None:
     indices = json.loads(LISTS.read_text())["evaluation_test_indices"]
     x = scored_images.subset_images(mnist, indices)
@@ -157,7 +171,9 @@ def test_iwae_is_the_log_mean_of_weights(mnist: Data) -> None:
     assert list(found) == ["iwae_10", "iwae_100", "iwae_1000"]
     assert 0 > found["iwae_10"] > found["iwae_100"] > found["iwae_1000"]
     assert found["iwae_1000"] == pytest.approx(-0.5, abs=0.02)
-    assert finish(iwae.iwae(Known(), x, (10,), {}, "iwae"))["iwae_10"] == pytest.approx(found["iwae_10"])
+    assert finish(iwae.iwae(Known(), x, (10,), {}, "iwae"))["iwae_10"] == pytest.approx(
+        found["iwae_10"]
+    )
 
 
 @pytest.mark.parametrize("after", [1, 2])
@@ -187,7 +203,9 @@ def test_accuracy_is_on_grey_images_and_of_classifiers_alone(mnist: Data, cell: 
     model = registry.build(cell("ssvae"))
     assert isinstance(model, Classifier)
     found = accuracy.accuracy(model, mnist)
-    by_hand = (model.classify(scaled(mnist.test_x)).argmax(1) == mnist.test_y).double().mean().item()
+    by_hand = (
+        (model.classify(scaled(mnist.test_x)).argmax(1) == mnist.test_y).double().mean().item()
+    )
     assert found == pytest.approx(by_hand)
     assert accuracy.accuracy(registry.build(cell("vae")), mnist) is None
 
@@ -206,7 +224,9 @@ def test_the_judge_is_as_good_as_the_source_reports(mnist: Data, tmp_path: Path)
     digit_classifier.provide(store, mnist)
     found = digit_classifier.load(store, mnist)
     assert found.accuracy >= REACH
-    assert found.accuracy == pytest.approx(accuracy.hits(found.net, scaled(mnist.test_x), mnist.test_y))
+    assert found.accuracy == pytest.approx(
+        accuracy.hits(found.net, scaled(mnist.test_x), mnist.test_y)
+    )
     assert found.accuracy_binary == pytest.approx(
         accuracy.hits(found.net, scored_images.test_images(mnist), mnist.test_y)
     )

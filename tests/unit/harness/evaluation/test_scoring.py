@@ -1,4 +1,6 @@
-"""Scoring is work like training: kept as it comes, taken up where it stood, and no failure costs a row."""
+"""Scoring is work like training: kept as it comes, taken up where it stood, and no failure costs a
+row.
+"""
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -37,7 +39,9 @@ def few(mnist: Data) -> Data:
 def run(store: Store, few: Data) -> Callable[..., Generator[Update, None, None]]:
     """Run cells to the end, or as far as the caller goes."""
 
-    def updates(*cells: Cell, evaluation: Evaluation = PLAIN, **values: Any) -> Generator[Update, None, None]:
+    def updates(
+        *cells: Cell, evaluation: Evaluation = PLAIN, **values: Any
+    ) -> Generator[Update, None, None]:
         task = Task(cells, str(store.root), evaluation=evaluation, report_seconds=0.0, **values)
         return trial.run(task, few)
 
@@ -94,7 +98,9 @@ def test_a_scoring_that_was_interrupted_goes_on_where_it_stood(
     stop: int, run: Run, store: Store, cell: CellMaker, few: Data, tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Wherever it is cut off, each of the three chunks of images of the IWAE bound is computed once."""
+    """Wherever it is cut off, each of the three chunks of images of the IWAE bound is computed
+    once.
+    """
     one, calm = cell("vae", iterations=2), Store(tmp_path_factory.mktemp("calm"))
     calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
     list(trial.run(Task((one,), str(calm.root), evaluation=IWAE), few))
@@ -143,7 +149,9 @@ def test_one_more_score_that_fails_leaves_the_row_the_weights_and_the_status_as_
     assert before is not None
     assert after is not None
     assert after["iwae_10"] is not None
-    assert lasting(before) | {"iwae_10": after["iwae_10"], "evaluated": "iwae_10,nelbo"} == lasting(after)
+    assert lasting(before) | {"iwae_10": after["iwae_10"], "evaluated": "iwae_10,nelbo"} == lasting(
+        after
+    )
 
 
 def test_a_new_cell_keeps_the_scores_that_did_not_fail(
@@ -222,7 +230,10 @@ def test_a_failed_row_of_an_older_version_is_scored_from_its_weights(
     one = cell("vae", iterations=2)
     list(run(one))
     before = store.row(one.id)
-    store.write_row(schema.describe(one) | {"status": "failed", "error": "RuntimeError: boom", "finished": "2027"})
+    store.write_row(
+        schema.describe(one)
+        | {"status": "failed", "error": "RuntimeError: boom", "finished": "2027"}
+    )
     never_train(monkeypatch)
     list(run(one, evaluation=IWAE))
     row = store.row(one.id)

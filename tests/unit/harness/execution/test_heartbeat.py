@@ -85,7 +85,9 @@ def test_a_trial_that_is_closed_ends_at_its_next_update_and_may_save_first() -> 
         (0.0, {"ended": {"a": "ok"}}, True),
     ],
 )
-def test_a_process_is_at_work_that_moves_or_computes(cpu: float, change: dict[str, object], expected: bool) -> None:
+def test_a_process_is_at_work_that_moves_or_computes(
+    cpu: float, change: dict[str, object], expected: bool
+) -> None:
     before = Update(steps=1, cpu_seconds=5.0, wall_seconds=100.0)
     now = replace(before, cpu_seconds=5.0 + cpu * 10, wall_seconds=110.0)
     assert is_at_work(before, replace(now, **change)) is expected  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""What is handed out again when a process dies: what remains, in halves, until the cell at fault fails alone."""
+"""What is handed out again when a process dies: what remains, in halves, until the cell at fault
+fails alone.
+"""
 
 from pathlib import Path
 
@@ -39,7 +41,9 @@ def started(of: Tries) -> tuple[int, tuple[Cell, ...]]:
     return number, of.task(number).cells
 
 
-def test_tasks_are_handed_out_in_their_order_and_what_died_before_what_waits(store: Store, cells: list[Cell]) -> None:
+def test_tasks_are_handed_out_in_their_order_and_what_died_before_what_waits(
+    store: Store, cells: list[Cell]
+) -> None:
     of = tries(store, cells[:1], cells[1:2], cells[2:3])
     first, _ = started(of)
     assert started(of)[1] == (cells[1],)
@@ -49,18 +53,26 @@ def test_tasks_are_handed_out_in_their_order_and_what_died_before_what_waits(sto
     assert not of.done
 
 
-def test_a_cell_alone_fails_after_its_tries_with_a_row_and_the_last_words(store: Store, cells: list[Cell]) -> None:
+def test_a_cell_alone_fails_after_its_tries_with_a_row_and_the_last_words(
+    store: Store, cells: list[Cell]
+) -> None:
     of = tries(store, cells[:1])
     for _ in range(RETRIES + 1):
         update = of.died(started(of)[0], "Ray saw a signal")
     assert of.done
     assert update.ended == {cells[0].id: "failed"}
-    assert (store.row(cells[0].id) or {})["error"] == f"its process died {RETRIES + 1} times with nothing saved"
+    assert (store.row(cells[0].id) or {})[
+        "error"
+    ] == f"its process died {RETRIES + 1} times with nothing saved"
     assert b"Ray saw a signal" in (store.read(layout.log_key(cells[0].id)) or b"")
 
 
-@pytest.mark.parametrize("progress", [Update(steps=50, saved=1), Update(steps=1)], ids=["a checkpoint", "nothing"])
-def test_a_try_that_saved_something_is_no_failure(progress: Update, store: Store, cells: list[Cell]) -> None:
+@pytest.mark.parametrize(
+    "progress", [Update(steps=50, saved=1), Update(steps=1)], ids=["a checkpoint", "nothing"]
+)
+def test_a_try_that_saved_something_is_no_failure(
+    progress: Update, store: Store, cells: list[Cell]
+) -> None:
     """As on machines that are taken away again and again."""
     of = tries(store, cells[:1])
     for _ in range(3 * RETRIES):
@@ -85,7 +97,9 @@ def test_storage_that_fails_a_process_is_no_cells_fault_and_ends_the_run_at_last
     assert store.rows() == {}
 
 
-def test_storage_that_fails_now_and_then_does_not_end_a_run_that_gets_on(store: Store, cells: list[Cell]) -> None:
+def test_storage_that_fails_now_and_then_does_not_end_a_run_that_gets_on(
+    store: Store, cells: list[Cell]
+) -> None:
     of = tries(store, cells[:1])
     for _ in range(3 * RETRIES):
         number, _ = started(of)
@@ -94,7 +108,9 @@ def test_storage_that_fails_now_and_then_does_not_end_a_run_that_gets_on(store: 
     assert started(of)[1] == (cells[0],)
 
 
-def test_a_pack_is_halved_until_the_cell_at_fault_fails_alone(store: Store, cells: list[Cell]) -> None:
+def test_a_pack_is_halved_until_the_cell_at_fault_fails_alone(
+    store: Store, cells: list[Cell]
+) -> None:
     """Any part with the third of six cells dies; the others end, each once."""
     of, deaths = tries(store, cells), 0
     ended: list[Cell] = []

@@ -28,7 +28,9 @@ from harness.training.task import Task, Update
 from harness.training.trainer import Pack
 from tests.conftest import CellMaker, lasting, tree
 
-SUBSET = Evaluation(dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iwae=(10,), iwae_on=("subset",))
+SUBSET = Evaluation(
+    dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iwae=(10,), iwae_on=("subset",)
+)
 
 
 def run(store: Store, cells: Sequence[Cell], **values: Any) -> list[Update]:
@@ -65,7 +67,9 @@ def test_a_cell_becomes_a_row_with_all_that_lies_beside_it(store: Store, cell: C
     assert updates[-1].ended == {one.id: "ok"}
 
 
-def test_a_supervised_cell_has_an_accuracy_and_no_bound(store: Store, cell: CellMaker, mnist: Data) -> None:
+def test_a_supervised_cell_has_an_accuracy_and_no_bound(
+    store: Store, cell: CellMaker, mnist: Data
+) -> None:
     one = cell("ssvae", supervision="supervised")
     run(store, [one], evaluation=SUBSET)
     row = store.rows()[one.id]
@@ -74,12 +78,17 @@ def test_a_supervised_cell_has_an_accuracy_and_no_bound(store: Store, cell: Cell
     assert predicted is not None
     assert row["accuracy"] == pytest.approx((predicted == mnist.test_y.numpy()).mean())
     assert row["accuracy"] > 0.05
-    assert all(row[name] is None for name in ("nelbo", "kl", "rec", "subset_nelbo", "digit_counts", "subset_iwae_10"))
+    assert all(
+        row[name] is None
+        for name in ("nelbo", "kl", "rec", "subset_nelbo", "digit_counts", "subset_iwae_10")
+    )
     assert row["seeded"].endswith("labels")
     assert store.pictures("samples", one.id) is None
 
 
-def test_the_same_cell_twice_gives_the_same_row(tmp_path: Path, store: Store, cell: CellMaker, mnist: Data) -> None:
+def test_the_same_cell_twice_gives_the_same_row(
+    tmp_path: Path, store: Store, cell: CellMaker, mnist: Data
+) -> None:
     other = another(tmp_path, mnist)
     one = cell("gmvae", seed=3)
     run(store, [one])
@@ -106,7 +115,9 @@ def test_a_diverging_cell_is_a_row_with_its_step_and_its_neighbours_end_as_if_al
             assert found[name] == pytest.approx(expected[name], rel=1e-5)
 
 
-def test_an_error_is_a_row_with_its_reason(store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_a_row_with_its_reason(
+    store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*args: object) -> None:
         raise MemoryError("no room")
 
@@ -134,7 +145,9 @@ def test_a_failed_cell_is_scored_without_training_again(
     assert store.rows()[one.id]["status"] == "ok"
 
 
-def test_more_scores_need_no_training(store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_scores_need_no_training(
+    store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = cell("vae")
     run(store, [one])
     before = store.rows()[one.id]
@@ -195,7 +208,7 @@ def interrupted(store: Store, cells: Sequence[Cell], mnist: Data) -> None:
     trial._Trial(task, store)._save(pack)
 
 
-# --- out of memory ----------------------------------------------------------------------------------------------------
+# --- out of memory --------------------------------------------------------------------------------
 
 
 def cramped(monkeypatch: pytest.MonkeyPatch, most: int, after: int) -> None:
@@ -215,13 +228,17 @@ def test_a_pack_that_runs_out_of_memory_goes_on_in_halves(
     after: int, tmp_path: Path, store: Store, cell: CellMaker, mnist: Data, steps: list[Step],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Five cells where two find room, from their checkpoints if there are any: packs of 2, 1 and 2, calm ones' rows."""
+    """Five cells where two find room, from their checkpoints if there are any: packs of 2, 1 and 2,
+    calm ones' rows.
+    """
     cells = [cell("ssvae", seed, supervision="supervised") for seed in range(5)]
     parts = (cells[:2], cells[2:3], cells[3:])
     with monkeypatch.context() as patch:
         cramped(patch, most=2, after=after)
         updates = run(store, cells, checkpoint_seconds=0.0)
-    assert steps == span(5, 1, after) + [step for part in parts for step in span(len(part), after + 1, 10)]
+    assert steps == span(5, 1, after) + [
+        step for part in parts for step in span(len(part), after + 1, 10)
+    ]
     assert updates[-1].steps == 5 * 10
     calm = another(tmp_path, mnist)
     if after:
@@ -239,7 +256,9 @@ def test_a_pack_that_runs_out_of_memory_goes_on_in_halves(
 def test_what_a_pack_holds_is_measured_with_what_its_step_takes(
     store: Store, cell: CellMaker, mnist: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a GPU whose memory is made up: a pack holds 100 for each cell, a step takes 10, and 1,000 are free."""
+    """On a GPU whose memory is made up: a pack holds 100 for each cell, a step takes 10, and 1,000
+    are free.
+    """
     held: list[int] = []
     original, step = Pack.__init__, Pack.one_step
 
@@ -292,8 +311,12 @@ def test_a_cell_that_finds_no_room_leaves_its_checkpoint_for_another_try(
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumed_ends_with_the_same_row(tmp_path: Path, mnist: Data, cell: CellMaker) -> None:
-    """SIGKILL in the middle of a cell; the same command again goes on from the checkpoint, to the same bits."""
+def test_a_killed_run_resumed_ends_with_the_same_row(
+    tmp_path: Path, mnist: Data, cell: CellMaker
+) -> None:
+    """SIGKILL in the middle of a cell; the same command again goes on from the checkpoint, to the
+    same bits.
+    """
     command = [sys.executable, "harness/bench.py", "--models", "vae", "--seeds", "1", "--iterations", "300",
                "--launcher", "in-process", "--checkpoint-seconds", "0.01", "--results"]  # fmt: skip
     one = cell("vae", iterations=300)
@@ -339,7 +362,9 @@ def test_numbers_too_small_for_a_float_are_zero_while_it_trains_and_not_afterwar
 ) -> None:
     """Late in a training of `ssvae` they made a step of 30 ms one of 240 ms."""
     small = torch.tensor(1e-20)
-    updates = trial.run(Task((cell("vae"),), str(store.root), report_seconds=0.0), idx_sets.load("mnist"))
+    updates = trial.run(
+        Task((cell("vae"),), str(store.root), report_seconds=0.0), idx_sets.load("mnist")
+    )
     assert small * small != 0
     next(updates)
     assert small * small == 0
@@ -358,6 +383,8 @@ def test_a_full_disk_ends_the_trial_with_one_word_and_tears_nothing(
     one, before = cell("vae"), tree(store.root)
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
-        with pytest.raises(StorageFailure, match="No space left on device; finished cells are kept"):
+        with pytest.raises(
+            StorageFailure, match="No space left on device; finished cells are kept"
+        ):
             list(trial.run(Task((one,), str(store.root)), idx_sets.load("mnist")))
     assert tree(store.root) == before

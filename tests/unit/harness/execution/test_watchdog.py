@@ -25,7 +25,9 @@ def tries(cell: CellMaker, tmp_path: Path) -> Tries:
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that a watchdog reads; its one value can be set."""
     found = [0.0]
-    monkeypatch.setattr("harness.execution.watchdog.time", SimpleNamespace(monotonic=lambda: found[0]))
+    monkeypatch.setattr(
+        "harness.execution.watchdog.time", SimpleNamespace(monotonic=lambda: found[0])
+    )
     return found
 
 

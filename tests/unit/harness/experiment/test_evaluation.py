@@ -1,4 +1,6 @@
-"""What a cell is scored on: the subset's file, the columns that are asked for, bad input in one line."""
+"""What a cell is scored on: the subset's file, the columns that are asked for, bad input in one
+line.
+"""
 
 import hashlib
 import json
@@ -15,7 +17,11 @@ from harness.experiment.grid import ListedDraw
 from harness.experiment.metrics import IWAE_SAMPLES
 from harness.storage.schema import NAMES
 
-LISTS = {"dataset": "mnist", "evaluation_test_indices": [3, 1, 4, 1], "labelled_train_indices": [9, 2, 6]}
+LISTS = {
+    "dataset": "mnist",
+    "evaluation_test_indices": [3, 1, 4, 1],
+    "labelled_train_indices": [9, 2, 6],
+}
 VAE = Cell("vae", 0, 10)
 SUPERVISED = Cell("ssvae", 0, 10, supervision="supervised", labels=100, label_draw="seed")
 
@@ -37,7 +43,7 @@ def refusal(*args: Any) -> str:
     return str(caught.value)
 
 
-# --- the file --------------------------------------------------------------------------------------------------------
+# --- the file -------------------------------------------------------------------------------------
 
 
 def test_lists_are_taken_in_file_order_with_repeats(file: str) -> None:
@@ -68,13 +74,28 @@ def test_the_labelled_list_has_a_checksum_of_its_order(file: str) -> None:
     ("change", "expected"),
     [
         ({"dataset": None}, "dataset: Input should be a valid string"),
-        ({"evaluation_test_indices": []}, "evaluation_test_indices: List should have at least 1 item"),
-        ({"evaluation_test_indices": [0, -1]}, "evaluation_test_indices.1: Input should be greater than or equal to 0"),
-        ({"evaluation_test_indices": ["a"]}, "evaluation_test_indices.0: Input should be a valid integer"),
-        ({"evaluation_test_indices": [0.5]}, "evaluation_test_indices.0: Input should be a valid integer"),
+        (
+            {"evaluation_test_indices": []},
+            "evaluation_test_indices: List should have at least 1 item",
+        ),
+        (
+            {"evaluation_test_indices": [0, -1]},
+            "evaluation_test_indices.1: Input should be greater than or equal to 0",
+        ),
+        (
+            {"evaluation_test_indices": ["a"]},
+            "evaluation_test_indices.0: Input should be a valid integer",
+        ),
+        (
+            {"evaluation_test_indices": [0.5]},
+            "evaluation_test_indices.0: Input should be a valid integer",
+        ),
         ({"evaluation_test_indices": 7}, "evaluation_test_indices: Input should be a valid array"),
         ({"labelled_train_indices": None}, "labelled_train_indices: Input should be a valid array"),
-        ({"labelled_train_indices": [-5]}, "labelled_train_indices.0: Input should be greater than or equal to 0"),
+        (
+            {"labelled_train_indices": [-5]},
+            "labelled_train_indices.0: Input should be greater than or equal to 0",
+        ),
     ],
 )
 def test_a_bad_list_is_named(tmp_path: Path, change: dict[str, object], expected: str) -> None:
@@ -97,7 +118,9 @@ def test_what_is_no_json_object_is_refused(tmp_path: Path, content: bytes) -> No
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    assert "(No such file or directory); expected a JSON file" in refusal(str(tmp_path / "none.json"), [], None)
+    assert "(No such file or directory); expected a JSON file" in refusal(
+        str(tmp_path / "none.json"), [], None
+    )
     assert "(Is a directory); expected a JSON file" in refusal(str(tmp_path), [], None)
 
 
@@ -121,20 +144,24 @@ def test_indices_beyond_the_images_are_refused(
 def test_a_subset_of_a_data_set_that_no_cell_has_is_refused(file: str) -> None:
     found = evaluation(file, [], None)
     other = replace(VAE, dataset="kmnist")
-    with pytest.raises(BadInput, match="lists images of 'mnist', the grid has emnist, kmnist; expected the same"):
+    with pytest.raises(
+        BadInput, match="lists images of 'mnist', the grid has emnist, kmnist; expected the same"
+    ):
         found.check([other, replace(VAE, dataset="emnist")])
     found.check([other, VAE])
     Evaluation().check([other])
 
 
-# --- what is asked ---------------------------------------------------------------------------------------------------
+# --- what is asked --------------------------------------------------------------------------------
 
 
 def test_labels_that_are_listed_for_another_data_set_are_refused(file: str) -> None:
     found = evaluation(file, [], None)
     ours = Cell("ssvae", 0, 10, supervision="supervised", labels=2, label_draw="file-abc")
     found.check([ours])
-    with pytest.raises(BadInput, match=r"^the labels are listed for 'mnist', and ssvae .* is of another data set$"):
+    with pytest.raises(
+        BadInput, match=r"^the labels are listed for 'mnist', and ssvae .* is of another data set$"
+    ):
         found.check([ours, replace(ours, dataset="kmnist")])
 
 
@@ -160,14 +187,24 @@ SUBSET = Evaluation((10, 1000), ("test", "subset"), "mnist", (1, 2))
     [
         (Evaluation(), VAE, {"nelbo"}),
         (Evaluation((10,)), VAE, {"nelbo", "iwae_10"}),
-        (SUBSET, VAE, {"nelbo", "subset_nelbo", "iwae_10", "iwae_1000", "subset_iwae_10", "subset_iwae_1000"}),
-        (replace(SUBSET, iwae_on=("subset",)), VAE, {"nelbo", "subset_nelbo", "subset_iwae_10", "subset_iwae_1000"}),
+        (
+            SUBSET,
+            VAE,
+            {"nelbo", "subset_nelbo", "iwae_10", "iwae_1000", "subset_iwae_10", "subset_iwae_1000"},
+        ),
+        (
+            replace(SUBSET, iwae_on=("subset",)),
+            VAE,
+            {"nelbo", "subset_nelbo", "subset_iwae_10", "subset_iwae_1000"},
+        ),
         (SUBSET, replace(VAE, dataset="kmnist"), {"nelbo", "iwae_10", "iwae_1000"}),
         (SUBSET, SUPERVISED, {"accuracy"}),
     ],
     ids=["test", "iwae", "both", "subset alone", "another data set", "no bound"],
 )
-def test_a_cell_is_asked_for_what_it_can_have(asked: Evaluation, cell: Cell, expected: set[str]) -> None:
+def test_a_cell_is_asked_for_what_it_can_have(
+    asked: Evaluation, cell: Cell, expected: set[str]
+) -> None:
     assert asked.asked(cell) == expected
 
 

@@ -20,9 +20,13 @@ from harness.experiment.grid import DATASETS, Grid, ListedDraw
 from harness.plugins import registry
 
 CARDS = {
-    "plain": ModelCard("plain", "", 20_000, defaults={"z": 10, "rate": 0.5, "name": "elu", "deep": True}),
+    "plain": ModelCard(
+        "plain", "", 20_000, defaults={"z": 10, "rate": 0.5, "name": "elu", "deep": True}
+    ),
     "bare": ModelCard("bare", "", 500),
-    "half": ModelCard("half", "", 30_000, ("semi-supervised", "supervised"), {"z": 64, "weight": 100.0}),
+    "half": ModelCard(
+        "half", "", 30_000, ("semi-supervised", "supervised"), {"z": 64, "weight": 100.0}
+    ),
 }
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "z": st.integers(1, 64),
@@ -51,7 +55,9 @@ def sweeps(draw: st.DrawFn) -> dict[str, Any]:
     card = CARDS[draw(st.sampled_from(sorted(CARDS)))]
     optional = {name: few(values) for name, values in AXES.items()}
     optional["supervision"] = few(st.sampled_from(card.supervisions))
-    optional["settings"] = st.fixed_dictionaries({}, optional={name: few(VALUES[name]) for name in card.defaults})
+    optional["settings"] = st.fixed_dictionaries(
+        {}, optional={name: few(VALUES[name]) for name in card.defaults}
+    )
     return draw(st.fixed_dictionaries({"model": st.just(card.name)}, optional=optional))
 
 
@@ -74,7 +80,7 @@ def one_sweep(**values: Any) -> dict[str, Any]:
     return {"name": "g", "seeds": 1, "sweeps": [{"model": "plain"} | values]}
 
 
-# --- cells -----------------------------------------------------------------------------------------------------------
+# --- cells ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -128,7 +134,9 @@ def test_cells_are_canonical(keys: dict[str, Any]) -> None:
 
 @some
 @given(GRIDS, st.data())
-def test_a_larger_grid_has_the_cells_of_the_smaller_one(keys: dict[str, Any], data: st.DataObject) -> None:
+def test_a_larger_grid_has_the_cells_of_the_smaller_one(
+    keys: dict[str, Any], data: st.DataObject
+) -> None:
     seeds = keys["seeds"]
     larger = keys | {"seeds": seeds + 1 if isinstance(seeds, int) else [*seeds, 5]}
     larger["sweeps"] = [
@@ -152,13 +160,18 @@ def test_a_grid_survives_yaml(keys: dict[str, Any]) -> None:
 
 def test_how_a_value_is_written_does_not_matter() -> None:
     plain = cells(one_sweep(beta=4, settings={"z": 10, "rate": 1}))
-    assert plain == cells(one_sweep(settings={"rate": [1.0]}, beta=[4.0], dataset="mnist", iterations=20_000))
+    assert plain == cells(
+        one_sweep(settings={"rate": [1.0]}, beta=[4.0], dataset="mnist", iterations=20_000)
+    )
 
 
 def test_a_supervised_cell_is_not_crossed_with_beta() -> None:
     """Two β of the semi-supervised arm, one supervised."""
     keys = one_sweep(model="half", beta=[1, 4], supervision=["semi-supervised", "supervised"])
-    assert Counter(cell.supervision for cell in cells(keys)) == {"semi-supervised": 2, "supervised": 1}
+    assert Counter(cell.supervision for cell in cells(keys)) == {
+        "semi-supervised": 2,
+        "supervised": 1,
+    }
 
 
 def test_a_model_without_labels_is_not_crossed_with_budgets() -> None:
@@ -184,7 +197,9 @@ def test_seeds_are_a_number_or_a_list() -> None:
 
 
 def test_names_tell_apart_what_a_sweep_varies() -> None:
-    found = cells(one_sweep(beta=[1, 0.5], settings={"z": [2, 4]}, dataset=["mnist", "kmnist"]) | {"seeds": 2})
+    found = cells(
+        one_sweep(beta=[1, 0.5], settings={"z": [2, 4]}, dataset=["mnist", "kmnist"]) | {"seeds": 2}
+    )
     names = grid.names(found)
     assert len(set(names.values())) == len(found) == 16
     assert names[found[0]] == "plain z=2 seed=0"
@@ -192,7 +207,7 @@ def test_names_tell_apart_what_a_sweep_varies() -> None:
     assert str(cells(one_sweep(model="half"))[0]) == "half semi-supervised labels=100 seed=0"
 
 
-# --- shipped grids ---------------------------------------------------------------------------------------------------
+# --- shipped grids --------------------------------------------------------------------------------
 
 
 def arms(name: str) -> Counter[tuple[Any, ...]]:
@@ -212,12 +227,16 @@ def test_report_is_the_protocol_at_full_length() -> None:
 
 def test_beta_sweeps_both_models() -> None:
     betas = (0.5, 1, 2, 4, 8)
-    assert arms("beta") == {(model, "none", beta, 0, 20_000): 10 for model in ("vae", "gmvae") for beta in betas}
+    assert arms("beta") == {
+        (model, "none", beta, 0, 20_000): 10 for model in ("vae", "gmvae") for beta in betas
+    }
 
 
 def test_labels_sweeps_both_arms() -> None:
     ways, budgets = ("supervised", "semi-supervised"), (50, 100, 300, 1000, 3000)
-    assert arms("labels") == {("ssvae", way, 1, budget, 30_000): 10 for way in ways for budget in budgets}
+    assert arms("labels") == {
+        ("ssvae", way, 1, budget, 30_000): 10 for way in ways for budget in budgets
+    }
 
 
 def test_quick_is_small_and_has_the_reports_models_and_seeds_enough_for_verdicts() -> None:
@@ -236,14 +255,21 @@ def test_shipped_grids_are_the_protocol_in_all_that_they_do_not_name(name: str) 
     assert {c.label_draw for c in found} <= {"none", "seed"}
 
 
-# --- flags laid over a grid ------------------------------------------------------------------------------------------
+# --- flags laid over a grid -----------------------------------------------------------------------
 
-TWO = {"name": "two", "seeds": 2, "sweeps": [{"model": "plain", "beta": [1, 2]}, {"model": "bare", "iterations": 5}]}
+TWO = {
+    "name": "two",
+    "seeds": 2,
+    "sweeps": [{"model": "plain", "beta": [1, 2]}, {"model": "bare", "iterations": 5}],
+}
 
 
 def test_flags_replace_the_keys_of_every_sweep() -> None:
     found = grid_file.overlaid(TWO, {"beta": [4.0], "iterations": 7, "seeds": 1}).cells(CARDS)
-    assert [(c.model, c.beta, c.iterations, c.seed) for c in found] == [("plain", 4, 7, 0), ("bare", 4, 7, 0)]
+    assert [(c.model, c.beta, c.iterations, c.seed) for c in found] == [
+        ("plain", 4, 7, 0),
+        ("bare", 4, 7, 0),
+    ]
 
 
 def test_no_flags_change_nothing() -> None:
@@ -268,7 +294,7 @@ def test_flags_are_checked_like_keys() -> None:
         grid_file.overlaid(TWO, {"labels": [0]})
 
 
-# --- bad input -------------------------------------------------------------------------------------------------------
+# --- bad input ------------------------------------------------------------------------------------
 
 
 def refusal(keys: dict[str, Any]) -> str:
@@ -281,17 +307,34 @@ def refusal(keys: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        (one_sweep(model="plane"), "no model 'plane'; did you mean 'plain'? known: bare, half, plain"),
-        (one_sweep(dataset="mnits"), "no dataset 'mnits'; did you mean 'mnist'? known: emnist, fashion_mnist"),
+        (
+            one_sweep(model="plane"),
+            "no model 'plane'; did you mean 'plain'? known: bare, half, plain",
+        ),
+        (
+            one_sweep(dataset="mnits"),
+            "no dataset 'mnits'; did you mean 'mnist'? known: emnist, fashion_mnist",
+        ),
         (one_sweep(btea=1), "no grid key 'btea'; did you mean 'beta'? known: batch_size"),
         (one_sweep() | {"seed": 1}, "no grid key 'seed'; did you mean 'seeds'? known: compare"),
-        ({"name": "g", "sedes": 1, "sweeps": [{"model": "plain"}]}, "no grid key 'sedes'; did you mean 'seeds'?"),
-        (one_sweep() | {"compare": {"margins": {}}}, "no grid key 'margins'; did you mean 'margin'? known: baseline"),
-        (one_sweep(settings={"rat": 1}), "no setting of model 'plain' 'rat'; did you mean 'rate'? known: deep"),
+        (
+            {"name": "g", "sedes": 1, "sweeps": [{"model": "plain"}]},
+            "no grid key 'sedes'; did you mean 'seeds'?",
+        ),
+        (
+            one_sweep() | {"compare": {"margins": {}}},
+            "no grid key 'margins'; did you mean 'margin'? known: baseline",
+        ),
+        (
+            one_sweep(settings={"rat": 1}),
+            "no setting of model 'plain' 'rat'; did you mean 'rate'? known: deep",
+        ),
     ],
     ids=["model", "dataset", "sweep key", "grid key", "required key", "compare key", "setting"],
 )
-def test_an_unknown_name_is_told_with_the_nearest_and_the_list(keys: dict[str, Any], expected: str) -> None:
+def test_an_unknown_name_is_told_with_the_nearest_and_the_list(
+    keys: dict[str, Any], expected: str
+) -> None:
     assert refusal(keys).startswith(expected)
 
 
@@ -320,20 +363,38 @@ def test_a_name_like_no_other_is_told_with_the_list_alone() -> None:
         ({"iterations": 1.5}, "'sweeps.0.iterations.0'", "integer, got 1.5"),
         ({"batch_size": 0}, "'sweeps.0.batch_size.0'", "greater than 0, got 0"),
         ({"supervision": "semi"}, "'sweeps.0.supervision.0'", "'semi-supervised', got 'semi'"),
-        ({"supervision": "supervised"}, "'plain' has no supervision 'supervised'", "expected one of: none"),
-        ({"model": "half", "supervision": "none"}, "supervision 'none'", "semi-supervised, supervised"),
+        (
+            {"supervision": "supervised"},
+            "'plain' has no supervision 'supervised'",
+            "expected one of: none",
+        ),
+        (
+            {"model": "half", "supervision": "none"},
+            "supervision 'none'",
+            "semi-supervised, supervised",
+        ),
         ({"settings": {"z": "ten"}}, "setting 'z' of model 'plain'", "expected int, got 'ten'"),
         ({"settings": {"z": 1.5}}, "setting 'z' of model 'plain'", "expected int, got 1.5"),
         ({"settings": {"z": True}}, "setting 'z' of model 'plain'", "expected int, got True"),
         ({"settings": {"deep": 1}}, "setting 'deep' of model 'plain'", "expected bool, got 1"),
         ({"settings": {"name": 1}}, "setting 'name' of model 'plain'", "expected str, got 1"),
-        ({"settings": {"rate": float("nan")}}, "setting 'rate' of model 'plain'", "finite number, got nan"),
-        ({"settings": {"z": None}}, "'sweeps.0.settings.z.0'", "expected a number, a word or a truth value, got None"),
+        (
+            {"settings": {"rate": float("nan")}},
+            "setting 'rate' of model 'plain'",
+            "finite number, got nan",
+        ),
+        (
+            {"settings": {"z": None}},
+            "'sweeps.0.settings.z.0'",
+            "expected a number, a word or a truth value, got None",
+        ),
         ({"settings": {"z": []}}, "'sweeps.0.settings.z'", "at least 1 item"),
         ({"settings": 3}, "'sweeps.0.settings'", "dictionary, got 3"),
     ],
 )
-def test_a_bad_sweep_is_refused_in_one_line(values: dict[str, Any], named: str, expected: str) -> None:
+def test_a_bad_sweep_is_refused_in_one_line(
+    values: dict[str, Any], named: str, expected: str
+) -> None:
     found = refusal(one_sweep(**values))
     assert named in found
     assert expected in found
@@ -362,14 +423,24 @@ def test_a_bad_sweep_is_refused_in_one_line(values: dict[str, Any], named: str, 
         ({"iwae": [0]}, "'iwae.0'", "greater than 0, got 0"),
         ({"iwae_on": ["train"]}, "'iwae_on.0'", "'test' or 'subset', got 'train'"),
         ({"compare": {"metrics": []}}, "'compare.metrics'", "at least 1 item"),
-        ({"compare": {"metrics": ["nelb"]}}, "'compare.metrics'", "no metric 'nelb'; did you mean 'nelbo'?"),
-        ({"compare": {"margin": {"accuracy": 0.5}}}, "margin 0.5 of accuracy", "0.005 is 0.5 points"),
+        (
+            {"compare": {"metrics": ["nelb"]}},
+            "'compare.metrics'",
+            "no metric 'nelb'; did you mean 'nelbo'?",
+        ),
+        (
+            {"compare": {"margin": {"accuracy": 0.5}}},
+            "margin 0.5 of accuracy",
+            "0.005 is 0.5 points",
+        ),
         ({"compare": {"margin": {"nelbo": 0}}}, "'compare.margin.nelbo'", "greater than 0, got 0"),
         ({"compare": {"correction": "none"}}, "'compare.correction'", "'holm' or 'bh', got 'none'"),
         ({3: 4}, "'3'", "strings"),
     ],
 )
-def test_a_bad_grid_is_refused_in_one_line(values: dict[Any, Any], named: str, expected: str) -> None:
+def test_a_bad_grid_is_refused_in_one_line(
+    values: dict[Any, Any], named: str, expected: str
+) -> None:
     found = refusal(one_sweep() | values)
     assert named in found
     assert expected in found
@@ -393,7 +464,9 @@ def test_a_missing_key_is_named(missing: str) -> None:
         (b"seeds: !!python/object/apply:os.getcwd []", "is not YAML: "),
     ],
 )
-def test_a_file_that_is_no_grid_is_refused_in_one_line(tmp_path: Path, content: bytes, expected: str) -> None:
+def test_a_file_that_is_no_grid_is_refused_in_one_line(
+    tmp_path: Path, content: bytes, expected: str
+) -> None:
     file = tmp_path / "mine.yaml"
     file.write_bytes(content)
     with pytest.raises(BadInput) as caught:
@@ -404,15 +477,24 @@ def test_a_file_that_is_no_grid_is_refused_in_one_line(tmp_path: Path, content: 
 
 
 def test_a_grid_that_is_not_there_is_told_from_a_misspelt_one(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"^no grid 'reprot'; did you mean 'report'\? known: beta, labels, quick, rep"):
+    with pytest.raises(
+        BadInput,
+        match=r"^no grid 'reprot'; did you mean 'report'\? known: beta, labels, quick, rep",
+    ):
         grid_file.read("reprot")
     for name in (str(tmp_path / "mine.yaml"), str(tmp_path)):
-        with pytest.raises(BadInput, match=r"^no grid file '.*'; expected a YAML file or a shipped grid: beta"):
+        with pytest.raises(
+            BadInput, match=r"^no grid file '.*'; expected a YAML file or a shipped grid: beta"
+        ):
             grid_file.read(name)
 
 
-@pytest.mark.parametrize(("written", "meant"), [("1e-3", 1e-3), ("2E2", 200.0), ("1.e-3", 1e-3), ("+5e0", 5.0)])
-def test_numbers_are_written_as_anybody_writes_them(tmp_path: Path, written: str, meant: float) -> None:
+@pytest.mark.parametrize(
+    ("written", "meant"), [("1e-3", 1e-3), ("2E2", 200.0), ("1.e-3", 1e-3), ("+5e0", 5.0)]
+)
+def test_numbers_are_written_as_anybody_writes_them(
+    tmp_path: Path, written: str, meant: float
+) -> None:
     """PyYAML alone takes 1e-3 for a word."""
     path = tmp_path / "mine.yaml"
     path.write_text(f"seeds: 1\nsweeps: [{{model: vae, learning_rate: [{written}]}}]\n")
@@ -443,7 +525,7 @@ def test_a_grid_and_a_cell_are_frozen() -> None:
     assert isinstance(whole, Grid)
 
 
-# --- hostile YAML ----------------------------------------------------------------------------------------------------
+# --- hostile YAML ---------------------------------------------------------------------------------
 
 LISTS = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 10))
 MERGED = "".join(f"m{n}: &m{n}\n  <<: [{', '.join([f'*m{n - 1}'] * 9)}]\n" for n in range(1, 10))
@@ -462,7 +544,9 @@ MERGED = "".join(f"m{n}: &m{n}\n  <<: [{', '.join([f'*m{n - 1}'] * 9)}]\n" for n
     ],
     ids=["aliases", "merges", "itself", "nesting", "digits", "date", "size"],
 )
-def test_a_hostile_file_is_refused_in_one_short_line(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_hostile_file_is_refused_in_one_short_line(
+    tmp_path: Path, text: str, expected: str
+) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     with pytest.raises(BadInput) as caught:
@@ -480,7 +564,10 @@ def test_a_hostile_file_is_refused_in_one_short_line(tmp_path: Path, text: str, 
         (one_sweep(labels=10**30), "less than 9223372036854775808, got 1000"),
         (one_sweep(iterations=10**30), "less than 9223372036854775808"),
         (one_sweep(settings={"z": 10**30}), "expected 64 bits at most, got 1000"),
-        (one_sweep(iterations=list(range(1, 2001)), batch_size=list(range(1, 2001))), "cells; expected at most 1,000,"),
+        (
+            one_sweep(iterations=list(range(1, 2001)), batch_size=list(range(1, 2001))),
+            "cells; expected at most 1,000,",
+        ),
         (one_sweep() | {"sweeps": {"x" * 10**6: 1}}, "got {'xxx"),
         (one_sweep() | {"x" * 10**6: 1}, "no grid key 'xxx"),
         (one_sweep(beta=["x" * 10**6]), "number, got 'xxx"),

@@ -24,29 +24,44 @@ ADDRESSES = st.tuples(st.integers(0, 2**63 - 1), st.sampled_from(PURPOSES), st.i
 
 
 @pytest.mark.parametrize(("address", "expected"), GOLDEN.items())
-def test_streams_are_those_of_all_earlier_results(address: tuple[int, Purpose, int], expected: int) -> None:
+def test_streams_are_those_of_all_earlier_results(
+    address: tuple[int, Purpose, int], expected: int
+) -> None:
     """If this fails, earlier results cannot be repeated: restore the streams."""
     assert derive(*address) == expected
 
 
 def test_streams_are_the_same_in_another_process() -> None:
-    code = f"from harness.experiment.seeding import derive; print([derive(*a) for a in {list(GOLDEN)}])"
+    code = (
+        f"from harness.experiment.seeding import derive; print([derive(*a) for a in "
+        f"{list(GOLDEN)}])"
+    )
     environment = os.environ | {"PYTHONHASHSEED": "7"}
-    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert found.stdout.strip() == str(list(GOLDEN.values()))
 
 
 @given(st.lists(ADDRESSES, unique=True, min_size=2, max_size=20))
-def test_every_address_has_its_own_seed_that_torch_takes(addresses: list[tuple[int, Purpose, int]]) -> None:
+def test_every_address_has_its_own_seed_that_torch_takes(
+    addresses: list[tuple[int, Purpose, int]],
+) -> None:
     found = [derive(*address) for address in addresses]
     assert len(set(found)) == len(found)
     assert all(0 <= value < 2**63 for value in found)
 
 
 def test_streams_do_not_correlate() -> None:
-    """Of 10,000 normal draws each: every pair of streams has a correlation within five standard errors of 0."""
-    addresses = [(seed, purpose, index) for seed in (0, 1) for purpose in PURPOSES for index in (0, 1)]
-    streams = torch.stack([torch.randn(10_000, generator=seeding.generator(*address)) for address in addresses])
+    """Of 10,000 normal draws each: every pair of streams has a correlation within five standard
+    errors of 0.
+    """
+    addresses = [
+        (seed, purpose, index) for seed in (0, 1) for purpose in PURPOSES for index in (0, 1)
+    ]
+    streams = torch.stack(
+        [torch.randn(10_000, generator=seeding.generator(*address)) for address in addresses]
+    )
     off = torch.corrcoef(streams).fill_diagonal_(0)
     assert off.abs().max() < 5 / 100
 

@@ -76,7 +76,9 @@ def test_the_summary_counts_done_running_and_failed(make: Make, clock_time: list
     first, second = (cell.id for cell in progress.tasks[0].cells)
     progress.watch(0, Update(steps=150, step_seconds=0.05, ended={first: "diverged"}))
     clock_time.append(61.0)
-    assert progress.summary().startswith("[1 min 01 s] 0/3 cells done, 1 running, 1 failed, 20 steps/s, ")
+    assert progress.summary().startswith(
+        "[1 min 01 s] 0/3 cells done, 1 running, 1 failed, 20 steps/s, "
+    )
     progress.watch(0, Update(steps=200, step_seconds=0.05, ended={first: "diverged", second: "ok"}))
     assert "1/3 cells done, 0 running, 1 failed, 0 steps/s" in progress.summary()
 
@@ -93,7 +95,9 @@ def test_a_task_that_waits_for_another_process_does_not_run(make: Make) -> None:
     assert progress.standing().running == 1
 
 
-def test_piped_it_is_a_line_for_every_end_and_now_and_then_a_standing(make: Make, clock_time: list[float]) -> None:
+def test_piped_it_is_a_line_for_every_end_and_now_and_then_a_standing(
+    make: Make, clock_time: list[float]
+) -> None:
     progress = make()
     with progress:
         progress.watch(0, Update(steps=20, step_seconds=0.1, nelbo=201.5))
@@ -115,7 +119,9 @@ def test_on_a_terminal_it_is_a_table_of_what_runs(make: Make) -> None:
         progress.watch(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
         progress.live.refresh() if progress.live else pytest.fail("no live table on a terminal")
     page = written(progress)
-    assert any(line.split() == ["running", "step", "steps/s", "NELBO"] for line in page.splitlines())
+    assert any(
+        line.split() == ["running", "step", "steps/s", "NELBO"] for line in page.splitlines()
+    )
     for part in ("1/3 cells done", "vae seed=0 and 1 more", "50/100", "150.00", "steps/s", "NELBO"):
         assert part in page
     assert "gmvae seed=0" not in page  # it has ended
@@ -132,7 +138,11 @@ def ended_with(progress: Progress, error: BaseException | None) -> None:
 
 @pytest.mark.parametrize(
     ("error", "end"),
-    [(None, "done"), (KeyboardInterrupt(), "interrupted"), (Stalled("nothing moved"), "nothing moved")],
+    [
+        (None, "done"),
+        (KeyboardInterrupt(), "interrupted"),
+        (Stalled("nothing moved"), "nothing moved"),
+    ],
 )
 def test_the_store_learns_how_a_run_stands_and_how_it_ended(
     error: BaseException | None, end: str, make: Make, tmp_path: Path
@@ -141,8 +151,15 @@ def test_the_store_learns_how_a_run_stands_and_how_it_ended(
     ended_with(make(store=store), error)
     (found,) = run_status.read(store)
     assert (found.run, found.grid, found.end) == ("now", "g", end)
-    assert (found.asked, found.before, found.cells, found.ended) == (5, 2, 3, {"failed": 1, "ok": 1})
-    assert [(pack.name, pack.step, pack.total, pack.nelbo) for pack in found.packs] == [("gmvae seed=0", 20, 100, 99.5)]
+    assert (found.asked, found.before, found.cells, found.ended) == (
+        5,
+        2,
+        3,
+        {"failed": 1, "ok": 1},
+    )
+    assert [(pack.name, pack.step, pack.total, pack.nelbo) for pack in found.packs] == [
+        ("gmvae seed=0", 20, 100, 99.5)
+    ]
     assert [failure.name for failure in found.failures] == ["vae seed=0"]
 
 

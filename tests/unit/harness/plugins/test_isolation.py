@@ -1,4 +1,6 @@
-"""What a plug-in changes elsewhere: found, taken away, put back; what changes for other reasons is not touched."""
+"""What a plug-in changes elsewhere: found, taken away, put back; what changes for other reasons is
+not touched.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -28,14 +30,19 @@ def present() -> Any:
 
 def changed(text: str, **names: Any) -> tuple[Change, ...]:
     """The changes of a text, which stand."""
-    changes = recorded(lambda: exec(text, {"adam": adam, "engine": trainer, "torch": torch, "np": np} | names), [text])
+    changes = recorded(
+        lambda: exec(text, {"adam": adam, "engine": trainer, "torch": torch, "np": np} | names),
+        [text],
+    )
     add(changes)
     return changes
 
 
 def test_attributes_of_modules_and_classes_are_taken_away_and_put_back() -> None:
     held = trainer.BLOWN_UP, adam.Adam.descend, torch.nn.Linear.forward
-    changes = changed("engine.BLOWN_UP = 1\nadam.Adam.descend = print\nsetattr(torch.nn.Linear, 'forward', len)")
+    changes = changed(
+        "engine.BLOWN_UP = 1\nadam.Adam.descend = print\nsetattr(torch.nn.Linear, 'forward', len)"
+    )
     where = {
         "harness.training.trainer.BLOWN_UP",
         "harness.training.adam.Adam.descend",
@@ -75,7 +82,8 @@ def test_what_is_new_goes_and_what_was_deleted_comes_back(monkeypatch: pytest.Mo
 
 def test_settings_of_torch_and_numpy_are_changes_too() -> None:
     changes = changed(
-        "torch.set_default_dtype(torch.float64); torch.set_grad_enabled(False); np.seterr(all='raise')\n"
+        "torch.set_default_dtype(torch.float64); torch.set_grad_enabled(False); "
+        "np.seterr(all='raise')\n"
         "torch.set_float32_matmul_precision('medium')\n"
         "torch.set_default_device('meta')"
     )
@@ -120,7 +128,9 @@ def test_a_text_that_fails_leaves_nothing() -> None:
 
 
 def test_what_changes_without_the_texts_word_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As torch, parts of which replace functions of others on their first import; modules that come are new names."""
+    """As torch, parts of which replace functions of others on their first import; modules that come
+    are new names.
+    """
     fake = ModuleType("torch.a_part")
     monkeypatch.setitem(sys.modules, "torch.a_part", fake)
 

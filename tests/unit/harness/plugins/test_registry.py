@@ -46,7 +46,10 @@ class Echo(Model):
         return self.logits.sigmoid().expand(len(noise["z"]), PIXELS)
 '''
 CARD = ModelCard(
-    "echo", "p(x) = Bernoulli(logits), the same for every image.", 7, defaults={"scale": 0.5, "deep": False}
+    "echo",
+    "p(x) = Bernoulli(logits), the same for every image.",
+    7,
+    defaults={"scale": 0.5, "deep": False},
 )
 
 
@@ -73,7 +76,7 @@ class Silent(Model):
         return torch.zeros(1, PIXELS)
 
 
-# --- names -----------------------------------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------------------
 
 
 def test_our_models_are_found_by_name() -> None:
@@ -91,7 +94,9 @@ def test_a_name_is_taken_once_and_registering_a_model_again_changes_nothing() ->
     registry.register("silent")(Silent)
     registry.register("silent")(Silent)
     assert registry.lookup("silent") is Silent
-    with pytest.raises(BadInput, match=r"^model name 'vae' is taken by models\.vae; expected another name$"):
+    with pytest.raises(
+        BadInput, match=r"^model name 'vae' is taken by models\.vae; expected another name$"
+    ):
         registry.register("vae")(Silent)
     assert registry.lookup("vae") is not Silent
 
@@ -107,11 +112,13 @@ def test_a_setting_without_a_plain_default_is_refused() -> None:
             super().__init__()
 
     registry.register("needy")(Needy)
-    with pytest.raises(BadInput, match=r"^model 'needy': setting 'z' needs a default that is a number, a word or a"):
+    with pytest.raises(
+        BadInput, match=r"^model 'needy': setting 'z' needs a default that is a number, a word or a"
+    ):
         registry.cards()
 
 
-# --- building --------------------------------------------------------------------------------------------------------
+# --- building -------------------------------------------------------------------------------------
 
 
 def test_weights_follow_the_seed_and_nothing_else(cell: CellMaker) -> None:
@@ -128,15 +135,20 @@ def test_weights_follow_the_seed_and_nothing_else(cell: CellMaker) -> None:
 
 def test_settings_reach_the_model_and_bad_ones_are_refused_in_one_line(cell: CellMaker) -> None:
     narrow, default = (registry.build(cell("vae", settings=chosen)) for chosen in ({"z": 3}, {}))
-    assert sum(p.numel() for p in narrow.parameters()) < sum(p.numel() for p in default.parameters())
+    assert sum(p.numel() for p in narrow.parameters()) < sum(
+        p.numel() for p in default.parameters()
+    )
     with pytest.raises(BadInput, match=r"\Amodel 'vae' refuses \{'z': -1\}: [^\n]+\Z"):
         registry.build(cell("vae", settings={"z": -1}))
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(ValueError("too\nlong"), "too"), (RuntimeError(), "RuntimeError"), (TypeError("x"), "x")]
+    ("error", "told"),
+    [(ValueError("too\nlong"), "too"), (RuntimeError(), "RuntimeError"), (TypeError("x"), "x")],
 )
-def test_whatever_a_model_says_against_its_settings_is_one_line(error: Exception, told: str) -> None:
+def test_whatever_a_model_says_against_its_settings_is_one_line(
+    error: Exception, told: str
+) -> None:
     class Picky(Silent):
         def __init__(self) -> None:
             raise error
@@ -148,13 +160,18 @@ def test_whatever_a_model_says_against_its_settings_is_one_line(error: Exception
 
 
 def test_supervision_reaches_the_models_that_have_one(cell: CellMaker) -> None:
-    ways = [registry.build(cell("ssvae", supervision=way)) for way in ("supervised", "semi-supervised")]
-    images, noise = torch.zeros(2, PIXELS), {name: torch.zeros(shape) for name, shape in ways[0].noise(2).items()}
+    ways = [
+        registry.build(cell("ssvae", supervision=way)) for way in ("supervised", "semi-supervised")
+    ]
+    images, noise = (
+        torch.zeros(2, PIXELS),
+        {name: torch.zeros(shape) for name, shape in ways[0].noise(2).items()},
+    )
     batch = Batch(images, images, torch.tensor([0, 1]))
     assert not torch.equal(*(given(model.terms(batch, noise).kl).mean() for model in ways))
 
 
-# --- a user's file ---------------------------------------------------------------------------------------------------
+# --- a user's file --------------------------------------------------------------------------------
 
 
 def test_a_model_file_registers_its_models_and_can_be_loaded_again(tmp_path: Path) -> None:
@@ -170,7 +187,8 @@ def test_a_model_file_registers_its_models_and_can_be_loaded_again(tmp_path: Pat
 
 def test_a_model_file_may_define_what_looks_its_own_module_up() -> None:
     source = (
-        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    x: int = 3"
+        "from __future__ import annotations\nfrom dataclasses import "
+        "dataclass\n@dataclass\nclass A:\n    x: int = 3"
     )
     registry.load_source("mine.py", source)
 
@@ -198,11 +216,13 @@ def test_a_model_file_with_a_taken_name_says_so() -> None:
         registry.load_source("mine.py", SOURCE.replace('"echo"', '"vae"'))
 
 
-# --- a third party's package -----------------------------------------------------------------------------------------
+# --- a third party's package ----------------------------------------------------------------------
 
 
 def with_third_party(folder: Path, source: str, code: str) -> subprocess.CompletedProcess[str]:
-    """Run Python code where a distribution of this source is installed: a module and a folder of entry points."""
+    """Run Python code where a distribution of this source is installed: a module and a folder of
+    entry points.
+    """
     about = folder / "third_party-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.0\n")
@@ -210,13 +230,19 @@ def with_third_party(folder: Path, source: str, code: str) -> subprocess.Complet
     (folder / "third_party.py").write_text(source, encoding="utf-8")
     paths = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
     )
 
 
 def test_a_third_partys_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
     """Ours are found beside it."""
-    code = "from harness.plugins import registry; print(*registry.cards(), registry.lookup('echo').__module__)"
+    code = (
+        "from harness.plugins import registry; print(*registry.cards(), "
+        "registry.lookup('echo').__module__)"
+    )
     *names, module = with_third_party(tmp_path, SOURCE, code).stdout.split()
     assert set(names) >= {"echo", "vae", "gmvae", "ssvae"}
     assert module == "third_party"

@@ -25,14 +25,19 @@ def test_a_file_is_known_by_its_text_alone(tmp_path: Path) -> None:
     file.write_text("x = 'β'\n", encoding="utf-8")
     (plugin,) = read([str(file), str(file)])
     assert plugin == Plugin(str(file), "file", {"mine.py": "x = 'β'\n"})
-    assert plugin.sha256 == hashlib.sha256(file.read_bytes()).hexdigest() == single("other.py", "x = 'β'\n").sha256
+    assert (
+        plugin.sha256
+        == hashlib.sha256(file.read_bytes()).hexdigest()
+        == single("other.py", "x = 'β'\n").sha256
+    )
     assert plugin.key == f"plugins/{plugin.sha256}.json"
     assert json.loads(plugin.content())["files"] == {"mine.py": "x = 'β'\n"}
 
 
 def test_a_folder_brings_its_modules_and_packages_and_nothing_else(tmp_path: Path) -> None:
     folder = written(
-        tmp_path / "own", **{"a": "1", "nets/deep": "2", "loose/c": "3", "__main__": "4", "nets/__init__": "5"}
+        tmp_path / "own",
+        **{"a": "1", "nets/deep": "2", "loose/c": "3", "__main__": "4", "nets/__init__": "5"},
     )
     (folder / "data.txt").write_text("6")
     (folder / ".hidden").mkdir()
@@ -42,7 +47,9 @@ def test_a_folder_brings_its_modules_and_packages_and_nothing_else(tmp_path: Pat
     assert plugin.modules == {"a": "a.py", "nets": "nets/__init__.py", "nets.deep": "nets/deep.py"}
 
 
-def test_a_package_is_imported_by_its_folders_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_is_imported_by_its_folders_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = written(tmp_path / "mine", __init__="", sub="x = 1")
     monkeypatch.chdir(folder)
     for name in (str(folder), f"{folder}/", "."):
@@ -60,7 +67,9 @@ def test_folders_are_told_apart_by_text_path_and_package(tmp_path: Path) -> None
         written(tmp_path / "e", __init__=""),
     ]
     assert len({plugin.sha256 for plugin in read(map(str, folders))}) == len(folders)
-    assert read([str(written(tmp_path / "f", x="1"))])[0].sha256 == read([str(folders[0])])[0].sha256
+    assert (
+        read([str(written(tmp_path / "f", x="1"))])[0].sha256 == read([str(folders[0])])[0].sha256
+    )
 
 
 def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -68,21 +77,31 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe")
     for path in (tmp_path / "none.py", binary):
         with pytest.raises(
-            BadInput, match=rf"\Amodel file '{path}' cannot be read [^\n]*; expected a Python file or a"
+            BadInput,
+            match=rf"\Amodel file '{path}' cannot be read [^\n]*; expected a Python file or a",
         ):
             read([str(path)])
     (tmp_path / "empty").mkdir()
     with pytest.raises(
-        BadInput, match=r"\Amodel folder '[^\n]*empty' holds no Python file; expected one or more, 8 MiB"
+        BadInput,
+        match=r"\Amodel folder '[^\n]*empty' holds no Python file; expected one or more, 8 MiB",
     ):
         read([str(tmp_path / "empty")])
-    with pytest.raises(BadInput, match=r"\A'[^\n]*binary.py' cannot be read [^\n]*; expected Python files in folder"):
+    with pytest.raises(
+        BadInput,
+        match=r"\A'[^\n]*binary.py' cannot be read [^\n]*; expected Python files in folder",
+    ):
         read([str(tmp_path)])
 
 
 def test_names_that_python_cannot_import_are_refused_in_one_line(tmp_path: Path) -> None:
-    for folder in (written(tmp_path / "own", **{"my-model": ""}), written(tmp_path / "my-package", __init__="")):
-        with pytest.raises(BadInput, match=r"\A'[^\n]*' makes a module 'my-\w+'; expected a name that Python can"):
+    for folder in (
+        written(tmp_path / "own", **{"my-model": ""}),
+        written(tmp_path / "my-package", __init__=""),
+    ):
+        with pytest.raises(
+            BadInput, match=r"\A'[^\n]*' makes a module 'my-\w+'; expected a name that Python can"
+        ):
             read([str(folder)])
 
 

@@ -1,4 +1,6 @@
-"""Importing plug-ins from texts: siblings, packages, names that are taken, tracebacks, what is left behind."""
+"""Importing plug-ins from texts: siblings, packages, names that are taken, tracebacks, what is left
+behind.
+"""
 
 import sys
 import traceback
@@ -29,14 +31,18 @@ def loaded(folder: Path, **files: str) -> Plugin:
 
 
 def test_modules_of_a_folder_import_each_other_by_plain_name(tmp_path: Path) -> None:
-    loaded(tmp_path / "own", a_model="from a_helper import net\nfrom a_nets.deep import y", a_helper="net = 3",
+    loaded(tmp_path / "own", a_model="from a_helper import " "net\nfrom " "a_nets.deep import y", a_helper="net = 3",
            **{"a_nets/__init__": "", "a_nets/deep": "y = 4"})  # fmt: skip
     assert sys.modules["a_model"].net == 3
     assert sys.modules["a_model"].y == 4
 
 
 def test_a_package_imports_relatively_and_by_name(tmp_path: Path) -> None:
-    files = {"__init__": "from .one import x\nimport a_package.two", "one": "x = 1", "two": "from . import one"}
+    files = {
+        "__init__": "from .one import x\nimport a_package.two",
+        "one": "x = 1",
+        "two": "from . import one",
+    }
     loaded(tmp_path / "a_package", **files)
     assert sys.modules["a_package"].x == 1
     assert sys.modules["a_package.two"].one is sys.modules["a_package.one"]
@@ -45,7 +51,9 @@ def test_a_package_imports_relatively_and_by_name(tmp_path: Path) -> None:
 def test_the_files_themselves_are_not_needed_any_more(tmp_path: Path) -> None:
     """A worker has the texts alone."""
     folder = written(
-        tmp_path / "own", b_model="def late():\n    from b_helper import net\n    return net", b_helper="net = 3"
+        tmp_path / "own",
+        b_model="def late():\n    from b_helper import net\n    return net",
+        b_helper="net = 3",
     )
     (plugin,) = read([str(folder)])
     for path in folder.iterdir():
@@ -75,13 +83,16 @@ def test_a_name_that_is_taken_is_refused_in_one_line(
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     before = sys.modules.get(name)
     with pytest.raises(
-        BadInput, match=rf"\Amodel folder '[^\n]*own': {name}.py makes a module '{name}', a name that is"
+        BadInput,
+        match=rf"\Amodel folder '[^\n]*own': {name}.py makes a module '{name}', a name that is",
     ):
         loaded(tmp_path / "own", **{name: "x = 1"})
     assert sys.modules.get(name) is before
 
 
-def test_the_harnesss_own_files_take_no_plain_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_harnesss_own_files_take_no_plain_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`python harness/bench.py` puts their folder on the path."""
     monkeypatch.syspath_prepend(str(Path(source_modules.__file__).parents[1]))
     loaded(tmp_path / "own", errors="x = 1", data="x = 2", g_model="import data, errors")
@@ -90,14 +101,19 @@ def test_the_harnesss_own_files_take_no_plain_name(tmp_path: Path, monkeypatch: 
 
 def test_a_helper_of_another_plugin_is_taken_and_its_own_earlier_one_is_not(tmp_path: Path) -> None:
     first = loaded(tmp_path / "a", c_helper="x = 1")
-    with pytest.raises(BadInput, match=r"\Amodel folder '[^\n]*/b': [^\n]* taken by [^\n]*/a/c_helper\.py; expected"):
+    with pytest.raises(
+        BadInput,
+        match=r"\Amodel folder '[^\n]*/b': [^\n]* taken by [^\n]*/a/c_helper\.py; expected",
+    ):
         loaded(tmp_path / "b", c_helper="x = 2")
     source_modules.forget(first)
     loaded(tmp_path / "b", c_helper="x = 2")
     assert sys.modules["c_helper"].x == 2
 
 
-def test_ones_own_file_on_the_path_is_not_another_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ones_own_file_on_the_path_is_not_another_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As where the command is run in the folder of the plug-in, by `python -m` or from a notebook."""
     monkeypatch.syspath_prepend(str(written(tmp_path / "own", d_helper="x = 1")))
     import d_helper  # type: ignore[import-not-found]
@@ -110,7 +126,8 @@ def test_a_file_that_misses_its_sibling_is_told_to_bring_the_folder(tmp_path: Pa
     written(tmp_path, e_helper="net = 3", **{"e_nets/__init__": ""})
     for line in ("from e_helper import net", "import e_nets.x", "from .e_helper import net"):
         with pytest.raises(
-            BadInput, match=r"\Amodel file '[^\n]*' does not load: [^\n]*: give the folder \(--plugin F"
+            BadInput,
+            match=r"\Amodel file '[^\n]*' does not load: [^\n]*: give the folder \(--plugin F",
         ):
             source_modules.run(single(str(tmp_path / "mine.py"), line))
     with pytest.raises(BadInput, match=r"No module named 'e_nothing'\Z"):
@@ -118,9 +135,13 @@ def test_a_file_that_misses_its_sibling_is_told_to_bring_the_folder(tmp_path: Pa
 
 
 @pytest.mark.parametrize("fault", ["1 / 0", "raise SystemExit(3)", "def f(:", "import e_nothing"])
-def test_a_folder_that_does_not_load_names_the_module_and_leaves_nothing(tmp_path: Path, fault: str) -> None:
+def test_a_folder_that_does_not_load_names_the_module_and_leaves_nothing(
+    tmp_path: Path, fault: str
+) -> None:
     path, modules = list(sys.meta_path), set(sys.modules)
-    with pytest.raises(BadInput, match=r"\Amodel folder '[^\n]*own': f_two\.py does not load: \w+: [^\n]+\Z"):
+    with pytest.raises(
+        BadInput, match=r"\Amodel folder '[^\n]*own': f_two\.py does not load: \w+: [^\n]+\Z"
+    ):
         loaded(tmp_path / "own", f_one="x = 1", f_two=fault)
     assert sys.meta_path == path
     assert not {name for name in set(sys.modules) - modules if name.startswith("f_")}

@@ -20,7 +20,9 @@ def rows(of: Sequence[Cell], source: str | None, status: str = "ok") -> list[Row
     return [row(describe(cell) | {"source": source, "status": status}) for cell in of]
 
 
-def said(of: Sequence[Cell], fresh: Sequence[Cell], held: list[Row], plugin: Plugin | None = MINE) -> list[str]:
+def said(
+    of: Sequence[Cell], fresh: Sequence[Cell], held: list[Row], plugin: Plugin | None = MINE
+) -> list[str]:
     return list(told(of, fresh, held, {cell.model: plugin for cell in of}))
 
 
@@ -34,7 +36,8 @@ def test_equal_texts_need_no_word() -> None:
 def test_an_arm_that_will_mix_is_named() -> None:
     five = cells(5)
     assert said(five, five[3:], rows(five[:3], A)) == [
-        f"model 'mine': 3 finished cells are of another text of mine.py (aaaaaaaa, now {SHORT}); rows of both are "
+        f"model 'mine': 3 finished cells are of another text of mine.py (aaaaaaaa, now {SHORT}); "
+        f"rows of both are "
         "in one arm: mine; --resume never computes all anew"
     ]
 
@@ -50,7 +53,8 @@ def test_an_arm_that_mixes_already_is_named_though_nothing_is_left_to_do() -> No
 def test_another_arm_of_another_text_does_not_mix() -> None:
     (line,) = said(cells(2), cells(2), rows(cells(1, beta=4.0), A))
     assert line == (
-        f"model 'mine': 1 finished cell is of another text of mine.py (aaaaaaaa, now {SHORT}); no arm mixes them; "
+        f"model 'mine': 1 finished cell is of another text of mine.py (aaaaaaaa, now {SHORT}); "
+        f"no arm mixes them; "
         "--resume never computes all anew"
     )
 
@@ -65,7 +69,8 @@ def test_rows_of_an_older_version_are_of_an_unknown_text() -> None:
     two = cells(2)
     (line,) = said(two, two[1:], rows(two[:1], None))
     assert line.startswith(
-        f"model 'mine': 1 finished cell is of an unknown text of mine.py (now {SHORT}); rows of both"
+        f"model 'mine': 1 finished cell is of an unknown text of mine.py (now {SHORT}); rows of "
+        f"both"
     )
 
 
@@ -77,7 +82,8 @@ def test_a_row_that_another_text_scored_is_of_both() -> None:
 def test_a_model_that_was_a_plug_in_and_is_installed_now() -> None:
     (line,) = said(cells(2), cells(2)[1:], rows(cells(1), A), plugin=None)
     assert line.startswith(
-        "model 'mine': 1 finished cell is of a plug-in (aaaaaaaa), and the model is an installed one"
+        "model 'mine': 1 finished cell is of a plug-in (aaaaaaaa), and the model is an installed "
+        "one"
     )
 
 

@@ -1,4 +1,6 @@
-"""Packs: every cell once among its like, none too large, and as soon at an end as the ways that are tried allow."""
+"""Packs: every cell once among its like, none too large, and as soon at an end as the ways that are
+tried allow.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -79,12 +81,14 @@ def sizes_by_kind(packs: Sequence[Pack]) -> dict[Cell, list[int]]:
     return found
 
 
-# --- which cells are together -----------------------------------------------------------------------------------------
+# --- which cells are together ---------------------------------------------------------------------
 
 
 @settings(deadline=None)
 @given(CELLS, st.integers(1, 9))
-def test_packs_of_a_size_hold_every_cell_once_alike_and_as_full_as_can_be(cells: list[Cell], size: int) -> None:
+def test_packs_of_a_size_hold_every_cell_once_alike_and_as_full_as_can_be(
+    cells: list[Cell], size: int
+) -> None:
     packs = of_size(cells, size)
     partition(cells, packs)
     for found in sizes_by_kind(packs).values():
@@ -119,7 +123,7 @@ def test_cells_that_differ_in_seed_beta_and_learning_rate_are_together() -> None
     assert of_size([VAE, other], 8) == [(VAE, other)]
 
 
-# --- time -------------------------------------------------------------------------------------------------------------
+# --- time -----------------------------------------------------------------------------------------
 
 
 def test_a_pack_takes_its_start_and_its_steps() -> None:
@@ -139,7 +143,9 @@ def test_the_longest_pack_is_the_first(given: Work, size: int) -> None:
 
 
 def played_through(times: Sequence[float], slots: int) -> float:
-    """A list schedule watched as it runs: at every end of a pack the next one starts, until none is left."""
+    """A list schedule watched as it runs: at every end of a pack the next one starts, until none is
+    left.
+    """
     waiting, running, now = list(times), list[float](), 0.0
     while waiting or running:
         while waiting and len(running) < slots:
@@ -162,17 +168,22 @@ def test_the_makespan_is_that_of_a_schedule_played_through(given: Work, size: in
     assert found <= (mean + (1 - 1 / slots) * longest) * (1 + 1e-9)  # Graham 1969
 
 
-# --- the balance ------------------------------------------------------------------------------------------------------
+# --- the balance ----------------------------------------------------------------------------------
 
 
 def evenly_split(cells: list[Cell], costs: Costs, limit: float) -> list[Pack]:
-    """Each kind in even packs of the largest size, short of saturation, that takes no longer than the limit."""
+    """Each kind in even packs of the largest size, short of saturation, that takes no longer than
+    the limit.
+    """
     packs: list[Pack] = []
     for kind, group in kinds(cells).items():
         most = costs[kind].saturated(min(LARGEST, len(group)))
         fit = [size for size in range(1, most + 1) if seconds(tuple(group[:size]), costs) <= limit]
         count = -(-len(group) // max(fit, default=1))
-        packs += [tuple(group[index] for index in part) for part in np.array_split(np.arange(len(group)), count)]
+        packs += [
+            tuple(group[index] for index in part)
+            for part in np.array_split(np.arange(len(group)), count)
+        ]
     return packs
 
 
@@ -202,7 +213,9 @@ def test_packs_of_one_cell_never_end_sooner(given: Work) -> None:
 def test_equal_packs_of_one_kind_never_end_sooner_up_to_saturation(
     cost: Cost, size: int, count: int, slots: int
 ) -> None:
-    """With a rest they can: nine cells of 2 + 5 ms end sooner on two slots as 4, 4, 1 than in any even split."""
+    """With a rest they can: nine cells of 2 + 5 ms end sooner on two slots as 4, 4, 1 than in any
+    even split.
+    """
     size = min(size, cost.saturated(size))
     cells, costs = alike(size * count, cost)
     equal = of_size(cells, size)
@@ -239,7 +252,9 @@ def test_a_pack_is_smaller_than_saturated_where_a_slot_would_stand_idle() -> Non
 
 
 def test_a_short_kind_is_no_finer_than_a_long_one_needs() -> None:
-    """The long cell takes 40 s whatever becomes of the four short ones, 12.5 s together: one pack does."""
+    """The long cell takes 40 s whatever becomes of the four short ones, 12.5 s together: one pack
+    does.
+    """
     long = replace(VAE, model="ssvae")
     cells, costs = alike(4, Cost(fixed=0.004, each=0.002))
     packs = balanced([*cells, long], {**costs, long.pack_key: Cost(0.0, 0.04)}, 2)
@@ -248,7 +263,9 @@ def test_a_short_kind_is_no_finer_than_a_long_one_needs() -> None:
 
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of packs of every way to split that is compared: what `balanced` takes grows with their sum."""
+    """The number of packs of every way to split that is compared: what `balanced` takes grows with
+    their sum.
+    """
     found: list[int] = []
     original = packing._makespan
 
@@ -260,7 +277,9 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def test_ten_thousand_cells_of_nothing_are_large_packs_after_few_comparisons(compared: list[int]) -> None:
+def test_ten_thousand_cells_of_nothing_are_large_packs_after_few_comparisons(
+    compared: list[int],
+) -> None:
     cells, costs = alike(10_000, Cost(fixed=0.001, each=1e-9))
     packs = balanced(cells, costs, 2)
     assert len(packs) == 157
@@ -273,18 +292,24 @@ def test_a_rest_is_left_over_where_that_ends_sooner() -> None:
     cells, costs = alike(9, Cost(fixed=0.002, each=0.005))
     packs = balanced(cells, costs, 2)
     assert sizes(packs) == [4, 4, 1]
-    assert makespan(packs, costs, 2) < makespan([tuple(cells[i : i + 3]) for i in (0, 3, 6)], costs, 2)
+    assert makespan(packs, costs, 2) < makespan(
+        [tuple(cells[i : i + 3]) for i in (0, 3, 6)], costs, 2
+    )
 
 
 def test_two_hundred_kinds_are_packed_after_few_comparisons(compared: list[int]) -> None:
-    kinds = [replace(VAE, settings=(("z", z),), seed=seed) for z in range(1, 201) for seed in range(10)]
+    kinds = [
+        replace(VAE, settings=(("z", z),), seed=seed) for z in range(1, 201) for seed in range(10)
+    ]
     costs = {cell.pack_key: Cost(0.001 * cell.settings[0][1], 0.005) for cell in kinds}  # type: ignore[operator]
     assert len([cell for pack in balanced(kinds, costs, 8) for cell in pack]) == 2000
     assert len(compared) <= 2 * (LIMITS + 1)
     assert max(compared) <= 2000
 
 
-@pytest.mark.parametrize("packed", [lambda: of_size([], 4), lambda: balanced([], {}, 2), lambda: longest_first([], {})])
+@pytest.mark.parametrize(
+    "packed", [lambda: of_size([], 4), lambda: balanced([], {}, 2), lambda: longest_first([], {})]
+)
 def test_no_cells_are_no_packs(packed: Callable[[], list[Pack]]) -> None:
     assert packed() == []
     assert makespan(packed(), {}, 2) == 0

@@ -31,7 +31,7 @@ def by_id(*rows: Row) -> dict[str, Row]:
     return {row["cell"]: row for row in rows}
 
 
-# --- what is left ----------------------------------------------------------------------------------------------------
+# --- what is left ---------------------------------------------------------------------------------
 
 NEW, DONE, FAILED, DIVERGED, UNSCORED = (replace(VAE, seed=seed) for seed in range(5))
 ROWS = by_id(
@@ -91,13 +91,15 @@ def test_a_row_is_done_when_it_has_the_scores_that_are_asked_for(
     assert (cell not in plan.make([cell], {cell.id: found}, evaluation, "missing").todo) is expected
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 KEYS = pytest.mark.parametrize("key", [checkpoint_key, weights_key])
 
 
 @KEYS
-def test_a_half_written_file_is_named_before_anything_starts(tmp_path: Path, key: Callable[[Cell], str]) -> None:
+def test_a_half_written_file_is_named_before_anything_starts(
+    tmp_path: Path, key: Callable[[Cell], str]
+) -> None:
     store, other = Store(tmp_path), replace(VAE, seed=1)
     whole = tensor_file.dump({"w": torch.ones(9)}, {"step": 1})
     store.write(key(VAE), whole)
@@ -106,7 +108,9 @@ def test_a_half_written_file_is_named_before_anything_starts(tmp_path: Path, key
     with pytest.raises(BadInput) as caught:
         plan.check_files(store, [VAE, other])
     found = str(caught.value)
-    assert found.startswith(f"{store.path(key(other))} is not a whole safetensors file of {len(whole) - 4} bytes")
+    assert found.startswith(
+        f"{store.path(key(other))} is not a whole safetensors file of {len(whole) - 4} bytes"
+    )
     assert found.endswith("delete it to train its cell from the start")
     assert "\n" not in found
     plan.check_files(store, [VAE])

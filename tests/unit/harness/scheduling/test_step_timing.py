@@ -1,4 +1,6 @@
-"""What a step costs: each kind measured once, with a trial's threads; the arithmetic on made-up clocks."""
+"""What a step costs: each kind measured once, with a trial's threads; the arithmetic on made-up
+clocks.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -38,7 +40,9 @@ SETS = {"mnist": Data("mnist", IMAGES, CLASSES, IMAGES, CLASSES, "")}
 LISTED = (3, 4)
 
 
-def costs(cells: Sequence[Cell], threads: int = 1, gpu: bool = False, mode: Compile = "never") -> dict[Cell, Cost]:
+def costs(
+    cells: Sequence[Cell], threads: int = 1, gpu: bool = False, mode: Compile = "never"
+) -> dict[Cell, Cost]:
     return step_timing.costs(cells, SETS, LISTED, threads, gpu, mode)
 
 
@@ -51,21 +55,29 @@ def quick(cell: CellMaker) -> list[Cell]:
 @pytest.fixture
 def two_kinds(cell: CellMaker) -> list[Cell]:
     """Six cells of one kind and one of another."""
-    return [*(cell("vae", seed) for seed in range(6)), cell("ssvae", supervision="supervised", label_draw="file-a")]
+    return [
+        *(cell("vae", seed) for seed in range(6)),
+        cell("ssvae", supervision="supervised", label_draw="file-a"),
+    ]
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, one: float, several: float, *compiled: float) -> None:
-    """Every step takes so long: of a pack of one cell, of several, and of each as it will run (`compiled` below)."""
+    """Every step takes so long: of a pack of one cell, of several, and of each as it will run
+    (`compiled` below).
+    """
     later = iter(compiled)
 
     def seconds(packs: Sequence[Pack | None]) -> list[float]:
-        return [next(later) if pack is None else one if len(pack.cells) == 1 else several for pack in packs]
+        return [
+            next(later) if pack is None else one if len(pack.cells) == 1 else several
+            for pack in packs
+        ]
 
     monkeypatch.setattr(step_timing, "step_seconds", seconds)
     monkeypatch.setattr(step_timing, "LONG_STEP", math.inf)
 
 
-# --- what is measured -------------------------------------------------------------------------------------------------
+# --- what is measured -----------------------------------------------------------------------------
 
 
 def test_each_kind_is_measured_once_alone_and_a_few_cells_together(
@@ -98,7 +110,9 @@ def meetings(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[list[tuple
     return met
 
 
-def test_a_step_is_timed_with_the_threads_of_a_trial(quick: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_is_timed_with_the_threads_of_a_trial(
+    quick: list[Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However many steps are taken; afterwards torch has its own again."""
     threads: set[int] = set()
     original = Pack.one_step
@@ -136,10 +150,15 @@ class Scripted:
         self.now[0] += next(self.seconds)
 
 
-def test_packs_are_timed_in_turn_and_the_fastest_step_of_each_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packs_are_timed_in_turn_and_the_fastest_step_of_each_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now, order = [0.0], list[str]()
     monkeypatch.setattr("harness.scheduling.step_timing.time.thread_time", lambda: now[0])
-    packs: list[Any] = [Scripted(now, order, "a", [9, 3, 5, 4, 8]), Scripted(now, order, "b", [7, 7, 7, 2, 6])]
+    packs: list[Any] = [
+        Scripted(now, order, "a", [9, 3, 5, 4, 8]),
+        Scripted(now, order, "b", [7, 7, 7, 2, 6]),
+    ]
     assert step_timing.step_seconds(packs) == [3, 2]
     assert order == ["a", "b"] * STEPS
 
@@ -148,7 +167,7 @@ def test_no_cells_cost_nothing() -> None:
     assert costs([]) == {}
 
 
-# --- the arithmetic ---------------------------------------------------------------------------------------------------
+# --- the arithmetic -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -160,7 +179,13 @@ def test_no_cells_cost_nothing() -> None:
         (1.0, 7.0, Cost(0.0, 2.0)),
         (1.0, 4.0, Cost(0.0, 1.0)),
     ],
-    ids=["shares half", "shares all", "noise: several are faster", "several are slower than alone", "shares nothing"],
+    ids=[
+        "shares half",
+        "shares all",
+        "noise: several are faster",
+        "several are slower than alone",
+        "shares nothing",
+    ],
 )
 def test_the_cost_of_a_step_is_a_line_through_one_cell_and_several(
     one: float, several: float, expected: Cost, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
@@ -171,20 +196,28 @@ def test_the_cost_of_a_step_is_a_line_through_one_cell_and_several(
     assert (found.fixed, found.each) == pytest.approx((expected.fixed, expected.each))
 
 
-def test_a_cell_that_is_alone_shares_nothing(cell: CellMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_that_is_alone_shares_nothing(
+    cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     measured(monkeypatch, 1.0, 1.2)
     assert costs([cell("vae")]) == {cell("vae").pack_key: Cost(0.0, 1.0)}
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_whatever_is_measured_costs_are_positive_and_those_of_one_cell_no_less(count: int, cell: CellMaker) -> None:
-    cells = [cell("ssvae", seed, supervision="supervised", label_draw="file-a") for seed in range(count)]
+def test_whatever_is_measured_costs_are_positive_and_those_of_one_cell_no_less(
+    count: int, cell: CellMaker
+) -> None:
+    cells = [
+        cell("ssvae", seed, supervision="supervised", label_draw="file-a") for seed in range(count)
+    ]
 
     @given(st.floats(1e-5, 10), st.floats(1e-5, 10))
     def holds(one: float, several: float) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                step_timing, "Pack", lambda cells, *_: SimpleNamespace(cells=cells, device=torch.device("cpu"))
+                step_timing,
+                "Pack",
+                lambda cells, *_: SimpleNamespace(cells=cells, device=torch.device("cpu")),
             )
             measured(patch, one, several)
             (cost,) = costs(cells).values()
@@ -195,7 +228,7 @@ def test_whatever_is_measured_costs_are_positive_and_those_of_one_cell_no_less(c
     holds()
 
 
-# --- compiled ---------------------------------------------------------------------------------------------------------
+# --- compiled -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -218,7 +251,8 @@ def test_an_estimate_is_compiled_only_for_trainings_that_are_worth_it(
     compiled: list[tuple[int, Compile]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Four cells, 2.5 s a step together; of the half second that they share compiling leaves an eighth of a second.
+    """Four cells, 2.5 s a step together; of the half second that they share compiling leaves an
+    eighth of a second.
 
     So it is 2.125 s, and 142 steps are 300 s.
     """
@@ -256,11 +290,17 @@ def test_of_many_long_kinds_the_dearest_are_compiled_and_the_others_gain_no_more
     assert COMPILED_KINDS == 2
     measured(monkeypatch, 1.0, 1.0, 0.5, 0.8)
     found = costs(list(cells.values()), mode="always")
-    assert {z: found[one.pack_key].each for z, one in cells.items()} == {1: 0.8, 2: 0.5, 3: 0.8, 4: 0.8, 5: 1.0}
+    assert {z: found[one.pack_key].each for z, one in cells.items()} == {
+        1: 0.8,
+        2: 0.5,
+        3: 0.8,
+        4: 0.8,
+        5: 1.0,
+    }
     assert compiled == [(1, "always")] * 2
 
 
-# --- GPUs -------------------------------------------------------------------------------------------------------------
+# --- GPUs -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -291,7 +331,7 @@ def test_what_cells_of_a_pack_share_is_a_cell_that_builds(cell: CellMaker) -> No
     assert registry.build(shared) is not None
 
 
-# --- scoring ----------------------------------------------------------------------------------------------------------
+# --- scoring --------------------------------------------------------------------------------------
 
 
 def score_costs(cells: Sequence[Cell], **values: Any) -> dict[Cell, float]:
@@ -321,8 +361,12 @@ def test_a_slow_call_is_made_once_and_priced_by_itself(monkeypatch: pytest.Monke
     assert calls == [step_timing.FEW_IMAGES]
 
 
-def test_draws_of_an_importance_weighted_bound_are_counted(cell: CellMaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every image costs a second, whatever it is asked for: 200 of the bound, of the samples and of the judge."""
+def test_draws_of_an_importance_weighted_bound_are_counted(
+    cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every image costs a second, whatever it is asked for: 200 of the bound, of the samples and of
+    the judge.
+    """
     monkeypatch.setattr(step_timing, "_call_cost", lambda call: step_timing._CallCost(0.0, 1.0))
     (plain,) = score_costs([cell("vae")], samples=200).values()
     (weighted,) = score_costs([cell("vae")], samples=200, iwae=(10, 100)).values()

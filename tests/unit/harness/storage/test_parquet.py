@@ -1,4 +1,6 @@
-"""Parquet of others: limits that hold before anything is unfolded, and a way of reading that leaves nothing behind."""
+"""Parquet of others: limits that hold before anything is unfolded, and a way of reading that leaves
+nothing behind.
+"""
 
 import contextlib
 import io
@@ -22,8 +24,12 @@ def test_what_is_written_is_read() -> None:
     assert parquet.read(written(table)).to_pylist() == table.to_pylist()
 
 
-def test_neither_the_data_set_scanner_nor_a_python_file_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their threads may hold Python's memory while Python ends: "terminate called without an active exception"."""
+def test_neither_the_data_set_scanner_nor_a_python_file_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their threads may hold Python's memory while Python ends: "terminate called without an active
+    exception".
+    """
     opened = []
 
     def watched(source: object, **options: object) -> pq.ParquetFile:
@@ -44,7 +50,10 @@ def test_neither_the_data_set_scanner_nor_a_python_file_is_used(monkeypatch: pyt
     [
         (pa.nulls(20_000, pa.int8()), "20,000 rows; expected at most 10,000"),
         (pa.array([[0] * 1_000] * 300), "unfolds to 2,400,000 bytes; expected at most 1,000,000"),
-        (pa.array(["x" * 1_000] * 3_000), "text unfolds to 3,000,000 bytes; expected at most 1,000,000"),
+        (
+            pa.array(["x" * 1_000] * 3_000),
+            "text unfolds to 3,000,000 bytes; expected at most 1,000,000",
+        ),
         (pa.array(["x" * 1_000] * 3_000, pa.large_string()), "text unfolds to 3,000,000 bytes"),
     ],
     ids=["rows", "lists", "text", "large text"],

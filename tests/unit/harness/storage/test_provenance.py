@@ -27,7 +27,9 @@ def test_a_clean_checkout_is_its_commit(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "mark"), [("harness/training/trainer.py", "+"), ("results/report/results.parquet", "")]
 )
-def test_changed_code_is_marked_and_changed_results_are_not(file: str, mark: str, checkout: Path) -> None:
+def test_changed_code_is_marked_and_changed_results_are_not(
+    file: str, mark: str, checkout: Path
+) -> None:
     clean = commit(checkout / "harness")
     (checkout / file).unlink()
     assert commit(checkout / "harness") == clean + mark

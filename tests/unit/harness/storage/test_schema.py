@@ -14,9 +14,22 @@ from harness.storage.schema import COLUMNS, CURVE, NAMES, SCHEMA
 
 NATS = st.floats(0, 1e4)
 PREFIXES = pytest.mark.parametrize("prefix", ["", "subset_"])
-MEASURED = {"nelbo": "nats", "kl": "nats", "rec": "nats", "iwae_10": "nats", "iwae_100": "nats", "iwae_1000": "nats"}
+MEASURED = {
+    "nelbo": "nats",
+    "kl": "nats",
+    "rec": "nats",
+    "iwae_10": "nats",
+    "iwae_100": "nats",
+    "iwae_1000": "nats",
+}
 UNITS = MEASURED | {f"subset_{name}": unit for name, unit in MEASURED.items()}
-UNITS |= {"train_seconds": "s", "score_seconds": "s", "iterations": "steps", "full_length": "steps", "finished": "UTC"}
+UNITS |= {
+    "train_seconds": "s",
+    "score_seconds": "s",
+    "iterations": "steps",
+    "full_length": "steps",
+    "finished": "UTC",
+}
 UNITS |= {"nll": "nats", "labels": "images", "batch_size": "images", "pack": "cells"}
 
 
@@ -32,7 +45,8 @@ def test_units_are_told_where_a_column_has_one() -> None:
 
 def test_the_parquet_schema_carries_units_and_meanings() -> None:
     found = [
-        (f.name, f.type, f.metadata[b"unit"].decode(), f.metadata[b"meaning"].decode())  # one a column
+        # one a column
+        (f.name, f.type, f.metadata[b"unit"].decode(), f.metadata[b"meaning"].decode())
         for f in SCHEMA
     ]
     assert found == [(c.name, c.type, c.unit, c.meaning) for c in COLUMNS]
@@ -41,8 +55,10 @@ def test_the_parquet_schema_carries_units_and_meanings() -> None:
 
 def test_the_design_names_these_columns() -> None:
     promised = (
-        "cell grid model dataset beta labels supervision seed iterations status nelbo kl rec accuracy iwae_10 iwae_100 "
-        "iwae_1000 subset_nelbo subset_kl subset_rec digit_counts train_seconds device host git_commit versions error"
+        "cell grid model dataset beta labels supervision seed iterations status nelbo kl rec "
+        "accuracy iwae_10 iwae_100 "
+        "iwae_1000 subset_nelbo subset_kl subset_rec digit_counts train_seconds device host "
+        "git_commit versions error"
     )
     assert set(promised.split()) <= set(NAMES)
 
@@ -65,16 +81,22 @@ def test_parts_that_add_up_are_kept_as_they_are(prefix: str, kl: float, rec: flo
 
 @PREFIXES
 @given(kl=NATS, rec=NATS, slip=st.floats(0.001, 100) | st.floats(-100, -0.001))
-def test_parts_that_do_not_add_up_are_refused(prefix: str, kl: float, rec: float, slip: float) -> None:
+def test_parts_that_do_not_add_up_are_refused(
+    prefix: str, kl: float, rec: float, slip: float
+) -> None:
     bound = kl + rec + slip * (1 + (kl + rec) / 100)
-    with pytest.raises(ValueError, match=rf"^cell c: {prefix}nelbo .* is not {prefix}kl .* \+ {prefix}rec"):
+    with pytest.raises(
+        ValueError, match=rf"^cell c: {prefix}nelbo .* is not {prefix}kl .* \+ {prefix}rec"
+    ):
         schema.row({"cell": "c", f"{prefix}nelbo": bound, f"{prefix}kl": kl, f"{prefix}rec": rec})
 
 
 @PREFIXES
 @pytest.mark.parametrize("missing", ["kl", "rec"])
 def test_a_bound_without_its_parts_is_refused(prefix: str, missing: str) -> None:
-    values = {f"{prefix}{name}": value for name, value in {"nelbo": 3.0, "kl": 1.0, "rec": 2.0}.items()}
+    values = {
+        f"{prefix}{name}": value for name, value in {"nelbo": 3.0, "kl": 1.0, "rec": 2.0}.items()
+    }
     values[f"{prefix}{missing}"] = math.nan
     with pytest.raises(ValueError, match=f"{prefix}{missing} None"):
         schema.row({"cell": "c"} | values)
@@ -91,14 +113,18 @@ def test_a_stray_column_is_named() -> None:
         schema.row({"cell": "c", "loss": 1.0, "elbo": 2.0})
 
 
-@pytest.mark.parametrize("values", [{"seed": "three"}, {"cell": 3}, {"digit_counts": 7}, {"beta": "1"}])
+@pytest.mark.parametrize(
+    "values", [{"seed": "three"}, {"cell": 3}, {"digit_counts": 7}, {"beta": "1"}]
+)
 def test_a_value_of_another_type_is_refused(values: dict[str, object]) -> None:
     with pytest.raises((pa.ArrowInvalid, pa.ArrowTypeError)):
         schema.row(values)
 
 
 def test_a_cell_fills_its_own_columns() -> None:
-    cell = Cell("ssvae", 3, 9, (("w", 1.5), ("z", 2)), 1.0, "kmnist", "supervised", 50, "draw-7", 10, 0.1)
+    cell = Cell(
+        "ssvae", 3, 9, (("w", 1.5), ("z", 2)), 1.0, "kmnist", "supervised", 50, "draw-7", 10, 0.1
+    )
     row = schema.describe(cell)
     assert json.loads(row.pop("settings")) == {"w": 1.5, "z": 2}
     assert row == {

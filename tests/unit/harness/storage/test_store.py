@@ -32,10 +32,20 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     pa.float64(): st.floats(allow_nan=False, allow_infinity=False),
     pa.list_(pa.int64()): st.lists(st.integers(0, 10_000), max_size=10),
 }
-FIELDS = {c.name: st.none() | VALUES[c.type] for c in schema.COLUMNS if not c.name.endswith(("nelbo", "kl", "rec"))}
-EXACT = {**VALUES, pa.int64(): st.integers(0, 2**53)}  # as a float, which pandas makes of integers beside nulls
+FIELDS = {
+    c.name: st.none() | VALUES[c.type]
+    for c in schema.COLUMNS
+    if not c.name.endswith(("nelbo", "kl", "rec"))
+}
+# as a float, which pandas makes of integers beside nulls
+EXACT = {**VALUES, pa.int64(): st.integers(0, 2**53)}
 VALUED = st.fixed_dictionaries(
-    {}, optional={c.name: st.none() | EXACT[c.type] for c in schema.COLUMNS if c.name in FIELDS and c.name != "cell"}
+    {},
+    optional={
+        c.name: st.none() | EXACT[c.type]
+        for c in schema.COLUMNS
+        if c.name in FIELDS and c.name != "cell"
+    },
 )
 
 
@@ -63,12 +73,16 @@ def refused(expected: str) -> AbstractContextManager[Any]:
     return pytest.raises(BadInput, match=rf"\A[^\n]*{expected}[^\n]*\Z")
 
 
-# --- rows ------------------------------------------------------------------------------------------------------------
+# --- rows -----------------------------------------------------------------------------------------
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.dictionaries(st.sampled_from(CELLS), st.fixed_dictionaries({}, optional=FIELDS), min_size=1))
-def test_rows_are_read_back_as_they_were_written_before_and_after_compaction(found: dict[str, Row]) -> None:
+@given(
+    st.dictionaries(st.sampled_from(CELLS), st.fixed_dictionaries({}, optional=FIELDS), min_size=1)
+)
+def test_rows_are_read_back_as_they_were_written_before_and_after_compaction(
+    found: dict[str, Row],
+) -> None:
     written = {cell: schema.row(values | {"cell": cell}) for cell, values in found.items()}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
@@ -82,13 +96,17 @@ def test_rows_are_read_back_as_they_were_written_before_and_after_compaction(fou
         assert {cell: alone.row(cell) for cell in written} == written
 
 
-STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([*CELLS, "compact", "reopen"])), max_size=12)
+STEPS = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from([*CELLS, "compact", "reopen"])), max_size=12
+)
 
 
 @settings(max_examples=40, deadline=None)
 @given(STEPS)
 def test_no_interleaving_of_several_stores_loses_a_row(steps: list[tuple[int, str]]) -> None:
-    """Each write has a number; whoever writes, every cell ends with its last one, and so does the table."""
+    """Each write has a number; whoever writes, every cell ends with its last one, and so does the
+    table.
+    """
     last: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
         stores = [Store(folder) for _ in range(3)]
@@ -115,7 +133,11 @@ def test_a_row_written_twice_keeps_the_last(store: Store) -> None:
 
 def test_of_a_fragment_and_a_copied_table_the_later_counts(store: Store, tmp_path: Path) -> None:
     other = Store(tmp_path / "other")
-    for cell, ours, theirs in (("a", "2026-01", "2026-02"), ("b", "2026-02", "2026-01"), ("c", "2026-01", "2026-01")):
+    for cell, ours, theirs in (
+        ("a", "2026-01", "2026-02"),
+        ("b", "2026-02", "2026-01"),
+        ("c", "2026-01", "2026-01"),
+    ):
         store.write_row(row(cell, finished=ours, host="ours"))
         other.write_row(row(cell, finished=theirs, host="theirs"))
     other.compact()
@@ -126,7 +148,10 @@ def test_of_a_fragment_and_a_copied_table_the_later_counts(store: Store, tmp_pat
 
 
 def test_a_row_is_checked_before_it_is_written(store: Store) -> None:
-    for bad in ({"cell": "a", "nelbo": 99.06, "kl": 17.18, "rec": 81.25}, {"cell": "a", "loss": 1.0}):
+    for bad in (
+        {"cell": "a", "nelbo": 99.06, "kl": 17.18, "rec": 81.25},
+        {"cell": "a", "loss": 1.0},
+    ):
         with pytest.raises(ValueError, match=r"nelbo|loss"):
             store.write_row(bad)
     assert store.rows() == {}
@@ -146,7 +171,11 @@ def test_the_frame_is_sorted_by_arm_and_seed(store: Store) -> None:
         store.write_row(row(cell, seed, model=model))
     frame = store.frame()
     assert list(frame.columns) == list(NAMES)
-    assert list(zip(frame.model, frame.seed, strict=True)) == [("gmvae", 11), ("vae", 9), ("vae", 10)]
+    assert list(zip(frame.model, frame.seed, strict=True)) == [
+        ("gmvae", 11),
+        ("vae", 9),
+        ("vae", 10),
+    ]
 
 
 def test_the_table_tells_units(store: Store) -> None:
@@ -156,7 +185,7 @@ def test_the_table_tells_units(store: Store) -> None:
     assert field.metadata[b"unit"] == b"nats"
 
 
-# --- damage ----------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -164,7 +193,9 @@ def test_the_table_tells_units(store: Store) -> None:
     [b"", b"{", json.dumps(row("a")).encode()[:-9], b"[]", b'""', b"null", b"3", b"\xff", b'{"cell": "a", "seed": "x"}',
      b'{"cell": "a", "loss": 1}', b'{"cell": "a", "nelbo": 3, "kl": 1, "rec": 1}'],
 )  # fmt: skip
-def test_a_torn_fragment_is_named_left_out_and_set_aside_with_its_content(store: Store, content: bytes) -> None:
+def test_a_torn_fragment_is_named_left_out_and_set_aside_with_its_content(
+    store: Store, content: bytes
+) -> None:
     store.write_row(row("b"))
     store.write("rows/a.json", content)
     assert store.row("a") is None
@@ -231,11 +262,15 @@ def test_a_torn_table_that_cells_need_is_refused_and_left_untouched(store: Store
     assert store.read(TABLE) == b"PAR1"
 
 
-# --- scale -----------------------------------------------------------------------------------------------------------
+# --- scale ----------------------------------------------------------------------------------------
 
 
-def test_fragments_that_the_table_holds_are_not_read_again(folder: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Old ones: a row of the last minute could be replaced under the same stamp where clocks tick in seconds."""
+def test_fragments_that_the_table_holds_are_not_read_again(
+    folder: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old ones: a row of the last minute could be replaced under the same stamp where clocks tick
+    in seconds.
+    """
     for number, cell in enumerate("abcd"):
         folder.write_row(row(cell, finished="1"))
         os.utime(folder.path(f"rows/{cell}.json"), (number * 40, number * 40))
@@ -274,7 +309,9 @@ def watched(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 @pytest.mark.slow
-def test_ten_thousand_cells_compact_in_one_reading(folder: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_thousand_cells_compact_in_one_reading(
+    folder: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A thousand of them failed, and one fragment is torn; no fragment is read twice."""
     for number in range(10_000):
         status = "failed" if number % 10 == 0 else "ok"
@@ -351,7 +388,9 @@ def test_a_table_of_another_schema_is_refused_and_left_untouched(store: Store, c
     store.write(TABLE, content)
     store.write_row(row("b"))
     for look in (store.rows, store.compact, store.frame):
-        with refused(rf"{TABLE} has another schema: .*{FOREIGN[change]}.*; expected {TABLE} of this harness"):
+        with refused(
+            rf"{TABLE} has another schema: .*{FOREIGN[change]}.*; expected {TABLE} of this harness"
+        ):
             look()
     assert store.read(TABLE) == content
 
@@ -372,11 +411,15 @@ def test_the_order_of_the_columns_and_no_version_make_no_difference(store: Store
 @settings(max_examples=25, deadline=None)
 @given(rows=st.dictionaries(st.sampled_from(CELLS), VALUED, min_size=1), split=st.integers(0, 4))
 def test_rows_survive_pandas(rows: dict[str, dict[str, Any]], split: int) -> None:
-    """Filtered, concatenated and shuffled in pandas, a table says what it said; empty columns become floats there."""
+    """Filtered, concatenated and shuffled in pandas, a table says what it said; empty columns
+    become floats there.
+    """
     with tempfile.TemporaryDirectory() as place:
         store, path = Store(place), Path(place, TABLE)
         for cell, values in rows.items():
-            store.write_row({**values, "cell": cell, "seed": 3, "nelbo": 99.5, "kl": 19.5, "rec": 80.0})
+            store.write_row(
+                {**values, "cell": cell, "seed": 3, "nelbo": 99.5, "kl": 19.5, "rec": 80.0}
+            )
         store.compact()
         expected = store.rows()
         for cell in expected:
@@ -411,7 +454,9 @@ def test_of_one_cell_twice_in_a_table_the_later_counts(folder: Store) -> None:
 
 
 @pytest.mark.parametrize("finished", [None, "1"])
-def test_one_cell_twice_with_other_values_is_refused_in_either_order(folder: Store, finished: str | None) -> None:
+def test_one_cell_twice_with_other_values_is_refused_in_either_order(
+    folder: Store, finished: str | None
+) -> None:
     pair = [row("a", host=host, finished=finished) for host in "xy"]
     for rows in (pair, pair[::-1]):
         folder.write(TABLE, parquet_of(pa.Table.from_pylist(rows, schema=schema.SCHEMA)))
@@ -437,7 +482,9 @@ def test_what_a_table_says_of_fragments_may_be_anything(folder: Store, said: byt
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"cell,model\n"])
-def test_a_table_that_is_no_parquet_is_refused_and_left_untouched(store: Store, content: bytes) -> None:
+def test_a_table_that_is_no_parquet_is_refused_and_left_untouched(
+    store: Store, content: bytes
+) -> None:
     store.write(TABLE, content)
     with refused(f"{TABLE} is not a parquet file"):
         store.compact()
@@ -469,15 +516,21 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     assert [path.name for path in folder.path("rows").iterdir()] == ["a"]
 
 
-def test_content_is_on_disk_before_it_has_its_name(folder: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_is_on_disk_before_it_has_its_name(
+    folder: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[tuple[bytes | None, int]] = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append((folder.read("k"), os.fstat(descriptor).st_size)))
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda descriptor: seen.append((folder.read("k"), os.fstat(descriptor).st_size)),
+    )
     folder.write("k", b"first")
     folder.write("k", b"second one")
     assert seen == [(None, 5), (b"first", 10)]
 
 
-# --- many writers ----------------------------------------------------------------------------------------------------
+# --- many writers ---------------------------------------------------------------------------------
 
 WRITER = """
 import sys
@@ -493,7 +546,9 @@ for n in range(30):
 
 def test_two_processes_at_once_lose_nothing_and_readers_see_whole_rows(store: Store) -> None:
     command = [sys.executable, "-c", WRITER]
-    writers = [subprocess.Popen([*command, name, store.address], stderr=subprocess.PIPE) for name in "xy"]
+    writers = [
+        subprocess.Popen([*command, name, store.address], stderr=subprocess.PIPE) for name in "xy"
+    ]
     while any(writer.poll() is None for writer in writers):
         shared = store.rows().get("shared")
         assert shared is None or len(shared["error"]) == 9000
@@ -501,7 +556,9 @@ def test_two_processes_at_once_lose_nothing_and_readers_see_whole_rows(store: St
     assert [writer.returncode for writer in writers] == [0, 0], told
     if isinstance(store.place, Folder):
         assert told == ""
-    else:  # moto answers 500 where a second put replaces the object of one not yet answered; it is asked again
+    # moto answers 500 where a second put replaces the object of one not yet answered; it is asked
+    # again
+    else:
         assert [line for line in told.splitlines() if "; asked again in " not in line] == []
     store.compact()
     expected = {"shared"} | {f"{name}{n}" for name in "xy" for n in range(30)}
@@ -511,7 +568,7 @@ def test_two_processes_at_once_lose_nothing_and_readers_see_whole_rows(store: St
         assert [path.name for path in store.root.rglob(".*")] == []
 
 
-# --- places and keys -------------------------------------------------------------------------------------------------
+# --- places and keys ------------------------------------------------------------------------------
 
 
 def test_opening_a_store_creates_nothing_and_preparing_leaves_a_folder(folder: Store) -> None:
@@ -548,7 +605,10 @@ def test_removing_forgets_once_and_again(store: Store) -> None:
 
 
 def test_curves_and_provenance_are_read_back(store: Store) -> None:
-    points = [{"step": step, "nelbo": 3.0, "kl": 1.0, "rec": 2.0, "extra": 0.0, "seconds": 0.5} for step in (1, 2)]
+    points = [
+        {"step": step, "nelbo": 3.0, "kl": 1.0, "rec": 2.0, "extra": 0.0, "seconds": 0.5}
+        for step in (1, 2)
+    ]
     store.write_curve("a", points)
     curve = store.curve("a")
     assert isinstance(curve, pd.DataFrame)

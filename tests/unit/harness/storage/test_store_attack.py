@@ -1,6 +1,8 @@
-"""The store under attack: whoever writes, dies, tears, copies and compacts, no row is lost, doubled or torn.
+"""The store under attack: whoever writes, dies, tears, copies and compacts, no row is lost, doubled
+or torn.
 
-A model runs beside it: the number of the last whole row in each fragment, None for a torn one, and in the table.
+A model runs beside it: the number of the last whole row in each fragment, None for a torn one, and
+in the table.
 """
 
 import json
@@ -12,7 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from harness.storage import schema
 from harness.storage.local import Folder
@@ -60,7 +68,11 @@ class Attack(RuleBasedStateMachine):
         self.fragments[cell] = self.next()
         self.stores[who].write_row(row(cell, self.number))
 
-    @rule(cell=CELLS, who=WHO, stage=st.sampled_from(["os.fsync", "pathlib.Path.replace", "put", "SIGKILL"]))
+    @rule(
+        cell=CELLS,
+        who=WHO,
+        stage=st.sampled_from(["os.fsync", "pathlib.Path.replace", "put", "SIGKILL"]),
+    )
     def crash(self, cell: str, who: int, stage: str) -> None:
         """A writer dies before it has committed; SIGKILL leaves half a temporary file."""
         store, content = self.stores[who], json.dumps(row(cell, self.next())).encode()
@@ -95,7 +107,11 @@ class Attack(RuleBasedStateMachine):
     @rule(who=WHO)
     def set_aside(self, who: int) -> None:
         """What is torn lies in damaged/ afterwards, and no longer in rows/."""
-        torn = {cell: self.stores[0].read(f"rows/{cell}.json") for cell, held in self.fragments.items() if held is None}
+        torn = {
+            cell: self.stores[0].read(f"rows/{cell}.json")
+            for cell, held in self.fragments.items()
+            if held is None
+        }
         self.stores[who].set_aside(self.stores[who].find().torn)
         kept = self.stores[who].place.read_all(self.stores[who].keys("damaged", ".json")).values()
         assert set(torn.values()) <= set(kept)
@@ -122,14 +138,20 @@ class Attack(RuleBasedStateMachine):
 
     def expected(self) -> dict[str, int]:
         whole = {cell: number for cell, number in self.fragments.items() if number is not None}
-        return {cell: max(whole.get(cell, 0), self.table.get(cell, 0)) for cell in whole | self.table}
+        return {
+            cell: max(whole.get(cell, 0), self.table.get(cell, 0)) for cell in whole | self.table
+        }
 
     @invariant()
     def nothing_is_lost_doubled_or_torn(self) -> None:
         for store in self.stores:
             found = store.find()
-            assert dict(found.rows) == {cell: row(cell, number) for cell, number in self.expected().items()}
-            assert set(found.torn) == {f"rows/{cell}.json" for cell, held in self.fragments.items() if held is None}
+            assert dict(found.rows) == {
+                cell: row(cell, number) for cell, number in self.expected().items()
+            }
+            assert set(found.torn) == {
+                f"rows/{cell}.json" for cell, held in self.fragments.items() if held is None
+            }
 
 
 def attack(new: Callable[[], str], examples: int, steps: int) -> None:

@@ -11,9 +11,18 @@ from hypothesis import strategies as st
 from harness.storage import tensor_file
 
 RECORDS = st.dictionaries(
-    st.text(), st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.lists(st.text())
+    st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.lists(st.text()),
 )
-TENSORS = {"float": torch.tensor([[1.5, -0.0, torch.inf]]), "byte": torch.arange(3, dtype=torch.uint8)}
+TENSORS = {
+    "float": torch.tensor([[1.5, -0.0, torch.inf]]),
+    "byte": torch.arange(3, dtype=torch.uint8),
+}
 TENSORS |= {"number": torch.tensor(7, dtype=torch.int64), "empty": torch.empty(0, 3)}
 WHOLE = tensor_file.dump(TENSORS, {"step": 3})
 
@@ -31,7 +40,9 @@ def test_tensors_and_record_are_read_back(record: dict[str, object]) -> None:
 def test_views_and_parameters_are_stored_by_value() -> None:
     square = torch.arange(6.0).reshape(2, 3)
     parameter = torch.nn.Parameter(square)
-    tensors, _ = tensor_file.parse(tensor_file.dump({"turned": square.T, "row": square[1], "parameter": parameter}, {}))
+    tensors, _ = tensor_file.parse(
+        tensor_file.dump({"turned": square.T, "row": square[1], "parameter": parameter}, {})
+    )
     assert torch.equal(tensors["turned"], square.T)
     assert torch.equal(tensors["row"], square[1])
     assert torch.equal(tensors["parameter"], square)

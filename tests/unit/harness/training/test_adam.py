@@ -1,4 +1,6 @@
-"""The fused step against torch's own Adam, a cell at a time, however the stacked tensors lie in memory."""
+"""The fused step against torch's own Adam, a cell at a time, however the stacked tensors lie in
+memory.
+"""
 
 from collections.abc import Sequence
 from itertools import permutations
@@ -37,7 +39,9 @@ def alone(start: Tensor, slopes: Sequence[Tensor], rate: float) -> Tensor:
     return parameter.detach()
 
 
-def same_as_alone(start: Tensor, slopes: Sequence[Tensor], rates: Sequence[float], order: Order, of: Order) -> None:
+def same_as_alone(
+    start: Tensor, slopes: Sequence[Tensor], rates: Sequence[float], order: Order, of: Order
+) -> None:
     """A parameter in one memory order, its slopes in another, against each cell by itself."""
     parameter = laid_out(start, order)
     adam = Adam({"w": parameter}, rates)
@@ -50,7 +54,9 @@ def same_as_alone(start: Tensor, slopes: Sequence[Tensor], rates: Sequence[float
 
 @st.composite
 def shapes(draw: st.DrawFn) -> tuple[list[int], list[float], list[int]]:
-    """A stacked shape, (cells, ...), the learning rates of its cells, and a memory order that keeps cells slowest."""
+    """A stacked shape, (cells, ...), the learning rates of its cells, and a memory order that keeps
+    cells slowest.
+    """
     rates = draw(st.lists(RATES, min_size=1, max_size=5))
     shape = draw(st.lists(st.integers(1, 6), max_size=3))
     order = draw(st.permutations(range(1, len(shape) + 1)))
@@ -88,8 +94,12 @@ def test_a_slope_that_is_one_number_for_all_of_a_parameter_is_spread_over_it() -
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_a_parameter_is_laid_out_as_its_slope_one_cell_after_another(order: tuple[int, ...]) -> None:
-    """Also where the slope has its cells side by side: the cells of one learning rate must lie together."""
+def test_a_parameter_is_laid_out_as_its_slope_one_cell_after_another(
+    order: tuple[int, ...],
+) -> None:
+    """Also where the slope has its cells side by side: the cells of one learning rate must lie
+    together.
+    """
     parameter, slope = numbers((3, 4, 5), 0), laid_out(numbers((3, 4, 5), 1), order)
     found = lying_as(parameter, slope)
     assert_close(found, parameter, rtol=0, atol=0)
@@ -99,7 +109,9 @@ def test_a_parameter_is_laid_out_as_its_slope_one_cell_after_another(order: tupl
 
 
 def test_a_transposed_parameter_takes_the_steps_of_a_contiguous_one() -> None:
-    """As in a layer whose slope comes transposed: read from end to end in the wrong order, the numbers would differ."""
+    """As in a layer whose slope comes transposed: read from end to end in the wrong order, the
+    numbers would differ.
+    """
     start, plain, transposed = numbers((3, 40, 30), 0), (0, 1, 2), (0, 2, 1)
     found = []
     for order in (plain, transposed):

@@ -1,4 +1,6 @@
-"""Models that do not keep the contract are found before anything is trained, and told in a sentence."""
+"""Models that do not keep the contract are found before anything is trained, and told in a
+sentence.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -66,25 +68,61 @@ def fail(model: Sound, rec: Tensor, kl: Tensor, batch: Batch) -> Terms:
 
 
 SPOILT: dict[str, tuple[Mess, str]] = {
-    "a column": (lambda m, r, k, b: Terms(r[:, None], k), "gives rec of shape (2, 1); expected (2,) or one number"),
-    "pixels": (lambda m, r, k, b: Terms(b.x, k), "gives rec of shape (2, 784); expected (2,) or one number"),
-    "a tuple": (lambda m, r, k, b: (r, k), "gives tuple as terms; expected harness.plugins.model.Terms"),
-    "a dict": (lambda m, r, k, b: {"rec": r}, "gives dict as terms; expected harness.plugins.model.Terms"),
-    "nothing": (lambda m, r, k, b: Terms(), "gives no terms at all; expected at least one of rec, kl, extra, nll"),
+    "a column": (
+        lambda m, r, k, b: Terms(r[:, None], k),
+        "gives rec of shape (2, 1); expected (2,) or one number",
+    ),
+    "pixels": (
+        lambda m, r, k, b: Terms(b.x, k),
+        "gives rec of shape (2, 784); expected (2,) or one number",
+    ),
+    "a tuple": (
+        lambda m, r, k, b: (r, k),
+        "gives tuple as terms; expected harness.plugins.model.Terms",
+    ),
+    "a dict": (
+        lambda m, r, k, b: {"rec": r},
+        "gives dict as terms; expected harness.plugins.model.Terms",
+    ),
+    "nothing": (
+        lambda m, r, k, b: Terms(),
+        "gives no terms at all; expected at least one of rec, kl, extra, nll",
+    ),
     "two kinds": (lambda m, r, k, b: Terms(r, k, nll=r), "gives nll beside rec or kl"),
-    "integers": (lambda m, r, k, b: Terms(r.long(), k), "gives rec as torch.int64; expected floats"),
+    "integers": (
+        lambda m, r, k, b: Terms(r.long(), k),
+        "gives rec as torch.int64; expected floats",
+    ),
     "no tensor": (lambda m, r, k, b: Terms(r, 3.0), "gives kl as float; expected a tensor"),  # type: ignore[arg-type]
-    "NaN": (lambda m, r, k, b: Terms(r * torch.nan, k), "gives rec that is not finite, with fresh weights"),
-    "own draws": (lambda m, r, k, b: Terms(r + torch.randn_like(r), k), "draws random numbers itself: take them from"),
-    "numpy's draws": (lambda m, r, k, b: Terms(r + float(np.random.randn()), k), "gives another rec for the same arg"),
+    "NaN": (
+        lambda m, r, k, b: Terms(r * torch.nan, k),
+        "gives rec that is not finite, with fresh weights",
+    ),
+    "own draws": (
+        lambda m, r, k, b: Terms(r + torch.randn_like(r), k),
+        "draws random numbers itself: take them from",
+    ),
+    "numpy's draws": (
+        lambda m, r, k, b: Terms(r + float(np.random.randn()), k),
+        "gives another rec for the same arg",
+    ),
     "a counter": (count, "changes calls in a step: keep state in buffers"),
     "its input": (erase, "changes the images that it is given"),
-    "item": (lambda m, r, k, b: Terms(r * k.sum().item(), k), "looks at the value of a tensor (.item())"),
-    "if": (lambda m, r, k, b: Terms(r if k.sum() > 5 else 2 * r, k), "decides by the value of a tensor"),
+    "item": (
+        lambda m, r, k, b: Terms(r * k.sum().item(), k),
+        "looks at the value of a tensor (.item())",
+    ),
+    "if": (
+        lambda m, r, k, b: Terms(r if k.sum() > 5 else 2 * r, k),
+        "decides by the value of a tensor",
+    ),
     "a mask": (lambda m, r, k, b: Terms(r, k, r[r > 5].sum()), "makes a shape depend on values"),
     "in place": (accumulate, "adds in place to a tensor that it made"),
     "an error": (fail, "fails in terms: KeyError: 'nothing here'"),
-    "no gradient": (lambda m, r, k, b: Terms(r.detach(), k.detach()), "fails in a step: RuntimeError: element 0"),
+    "no gradient": (
+        lambda m, r, k, b: Terms(r.detach(), k.detach()),
+        "fails in a step: RuntimeError: element 0",
+    ),
 }
 
 
@@ -124,7 +162,9 @@ def test_one_number_is_as_good_as_one_an_image(
     assert misfit() is None
 
 
-def test_scores_are_called_before_training(sound: type[Sound], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_are_called_before_training(
+    sound: type[Sound], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def boom(*_: object) -> Tensor:
         raise RuntimeError("boom")
 
@@ -132,7 +172,9 @@ def test_scores_are_called_before_training(sound: type[Sound], monkeypatch: pyte
     assert misfit() is None  # it was not asked for
     assert misfit(weights=True) == "model 'sound' fails in log_weight: RuntimeError: boom"
     monkeypatch.setattr(sound, "sample", lambda m, noise: 10 + m.decoder(noise["z"]))
-    assert misfit() == "model 'sound' gives samples outside [0, 1]; expected probabilities of pixels"
+    assert (
+        misfit() == "model 'sound' gives samples outside [0, 1]; expected probabilities of pixels"
+    )
 
 
 def test_a_model_that_cannot_be_built_is_a_misfit_and_settings_it_refuses_are_bad_input(
@@ -151,7 +193,7 @@ def test_a_model_that_cannot_be_built_is_a_misfit_and_settings_it_refuses_are_ba
         misfit()
 
 
-# --- at the command line ----------------------------------------------------------------------------------------------
+# --- at the command line --------------------------------------------------------------------------
 
 PLUGIN = '''
 import torch
@@ -185,7 +227,9 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(file)
 
 
-def test_check_says_of_every_promise_whether_it_is_kept(plugin: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_says_of_every_promise_whether_it_is_kept(
+    plugin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert bench.main(["--check", plugin]) == 1
     out = capsys.readouterr().out
     assert out.index("fits\n") < out.index("fits_not\n")
@@ -197,7 +241,17 @@ def test_check_says_of_every_promise_whether_it_is_kept(plugin: str, capsys: pyt
 def test_a_model_that_does_not_fit_is_a_failed_row_and_the_others_run(
     plugin: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["--models", "fits", "fits_not", "--seeds", "1", "--plugin", plugin, "--launcher", "in-process"]
+    command = [
+        "--models",
+        "fits",
+        "fits_not",
+        "--seeds",
+        "1",
+        "--plugin",
+        plugin,
+        "--launcher",
+        "in-process",
+    ]
     command += ["--samples", "200", "--results", str(tmp_path / "results")]
     assert bench.main([*command, "--dry-run"]) == 1
     assert "does not fit: model 'fits_not' gives rec of shape (2, 1)" in capsys.readouterr().out
@@ -205,5 +259,8 @@ def test_a_model_that_does_not_fit_is_a_failed_row_and_the_others_run(
     assert bench.main(command) == 1
     rows = {row["model"]: row for row in Store(tmp_path / "results").rows().values()}
     assert (rows["fits"]["status"], sum(rows["fits"]["digit_counts"])) == ("ok", 200)
-    assert rows["fits_not"]["error"] == "model 'fits_not' gives rec of shape (2, 1); expected (2,) or one number"
+    assert (
+        rows["fits_not"]["error"]
+        == "model 'fits_not' gives rec of shape (2, 1); expected (2,) or one number"
+    )
     assert "1 of 2 cells done, 1 failed, 0 missing" in capsys.readouterr().out

@@ -25,7 +25,9 @@ def growing(base: int, each: int) -> Callable[[int], int]:
 
 
 @given(BYTES, EACH, BYTES, MOST)
-def test_what_fits_leaves_the_reserve_and_one_more_would_not(base: int, each: int, room: int, most: int) -> None:
+def test_what_fits_leaves_the_reserve_and_one_more_would_not(
+    base: int, each: int, room: int, most: int
+) -> None:
     cells, usable = fitting(growing(base, each), room, most), room * (1 - RESERVE)
     assert 1 <= cells <= most
     assert cells == 1 or base + each * cells <= usable + 1
@@ -42,12 +44,16 @@ def test_more_room_or_more_cells_never_fit_fewer(
 
 
 @given(BYTES, BYTES, BYTES, MOST)
-def test_a_measurement_that_shrinks_still_gives_a_pack(one: int, two: int, room: int, most: int) -> None:
+def test_a_measurement_that_shrinks_still_gives_a_pack(
+    one: int, two: int, room: int, most: int
+) -> None:
     assert 1 <= fitting(lambda cells: one if cells == 1 else two, room, most) <= most
 
 
 @given(BYTES, EACH, BYTES, MOST)
-def test_packs_of_one_and_of_two_are_measured_once(base: int, each: int, room: int, most: int) -> None:
+def test_packs_of_one_and_of_two_are_measured_once(
+    base: int, each: int, room: int, most: int
+) -> None:
     measured = []
 
     def peak(cells: int) -> int:
@@ -63,7 +69,9 @@ def test_nothing_is_measured_for_packs_as_small_as_the_measurement(most: int) ->
     assert fitting(lambda cells: pytest.fail("measured"), room=0, most=most) == most
 
 
-@pytest.mark.parametrize(("free", "share", "expected"), [(900, 0.25, 250), (100, 0.25, 100), (900, 2.0, 900)])
+@pytest.mark.parametrize(
+    ("free", "share", "expected"), [(900, 0.25, 250), (100, 0.25, 100), (900, 2.0, 900)]
+)
 def test_a_trial_may_take_its_share_of_a_gpu_as_far_as_it_is_free(
     free: int, share: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +88,7 @@ def test_where_two_cells_do_not_fit_it_is_one() -> None:
     assert fitting(peak, room=150, most=8) == 1
 
 
-# --- memory kept for the next step -----------------------------------------------------------------------------------
+# --- memory kept for the next step ----------------------------------------------------------------
 
 PAGES = """
 import resource, sys, torch
@@ -101,7 +109,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def cleared(how: str) -> int:
-    """Pages that the system cleared for five steps of a process of its own, which glibc has give back what is freed."""
+    """Pages that the system cleared for five steps of a process of its own, which glibc has give
+    back what is freed.
+    """
     gives_back = {"MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_MMAP_THRESHOLD_": "131072"}
     command = [sys.executable, "-c", PAGES, how]
     return int(subprocess.check_output(command, env=os.environ | gives_back, text=True))

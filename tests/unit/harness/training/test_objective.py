@@ -49,8 +49,12 @@ def test_the_compiler_is_the_one_that_the_environment_names(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("before", ["", "codecache.torch_key(); "], ids=["first", "after somebody else"])
-def test_what_was_compiled_before_is_found_by_versions_and_not_by_the_sums_of_all_files(before: str) -> None:
+@pytest.mark.parametrize(
+    "before", ["", "codecache.torch_key(); "], ids=["first", "after somebody else"]
+)
+def test_what_was_compiled_before_is_found_by_versions_and_not_by_the_sums_of_all_files(
+    before: str,
+) -> None:
     """In a process of its own; where somebody has compiled in it already, keys stay what they are."""
     told = f"{torch.__version__} {torch.version.git_version}".encode()
     check = (
@@ -69,7 +73,9 @@ def test_every_mode_is_tested() -> None:
     ("supervision", "parts"),
     [("supervised", {"classifier"}), ("semi-supervised", {"classifier", "encoder", "decoder"})],
 )
-def test_a_supervised_cell_trains_its_classifier_alone(supervision: str, parts: set[str], cell: CellMaker) -> None:
+def test_a_supervised_cell_trains_its_classifier_alone(
+    supervision: str, parts: set[str], cell: CellMaker
+) -> None:
     model = registry.build(cell("ssvae", supervision=supervision))
     batch = Batch(torch.zeros(2, PIXELS), torch.zeros(10, PIXELS), torch.arange(10))
     names, exact = used(model, batch, draw_noise(model, 2, torch.Generator()))
@@ -82,8 +88,15 @@ def test_the_loss_is_its_parts_weighted_by_each_cells_beta(cell: CellMaker) -> N
     cells = [cell("vae", beta=beta) for beta in (1.0, 4.0)]
     model = registry.build(cells[0])
     trained = {name: torch.stack([value.detach()] * 2) for name, value in model.named_parameters()}
-    batch = Batch(torch.ones(2, 3, PIXELS), torch.zeros(2, 0, PIXELS), torch.zeros(2, 0, dtype=torch.long))
-    noise = {name: torch.stack([draw] * 2) for name, draw in draw_noise(model, 3, torch.Generator()).items()}
+    batch = Batch(
+        torch.ones(2, 3, PIXELS), torch.zeros(2, 0, PIXELS), torch.zeros(2, 0, dtype=torch.long)
+    )
+    noise = {
+        name: torch.stack([draw] * 2)
+        for name, draw in draw_noise(model, 3, torch.Generator()).items()
+    }
     _, parts, _ = objective.eager(model)(trained, {}, batch, noise, torch.tensor([1.0, 4.0]))
-    torch.testing.assert_close(parts.loss, parts.rec + torch.tensor([1.0, 4.0]) * parts.kl + parts.extra)
+    torch.testing.assert_close(
+        parts.loss, parts.rec + torch.tensor([1.0, 4.0]) * parts.kl + parts.extra
+    )
     assert parts.kl[0] == parts.kl[1] > 0

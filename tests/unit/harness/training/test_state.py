@@ -1,4 +1,6 @@
-"""Tensors that a step changes without a gradient are part of a cell: checkpointed, resumed to the bit, kept."""
+"""Tensors that a step changes without a gradient are part of a cell: checkpointed, resumed to the
+bit, kept.
+"""
 
 import os
 import shutil
@@ -26,7 +28,9 @@ from tests.conftest import lasting
 from tests.unit.harness.stateful import NAMES, SOURCE
 
 STEPS = 6
-COMPILES = pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="there is no C++ compiler")
+COMPILES = pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "g++")) is None, reason="there is no C++ compiler"
+)
 OVER_MODELS = pytest.mark.parametrize("name", NAMES)
 
 
@@ -39,12 +43,18 @@ def models() -> Iterator[None]:
         del registry._models[name]
 
 
-def pack_of(name: str, cells: int, data: Data, state: Sequence[CellState] = (), compiled: bool = False) -> Pack:
-    return Pack([Cell(name, seed, 12) for seed in range(cells)], data, state=state, compiled=compiled)
+def pack_of(
+    name: str, cells: int, data: Data, state: Sequence[CellState] = (), compiled: bool = False
+) -> Pack:
+    return Pack(
+        [Cell(name, seed, 12) for seed in range(cells)], data, state=state, compiled=compiled
+    )
 
 
 def everything(pack: Pack) -> dict[str, Tensor]:
-    return {f"{kind}.{name}": value for kind, of in pack._kinds().items() for name, value in of.items()}
+    return {
+        f"{kind}.{name}": value for kind, of in pack._kinds().items() for name, value in of.items()
+    }
 
 
 def stored(state: CellState) -> CellState:
@@ -69,12 +79,16 @@ def interrupted_everywhere(name: str, cells: int, data: Data, compiled: bool) ->
 
 @OVER_MODELS
 @pytest.mark.parametrize("cells", [1, 3])
-def test_a_training_interrupted_at_any_step_ends_with_the_same_bits(name: str, cells: int, mnist: Data) -> None:
+def test_a_training_interrupted_at_any_step_ends_with_the_same_bits(
+    name: str, cells: int, mnist: Data
+) -> None:
     interrupted_everywhere(name, cells, mnist, compiled=False)
 
 
 def each_step_counts_once(name: str, mnist: Data, compiled: bool) -> None:
-    """The state of a pack, and that of the model by itself with the pack's parameters at every step."""
+    """The state of a pack, and that of the model by itself with the pack's parameters at every
+    step.
+    """
     pack = pack_of(name, 2, mnist, compiled=compiled)
     model = registry.build(pack.cells[0])
     for _ in range(STEPS):
@@ -82,7 +96,9 @@ def each_step_counts_once(name: str, mnist: Data, compiled: bool) -> None:
         with torch.no_grad():
             for key, value in pack.params.items():
                 model.get_parameter(key).copy_(value[0])
-        model.terms(type(batch)(*(part[0] for part in batch)), {key: draw[0] for key, draw in noise.items()})
+        model.terms(
+            type(batch)(*(part[0] for part in batch)), {key: draw[0] for key, draw in noise.items()}
+        )
         pack.one_step()
     expected = dict(model.named_buffers())
     assert set(expected) == set(model_state.state_names(pack.model))
@@ -99,13 +115,17 @@ def test_each_step_changes_the_state_once_as_the_model_alone_does(name: str, mni
 @pytest.mark.slow
 @COMPILES
 @OVER_MODELS
-def test_compiled_trainings_resume_to_the_same_bits_and_count_each_step_once(name: str, mnist: Data) -> None:
+def test_compiled_trainings_resume_to_the_same_bits_and_count_each_step_once(
+    name: str, mnist: Data
+) -> None:
     interrupted_everywhere(name, 2, mnist, compiled=True)
     each_step_counts_once(name, mnist, compiled=True)
 
 
 def interrupted_rows(name: str, store: Store, times: int) -> int:
-    """Run three cells to their rows, closed after each report until `times` interruptions have passed; how many did."""
+    """Run three cells to their rows, closed after each report until `times` interruptions have
+    passed; how many did.
+    """
     cells, done = tuple(Cell(name, seed, 12) for seed in range(3)), 0
     values: dict[str, Any] = {
         "report_seconds": 0.0,
@@ -140,14 +160,23 @@ def test_rows_after_many_interruptions_are_those_of_a_calm_run(
 
 
 @OVER_MODELS
-def test_a_checkpoint_of_an_older_version_is_refused_in_a_line(name: str, store: Store, mnist: Data) -> None:
+def test_a_checkpoint_of_an_older_version_is_refused_in_a_line(
+    name: str, store: Store, mnist: Data
+) -> None:
     pack = pack_of(name, 1, mnist)
     pack.one_step()
     state = pack.state(0)
     old = {key: value for key, value in state.tensors.items() if not key.startswith("state.")}
-    record = {"step": state.step, "seconds": state.seconds, "curve": state.curve, "source": registry.source(name)}
+    record = {
+        "step": state.step,
+        "seconds": state.seconds,
+        "curve": state.curve,
+        "source": registry.source(name),
+    }
     store.write(checkpoint_key(pack.cells[0]), tensor_file.dump(old, record))
-    with pytest.raises(BadInput, match=r"without the state that a step changes \(.*\); delete it to train"):
+    with pytest.raises(
+        BadInput, match=r"without the state that a step changes \(.*\); delete it to train"
+    ):
         plan.check_files(store, pack.cells)
     with pytest.raises(ValueError, match="a checkpoint holds no"):
         pack_of(name, 1, mnist, [CellState(old, state.step, state.seconds, state.curve)])

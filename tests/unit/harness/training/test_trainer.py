@@ -20,10 +20,17 @@ from harness.training import compilation
 from harness.training.trainer import BLOWN_UP, CellState, Pack, prepared
 from tests.conftest import CellMaker
 
-ARMS = [(name, supervision) for name, card in registry.cards().items() for supervision in card.supervisions]
-OVER_ARMS = pytest.mark.parametrize(("model", "supervision"), ARMS, ids=["-".join(arm) for arm in ARMS])
+ARMS = [
+    (name, supervision)
+    for name, card in registry.cards().items()
+    for supervision in card.supervisions
+]
+OVER_ARMS = pytest.mark.parametrize(
+    ("model", "supervision"), ARMS, ids=["-".join(arm) for arm in ARMS]
+)
 STEPS = 50
-WILD = 10.0  # a learning rate at which the second loss is beyond all bounds, and none is ever infinite
+# a learning rate at which the second loss is beyond all bounds, and none is ever infinite
+WILD = 10.0
 
 
 def trained(cells: list[Cell], data: Data, steps: int) -> Pack:
@@ -38,7 +45,9 @@ def weights(pack: Pack, index: int) -> dict[str, torch.Tensor]:
 
 
 def close(cell: Cell, ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
-    """The same way from the same start, rounding apart: where a gradient is nearly 0, Adam's step has a chance sign."""
+    """The same way from the same start, rounding apart: where a gradient is nearly 0, Adam's step
+    has a chance sign.
+    """
     start = registry.build(cell).state_dict()
     for name, value in ours.items():
         way, difference = theirs[name] - start[name], value - theirs[name]
@@ -46,7 +55,9 @@ def close(cell: Cell, ours: dict[str, torch.Tensor], theirs: dict[str, torch.Ten
 
 
 def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
-    """The protocol as one would write it for one cell: an eager model, torch's plain Adam, the same streams."""
+    """The protocol as one would write it for one cell: an eager model, torch's plain Adam, the same
+    streams.
+    """
     model = registry.build(cell)
     optimizer = torch.optim.Adam(model.parameters(), lr=cell.learning_rate)
     order = torch.randperm(60_000, generator=seeding.generator(cell.seed, "order", 0))
@@ -54,7 +65,11 @@ def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
     for step in range(steps):
         draws = seeding.generator(cell.seed, "binarisation", step)
         indices = order[step * 97 : (step + 1) * 97] if cell.has_bound else order[:0]
-        batch = Batch(binarise(data.train_x[indices], draws), binarise(data.train_x[few], draws), data.train_y[few])
+        batch = Batch(
+            binarise(data.train_x[indices], draws),
+            binarise(data.train_x[few], draws),
+            data.train_y[few],
+        )
         noise = draw_noise(model, len(indices), seeding.generator(cell.seed, "noise", step))
         rec, kl, extra, _ = model.terms(batch, noise)
         assert rec is not None
@@ -67,40 +82,53 @@ def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
 
 
 @OVER_ARMS
-def test_the_engine_is_the_plain_loop(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
+def test_the_engine_is_the_plain_loop(
+    model: str, supervision: str, mnist: Data, cell: CellMaker
+) -> None:
     """Catches, among others, a fused optimiser that reads transposed gradients in the wrong order."""
     one = cell(model, beta=1.0 if supervision == "supervised" else 2.0, supervision=supervision)
     close(one, weights(trained([one], mnist, 4), 0), plain_loop(one, mnist, 4))
 
 
-# --- packs ------------------------------------------------------------------------------------------------------------
+# --- packs ----------------------------------------------------------------------------------------
 
 
 def mixed(make: CellMaker, model: str, supervision: str) -> list[Cell]:
-    """Eight cells of an arm: seeds and, where there is a bound, β in no order, some of them more than once."""
+    """Eight cells of an arm: seeds and, where there is a bound, β in no order, some of them more
+    than once.
+    """
     betas = (1.0,) * 8 if supervision == "supervised" else (1.0, 4.0, 0.5, 2.0, 0.25, 8.0, 1.5, 1.0)
     seeds = (0, 1, 2, 0, 3, 1, 4, 5)
-    return [make(model, seed, beta=beta, supervision=supervision) for seed, beta in zip(seeds, betas, strict=True)]
+    return [
+        make(model, seed, beta=beta, supervision=supervision)
+        for seed, beta in zip(seeds, betas, strict=True)
+    ]
 
 
 def same(pack: Pack, index: int, other: Pack, place: int = 0) -> None:
     """A cell of one pack and of another: weights and sums of losses, to float32 rounding.
 
-    Adam's step has a chance sign where a gradient is nearly 0: after 50 steps of `ssvae` on an AMD EPYC with AVX2 the
-    first layer lay 1 % of its way apart. Another cell's weights lie a whole way apart.
+    Adam's step has a chance sign where a gradient is nearly 0: after 50 steps of `ssvae` on an AMD
+    EPYC with AVX2 the first layer lay 1 % of its way apart. Another cell's weights lie a whole way
+    apart.
     """
     cell = pack.cells[index]
     assert cell == other.cells[place]
     start, expected = registry.build(cell).state_dict(), weights(other, place)
     for name, value in weights(pack, index).items():
         assert (value - expected[name]).norm() <= 0.03 * (expected[name] - start[name]).norm(), name
-    ours, theirs = (torch.stack(trace)[..., at].sum(0) for trace, at in ((pack._trace, index), (other._trace, place)))
+    ours, theirs = (
+        torch.stack(trace)[..., at].sum(0)
+        for trace, at in ((pack._trace, index), (other._trace, place))
+    )
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=0)
 
 
 @pytest.mark.slow
 @OVER_ARMS
-def test_a_cell_trains_in_any_pack_as_it_does_alone(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
+def test_a_cell_trains_in_any_pack_as_it_does_alone(
+    model: str, supervision: str, mnist: Data, cell: CellMaker
+) -> None:
     """In two packs, among other neighbours and in another order."""
     cells = mixed(cell, model, supervision)
     stranger = dataclasses.replace(cells[4], seed=9)
@@ -115,7 +143,9 @@ def test_a_cell_trains_in_any_pack_as_it_does_alone(model: str, supervision: str
 
 
 def test_cells_of_a_pack_keep_their_learning_rates(mnist: Data, cell: CellMaker) -> None:
-    cells = [cell("vae", seed, learning_rate=rate) for seed, rate in enumerate((1e-3, 1e-2, 1e-2, 1e-3))]
+    cells = [
+        cell("vae", seed, learning_rate=rate) for seed, rate in enumerate((1e-3, 1e-2, 1e-2, 1e-3))
+    ]
     together = trained(cells, mnist, 30)
     for index, one in enumerate(cells):
         same(together, index, trained([one], mnist, 30))
@@ -133,7 +163,10 @@ def test_the_step_at_which_a_cell_diverges_is_known_however_seldom_it_is_looked_
     most: float, mnist: Data, cell: CellMaker
 ) -> None:
     """After every step, and once after the ten steps between two points of the curve."""
-    calm, wild = cell("vae", 0, iterations=2000), cell("vae", 1, iterations=2000, learning_rate=WILD)
+    calm, wild = (
+        cell("vae", 0, iterations=2000),
+        cell("vae", 1, iterations=2000, learning_rate=WILD),
+    )
     pack = Pack([calm, wild], mnist)
     while pack.step < 10:
         pack.advance(most)
@@ -151,7 +184,9 @@ def test_a_pack_of_diverged_cells_stops(mnist: Data, cell: CellMaker) -> None:
 
 
 @OVER_ARMS
-def test_resuming_gives_the_same_bits(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
+def test_resuming_gives_the_same_bits(
+    model: str, supervision: str, mnist: Data, cell: CellMaker
+) -> None:
     """From a step that lies between two points of the curve, which are every other step."""
     cells = [cell(model, seed, iterations=400, supervision=supervision) for seed in (0, 1)]
     straight, first = Pack(cells, mnist), Pack(cells, mnist)
@@ -164,19 +199,27 @@ def test_resuming_gives_the_same_bits(model: str, supervision: str, mnist: Data,
     for index in (0, 1):
         for name, value in weights(straight, index).items():
             assert torch.equal(value, weights(second, index)[name])
-        untimed = [{k: v for k, v in point.items() if k != "seconds"} for point in second.curves[index]]
+        untimed = [
+            {k: v for k, v in point.items() if k != "seconds"} for point in second.curves[index]
+        ]
         assert [point["step"] for point in untimed] == [2, 4, 6]
-        assert untimed == [{k: v for k, v in point.items() if k != "seconds"} for point in straight.curves[index]]
+        assert untimed == [
+            {k: v for k, v in point.items() if k != "seconds"} for point in straight.curves[index]
+        ]
 
 
 def stored(state: CellState) -> CellState:
     """A state after a trip through the bytes of a checkpoint."""
-    content = tensor_file.dump(state.tensors, {"step": state.step, "seconds": state.seconds, "curve": state.curve})
+    content = tensor_file.dump(
+        state.tensors, {"step": state.step, "seconds": state.seconds, "curve": state.curve}
+    )
     tensors, record = tensor_file.parse(content)
     return CellState(tensors, record["step"], record["seconds"], record["curve"])
 
 
-def test_an_epoch_shows_every_image_once_and_the_next_another_order(mnist: Data, cell: CellMaker) -> None:
+def test_an_epoch_shows_every_image_once_and_the_next_another_order(
+    mnist: Data, cell: CellMaker
+) -> None:
     pack = Pack([cell("vae", iterations=2000)], mnist)
     epochs = []
     for epoch in range(2):
@@ -190,8 +233,12 @@ def test_an_epoch_shows_every_image_once_and_the_next_another_order(mnist: Data,
     assert not torch.equal(*epochs)
 
 
-def test_streams_are_shared_by_betas_and_models_and_not_by_seeds(mnist: Data, cell: CellMaker) -> None:
-    vae, other_beta, gmvae = (Pack([c], mnist) for c in (cell("vae"), cell("vae", beta=4.0), cell("gmvae")))
+def test_streams_are_shared_by_betas_and_models_and_not_by_seeds(
+    mnist: Data, cell: CellMaker
+) -> None:
+    vae, other_beta, gmvae = (
+        Pack([c], mnist) for c in (cell("vae"), cell("vae", beta=4.0), cell("gmvae"))
+    )
     other_seed = Pack([cell("vae", 1)], mnist)
     assert torch.equal(vae._draws()[0].x, other_beta._draws()[0].x)
     assert torch.equal(vae._draws()[0].x, gmvae._draws()[0].x)
@@ -199,7 +246,9 @@ def test_streams_are_shared_by_betas_and_models_and_not_by_seeds(mnist: Data, ce
     assert torch.equal(vae.params["encoder.net.0.weight"], gmvae.params["encoder.net.0.weight"])
 
 
-def test_labelled_images_follow_the_seed_a_fixed_draw_or_a_list(mnist: Data, cell: CellMaker) -> None:
+def test_labelled_images_follow_the_seed_a_fixed_draw_or_a_list(
+    mnist: Data, cell: CellMaker
+) -> None:
     by_seed = [labelled(cell("ssvae", seed), mnist, ()).grey for seed in (0, 1)]
     fixed = [labelled(cell("ssvae", seed, label_draw="draw-7"), mnist, ()).grey for seed in (0, 1)]
     listed = labelled(cell("ssvae", label_draw="file-abc", labels=3), mnist, (5, 5, 9))
@@ -209,7 +258,9 @@ def test_labelled_images_follow_the_seed_a_fixed_draw_or_a_list(mnist: Data, cel
     assert len(labelled(cell("vae"), mnist, ()).grey) == 0
 
 
-def test_the_curve_has_means_that_add_up_and_ends_at_the_last_step(mnist: Data, cell: CellMaker) -> None:
+def test_the_curve_has_means_that_add_up_and_ends_at_the_last_step(
+    mnist: Data, cell: CellMaker
+) -> None:
     pack = Pack([cell("ssvae", iterations=7)], mnist)
     while pack.running:
         pack.advance()
@@ -219,7 +270,9 @@ def test_the_curve_has_means_that_add_up_and_ends_at_the_last_step(mnist: Data, 
     assert points[-1]["accuracy"] is not None
 
 
-def test_all_test_images_are_looked_at_every_hundred_steps_at_most_and_at_the_end(mnist: Data, cell: CellMaker) -> None:
+def test_all_test_images_are_looked_at_every_hundred_steps_at_most_and_at_the_end(
+    mnist: Data, cell: CellMaker
+) -> None:
     pack = Pack([cell("ssvae", supervision="supervised", iterations=230)], mnist)
     while pack.running:
         pack.advance()
@@ -248,7 +301,9 @@ class Tied(Model):
 
 
 class Crossed(Model):
-    """Two matrices whose slopes are each other: in memory they lie as the other one does, transposed."""
+    """Two matrices whose slopes are each other: in memory they lie as the other one does,
+    transposed.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -268,7 +323,9 @@ class Crossed(Model):
 
 
 class Spread(Crossed):
-    """A matrix whose slope is one number, spread over it: it has no memory of its own for every element."""
+    """A matrix whose slope is one number, spread over it: it has no memory of its own for every
+    element.
+    """
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
         return super().terms(batch, noise)._replace(extra=self.left.sum())
@@ -280,10 +337,16 @@ def test_models_whose_slopes_lie_anyhow_in_memory_are_the_plain_loop(
 ) -> None:
     monkeypatch.setattr("harness.plugins.registry._models", {"crossed": model})
     one = Cell("crossed", 0, 10)
-    close(one, weights(trained([one, dataclasses.replace(one, seed=1)], mnist, 6), 0), plain_loop(one, mnist, 6))
+    close(
+        one,
+        weights(trained([one, dataclasses.replace(one, seed=1)], mnist, 6), 0),
+        plain_loop(one, mnist, 6),
+    )
 
 
-def test_tied_weights_stay_tied_and_are_trained(mnist: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tied_weights_stay_tied_and_are_trained(
+    mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("harness.plugins.registry._models", {"tied": Tied})
     pack = trained([Cell("tied", 0, 10)], mnist, steps=2)
     (moved,) = (value[0] for value in pack.params.values())
@@ -302,20 +365,28 @@ def test_cells_that_differ_in_more_than_scalars_are_no_pack(mnist: Data, cell: C
 def test_a_step_away_from_the_cpu_waits_for_no_value_and_mixes_no_devices(
     model: str, supervision: str, mnist: Data, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On torch's device without values, where looking at one is an error: the path that a GPU takes, without one."""
+    """On torch's device without values, where looking at one is an error: the path that a GPU
+    takes, without one.
+    """
     away = torch.device("meta")
 
     def generator(
         seed: int, purpose: str, index: int = 0, device: torch.device | str = "cpu"
     ) -> torch.Generator | None:
-        return None if device == away else torch.Generator().manual_seed(0)  # torch makes none for such a device
+        # torch makes none for such a device
+        return None if device == away else torch.Generator().manual_seed(0)
 
     def noise(model: Model, images: int, _: object) -> Noise:
-        return {name: torch.empty(shape, device=away) for name, shape in model.noise(images).items()}
+        return {
+            name: torch.empty(shape, device=away) for name, shape in model.noise(images).items()
+        }
 
     monkeypatch.setattr(seeding, "generator", generator)
     monkeypatch.setattr("harness.training.trainer.draw_noise", noise)
-    monkeypatch.setattr("harness.data.labelled_subset.labelled_indices", lambda classes, budget, seed: torch.arange(budget))
+    monkeypatch.setattr(
+        "harness.data.labelled_subset.labelled_indices",
+        lambda classes, budget, seed: torch.arange(budget),
+    )
     pack = trained(mixed(cell, model, supervision)[:3], mnist.to(away), 2)
     assert {tensor.device for tensor in (*pack.params.values(), *pack._trace)} == {away}
     assert [step.shape for step in pack._trace] == [(4, 3), (4, 3)]
@@ -323,20 +394,25 @@ def test_a_step_away_from_the_cpu_waits_for_no_value_and_mixes_no_devices(
         pack._look_for_divergence(0)
 
 
-# --- compiled ---------------------------------------------------------------------------------------------------------
+# --- compiled -------------------------------------------------------------------------------------
 
 COMPILES = pytest.mark.skipif(
-    shutil.which(os.environ.get("CXX", "g++")) is None, reason="there is no C++ compiler here: neither g++ nor $CXX"
+    shutil.which(os.environ.get("CXX", "g++")) is None,
+    reason="there is no C++ compiler here: neither g++ nor $CXX",
 )
 
 
 @pytest.mark.slow
 @COMPILES
 @OVER_ARMS
-def test_a_compiled_pack_trains_as_an_eager_one(model: str, supervision: str, mnist: Data, cell: CellMaker) -> None:
-    """At every step of a training the same slopes and losses from the same weights, to float32 rounding.
+def test_a_compiled_pack_trains_as_an_eager_one(
+    model: str, supervision: str, mnist: Data, cell: CellMaker
+) -> None:
+    """At every step of a training the same slopes and losses from the same weights, to float32
+    rounding.
 
-    Weights are not compared: Adam's first steps are as long for a slope of 1e-9 as for one of 1, of whichever sign.
+    Weights are not compared: Adam's first steps are as long for a slope of 1e-9 as for one of 1, of
+    whichever sign.
     """
     pack = Pack(mixed(cell, model, supervision)[:2], mnist, compiled=True)
     assert pack.whole_batch is not pack.eager
@@ -386,7 +462,9 @@ def test_a_compiled_pack_resumes_to_the_same_bits(mnist: Data, cell: CellMaker) 
     for pack, steps in ((straight, 6), (first, 3)):
         for _ in range(steps):
             pack.advance()
-    second = Pack(cells, mnist, state=[stored(first.state(index)) for index in (0, 1)], compiled=True)
+    second = Pack(
+        cells, mnist, state=[stored(first.state(index)) for index in (0, 1)], compiled=True
+    )
     for _ in range(3):
         second.advance()
     for name, value in straight.params.items():
@@ -422,7 +500,9 @@ def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_compiling")
-def test_what_fails_to_compile_by_itself_trains_all_the_same_and_says_so(mnist: Data, cell: CellMaker) -> None:
+def test_what_fails_to_compile_by_itself_trains_all_the_same_and_says_so(
+    mnist: Data, cell: CellMaker
+) -> None:
     one = cell("vae", iterations=compilation.COMPILE_FROM)
     pack = prepared([one], mnist, mode="auto")
     assert pack.how == "eager (RuntimeError on compiling)"
@@ -438,8 +518,12 @@ def test_what_was_asked_to_compile_and_fails_is_told(mnist: Data, cell: CellMake
 
 
 @pytest.mark.usefixtures("no_compiling")
-@pytest.mark.parametrize(("mode", "iterations"), [("never", 20_000), ("auto", compilation.COMPILE_FROM - 1)])
-def test_what_need_not_compile_is_not_tried(mode: Compile, iterations: int, mnist: Data, cell: CellMaker) -> None:
+@pytest.mark.parametrize(
+    ("mode", "iterations"), [("never", 20_000), ("auto", compilation.COMPILE_FROM - 1)]
+)
+def test_what_need_not_compile_is_not_tried(
+    mode: Compile, iterations: int, mnist: Data, cell: CellMaker
+) -> None:
     assert prepared([cell("vae", iterations=iterations)], mnist, mode=mode).how == "eager"
 
 
