@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 
 from analysis.comparison import verdict
-from analysis.comparison.comparisons import judged
+from analysis.comparison.comparisons import compare_pairs
 from analysis.frames import pooled
-from analysis.frames.arm_table import facts
-from analysis.frames.metrics import BY_COLUMN
+from analysis.frames.arm_table import summarize_arms
+from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.sections import caveats
 from harness import closed_pipe
-from harness.errors import BadInput, StorageFailure, plain, unknown
-from harness.experiment.grid import Compare
+from harness.errors import InputError, StorageError, strip_control_chars, unknown_name_error
+from harness.experiment.grid import ComparisonSpec
 from harness.experiment.metrics import METRICS, check_margin
 
-WARNED = 5  # rows
-MARGIN = (
+MAX_WARNINGS = 5  # rows
+MARGIN_HELP = (
     "below this difference arms count as equivalent: in nats, or in fractions for accuracy: "
     "0.005 is 0.5 points"
 )
@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--metric", default="nelbo", help="a column of the results table (default: nelbo)"
     )
-    p.add_argument("--margin", type=float, help=MARGIN)
+    p.add_argument("--margin", type=float, help=MARGIN_HELP)
     p.add_argument("--json", action="store_true", help="print all numbers as JSON")
     return p
 
@@ -66,68 +66,68 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0, 2 for bad input or 1 for storage that fails, which are said in one line."""
     args = parser().parse_args(argv)
     try:
-        row = asked(args.results, (args.a, args.b), args.metric, args.margin)
-    except BadInput as error:
-        print(f"error: {plain(str(error))}", file=sys.stderr)
+        row = compare_two_arms(args.results, (args.a, args.b), args.metric, args.margin)
+    except InputError as error:
+        print(f"error: {strip_control_chars(str(error))}", file=sys.stderr)
         return 2
-    except StorageFailure as failure:
-        print(f"error: {plain(failure.told)}", file=sys.stderr)
+    except StorageError as failure:
+        print(f"error: {strip_control_chars(failure.description)}", file=sys.stderr)
         return 1
-    print(json.dumps(row, ensure_ascii=False, indent=1) if args.json else told(row))
+    print(json.dumps(row, ensure_ascii=False, indent=1) if args.json else format_comparison(row))
     return 0
 
 
-def asked(
+def compare_two_arms(
     paths: Sequence[str], choices: tuple[str, str], column: str, margin: float | None
 ) -> dict[str, Any]:
     """One comparison: its columns `COLUMNS` as JSON knows them, None for nan, "more than 100000"
     seeds for infinite.
     """
     if column not in METRICS:
-        raise unknown("metric", column, METRICS)
+        raise unknown_name_error("metric", column, METRICS)
     if margin is not None and not 0 < margin < float("inf"):
-        raise BadInput(
+        raise InputError(
             f"margin {margin:g}; expected a number above 0, in the unit of {column} in the "
             f"results table"
         )
     if margin is not None:
         check_margin(column, margin)
-    wanted = pooled.parsed(choices[0]), pooled.parsed(choices[1])
-    rows, a, b = pooled.two(pooled.read(paths), wanted, column)
-    warn(caveats.broken_sums(rows))
-    how = Compare(metrics=[column], margin={} if margin is None else {column: margin})
-    found = judged(rows, facts(rows), [(a, b)], how)
-    if found.empty:
-        raise BadInput(
+    filters = pooled.parse_filter(choices[0]), pooled.parse_filter(choices[1])
+    rows, a, b = pooled.select_two_arms(pooled.read_pool(paths), filters, column)
+    warn(caveats.describe_broken_sums(rows))
+    declared = ComparisonSpec(metrics=[column], margin={} if margin is None else {column: margin})
+    table = compare_pairs(rows, summarize_arms(rows), [(a, b)], declared)
+    if table.empty:
+        raise InputError(
             f"{a!r} and {b!r} were not both scored for {column}; expected a metric that both have"
         )
-    return {name: _plain(value) for name, value in found.iloc[0].items()}  # type: ignore[misc]
+    return {name: _to_json_value(value) for name, value in table.iloc[0].items()}  # type: ignore[misc]
 
 
-def told(row: dict[str, Any]) -> str:
+def format_comparison(row: dict[str, Any]) -> str:
     """The verdict on a line, and what stands behind it."""
-    metric = BY_COLUMN[row["metric"]]
+    metric = METRIC_BY_COLUMN[row["metric"]]
     flags = f" – {', '.join(row['flags'])}" if row["flags"] else ""
     lines = [f"{metric.title}: {row['a']} against {row['b']}: {row['text']}{flags}"]
-    lines += [f"  {name}: {value}" for name, value in verdict.numbers(row, metric).items()]
-    return "\n".join(map(plain, lines))
+    lines += [f"  {name}: {value}" for name, value in verdict.format_details(row, metric).items()]
+    return "\n".join(map(strip_control_chars, lines))
 
 
-def warn(told: Iterable[str]) -> None:
+def warn(sentences: Iterable[str]) -> None:
     """Print what makes a number doubtful, the first few of it."""
-    found = list(told)
-    for text in found[:WARNED]:
-        print(f"beware: {plain(text)}", file=sys.stderr)
-    if (rest := len(found) - WARNED) > 0:
+    lines = list(sentences)
+    for text in lines[:MAX_WARNINGS]:
+        print(f"beware: {strip_control_chars(text)}", file=sys.stderr)
+    if (rest := len(lines) - MAX_WARNINGS) > 0:
         print(f"beware: and {rest:,} more such rows", file=sys.stderr)
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     """A value as JSON knows it."""
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, float) and np.isposinf(value):
-        return verdict.MORE
+        return verdict.BEYOND_MAX_SEEDS
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value.item() if isinstance(value, np.generic) else value

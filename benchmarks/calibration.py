@@ -26,19 +26,19 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.comparison import verdict
-from analysis.comparison.comparisons import judged
-from analysis.frames.arm_table import facts
-from analysis.frames.metrics import BY_COLUMN
+from analysis.comparison.comparisons import compare_pairs
+from analysis.frames.arm_table import summarize_arms
+from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.stats import multiplicity, thresholds
-from analysis.stats.power import power
-from harness.experiment.grid import Compare
+from analysis.stats.power import t_test_power
+from harness.experiment.grid import ComparisonSpec
 
 HERE = Path(__file__).parent
 TABLES = 4_000
 ALONE = 20_000  # of one comparison, where the bounds are nearest
 SEEDS, COMPARISONS, CORRELATIONS = (3, 5, 10), (1, 3, 10), (0.0, 0.8)
 EFFECTS = (0.0, 0.5, 1.0, 1.5, 2.0)
-HOW = Compare(metrics=["nelbo"])
+HOW = ComparisonSpec(metrics=["nelbo"])
 SAME: dict[str, Any] = dict.fromkeys(("git_commit", "device", "data_checksum", "subset_checksum"), "one") | {
     "model": "vae", "iterations": 1, "settings": "{}", "supervision": "none", "labels": 0, "label_draw": "none",
     "batch_size": 97, "learning_rate": 1e-3, "full_length": 1, "parameters": 1, "status": "ok",
@@ -107,7 +107,7 @@ def simulated(
         "false_verdicts": wrong / tables,
         "coverage": float(covered.mean()) if len(covered) else np.nan,
         "power": right / tables if effect else np.nan,
-        "power_function": float(power(ncp, df, np.array([thresholds.ALPHA]))[0])
+        "power_function": float(t_test_power(ncp, df, np.array([thresholds.ALPHA]))[0])
         if effect
         else np.nan,
     }
@@ -126,16 +126,17 @@ def verdicts(values: NDArray[np.float64], shared: bool) -> pd.DataFrame:
     """What is told of each table, a row an arm other than the baseline, the first: values (tables,
     arms, seeds).
 
-    All tables go through `judged` in one call, each as a data set of its own. Its family would be
-    all of them, so the correction and the word, which come last, are asked again table by table.
+    All tables go through `compare_pairs` in one call, each as a data set of its own. Its family
+    would be all of them, so the correction and the word, which come last, are asked again table by
+    table.
     """
-    told = judged(*results(values, shared), HOW)
+    told = compare_pairs(*results(values, shared), HOW)
     for at in np.array_split(np.arange(len(told)), len(values)):
         p = told.loc[at, "p"].to_numpy()
         if np.nanmin(p, initial=1.0) <= thresholds.ALPHA:  # no correction makes a p smaller
-            told.loc[at, "p_adjusted"] = multiplicity.adjusted(p, HOW.correction)
+            told.loc[at, "p_adjusted"] = multiplicity.adjust_p_values(p, HOW.correction)
     rows = told.assign(obstacle="", seedless=False, enough=told["p"].notna()).to_dict("records")
-    return told.assign(verdict=[verdict.word(row, BY_COLUMN["nelbo"]) for row in rows])
+    return told.assign(verdict=[verdict.outcome(row, METRIC_BY_COLUMN["nelbo"]) for row in rows])
 
 
 def results(
@@ -149,7 +150,7 @@ def results(
     rows["seed"] = seeds if shared else seeds + arms * values.shape[2]
     return (
         rows,
-        facts(rows),
+        summarize_arms(rows),
         [(str(row[k]), str(row[0])) for row in names for k in range(1, values.shape[1])],
     )
 
@@ -162,7 +163,9 @@ def alone(rng: np.random.Generator) -> None:
             + np.arange(4)[:, None] * 0.4
         )
         many = verdicts(values, shared)["verdict"].tolist()
-        apart = [judged(*results(one[None], shared), HOW)["verdict"].tolist() for one in values]
+        apart = [
+            compare_pairs(*results(one[None], shared), HOW)["verdict"].tolist() for one in values
+        ]
         assert many == [word for words in apart for word in words]
         assert len(set(many)) > 1
 

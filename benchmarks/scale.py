@@ -13,12 +13,12 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
-from analysis.comparison.comparisons import compared, judged
-from analysis.frames.arm_table import facts
-from analysis.stats.estimates import estimates
-from harness.experiment.grid import Compare
+from analysis.comparison.comparisons import compare_arms, compare_pairs
+from analysis.frames.arm_table import summarize_arms
+from analysis.stats.estimates import estimate_means
+from harness.experiment.grid import ComparisonSpec
 
-HOW = Compare(metrics=["nelbo"], margin={"nelbo": 0.5})
+HOW = ComparisonSpec(metrics=["nelbo"], margin={"nelbo": 0.5})
 TEXT = ("git_commit", "device", "data_checksum", "subset_checksum")
 
 
@@ -28,10 +28,10 @@ def main() -> None:
         rows = results(datasets, arms, seeds)
         print(f"{len(rows):,} rows: {datasets:,} data sets, {arms} arms each, {seeds:,} seeds each")
         start = perf_counter()
-        summary = estimates(rows, ["arm"], "nelbo")
+        summary = estimate_means(rows, ["arm"], "nelbo")
         print(f"  summarised: {len(summary):,} arms in {perf_counter() - start:.1f} s")
         start = perf_counter()
-        found = pairs_of(rows, arms) if arms > 10 else compared(rows, HOW)
+        found = pairs_of(rows, arms) if arms > 10 else compare_arms(rows, HOW)
         print(f"  compared: {len(found):,} comparisons in {perf_counter() - start:.1f} s")
         print(
             f"  peak memory so far: "
@@ -41,9 +41,11 @@ def main() -> None:
 
 def pairs_of(rows: pd.DataFrame, arms: int) -> pd.DataFrame:
     """Every arm against the first of its data set."""
-    known = facts(rows)
+    known = summarize_arms(rows)
     names = np.asarray(known.index).reshape(-1, arms)
-    return judged(rows, known, [(str(a), str(row[0])) for row in names for a in row[1:]], HOW)
+    return compare_pairs(
+        rows, known, [(str(a), str(row[0])) for row in names for a in row[1:]], HOW
+    )
 
 
 def results(datasets: int, arms: int, seeds: int) -> pd.DataFrame:

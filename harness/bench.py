@@ -10,54 +10,51 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from harness import closed_pipe
-from harness.cli.arguments import parser
-from harness.errors import BadInput, StorageFailure, plain
-from harness.execution.shutdown import Stalled, interrupt
-from harness.training.process_tuning import uncollected
+from harness.cli.arguments import make_parser
+from harness.errors import InputError, StorageError, strip_control_chars
+from harness.execution.shutdown import StalledError, interrupt
+from harness.training.process_tuning import paused_gc
 
-KEPT = "finished cells are kept; the same command goes on from here"
+RESUME_HINT = "finished cells are kept; the same command goes on from here"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
     try:
-        args = parser().parse_args(argv)
+        args = make_parser().parse_args(argv)
         if args.status or args.log:
-            return _told(args)
-        with uncollected():
-            from harness.cli import (
-                listing,
-                run,  # brings torch
-            )
+            return _inspect_results(args)
+        with paused_gc():
+            from harness.cli import listing, run
         if args.check:
-            return run.check(args.check)
-        return listing.show_list(args.plugin) if args.list else run.bench(args)
-    except BadInput as error:
-        print(f"error: {plain(str(error))}", file=sys.stderr)
+            return run.check_plugin(args.check)
+        return listing.show_list(args.plugin) if args.list else run.run_grid(args)
+    except InputError as error:
+        print(f"error: {strip_control_chars(str(error))}", file=sys.stderr)
         return 2
-    except StorageFailure as error:
-        print(f"error: {plain(str(error))}", file=sys.stderr)
+    except StorageError as error:
+        print(f"error: {strip_control_chars(str(error))}", file=sys.stderr)
         return 1
-    except Stalled as stalled:
-        print(f"error: {stalled}; {KEPT}", file=sys.stderr)
+    except StalledError as stalled:
+        print(f"error: {stalled}; {RESUME_HINT}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"interrupted: {KEPT}", file=sys.stderr)
+        print(f"interrupted: {RESUME_HINT}", file=sys.stderr)
         return 130
 
 
-def _told(args: argparse.Namespace) -> int:
+def _inspect_results(args: argparse.Namespace) -> int:
     """What the store tells of its runs, without running anything."""
     from harness.cli import status
     from harness.storage.store import Store
 
-    place = args.status or args.results
-    if place is None:
-        raise BadInput("--log CELL needs the results that it is of: --results RESULTS")
-    store, console = Store(place), Console(highlight=False, markup=False)
-    store.reach()
+    address = args.status or args.results
+    if address is None:
+        raise InputError("--log CELL needs the results that it is of: --results RESULTS")
+    store, console = Store(address), Console(highlight=False, markup=False)
+    store.check_reachable()
     if args.log:
-        return status.log(store, args.log, console)
+        return status.print_log(store, args.log, console)
     return status.follow(store, console) if args.follow else status.show(store, console)
 
 

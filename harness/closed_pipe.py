@@ -23,18 +23,18 @@ class _Pipe(io.FileIO):
 
 def guard() -> None:
     """From now on a closed pipe behind standard output or standard error is no error."""
-    sys.stdout, sys.stderr = _guarded(sys.stdout), _guarded(sys.stderr)
+    sys.stdout, sys.stderr = _guard_stream(sys.stdout), _guard_stream(sys.stderr)
 
 
-def unread() -> bool:
+def is_reader_gone() -> bool:
     """Whether the reader of standard output has gone away, as far as writing has shown."""
     return bool(getattr(getattr(getattr(sys.stdout, "buffer", None), "raw", None), "unread", False))
 
 
-def _guarded(stream: TextIO) -> TextIO:
+def _guard_stream(stream: TextIO) -> TextIO:
     stream.flush()
-    written: Any = io.BufferedWriter(_Pipe(stream.fileno(), "wb", closefd=False))
-    lines = stream.isatty() or stream is sys.stderr
+    buffer: Any = io.BufferedWriter(_Pipe(stream.fileno(), "wb", closefd=False))
+    line_buffered = stream.isatty() or stream is sys.stderr
     return io.TextIOWrapper(
-        written, encoding=stream.encoding, errors=stream.errors, line_buffering=lines
+        buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=line_buffered
     )

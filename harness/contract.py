@@ -1,4 +1,4 @@
-"""Deprecated name of `harness.plugins.model`: kept for plug-ins and scripts of version 0.1."""
+"""Deprecated path to the contract of models, now in `harness.plugins.model`; version 0.1 used it."""
 
 from harness.plugins.model import CLASSES as CLASSES
 from harness.plugins.model import PIXELS as PIXELS
@@ -11,3 +11,17 @@ from harness.plugins.model import Reconstructing as Reconstructing
 from harness.plugins.model import Shape as Shape
 from harness.plugins.model import Terms as Terms
 from harness.plugins.model import draw_noise as draw_noise
+
+__all__ = [
+    "CLASSES",
+    "PIXELS",
+    "Batch",
+    "Classifier",
+    "ImportanceWeighted",
+    "Model",
+    "Noise",
+    "Reconstructing",
+    "Shape",
+    "Terms",
+    "draw_noise",
+]

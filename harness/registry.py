@@ -1,17 +1,33 @@
-"""Deprecated name of `harness.plugins.registry`: kept for plug-ins and scripts of version 0.1."""
+"""Deprecated path to the registry of models, now in `harness.plugins.registry`; version 0.1 used
+it.
+"""
 
-from harness.plugins.registry import GROUP as GROUP
-from harness.plugins.registry import HOME as HOME
-from harness.plugins.registry import M as M
+from harness.plugins.registry import ENTRY_POINT_GROUP as GROUP
+from harness.plugins.registry import PROJECT_ROOT as HOME
 from harness.plugins.registry import build as build
 from harness.plugins.registry import cards as cards
+from harness.plugins.registry import describe_unused_changes as unheard
+from harness.plugins.registry import find_plugin as plugin
+from harness.plugins.registry import isolate_model as room
 from harness.plugins.registry import load as load
-from harness.plugins.registry import load_plugins as load_plugins
 from harness.plugins.registry import load_source as load_source
 from harness.plugins.registry import lookup as lookup
-from harness.plugins.registry import plugin as plugin
 from harness.plugins.registry import refuse_local as refuse_local
 from harness.plugins.registry import register as register
-from harness.plugins.registry import room as room
-from harness.plugins.registry import source as source
-from harness.plugins.registry import unheard as unheard
+from harness.plugins.registry import source_hash as source
+
+__all__ = [
+    "GROUP",
+    "HOME",
+    "build",
+    "cards",
+    "load",
+    "load_source",
+    "lookup",
+    "plugin",
+    "refuse_local",
+    "register",
+    "room",
+    "source",
+    "unheard",
+]

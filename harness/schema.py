@@ -1,22 +1,47 @@
-"""Deprecated name of `harness.storage.schema`: kept for plug-ins and scripts of version 0.1."""
+"""Deprecated path to the columns of the results table, now in `harness.storage.schema`; version 0.1
+used it.
+"""
 
-from harness.storage.schema import ARM as ARM
+from harness.storage.schema import ARM_COLUMNS as ARM
+from harness.storage.schema import COLUMN_NAMES as NAMES
 from harness.storage.schema import COLUMNS as COLUMNS
-from harness.storage.schema import CURVE as CURVE
-from harness.storage.schema import CURVE_LATER as CURVE_LATER
-from harness.storage.schema import INDEX as INDEX
-from harness.storage.schema import LATER as LATER
-from harness.storage.schema import NAMES as NAMES
+from harness.storage.schema import CURVE_SCHEMA as CURVE
+from harness.storage.schema import LATER_COLUMNS as LATER
+from harness.storage.schema import LATER_CURVE_COLUMNS as CURVE_LATER
+from harness.storage.schema import PANDAS_INDEX as INDEX
 from harness.storage.schema import SCHEMA as SCHEMA
-from harness.storage.schema import TOLERANCE as TOLERANCE
+from harness.storage.schema import SUM_TOLERANCE as TOLERANCE
 from harness.storage.schema import VERSION as VERSION
 from harness.storage.schema import Column as Column
 from harness.storage.schema import Estimator as Estimator
 from harness.storage.schema import Row as Row
 from harness.storage.schema import Status as Status
 from harness.storage.schema import adds_up as adds_up
-from harness.storage.schema import describe as describe
-from harness.storage.schema import estimator as estimator
-from harness.storage.schema import fitted as fitted
-from harness.storage.schema import known as known
-from harness.storage.schema import row as row
+from harness.storage.schema import conform_to_schema as fitted
+from harness.storage.schema import describe_cell as describe
+from harness.storage.schema import infer_estimator as estimator
+from harness.storage.schema import is_known_version as known
+from harness.storage.schema import make_row as row
+
+__all__ = [
+    "ARM",
+    "COLUMNS",
+    "CURVE",
+    "CURVE_LATER",
+    "INDEX",
+    "LATER",
+    "NAMES",
+    "SCHEMA",
+    "TOLERANCE",
+    "VERSION",
+    "Column",
+    "Estimator",
+    "Row",
+    "Status",
+    "adds_up",
+    "describe",
+    "estimator",
+    "fitted",
+    "known",
+    "row",
+]

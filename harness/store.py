@@ -1,9 +1,11 @@
-"""Deprecated name of `harness.storage.store`: kept for plug-ins and scripts of version 0.1."""
+"""Deprecated path to the results store, now in `harness.storage.store`; version 0.1 used it."""
 
-from harness.storage.store import SETTLED as SETTLED
-from harness.storage.store import STAMPS as STAMPS
+from harness.storage.store import SETTLED_NS as SETTLED
 from harness.storage.store import TABLE as TABLE
-from harness.storage.store import Found as Found
-from harness.storage.store import Pictures as Pictures
+from harness.storage.store import VERSIONS_KEY as STAMPS
+from harness.storage.store import Contents as Found
+from harness.storage.store import PictureKind as Pictures
 from harness.storage.store import Store as Store
-from harness.storage.store import place as place
+from harness.storage.store import make_backend as place
+
+__all__ = ["SETTLED", "STAMPS", "TABLE", "Found", "Pictures", "Store", "place"]

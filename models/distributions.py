@@ -15,7 +15,7 @@ def variance(raw: Tensor) -> Tensor:
     return F.softplus(raw) + MIN_VARIANCE
 
 
-def draw(mean: Tensor, var: Tensor, noise: Tensor) -> Tensor:
+def reparameterize(mean: Tensor, var: Tensor, noise: Tensor) -> Tensor:
     """The reparameterised draw mean + √var · noise (Kingma & Welling 2014, section 2.4); (...) ->
     (...).
     """
@@ -68,5 +68,5 @@ def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
     softplus(l) - x·l is written log(1 + exp(-|l|)) + |l|/2 + (1/2 - x)·l: log1p would keep digits
     far below the rounding of a sum over pixels, and take ten times as long on a CPU.
     """
-    size = logits.abs()
-    return ((1 + (-size).exp()).log() + 0.5 * size + (0.5 - x) * logits).sum(-1)
+    magnitude = logits.abs()
+    return ((1 + (-magnitude).exp()).log() + 0.5 * magnitude + (0.5 - x) * logits).sum(-1)

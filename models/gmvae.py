@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from harness.plugins.model import Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
-from models.distributions import bernoulli_nll, draw, log_mixture, log_normal, variance
-from models.networks import Encoder, checked, decoder
+from models.distributions import bernoulli_nll, log_mixture, log_normal, reparameterize, variance
+from models.networks import Encoder, decoder, positive
 
 
 @register("gmvae")
@@ -19,7 +19,7 @@ class GMVAE(Model):
 
     def __init__(self, z: int = 10, k: int = 500):
         super().__init__()
-        self.z, self.k = checked(z), checked(k)
+        self.z, self.k = positive(z), positive(k)
         self.encoder = Encoder(z)
         self.decoder = decoder(z)
         self.means = nn.Parameter(torch.randn(k, z) / math.sqrt(k * z))
@@ -37,14 +37,16 @@ class GMVAE(Model):
     def sample(self, noise: Noise) -> Tensor:
         """A component at even odds, z from it, decoded."""
         component = (torch.special.ndtr(noise["component"]) * self.k).long().clamp(max=self.k - 1)
-        z = draw(self.means[component], variance(self.raw_variances)[component], noise["z"])
+        z = reparameterize(
+            self.means[component], variance(self.raw_variances)[component], noise["z"]
+        )
         probabilities: Tensor = self.decoder(z).sigmoid()
         return probabilities
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
         """z from q(z|x), decoded."""
         mean, var = self.encoder(x)
-        probabilities: Tensor = self.decoder(draw(mean, var, noise["z"])).sigmoid()
+        probabilities: Tensor = self.decoder(reparameterize(mean, var, noise["z"])).sigmoid()
         return probabilities
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
@@ -54,6 +56,6 @@ class GMVAE(Model):
 
     def _kl_and_rec(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         mean, var = self.encoder(x)
-        z = draw(mean, var, noise)
+        z = reparameterize(mean, var, noise)
         kl = log_normal(z, mean, var) - log_mixture(z, self.means, variance(self.raw_variances))
         return kl, bernoulli_nll(self.decoder(z), x)

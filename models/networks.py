@@ -33,7 +33,7 @@ def mlp(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def checked(latent: int) -> int:
+def positive(latent: int) -> int:
     """A latent dimension of at least 1; ValueError otherwise."""
     if latent < 1:
         raise ValueError(f"expected at least 1 dimension, got {latent}")

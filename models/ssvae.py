@@ -13,17 +13,17 @@ from harness.plugins.model import CLASSES, PIXELS, Batch, Model, Noise, Shape, T
 from harness.plugins.registry import register
 from models.distributions import (
     bernoulli_nll,
-    draw,
     kl_standard_normal,
     kl_uniform,
     log_normal,
     log_standard_normal,
+    reparameterize,
     variance,
 )
-from models.networks import ELU, HIDDEN, checked, mlp
+from models.networks import ELU, HIDDEN, mlp, positive
 
 
-class WithClass(nn.Module):
+class ClassConditional(nn.Module):
     """A net whose input is [v, one-hot y], for all classes at once: the first layer meets v once,
     not once a class.
     """
@@ -38,19 +38,19 @@ class WithClass(nn.Module):
         """(batch, size), the same v for every class, or (CLASSES, batch, size) -> (CLASSES, batch,
         output).
         """
-        return self._of(v, self._of_class(v).unsqueeze(1))
+        return self._apply_layers(v, self._class_bias(v).unsqueeze(1))
 
-    def chosen(self, v: Tensor, y: Tensor) -> Tensor:
+    def for_class(self, v: Tensor, y: Tensor) -> Tensor:
         """(batch, size) and one class each, (batch,) -> (batch, output)."""
-        return self._of(v, self._of_class(v)[y])
+        return self._apply_layers(v, self._class_bias(v)[y])
 
-    def _of_class(self, v: Tensor) -> Tensor:
+    def _class_bias(self, v: Tensor) -> Tensor:
         """What each class adds to the first layer: (CLASSES, hidden)."""
         return self.first.weight[:, v.shape[-1] :].T
 
-    def _of(self, v: Tensor, of_class: Tensor) -> Tensor:
+    def _apply_layers(self, v: Tensor, class_bias: Tensor) -> Tensor:
         hidden = self.elu(
-            F.linear(v, self.first.weight[:, : v.shape[-1]], self.first.bias) + of_class
+            F.linear(v, self.first.weight[:, : v.shape[-1]], self.first.bias) + class_bias
         )
         output: Tensor = self.rest(hidden)
         return output
@@ -72,11 +72,11 @@ class SSVAE(Model):
         self, z: int = 64, class_weight: float = 100.0, supervision: Supervision = "semi-supervised"
     ):
         super().__init__()
-        self.z = checked(z)
+        self.z = positive(z)
         self.class_weight = class_weight
         self.generative = supervision == "semi-supervised"
-        self.encoder = WithClass([PIXELS, HIDDEN, HIDDEN, 2 * z])
-        self.decoder = WithClass([z, HIDDEN, HIDDEN, PIXELS])
+        self.encoder = ClassConditional([PIXELS, HIDDEN, HIDDEN, 2 * z])
+        self.decoder = ClassConditional([z, HIDDEN, HIDDEN, PIXELS])
         self.classifier = mlp([PIXELS, HIDDEN, HIDDEN, CLASSES], nn.ReLU)
 
     def noise(self, batch: int) -> dict[str, Shape]:
@@ -98,12 +98,12 @@ class SSVAE(Model):
         """A class at even odds, z from the prior, decoded."""
         y = (torch.special.ndtr(noise["y"]) * CLASSES).long().clamp(max=CLASSES - 1)
         z = noise["z"][y, torch.arange(len(y), device=y.device)]
-        return self.decoder.chosen(z, y).sigmoid()
+        return self.decoder.for_class(z, y).sigmoid()
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
         """The likeliest y under q(y|x), z from q(z|x,y), decoded."""
         mean, raw = self.encoder(x).chunk(2, -1)
-        decoded = self.decoder(draw(mean, variance(raw), noise["z"])).sigmoid()
+        decoded = self.decoder(reparameterize(mean, variance(raw), noise["z"])).sigmoid()
         probabilities: Tensor = decoded[
             self.classify(x).argmax(-1), torch.arange(len(x), device=x.device)
         ]
@@ -126,5 +126,5 @@ class SSVAE(Model):
         """
         mean, raw = self.encoder(x).chunk(2, -1)
         var = variance(raw)
-        z = draw(mean, var, noise)
+        z = reparameterize(mean, var, noise)
         return mean, var, z, bernoulli_nll(self.decoder(z), x)

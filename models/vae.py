@@ -8,12 +8,12 @@ from harness.plugins.model import Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
 from models.distributions import (
     bernoulli_nll,
-    draw,
     kl_standard_normal,
     log_normal,
     log_standard_normal,
+    reparameterize,
 )
-from models.networks import Encoder, checked, decoder
+from models.networks import Encoder, decoder, positive
 
 
 @register("vae")
@@ -22,7 +22,7 @@ class VAE(Model):
 
     def __init__(self, z: int = 10):
         super().__init__()
-        self.z = checked(z)
+        self.z = positive(z)
         self.encoder = Encoder(z)
         self.decoder = decoder(z)
 
@@ -33,7 +33,7 @@ class VAE(Model):
     def terms(self, batch: Batch, noise: Noise) -> Terms:
         """The bound with the analytic KL."""
         mean, var = self.encoder(batch.x)
-        z = draw(mean, var, noise["z"])
+        z = reparameterize(mean, var, noise["z"])
         rec = bernoulli_nll(self.decoder(z), batch.x)
         return Terms(rec, kl_standard_normal(mean, var), rec.new_zeros(()))
 
@@ -45,11 +45,11 @@ class VAE(Model):
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
         """z from q(z|x), decoded."""
         mean, var = self.encoder(x)
-        probabilities: Tensor = self.decoder(draw(mean, var, noise["z"])).sigmoid()
+        probabilities: Tensor = self.decoder(reparameterize(mean, var, noise["z"])).sigmoid()
         return probabilities
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x), with the sampled KL."""
         mean, var = self.encoder(x)
-        z = draw(mean, var, noise["z"])
+        z = reparameterize(mean, var, noise["z"])
         return log_standard_normal(z) - log_normal(z, mean, var) - bernoulli_nll(self.decoder(z), x)

@@ -49,7 +49,7 @@ def no_plugins_left() -> Iterator[None]:
     before = set(registry._loaded)
     yield
     for name in set(registry._loaded) - before:
-        registry._forget(registry._loaded[name])
+        registry._unload(registry._loaded[name])
 
 
 @pytest.fixture(scope="session")

@@ -10,41 +10,43 @@ from numpy.typing import NDArray
 from analysis.stats import differences, equivalence
 from analysis.stats.differences import Bools, Difference, Floats
 
-Places = NDArray[np.int64]
-TOGETHER = 4_000_000  # values at a time: what keeps a million rows within memory
+Indices = NDArray[np.int64]
+MAX_BATCH_VALUES = 4_000_000  # values at a time: what keeps a million rows within memory
 COLUMNS = [*(field.name for field in fields(Difference)), "p_equivalence"]
 
 
-def matrix(arms: Places, seeds: Places, values: Floats, count: int) -> Floats:
-    """Values by arm (numbered below `count`) and seed, nan where there is none: (rows,) -> (arms,
-    distinct seeds).
+def build_matrix(arms: Indices, seeds: Indices, values: Floats, arm_count: int) -> Floats:
+    """Values by arm (numbered below `arm_count`) and seed, nan where there is none: (rows,) ->
+    (arms, distinct seeds).
     """
     columns, seeds = np.unique(seeds, return_inverse=True)
-    table = np.full((count, len(columns)), np.nan)
+    table = np.full((arm_count, len(columns)), np.nan)
     table[arms, seeds] = values
     return table
 
 
-def common(values: Floats, a: Places, b: Places) -> Places:
+def count_common_seeds(values: Floats, a: Indices, b: Indices) -> Indices:
     """How many seeds both arms have: values (arms, seeds), a, b (comparisons,) -> (comparisons,)."""
-    held = np.isfinite(values)
-    found = [(held[a[part]] & held[b[part]]).sum(axis=1) for part in _parts(values, len(a))]
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+    finite = np.isfinite(values)
+    counts = [
+        (finite[a[part]] & finite[b[part]]).sum(axis=1) for part in _make_batches(values, len(a))
+    ]
+    return np.concatenate(counts) if counts else np.zeros(0, np.int64)
 
 
-def apart(values: Floats, a: Places, b: Places) -> Bools:
+def has_differing_seeds(values: Floats, a: Indices, b: Indices) -> Bools:
     """Whether two arms differ at any seed that both have: values (arms, seeds), a, b
     (comparisons,).
     """
-    found = [
+    flags = [
         (np.isfinite(x) & np.isfinite(y) & (x != y)).any(axis=1)
-        for x, y in ((values[a[part]], values[b[part]]) for part in _parts(values, len(a)))
+        for x, y in ((values[a[part]], values[b[part]]) for part in _make_batches(values, len(a)))
     ]
-    return np.concatenate(found) if found else np.zeros(0, np.bool_)
+    return np.concatenate(flags) if flags else np.zeros(0, np.bool_)
 
 
-def measured(
-    values: Floats, a: Places, b: Places, pairs: Bools, margin: float | None
+def compute_differences(
+    values: Floats, a: Indices, b: Indices, is_paired: Bools, margin: float | None
 ) -> pd.DataFrame:
     """One row a comparison, the columns of `Difference` and p_equivalence, nan without a margin.
 
@@ -52,27 +54,29 @@ def measured(
     seeds, else Welch.
     """
     table = pd.DataFrame(np.nan, index=range(len(a)), columns=COLUMNS)
-    for part in _parts(values, len(a)):
+    for part in _make_batches(values, len(a)):
         samples = values[a[part]], values[b[part]]
-        for at, design, x, y in _alike(*samples, pairs[part]):
-            found = asdict(getattr(differences, design)(x, y))
+        for at, design, x, y in _group_by_design(*samples, is_paired[part]):
+            columns = asdict(getattr(differences, design)(x, y))
             if margin is not None:
-                found["p_equivalence"] = getattr(equivalence, design)(x, y, margin)
-            table.loc[part.start + at, list(found)] = np.column_stack(list(found.values()))
+                columns["p_equivalence"] = getattr(equivalence, design)(x, y, margin)
+            table.loc[part.start + at, list(columns)] = np.column_stack(list(columns.values()))
     return table
 
 
-def _alike(a: Floats, b: Floats, pairs: Bools) -> Iterator[tuple[Places, str, Floats, Floats]]:
+def _group_by_design(
+    a: Floats, b: Floats, is_paired: Bools
+) -> Iterator[tuple[Indices, str, Floats, Floats]]:
     """Comparisons of one design and one number of seeds: their places, the design and both samples."""
     keep_a, keep_b = np.isfinite(a), np.isfinite(b)
-    keep_a[pairs] = keep_b[pairs] = keep_a[pairs] & keep_b[pairs]
-    kinds = np.column_stack([pairs, keep_a.sum(axis=1), keep_b.sum(axis=1)])
-    for paired, n_a, n_b in np.unique(kinds, axis=0):
-        at = np.flatnonzero((kinds == (paired, n_a, n_b)).all(axis=1))
+    keep_a[is_paired] = keep_b[is_paired] = keep_a[is_paired] & keep_b[is_paired]
+    group_keys = np.column_stack([is_paired, keep_a.sum(axis=1), keep_b.sum(axis=1)])
+    for paired, n_a, n_b in np.unique(group_keys, axis=0):
+        at = np.flatnonzero((group_keys == (paired, n_a, n_b)).all(axis=1))
         x, y = a[at][keep_a[at]].reshape(len(at), n_a), b[at][keep_b[at]].reshape(len(at), n_b)
         yield at, "paired" if paired else "welch", x, y
 
 
-def _parts(values: Floats, comparisons: int) -> Iterator[slice]:
-    step = max(1, TOGETHER // max(values.shape[1], 1))
+def _make_batches(values: Floats, comparisons: int) -> Iterator[slice]:
+    step = max(1, MAX_BATCH_VALUES // max(values.shape[1], 1))
     return (slice(start, min(start + step, comparisons)) for start in range(0, comparisons, step))

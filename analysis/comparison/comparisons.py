@@ -7,14 +7,14 @@ import pandas as pd
 
 from analysis.comparison import batch, pairing, verdict
 from analysis.comparison import flags as pair_flags
-from analysis.frames.arm_table import facts
-from analysis.frames.metrics import BY_COLUMN, Metric
+from analysis.frames.arm_table import summarize_arms
+from analysis.frames.metrics import METRIC_BY_COLUMN, Metric
 from analysis.stats import multiplicity, outliers, power, thresholds
-from analysis.stats.differences import Bools, Floats, half_width, spreadless
-from harness.errors import BadInput
-from harness.experiment.grid import Compare
+from analysis.stats.differences import Bools, Floats, half_width, has_no_spread
+from harness.errors import InputError
+from harness.experiment.grid import ComparisonSpec
 
-Names = Sequence[tuple[str, str]]
+ArmPairs = Sequence[tuple[str, str]]
 
 # fmt: off
 COLUMNS = [
@@ -28,8 +28,9 @@ COLUMNS = [
 # fmt: on
 
 
-def compared(rows: pd.DataFrame, how: Compare) -> pd.DataFrame:
-    """Results table with `arm` -> one row a comparison that `how` names, the columns `COLUMNS`.
+def compare_arms(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
+    """Results table with `arm` -> one row a comparison that `declared` names, the columns
+    `COLUMNS`.
 
     mean_a and mean_b are over the seeds that were compared: the common ones where they are paired.
     low and high are the 95 % interval of the difference; low_adjusted and high_adjusted are at the
@@ -45,25 +46,31 @@ def compared(rows: pd.DataFrame, how: Compare) -> pd.DataFrame:
     scored seeds of an arm. p_lost compares how many runs collapsed, failed or diverged, where any
     did.
     """
-    arms = facts(rows)
-    return judged(rows, arms, pairing.pairs(arms, how), how)
+    arms = summarize_arms(rows)
+    return compare_pairs(rows, arms, pairing.choose_pairs(arms, declared), declared)
 
 
-def judged(rows: pd.DataFrame, arms: pd.DataFrame, pairs: Names, how: Compare) -> pd.DataFrame:
+def compare_pairs(
+    rows: pd.DataFrame, arms: pd.DataFrame, pairs: ArmPairs, declared: ComparisonSpec
+) -> pd.DataFrame:
     """The comparisons of these pairs of arms, each metric a family of its own."""
-    twice = rows.duplicated(["arm", "seed"])
-    if twice.any():
-        arm, seed = rows.loc[twice, ["arm", "seed"]].iloc[0]
-        raise BadInput(f"two rows of arm {arm} with seed {seed}; expected one a seed")
-    found = [
-        one_family(rows, arms, pairs, BY_COLUMN[column], how)
-        for column in dict.fromkeys(how.metrics)
+    duplicated = rows.duplicated(["arm", "seed"])
+    if duplicated.any():
+        arm, seed = rows.loc[duplicated, ["arm", "seed"]].iloc[0]
+        raise InputError(f"two rows of arm {arm} with seed {seed}; expected one a seed")
+    tables = [
+        compare_family(rows, arms, pairs, METRIC_BY_COLUMN[column], declared)
+        for column in dict.fromkeys(declared.metrics)
     ]
-    return pd.concat([table for table in found if len(table)] or found[:1], ignore_index=True)
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
-def one_family(
-    rows: pd.DataFrame, arms: pd.DataFrame, pairs: Names, metric: Metric, how: Compare
+def compare_family(
+    rows: pd.DataFrame,
+    arms: pd.DataFrame,
+    pairs: ArmPairs,
+    metric: Metric,
+    declared: ComparisonSpec,
 ) -> pd.DataFrame:
     """All comparisons of one metric, a column of `rows`; an arm that could not have it is in none
     of them.
@@ -71,8 +78,8 @@ def one_family(
     seeds, scores = _scores(rows, arms, metric, metric.column)
     scored = pd.Series(np.isfinite(scores).sum(axis=1), arms.index)
     fits, holds = (
-        pairing.applies(arms, metric, scored).to_dict(),
-        pairing.holds(arms, metric).to_dict(),
+        pairing.can_have_metric(arms, metric, scored).to_dict(),
+        pairing.has_matching_estimator(arms, metric).to_dict(),
     )
     fitting = (
         pair
@@ -82,30 +89,40 @@ def one_family(
     table = pd.DataFrame(list(fitting) if scored.any() else [], columns=["a", "b"], dtype=str)
     if table.empty:
         return pd.DataFrame(columns=COLUMNS)
-    places = _places(table, arms)
+    indices = _arm_indices(table, arms)
     table = table.assign(n_a=scored[table["a"]].to_numpy(), n_b=scored[table["b"]].to_numpy())
     table = table.assign(
-        n_pairs=batch.common(scores, *places), margin=how.margin.get(metric.column, np.nan)
+        n_pairs=batch.count_common_seeds(scores, *indices),
+        margin=declared.margin.get(metric.column, np.nan),
     )
-    table = table.join(_runs(table, arms, scores, seeds, metric))
-    far = {
-        int(arm): list(seeds[held]) for arm, held in enumerate(outliers.far(scores)) if held.any()
+    table = table.join(_run_columns(table, arms, scores, seeds, metric))
+    far_seeds = {
+        int(arm): list(seeds[held])
+        for arm, held in enumerate(outliers.is_far(scores))
+        if held.any()
     }
-    table = table.join(_matched(table, arms, metric, _crossing(rows, arms, metric, places), far))
-    margin = how.margin.get(metric.column)
-    pairs_of = (table["design"] == "paired").to_numpy()
-    table = table.join(batch.measured(scores, *places, pairs_of, margin))
-    flat = _flat(scores)
+    table = table.join(
+        _design_columns(
+            table, arms, metric, _differing_columns(rows, arms, metric, indices), far_seeds
+        )
+    )
+    margin = declared.margin.get(metric.column)
+    is_paired = (table["design"] == "paired").to_numpy()
+    table = table.join(batch.compute_differences(scores, *indices, is_paired, margin))
+    is_constant = _constant_arms(scores)
     table["seedless"] = (
         table["enough"].astype(bool)
-        & flat[places[0]]
-        & flat[places[1]]
+        & is_constant[indices[0]]
+        & is_constant[indices[1]]
         & (table["difference"] != 0)
     )
-    return _worded(_powered(_corrected(_doubted(_modest(table, metric)), how)), metric)
+    return _add_text(
+        _add_power(_adjust_p_values(_add_p_value_flags(_mask_untestable(table, metric)), declared)),
+        metric,
+    )
 
 
-def values(rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric) -> Floats:
+def metric_values(rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric) -> Floats:
     """The metric of every finished cell: (arms, seeds), nan where there is none."""
     return _scores(rows, arms, metric, metric.column)[1]
 
@@ -119,161 +136,170 @@ def _scores(
     What is no number is numbered by its different values.
     """
     scored = rows[rows["status"] == "ok"]
-    held = np.isfinite(scored[metric.column].to_numpy(dtype=float, na_value=np.nan))
-    scored = scored[held]
-    named = (
+    has_metric = np.isfinite(scored[metric.column].to_numpy(dtype=float, na_value=np.nan))
+    scored = scored[has_metric]
+    column_values = (
         scored[column] if column == metric.column else pd.Series(pd.factorize(scored[column])[0])
     )
-    found = named.to_numpy(dtype=float, na_value=np.nan)
+    numbers = column_values.to_numpy(dtype=float, na_value=np.nan)
     seeds = scored["seed"].to_numpy(np.int64)
-    places = arms.index.get_indexer(pd.Index(scored["arm"]))
-    return np.unique(seeds), batch.matrix(places, seeds, found, len(arms))
+    arm_indices = arms.index.get_indexer(pd.Index(scored["arm"]))
+    return np.unique(seeds), batch.build_matrix(arm_indices, seeds, numbers, len(arms))
 
 
-def _places(table: pd.DataFrame, arms: pd.DataFrame) -> tuple[batch.Places, batch.Places]:
+def _arm_indices(table: pd.DataFrame, arms: pd.DataFrame) -> tuple[batch.Indices, batch.Indices]:
     """Where in `arms` both sides of the comparisons are."""
     return arms.index.get_indexer(pd.Index(table["a"])), arms.index.get_indexer(
         pd.Index(table["b"])
     )
 
 
-def _crossing(
+def _differing_columns(
     rows: pd.DataFrame,
     arms: pd.DataFrame,
     metric: Metric,
-    places: tuple[batch.Places, batch.Places],
+    places: tuple[batch.Indices, batch.Indices],
 ) -> list[frozenset[str]]:
     """For each comparison, which columns of `caveats.CROSSING` differ between two cells of one
     seed.
     """
-    several = [
-        name for name in pair_flags.CROSSING if rows.loc[rows["status"] == "ok", name].nunique() > 1
+    varying = [
+        name
+        for name in pair_flags.PAIR_COLUMNS
+        if rows.loc[rows["status"] == "ok", name].nunique() > 1
     ]
-    found = [batch.apart(_scores(rows, arms, metric, name)[1], *places) for name in several]
-    if not found:
+    masks = [
+        batch.has_differing_seeds(_scores(rows, arms, metric, name)[1], *places) for name in varying
+    ]
+    if not masks:
         return [frozenset()] * len(places[0])
     return [
-        frozenset(name for name, differs in zip(several, row, strict=True) if differs)
-        for row in zip(*found, strict=True)
+        frozenset(name for name, differs in zip(varying, row, strict=True) if differs)
+        for row in zip(*masks, strict=True)
     ]
 
 
-def _runs(
+def _run_columns(
     table: pd.DataFrame, arms: pd.DataFrame, scores: Floats, seeds: np.ndarray, metric: Metric
 ) -> pd.DataFrame:
     """Median, worst run, and how many runs were lost, of both arms of each comparison."""
-    bad = verdict.bad(metric)
-    worst, seed = outliers.worst(scores, bad)
-    each = arms[["failed", "diverged"]].assign(
+    direction = verdict.bad_direction(metric)
+    worst, worst_index = outliers.find_worst(scores, direction)
+    per_arm = arms[["failed", "diverged"]].assign(
         median=outliers.medians(scores),
         worst=worst,
-        worst_seed=np.where(np.isfinite(worst), seeds[seed] if len(seeds) else 0, np.nan),
-        collapsed=outliers.collapsed(scores, bad).sum(axis=1),
+        worst_seed=np.where(np.isfinite(worst), seeds[worst_index] if len(seeds) else 0, np.nan),
+        collapsed=outliers.is_collapsed(scores, direction).sum(axis=1),
         cells=arms[["ok", "failed", "diverged"]].sum(axis=1),
     )
-    each["lost"] = each[["collapsed", "failed", "diverged"]].sum(axis=1)
-    each["kept"] = each.pop("cells") - each["lost"]
-    sides = zip(("a", "b"), _places(table, arms), strict=True)
+    per_arm["lost"] = per_arm[["collapsed", "failed", "diverged"]].sum(axis=1)
+    per_arm["kept"] = per_arm.pop("cells") - per_arm["lost"]
+    sides = zip(("a", "b"), _arm_indices(table, arms), strict=True)
     both = pd.concat(
-        [each.iloc[place].reset_index(drop=True).add_suffix(f"_{side}") for side, place in sides],
+        [
+            per_arm.iloc[place].reset_index(drop=True).add_suffix(f"_{side}")
+            for side, place in sides
+        ],
         axis=1,
     )
-    return both.assign(p_lost=outliers.alike(both[["lost_a", "kept_a", "lost_b", "kept_b"]]))
+    return both.assign(p_lost=outliers.lost_runs_p(both[["lost_a", "kept_a", "lost_b", "kept_b"]]))
 
 
-def _flat(values: Floats) -> Bools:
+def _constant_arms(values: Floats) -> Bools:
     """Arms of which every seed gave the same value: (arms, seeds) -> (arms,)."""
     high, low = (np.where(np.isfinite(values), values, end).T for end in (-np.inf, np.inf))
     high, low = high.max(axis=0, initial=-np.inf), low.min(axis=0, initial=np.inf)
     known = np.isfinite(high)
-    return np.asarray(known) & spreadless(
+    return np.asarray(known) & has_no_spread(
         np.where(known, high, 0.0) - np.where(known, low, 0.0), *np.where(known, [high, low], 0.0)
     )
 
 
-def _matched(
+def _design_columns(
     table: pd.DataFrame,
     arms: pd.DataFrame,
     metric: Metric,
-    crossed: list[frozenset[str]],
-    far: dict[int, list[int]],
+    differing: list[frozenset[str]],
+    far_seeds: dict[int, list[int]],
 ) -> pd.DataFrame:
     """How the seeds of each pair are matched, whether they are enough, what stands in the way, what
     to beware of.
     """
     by_name = arms.assign(name=arms.index).to_dict("index")
-    for place, seeds in far.items():
+    for place, seeds in far_seeds.items():
         name = str(arms.index[place])
-        by_name[name]["far"] = pair_flags.named_seeds(seeds, name)
-    found = []
+        by_name[name]["far"] = pair_flags.describe_far_seeds(seeds, name)
+    records = []
     sides = table[["a", "b", "n_a", "n_b", "n_pairs"]].itertuples(index=False)
-    for (a, b, n_a, n_b, common), crossing in zip(sides, crossed, strict=True):
+    for (a, b, n_a, n_b, n_common), columns in zip(sides, differing, strict=True):
         arm, other, n = by_name[a], by_name[b], (n_a, n_b)
-        design = pairing.design(arm, other, n, common)
-        obstacle = pairing.obstacle(arm, other, metric)
-        enough = verdict.enough(design, n, common) and not obstacle
-        found.append(
+        design = pairing.choose_design(arm, other, n, n_common)
+        obstacle = pairing.find_obstacle(arm, other, metric)
+        enough = verdict.has_enough_seeds(design, n, n_common) and not obstacle
+        records.append(
             (
                 design,
                 enough,
                 obstacle,
-                tuple(pair_flags.flags(arm, other, n, common, design, enough, crossing)),
+                tuple(pair_flags.flags(arm, other, n, n_common, design, enough, columns)),
             )
         )
-    return pd.DataFrame(found, columns=["design", "enough", "obstacle", "flags"])
+    return pd.DataFrame(records, columns=["design", "enough", "obstacle", "flags"])
 
 
-def _doubted(table: pd.DataFrame) -> pd.DataFrame:
+def _add_p_value_flags(table: pd.DataFrame) -> pd.DataFrame:
     """The flags with what the p-values say against each other."""
     tests = ["p", "p_exact", "p_lost", "lost_a", "lost_b", "a", "b", "flags"]
-    told = [
-        (*flags, *pair_flags.doubts(p, exact, p_lost, (lost_a, lost_b), (a, b)))
+    all_flags = [
+        (*flags, *pair_flags.p_value_flags(p, exact, p_lost, (lost_a, lost_b), (a, b)))
         for p, exact, p_lost, lost_a, lost_b, a, b, flags in table[tests].itertuples(index=False)
     ]
-    return table.assign(flags=pd.Series(told, table.index, dtype=object))
+    return table.assign(flags=pd.Series(all_flags, table.index, dtype=object))
 
 
-def _modest(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+def _mask_untestable(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """The comparisons without the numbers that they cannot show, and P(a > b) turned into P(a
     better).
     """
     tests = ["p", "p_exact", "p_equivalence"]
     table["same"] = table["p"].eq(1) & table["difference"].eq(0)
-    flat = spreadless(*(table[name].to_numpy() for name in ("se", "mean_a", "mean_b")))
-    table.loc[flat & ~table["same"], ["low", "high", "se", "spread"]] = np.nan
-    table["constant"] = flat & ~table["same"] & ~table["seedless"]
+    no_spread = has_no_spread(*(table[name].to_numpy() for name in ("se", "mean_a", "mean_b")))
+    table.loc[no_spread & ~table["same"], ["low", "high", "se", "spread"]] = np.nan
+    table["constant"] = no_spread & ~table["same"] & ~table["seedless"]
     table.loc[~table["enough"] | table["seedless"], tests] = np.nan
-    apart = [name for name in batch.COLUMNS if name not in ("mean_a", "mean_b")]
-    table.loc[table["obstacle"] != "", apart] = np.nan
+    estimate_columns = [name for name in batch.COLUMNS if name not in ("mean_a", "mean_b")]
+    table.loc[table["obstacle"] != "", estimate_columns] = np.nan
     # Welch's degrees of freedom are no approximation there
-    rough = (table["design"] == "welch") & ~table["enough"]
-    table.loc[rough, ["low", "high"]] = np.nan
-    better = table["superiority"] if verdict.rises(metric) else 1 - table["superiority"]
+    few_unpaired = (table["design"] == "welch") & ~table["enough"]
+    table.loc[few_unpaired, ["low", "high"]] = np.nan
+    better = table["superiority"] if verdict.higher_is_better(metric) else 1 - table["superiority"]
     return table.assign(superiority=better)
 
 
-def _corrected(table: pd.DataFrame, how: Compare) -> pd.DataFrame:
+def _adjust_p_values(table: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
     """Corrected p-values of the family, which are those that have a p, and the intervals at its
     levels.
     """
-    table = table.assign(correction=how.correction, comparisons=0, level=np.nan)
+    table = table.assign(correction=declared.correction, comparisons=0, level=np.nan)
     table = table.assign(p_adjusted=np.nan, p_equivalence_adjusted=np.nan)
-    family_of = table["p"].notna()
-    table.loc[family_of, "comparisons"] = family_of.sum()
+    in_family = table["p"].notna()
+    table.loc[in_family, "comparisons"] = in_family.sum()
     for name in ("p", "p_equivalence"):
         known = table[name].notna()
-        table.loc[known, f"{name}_adjusted"] = multiplicity.adjusted(
-            table.loc[known, name].to_numpy(), how.correction
+        table.loc[known, f"{name}_adjusted"] = multiplicity.adjust_p_values(
+            table.loc[known, name].to_numpy(), declared.correction
         )
-    tested, corrected = (table.loc[family_of, name].to_numpy() for name in ("p", "p_adjusted"))
-    table.loc[family_of, "level"] = multiplicity.levels(tested, corrected, how.correction)
+    tested, corrected = (table.loc[in_family, name].to_numpy() for name in ("p", "p_adjusted"))
+    table.loc[in_family, "level"] = multiplicity.alpha_levels(
+        tested, corrected, declared.correction
+    )
     half = half_width(*(table[name].to_numpy() for name in ("se", "df", "level")))
     return table.assign(
         low_adjusted=table["difference"] - half, high_adjusted=table["difference"] + half
     )
 
 
-def _powered(table: pd.DataFrame) -> pd.DataFrame:
+def _add_power(table: pd.DataFrame) -> pd.DataFrame:
     """What the seeds could show, and how many more would be needed: with one correction for all,
     Bonferroni's.
     """
@@ -282,11 +308,11 @@ def _powered(table: pd.DataFrame) -> pd.DataFrame:
     ).to_numpy(dtype=float)
     se, df, spread, freedom = (table[name].to_numpy() for name in ("se", "df", "spread", "freedom"))
     needed = power.seeds_needed(table["difference"].to_numpy(), spread, freedom, alpha)
-    return table.assign(detectable=power.detectable(se, df, alpha), seeds_needed=needed)
+    return table.assign(detectable=power.detectable_difference(se, df, alpha), seeds_needed=needed)
 
 
-def _worded(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+def _add_text(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     table = table.assign(metric=metric.column, evaluation=metric.evaluation)
-    table["verdict"] = [verdict.word(row, metric) for row in table.to_dict("records")]
-    table["text"] = [verdict.text(row, metric) for row in table.to_dict("records")]
+    table["verdict"] = [verdict.outcome(row, metric) for row in table.to_dict("records")]
+    table["text"] = [verdict.describe(row, metric) for row in table.to_dict("records")]
     return table[COLUMNS]

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analysis.frames.adaptive_seeds import UNKNOWN
+from analysis.frames.adaptive_seeds import SEED_HISTORY_UNKNOWN
 from analysis.stats.thresholds import ALPHA
 
 Arm = Mapping[Any, Any]
 COMMITS = ("git_commit", "commits")
 DEVICES = ("device", "devices")
-CROSSING = (COMMITS[0], DEVICES[0])  # columns that two cells of one seed should share
+PAIR_COLUMNS = (COMMITS[0], DEVICES[0])  # columns that two cells of one seed should share
 _LIBRARIES = ("torch", "python")
 
 
@@ -20,33 +20,35 @@ def flags(
     a: Arm,
     b: Arm,
     n: tuple[int, int],
-    common: int,
+    n_common: int,
     design: str,
-    judged: bool,
-    crossed: frozenset[str],
+    has_verdict: bool,
+    differing: frozenset[str],
 ) -> Iterator[str]:
     """Of two arms: their facts and names, numbers of values, common seeds, design, whether there is
     a verdict.
 
-    `crossed` are those of `CROSSING` that differ between two cells of one seed.
+    `differing` are those of `PAIR_COLUMNS` that differ between two cells of one seed.
     """
-    yield from (_lost(arm, judged) for arm in (a, b) if arm["failed"] + arm["diverged"])
+    yield from (
+        _lost_runs_flag(arm, has_verdict) for arm in (a, b) if arm["failed"] + arm["diverged"]
+    )
     yield from (arm["far"] for arm in (a, b) if arm.get("far"))
     if n[0] < a["ok"] or n[1] < b["ok"]:
         yield "unscored cells"
     if 1 in n:
         yield "single run"
-    if n[0] != n[1] or (design == "paired" and common < max(n)):
+    if n[0] != n[1] or (design == "paired" and n_common < max(n)):
         yield "unequal seeds"
-    if design == "welch" and common and a["seeded"] & b["seeded"]:
+    if design == "welch" and n_common and a["seeded"] & b["seeded"]:
         yield "few common seeds"
-    yield from _lengths(a, b)
-    yield from _labels(a, b)
-    yield from _settings(a, b)
-    yield from _history(a, b, design, crossed)
+    yield from _length_flags(a, b)
+    yield from _label_flags(a, b)
+    yield from _setting_flags(a, b)
+    yield from _provenance_flags(a, b, design, differing)
 
 
-def doubts(
+def p_value_flags(
     p: float, p_exact: float, p_lost: float, lost: tuple[int, int], names: tuple[str, str]
 ) -> Iterator[str]:
     """What the p-values of one comparison, none of them adjusted, say against each other."""
@@ -56,10 +58,10 @@ def doubts(
         yield f"more runs lost in {names[0] if lost[0] > lost[1] else names[1]}"
 
 
-def named_seeds(seeds: list[int], arm: str) -> str:
+def describe_far_seeds(seeds: list[int], arm: str) -> str:
     """Seeds that are far from the others of an arm.
 
-    >>> named_seeds([9], "vae"), named_seeds([3, 9], "vae")
+    >>> describe_far_seeds([9], "vae"), describe_far_seeds([3, 9], "vae")
     ('a seed far from the others: seed 9 of vae', 'seeds far from the others: seeds 3 and 9 of vae')
     """
     if len(seeds) == 1:
@@ -70,18 +72,18 @@ def named_seeds(seeds: list[int], arm: str) -> str:
     return f"seeds far from the others: seeds {', '.join(shown[:-1])} and {shown[-1]} of {arm}"
 
 
-def _lost(arm: Arm, judged: bool) -> str:
+def _lost_runs_flag(arm: Arm, has_verdict: bool) -> str:
     cells = arm["ok"] + arm["failed"] + arm["diverged"]
     parts = [
         f"{arm[status]} of {cells} {status}" for status in ("failed", "diverged") if arm[status]
     ]
     return (
         f"{' and '.join(parts)} in "
-        f"{arm['name']}{'; the verdict is of the survivors' if judged else ''}"
+        f"{arm['name']}{'; the verdict is of the survivors' if has_verdict else ''}"
     )
 
 
-def _lengths(a: Arm, b: Arm) -> Iterator[str]:
+def _length_flags(a: Arm, b: Arm) -> Iterator[str]:
     if a["iterations"] < a["full_length"] or b["iterations"] < b["full_length"]:
         yield "shortened"
     if a["iterations"] > a["full_length"] or b["iterations"] > b["full_length"]:
@@ -92,7 +94,7 @@ def _lengths(a: Arm, b: Arm) -> Iterator[str]:
         yield "unequal shares of full length"
 
 
-def _labels(a: Arm, b: Arm) -> Iterator[str]:
+def _label_flags(a: Arm, b: Arm) -> Iterator[str]:
     if a["labels"] and b["labels"] and a["label_draw"] != b["label_draw"]:
         yield "different label draws"
     if any(
@@ -101,7 +103,7 @@ def _labels(a: Arm, b: Arm) -> Iterator[str]:
         yield "one draw of labels"
 
 
-def _settings(a: Arm, b: Arm) -> Iterator[str]:
+def _setting_flags(a: Arm, b: Arm) -> Iterator[str]:
     """Settings that two models share and that differ; within one model the names of the arms tell
     them.
     """
@@ -115,36 +117,42 @@ def _settings(a: Arm, b: Arm) -> Iterator[str]:
     )
 
 
-def _history(a: Arm, b: Arm, design: str, crossed: frozenset[str]) -> Iterator[str]:
-    for column, what in (COMMITS, DEVICES):
-        yield from _mixed(a[column], b[column], what, design == "paired" and column in crossed)
+def _provenance_flags(a: Arm, b: Arm, design: str, differing: frozenset[str]) -> Iterator[str]:
+    for column, noun in (COMMITS, DEVICES):
+        yield from _mixture_flags(
+            a[column], b[column], noun, design == "paired" and column in differing
+        )
     if any(commit.endswith("+") for commit in a["git_commit"] | b["git_commit"]):
         yield "changed files (commit+)"
     for library in _LIBRARIES:
         if len(a[library] | b[library]) > 1:
-            yield f"different versions: {library} {_listed(a[library] | b[library])}"
+            yield f"different versions: {library} {_join_sorted(a[library] | b[library])}"
     if len(a["objective"] | b["objective"]) > 1:
-        yield f"different objectives: {_listed(a['objective'] | b['objective'])}"
+        yield f"different objectives: {_join_sorted(a['objective'] | b['objective'])}"
     if len(a.get("judges", frozenset()) | b.get("judges", frozenset())) > 1:
         yield "different judges"
-    same = (a["source"] | b["source"],) if a["model"] == b["model"] else (a["source"], b["source"])
-    if any(len(texts) > 1 or any("," in text for text in texts) for texts in same):
+    sources = (
+        (a["source"] | b["source"],) if a["model"] == b["model"] else (a["source"], b["source"])
+    )
+    if any(len(texts) > 1 or any("," in text for text in texts) for texts in sources):
         yield "two texts of one plug-in"
     if a.get("adaptive") or b.get("adaptive"):
         yield "adaptive"
     if a.get("unrecorded") or b.get("unrecorded"):
-        yield UNKNOWN
+        yield SEED_HISTORY_UNKNOWN
 
 
-def _mixed(a: frozenset[str], b: frozenset[str], what: str, crossed: bool) -> Iterator[str]:
+def _mixture_flags(
+    a: frozenset[str], b: frozenset[str], noun: str, differs_within_pairs: bool
+) -> Iterator[str]:
     """One of three: nothing in common, two cells of one seed that differ, more than one value."""
     if a and b and not a & b:
-        yield f"different {what}"
-    elif crossed:
-        yield f"{what} differ within pairs"
+        yield f"different {noun}"
+    elif differs_within_pairs:
+        yield f"{noun} differ within pairs"
     elif len(a | b) > 1:
-        yield f"mixed {what}"
+        yield f"mixed {noun}"
 
 
-def _listed(values: frozenset[str]) -> str:
+def _join_sorted(values: frozenset[str]) -> str:
     return " and ".join(sorted(values))

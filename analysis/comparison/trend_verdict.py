@@ -10,92 +10,111 @@ from analysis.comparison import verdict
 from analysis.frames.metrics import Metric
 from analysis.rendering import numbers
 from analysis.stats.differences import Floats, paired
-from analysis.stats.thresholds import ALPHA, FEW
-from analysis.stats.trend_tests import page, slopes
+from analysis.stats.thresholds import ALPHA, MIN_SEEDS
+from analysis.stats.trend_tests import page_trend, slopes
 
-TREND = ["trend", "trend_p", "slope", "slope_low", "slope_high", "slope_p", "trend_n", "trend_text"]
+TREND_COLUMNS = [
+    "trend",
+    "trend_p",
+    "slope",
+    "slope_low",
+    "slope_high",
+    "slope_p",
+    "trend_n",
+    "trend_text",
+]
 
 
-def trend(values: Floats, steps: Floats, metric: Metric, of: str) -> dict[str, Any]:
-    """Values (steps, seeds), nan where there is none, at the steps (steps,) of what is called `of`
-    -> `TREND` by name.
+def estimate_trend(values: Floats, steps: Floats, metric: Metric, variable: str) -> dict[str, Any]:
+    """Values (steps, seeds), nan where there is none, at the steps (steps,) of what is called
+    `variable` -> `TREND_COLUMNS` by name.
 
     trend is "rises", "falls", "none shown" or "too few seeds"; trend_p that of Page's test, both
     directions; the slope is per doubling of the step, with its 95 % interval and p over the trend_n
     seeds that have a value at every step.
     """
-    whole = values[:, np.isfinite(values).all(axis=0)].T
-    nothing = dict.fromkeys(("trend_p", "slope", "slope_low", "slope_high", "slope_p"), np.nan)
-    if len(whole) < FEW or len(steps) < 2:
+    complete = values[:, np.isfinite(values).all(axis=0)].T
+    no_result = dict.fromkeys(("trend_p", "slope", "slope_low", "slope_high", "slope_p"), np.nan)
+    if len(complete) < MIN_SEEDS or len(steps) < 2:
         return {
             "trend": "too few seeds",
-            **nothing,
-            "trend_n": len(whole),
-            "trend_text": _few(whole, of),
+            **no_result,
+            "trend_n": len(complete),
+            "trend_text": _too_few_text(complete, variable),
         }
-    found = _tested(whole, steps)
-    direction = found.pop("direction")
-    word = "none shown" if not found["trend_p"] <= ALPHA else "rises" if direction > 0 else "falls"
+    statistics = _trend_statistics(complete, steps)
+    direction = statistics.pop("direction")
+    outcome = (
+        "none shown"
+        if not statistics["trend_p"] <= ALPHA
+        else "rises"
+        if direction > 0
+        else "falls"
+    )
     return {
-        "trend": word,
-        **found,
-        "trend_n": len(whole),
-        "trend_text": _text(word, found, whole, metric, of),
+        "trend": outcome,
+        **statistics,
+        "trend_n": len(complete),
+        "trend_text": _trend_text(outcome, statistics, complete, metric, variable),
     }
 
 
-def _tested(values: Floats, steps: Floats) -> dict[str, float]:
+def _trend_statistics(values: Floats, steps: Floats) -> dict[str, float]:
     """Page's p and the mean slope per doubling over the seeds: values (seeds, steps), steps
     (steps,).
     """
     per_seed = slopes(values, steps)[None]
-    found = paired(per_seed, np.zeros_like(per_seed))
-    ends = {
-        "slope": found.difference,
-        "slope_low": found.low,
-        "slope_high": found.high,
-        "slope_p": found.p,
+    result = paired(per_seed, np.zeros_like(per_seed))
+    slope_statistics = {
+        "slope": result.difference,
+        "slope_low": result.low,
+        "slope_high": result.high,
+        "slope_p": result.p,
     }
     p, direction = (
-        page(values) if len(steps) > 2 else (float(found.p[0]), float(found.difference[0]))
+        page_trend(values) if len(steps) > 2 else (float(result.p[0]), float(result.difference[0]))
     )
     return {
         "trend_p": p,
         "direction": direction,
-        **{name: float(value[0]) for name, value in ends.items()},
+        **{name: float(value[0]) for name, value in slope_statistics.items()},
     }
 
 
-def _few(values: Floats, of: str) -> str:
+def _too_few_text(values: Floats, variable: str) -> str:
     if values.shape[1] < 2:
-        return f"too few values of {of} for a trend"
+        return f"too few values of {variable} for a trend"
     return (
         f"too few seeds for a trend ({len(values)} have a result throughout, no verdict below "
-        f"{FEW})"
+        f"{MIN_SEEDS})"
     )
 
 
-def _text(word: str, found: dict[str, float], values: Floats, metric: Metric, of: str) -> str:
+def _trend_text(
+    outcome: str, statistics: dict[str, float], values: Floats, metric: Metric, variable: str
+) -> str:
     slope, low, high = (
-        numbers.number(found[name] * metric.factor, 2)
+        numbers.format_number(statistics[name] * metric.factor, 2)
         for name in ("slope", "slope_low", "slope_high")
     )
-    said = f"{slope} {verdict.unit(metric)} [{low}, {high}] per doubling of {of}"
+    slope_text = (
+        f"{slope} {verdict.difference_unit(metric)} [{low}, {high}] per doubling of {variable}"
+    )
     test = "paired t" if values.shape[1] == 2 else "Page's trend test"
-    shown = {"none shown": "no trend shown"}.get(word, f"{word} with {of}")
+    direction_text = {"none shown": "no trend shown"}.get(outcome, f"{outcome} with {variable}")
     return (
-        f"{shown}: {said}, {test}, n = {len(values)}, "
-        f"{numbers.chance(found['trend_p'])}{_against(word, found)}"
+        f"{direction_text}: {slope_text}, {test}, n = {len(values)}, "
+        f"{numbers.format_p(statistics['trend_p'])}{_disagreement_text(outcome, statistics)}"
     )
 
 
-def _against(word: str, found: dict[str, float]) -> str:
+def _disagreement_text(outcome: str, statistics: dict[str, float]) -> str:
     """Where the slope tells otherwise than the ranks, which one run far from the others can bring
     about.
     """
-    low, high = found["slope_low"], found["slope_high"]
+    low, high = statistics["slope_low"], statistics["slope_high"]
     slope = "rises" if low > 0 else "falls" if high < 0 else "none shown"
-    if slope == word:
+    if slope == outcome:
         return ""
-    told = "the slope's interval holds 0" if slope == "none shown" else f"the slope {slope}"
-    return f"; the ranks and the mean slope disagree: {told}"
+    slope_text = "the slope's interval holds 0" if slope == "none shown" else f"the slope {slope}"
+    return f"; the ranks and the mean slope disagree: {slope_text}"

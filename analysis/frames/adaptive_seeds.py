@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-UNKNOWN = "whether seeds were added later is not known"
+SEED_HISTORY_UNKNOWN = "whether seeds were added later is not known"
 
 
-def marked(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def mark_adaptive(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Results table with `arm` -> the same with `adaptive` and `unrecorded`.
 
     adaptive: whether a later run asked for more seeds of the row's arm. Later means that it began
@@ -25,9 +25,9 @@ def marked(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> pd.Da
     runs = {
         str(run["run"]): run
         for run in provenance
-        if run.get("run") and run.get("started") and _seeds(run)
+        if run.get("run") and run.get("started") and _requested_seeds(run)
     }
-    asked = {name: _seeds(run) for name, run in runs.items()}
+    requested = {name: _requested_seeds(run) for name, run in runs.items()}
     started = {name: str(run["started"]) for name, run in runs.items()}
     finished, known = (
         rows["status"] == "ok",
@@ -36,32 +36,35 @@ def marked(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> pd.Da
     first = (
         rows[finished & known].groupby(["arm", "run"], sort=False)["finished"].min().reset_index()
     )
-    grown = {arm for arm, group in first.groupby("arm") if _grew(group, asked, started)}
-    return rows.assign(adaptive=rows["arm"].isin(list(grown)), unrecorded=finished & ~known)
+    adaptive_arms = {
+        arm for arm, group in first.groupby("arm") if _has_added_seeds(group, requested, started)
+    }
+    return rows.assign(adaptive=rows["arm"].isin(list(adaptive_arms)), unrecorded=finished & ~known)
 
 
-def told(rows: pd.DataFrame) -> Iterator[str]:
-    """`marked` -> a sentence where some arms hold rows of which nothing is known."""
+def describe_unrecorded(rows: pd.DataFrame) -> Iterator[str]:
+    """`mark_adaptive` -> a sentence where some arms hold rows of which nothing is known."""
     arms, unknown = rows["arm"].nunique(), rows.loc[rows["unrecorded"], "arm"].nunique()
     if unknown:
         yield (
-            f"{UNKNOWN} for {unknown} of {arms} arms: the folder holds no record of the runs "
+            f"{SEED_HISTORY_UNKNOWN} for {unknown} of {arms} arms: the folder holds no record of "
+            f"the runs "
             f"that wrote their rows"
         )
 
 
-def _grew(
-    runs: pd.DataFrame, asked: Mapping[str, frozenset[int]], started: Mapping[str, str]
+def _has_added_seeds(
+    runs: pd.DataFrame, requested: Mapping[str, frozenset[int]], started: Mapping[str, str]
 ) -> bool:
     names = list(runs["run"])
     first = max(runs["finished"].min(), min(started[name] for name in names))
-    before: frozenset[int] = frozenset().union(
-        *(asked[name] for name in names if started[name] <= first)
+    earlier_seeds: frozenset[int] = frozenset().union(
+        *(requested[name] for name in names if started[name] <= first)
     )
-    return any(started[name] > first and not asked[name] <= before for name in names)
+    return any(started[name] > first and not requested[name] <= earlier_seeds for name in names)
 
 
-def _seeds(run: Mapping[str, Any]) -> frozenset[int]:
+def _requested_seeds(run: Mapping[str, Any]) -> frozenset[int]:
     grid = run.get("grid")
     seeds = grid.get("seeds", ()) if isinstance(grid, Mapping) else ()
     return (

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from harness.storage.schema import ARM
+from harness.storage.schema import ARM_COLUMNS
 
 Wording = Callable[[Any], str]
 # In this order after the model's name: column, what it is compared within, how it is said.
-_SHOWN: tuple[tuple[str, tuple[str, ...], Wording], ...] = (
+_NAME_PARTS: tuple[tuple[str, tuple[str, ...], Wording], ...] = (
     ("supervision", ("model",), " {}".format),
     ("labels", ("labelled",), " {:,} labels".format),
     ("label_draw", ("labelled",), " label draw {}".format),
@@ -21,30 +21,30 @@ _SHOWN: tuple[tuple[str, tuple[str, ...], Wording], ...] = (
 )
 
 
-def labels(arms: pd.DataFrame) -> pd.Series:
-    """Arms, one a row with the columns `ARM` -> a name each, with the same index; no two arms share
-    one.
+def arm_names(arms: pd.DataFrame) -> pd.Series:
+    """Arms, one a row with the columns `ARM_COLUMNS` -> a name each, with the same index; no two
+    arms share one.
 
     >>> from harness.experiment.grid import Cell
-    >>> from harness.storage.schema import describe
+    >>> from harness.storage.schema import describe_cell
     >>> cells = Cell("vae", 0, 10), Cell("vae", 0, 10, beta=4.0), Cell("gmvae", 0, 10)
-    >>> list(labels(pd.DataFrame([describe(cell) for cell in cells])))
+    >>> list(arm_names(pd.DataFrame([describe_cell(cell) for cell in cells])))
     ['vae β=1', 'vae β=4', 'gmvae']
     """
     arms = arms.assign(labelled=arms["labels"] > 0)
-    names = arms["model"] + _settings(arms) + _beta(arms)
-    for column, scope, wording in _SHOWN:
+    names = arms["model"] + _format_settings(arms) + _format_beta(arms)
+    for column, scope, wording in _NAME_PARTS:
         names += arms[column].map(wording).astype(str).where(_varies(arms, column, scope), "")
     return names.rename("arm")
 
 
-def named(rows: pd.DataFrame) -> pd.Series:
+def row_arm_names(rows: pd.DataFrame) -> pd.Series:
     """Results table -> the name of each row's arm."""
-    keys = list(ARM)
+    keys = list(ARM_COLUMNS)
     arms = rows[keys].drop_duplicates()
     return (
         rows[keys]
-        .merge(arms.assign(arm=labels(arms)), on=keys, how="left")["arm"]
+        .merge(arms.assign(arm=arm_names(arms)), on=keys, how="left")["arm"]
         .set_axis(rows.index)
     )
 
@@ -55,7 +55,7 @@ def _varies(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Serie
     return arms.groupby(list(scope))[column].transform("nunique") > 1
 
 
-def _beta(arms: pd.DataFrame) -> pd.Series:
+def _format_beta(arms: pd.DataFrame) -> pd.Series:
     """β = 1 goes without saying for a model that has no other; so does the β of a classifier, which
     is always 1.
     """
@@ -65,10 +65,10 @@ def _beta(arms: pd.DataFrame) -> pd.Series:
     return arms["beta"].map(" β={:.12g}".format).astype(str).where(shown, "")
 
 
-def _settings(arms: pd.DataFrame) -> pd.Series:
+def _format_settings(arms: pd.DataFrame) -> pd.Series:
     values = arms["settings"].map(json.loads)
     names = pd.Series("", arms.index, dtype=str)
     for setting in dict.fromkeys(name for value in values for name in value):
-        said = values.map(lambda value, key=setting: f" {key}={value[key]}" if key in value else "")
-        names += said.where(_varies(arms.assign(said=said), "said", ("model",)), "")
+        text = values.map(lambda value, key=setting: f" {key}={value[key]}" if key in value else "")
+        names += text.where(_varies(arms.assign(said=text), "said", ("model",)), "")
     return names

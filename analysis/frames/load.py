@@ -13,19 +13,19 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.frames import number_kinds
-from analysis.frames.arm_names import named
-from harness.errors import BadInput, StorageFailure, given
+from analysis.frames.arm_names import row_arm_names
+from harness.errors import InputError, StorageError, short_repr
 from harness.experiment.cell import Supervision
-from harness.storage.schema import ARM, COLUMNS, CURVE, Status
+from harness.storage.schema import ARM_COLUMNS, COLUMNS, CURVE_SCHEMA, Status
 from harness.storage.store import TABLE, Store
 
 # of any number: its fourth power, which variances of variances need, is a number too
-LARGEST = 1e12
+MAX_NUMBER = 1e12
 DIGITS = 10
-NEEDED = ["cell", *ARM, "seed", "full_length", "status"]
+REQUIRED_COLUMNS = ["cell", *ARM_COLUMNS, "seed", "full_length", "status"]
 
-NUMBERS = [column.name for column in COLUMNS if pa.types.is_floating(column.type)]
-COUNTS = [column.name for column in COLUMNS if pa.types.is_integer(column.type)]
+FLOAT_COLUMNS = [column.name for column in COLUMNS if pa.types.is_floating(column.type)]
+INTEGER_COLUMNS = [column.name for column in COLUMNS if pa.types.is_integer(column.type)]
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Results:
     """What a results folder holds.
 
     rows: a cell a row, the columns of `harness.storage.schema` and the arm's name. points: a point
-    of a curve a row, with arm, seed and the columns of `harness.storage.schema.CURVE`. provenance:
-    a record a run. damaged: a sentence on each file of rows that is torn, and on digit counts that
-    are none: they were left out.
+    of a curve a row, with arm, seed and the columns of `harness.storage.schema.CURVE_SCHEMA`.
+    provenance: a record a run. damaged: a sentence on each file of rows that is torn, and on digit
+    counts that are none: they were left out.
     """
 
     rows: pd.DataFrame
@@ -44,32 +44,34 @@ class Results:
     damaged: Sequence[str] = ()
 
 
-def read(store: Store) -> Results:
+def read_results(store: Store) -> Results:
     """Everything that a report shows; a folder that is missing, empty or damaged is refused in one
     line.
     """
-    store.reach()
-    if not store.place.exists():
-        raise BadInput(
+    store.check_reachable()
+    if not store.backend.exists():
+        raise InputError(
             f"no results folder {store.name!r}; expected one that harness/bench.py wrote"
         )
-    with _readable(f"the rows in {store.name}"):
-        held = store.find()
-    rows, odd = _counted(_rows(store, held.frame()))
+    with _translate_errors(f"the rows in {store.name}"):
+        contents = store.scan()
+    rows, dropped = _drop_bad_digit_counts(_check_rows(store, contents.frame()))
     finished = rows[rows["status"] == "ok"]
-    with _readable(f"the provenance in {store.name}"):
+    with _translate_errors(f"the provenance in {store.name}"):
         provenance = store.provenance()
-    return Results(rows, _points(store, finished), provenance, [*held.torn.values(), *odd])
+    return Results(
+        rows, _read_curves(store, finished), provenance, [*contents.corrupt.values(), *dropped]
+    )
 
 
-def _rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
+def _check_rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
-        raise BadInput(
+        raise InputError(
             f"{store.name} holds no rows; expected {TABLE} or rows/*.json, as harness/bench.py "
             f"writes them"
         )
-    whole = rows[NEEDED].notna().all(axis=1) & rows["status"].isin(get_args(Status))
-    _refuse(store, rows[~whole], f"is not whole; expected {', '.join(NEEDED)}")
+    complete = rows[REQUIRED_COLUMNS].notna().all(axis=1) & rows["status"].isin(get_args(Status))
+    _refuse(store, rows[~complete], f"is not whole; expected {', '.join(REQUIRED_COLUMNS)}")
     expected = ", ".join(get_args(Supervision))
     _refuse(
         store,
@@ -81,28 +83,28 @@ def _rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
         _refuse(
             store, rows[odd], f"has a {column} that cannot name a file; expected no .. and no NUL"
         )
-    for column in NUMBERS:
+    for column in FLOAT_COLUMNS:
         _refuse(
             store,
-            rows[rows[column].abs() >= LARGEST],
-            f"has a {column} beyond {LARGEST:g}; expected less",
+            rows[rows[column].abs() >= MAX_NUMBER],
+            f"has a {column} beyond {MAX_NUMBER:g}; expected less",
         )
-    for column in COUNTS:
+    for column in INTEGER_COLUMNS:
         _refuse(store, rows[rows[column] < 0], f"has a {column} below 0; expected none")
     for column in ("settings", "versions"):
-        with _readable(f"{column} in the rows of {store.name}"):
+        with _translate_errors(f"{column} in the rows of {store.name}"):
             rows[column].dropna().map(lambda text: json.loads(text).items())
-    return number_kinds.told(rows).assign(arm=named(rows))
+    return number_kinds.fill_estimators(rows).assign(arm=row_arm_names(rows))
 
 
 def _refuse(store: Store, rows: pd.DataFrame, why: str) -> None:
     if len(rows):
-        raise BadInput(f"{store.name}: the row of cell {given(rows['cell'].iloc[0])} {why}")
+        raise InputError(f"{store.name}: the row of cell {short_repr(rows['cell'].iloc[0])} {why}")
 
 
-def _counted(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _drop_bad_digit_counts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The rows without digit counts that are not ten, and a sentence where there were such."""
-    told = []
+    messages = []
     for column in ("digit_counts", "digit_counts_200"):
         odd = (
             rows[column]
@@ -112,45 +114,45 @@ def _counted(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if odd.any():
             some = (
                 f"{column} of {odd.sum():,} rows, that of cell "
-                f"{given(rows.loc[odd, 'cell'].iloc[0])} first"
+                f"{short_repr(rows.loc[odd, 'cell'].iloc[0])} first"
             )
-            told.append(f"{some}, left out: they are not {DIGITS} counts")
+            messages.append(f"{some}, left out: they are not {DIGITS} counts")
             rows = rows.assign(**{column: rows[column].mask(odd, None)})
-    return rows, told
+    return rows, messages
 
 
 def _are_counts(counts: Sequence[Any]) -> bool:
-    found = np.asarray(counts, dtype=float)
-    return len(found) == DIGITS and bool((found >= 0).all()) and 0 < found.sum() < LARGEST
+    array = np.asarray(counts, dtype=float)
+    return len(array) == DIGITS and bool((array >= 0).all()) and 0 < array.sum() < MAX_NUMBER
 
 
-def _points(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
-    points: list[pd.DataFrame] = [CURVE.empty_table().to_pandas().assign(arm="", seed=0)]
+def _read_curves(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
+    points: list[pd.DataFrame] = [CURVE_SCHEMA.empty_table().to_pandas().assign(arm="", seed=0)]
     for cell, arm, seed, kind in finished[["cell", "arm", "seed", "estimator"]].itertuples(
         index=False
     ):
-        with _readable(f"the curve of cell {cell}"):
+        with _translate_errors(f"the curve of cell {cell}"):
             curve = store.curve(cell)
             if curve is not None:
-                points.append(number_kinds.of_curve(curve, kind).assign(arm=arm, seed=seed))
+                points.append(number_kinds.mask_curve(curve, kind).assign(arm=arm, seed=seed))
     return pd.concat(points[1:] or points, ignore_index=True)
 
 
 @contextmanager
-def _readable(what: str) -> Iterator[None]:
+def _translate_errors(what: str) -> Iterator[None]:
     """Whatever reading a damaged file raises becomes bad input, said in one line; storage that
     fails is none.
     """
     try:
         yield
-    except StorageFailure:
+    except StorageError:
         raise
     except (TypeError, AttributeError, RecursionError):
-        raise BadInput(
+        raise InputError(
             f"{what} cannot be read: wrong shape; expected what harness/bench.py wrote"
         ) from None
     except (OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise BadInput(
+        raise InputError(
             f"{what} cannot be read: {reason}; expected what harness/bench.py wrote"
         ) from None

@@ -9,11 +9,11 @@ import pandas as pd
 
 from harness.experiment.metrics import IWAE_SAMPLES
 
-Evaluation = Literal["test", "report_subset"]
-PREFIXES: dict[Evaluation, str] = {"test": "", "report_subset": "subset_"}
-BOUND = ("nelbo", "kl", "rec")
+EvaluationSet = Literal["test", "report_subset"]
+COLUMN_PREFIXES: dict[EvaluationSet, str] = {"test": "", "report_subset": "subset_"}
+BOUND_METRICS = ("nelbo", "kl", "rec")
 # of the bound: less of one is more of the other, so neither lower nor higher is better
-PARTS = ("kl", "rec")
+BOUND_PARTS = ("kl", "rec")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Metric:
     name: str
     title: str
     unit: str
-    evaluation: Evaluation
+    evaluation: EvaluationSet
     factor: float = 1.0
 
     @property
@@ -33,11 +33,11 @@ class Metric:
         return f"{self.title} ({self.unit})"
 
 
-def _metrics(evaluation: Evaluation) -> list[Metric]:
+def _make_bound_metrics(evaluation: EvaluationSet) -> list[Metric]:
     titles = {"nelbo": "NELBO", "kl": "KL", "rec": "Reconstruction"}
     titles |= {f"iwae_{k}": f"IWAE bound, {k:,} draws" for k in IWAE_SAMPLES}
     return [
-        Metric(PREFIXES[evaluation] + name, name, title, "nats", evaluation)
+        Metric(COLUMN_PREFIXES[evaluation] + name, name, title, "nats", evaluation)
         for name, title in titles.items()
     ]
 
@@ -46,10 +46,15 @@ NLL = Metric("nll", "nll", "Exact −log p(x)", "nats", "test")
 ACCURACY = Metric("accuracy", "accuracy", "Accuracy", "%", "test", factor=100.0)
 # of two arms, in no column of the table
 GAIN = Metric("gain", "gain", "Gain in accuracy", "%", "test", factor=100.0)
-METRICS: tuple[Metric, ...] = (*_metrics("test"), NLL, ACCURACY, *_metrics("report_subset"))
-BY_COLUMN = {metric.column: metric for metric in METRICS}
+METRICS: tuple[Metric, ...] = (
+    *_make_bound_metrics("test"),
+    NLL,
+    ACCURACY,
+    *_make_bound_metrics("report_subset"),
+)
+METRIC_BY_COLUMN = {metric.column: metric for metric in METRICS}
 
 
-def present(rows: pd.DataFrame) -> list[Metric]:
+def find_scored_metrics(rows: pd.DataFrame) -> list[Metric]:
     """The metrics of which at least one row holds a value, in the order of `METRICS`."""
     return [metric for metric in METRICS if rows[metric.column].notna().any()]

@@ -9,15 +9,15 @@ them beside an ELBO.
 import numpy as np
 import pandas as pd
 
-from analysis.frames.metrics import PREFIXES
-from harness.experiment.metrics import BOUNDS
+from analysis.frames.metrics import COLUMN_PREFIXES
+from harness.experiment.metrics import BOUND_METRICS
 
 ELBO, EXACT, NONE = "elbo", "exact", "none"
-HELD = {ELBO: "an ELBO", EXACT: "an exact likelihood", NONE: "no bound"}
+ESTIMATOR_NAMES = {ELBO: "an ELBO", EXACT: "an exact likelihood", NONE: "no bound"}
 _LOSSES = ["nelbo", "kl", "rec"]
 
 
-def told(rows: pd.DataFrame) -> pd.DataFrame:
+def fill_estimators(rows: pd.DataFrame) -> pd.DataFrame:
     """Results table -> the same with `estimator` in every row that was scored, and bounds where
     they are bounds.
 
@@ -25,19 +25,21 @@ def told(rows: pd.DataFrame) -> pd.DataFrame:
     else is an ELBO.
     """
     nelbo, kl, rec = (rows[name].astype(float) for name in _LOSSES)
-    silent = rows["estimator"].isna() & nelbo.notna()
-    nothing = (nelbo == 0) & (kl == 0) & (rec == 0)
-    kind = rows["estimator"].mask(silent, np.where(nothing, NONE, ELBO))
-    other = kind.notna() & (kind != ELBO)
+    unnamed = rows["estimator"].isna() & nelbo.notna()
+    all_zero = (nelbo == 0) & (kl == 0) & (rec == 0)
+    estimator = rows["estimator"].mask(unnamed, np.where(all_zero, NONE, ELBO))
+    not_elbo = estimator.notna() & (estimator != ELBO)
     bounds = [
         name
-        for name in (prefix + bound for prefix in PREFIXES.values() for bound in BOUNDS)
+        for name in (
+            prefix + bound for prefix in COLUMN_PREFIXES.values() for bound in BOUND_METRICS
+        )
         if name in rows
     ]
-    return rows.assign(estimator=kind, **{name: rows[name].mask(other) for name in bounds})
+    return rows.assign(estimator=estimator, **{name: rows[name].mask(not_elbo) for name in bounds})
 
 
-def of_curve(points: pd.DataFrame, kind: object) -> pd.DataFrame:
+def mask_curve(points: pd.DataFrame, estimator: object) -> pd.DataFrame:
     """A learning curve of a cell of this kind, its losses taken out where they are no bound."""
-    other = isinstance(kind, str) and kind != ELBO
-    return points.assign(**dict.fromkeys(_LOSSES, np.nan)) if other else points
+    not_elbo = isinstance(estimator, str) and estimator != ELBO
+    return points.assign(**dict.fromkeys(_LOSSES, np.nan)) if not_elbo else points

@@ -14,15 +14,15 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames import adaptive_seeds, duplicates, load
-from analysis.frames.arm_names import labels, named
-from analysis.frames.arm_table import chosen, said
-from harness.errors import BadInput, unknown
+from analysis.frames.arm_names import arm_names, row_arm_names
+from analysis.frames.arm_table import format_filter, select_arms
+from harness.errors import InputError, unknown_name_error
 from harness.experiment.cell import Setting
-from harness.storage.schema import ARM
+from harness.storage.schema import ARM_COLUMNS
 from harness.storage.store import Store
 
-FOLDER = "results"
-Choice = dict[str, Setting]
+FOLDER_COLUMN = "results"
+ArmFilter = dict[str, Setting]
 
 
 @dataclass(frozen=True)
@@ -36,57 +36,64 @@ class Pool:
     provenance: Sequence[Mapping[str, Any]]
 
 
-def read(paths: Sequence[str]) -> Pool:
+def read_pool(paths: Sequence[str]) -> Pool:
     """The rows and the provenance of all folders; what is torn is named on the standard error."""
-    found = [load.read(Store(path)) for path in paths]
-    for told in (told for each in found for told in each.damaged):
-        print(f"damaged: {told}", file=sys.stderr)
-    tables = [each.rows.assign(**{FOLDER: number}) for number, each in enumerate(found, start=1)]
+    all_results = [load.read_results(Store(path)) for path in paths]
+    for message in (message for each in all_results for message in each.damaged):
+        print(f"damaged: {message}", file=sys.stderr)
+    tables = [
+        each.rows.assign(**{FOLDER_COLUMN: number})
+        for number, each in enumerate(all_results, start=1)
+    ]
     return Pool(
         paths,
         pd.concat(tables, ignore_index=True),
-        [run for each in found for run in each.provenance],
+        [run for each in all_results for run in each.provenance],
     )
 
 
-def parsed(text: str) -> Choice:
+def parse_filter(text: str) -> ArmFilter:
     """A choice as it is written -> its columns and values.
 
-    >>> parsed("model=gmvae,beta=4")
+    >>> parse_filter("model=gmvae,beta=4")
     {'model': 'gmvae', 'beta': '4'}
     """
-    choice: Choice = {}
+    arm_filter: ArmFilter = {}
     for part in text.split(","):
         name, separator, value = (piece.strip() for piece in part.partition("="))
-        if not (name and separator and value) or name in choice:
-            raise BadInput(
+        if not (name and separator and value) or name in arm_filter:
+            raise InputError(
                 f"cannot read {text!r}; expected COLUMN=VALUE[,COLUMN=VALUE ...], each column once"
             )
-        choice[name] = value
-    return choice
+        arm_filter[name] = value
+    return arm_filter
 
 
-def two(pool: Pool, choices: tuple[Choice, Choice], metric: str) -> tuple[pd.DataFrame, str, str]:
+def select_two_arms(
+    pool: Pool, filters: tuple[ArmFilter, ArmFilter], metric: str
+) -> tuple[pd.DataFrame, str, str]:
     """The rows of the arms that the choices name, one a seed, and the arms' names; each choice must
     name one arm.
 
     The columns `arm`, `adaptive` and `unrecorded` are added. `metric` is the column that will be
     compared.
     """
-    parts = [_one(pool, choice, metric) for choice in choices]
+    parts = [_select_arm(pool, arm_filter, metric) for arm_filter in filters]
     names = [
         str(name)
-        for name in labels(
-            pd.concat([part[list(ARM)].head(1) for part in parts], ignore_index=True)
+        for name in arm_names(
+            pd.concat([part[list(ARM_COLUMNS)].head(1) for part in parts], ignore_index=True)
         )
     ]
     if names[0] == names[1]:
         names = [
-            f"{name} ({FOLDER} {_numbers(part)})" for name, part in zip(names, parts, strict=True)
+            f"{name} ({FOLDER_COLUMN} {_format_folder_numbers(part)})"
+            for name, part in zip(names, parts, strict=True)
         ]
     if names[0] == names[1]:
-        raise BadInput(
-            f"--a {said(choices[0])} and --b {said(choices[1])} are the same arm, {names[0]}; "
+        raise InputError(
+            f"--a {format_filter(filters[0])} and --b {format_filter(filters[1])} are the same "
+            f"arm, {names[0]}; "
             f"expected two"
         )
     both = pd.concat(
@@ -95,23 +102,25 @@ def two(pool: Pool, choices: tuple[Choice, Choice], metric: str) -> tuple[pd.Dat
     return both, *names  # type: ignore[return-value]
 
 
-def _one(pool: Pool, choice: Choice, metric: str) -> pd.DataFrame:
-    rows, rest = pool.rows, dict(choice)
-    if FOLDER in rest:
-        rows = rows[rows[FOLDER] == _number(pool.paths, str(rest.pop(FOLDER)))]
-    arms = rows[list(ARM)].drop_duplicates()
-    found = chosen(arms.set_index(pd.Index(labels(arms))), rest)
-    if len(found) != 1:
-        names = ", ".join(map(repr, found.index if len(found) else labels(arms)))
-        told = f"{len(found)} arms: {names}" if len(found) else f"no arm of {names}"
-        raise BadInput(f"{said(choice)!r} names {told}; expected exactly one")
-    rows = rows.assign(arm=named(rows))
-    return _pooled(
-        adaptive_seeds.marked(rows[rows["arm"] == found.index[0]], pool.provenance), metric
+def _select_arm(pool: Pool, arm_filter: ArmFilter, metric: str) -> pd.DataFrame:
+    rows, rest = pool.rows, dict(arm_filter)
+    if FOLDER_COLUMN in rest:
+        rows = rows[
+            rows[FOLDER_COLUMN] == _find_folder_number(pool.paths, str(rest.pop(FOLDER_COLUMN)))
+        ]
+    arms = rows[list(ARM_COLUMNS)].drop_duplicates()
+    matches = select_arms(arms.set_index(pd.Index(arm_names(arms))), rest)
+    if len(matches) != 1:
+        names = ", ".join(map(repr, matches.index if len(matches) else arm_names(arms)))
+        description = f"{len(matches)} arms: {names}" if len(matches) else f"no arm of {names}"
+        raise InputError(f"{format_filter(arm_filter)!r} names {description}; expected exactly one")
+    rows = rows.assign(arm=row_arm_names(rows))
+    return _keep_one_row_per_seed(
+        adaptive_seeds.mark_adaptive(rows[rows["arm"] == matches.index[0]], pool.provenance), metric
     )
 
 
-def _pooled(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+def _keep_one_row_per_seed(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One row a seed of an arm: a scored one before a finished one before a failed one, none where
     results differ.
 
@@ -119,18 +128,18 @@ def _pooled(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     Which of two rows that are as good is kept depends on what they hold, never on the order of the
     folders.
     """
-    for told in duplicates.sentences(rows, [FOLDER]):
-        raise BadInput(told)
+    for message in duplicates.describe_duplicates(rows, [FOLDER_COLUMN]):
+        raise InputError(message)
     ok = rows["status"] == "ok"
     for column in dict.fromkeys((metric, "nelbo", "accuracy")):
-        _refuse_two(rows[ok], column)
+        _refuse_conflicts(rows[ok], column)
     if metric.startswith("subset_"):
-        _refuse_two(rows[ok & rows[metric].notna()], "subset_checksum")
+        _refuse_conflicts(rows[ok & rows[metric].notna()], "subset_checksum")
     several = rows.duplicated("seed", keep=False)
     if not several.any():
         return rows
     rank = (~ok).astype(int) + (~ok | rows[metric].isna())
-    text = rows[several].drop(columns=FOLDER).map(repr).agg("|".join, axis=1)
+    text = rows[several].drop(columns=FOLDER_COLUMN).map(repr).agg("|".join, axis=1)
     best = (
         rows.assign(rank=rank, text=text)
         .sort_values(["seed", "rank", "text"])
@@ -139,29 +148,31 @@ def _pooled(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     return best.drop(columns=["rank", "text"])
 
 
-def _refuse_two(finished: pd.DataFrame, column: str) -> None:
+def _refuse_conflicts(finished: pd.DataFrame, column: str) -> None:
     """Refuse the first seed of which two rows hold different values of the column; an empty one
     differs from none.
     """
     values = finished.groupby("seed")[column].nunique()
     if (values > 1).any():
         seed = values.index[values > 1][0]
-        where = _numbers(finished[(finished["seed"] == seed) & finished[column].notna()])
-        raise BadInput(
+        where = _format_folder_numbers(
+            finished[(finished["seed"] == seed) & finished[column].notna()]
+        )
+        raise InputError(
             f"seed {seed} has different values of {column} in folders {where}; choose one: "
-            f"{FOLDER}=NUMBER"
+            f"{FOLDER_COLUMN}=NUMBER"
         )
 
 
-def _number(paths: Sequence[str], wanted: str) -> int:
+def _find_folder_number(paths: Sequence[str], wanted: str) -> int:
     names = [str(number) for number in range(1, len(paths) + 1)]
     if wanted in names:
         return int(wanted)
     places = [Store(path).address for path in paths]
     if Store(wanted).address in places:
         return places.index(Store(wanted).address) + 1
-    raise unknown("results folder", wanted, [*names, *paths])
+    raise unknown_name_error("results folder", wanted, [*names, *paths])
 
 
-def _numbers(rows: pd.DataFrame) -> str:
-    return " and ".join(str(number) for number in sorted(rows[FOLDER].unique()))
+def _format_folder_numbers(rows: pd.DataFrame) -> str:
+    return " and ".join(str(number) for number in sorted(rows[FOLDER_COLUMN].unique()))

@@ -3,12 +3,12 @@
 import pandas as pd
 
 
-def said(iterations: int, full_length: float) -> str:
+def describe_length(iterations: int, full_length: float) -> str:
     """A length in words.
 
-    >>> said(600, 30_000)
+    >>> describe_length(600, 30_000)
     'shortened: 600 of 30,000 steps'
-    >>> said(20_000, 20_000)
+    >>> describe_length(20_000, 20_000)
     'full length: 20,000 steps'
     """
     if iterations < full_length:
@@ -18,11 +18,11 @@ def said(iterations: int, full_length: float) -> str:
     return f"full length: {iterations:,} steps"
 
 
-def banner(cells: pd.DataFrame) -> str:
+def shortened_banner(cells: pd.DataFrame) -> str:
     """What was shortened, for the top of the page; empty where nothing was.
 
     >>> cells = pd.DataFrame({"model": ["vae", "gmvae"], "iterations": 600, "full_length": 20_000})
-    >>> banner(cells)
+    >>> shortened_banner(cells)
     'SHORTENED: 600 of 20,000 steps (vae, gmvae)'
     """
     short = cells[cells["iterations"] < cells["full_length"]]

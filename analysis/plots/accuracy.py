@@ -8,40 +8,52 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from analysis.frames.arm_names import labels, named
-from analysis.frames.arm_table import counts
+from analysis.frames.arm_names import arm_names, row_arm_names
+from analysis.frames.arm_table import count_cells
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
-from analysis.plots.style import INK, LEGEND, QUIET, WIDTH, Colours, mark_means, styled, wrapped
-from analysis.stats.estimates import estimates
+from analysis.plots.style import (
+    FIGURE_WIDTH,
+    INK,
+    MAX_LEGEND_CHARS,
+    MUTED,
+    Colours,
+    mark_means,
+    styled,
+    wrap_name,
+)
+from analysis.stats.estimates import estimate_means
 
-SIDEWAYS = {
+Y_LABELS = {
     "accuracy": f"accuracy on the grey test images, {ACCURACY.unit}",
     "gain": "semi-supervised − supervised,\npercentage points",
 }
-BESIDE: dict[int, dict[str, Any]] = {
+SIDE_TEXT_STYLES: dict[int, dict[str, Any]] = {
     -1: {"ha": "right", "va": "center", "fontsize": 9},
     1: {"ha": "left", "va": "center", "fontsize": 9},
 }
 
 
 @styled
-def accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
+def draw_accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
     """Supervised against semi-supervised, a panel a data set and label budget; lines join the arms
     of a seed.
     """
-    rows = rows.assign(series=_series(rows))
+    rows = rows.assign(series=_series_names(rows))
     colour_of = _series_colours(rows, palette)
     facets = list(rows.groupby(["dataset", "labels"]))
     arms = max(facet["arm"].nunique() for _, facet in facets)
-    columns = max(1, min(len(facets), int(WIDTH / (1.6 * arms))))
+    columns = max(1, min(len(facets), int(FIGURE_WIDTH / (1.6 * arms))))
     lines = -(-len(facets) // columns)
     figure = Figure(
-        figsize=(WIDTH if columns > 1 or arms > 2 else 4.6, 3.4 * lines), layout="constrained"
+        figsize=(FIGURE_WIDTH if columns > 1 or arms > 2 else 4.6, 3.4 * lines),
+        layout="constrained",
     )
     panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
     for axis, ((dataset, budget), facet) in zip(panels, facets, strict=False):
-        _pairs(axis, facet, colour_of)
-        axis.set(title=wrapped(f"{dataset}, {budget:,} labels", LEGEND), xlabel="", ylabel="")
+        _draw_pairs(axis, facet, colour_of)
+        axis.set(
+            title=wrap_name(f"{dataset}, {budget:,} labels", MAX_LEGEND_CHARS), xlabel="", ylabel=""
+        )
     for axis in panels[len(facets) :]:
         axis.remove()
     figure.supylabel(
@@ -50,11 +62,13 @@ def accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
     return figure
 
 
-def _pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
-    names = list(labels(counts(rows)))
+def _draw_pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
+    names = list(arm_names(count_cells(rows)))
     pair = rows["label_draw"] + rows["seed"].astype(str)
     data = rows.assign(
-        place=named(rows).map(names.index), value=rows["accuracy"] * ACCURACY.factor, pair=pair
+        place=row_arm_names(rows).map(names.index),
+        value=rows["accuracy"] * ACCURACY.factor,
+        pair=pair,
     )
     sns.lineplot(
         data,
@@ -62,13 +76,13 @@ def _pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
         y="value",
         units="pair",
         estimator=None,
-        color=QUIET,
+        color=MUTED,
         alpha=0.6,
         lw=0.9,
         ax=axis,
     )
     for _, seeds in data.groupby("arm", sort=False):
-        means = estimates(seeds, ["arm"], "value")
+        means = estimate_means(seeds, ["arm"], "value")
         series, place = seeds["series"].iloc[0], seeds["place"].iloc[0]
         side = -1 if place == 0 else 1
         axis.scatter(
@@ -79,31 +93,37 @@ def _pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
             place + 0.24 * side,
             means["mean"].iloc[0],
             f"{means['mean'].iloc[0]:.1f}",
-            **BESIDE[side],
+            **SIDE_TEXT_STYLES[side],
         )
     axis.set(xlim=(-0.7, len(names) - 0.3))
     axis.set_xticks(
-        range(len(names)), [wrapped(name) for name in names], fontsize=9 if len(names) < 4 else 7.5
+        range(len(names)),
+        [wrap_name(name) for name in names],
+        fontsize=9 if len(names) < 4 else 7.5,
     )
 
 
 @styled
-def over_labels(rows: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
+def draw_by_label_budget(rows: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
     """Accuracy or its gain against the label budget, on a log axis: seeds, means with 95 %
     t-intervals joined.
     """
-    data = rows.assign(series=_series(rows), value=rows[metric.column] * metric.factor)
-    figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
+    data = rows.assign(series=_series_names(rows), value=rows[metric.column] * metric.factor)
+    figure = Figure(figsize=(FIGURE_WIDTH, 3.8), layout="constrained")
     axis = figure.subplots()
     for name, colour in _series_colours(data, palette).items():
         seeds = data[data["series"] == name]
-        means = estimates(seeds, ["labels"], "value").sort_values("labels")
+        means = estimate_means(seeds, ["labels"], "value").sort_values("labels")
         axis.scatter(seeds["labels"] / 1.03, seeds["value"], s=14, alpha=0.5, color=colour, lw=0)
         axis.plot(
-            means["labels"] * 1.03, means["mean"], color=colour, lw=1.3, label=wrapped(name, LEGEND)
+            means["labels"] * 1.03,
+            means["mean"],
+            color=colour,
+            lw=1.3,
+            label=wrap_name(name, MAX_LEGEND_CHARS),
         )
         mark_means(axis, means, means["labels"] * 1.03, colour)
-    axis.set(xscale="log", xlabel="labelled images", ylabel=SIDEWAYS[metric.column])
+    axis.set(xscale="log", xlabel="labelled images", ylabel=Y_LABELS[metric.column])
     budgets = sorted(data["labels"].unique())
     axis.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
     axis.xaxis.set_minor_locator(NullLocator())
@@ -113,9 +133,9 @@ def over_labels(rows: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
     return figure
 
 
-def _series(rows: pd.DataFrame) -> pd.Series:
+def _series_names(rows: pd.DataFrame) -> pd.Series:
     """The name of each row's arm, whatever its label budget."""
-    return named(rows.assign(labels=1))
+    return row_arm_names(rows.assign(labels=1))
 
 
 def _series_colours(rows: pd.DataFrame, palette: Colours) -> Colours:

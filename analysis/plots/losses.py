@@ -8,15 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.frames.metrics import Metric
-from analysis.plots.style import WIDTH, Colours, in_order, mark_means, styled, wrapped
-from analysis.stats.estimates import estimates
+from analysis.plots.style import FIGURE_WIDTH, Colours, in_order, mark_means, styled, wrap_name
+from analysis.stats.estimates import estimate_means
 
 
 @styled
-def losses(rows: pd.DataFrame, metrics: Sequence[Metric], palette: Colours) -> Figure:
+def draw_losses(rows: pd.DataFrame, metrics: Sequence[Metric], palette: Colours) -> Figure:
     """A panel a metric, an arm a line: seeds as points, and their mean with its 95 % t-interval."""
     names = in_order(rows, palette)
-    figure = Figure(figsize=(WIDTH, 1.0 + 0.45 * len(names)), layout="constrained")
+    figure = Figure(figsize=(FIGURE_WIDTH, 1.0 + 0.45 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for axis, metric in zip(panels, metrics, strict=True):
         data = pd.DataFrame(
@@ -33,12 +33,16 @@ def losses(rows: pd.DataFrame, metrics: Sequence[Metric], palette: Colours) -> F
                 lw=0,
             )
             mark_means(
-                axis, estimates(seeds, ["arm"], "value"), [line + 0.14], colour, horizontal=True
+                axis,
+                estimate_means(seeds, ["arm"], "value"),
+                [line + 0.14],
+                colour,
+                horizontal=True,
             )
         axis.set(
             title=metric.title, xlabel=f"{metric.unit} per image", ylim=(len(names) - 0.5, -0.5)
         )
-        axis.set_yticks(range(len(names)), [wrapped(name) for name in names])
+        axis.set_yticks(range(len(names)), [wrap_name(name) for name in names])
         axis.tick_params(axis="y", length=0)
         axis.xaxis.set_major_locator(MaxNLocator(4))
     return figure

@@ -15,48 +15,57 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.frames.arm_names import named
-from analysis.plots.label_placement import Room
-from analysis.plots.style import DASHES, INK, LEGEND, WIDTH, Colours, styled, wrapped
-from analysis.stats.estimates import estimates
+from analysis.frames.arm_names import row_arm_names
+from analysis.plots.label_placement import LabelPlacer
+from analysis.plots.style import (
+    DASHES,
+    FIGURE_WIDTH,
+    INK,
+    MAX_LEGEND_CHARS,
+    Colours,
+    styled,
+    wrap_name,
+)
+from analysis.stats.estimates import estimate_means
 
-Looks = Mapping[str, Mapping[str, Any]]
-PALE = "#c8c8c8"
-MARKS = ("o", "s", "^", "D", "v", "P", "X")
+LineStyles = Mapping[str, Mapping[str, Any]]
+NELBO_LINE_COLOUR = "#c8c8c8"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
-def families(rows: pd.DataFrame) -> pd.DataFrame:
+def find_beta_series(rows: pd.DataFrame) -> pd.DataFrame:
     """Finished rows -> those with a bound whose arm differs in β alone from another, with the
     column `family`.
     """
     scored = rows.dropna(subset=["kl", "rec"])
     if scored.empty:
         return scored.assign(family="")
-    scored = scored.assign(family=named(scored.assign(beta=1.0)))
+    scored = scored.assign(family=row_arm_names(scored.assign(beta=1.0)))
     return scored[scored.groupby("family")["beta"].transform("nunique") > 1]
 
 
 @styled
-def rate_distortion(rows: pd.DataFrame, palette: Colours) -> Figure:
-    """Rows as `families` gives them -> a panel a data set: seeds as points, the means of a family
-    joined in order of β.
+def draw_rate_distortion(rows: pd.DataFrame, palette: Colours) -> Figure:
+    """Rows as `find_beta_series` gives them -> a panel a data set: seeds as points, the means of a
+    family joined in order of β.
 
     Means have 95 % t-intervals both ways; grey lines join what has the same NELBO, which the right
     axis tells.
     """
     panels = list(rows.groupby("dataset"))
     figure = Figure(
-        figsize=(WIDTH, 0.5 + 4.4 * len(panels) + 0.12 * rows["family"].nunique()),
+        figsize=(FIGURE_WIDTH, 0.5 + 4.4 * len(panels) + 0.12 * rows["family"].nunique()),
         layout="constrained",
     )
     axes = list(figure.subplots(len(panels), 1, squeeze=False).flat)
-    looks = _looks(rows, palette)
+    styles = _line_styles(rows, palette)
     for axis, (dataset, facet) in zip(axes, panels, strict=True):
-        for family, look in looks.items():
-            _family(axis, facet[facet["family"] == family], look)
-        _same_nelbo(axis)
+        for family, style in styles.items():
+            _draw_series(axis, facet[facet["family"] == family], style)
+        _draw_nelbo_lines(axis)
         axis.set(
-            title=wrapped(str(dataset), LEGEND) if len(panels) > 1 else "", xlabel="rate: KL (nats)"
+            title=wrap_name(str(dataset), MAX_LEGEND_CHARS) if len(panels) > 1 else "",
+            xlabel="rate: KL (nats)",
         )
         axis.set_ylabel("distortion: reconstruction (nats)")
     handles = {
@@ -65,17 +74,17 @@ def rate_distortion(rows: pd.DataFrame, palette: Colours) -> Figure:
         for line, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
-    _name_betas(figure, axes, [facet for _, facet in panels], looks)
+    _label_betas(figure, axes, [facet for _, facet in panels], styles)
     return figure
 
 
-def _looks(rows: pd.DataFrame, palette: Colours) -> Looks:
+def _line_styles(rows: pd.DataFrame, palette: Colours) -> LineStyles:
     """A mark and a dash a family; a colour that no other has where the palette has as many, that of
     its first arm.
     """
     arms = rows.sort_values("arm", key=lambda names: names.map(list(palette).index), kind="stable")
     marks = zip(
-        dict.fromkeys(arms["family"]), palette.values(), cycle(MARKS), cycle(DASHES), strict=False
+        dict.fromkeys(arms["family"]), palette.values(), cycle(MARKERS), cycle(DASHES), strict=False
     )
     return {
         family: {"color": colour, "marker": mark, "ls": dash}
@@ -83,29 +92,29 @@ def _looks(rows: pd.DataFrame, palette: Colours) -> Looks:
     }
 
 
-def _family(axis: Axes, rows: pd.DataFrame, look: Mapping[str, Any]) -> None:
+def _draw_series(axis: Axes, rows: pd.DataFrame, style: Mapping[str, Any]) -> None:
     if rows.empty:
         return
     rate, distortion = (
-        estimates(rows, ["beta"], part).sort_values("beta") for part in ("kl", "rec")
+        estimate_means(rows, ["beta"], part).sort_values("beta") for part in ("kl", "rec")
     )
     axis.scatter(
-        rows["kl"], rows["rec"], s=9, color=look["color"], marker=look["marker"], alpha=0.4, lw=0
+        rows["kl"], rows["rec"], s=9, color=style["color"], marker=style["marker"], alpha=0.4, lw=0
     )
     bars: dict[str, Any] = {
         "fmt": "none",
-        "ecolor": look["color"],
+        "ecolor": style["color"],
         "elinewidth": 1.3,
         "capsize": 2,
         "zorder": 4,
     }
     bars |= {"xerr": rate["high"] - rate["mean"], "yerr": distortion["high"] - distortion["mean"]}
     axis.errorbar(rate["mean"], distortion["mean"], **bars)
-    name = wrapped(str(rows["family"].iloc[0]), LEGEND)
+    name = wrap_name(str(rows["family"].iloc[0]), MAX_LEGEND_CHARS)
     axis.plot(
         rate["mean"],
         distortion["mean"],
-        **look,
+        **style,
         lw=1.3,
         ms=5.5,
         mec="white",
@@ -115,39 +124,45 @@ def _family(axis: Axes, rows: pd.DataFrame, look: Mapping[str, Any]) -> None:
     )
 
 
-def _same_nelbo(axis: Axes) -> None:
+def _draw_nelbo_lines(axis: Axes) -> None:
     """Grey lines of slope -1; where one leaves the panel on the right, the right axis tells its
     NELBO.
     """
-    joined = [np.asarray(line.get_xydata()) for line in axis.lines if line.get_marker() in MARKS]
-    least = min(float(means.sum(axis=1).min()) for means in joined)
+    series_means = [
+        np.asarray(line.get_xydata()) for line in axis.lines if line.get_marker() in MARKERS
+    ]
+    min_nelbo = min(float(means.sum(axis=1).min()) for means in series_means)
     (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
-    ticks = np.asarray(MaxNLocator(9, steps=[1, 2, 5, 10]).tick_values(least, right + top))
-    levels = ticks[ticks > least - 1e-6]
+    ticks = np.asarray(MaxNLocator(9, steps=[1, 2, 5, 10]).tick_values(min_nelbo, right + top))
+    levels = ticks[ticks > min_nelbo - 1e-6]
     bottom = min(bottom, levels[0] - right)
     for level in levels:
-        axis.plot([left, right], [level - left, level - right], color=PALE, lw=0.8, zorder=1)
+        axis.plot(
+            [left, right], [level - left, level - right], color=NELBO_LINE_COLOUR, lw=0.8, zorder=1
+        )
     axis.set(xlim=(left, right), ylim=(bottom, top))
     axis.grid(visible=False)
-    beside = axis.secondary_yaxis(
+    right_axis = axis.secondary_yaxis(
         "right", functions=(partial(np.add, right), partial(np.add, -right))
     )
-    beside.set_yticks([level for level in levels if bottom + right <= level <= top + right])
-    beside.set_ylabel("NELBO on the grey lines (nats)", color=INK)
-    beside.spines["right"].set_visible(True)
+    right_axis.set_yticks([level for level in levels if bottom + right <= level <= top + right])
+    right_axis.set_ylabel("NELBO on the grey lines (nats)", color=INK)
+    right_axis.spines["right"].set_visible(True)
 
 
-def _name_betas(
-    figure: Figure, axes: Sequence[Axes], facets: Sequence[pd.DataFrame], looks: Looks
+def _label_betas(
+    figure: Figure, axes: Sequence[Axes], facets: Sequence[pd.DataFrame], styles: LineStyles
 ) -> None:
     """Write β beside the means while there is room, a family's ends before what lies between."""
     figure.draw_without_rendering()
     for axis, facet in zip(axes, facets, strict=True):
         means = facet.groupby(["family", "beta"])[["kl", "rec"]].mean().reset_index()
-        room = Room(axis, [paths[["kl", "rec"]].to_numpy() for _, paths in means.groupby("family")])
+        placer = LabelPlacer(
+            axis, [paths[["kl", "rec"]].to_numpy() for _, paths in means.groupby("family")]
+        )
         ends = means.groupby("family")["beta"].transform(
             lambda betas: betas.isin([betas.min(), betas.max()])
         )
         ordered = means.assign(ends=ends).sort_values("ends", ascending=False, kind="stable")
         for family, beta, kl, rec, _ in ordered.itertuples(index=False):
-            room.write(f"β={beta:.12g}", (kl, rec), color=looks[family]["color"])
+            placer.place(f"β={beta:.12g}", (kl, rec), color=styles[family]["color"])

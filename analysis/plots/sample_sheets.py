@@ -12,42 +12,42 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.plots.style import styled, wrapped
-from harness.storage.store import Pictures
+from analysis.plots.style import styled, wrap_name
+from harness.storage.store import PictureKind
 
-TILE = 29  # pixels: a digit and the line beside it
-SHOWN = 7  # columns of a sheet
-PANEL = (1.28, 1.98)  # inches
-ACROSS = 5  # panels in a line
+TILE_PIXELS = 29  # pixels: a digit and the line beside it
+MAX_COLUMNS = 7  # columns of a sheet
+PANEL_INCHES = (1.28, 1.98)  # inches
+PANELS_PER_ROW = 5  # panels in a line
 
 
 @styled
-def over_beta(rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: Pictures) -> Figure:
+def draw_sheets_by_beta(rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: PictureKind) -> Figure:
     """A row an arm, with the column `family`, and PNGs by cell -> a family a line of panels, in
     order of β.
     """
     lines = [
         line
         for _, family in rows.groupby("family", sort=False)
-        for line in _lines(family.sort_values("beta"))
+        for line in _panel_rows(family.sort_values("beta"))
     ]
     columns = max(map(len, lines))
-    size = (0.4 + PANEL[0] * columns, PANEL[1] * len(lines))
+    size = (0.4 + PANEL_INCHES[0] * columns, PANEL_INCHES[1] * len(lines))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(len(lines), columns, squeeze=False)
     for axes, line in zip(panels, lines, strict=True):
         for axis, (cell, beta) in zip(axes, line[["cell", "beta"]].to_numpy(), strict=False):
-            axis.imshow(cropped(pngs[cell], kind), cmap="gray", vmin=0, vmax=255)
+            axis.imshow(crop_sheet(pngs[cell], kind), cmap="gray", vmin=0, vmax=255)
             axis.set_title(f"β = {beta:.12g}", fontsize=9, fontweight="normal")
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
-        axes[0].set_ylabel(wrapped(line["family"].iloc[0], 26), fontsize=9, fontweight="bold")
+        axes[0].set_ylabel(wrap_name(line["family"].iloc[0], 26), fontsize=9, fontweight="bold")
         for axis in axes[len(line) :]:
             axis.remove()
     return figure
 
 
-def cropped(png: bytes, kind: Pictures) -> np.ndarray:
+def crop_sheet(png: bytes, kind: PictureKind) -> np.ndarray:
     """Some columns of a sheet, (height, width) in 0..255: of a traversal from end to end, else the
     first.
 
@@ -55,18 +55,21 @@ def cropped(png: bytes, kind: Pictures) -> np.ndarray:
     """
     with Image.open(io.BytesIO(png)) as picture:
         pixels = np.asarray(picture.convert("L"))
-    there = (pixels.shape[1] + 1) // TILE
-    if there <= SHOWN or (pixels.shape[1] + 1) % TILE:
+    n_columns = (pixels.shape[1] + 1) // TILE_PIXELS
+    if n_columns <= MAX_COLUMNS or (pixels.shape[1] + 1) % TILE_PIXELS:
         return pixels
     columns = (
-        np.linspace(0, there - 1, SHOWN).round().astype(int)
+        np.linspace(0, n_columns - 1, MAX_COLUMNS).round().astype(int)
         if kind == "traversals"
-        else np.arange(SHOWN)
+        else np.arange(MAX_COLUMNS)
     )
-    places = (columns[:, None] * TILE + np.arange(TILE)).ravel()[:-1]
-    return pixels[:, places]
+    pixel_columns = (columns[:, None] * TILE_PIXELS + np.arange(TILE_PIXELS)).ravel()[:-1]
+    return pixels[:, pixel_columns]
 
 
-def _lines(family: pd.DataFrame) -> list[pd.DataFrame]:
+def _panel_rows(family: pd.DataFrame) -> list[pd.DataFrame]:
     """The arms of a family, ACROSS at a time."""
-    return [family.iloc[start : start + ACROSS] for start in range(0, len(family), ACROSS)]
+    return [
+        family.iloc[start : start + PANELS_PER_ROW]
+        for start in range(0, len(family), PANELS_PER_ROW)
+    ]

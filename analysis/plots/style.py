@@ -22,12 +22,12 @@ from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 Colours = Mapping[str, Any]
-WIDTH = 6.8  # inches
-LEGEND = 40  # letters, of a column of a legend or a title
+FIGURE_WIDTH = 6.8  # inches
+MAX_LEGEND_CHARS = 40  # letters, of a column of a legend or a title
 DASHES = ("-", "--", "-.", ":")
-INK, QUIET = "#222222", "#9a9a9a"
+INK, MUTED = "#222222", "#9a9a9a"
 STYLE = sns.axes_style("ticks") | {
-    "axes.edgecolor": QUIET,
+    "axes.edgecolor": MUTED,
     "axes.grid": True,
     "axes.labelcolor": INK,
     "axes.labelsize": 9.5,
@@ -74,11 +74,11 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Draw in the style of the report and leave matplotlib's own settings as they were."""
 
     @functools.wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def draw_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with mpl.rc_context(STYLE):
             return draw(*args, **kwargs)
 
-    return drawn
+    return draw_styled
 
 
 def mark_means(
@@ -102,20 +102,20 @@ def mark_means(
 
 def in_order(rows: pd.DataFrame, palette: Colours) -> list[str]:
     """The arms that the rows have, in the order of the palette."""
-    there = set(rows["arm"])
-    return [arm for arm in palette if arm in there]
+    present = set(rows["arm"])
+    return [arm for arm in palette if arm in present]
 
 
-def wrapped(name: str, width: int = 15, lines: int = 4) -> str:
+def wrap_name(name: str, width: int = 15, lines: int = 4) -> str:
     """A name in at most `lines` lines of `width` characters, in which matplotlib sees no formula.
 
-    >>> print(wrapped("ssvae semi-supervised cost $5"))
+    >>> print(wrap_name("ssvae semi-supervised cost $5"))
     ssvae
     semi-supervised
     cost \\$5
     """
-    drawable = "".join(letter if letter.isprintable() else " " for letter in name)
+    printable = "".join(letter if letter.isprintable() else " " for letter in name)
     parts = textwrap.wrap(
-        drawable, width, break_on_hyphens=False, max_lines=lines, placeholder=" …"
+        printable, width, break_on_hyphens=False, max_lines=lines, placeholder=" …"
     )
     return "\n".join(parts).replace("$", r"\$")

@@ -6,54 +6,54 @@ from typing import Literal
 
 from analysis.stats.thresholds import ALPHA
 
-Spread = Literal["SD", "SE"]
+SpreadKind = Literal["SD", "SE"]
 
 Number = float | Decimal
 
 
-def written(
-    mean: Number, spread: Number | None, kind: Spread, n: int | None, digits: int = 2
+def format_estimate(
+    mean: Number, spread: Number | None, kind: SpreadKind, n: int | None, digits: int = 2
 ) -> str:
     """A mean with its ±, always with the kind of ± and n; a Decimal keeps the decimals it was
     printed with.
 
-    >>> written(101.312, 0.0795, "SE", 10)
+    >>> format_estimate(101.312, 0.0795, "SE", 10)
     '101.31 ± 0.08 (SE, n = 10)'
-    >>> written(101.312, float("nan"), "SE", 1)
+    >>> format_estimate(101.312, float("nan"), "SE", 1)
     '101.31 (n = 1, no ±)'
-    >>> written(Decimal("101.5"), Decimal("0.55"), "SD", 100)
+    >>> format_estimate(Decimal("101.5"), Decimal("0.55"), "SD", 100)
     '101.5 ± 0.55 (SD, n = 100)'
     """
     if math.isnan(mean):
         return "–"
     runs = "n not stated" if n is None else f"n = {n}"
     if spread is None or math.isnan(spread):
-        return f"{_digits(mean, digits)} ({runs}, no ±)"
-    return f"{_digits(mean, digits)} ± {_digits(spread, digits)} ({kind}, {runs})"
+        return f"{_format_number(mean, digits)} ({runs}, no ±)"
+    return f"{_format_number(mean, digits)} ± {_format_number(spread, digits)} ({kind}, {runs})"
 
 
-def _digits(value: Number, digits: int) -> str:
+def _format_number(value: Number, digits: int) -> str:
     return str(value) if isinstance(value, Decimal) else f"{value:.{digits}f}"
 
 
-def number(value: float, decimals: int | None) -> str:
+def format_number(value: float, decimals: int | None) -> str:
     """A number as it is printed; without decimals as short as it goes.
 
-    >>> number(-2.345, 1), number(0.5, None), number(-0.01, 1)
+    >>> format_number(-2.345, 1), format_number(0.5, None), format_number(-0.01, 1)
     ('−2.3', '0.5', '0.0')
     """
     if math.isnan(value):
         return "–"
-    said = f"{value:.6g}" if decimals is None else f"{value:.{decimals}f}"
-    return said.lstrip("-") if float(said) == 0 else said.replace("-", "−")
+    printed = f"{value:.6g}" if decimals is None else f"{value:.{decimals}f}"
+    return printed.lstrip("-") if float(printed) == 0 else printed.replace("-", "−")
 
 
-def chance(p: float) -> str:
+def format_p(p: float) -> str:
     """A p-value as it is printed.
 
-    >>> chance(0.5234), chance(0.00283), chance(1.3e-8), chance(0.0)
+    >>> format_p(0.5234), format_p(0.00283), format_p(1.3e-8), format_p(0.0)
     ('p = 0.52', 'p = 0.0028', 'p = 1e-8', 'p < 1e-300')
-    >>> chance(0.0496), chance(0.0504), chance(0.05)
+    >>> format_p(0.0496), format_p(0.0504), format_p(0.05)
     ('p = 0.0496', 'p = 0.0504', 'p = 0.05')
     """
     if p < 1e-300:

@@ -18,17 +18,17 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from analysis.rendering.section import NARROWER, Family, Picture
-from analysis.rendering.table import FIGURE, Table, figures
+from analysis.rendering.section import BASELINE_HINT, Family, Picture
+from analysis.rendering.table import NUMBER_PATTERN, Table, is_numeric
 
-FOLDER = Path(__file__).parent
-SHOWN = 12  # verdicts of a family that are read without unfolding the rest
-LISTED = 300  # verdicts of a family on the page, those to unfold included
-_FIRST = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
-_KEPT = re.compile(r"(\[[^\[\]]{,24}\]|\b[np] [=<] [\w.-]{,12}\w)")
+TEMPLATE_FOLDER = Path(__file__).parent
+MAX_UNFOLDED_VERDICTS = 12  # verdicts of a family that are read without unfolding the rest
+MAX_VERDICTS = 300  # verdicts of a family on the page, those to unfold included
+_FIRST_NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
+_UNBREAKABLE = re.compile(r"(\[[^\[\]]{,24}\]|\b[np] [=<] [\w.-]{,12}\w)")
 # Sections of the page that have a place of their own for figures; figures of any other section come
 # after them.
-SECTIONS = {
+SECTION_TITLES = {
     "verdicts": "Verdicts",
     "results": "Results",
     "comparisons": "Comparisons in numbers",
@@ -43,7 +43,7 @@ SECTIONS = {
     "missing": "What is missing or failed",
     "reproduce": "What was run, and how to run it again",
 }
-PLACED = ("differences", "bounds", "beta", "accuracy", "curves", "samples")
+PLACED_SECTIONS = ("differences", "bounds", "beta", "accuracy", "curves", "samples")
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Page:
     """All that a page shows; what is empty is left out of it, or said in words."""
 
     title: str
-    lede: str
+    subtitle: str
     banner: str
     facts: Mapping[str, str]
-    notes: Sequence[str]
-    stated: str
+    caveats: Sequence[str]
+    declared: str
     families: Sequence[Family]
     tables: Mapping[str, Sequence[Table]]
     sentences: Mapping[str, Sequence[str]]
@@ -70,7 +70,7 @@ class Page:
     @property
     def contents(self) -> dict[str, str]:
         """The sections that the page has, by their place in it."""
-        there = {
+        is_shown = {
             "verdicts": True,
             "results": True,
             "comparisons": bool(self.families or self.pictures.get("differences")),
@@ -79,26 +79,26 @@ class Page:
             "balance": bool(self.tables.get("balance") or self.pictures.get("samples")),
             "beside": bool(self.tables.get("beside")),
             "curves": self.has("curves"),
-            "figures": bool(self.more),
+            "figures": bool(self.unplaced),
             "galleries": True,
             "estimates": True,
             "missing": True,
             "reproduce": True,
         }
-        return {name: SECTIONS[name] for name in SECTIONS if there[name]}
+        return {name: SECTION_TITLES[name] for name in SECTION_TITLES if is_shown[name]}
 
     def has(self, section: str) -> bool:
         """Whether there is a table or a figure for a section."""
         return bool(self.tables.get(section) or self.pictures.get(section))
 
     @property
-    def more(self) -> list[Picture]:
+    def unplaced(self) -> list[Picture]:
         """The figures of sections that have no place of their own."""
         return [
             each
-            for section, found in self.pictures.items()
-            if section not in PLACED
-            for each in found
+            for section, pictures in self.pictures.items()
+            if section not in PLACED_SECTIONS
+            for each in pictures
         ]
 
 
@@ -109,19 +109,19 @@ def render(page: Page) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        loader=FileSystemLoader(FOLDER),
+        loader=FileSystemLoader(TEMPLATE_FOLDER),
     )
     environment.filters |= {
-        "laid_out": laid_out,
-        "kept": kept,
+        "laid_out": make_cells,
+        "kept": keep_together,
         "as_json": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
     }
     style, script = (
-        (FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
+        (TEMPLATE_FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
     )
     own = {"style": Markup(style), "script": Markup(script), "digest": digest(script)}
     return environment.get_template("report.html").render(
-        page=page, shown=SHOWN, listed=LISTED, narrower=NARROWER, **own
+        page=page, shown=MAX_UNFOLDED_VERDICTS, listed=MAX_VERDICTS, narrower=BASELINE_HINT, **own
     )
 
 
@@ -132,49 +132,49 @@ def digest(script: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
-def kept(text: str) -> Markup:
+def keep_together(text: str) -> Markup:
     """Text, escaped, in which no line breaks within n = 10, p = 1e-8 or an interval.
 
-    >>> kept("by 2.3 [2.0, 2.6], p < .01 & more")
+    >>> keep_together("by 2.3 [2.0, 2.6], p < .01 & more")
     Markup('by 2.3 <span class="kept">[2.0, 2.6]</span>, <span class="kept">p &lt; .01</span> &amp; more')
     """
-    parts = _KEPT.split(text)
+    parts = _UNBREAKABLE.split(text)
     spans = [Markup('<span class="kept">{}</span>').format(part) for part in parts[1::2]]
     return Markup().join(
         each for pair in zip(map(escape, parts[::2]), [*spans, ""], strict=True) for each in pair
     )
 
 
-def laid_out(table: Table) -> list[list[dict[str, Any]]]:
+def make_cells(table: Table) -> list[list[dict[str, Any]]]:
     """A table's cells: text, what a number is of, whether the column is one of numbers, its size,
     and repetition.
     """
-    numeric = [figures(table.text[column]) for column in table.text]
+    numeric = [is_numeric(table.text[column]) for column in table.text]
     above: list[str] = [""] * len(numeric)
     rows = []
     for texts in table.text.itertuples(index=False):
-        rows.append([_cell(*parts) for parts in zip(texts, numeric, above, strict=True)])
+        rows.append([_make_cell(*parts) for parts in zip(texts, numeric, above, strict=True)])
         above = list(texts)
     return rows
 
 
-def _cell(text: str, numeric: bool, above: str) -> dict[str, Any]:
-    match = FIGURE.fullmatch(text) if numeric else None
-    figure, of = (match["figure"], match["of"]) if match else (text, None)
+def _make_cell(text: str, numeric: bool, above: str) -> dict[str, Any]:
+    match = NUMBER_PATTERN.fullmatch(text) if numeric else None
+    number, of = (match["figure"], match["of"]) if match else (text, None)
     return {
-        "text": figure,
+        "text": number,
         "of": of,
         "numeric": numeric,
-        "size": size(figure),
+        "size": sort_key(number),
         "repeats": text == above,
     }
 
 
-def size(figure: str) -> float | None:
+def sort_key(text: str) -> float | None:
     """The number that a figure is sorted by: its first; None where it has none.
 
-    >>> size("−2.30 [−2.60, −2.00]"), size("1,024"), size("< 1e-8"), size("–")
+    >>> sort_key("−2.30 [−2.60, −2.00]"), sort_key("1,024"), sort_key("< 1e-8"), sort_key("–")
     (-2.3, 1024.0, 1e-08, None)
     """
-    found = _FIRST.search(figure)
-    return float(found[0].replace(",", "").replace("−", "-")) if found else None
+    match = _FIRST_NUMBER.search(text)
+    return float(match[0].replace(",", "").replace("−", "-")) if match else None

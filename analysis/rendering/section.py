@@ -56,7 +56,7 @@ class Family:
     tables: tuple[Table, ...]
 
 
-NARROWER = (
+BASELINE_HINT = (
     "a baseline in the grid, `compare: {baseline: {COLUMN: VALUE}}`, narrows the family "
     "to one pair an arm"
 )

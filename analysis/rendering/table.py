@@ -7,22 +7,35 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from harness.errors import plain
+from harness.errors import strip_control_chars
 
 Mark = Literal["reference", "flagged", "ours", "aside"]
 # Columns that wrap in LaTeX.
-PROSE = {"Remark": "p{4cm}", "Sum of the parts": "p{4cm}", "Cells": "p{3cm}", "Verdict": "p{3cm}"}
-SHOWN = 300  # rows of a table that people read; all of them are in the CSV
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # by what a spreadsheet takes a text for a formula
-WIDE = 7  # columns, from which a table is set smaller in LaTeX
+WRAPPED_COLUMNS = {
+    "Remark": "p{4cm}",
+    "Sum of the parts": "p{4cm}",
+    "Cells": "p{3cm}",
+    "Verdict": "p{3cm}",
+}
+MAX_ROWS = 300  # rows of a table that people read; all of them are in the CSV
+FORMULA_PREFIXES = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+)  # by what a spreadsheet takes a text for a formula
+MIN_COLUMNS_FOR_SMALL_TYPE = 7  # columns, from which a table is set smaller in LaTeX
 # A figure: –, [1, 2], 0.5 ± 0.1, -2.3 [-2.6, -2.0], 1e-8, < 0.001, each with or without what it is
 # of: (SE, n = 10).
-FIGURE = re.compile(
+NUMBER_PATTERN = re.compile(
     r"(?P<figure>–|\[.+\]|(?:[<>≥≤] ?)?[-−]?[\d.,]+(?:e-?\d+)?(?: ± [\d.,]+)?(?: \[.+\])?)(?: (?P<of>\(.+\)))?"
 )
-_ESCAPED = {character: f"\\{character}" for character in "_%&#${}"}
-_TEX = str.maketrans(
-    _ESCAPED
+_TEX_BACKSLASH_ESCAPES = {character: f"\\{character}" for character in "_%&#${}"}
+_TEX_ESCAPES = str.maketrans(
+    _TEX_BACKSLASH_ESCAPES
     | {
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",
@@ -42,7 +55,7 @@ _TEX = str.maketrans(
     }
     | {"≥": r"$\geq$", "≤": r"$\leq$", "·": r"$\cdot$", "…": r"\ldots{}", "–": "--"}
 )
-_MARKDOWN = str.maketrans(
+_MARKDOWN_ESCAPES = str.maketrans(
     {"|": r"\|", "<": "&lt;", ">": "&gt;", "`": r"\`", "*": r"\*", "_": r"\_", "\\": "\\\\"}
 )
 
@@ -63,31 +76,39 @@ class Table:
     marks: tuple[Mark, ...] = ()
 
     @property
-    def shown(self) -> "Table":
+    def excerpt(self) -> "Table":
         """What of it people read: its first rows, and in the caption how many are left to the CSV."""
-        rest = len(self.text) - SHOWN
+        rest = len(self.text) - MAX_ROWS
         if rest <= 0:
             return self
-        told = f"{self.caption} The first {SHOWN:,} rows; {rest:,} more are in {self.name}.csv."
-        return replace(self, caption=told.strip(), text=self.text[:SHOWN], marks=self.marks[:SHOWN])
+        caption = (
+            f"{self.caption} The first {MAX_ROWS:,} rows; {rest:,} more are in {self.name}.csv."
+        )
+        return replace(
+            self, caption=caption.strip(), text=self.text[:MAX_ROWS], marks=self.marks[:MAX_ROWS]
+        )
 
 
-def figures(column: "pd.Series[str]") -> bool:
+def is_numeric(column: "pd.Series[str]") -> bool:
     """Whether a column of text is one of figures, to be set to the right and sorted by size.
 
-    >>> figures(pd.Series(["0.012", "1e-8", "–"])), figures(pd.Series(["1.5 ± 0.1 (SE, n = 3)"]))
+    >>> is_numeric(pd.Series(["0.012", "1e-8", "–"])), is_numeric(pd.Series(["1.5 ± 0.1 (SE, n = 3)"]))
     (True, True)
-    >>> figures(pd.Series(["3 ok"])), figures(pd.Series([], dtype=str))
+    >>> is_numeric(pd.Series(["3 ok"])), is_numeric(pd.Series([], dtype=str))
     (False, False)
     """
-    return len(column) > 0 and all(FIGURE.fullmatch(text) for text in column)
+    return len(column) > 0 and all(NUMBER_PATTERN.fullmatch(text) for text in column)
 
 
 def write(table: Table, folder: Path) -> list[Path]:
     """Write the table as CSV (numbers), Markdown and LaTeX (both as printed), each with its caption
     but the CSV.
     """
-    contents = {"csv": csv(table.values), "md": markdown(table.shown), "tex": latex(table.shown)}
+    contents = {
+        "csv": to_csv(table.values),
+        "md": to_markdown(table.excerpt),
+        "tex": to_latex(table.excerpt),
+    }
     paths = []
     for suffix, content in contents.items():
         path = folder / f"{table.name}.{suffix}"
@@ -96,33 +117,39 @@ def write(table: Table, folder: Path) -> list[Path]:
     return paths
 
 
-def csv(values: pd.DataFrame) -> str:
+def to_csv(values: pd.DataFrame) -> str:
     """The values as CSV, a row a line; an apostrophe stands before text that a spreadsheet would
     take for a formula.
 
-    >>> print(csv(pd.DataFrame({"arm": ["=1+1", "vae"], "nelbo": [-1.5, 2.0]})).rstrip())
+    >>> print(to_csv(pd.DataFrame({"arm": ["=1+1", "vae"], "nelbo": [-1.5, 2.0]})).rstrip())
     arm,nelbo
     '=1+1,-1.5
     vae,2.0
     """
     texts = values.select_dtypes(exclude="number").columns
     return (
-        values.assign(**{name: values[name].map(_inert) for name in texts})
-        .rename(columns=_inert)
+        values.assign(**{name: values[name].map(_neutralize_formula) for name in texts})
+        .rename(columns=_neutralize_formula)
         .to_csv(index=False)
     )
 
 
-def _inert(value: Any) -> Any:
+def _neutralize_formula(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return f"'{plain(value)}" if value.startswith(FORMULA) else plain(value)
+    return (
+        f"'{strip_control_chars(value)}"
+        if value.startswith(FORMULA_PREFIXES)
+        else strip_control_chars(value)
+    )
 
 
-def markdown(table: Table) -> str:
+def to_markdown(table: Table) -> str:
     """The table in Markdown, under its title and over its caption."""
-    head = [_md(str(column)) for column in table.text]
-    rows = [[_md(value) for value in row] for row in table.text.itertuples(index=False)]
+    head = [_escape_markdown(str(column)) for column in table.text]
+    rows = [
+        [_escape_markdown(value) for value in row] for row in table.text.itertuples(index=False)
+    ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [
         [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
@@ -130,35 +157,35 @@ def markdown(table: Table) -> str:
     ]
     lines.insert(1, ["-" * width for width in widths])
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"**{_md(table.title)}**\n\n{body}\n\n{_md(table.caption)}\n"
+    return f"**{_escape_markdown(table.title)}**\n\n{body}\n\n{_escape_markdown(table.caption)}\n"
 
 
-def latex(table: Table) -> str:
+def to_latex(table: Table) -> str:
     r"""The table as a LaTeX float with booktabs' rules; the document needs \usepackage{booktabs}."""
-    escaped = table.text.map(_tex).rename(columns=_tex)
+    escaped = table.text.map(_escape_tex).rename(columns=_escape_tex)
     floating = escaped.to_latex(
         index=False,
         escape=False,
-        caption=_tex(f"{table.title}. {table.caption}"),
+        caption=_escape_tex(f"{table.title}. {table.caption}"),
         label=f"tab:{table.name}",
         position="htbp",
-        column_format="".join(_aligned(table, str(column)) for column in table.text),
+        column_format="".join(_format_alignment(table, str(column)) for column in table.text),
     )
     small = "\\small\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}"
     return (
         floating.replace("\\begin{tabular}", small, 1)
-        if len(table.text.columns) >= WIDE
+        if len(table.text.columns) >= MIN_COLUMNS_FOR_SMALL_TYPE
         else floating
     )
 
 
-def _aligned(table: Table, column: str) -> str:
-    return PROSE.get(column) or ("r" if figures(table.text[column]) else "l")
+def _format_alignment(table: Table, column: str) -> str:
+    return WRAPPED_COLUMNS.get(column) or ("r" if is_numeric(table.text[column]) else "l")
 
 
-def _tex(text: str) -> str:
-    return " ".join(text.split()).translate(_TEX)
+def _escape_tex(text: str) -> str:
+    return " ".join(text.split()).translate(_TEX_ESCAPES)
 
 
-def _md(text: str) -> str:
-    return " ".join(text.split()).translate(_MARKDOWN)
+def _escape_markdown(text: str) -> str:
+    return " ".join(text.split()).translate(_MARKDOWN_ESCAPES)

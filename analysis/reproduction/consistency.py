@@ -7,40 +7,41 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
-from analysis.frames.metrics import BOUND
-from analysis.reproduction.references import Figure
+from analysis.frames.metrics import BOUND_METRICS
+from analysis.reproduction.references import PrintedValue
 
 
 @dataclass(frozen=True)
-class Parts:
+class SumCheck:
     """Whether the sum holds, in words a table can carry."""
 
-    hold: bool
+    holds: bool
     text: str
 
 
-def parts(figures: Mapping[str, Figure]) -> Parts | None:
+def check_sum(printed: Mapping[str, PrintedValue]) -> SumCheck | None:
     """Check a printed row, each figure to half a unit of its last decimal; None where it has no
     three parts.
 
-    >>> row = {"nelbo": Figure(mean="99.06"), "kl": Figure(mean="17.18"), "rec": Figure(mean="81.25")}
-    >>> parts(row).text
+    >>> row = {"nelbo": PrintedValue(mean="99.06"), "kl": PrintedValue(mean="17.18"), "rec": PrintedValue(mean="81.25")}
+    >>> check_sum(row).text
     'does not add up: 17.18 + 81.25 = 98.43, not 99.06; with two digits swapped, KL 17.81, it would'
     """
-    if not set(BOUND) <= set(figures):
+    if not set(BOUND_METRICS) <= set(printed):
         return None
-    nelbo, kl, rec = (figures[name].mean for name in BOUND)
+    nelbo, kl, rec = (printed[name].mean for name in BOUND_METRICS)
     if adds_up(nelbo, kl, rec):
-        return Parts(True, "adds up")
+        return SumCheck(True, "adds up")
     swaps = [
-        f"{name} {new}" for name, new in _swaps({"NELBO": nelbo, "KL": kl, "reconstruction": rec})
+        f"{name} {new}"
+        for name, new in _find_swaps({"NELBO": nelbo, "KL": kl, "reconstruction": rec})
     ]
-    mended = (
+    remedy = (
         f"with two digits swapped, {' or '.join(swaps)}, it would"
         if swaps
         else "no swap of two digits mends it"
     )
-    return Parts(False, f"does not add up: {kl} + {rec} = {kl + rec}, not {nelbo}; {mended}")
+    return SumCheck(False, f"does not add up: {kl} + {rec} = {kl + rec}, not {nelbo}; {remedy}")
 
 
 def adds_up(nelbo: Decimal, kl: Decimal, rec: Decimal) -> bool:
@@ -58,17 +59,17 @@ def adds_up(nelbo: Decimal, kl: Decimal, rec: Decimal) -> bool:
     return abs(kl + rec - nelbo) <= tolerance
 
 
-def _swaps(row: dict[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
+def _find_swaps(row: dict[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
     """Figures with two neighbouring digits swapped with which the row, NELBO, KL, reconstruction,
     would add up.
     """
     for name, value in row.items():
-        for swapped in _swapped(str(value)):
+        for swapped in _swap_digits(str(value)):
             if adds_up(*(row | {name: swapped}).values()):
                 yield name, swapped
 
 
-def _swapped(printed: str) -> Iterator[Decimal]:
+def _swap_digits(printed: str) -> Iterator[Decimal]:
     places = [place for place, character in enumerate(printed) if character.isdigit()]
     for one, two in pairwise(places):
         digits = list(printed)

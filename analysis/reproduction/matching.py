@@ -10,48 +10,63 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames import training_length
-from analysis.frames.arm_names import labels
-from analysis.frames.arm_table import arms, records, scaled, tally
-from analysis.frames.metrics import METRICS, Evaluation, Metric
-from analysis.reproduction.consistency import parts
-from analysis.reproduction.references import Protocol, Reference, References, Shown
+from analysis.frames.arm_names import arm_names
+from analysis.frames.arm_table import (
+    estimate_arms,
+    format_status_counts,
+    list_rows,
+    scale_estimates,
+)
+from analysis.frames.metrics import METRICS, EvaluationSet, Metric
+from analysis.reproduction.consistency import check_sum
+from analysis.reproduction.references import Protocol, Reference, References, ReferenceTable
 
-EXACT = ("model", "supervision", "labels", "beta", "dataset", "batch_size", "learning_rate")
+MATCHED_COLUMNS = (
+    "model",
+    "supervision",
+    "labels",
+    "beta",
+    "dataset",
+    "batch_size",
+    "learning_rate",
+)
 
 
-def candidates(rows: pd.DataFrame, references: References) -> pd.DataFrame:
+def estimate_candidates(rows: pd.DataFrame, references: References) -> pd.DataFrame:
     """Results table -> what `estimate.arms` says of every arm and metric, in the metric's unit,
     with two columns more.
 
     arm: its name. elsewhere: whether its subset_* were scored on another list of images than the
     source report's.
     """
-    table = scaled(arms(rows, [metric.column for metric in METRICS]))
-    table = table.assign(arm=labels(table))
-    return table.assign(elsewhere=table["arm"].isin(_elsewhere(rows, references.report_subset)))
+    table = scale_estimates(estimate_arms(rows, [metric.column for metric in METRICS]))
+    table = table.assign(arm=arm_names(table))
+    return table.assign(
+        elsewhere=table["arm"].isin(_find_arms_on_other_images(rows, references.report_subset))
+    )
 
 
-def _elsewhere(rows: pd.DataFrame, checksum: str) -> set[str]:
+def _find_arms_on_other_images(rows: pd.DataFrame, checksum: str) -> set[str]:
     other = rows["subset_checksum"].notna() & (rows["subset_checksum"] != checksum)
     return set(rows.loc[other, "arm"])
 
 
-def matching(ours: pd.DataFrame, protocol: Protocol) -> pd.Series:
-    """Which rows of `arms` were trained as `protocol` says; a setting that an arm does not list is
-    not compared.
+def matches_protocol(ours: pd.DataFrame, protocol: Protocol) -> pd.Series:
+    """Which rows of `estimate_arms` were trained as `protocol` says; a setting that an arm does not
+    list is not compared.
     """
-    same = ours["settings"].map(lambda text: _agree(json.loads(text), protocol))
-    for column in EXACT:
+    same = ours["settings"].map(lambda text: _settings_match(json.loads(text), protocol))
+    for column in MATCHED_COLUMNS:
         same &= ours[column] == getattr(protocol, column)
     return same
 
 
-def _agree(settings: dict[str, Any], protocol: Protocol) -> bool:
+def _settings_match(settings: dict[str, Any], protocol: Protocol) -> bool:
     return all(settings.get(name, value) == value for name, value in protocol.settings.items())
 
 
-def counterparts(
-    shown: Shown, evaluation: Evaluation, ours: pd.DataFrame, known: References
+def match_printed_values(
+    table: ReferenceTable, evaluation: EvaluationSet, ours: pd.DataFrame, references: References
 ) -> pd.DataFrame:
     """`matched.candidates` -> a row for each printed figure and each arm trained as its table says,
     or for none.
@@ -61,30 +76,40 @@ def counterparts(
     else empty.
     """
     metrics = {metric.name: metric for metric in METRICS if metric.evaluation == evaluation}
-    found = []
-    for protocol, reference in product(shown.arms, known.of(shown.name, evaluation)):
-        if reference.tells_of(protocol):
-            arms = ours[matching(ours, protocol)]
+    result = []
+    for protocol, reference in product(table.arms, references.for_table(table.name, evaluation)):
+        if reference.matches(protocol):
+            arms = ours[matches_protocol(ours, protocol)]
             for name in reference.figures:
-                found += _of_figure(reference, metrics[name], protocol, arms, known)
-    return pd.DataFrame(found)
+                result += _match_printed_value(reference, metrics[name], protocol, arms, references)
+    return pd.DataFrame(result)
 
 
-def any_of_ours(rows: pd.DataFrame, known: References) -> bool:
+def has_matching_arms(rows: pd.DataFrame, references: References) -> bool:
     """Whether any arm of the results table was trained as one of the printed tables says."""
-    ours = candidates(rows, known)
-    return any(matching(ours, arm).any() for shown in known.tables for arm in shown.arms)
+    ours = estimate_candidates(rows, references)
+    return any(
+        matches_protocol(ours, arm).any() for table in references.tables for arm in table.arms
+    )
 
 
-def _of_figure(
-    reference: Reference, metric: Metric, protocol: Protocol, arms: pd.DataFrame, known: References
+def _match_printed_value(
+    reference: Reference,
+    metric: Metric,
+    protocol: Protocol,
+    arms: pd.DataFrame,
+    references: References,
 ) -> list[dict[str, Any]]:
-    printed = _printed(reference, metric, known.margins.get(metric.name))
-    mine: list[pd.Series | None] = [*records(arms[arms["metric"] == metric.column])]
-    return [printed | _ours(arm, metric, protocol, reference) for arm in mine or [None]]
+    printed = _make_reference_columns(reference, metric, references.margins.get(metric.name))
+    matches: list[pd.Series | None] = [*list_rows(arms[arms["metric"] == metric.column])]
+    return [
+        printed | _make_own_columns(arm, metric, protocol, reference) for arm in matches or [None]
+    ]
 
 
-def _printed(reference: Reference, metric: Metric, margin: Decimal | None) -> dict[str, Any]:
+def _make_reference_columns(
+    reference: Reference, metric: Metric, margin: Decimal | None
+) -> dict[str, Any]:
     figure = reference.figures[metric.name]
     return {
         "table": reference.table,
@@ -96,19 +121,19 @@ def _printed(reference: Reference, metric: Metric, margin: Decimal | None) -> di
         "unit": metric.unit,
         "their_n": reference.n or np.nan,
         "their_mean": float(figure.mean),
-        "their_sd": figure.deviation(reference.n),
+        "their_sd": figure.standard_deviation(reference.n),
         "margin": np.nan if margin is None else float(margin),
         "printed": str(figure.mean),
     }
 
 
-def _ours(
+def _make_own_columns(
     arm: pd.Series | None, metric: Metric, protocol: Protocol, reference: Reference
 ) -> dict[str, Any]:
     if arm is None:
         reasons = [
             "no arm of ours was trained as the protocol says",
-            *_of_theirs(reference, metric),
+            *_find_reference_obstacles(reference, metric),
         ]
         return {
             "arm": "",
@@ -118,16 +143,23 @@ def _ours(
             "reasons": "; ".join(reasons),
             "flags": "",
         }
-    reasons = [*_of_ours(arm, metric, protocol, reference), *_of_theirs(reference, metric)]
-    unfinished = tally(arm) if arm["failed"] or arm["diverged"] or 0 < arm["n"] < arm["ok"] else ""
+    reasons = [
+        *_find_own_obstacles(arm, metric, protocol, reference),
+        *_find_reference_obstacles(reference, metric),
+    ]
+    unfinished = (
+        format_status_counts(arm)
+        if arm["failed"] or arm["diverged"] or 0 < arm["n"] < arm["ok"]
+        else ""
+    )
     return {**arm[["arm", "n", "mean", "sd"]], "reasons": "; ".join(reasons), "flags": unfinished}
 
 
-def _of_ours(
+def _find_own_obstacles(
     arm: pd.Series, metric: Metric, protocol: Protocol, reference: Reference
 ) -> Iterator[str]:
     if arm["iterations"] != arm["full_length"]:
-        yield training_length.said(arm["iterations"], arm["full_length"])
+        yield training_length.describe_length(arm["iterations"], arm["full_length"])
     if not arm["n"]:
         yield (
             f"ours are not scored on {metric.evaluation}"
@@ -137,17 +169,17 @@ def _of_ours(
     elif arm["elsewhere"] and metric.evaluation == "report_subset":
         yield "ours are scored on other images"
     # one list of labels is as good a draw as one of ours
-    drawn = arm["label_draw"] == "seed" and reference.n == 1
-    if protocol.label_draw and arm["label_draw"] != protocol.label_draw and not drawn:
+    comparable_draw = arm["label_draw"] == "seed" and reference.n == 1
+    if protocol.label_draw and arm["label_draw"] != protocol.label_draw and not comparable_draw:
         yield (
             f"theirs share one list of labelled images, ours do not (label draw "
             f"{arm['label_draw']})"
         )
 
 
-def _of_theirs(reference: Reference, metric: Metric) -> Iterator[str]:
-    check = parts(reference.figures)
-    if check and not check.hold:
+def _find_reference_obstacles(reference: Reference, metric: Metric) -> Iterator[str]:
+    check = check_sum(reference.figures)
+    if check and not check.holds:
         yield f"the printed row {check.text.split(';')[0]}"
     if reference.n is None:
         yield "their n is not stated"

@@ -9,52 +9,53 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from analysis.frames.metrics import METRICS, Evaluation
-from harness.errors import BadInput, given, unknown
+from analysis.frames.metrics import METRICS, EvaluationSet
+from harness.errors import InputError, short_repr, unknown_name_error
 from harness.experiment import yaml_file
 from harness.experiment.cell import Setting, Supervision
 
 # of any figure: larger ones, and smaller than its inverse, are slips of the pen
-LARGEST = Decimal("1e12")
-FILE = Path(__file__).with_name("references.yaml")
-Frozen = ConfigDict(extra="forbid", frozen=True)
+MAX_VALUE = Decimal("1e12")
+REFERENCES_FILE = Path(__file__).with_name("references.yaml")
+FROZEN_CONFIG = ConfigDict(extra="forbid", frozen=True)
 
 
-def _as_printed(value: object) -> object:
+def _parse_printed(value: object) -> object:
     if isinstance(value, Decimal):
         return value
     if not isinstance(value, str):
         raise ValueError(
-            f"expected a figure in quotes, so that its decimals stay as printed; got {given(value)}"
+            f"expected a figure in quotes, so that its decimals stay as printed; got "
+            f"{short_repr(value)}"
         )
     try:
-        figure = Decimal(value)
+        number = Decimal(value)
     except InvalidOperation:
-        raise ValueError(f"expected a figure such as '99.06', got {given(value)}") from None
-    if not figure.is_finite():
-        raise ValueError(f"expected a finite figure, got {given(value)}")
-    if abs(figure) >= LARGEST or (figure and abs(figure) < 1 / LARGEST):
-        raise ValueError(f"expected a figure of a size from 1e-12 to 1e12, got {given(value)}")
-    return figure
+        raise ValueError(f"expected a figure such as '99.06', got {short_repr(value)}") from None
+    if not number.is_finite():
+        raise ValueError(f"expected a finite figure, got {short_repr(value)}")
+    if abs(number) >= MAX_VALUE or (number and abs(number) < 1 / MAX_VALUE):
+        raise ValueError(f"expected a figure of a size from 1e-12 to 1e12, got {short_repr(value)}")
+    return number
 
 
-def _known(name: str) -> str:
+def _check_metric_name(name: str) -> str:
     names = {metric.name for metric in METRICS}
     if name not in names:
-        raise ValueError(str(unknown("metric", name, names)))
+        raise ValueError(str(unknown_name_error("metric", name, names)))
     return name
 
 
-Printed = Annotated[Decimal, BeforeValidator(_as_printed)]
-Spread = Annotated[Decimal, BeforeValidator(_as_printed), Field(gt=0)]
-MetricName = Annotated[str, BeforeValidator(_known)]
+Printed = Annotated[Decimal, BeforeValidator(_parse_printed)]
+Spread = Annotated[Decimal, BeforeValidator(_parse_printed), Field(gt=0)]
+MetricName = Annotated[str, BeforeValidator(_check_metric_name)]
 Origin = Literal["published", "measured"]
 
 
-class Figure(BaseModel):
+class PrintedValue(BaseModel):
     """A printed mean with its standard error, its standard deviation, both or neither."""
 
-    model_config = Frozen
+    model_config = FROZEN_CONFIG
     mean: Printed
     se: Spread | None = None
     sd: Spread | None = None
@@ -64,7 +65,7 @@ class Figure(BaseModel):
         """The ± to print: the standard error where there is one, else the standard deviation."""
         return (self.sd, "SD") if self.se is None and self.sd is not None else (self.se, "SE")
 
-    def deviation(self, n: int | None) -> float:
+    def standard_deviation(self, n: int | None) -> float:
         """The standard deviation of one run: as printed, else SE · √n; nan where the figure tells
         neither.
         """
@@ -80,7 +81,7 @@ class Protocol(BaseModel):
     `harness.experiment.cell.Cell`; empty if unknown.
     """
 
-    model_config = Frozen
+    model_config = FROZEN_CONFIG
     model: str
     settings: dict[str, Setting] = {}
     supervision: Supervision = "none"
@@ -95,26 +96,26 @@ class Protocol(BaseModel):
 class Reference(BaseModel):
     """One printed row: figures of one model on one evaluation set, and who says so."""
 
-    model_config = Frozen
+    model_config = FROZEN_CONFIG
     name: str
     source: str
     origin: Origin
     table: str
-    evaluation: Evaluation
+    evaluation: EvaluationSet
     model: str
     supervision: Supervision = "none"
     labels: int = 0
     n: Annotated[int, Field(gt=0, lt=2**31)] | None
-    figures: Annotated[dict[MetricName, Figure], Field(min_length=1)]
+    figures: Annotated[dict[MetricName, PrintedValue], Field(min_length=1)]
     note: str = ""
 
     @model_validator(mode="after")
-    def _one_run_has_no_spread(self) -> Self:
+    def _check_single_run(self) -> Self:
         if self.n == 1 and any(figure.spread[0] is not None for figure in self.figures.values()):
             raise ValueError(f"{self.name}, {self.table}: one run has no ±")
         return self
 
-    def tells_of(self, arm: Protocol) -> bool:
+    def matches(self, arm: Protocol) -> bool:
         """Whether the row is one of this arm."""
         return (self.model, self.supervision, self.labels) == (
             arm.model,
@@ -123,23 +124,23 @@ class Reference(BaseModel):
         )
 
 
-class Shown(BaseModel):
+class ReferenceTable(BaseModel):
     """A table to print: the arms it speaks of, its metrics, and the evaluation sets, one table
     each.
     """
 
-    model_config = Frozen
+    model_config = FROZEN_CONFIG
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     title: str
     metrics: list[MetricName]
-    evaluations: list[Evaluation]
+    evaluations: list[EvaluationSet]
     arms: list[Protocol]
 
 
 class DigitCounts(BaseModel):
     """How often a classifier saw each digit, 0 to 9, in samples of one run's prior."""
 
-    model_config = Frozen
+    model_config = FROZEN_CONFIG
     name: str
     source: str
     origin: Origin
@@ -150,18 +151,18 @@ class DigitCounts(BaseModel):
     note: str = ""
 
     @model_validator(mode="after")
-    def _some_digit_was_seen(self) -> Self:
+    def _check_counts(self) -> Self:
         if not any(self.counts):
             raise ValueError(f"{self.name}: no digit was counted; expected counts of 0 to 9")
         return self
 
 
-class Context(BaseModel):
+class ContextValue(BaseModel):
     """A printed figure that nothing of ours is tested against, as it stands in its source, and why
     it is not.
     """
 
-    model_config = Frozen
+    model_config = FROZEN_CONFIG
     name: str
     source: str
     quantity: str
@@ -176,12 +177,12 @@ class Entries(BaseModel):
     reproduced.
     """
 
-    model_config = Frozen
+    model_config = FROZEN_CONFIG
     margins: dict[MetricName, Spread] = {}
-    tables: list[Shown] = []
+    tables: list[ReferenceTable] = []
     references: list[Reference] = []
     digit_counts: list[DigitCounts] = []
-    context: list[Context] = []
+    context: list[ContextValue] = []
 
 
 class References(Entries):
@@ -190,20 +191,24 @@ class References(Entries):
     report_subset: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
     @model_validator(mode="after")
-    def _every_reference_has_its_table(self) -> Self:
+    def _check_tables(self) -> Self:
         names = [table.name for table in self.tables]
         if len(set(names)) < len(names):
             raise ValueError(f"two tables have one name; names: {', '.join(names)}")
         for reference in self.references:
-            self._place(reference)
+            self._check_placement(reference)
         return self
 
-    def _place(self, reference: Reference) -> None:
+    def _check_placement(self, reference: Reference) -> None:
         """Refuse a row that no table, no arm of its table or no column of its table would show."""
         table = next((table for table in self.tables if table.name == reference.table), None)
         if table is None:
             raise ValueError(
-                str(unknown("table", reference.table, [table.name for table in self.tables]))
+                str(
+                    unknown_name_error(
+                        "table", reference.table, [table.name for table in self.tables]
+                    )
+                )
             )
         who, where = (
             f"{reference.name!r} in {table.name}",
@@ -211,7 +216,7 @@ class References(Entries):
         )
         if reference.evaluation not in table.evaluations:
             raise ValueError(f"{who}: no such table on {reference.evaluation}; {where}")
-        if not any(reference.tells_of(arm) for arm in table.arms):
+        if not any(reference.matches(arm) for arm in table.arms):
             arms = "; ".join(
                 f"{arm.model}, {arm.supervision}, {arm.labels} labels" for arm in table.arms
             )
@@ -232,7 +237,7 @@ class References(Entries):
             context=[*self.context, *own.context],
         )
 
-    def of(self, table: str, evaluation: Evaluation) -> list[Reference]:
+    def for_table(self, table: str, evaluation: EvaluationSet) -> list[Reference]:
         """The references of one table on one evaluation set."""
         return [r for r in self.references if (r.table, r.evaluation) == (table, evaluation)]
 
@@ -244,46 +249,46 @@ def load(path: Path | None = None) -> References:
     A figure needs its kind of ±, n, evaluation set and source. A row of another
     evaluation set belongs under `context`, which is shown and never tested.
     """
-    shipped = References.model_validate(yaml.safe_load(FILE.read_text(encoding="utf-8")))
+    shipped = References.model_validate(yaml.safe_load(REFERENCES_FILE.read_text(encoding="utf-8")))
     if path is None:
         return shipped
     try:
-        own = Entries.model_validate(_keys(path))
+        own = Entries.model_validate(_read_yaml(path))
         return shipped.with_own(own)
     except ValidationError as error:
-        raise BadInput(f"references {str(path)!r}: {_one_line(error)}") from None
+        raise InputError(f"references {str(path)!r}: {_format_error(error)}") from None
 
 
-def _keys(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, Any]:
     expected = f"expected a YAML file with the keys {', '.join(Entries.model_fields)}"
     try:
-        keys = yaml_file.parsed(path.read_bytes(), yaml.SafeLoader)
+        keys = yaml_file.parse_yaml(path.read_bytes(), yaml.SafeLoader)
     except OSError as error:
-        raise BadInput(
+        raise InputError(
             f"references {str(path)!r} cannot be read: {error.strerror}; {expected}"
         ) from None
     except ValueError as error:
-        raise BadInput(f"references {str(path)!r} is not YAML: {error}; {expected}") from None
+        raise InputError(f"references {str(path)!r} is not YAML: {error}; {expected}") from None
     if not isinstance(keys, dict):
-        raise BadInput(f"references {str(path)!r} is no mapping; {expected}")
+        raise InputError(f"references {str(path)!r} is no mapping; {expected}")
     return keys
 
 
-def _one_line(error: ValidationError) -> str:
+def _format_error(error: ValidationError) -> str:
     """Where, what was expected and what was given, of the first mistake."""
     first = error.errors()[0]
-    where = _dotted(first["loc"])
+    where = _format_path(first["loc"])
     what = first["msg"].removeprefix("Value error, ")
     got = (
         ""
         if first["type"] in ("missing", "value_error", "extra_forbidden")
-        else f", got {given(first['input'])}"
+        else f", got {short_repr(first['input'])}"
     )
     if first["type"] == "literal_error" and first["loc"][-1] == "evaluation":
         got += "; a row of another evaluation set goes under 'context', which is never tested"
     return " ".join(f"{where}{what[0].lower()}{what[1:]}{got}".split())
 
 
-def _dotted(place: Iterable[int | str]) -> str:
+def _format_path(place: Iterable[int | str]) -> str:
     path = ".".join(str(part) for part in place)
     return f"{path}: " if path else ""

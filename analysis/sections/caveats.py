@@ -8,30 +8,30 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.arm_names import labels
-from analysis.frames.arm_table import arms, counts
-from analysis.frames.metrics import PREFIXES, present
-from analysis.stats.thresholds import FEW
+from analysis.frames.arm_names import arm_names
+from analysis.frames.arm_table import count_cells, estimate_arms
+from analysis.frames.metrics import COLUMN_PREFIXES, find_scored_metrics
+from analysis.stats.thresholds import MIN_SEEDS
 from harness.storage.schema import adds_up
 
 
-def notes(rows: pd.DataFrame) -> list[str]:
+def list_caveats(rows: pd.DataFrame) -> list[str]:
     """Results table -> sentences, the gravest first; empty where there is nothing to say."""
-    who = counts(rows)
-    who = who.assign(arm=labels(who))
+    arm_counts = count_cells(rows)
+    arm_counts = arm_counts.assign(arm=arm_names(arm_counts))
     return [
-        *broken_sums(rows),
-        *_mixed(rows),
-        *_without_result(who),
-        *_missing(rows),
-        *_unequal(who),
-        *_few(who),
+        *describe_broken_sums(rows),
+        *_describe_mixed_data(rows),
+        *_describe_failures(arm_counts),
+        *_describe_missing_scores(rows),
+        *_describe_unequal_seeds(arm_counts),
+        *_describe_few_seeds(arm_counts),
     ]
 
 
-def chosen_on_test(compared: pd.DataFrame) -> Iterator[str]:
+def warn_about_selection(comparisons: pd.DataFrame) -> Iterator[str]:
     """What must be known before the best of several arms is taken, where arms were compared."""
-    if len(compared):
+    if len(comparisons):
         yield (
             "arms are scored on the test images, there is no validation split: if an arm is "
             "chosen because it is best "
@@ -39,13 +39,13 @@ def chosen_on_test(compared: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def unfinished(rows: pd.DataFrame) -> pd.DataFrame:
+def list_unfinished_cells(rows: pd.DataFrame) -> pd.DataFrame:
     """Results table with `arm` -> arm, seed, status and error of every cell that has no result."""
     without = rows.loc[rows["status"] != "ok", ["arm", "seed", "status", "error"]]
     return without.fillna({"error": "no reason given"})
 
 
-def unstarted(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> str:
+def describe_unstarted_cells(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> str:
     """What the runs set out to compute and did not; empty where nothing is known to be missing."""
     planned = max((int(record.get("cells") or 0) for record in provenance), default=0)
     missing = planned - len(rows)
@@ -56,9 +56,9 @@ def unstarted(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> st
     )
 
 
-def broken_sums(rows: pd.DataFrame) -> Iterator[str]:
+def describe_broken_sums(rows: pd.DataFrame) -> Iterator[str]:
     """A sentence on each row whose NELBO is not its KL and reconstruction together."""
-    for prefix in PREFIXES.values():
+    for prefix in COLUMN_PREFIXES.values():
         parts = rows.loc[
             rows[f"{prefix}nelbo"].notna(),
             ["cell", *(prefix + part for part in ("nelbo", "kl", "rec"))],
@@ -71,18 +71,18 @@ def broken_sums(rows: pd.DataFrame) -> Iterator[str]:
                 )
 
 
-def _without_result(who: pd.DataFrame) -> Iterator[str]:
-    for arm, cells, failed, diverged in who[["arm", "cells", "failed", "diverged"]].itertuples(
-        index=False
-    ):
+def _describe_failures(arm_counts: pd.DataFrame) -> Iterator[str]:
+    for arm, cells, failed, diverged in arm_counts[
+        ["arm", "cells", "failed", "diverged"]
+    ].itertuples(index=False):
         for count, status in ((failed, "failed"), (diverged, "diverged")):
             if count:
                 yield f"{arm}: {count} of {cells} cells {status}, counted in no mean"
 
 
-def _missing(rows: pd.DataFrame) -> Iterator[str]:
-    table = arms(rows, [metric.column for metric in present(rows)])
-    table = table.assign(arm=labels(table))
+def _describe_missing_scores(rows: pd.DataFrame) -> Iterator[str]:
+    table = estimate_arms(rows, [metric.column for metric in find_scored_metrics(rows)])
+    table = table.assign(arm=arm_names(table))
     partly = table[(table["n"] > 0) & (table["n"] < table["ok"])]
     columns = (
         partly.groupby(["arm", "missing", "ok"], sort=False)["metric"].agg(", ".join).reset_index()
@@ -91,28 +91,29 @@ def _missing(rows: pd.DataFrame) -> Iterator[str]:
         yield f"{arm}: {missing} of {ok} finished cells hold no {names}"
 
 
-def _mixed(rows: pd.DataFrame) -> Iterator[str]:
+def _describe_mixed_data(rows: pd.DataFrame) -> Iterator[str]:
     for column, what in (
         ("subset_checksum", "lists of images behind subset_*"),
         ("data_checksum", "versions of the data"),
     ):
-        found = rows.groupby("dataset")[column].nunique()
-        for dataset, different in found[found > 1].items():
-            yield f"{dataset}: {different} different {what}; their means must not be believed"
+        versions = rows.groupby("dataset")[column].nunique()
+        for dataset, count in versions[versions > 1].items():
+            yield f"{dataset}: {count} different {what}; their means must not be believed"
 
 
-def _unequal(who: pd.DataFrame) -> Iterator[str]:
-    ordered = who.sort_values("ok", kind="stable")
+def _describe_unequal_seeds(arm_counts: pd.DataFrame) -> Iterator[str]:
+    ordered = arm_counts.sort_values("ok", kind="stable")
     fewest, most = ordered.iloc[0], ordered.iloc[-1]
     if fewest["ok"] < most["ok"]:
-        said = f"from {fewest['ok']} ({fewest['arm']}) to {most['ok']} ({most['arm']})"
-        yield f"unequal numbers of finished seeds: {said}"
+        span = f"from {fewest['ok']} ({fewest['arm']}) to {most['ok']} ({most['arm']})"
+        yield f"unequal numbers of finished seeds: {span}"
 
 
-def _few(who: pd.DataFrame) -> Iterator[str]:
-    few = who[who["ok"] < FEW]
+def _describe_few_seeds(arm_counts: pd.DataFrame) -> Iterator[str]:
+    few = arm_counts[arm_counts["ok"] < MIN_SEEDS]
     if len(few):
         yield (
-            f"fewer than {FEW} finished seeds in {len(few)} of {len(who)} arms: description "
+            f"fewer than {MIN_SEEDS} finished seeds in {len(few)} of {len(arm_counts)} arms: "
+            f"description "
             f"only, no verdict"
         )

@@ -4,27 +4,27 @@ each other.
 Pearson's chi-squared (1900), Phil. Mag. 50:157. "One differs from uniform and the other does not"
 is no difference between the two: that is asked of the two tables of counts, seed by seed. Those
 tests are of runs, on their samples: with thousands of samples two seeds of one model differ too.
-Whether one model is more balanced than another is asked of the seeds, by `more_balanced`.
+Whether one model is more balanced than another is asked of the seeds, by `compare_imbalance`.
 """
 
 import numpy as np
 import pandas as pd
 
 from analysis.comparison import comparisons, pairing
-from analysis.frames.arm_table import different, facts
+from analysis.frames.arm_table import collect_values, summarize_arms
 from analysis.frames.metrics import Metric
 from analysis.rendering.section import Verdict
 from analysis.rendering.table import Table
-from analysis.sections.comparisons import chance
-from analysis.stats.multiplicity import adjusted
+from analysis.sections.comparisons import format_p_cell
+from analysis.stats.multiplicity import adjust_p_values
 from analysis.stats.thresholds import ALPHA
-from analysis.stats.uniformity import betweens, imbalance, uniform
-from harness.experiment.grid import Compare
+from analysis.stats.uniformity import batched_homogeneity_test, imbalance, uniformity_test
+from harness.experiment.grid import ComparisonSpec
 
-COUNTS = "digit_counts"
+COUNTS_COLUMN = "digit_counts"
 IMBALANCE = Metric("imbalance", "imbalance", "Imbalance", "%", "test", factor=100.0)
-UNIFORM = ["dataset", "arm", "seed", "samples", "chi2", "df", "p", "p_adjusted"]
-BETWEEN = [
+UNIFORMITY_COLUMNS = ["dataset", "arm", "seed", "samples", "chi2", "df", "p", "p_adjusted"]
+HOMOGENEITY_COLUMNS = [
     "dataset",
     "a",
     "b",
@@ -39,22 +39,28 @@ BETWEEN = [
 ]
 
 
-def balance(rows: pd.DataFrame, column: str = COUNTS) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Results table with `arm` -> (`UNIFORM`, a row an arm and seed; `BETWEEN`, a row a pair of
-    arms and seed).
+def run_balance_tests(
+    rows: pd.DataFrame, column: str = COUNTS_COLUMN
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Results table with `arm` -> (`UNIFORMITY_COLUMNS`, a row an arm and seed;
+    `HOMOGENEITY_COLUMNS`, a row a pair of arms and seed).
 
     The family of the first are the seeds of an arm; of the second, the seeds of all pairs of a data
     set.
     """
-    held = rows[(rows["status"] == "ok") & rows[column].notna()]
-    counted = held.assign(counts=held[column].map(lambda counts: np.asarray(counts, dtype=float)))
+    finished = rows[(rows["status"] == "ok") & rows[column].notna()]
+    counted = finished.assign(
+        counts=finished[column].map(lambda counts: np.asarray(counts, dtype=float))
+    )
     counted = counted[counted["counts"].map(np.sum) > 0].sort_values(
         ["dataset", "arm", "seed"], kind="stable"
     )
-    return _against_uniform(counted), _between(counted)
+    return _run_uniformity_tests(counted), _run_homogeneity_tests(counted)
 
 
-def more_balanced(rows: pd.DataFrame, how: Compare, column: str = COUNTS) -> pd.DataFrame:
+def compare_imbalance(
+    rows: pd.DataFrame, declared: ComparisonSpec, column: str = COUNTS_COLUMN
+) -> pd.DataFrame:
     """Results table with `arm` -> the columns of `compare.COLUMNS` for `IMBALANCE`: a row a pair of
     arms, over seeds.
 
@@ -67,46 +73,51 @@ def more_balanced(rows: pd.DataFrame, how: Compare, column: str = COUNTS) -> pd.
     counted = counted.assign(
         samples=counted[column].map(np.sum), judges=counted.get("judge_accuracy")
     )
-    arms = facts(rows)
+    arms = summarize_arms(rows)
     arms = arms.assign(
-        **{name: different(counted, name, arms.index) for name in ("samples", "judges")}
+        **{name: collect_values(counted, name, arms.index) for name in ("samples", "judges")}
     )
     distances = rows[column].map(
         lambda counts: imbalance(np.asarray(counts, dtype=float)), na_action="ignore"
     )
-    measured = rows.assign(imbalance=pd.to_numeric(distances))
-    return comparisons.one_family(measured, arms, pairing.pairs(arms, how), IMBALANCE, how)
+    scored = rows.assign(imbalance=pd.to_numeric(distances))
+    return comparisons.compare_family(
+        scored, arms, pairing.choose_pairs(arms, declared), IMBALANCE, declared
+    )
 
 
-def _against_uniform(counted: pd.DataFrame) -> pd.DataFrame:
-    found = []
+def _run_uniformity_tests(counted: pd.DataFrame) -> pd.DataFrame:
+    records = []
     for dataset, arm, seed, counts in counted[["dataset", "arm", "seed", "counts"]].itertuples(
         index=False
     ):
-        chi2, p = uniform(counts)
-        found.append((dataset, arm, seed, int(counts.sum()), chi2, len(counts) - 1, p, np.nan))
-    return _corrected(pd.DataFrame(found, columns=UNIFORM), ["dataset", "arm"])
+        chi2, p = uniformity_test(counts)
+        records.append((dataset, arm, seed, int(counts.sum()), chi2, len(counts) - 1, p, np.nan))
+    return _adjust_by_group(pd.DataFrame(records, columns=UNIFORMITY_COLUMNS), ["dataset", "arm"])
 
 
-def _between(counted: pd.DataFrame) -> pd.DataFrame:
+def _run_homogeneity_tests(counted: pd.DataFrame) -> pd.DataFrame:
     groups = counted.groupby(["dataset", "seed"], sort=False)
-    found = [_pairs(group) for _, group in groups if len(group) > 1]
-    table = _corrected(
-        pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=BETWEEN), ["dataset"]
+    tables = [_compare_pairs(group) for _, group in groups if len(group) > 1]
+    table = _adjust_by_group(
+        pd.concat(tables, ignore_index=True)
+        if tables
+        else pd.DataFrame(columns=HOMOGENEITY_COLUMNS),
+        ["dataset"],
     )
-    said = np.where(table["p_adjusted"] <= ALPHA, "these runs differ", "no difference shown")
-    return table.assign(verdict=pd.Series(said, table.index, dtype=str)).sort_values(
+    verdicts = np.where(table["p_adjusted"] <= ALPHA, "these runs differ", "no difference shown")
+    return table.assign(verdict=pd.Series(verdicts, table.index, dtype=str)).sort_values(
         ["dataset", "a", "b", "seed"], kind="stable", ignore_index=True
     )
 
 
-def _pairs(group: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one data set and seed, an arm each -> `BETWEEN`, every pair of them."""
+def _compare_pairs(group: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one data set and seed, an arm each -> `HOMOGENEITY_COLUMNS`, every pair of them."""
     a, b = np.triu_indices(len(group), 1)
     counts, arms = np.stack(group["counts"].to_list()), group["arm"].to_numpy()
-    chi2, df, p = betweens(counts[a], counts[b])
+    chi2, df, p = batched_homogeneity_test(counts[a], counts[b])
     samples = counts.sum(axis=1).astype(int)
-    found = {
+    columns = {
         "a": arms[a],
         "b": arms[b],
         "samples_a": samples[a],
@@ -114,65 +125,73 @@ def _pairs(group: pd.DataFrame) -> pd.DataFrame:
         "chi2": chi2,
         "p": p,
     }
-    found |= {"df": df.astype(int), "p_adjusted": np.nan, "verdict": ""}
+    columns |= {"df": df.astype(int), "p_adjusted": np.nan, "verdict": ""}
     dataset, seed = group[["dataset", "seed"]].iloc[0]
-    return pd.DataFrame(found).assign(dataset=dataset, seed=seed)[BETWEEN]
+    return pd.DataFrame(columns).assign(dataset=dataset, seed=seed)[HOMOGENEITY_COLUMNS]
 
 
-def _corrected(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+def _adjust_by_group(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     parts = [
-        part.assign(p_adjusted=adjusted(part["p"].to_numpy(), "holm"))
+        part.assign(p_adjusted=adjust_p_values(part["p"].to_numpy(), "holm"))
         for _, part in table.groupby(by, sort=False)
     ]
     return pd.concat(parts, ignore_index=True) if parts else table
 
 
-_EACH = "Each test is of one run's samples; p is Holm's"
+_CAPTION = "Each test is of one run's samples; p is Holm's"
 
 
-def tables(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
-    """What `balance` gives -> the arms against each other, then each against uniform."""
-    found = []
+def build_tables(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
+    """What `run_balance_tests` gives -> the arms against each other, then each against uniform."""
+    result = []
     if len(between):
-        tests = f"{_EACH} over all {len(between):,} tests of pairs of arms, seed by seed."
-        found.append(
-            _counted(between, ["a", "b"], "balance-between", "Arms against each other", tests)
+        tests = f"{_CAPTION} over all {len(between):,} tests of pairs of arms, seed by seed."
+        result.append(
+            _summarize_tests(
+                between, ["a", "b"], "balance-between", "Arms against each other", tests
+            )
         )
     if len(uniform):
-        found.append(
-            _counted(
+        result.append(
+            _summarize_tests(
                 uniform,
                 ["arm"],
                 "balance-uniform",
                 "Each arm against uniform",
-                f"{_EACH} over an arm's seeds.",
+                f"{_CAPTION} over an arm's seeds.",
             )
         )
-    return found
+    return result
 
 
-def sentences(found: pd.DataFrame) -> list[str]:
-    """What `more_balanced` gives -> a verdict a pair of arms, in words, with what to beware of."""
-    told = found[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
-    return [Verdict(*each).sentence for each in told]
+def build_sentences(comparisons: pd.DataFrame) -> list[str]:
+    """What `compare_imbalance` gives -> a verdict a pair of arms, in words, with what to beware of."""
+    records = comparisons[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
+    return [Verdict(*each).sentence for each in records]
 
 
-def seed_by_seed(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
+def build_seed_tables(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
     """The same tests one by one: for files, too many to be read on a page."""
     parts = (("uniform", uniform), ("between", between))
     return [
         Table(
-            f"balance-{name}-seeds", f"Balance, {name}, a row a test", _EACH, _texts(found), found
+            f"balance-{name}-seeds",
+            f"Balance, {name}, a row a test",
+            _CAPTION,
+            _format_values(tests),
+            tests,
         )
-        for name, found in parts
-        if len(found)
+        for name, tests in parts
+        if len(tests)
     ]
 
 
-def _counted(found: pd.DataFrame, by: list[str], name: str, title: str, caption: str) -> Table:
-    marked = found.assign(differs=found["p_adjusted"] <= ALPHA)
+def _summarize_tests(
+    tests: pd.DataFrame, by: list[str], name: str, title: str, caption: str
+) -> Table:
+    marked = tests.assign(differs=tests["p_adjusted"] <= ALPHA)
     groups = marked.groupby(["dataset", *by], sort=False)
-    figures = groups.agg(
+    summary = groups.agg(
         seeds=("seed", "nunique"),
         chi2_low=("chi2", "min"),
         chi2_high=("chi2", "max"),
@@ -180,30 +199,30 @@ def _counted(found: pd.DataFrame, by: list[str], name: str, title: str, caption:
         differ=("differs", "sum"),
     ).reset_index()
     text = pd.DataFrame(
-        {"A" if column == "a" else column.capitalize(): figures[column] for column in by}
+        {"A" if column == "a" else column.capitalize(): summary[column] for column in by}
     )
-    text["Seeds"] = figures["seeds"].astype(str)
+    text["Seeds"] = summary["seeds"].astype(str)
     text["χ², least to largest"] = [
-        f"{a:.1f} to {b:.1f}" for a, b in figures[["chi2_low", "chi2_high"]].to_numpy()
+        f"{a:.1f} to {b:.1f}" for a, b in summary[["chi2_low", "chi2_high"]].to_numpy()
     ]
-    text["Least p"] = figures["p_least"].map(chance)
+    text["Least p"] = summary["p_least"].map(format_p_cell)
     text["Verdict"] = [
-        _said(int(differ), int(seeds), by == ["arm"])
-        for differ, seeds in figures[["differ", "seeds"]].to_numpy()
+        _format_verdict(int(differ), int(seeds), by == ["arm"])
+        for differ, seeds in summary[["differ", "seeds"]].to_numpy()
     ]
-    shown = text if figures["dataset"].nunique() == 1 else text.assign(Data=figures["dataset"])
+    shown = text if summary["dataset"].nunique() == 1 else text.assign(Data=summary["dataset"])
     return Table(
-        name, f"Digits: {title[0].lower()}{title[1:]}", f"Pearson's χ². {caption}", shown, figures
+        name, f"Digits: {title[0].lower()}{title[1:]}", f"Pearson's χ². {caption}", shown, summary
     )
 
 
-def _said(differ: int, seeds: int, uniform: bool) -> str:
+def _format_verdict(differ: int, seeds: int, uniform: bool) -> str:
     what = "not uniform" if uniform else "balance differs"
     if not differ:
         return f"{'no departure' if uniform else 'no difference'} shown in any of n = {seeds} seeds"
     return f"{what} in {differ} of n = {seeds} seeds"
 
 
-def _texts(found: pd.DataFrame) -> pd.DataFrame:
-    printed = {"chi2": "{:.2f}".format, "p": chance, "p_adjusted": chance}
-    return pd.DataFrame({name: found[name].map(printed.get(str(name), str)) for name in found})
+def _format_values(tests: pd.DataFrame) -> pd.DataFrame:
+    printed = {"chi2": "{:.2f}".format, "p": format_p_cell, "p_adjusted": format_p_cell}
+    return pd.DataFrame({name: tests[name].map(printed.get(str(name), str)) for name in tests})

@@ -9,53 +9,63 @@ from typing import Any
 import pandas as pd
 
 from analysis.comparison import verdict
-from analysis.frames.metrics import BY_COLUMN, PARTS, Metric
+from analysis.frames.metrics import BOUND_PARTS, METRIC_BY_COLUMN, Metric
 from analysis.rendering import numbers
 from analysis.rendering.section import DECIDED, DESCRIBED, Family, Verdict
 from analysis.rendering.table import Table
-from analysis.sections.summary import SETS
+from analysis.sections.summary import EVALUATION_SET_NAMES
 from analysis.stats import multiplicity
-from analysis.stats.power import MOST
+from analysis.stats.power import MAX_SEEDS
 
-GRID = "p in the grid's family"  # heading: the pair's p there, where a table is of another family
-NEITHER = "Neither lower nor higher is better: KL and reconstruction are traded for each other"
-DESCRIPTION = "Below 5 seeds an arm is described, never judged: description only, no verdict."
+GRID_P_HEADING = (
+    "p in the grid's family"  # heading: the pair's p there, where a table is of another family
+)
+NEITHER_IS_BETTER = (
+    "Neither lower nor higher is better: KL and reconstruction are traded for each other"
+)
+DESCRIPTION_ONLY = "Below 5 seeds an arm is described, never judged: description only, no verdict."
 
 
-def families(compared: pd.DataFrame) -> list[Family]:
-    """Comparisons, as `compared` gives them -> a family a metric, in the order of the metrics."""
+def build_families(comparisons: pd.DataFrame) -> list[Family]:
+    """Comparisons, as `comparisons` gives them -> a family a metric, in the order of the metrics."""
     return [
-        _family(BY_COLUMN[column], found.reset_index(drop=True))
-        for column in BY_COLUMN
-        if len(found := compared[compared["metric"] == column])
+        _build_family(METRIC_BY_COLUMN[column], found.reset_index(drop=True))
+        for column in METRIC_BY_COLUMN
+        if len(found := comparisons[comparisons["metric"] == column])
     ]
 
 
-def lines(found: Sequence[Family], limit: int) -> Iterator[str]:
+def terminal_lines(found_families: Sequence[Family], limit: int) -> Iterator[str]:
     """Families -> lines for a terminal, at most `limit` verdicts a family."""
-    for family in found:
+    for family in found_families:
         yield f"{family.title}, {family.tally}"
         yield from (f"  {each.sentence}" for each in family.verdicts[:limit])
         if (rest := len(family.verdicts) - limit) > 0:
             yield f"  and {rest} more: see the report"
 
 
-def _family(metric: Metric, found: pd.DataFrame) -> Family:
-    told = found[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
-    verdicts = [Verdict(a, b, word, reason, flags) for a, b, word, reason, flags in told]
-    title = f"{metric.title} on {SETS[metric.evaluation]}"
+def _build_family(metric: Metric, comparisons: pd.DataFrame) -> Family:
+    records = comparisons[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
+    verdicts = [Verdict(a, b, word, reason, flags) for a, b, word, reason, flags in records]
+    title = f"{metric.title} on {EVALUATION_SET_NAMES[metric.evaluation]}"
     tables = (
-        _differences(metric, title, found),
-        _effects(metric, title, found),
-        _runs(metric, title, found),
+        _difference_table(metric, title, comparisons),
+        _effect_table(metric, title, comparisons),
+        _run_table(metric, title, comparisons),
     )
-    return Family(metric.column.replace("_", "-"), title, tally(found["verdict"]), verdicts, tables)
+    return Family(
+        metric.column.replace("_", "-"),
+        title,
+        count_verdicts(comparisons["verdict"]),
+        verdicts,
+        tables,
+    )
 
 
-def tally(words: "pd.Series[str]") -> str:
+def count_verdicts(words: "pd.Series[str]") -> str:
     """How many comparisons there are, and of each verdict.
 
-    >>> tally(pd.Series(["better", "worse", "no difference shown"]))
+    >>> count_verdicts(pd.Series(["better", "worse", "no difference shown"]))
     '3 comparisons: 2 better or worse, 1 no difference shown'
     """
     together = dict.fromkeys(DECIDED[:2], "better or worse") | dict.fromkeys(
@@ -63,96 +73,99 @@ def tally(words: "pd.Series[str]") -> str:
     )
     counted = words.replace(together).value_counts(sort=False)
     return (
-        f"{_several(len(words))}: "
+        f"{_count_comparisons(len(words))}: "
         f"{', '.join(f'{count:,} {word}' for word, count in counted.items())}"
     )
 
 
-def _who(found: pd.DataFrame) -> dict[str, Any]:
+def _leading_columns(comparisons: pd.DataFrame) -> dict[str, Any]:
     """The first columns of every table of comparisons: the arms and their seeds."""
     return {
-        "A": found["a"],
-        "B": found["b"],
-        "Seeds": [seeds(row) for row in found.to_dict("records")],
+        "A": comparisons["a"],
+        "B": comparisons["b"],
+        "Seeds": [format_seeds_cell(row) for row in comparisons.to_dict("records")],
     }
 
 
-def _differences(metric: Metric, title: str, found: pd.DataFrame) -> Table:
-    unit, factor = verdict.unit(metric), metric.factor
+def _difference_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Table:
+    unit, factor = verdict.difference_unit(metric), metric.factor
     text = pd.DataFrame(
         {
-            **_who(found),
-            f"A ({metric.unit})": (found["mean_a"] * factor).map(_number),
-            f"B ({metric.unit})": (found["mean_b"] * factor).map(_number),
-            f"A − B ({unit}) [95 % CI]": interval(metric, found),
-            "p": found["p"].map(chance),
-            "p adjusted": found["p_adjusted"].map(chance),
+            **_leading_columns(comparisons),
+            f"A ({metric.unit})": (comparisons["mean_a"] * factor).map(_format_number),
+            f"B ({metric.unit})": (comparisons["mean_b"] * factor).map(_format_number),
+            f"A − B ({unit}) [95 % CI]": format_interval_cells(metric, comparisons),
+            "p": comparisons["p"].map(format_p_cell),
+            "p adjusted": comparisons["p_adjusted"].map(format_p_cell),
             "Verdict": [
-                short(*each) for each in zip(found["verdict"], found["flags"], strict=True)
+                format_verdict_cell(*each)
+                for each in zip(comparisons["verdict"], comparisons["flags"], strict=True)
             ],
         }
     )
     return Table(
-        f"comparisons-{_name(metric)}",
+        f"comparisons-{_file_name(metric)}",
         f"Comparisons, {title}",
-        caption(metric, found),
+        family_caption(metric, comparisons),
         text,
-        _values(found),
+        _csv_values(comparisons),
     )
 
 
-def _effects(metric: Metric, title: str, found: pd.DataFrame) -> Table:
-    unit, factor = verdict.unit(metric), metric.factor
+def _effect_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Table:
+    unit, factor = verdict.difference_unit(metric), metric.factor
     text = pd.DataFrame(
         {
-            **_who(found),
-            "Hedges' g": found["g"].map(_number),
-            f"P(A {verdict.words(metric)[0]})": found["superiority"].map(_number),
-            "ρ": found["correlation"].map(_number),
-            "Exact p": found["p_exact"].map(chance),
-            "its floor": found["p_floor"].map(chance),
-            f"Detectable ({unit})": (found["detectable"] * factor).map(_number),
-            "Seeds for 80 %": found["seeds_needed"].map(_count),
-            f"Margin ({unit})": (found["margin"] * factor).map(_number),
-            "p equivalence": found["p_equivalence"].map(chance),
+            **_leading_columns(comparisons),
+            "Hedges' g": comparisons["g"].map(_format_number),
+            f"P(A {verdict.direction_words(metric)[0]})": comparisons["superiority"].map(
+                _format_number
+            ),
+            "ρ": comparisons["correlation"].map(_format_number),
+            "Exact p": comparisons["p_exact"].map(format_p_cell),
+            "its floor": comparisons["p_floor"].map(format_p_cell),
+            f"Detectable ({unit})": (comparisons["detectable"] * factor).map(_format_number),
+            "Seeds for 80 %": comparisons["seeds_needed"].map(_format_seeds_needed),
+            f"Margin ({unit})": (comparisons["margin"] * factor).map(_format_number),
+            "p equivalence": comparisons["p_equivalence"].map(format_p_cell),
         }
     )
-    about = _EFFECTS.format(word=verdict.words(metric)[0])
+    about = _EFFECTS_CAPTION.format(word=verdict.direction_words(metric)[0])
     return Table(
-        f"effects-{_name(metric)}",
+        f"effects-{_file_name(metric)}",
         f"Effects and power, {title}",
         about,
-        _defined(text),
-        _values(found),
+        _drop_empty_columns(text),
+        _csv_values(comparisons),
     )
 
 
-def _runs(metric: Metric, title: str, found: pd.DataFrame) -> Table:
-    factor, text = metric.factor, _who(found)
+def _run_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Table:
+    factor, text = metric.factor, _leading_columns(comparisons)
     for what in ("median", "worst"):
         for side in ("a", "b"):
             text[f"{what.capitalize()} {side.upper()} ({metric.unit})"] = (
-                found[f"{what}_{side}"] * factor
-            ).map(_number)
+                comparisons[f"{what}_{side}"] * factor
+            ).map(_format_number)
     for what in ("collapsed", "failed", "diverged"):
-        counts = found[[f"{what}_a", f"{what}_b"]].itertuples(index=False)
+        counts = comparisons[[f"{what}_a", f"{what}_b"]].itertuples(index=False)
         text[what.capitalize()] = [f"{a} and {b}" if a or b else "–" for a, b in counts]
-    text["p lost"] = found["p_lost"].map(chance)
+    text["p lost"] = comparisons["p_lost"].map(format_p_cell)
     return Table(
-        f"runs-{_name(metric)}",
+        f"runs-{_file_name(metric)}",
         f"Runs one by one, {title}",
-        _RUNS,
-        _defined(pd.DataFrame(text)),
-        _values(found),
+        _RUNS_CAPTION,
+        _drop_empty_columns(pd.DataFrame(text)),
+        _csv_values(comparisons),
     )
 
 
-def _defined(text: pd.DataFrame) -> pd.DataFrame:
+def _drop_empty_columns(text: pd.DataFrame) -> pd.DataFrame:
     """A table of text without its columns of dashes."""
     return text.loc[:, [name for name in text if not text[name].eq("–").all()]]
 
 
-_EFFECTS = (
+_EFFECTS_CAPTION = (
     "Hedges' g is the difference in standard deviations within the arms, with its small-sample "
     "correction; P(A {word}) "
     "the chance that a run of A is {word} than a run of B; ρ the correlation of the pairs; the "
@@ -163,7 +176,7 @@ _EFFECTS = (
     "difference that was seen "
     "is the true one, which is optimistic where it was picked. A dash: not defined here."
 )
-_RUNS = (
+_RUNS_CAPTION = (
     "Of all scored seeds of A and of B. Collapsed: farther on the bad side of the median than "
     "8 × 1.4826 median "
     "absolute deviations. p lost: Fisher's exact test of as many runs collapsed, failed or "
@@ -172,47 +185,48 @@ _RUNS = (
 )
 
 
-def caption(metric: Metric, found: pd.DataFrame, over: str = "") -> str:
-    """What the figures of a family are; `over` says of what the comparisons are where the family is
-    not the grid's.
+def family_caption(metric: Metric, comparisons: pd.DataFrame, scope: str = "") -> str:
+    """What the figures of a family are; `scope` says of what the comparisons are where the family
+    is not the grid's.
     """
     better = (
-        NEITHER
-        if metric.name in PARTS
+        NEITHER_IS_BETTER
+        if metric.name in BOUND_PARTS
         else "Higher is better"
-        if verdict.rises(metric)
+        if verdict.higher_is_better(metric)
         else "Lower is better"
     )
-    tested = int(found["comparisons"].max())
-    correction = multiplicity.CORRECTIONS[found["correction"].iloc[0]]
-    family = f" p adjusted by {correction} over {_several(tested)}." if tested else ""
-    if family and over:
-        family = f" p adjusted by {correction} over {_several(tested)}, those {over}."
-    few = f" {DESCRIPTION}" if found["verdict"].isin(DESCRIBED).any() else ""
+    n_tested = int(comparisons["comparisons"].max())
+    correction = multiplicity.CORRECTION_NAMES[comparisons["correction"].iloc[0]]
+    family = f" p adjusted by {correction} over {_count_comparisons(n_tested)}." if n_tested else ""
+    if family and scope:
+        family = f" p adjusted by {correction} over {_count_comparisons(n_tested)}, those {scope}."
+    description = f" {DESCRIPTION_ONLY}" if comparisons["verdict"].isin(DESCRIBED).any() else ""
     return (
-        f"{better}; n is the number of seeds; the 95 % t-intervals are not adjusted.{family}{few}"
+        f"{better}; n is the number of seeds; the 95 % t-intervals are not "
+        f"adjusted.{family}{description}"
     )
 
 
-def answer(found: Sequence[Family]) -> str:
+def headline_sentence(found_families: Sequence[Family]) -> str:
     """The first difference that is told, or how the first family ends, in a sentence; empty where
     there is none.
     """
-    for family in found:
+    for family in found_families:
         for each in family.verdicts:
             if each.kind == "decided":
                 amount, bracket, _ = each.reason.partition("], ")
-                short = replace(each, reason=amount + bracket.rstrip(", "))
-                return f"{family.title}: {short.sentence} ({family.tally})"
-    return f"{found[0].title}: {found[0].tally}" if found else ""
+                shortened = replace(each, reason=amount + bracket.rstrip(", "))
+                return f"{family.title}: {shortened.sentence} ({family.tally})"
+    return f"{found_families[0].title}: {found_families[0].tally}" if found_families else ""
 
 
-def apart(compared: pd.DataFrame) -> str:
+def family_note(comparisons: pd.DataFrame) -> str:
     """What it means that each metric is a family of its own, in a sentence; empty where nothing is
     tested.
     """
-    tested = compared.loc[
-        compared["p_adjusted"].notna(), ["metric", "correction"]
+    tested = comparisons.loc[
+        comparisons["p_adjusted"].notna(), ["metric", "correction"]
     ].drop_duplicates()
     count = len(tested)
     if not count:
@@ -229,49 +243,49 @@ def apart(compared: pd.DataFrame) -> str:
     )
 
 
-def _several(count: int) -> str:
+def _count_comparisons(count: int) -> str:
     return "1 comparison" if count == 1 else f"{count:,} comparisons"
 
 
-def _values(found: pd.DataFrame) -> pd.DataFrame:
-    return found.assign(flags=found["flags"].map("; ".join))
+def _csv_values(comparisons: pd.DataFrame) -> pd.DataFrame:
+    return comparisons.assign(flags=comparisons["flags"].map("; ".join))
 
 
-def _name(metric: Metric) -> str:
+def _file_name(metric: Metric) -> str:
     return metric.column.replace("_", "-")
 
 
-def short(word: str, flags: Sequence[str]) -> str:
+def format_verdict_cell(word: str, flags: Sequence[str]) -> str:
     """A verdict in a cell of a table: the word, and what to beware of."""
     return f"{word} ({', '.join(flags)})" if flags else word
 
 
-def seeds(row: dict[Any, Any]) -> str:
+def format_seeds_cell(row: dict[Any, Any]) -> str:
     """How the seeds of a comparison were matched, and how many there are."""
     if row["design"] == "paired":
         return f"paired, n = {row['n_pairs']:.0f}"
     return f"unpaired, n = {row['n_a']:.0f} and {row['n_b']:.0f}"
 
 
-def interval(metric: Metric, found: pd.DataFrame) -> list[str]:
+def format_interval_cells(metric: Metric, comparisons: pd.DataFrame) -> list[str]:
     """Differences in the metric's unit, each with its interval where it has one."""
-    parts = (found[["difference", "low", "high"]].astype(float) * metric.factor).to_numpy()
-    said = [tuple(map(_number, part)) for part in parts]
-    return [middle if low == "–" else f"{middle} [{low}, {high}]" for middle, low, high in said]
+    parts = (comparisons[["difference", "low", "high"]].astype(float) * metric.factor).to_numpy()
+    texts = [tuple(map(_format_number, part)) for part in parts]
+    return [middle if low == "–" else f"{middle} [{low}, {high}]" for middle, low, high in texts]
 
 
-def _number(value: float) -> str:
-    return numbers.number(value, 2)
+def _format_number(value: float) -> str:
+    return numbers.format_number(value, 2)
 
 
-def _count(value: float) -> str:
-    return "–" if pd.isna(value) else f"> {MOST:,}" if value > MOST else f"{value:,.0f}"
+def _format_seeds_needed(value: float) -> str:
+    return "–" if pd.isna(value) else f"> {MAX_SEEDS:,}" if value > MAX_SEEDS else f"{value:,.0f}"
 
 
-def chance(p: float) -> str:
+def format_p_cell(p: float) -> str:
     """A p-value in a column of them.
 
-    >>> chance(0.5234), chance(1.3e-8), chance(0.0), chance(float("nan"))
+    >>> format_p_cell(0.5234), format_p_cell(1.3e-8), format_p_cell(0.0), format_p_cell(float("nan"))
     ('0.52', '1e-8', '< 1e-300', '–')
     """
-    return "–" if pd.isna(p) else numbers.chance(p).removeprefix("p ").removeprefix("= ")
+    return "–" if pd.isna(p) else numbers.format_p(p).removeprefix("p ").removeprefix("= ")

@@ -8,30 +8,36 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.frames.arm_names import labels
-from analysis.frames.arm_table import counts
-from analysis.frames.metrics import ACCURACY, BOUND, BY_COLUMN, GAIN, Metric
-from analysis.frames.training_length import banner
+from analysis.frames.arm_names import arm_names
+from analysis.frames.arm_table import count_cells
+from analysis.frames.metrics import ACCURACY, BOUND_METRICS, GAIN, METRIC_BY_COLUMN, Metric
+from analysis.frames.training_length import shortened_banner
 from analysis.plots import style
-from analysis.plots.accuracy import accuracy, over_labels
-from analysis.plots.digit_counts import digit_counts
-from analysis.plots.forest import differences, pages, shared, span, unit
-from analysis.plots.learning_curves import learning_curves
-from analysis.plots.losses import losses
-from analysis.plots.rate_distortion import families, rate_distortion
-from analysis.plots.sample_sheets import over_beta
-from analysis.rendering.section import NARROWER
-from analysis.sections.label_budget import of_seeds
-from analysis.sections.samples import SHOWN, TITLES, Sheets, firsts
-from analysis.sections.summary import SETS
-from analysis.stats.multiplicity import CORRECTIONS
+from analysis.plots.accuracy import draw_accuracy, draw_by_label_budget
+from analysis.plots.digit_counts import draw_digit_counts
+from analysis.plots.forest import (
+    axis_range,
+    difference_unit,
+    draw_differences,
+    shared_side,
+    split_pages,
+)
+from analysis.plots.learning_curves import draw_learning_curves
+from analysis.plots.losses import draw_losses
+from analysis.plots.rate_distortion import draw_rate_distortion, find_beta_series
+from analysis.plots.sample_sheets import draw_sheets_by_beta
+from analysis.rendering.section import BASELINE_HINT
+from analysis.sections.label_budget import compute_seed_gains
+from analysis.sections.samples import SHEET_CAPTIONS, SHEET_TITLES, SampleSheets, select_first_seeds
+from analysis.sections.summary import EVALUATION_SET_NAMES
+from analysis.stats.multiplicity import CORRECTION_NAMES
 
-ARMS = 30  # of a figure, at most
-PAGES = 6  # of the differences in one metric
+MAX_ARMS = 30  # of a figure, at most
+MAX_PAGES = 6  # of the differences in one metric
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Plot:
     """A figure, the name of its files, its title, the section of the page that it belongs to and
     what it shows.
     """
@@ -45,171 +51,193 @@ class Drawn:
 
 def draw(
     rows: pd.DataFrame, points: pd.DataFrame, comparisons: pd.DataFrame | None = None
-) -> Iterator[Drawn]:
+) -> Iterator[Plot]:
     """Rows and points, as in `Results`, what `compared` says -> the figures there are values for."""
-    palette = style.colours(list(labels(counts(rows))))
+    palette = style.colours(list(arm_names(count_cells(rows))))
     finished = rows[rows["status"] == "ok"]
     if comparisons is not None and len(comparisons):
-        yield from _differences(comparisons)
+        yield from _draw_differences(comparisons)
     labelled = finished[finished["supervision"] != "none"]
     counted = finished[finished["digit_counts"].notna()]
-    yield from _capped(_bounds, finished[finished["nelbo"].notna()], palette)
-    yield from _capped(_rate_distortion, families(finished), palette)
-    yield from _capped(_accuracy, labelled[labelled["accuracy"].notna()], palette)
-    yield from _capped(_curves, points, palette)
-    yield from _capped(_digits, counted, palette)
+    yield from _limit_arms(_draw_bounds, finished[finished["nelbo"].notna()], palette)
+    yield from _limit_arms(_draw_rate_distortion, find_beta_series(finished), palette)
+    yield from _limit_arms(_draw_accuracy, labelled[labelled["accuracy"].notna()], palette)
+    yield from _limit_arms(_draw_curves, points, palette)
+    yield from _limit_arms(_draw_digits, counted, palette)
 
 
-def _capped(
-    drawing: Callable[[pd.DataFrame, style.Colours], Iterator[Drawn]],
+def _limit_arms(
+    draw_section: Callable[[pd.DataFrame, style.Colours], Iterator[Plot]],
     rows: pd.DataFrame,
     palette: style.Colours,
-) -> Iterator[Drawn]:
+) -> Iterator[Plot]:
     """Figures of the first arms that have values for them, and a sentence where there are more."""
     arms = style.in_order(rows, palette)
-    if len(arms) <= ARMS:
-        yield from drawing(rows, palette)
+    if len(arms) <= MAX_ARMS:
+        yield from draw_section(rows, palette)
         return
-    told = f"The first {ARMS} of {len(arms):,} arms; the tables have all of them."
-    for drawn in drawing(rows[rows["arm"].isin(arms[:ARMS])], palette):
-        yield replace(drawn, caption=f"{drawn.caption} {told}")
+    note = f"The first {MAX_ARMS} of {len(arms):,} arms; the tables have all of them."
+    for plot in draw_section(rows[rows["arm"].isin(arms[:MAX_ARMS])], palette):
+        yield replace(plot, caption=f"{plot.caption} {note}")
 
 
-def sheets(rows: pd.DataFrame, found: Sheets) -> Iterator[Drawn]:
+def draw_sheets(rows: pd.DataFrame, pngs_by_kind: SampleSheets) -> Iterator[Plot]:
     """Rows, and PNGs by kind and cell -> of each kind the β of a model side by side, where there
     are several.
     """
-    for kind, pictures in found.items():
-        every = families(firsts(rows, pictures))
-        shown = every[:ARMS]
+    for kind, pictures in pngs_by_kind.items():
+        all_rows = find_beta_series(select_first_seeds(rows, pictures))
+        shown = all_rows[:MAX_ARMS]
         if len(shown):
-            title = f"{TITLES[kind]} over β"
+            title = f"{SHEET_TITLES[kind]} over β"
             caption = (
-                f"{title}{SHOWN[kind] and ': '}{SHOWN[kind]}. The first finished seed of "
+                f"{title}{SHEET_CAPTIONS[kind] and ': '}{SHEET_CAPTIONS[kind]}. The first "
+                f"finished seed of "
                 f"each arm, n = 1."
             )
-            if len(every) > ARMS:
-                caption = f"{caption} The first {ARMS} of {len(every):,} arms."
-            yield Drawn(
-                f"{kind}-over-beta", title, "beta", caption, over_beta(shown, pictures, kind)
+            if len(all_rows) > MAX_ARMS:
+                caption = f"{caption} The first {MAX_ARMS} of {len(all_rows):,} arms."
+            yield Plot(
+                f"{kind}-over-beta",
+                title,
+                "beta",
+                caption,
+                draw_sheets_by_beta(shown, pictures, kind),
             )
 
 
-def _differences(comparisons: pd.DataFrame) -> Iterator[Drawn]:
-    for column, found in comparisons.groupby("metric", sort=False):
-        metric, every = BY_COLUMN[str(column)], list(pages(found))
-        parts = every[:PAGES]
-        title = f"Differences in {metric.title} on {SETS[metric.evaluation]}"
-        for number, part in enumerate(parts, 1):
+def _draw_differences(comparisons: pd.DataFrame) -> Iterator[Plot]:
+    for column, of_metric in comparisons.groupby("metric", sort=False):
+        metric, all_pages = METRIC_BY_COLUMN[str(column)], list(split_pages(of_metric))
+        drawn_pages = all_pages[:MAX_PAGES]
+        title = f"Differences in {metric.title} on {EVALUATION_SET_NAMES[metric.evaluation]}"
+        for number, part in enumerate(drawn_pages, 1):
             name = f"differences-{column}".replace("_", "-") + (f"-{number}" if number > 1 else "")
-            page = f", page {number} of {len(parts)}" if len(parts) > 1 else ""
-            caption = f"{title}{page}. {_compared(found, metric)}{_left_out(every, str(column))}"
-            figure = differences(part, metric, shared(found), span(found))
-            yield Drawn(name, title, "differences", caption, figure)
+            page = f", page {number} of {len(drawn_pages)}" if len(drawn_pages) > 1 else ""
+            caption = (
+                f"{title}{page}. "
+                f"{_describe_marks(of_metric, metric)}{_describe_left_out(all_pages, str(column))}"
+            )
+            figure = draw_differences(part, metric, shared_side(of_metric), axis_range(of_metric))
+            yield Plot(name, title, "differences", caption, figure)
 
 
-def _left_out(pages: Sequence[pd.DataFrame], column: str) -> str:
+def _describe_left_out(pages: Sequence[pd.DataFrame], column: str) -> str:
     """How many comparisons are on no page, and what a reader can do."""
-    rest = sum(map(len, pages[PAGES:]))
+    rest = sum(map(len, pages[MAX_PAGES:]))
     if not rest:
         return ""
     return (
         f" {rest:,} more comparisons are not drawn: they are in "
-        f"comparisons-{column.replace('_', '-')}.csv; {NARROWER}."
+        f"comparisons-{column.replace('_', '-')}.csv; {BASELINE_HINT}."
     )
 
 
-def _compared(found: pd.DataFrame, metric: Metric) -> str:
+def _describe_marks(comparisons: pd.DataFrame, metric: Metric) -> str:
     """What the marks of a difference plot are."""
-    family = found["comparisons"].max()
-    margin = found["margin"].max() * metric.factor
+    family = comparisons["comparisons"].max()
+    margin = comparisons["margin"].max() * metric.factor
     return (
         "The dot is the mean difference, hollow where none is claimed; the thick bar its 95 % "
         "t-interval, unadjusted"
-        + (f"{_adjusted(found)}. " if family > 0 else ". ")
+        + (f"{_describe_adjustment(comparisons)}. " if family > 0 else ". ")
         + "Beside it the verdict on the first arm and n, the pairs of seeds or, with “and”, the "
         "seeds of each arm."
-        + (f" Grey: the margin of equivalence, ± {margin:g} {unit(metric)}." if margin > 0 else "")
+        + (
+            f" Grey: the margin of equivalence, ± {margin:g} {difference_unit(metric)}."
+            if margin > 0
+            else ""
+        )
         + (
             " Shortened arms are among them."
-            if found["flags"].map(lambda flags: "shortened" in flags).any()
+            if comparisons["flags"].map(lambda flags: "shortened" in flags).any()
             else ""
         )
     )
 
 
-def _adjusted(found: pd.DataFrame) -> str:
-    judged = found[found["comparisons"] > 0].iloc[0]
-    correction, of = CORRECTIONS[judged["correction"]], f"{judged['comparisons']:,.0f} comparison"
-    many = "s" if judged["comparisons"] > 1 else ""
+def _describe_adjustment(comparisons: pd.DataFrame) -> str:
+    tested = comparisons[comparisons["comparisons"] > 0].iloc[0]
+    correction, comparison_count = (
+        CORRECTION_NAMES[tested["correction"]],
+        f"{tested['comparisons']:,.0f} comparison",
+    )
+    plural = "s" if tested["comparisons"] > 1 else ""
     return (
-        f", the thin bar adjusted for {of}{many} ({correction}, as is p), a triangle where a "
+        f", the thin bar adjusted for {comparison_count}{plural} ({correction}, as is p), a "
+        f"triangle where a "
         f"bar goes on"
     )
 
 
-def _bounds(scored: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
+def _draw_bounds(scored: pd.DataFrame, palette: style.Colours) -> Iterator[Plot]:
     if len(scored):
-        figure = losses(scored, [BY_COLUMN[name] for name in BOUND], palette)
-        caption = f"NELBO = KL + reconstruction, on the test images, at β = 1. {_points(scored)}"
-        yield Drawn("losses", "NELBO, KL and reconstruction", "bounds", caption, figure)
+        figure = draw_losses(scored, [METRIC_BY_COLUMN[name] for name in BOUND_METRICS], palette)
+        caption = (
+            f"NELBO = KL + reconstruction, on the test images, at β = 1. {_describe_points(scored)}"
+        )
+        yield Plot("losses", "NELBO, KL and reconstruction", "bounds", caption, figure)
 
 
-def _rate_distortion(scored: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
+def _draw_rate_distortion(scored: pd.DataFrame, palette: style.Colours) -> Iterator[Plot]:
     if len(scored):
         caption = (
             "What β buys and costs, on the test images: a line joins the means of one model in "
             "order of β; whatever "
             "lies on one grey line has one NELBO = KL + reconstruction, at β = 1. "
-            f"{_points(scored, 'large mark', 'both ways')}"
+            f"{_describe_points(scored, 'large mark', 'both ways')}"
         )
-        yield Drawn(
+        yield Plot(
             "rate-distortion",
             "Rate and distortion over β",
             "beta",
             caption,
-            rate_distortion(scored, palette),
+            draw_rate_distortion(scored, palette),
         )
 
 
-def _accuracy(scored: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
+def _draw_accuracy(scored: pd.DataFrame, palette: style.Colours) -> Iterator[Plot]:
     if scored.empty:
         return
     caption = (
-        f"Supervised against semi-supervised; a line joins the runs of one seed. {_points(scored)}"
+        f"Supervised against semi-supervised; a line joins the runs of one seed. "
+        f"{_describe_points(scored)}"
     )
-    yield Drawn("accuracy", "Accuracy", "accuracy", caption, accuracy(scored, palette))
+    yield Plot("accuracy", "Accuracy", "accuracy", caption, draw_accuracy(scored, palette))
     if scored["labels"].nunique() > 1:
-        caption = f"Accuracy over the number of labelled images. {_points(scored)}"
-        figure = over_labels(scored, ACCURACY, palette)
-        yield Drawn(
+        caption = f"Accuracy over the number of labelled images. {_describe_points(scored)}"
+        figure = draw_by_label_budget(scored, ACCURACY, palette)
+        yield Plot(
             "accuracy-over-labels", "Accuracy over label budgets", "accuracy", caption, figure
         )
-        yield from _gains(scored.assign(gain=of_seeds(scored)).dropna(subset=["gain"]), palette)
+        yield from _draw_gains(
+            scored.assign(gain=compute_seed_gains(scored)).dropna(subset=["gain"]), palette
+        )
 
 
-def _gains(gained: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
+def _draw_gains(gained: pd.DataFrame, palette: style.Colours) -> Iterator[Plot]:
     if gained["labels"].nunique() > 1:
         caption = (
             f"What unlabelled images add: semi-supervised less supervised, seed by seed. "
-            f"{_points(gained)}"
+            f"{_describe_points(gained)}"
         )
-        figure = over_labels(gained, GAIN, palette)
-        yield Drawn("gain-over-labels", "Gain over label budgets", "accuracy", caption, figure)
+        figure = draw_by_label_budget(gained, GAIN, palette)
+        yield Plot("gain-over-labels", "Gain over label budgets", "accuracy", caption, figure)
 
 
-def _curves(points: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
-    said = {
+def _draw_curves(points: pd.DataFrame, palette: style.Colours) -> Iterator[Plot]:
+    captions = {
         "nelbo": "NELBO of the training batches, at β = 1",
         "accuracy": "Accuracy on the grey test images, only watched",
     }
-    for metric in (BY_COLUMN["nelbo"], ACCURACY):
+    for metric in (METRIC_BY_COLUMN["nelbo"], ACCURACY):
         if points[metric.name].notna().any():
-            figure = learning_curves(points.dropna(subset=[metric.name]), metric, palette)
+            figure = draw_learning_curves(points.dropna(subset=[metric.name]), metric, palette)
             caption = (
-                f"{said[metric.name]}. Lines are means over n seeds, bands their 95 % t-intervals."
+                f"{captions[metric.name]}. Lines are means over n seeds, bands their 95 % "
+                f"t-intervals."
             )
-            yield Drawn(
+            yield Plot(
                 f"curves-{metric.name}",
                 f"Learning curves, {metric.title}",
                 "curves",
@@ -218,21 +246,23 @@ def _curves(points: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
             )
 
 
-def _digits(counted: pd.DataFrame, palette: style.Colours) -> Iterator[Drawn]:
+def _draw_digits(counted: pd.DataFrame, palette: style.Colours) -> Iterator[Plot]:
     if len(counted):
         samples = counted["digit_counts"].map(sum).iloc[0]
         caption = (
-            f"Digits that the judge sees in {samples:,} samples of the prior, {_runs(counted)}: "
+            f"Digits that the judge sees in {samples:,} samples of the prior, "
+            f"{_format_seed_counts(counted)}: "
             f"pale bars are means "
-            f"over seeds, points single seeds, dashed is uniform. {_counted(counted)} No claim "
+            f"over seeds, points single seeds, dashed is uniform. {_describe_intervals(counted)} "
+            f"No claim "
             f"of balance is made here."
         )
-        yield Drawn(
-            "digit-counts", "Digit counts", "samples", caption, digit_counts(counted, palette)
+        yield Plot(
+            "digit-counts", "Digit counts", "samples", caption, draw_digit_counts(counted, palette)
         )
 
 
-def _counted(rows: pd.DataFrame) -> str:
+def _describe_intervals(rows: pd.DataFrame) -> str:
     """Of which kind the intervals of digit counts are."""
     seeds = rows.groupby("arm").size()
     kinds = {
@@ -244,7 +274,7 @@ def _counted(rows: pd.DataFrame) -> str:
     return f"The thin bar is {shown}; what leaves the panel is cut off."
 
 
-def _runs(rows: pd.DataFrame) -> str:
+def _format_seed_counts(rows: pd.DataFrame) -> str:
     """How many seeds an arm has: `n = 3 an arm`."""
     seeds = rows.groupby("arm").size()
     return (
@@ -254,11 +284,12 @@ def _runs(rows: pd.DataFrame) -> str:
     )
 
 
-def _points(rows: pd.DataFrame, mark: str = "diamond", where: str = "") -> str:
+def _describe_points(rows: pd.DataFrame, mark: str = "diamond", where: str = "") -> str:
     several = rows.groupby("arm").size().max() > 1
     interval = f"; the {mark} is the mean with its 95 % t-interval" if several else ": no interval"
-    short = banner(counts(rows))
-    said = (
-        f"Each point is a seed, {_runs(rows)}{interval}{' ' + where if several and where else ''}."
+    short = shortened_banner(count_cells(rows))
+    text = (
+        f"Each point is a seed, "
+        f"{_format_seed_counts(rows)}{interval}{' ' + where if several and where else ''}."
     )
-    return f"{said} {short}.".removesuffix(" .")
+    return f"{text} {short}.".removesuffix(" .")

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.rendering.table import Table
-from analysis.sections.comparisons import chance
-from analysis.stats.agreement import Classes, mcnemar, wilson
-from analysis.stats.multiplicity import adjusted
-from harness.storage.schema import ARM
+from analysis.sections.comparisons import format_p_cell
+from analysis.stats.agreement import Classes, mcnemar, wilson_interval
+from analysis.stats.multiplicity import adjust_p_values
+from harness.storage.schema import ARM_COLUMNS
 from harness.storage.store import Store
 
 _CAPTION = (
@@ -20,49 +20,60 @@ _CAPTION = (
 )
 
 
-def tables(store: Store, rows: pd.DataFrame, compared: pd.DataFrame) -> list[Table]:
+def build_tables(store: Store, rows: pd.DataFrame, comparisons: pd.DataFrame) -> list[Table]:
     """The pairs of arms that were compared in accuracy and differ in supervision alone -> a table,
     where there are any.
 
     One row a pair and seed whose predictions lie in the store.
     """
-    found = [agreements(store, rows, a, b).assign(a=a, b=b) for a, b in _pairs(rows, compared)]
-    whole = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    frames = [
+        compare_predictions(store, rows, a, b).assign(a=a, b=b)
+        for a, b in _find_supervision_pairs(rows, comparisons)
+    ]
+    values = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     return (
-        [Table("agreement", "Image by image, seed by seed", _CAPTION, _text(whole), whole)]
-        if len(whole)
+        [
+            Table(
+                "agreement", "Image by image, seed by seed", _CAPTION, _format_table(values), values
+            )
+        ]
+        if len(values)
         else []
     )
 
 
-def _pairs(rows: pd.DataFrame, compared: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    same = [name for name in ARM if name != "supervision"]
-    settings = rows.drop_duplicates("arm").set_index("arm")[same]
-    for a, b in compared.loc[compared["metric"] == "accuracy", ["a", "b"]].itertuples(index=False):
+def _find_supervision_pairs(
+    rows: pd.DataFrame, comparisons: pd.DataFrame
+) -> Iterator[tuple[str, str]]:
+    shared_columns = [name for name in ARM_COLUMNS if name != "supervision"]
+    settings = rows.drop_duplicates("arm").set_index("arm")[shared_columns]
+    for a, b in comparisons.loc[comparisons["metric"] == "accuracy", ["a", "b"]].itertuples(
+        index=False
+    ):
         if settings.loc[a].equals(settings.loc[b]):
             yield a, b
 
 
-def _text(found: pd.DataFrame) -> pd.DataFrame:
+def _format_table(values: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "A": found["a"],
-            "B": found["b"],
-            "Seed": found["seed"].astype(str),
-            "Images": found["images"].map("{:,}".format),
-            "A (%) [Wilson]": _accuracy(found, "a"),
-            "B (%) [Wilson]": _accuracy(found, "b"),
-            "Only A right": found["only_a"].map("{:,}".format),
-            "Only B right": found["only_b"].map("{:,}".format),
-            "p": found["p"].map(chance),
-            "p adjusted": found["p_adjusted"].map(chance),
+            "A": values["a"],
+            "B": values["b"],
+            "Seed": values["seed"].astype(str),
+            "Images": values["images"].map("{:,}".format),
+            "A (%) [Wilson]": _format_accuracy(values, "a"),
+            "B (%) [Wilson]": _format_accuracy(values, "b"),
+            "Only A right": values["only_a"].map("{:,}".format),
+            "Only B right": values["only_b"].map("{:,}".format),
+            "p": values["p"].map(format_p_cell),
+            "p adjusted": values["p_adjusted"].map(format_p_cell),
         }
     )
 
 
-def _accuracy(found: pd.DataFrame, arm: str) -> list[str]:
-    parts = 100 * found[[f"accuracy_{arm}", f"low_{arm}", f"high_{arm}"]]
-    return [f"{mean:.2f} [{low:.2f}, {high:.2f}]" for mean, low, high in parts.to_numpy()]
+def _format_accuracy(values: pd.DataFrame, arm: str) -> list[str]:
+    percentages = 100 * values[[f"accuracy_{arm}", f"low_{arm}", f"high_{arm}"]]
+    return [f"{mean:.2f} [{low:.2f}, {high:.2f}]" for mean, low, high in percentages.to_numpy()]
 
 
 # fmt: off
@@ -73,7 +84,7 @@ COLUMNS = [
 # fmt: on
 
 
-def agreements(store: Store, rows: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+def compare_predictions(store: Store, rows: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     """Store, results table with `arm`, two arms of one data set -> one row a seed that both
     predicted the images with.
 
@@ -83,34 +94,36 @@ def agreements(store: Store, rows: pd.DataFrame, a: str, b: str) -> pd.DataFrame
     finished = rows.loc[rows["status"] == "ok", ["arm", "seed", "cell", "dataset"]]
     arms = [finished[finished["arm"] == arm].set_index("seed") for arm in (a, b)]
     seeds = arms[0].join(arms[1]["cell"].rename("other"), how="inner").sort_index()
-    found = [
-        {"seed": seed, **_said(*classes)}
+    records = [
+        {"seed": seed, **_summarize_agreement(*classes)}
         for seed, cell, dataset, other in seeds[["cell", "dataset", "other"]].itertuples()
-        if (classes := _classes(store, cell, other, dataset))
+        if (classes := _read_predictions(store, cell, other, dataset))
     ]
-    table = pd.DataFrame(found, columns=COLUMNS)
-    return table.assign(p_adjusted=adjusted(table["p"].to_numpy(dtype=float), "holm"))
+    table = pd.DataFrame(records, columns=COLUMNS)
+    return table.assign(p_adjusted=adjust_p_values(table["p"].to_numpy(dtype=float), "holm"))
 
 
-def _classes(store: Store, a: str, b: str, dataset: str) -> tuple[Classes, Classes, Classes] | None:
+def _read_predictions(
+    store: Store, a: str, b: str, dataset: str
+) -> tuple[Classes, Classes, Classes] | None:
     predicted, others, targets = store.predictions(a), store.predictions(b), store.targets(dataset)
     if predicted is None or others is None or targets is None:
         return None
     return predicted, others, targets
 
 
-def _said(a: Classes, b: Classes, targets: Classes) -> dict[str, float]:
-    found = mcnemar(a, b, targets)
-    said: dict[str, float] = {
+def _summarize_agreement(a: Classes, b: Classes, targets: Classes) -> dict[str, float]:
+    agreement = mcnemar(a, b, targets)
+    record: dict[str, float] = {
         "images": len(targets),
-        **found._asdict(),
-        "difference": found.difference,
+        **agreement._asdict(),
+        "difference": agreement.difference,
     }
-    for name, only in (("a", found.only_a), ("b", found.only_b)):
-        low, high = wilson(found.both + only, len(targets))
-        said |= {
-            f"accuracy_{name}": (found.both + only) / len(targets),
+    for name, only in (("a", agreement.only_a), ("b", agreement.only_b)):
+        low, high = wilson_interval(agreement.both + only, len(targets))
+        record |= {
+            f"accuracy_{name}": (agreement.both + only) / len(targets),
             f"low_{name}": low,
             f"high_{name}": high,
         }
-    return said
+    return record

@@ -12,60 +12,75 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import comparisons, grid_family, trend_verdict
-from analysis.comparison.verdict import unit
+from analysis.comparison.verdict import difference_unit
 from analysis.frames import arm_table
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
 from analysis.rendering.table import Table
-from analysis.sections.comparisons import GRID, caption, chance, interval, seeds, short
-from harness.experiment.grid import Compare
-from harness.storage.schema import ARM
+from analysis.sections.comparisons import (
+    GRID_P_HEADING,
+    family_caption,
+    format_interval_cells,
+    format_p_cell,
+    format_seeds_cell,
+    format_verdict_cell,
+)
+from harness.experiment.grid import ComparisonSpec
+from harness.storage.schema import ARM_COLUMNS
 
-ALIKE = [column for column in ARM if column not in ("supervision", "labels")]
-EACH = ["group", "labels", *trend_verdict.TREND]
-BETWEEN = ["group", "labels_a", "labels_b"]
+GROUP_COLUMNS = [column for column in ARM_COLUMNS if column not in ("supervision", "labels")]
+GAIN_COLUMNS = ["group", "labels", *trend_verdict.TREND_COLUMNS]
+BUDGET_PAIR_COLUMNS = ["group", "labels_a", "labels_b"]
 
 
-def gains(rows: pd.DataFrame, how: Compare) -> tuple[pd.DataFrame, pd.DataFrame]:
+def compute_gains(
+    rows: pd.DataFrame, declared: ComparisonSpec
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Results table with `arm` -> the gain at each label budget, and the gains of every two
     budgets, a row each.
 
     Both have the columns of `compare.COLUMNS`; a group are arms that differ in supervision and
     labels alone. In the first a is semi-supervised, b supervised, the family are the budgets of the
-    group, and `EACH` follows: the trend of the gain, as `ordered.trend` tells it. In the second a
-    and b stand for the gains at labels_a and labels_b, a seed's gain being the difference of its
-    two accuracies, and the family are the pairs of budgets.
+    group, and `GAIN_COLUMNS` follows: the trend of the gain, as `ordered.trend` tells it. In the
+    second a and b stand for the gains at labels_a and labels_b, a seed's gain being the difference
+    of its two accuracies, and the family are the pairs of budgets.
     """
-    arms = arm_table.facts(rows)
-    measured = rows.assign(gain=of_seeds(rows))
-    found = [
-        (_each(measured, arms, group, how), _between(measured, arms, group, how))
-        for group in _groups(arms)
+    arms = arm_table.summarize_arms(rows)
+    scored = rows.assign(gain=compute_seed_gains(rows))
+    per_group = [
+        (
+            _compute_group_gains(scored, arms, group, declared),
+            _compare_budgets(scored, arms, group, declared),
+        )
+        for group in _group_by_budget(arms)
     ]
-    each, between = ([tables[side] for tables in found if len(tables[side])] for side in (0, 1))
-    return _joined(each, EACH), _joined(between, BETWEEN)
+    each, between = ([tables[side] for tables in per_group if len(tables[side])] for side in (0, 1))
+    return _concat_tables(each, GAIN_COLUMNS), _concat_tables(between, BUDGET_PAIR_COLUMNS)
 
 
-def of_seeds(rows: pd.DataFrame) -> pd.Series:
+def compute_seed_gains(rows: pd.DataFrame) -> pd.Series:
     """Results table -> how far each semi-supervised cell is above the supervised one of its seed,
     fractions.
     """
-    keys = [*ALIKE, "labels", "seed"]
+    keys = [*GROUP_COLUMNS, "labels", "seed"]
     finished = rows[rows["status"] == "ok"]
-    alone = (
+    supervised = (
         finished[finished["supervision"] == "supervised"]
         .set_index(keys)["accuracy"]
         .rename("alone")
     )
-    gain = rows["accuracy"] - rows[keys].join(alone[~alone.index.duplicated()], on=keys)["alone"]
+    gain = (
+        rows["accuracy"]
+        - rows[keys].join(supervised[~supervised.index.duplicated()], on=keys)["alone"]
+    )
     return gain.where(rows["supervision"] == "semi-supervised").astype(float)
 
 
-def _groups(arms: pd.DataFrame) -> Iterator[pd.DataFrame]:
+def _group_by_budget(arms: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Names of arms by label budget, in its order, a column a supervision, where both are there at
     several budgets.
     """
     labelled = arms[arms["supervision"] != "none"].rename_axis("name").reset_index()
-    for _, group in labelled.groupby(ALIKE, sort=False):
+    for _, group in labelled.groupby(GROUP_COLUMNS, sort=False):
         both = (
             group.pivot(index="labels", columns="supervision", values="name").sort_index().dropna()
         )
@@ -73,47 +88,49 @@ def _groups(arms: pd.DataFrame) -> Iterator[pd.DataFrame]:
             yield both
 
 
-def _each(
-    rows: pd.DataFrame, arms: pd.DataFrame, group: pd.DataFrame, how: Compare
+def _compute_group_gains(
+    rows: pd.DataFrame, arms: pd.DataFrame, group: pd.DataFrame, declared: ComparisonSpec
 ) -> pd.DataFrame:
     """The gain at each budget, and its trend."""
     pairs = list(group[["semi-supervised", "supervised"]].itertuples(index=False, name=None))
-    table = comparisons.judged(
-        rows, arms, pairs, how.model_copy(update={"metrics": [ACCURACY.column]})
+    table = comparisons.compare_pairs(
+        rows, arms, pairs, declared.model_copy(update={"metrics": [ACCURACY.column]})
     )
     if table.empty:
         return table
-    values = comparisons.values(rows, arms, GAIN)[
+    values = comparisons.metric_values(rows, arms, GAIN)[
         arms.index.get_indexer(pd.Index(group["semi-supervised"]))
     ]
     kept = np.isfinite(values).any(axis=1)
-    trend = trend_verdict.trend(
+    trend = trend_verdict.estimate_trend(
         values[kept], group.index.to_numpy(dtype=float)[kept], GAIN, "the label budget"
     )
-    return table.assign(group=_name(arms, group), labels=_budgets(group, table["a"]), **trend)
+    return table.assign(
+        group=_name_group(arms, group), labels=_look_up_budgets(group, table["a"]), **trend
+    )
 
 
-def _between(
-    rows: pd.DataFrame, arms: pd.DataFrame, group: pd.DataFrame, how: Compare
+def _compare_budgets(
+    rows: pd.DataFrame, arms: pd.DataFrame, group: pd.DataFrame, declared: ComparisonSpec
 ) -> pd.DataFrame:
     """The gains of every two budgets, the larger budget first."""
     pairs = [(b, a) for a, b in combinations(group["semi-supervised"], 2)]
-    table = comparisons.one_family(rows, arms, pairs, GAIN, how)
-    budgets = {f"labels_{side}": _budgets(group, table[side]) for side in ("a", "b")}
-    return table.assign(group=_name(arms, group), **budgets)
+    table = comparisons.compare_family(rows, arms, pairs, GAIN, declared)
+    budgets = {f"labels_{side}": _look_up_budgets(group, table[side]) for side in ("a", "b")}
+    return table.assign(group=_name_group(arms, group), **budgets)
 
 
-def _budgets(group: pd.DataFrame, names: pd.Series) -> pd.Series:
+def _look_up_budgets(group: pd.DataFrame, names: pd.Series) -> pd.Series:
     """The label budget of each arm."""
     return names.map({name: labels for labels, name in group["semi-supervised"].items()})
 
 
-def _name(arms: pd.DataFrame, group: pd.DataFrame) -> str:
+def _name_group(arms: pd.DataFrame, group: pd.DataFrame) -> str:
     first = arms.loc[group["semi-supervised"].iloc[0]]
     return f"{first['model']}, {first['dataset']}"
 
 
-def _joined(tables: list[pd.DataFrame], extra: list[str]) -> pd.DataFrame:
+def _concat_tables(tables: list[pd.DataFrame], extra: list[str]) -> pd.DataFrame:
     return (
         pd.concat(tables, ignore_index=True)
         if tables
@@ -121,99 +138,119 @@ def _joined(tables: list[pd.DataFrame], extra: list[str]) -> pd.DataFrame:
     )
 
 
-_EACH = "The gain is semi-supervised less supervised, on the same labelled images."
+_GAIN_CAPTION = "The gain is semi-supervised less supervised, on the same labelled images."
 
 
-_BETWEEN = (
+_BETWEEN_CAPTION = (
     "A gain less that at fewer labels, seed by seed: one significant and the other not "
     "would be no difference."
 )
 
 
-def tables(each: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
-    """What `gains` gives -> a table of the gains and one of every two of them, where there are any.
+def build_tables(each: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
+    """What `compute_gains` gives -> a table of the gains and one of every two of them, where there
+    are any.
 
     `each` may have the columns of `other_family.joined`, which are shown then.
     """
     return [
-        *([_gains(each)] if len(each) else []),
-        *([_differences(between)] if len(between) else []),
+        *([_build_gain_table(each)] if len(each) else []),
+        *([_build_between_table(between)] if len(between) else []),
     ]
 
 
-def sentences(each: pd.DataFrame) -> Iterator[str]:
+def build_sentences(each: pd.DataFrame) -> Iterator[str]:
     """The gain at each budget, then the trend over them, a sentence each."""
-    for group, found in each.groupby("group", sort=False):
-        for row in found.to_dict("records"):
-            grid = f"; in the grid's family: {said}" if (said := grid_family.said(row)) else ""
+    for group, group_rows in each.groupby("group", sort=False):
+        for row in group_rows.to_dict("records"):
+            grid = (
+                f"; in the grid's family: {grid_p}"
+                if (grid_p := grid_family.format_grid_p(row))
+                else ""
+            )
             yield (
                 f"{group}, {row['labels']:,} labels: semi-supervised against supervised: "
                 f"{row['text']}{grid}"
             )
-        budgets = ", ".join(f"{labels:,}" for labels in found["labels"])
-        yield f"{group}: gain in accuracy, {budgets} labels: {found['trend_text'].iloc[0]}"
+        budgets = ", ".join(f"{labels:,}" for labels in group_rows["labels"])
+        yield f"{group}: gain in accuracy, {budgets} labels: {group_rows['trend_text'].iloc[0]}"
 
 
-def words(verdicts: "pd.Series[str]") -> "pd.Series[str]":
+def reword_verdicts(verdicts: "pd.Series[str]") -> "pd.Series[str]":
     """Verdicts as words; of two gains one is larger or smaller.
 
-    >>> list(words(pd.Series(["better", "worse", "too few seeds"])))
+    >>> list(reword_verdicts(pd.Series(["better", "worse", "too few seeds"])))
     ['larger', 'smaller', 'too few seeds']
     """
     return verdicts.replace({"better": "larger", "worse": "smaller"})
 
 
-def _gains(found: pd.DataFrame) -> Table:
-    budgets = list(found["labels"].map("{:,}".format))
-    text = _text(found, budgets, ("Semi-supervised (%)", "Supervised (%)", "Gain"), ACCURACY)
-    text.insert(len(text.columns) - 1, GRID, grid_family.column(found))
-    about = " ".join([_EACH, caption(ACCURACY, found, "of one model's label budgets")])
-    shown = text.loc[:, [name for name in text if name != GRID or not text[name].eq("–").all()]]
-    return Table("gains", "Gain in accuracy at each label budget", about, shown, _values(found))
-
-
-def _differences(found: pd.DataFrame) -> Table:
-    budgets = [
-        f"{a:,} against {b:,}" for a, b in found[["labels_a", "labels_b"]].itertuples(index=False)
-    ]
-    told = found.assign(verdict=words(found["verdict"]))
-    text = _text(told, budgets, ("Gain (points)", "at fewer labels (points)", "Difference"), GAIN)
-    about = caption(GAIN, found, "of every two label budgets of one model").removeprefix(
-        "Higher is better; "
+def _build_gain_table(gains: pd.DataFrame) -> Table:
+    budgets = list(gains["labels"].map("{:,}".format))
+    text = _format_table(
+        gains, budgets, ("Semi-supervised (%)", "Supervised (%)", "Gain"), ACCURACY
     )
-    about = f"{_BETWEEN} {about}"
+    text.insert(len(text.columns) - 1, GRID_P_HEADING, grid_family.format_grid_p_cells(gains))
+    about = " ".join(
+        [_GAIN_CAPTION, family_caption(ACCURACY, gains, "of one model's label budgets")]
+    )
+    shown = text.loc[
+        :, [name for name in text if name != GRID_P_HEADING or not text[name].eq("–").all()]
+    ]
+    return Table("gains", "Gain in accuracy at each label budget", about, shown, _join_flags(gains))
+
+
+def _build_between_table(comparisons: pd.DataFrame) -> Table:
+    budgets = [
+        f"{a:,} against {b:,}"
+        for a, b in comparisons[["labels_a", "labels_b"]].itertuples(index=False)
+    ]
+    reworded = comparisons.assign(verdict=reword_verdicts(comparisons["verdict"]))
+    text = _format_table(
+        reworded, budgets, ("Gain (points)", "at fewer labels (points)", "Difference"), GAIN
+    )
+    about = family_caption(
+        GAIN, comparisons, "of every two label budgets of one model"
+    ).removeprefix("Higher is better; ")
+    about = f"{_BETWEEN_CAPTION} {about}"
     return Table(
         "gains-between",
         "Gains at two label budgets against each other",
         about,
         text,
-        _values(found),
+        _join_flags(comparisons),
     )
 
 
-def _text(
-    found: pd.DataFrame, budgets: Sequence[str], headings: tuple[str, str, str], metric: Metric
+def _format_table(
+    comparisons: pd.DataFrame,
+    budgets: Sequence[str],
+    headings: tuple[str, str, str],
+    metric: Metric,
 ) -> pd.DataFrame:
     a, b, difference = headings
-    means: Mapping[str, pd.Series] = {a: found["mean_a"], b: found["mean_b"]}
+    means: Mapping[str, pd.Series] = {a: comparisons["mean_a"], b: comparisons["mean_b"]}
     return pd.DataFrame(
         {
-            "Arms": found["group"],
+            "Arms": comparisons["group"],
             "Labels": budgets,
-            "Seeds": [seeds(row) for row in found.to_dict("records")],
+            "Seeds": [format_seeds_cell(row) for row in comparisons.to_dict("records")],
             **{
                 heading: (mean * metric.factor).map("{:.2f}".format)
                 for heading, mean in means.items()
             },
-            f"{difference} ({unit(metric)}) [95 % CI]": interval(metric, found),
-            "p": found["p"].map(chance),
-            "p adjusted": found["p_adjusted"].map(chance),
+            f"{difference} ({difference_unit(metric)}) [95 % CI]": format_interval_cells(
+                metric, comparisons
+            ),
+            "p": comparisons["p"].map(format_p_cell),
+            "p adjusted": comparisons["p_adjusted"].map(format_p_cell),
             "Verdict": [
-                short(*each) for each in zip(found["verdict"], found["flags"], strict=True)
+                format_verdict_cell(*each)
+                for each in zip(comparisons["verdict"], comparisons["flags"], strict=True)
             ],
         }
     )
 
 
-def _values(found: pd.DataFrame) -> pd.DataFrame:
-    return found.assign(flags=found["flags"].map("; ".join))
+def _join_flags(comparisons: pd.DataFrame) -> pd.DataFrame:
+    return comparisons.assign(flags=comparisons["flags"].map("; ".join))

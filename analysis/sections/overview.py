@@ -9,69 +9,70 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.arm_table import counts, tally
+from analysis.frames.arm_table import count_cells, format_status_counts
 
-SHOWN = 4
+MAX_LISTED = 4
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")  # without the + of changed files
 
 
 def title(rows: pd.DataFrame) -> str:
     """The names of the grids that ran the cells."""
-    return listed(rows["grid"]) or "results"
+    return format_list(rows["grid"]) or "results"
 
 
-def lede(rows: pd.DataFrame) -> str:
+def subtitle(rows: pd.DataFrame) -> str:
     """What was run, in one line: cells by status, data, devices, commit."""
     parts = (
-        _cells(rows),
-        listed(rows["dataset"]),
-        listed(rows["device"]),
-        _commits(rows["git_commit"]),
+        _format_cells(rows),
+        format_list(rows["dataset"]),
+        format_list(rows["device"]),
+        _format_commits(rows["git_commit"]),
     )
     return " · ".join(part for part in parts if part)
 
 
-def facts(rows: pd.DataFrame) -> dict[str, str]:
+def collect_facts(rows: pd.DataFrame) -> dict[str, str]:
     """Results table -> what a reader wants to know of the run, by name; what no row tells is left
     out.
     """
-    found = {
-        "Cells": tally(rows["status"].value_counts()),
-        "Arms": _arms(rows),
-        "Data": listed(rows["dataset"]),
-        "Steps": _steps(rows),
-        "Time": _time(rows),
-        "Judge": _judge(rows),
-        "Devices": listed(rows["device"]),
-        "Hosts": listed(rows["host"]),
-        "Commit": _commits(rows["git_commit"]).replace("commit ", ""),
-        "Versions": _versions(rows["versions"]),
+    entries = {
+        "Cells": format_status_counts(rows["status"].value_counts()),
+        "Arms": _format_arms(rows),
+        "Data": format_list(rows["dataset"]),
+        "Steps": _format_steps(rows),
+        "Time": _format_time(rows),
+        "Judge": _format_judge_accuracy(rows),
+        "Devices": format_list(rows["device"]),
+        "Hosts": format_list(rows["host"]),
+        "Commit": _format_commits(rows["git_commit"]).replace("commit ", ""),
+        "Versions": _format_versions(rows["versions"]),
         "Seeds drive": "; or ".join(rows["seeded"].dropna().str.replace(",", ", ").unique()),
-        "Last row written": listed(rows["finished"].dropna().sort_values().tail(1)),
+        "Last row written": format_list(rows["finished"].dropna().sort_values().tail(1)),
     }
-    return {name: text for name, text in found.items() if text}
+    return {name: text for name, text in entries.items() if text}
 
 
-def listed(values: Iterable[Any]) -> str:
+def format_list(values: Iterable[Any]) -> str:
     """The distinct values in words, the first few of them by name.
 
-    >>> listed(["a", "b", "a"]), listed("abcdef")
+    >>> format_list(["a", "b", "a"]), format_list("abcdef")
     ('a, b', 'a, b, c, d and 2 more')
     """
     distinct = [str(value) for value in dict.fromkeys(values) if not pd.isna(value)]
-    rest = len(distinct) - SHOWN
-    return ", ".join(distinct[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(distinct) - MAX_LISTED
+    return ", ".join(distinct[:MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def commands(
+def list_commands(
     rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]], results: str
 ) -> list[str]:
     """What to type to get the results and the page again: the commit, each distinct command, the
     report's own.
     """
-    told = [record["command"] for record in provenance if record.get("command")]
+    recorded = [record["command"] for record in provenance if record.get("command")]
     lines = [
-        command if isinstance(command, str) else shlex.join(map(str, command)) for command in told
+        command if isinstance(command, str) else shlex.join(map(str, command))
+        for command in recorded
     ]
     commits = rows["git_commit"].dropna().unique()
     single = (
@@ -82,30 +83,30 @@ def commands(
     return [*single, *dict.fromkeys(lines), f"python analysis/report.py {shlex.quote(results)}"]
 
 
-def _cells(rows: pd.DataFrame) -> str:
+def _format_cells(rows: pd.DataFrame) -> str:
     cells = "1 cell" if len(rows) == 1 else f"{len(rows):,} cells"
-    return f"{cells}: {tally(rows['status'].value_counts())}"
+    return f"{cells}: {format_status_counts(rows['status'].value_counts())}"
 
 
-def _arms(rows: pd.DataFrame) -> str:
-    cells = counts(rows)["cells"]
+def _format_arms(rows: pd.DataFrame) -> str:
+    cells = count_cells(rows)["cells"]
     each = f"{cells.min()}" if cells.min() == cells.max() else f"{cells.min()} to {cells.max()}"
     return f"{len(cells):,}, with {each} {'seed' if each == '1' else 'seeds'} each"
 
 
-def _steps(rows: pd.DataFrame) -> str:
+def _format_steps(rows: pd.DataFrame) -> str:
     groups = rows.groupby("iterations", sort=True)["model"].unique()
     return "; ".join(f"{steps:,} ({', '.join(models)})" for steps, models in groups.items())
 
 
-def _time(rows: pd.DataFrame) -> str:
+def _format_time(rows: pd.DataFrame) -> str:
     spent = [
         f"{timedelta(seconds=round(rows[f'{part}_seconds'].sum()))}" for part in ("train", "score")
     ]
     return "{} of training, {} of scoring (h:mm:ss)".format(*spent)
 
 
-def _judge(rows: pd.DataFrame) -> str:
+def _format_judge_accuracy(rows: pd.DataFrame) -> str:
     judges = rows.dropna(subset=["judge_accuracy"]).drop_duplicates(["dataset", "judge_accuracy"])
     several = judges["dataset"].nunique() > 1
     return "; ".join(
@@ -117,22 +118,22 @@ def _judge(rows: pd.DataFrame) -> str:
     )
 
 
-def _commits(commits: pd.Series) -> str:
-    said = [
+def _format_commits(commits: pd.Series) -> str:
+    names = [
         f"commit {c.rstrip('+')[:12]}{' with changed files' if c.endswith('+') else ''}"
         for c in commits.dropna().unique()
     ]
-    return listed(said)
+    return format_list(names)
 
 
-def _versions(versions: pd.Series) -> str:
+def _format_versions(versions: pd.Series) -> str:
     """Each library with every version that was in use: more than one says that rows were made with
     different ones.
     """
-    found: dict[str, list[str]] = {}
+    by_library: dict[str, list[str]] = {}
     for text in versions.dropna().unique():
         for library, version in json.loads(text).items():
-            found.setdefault(library, []).append(str(version))
+            by_library.setdefault(library, []).append(str(version))
     return ", ".join(
-        f"{library} {'/'.join(dict.fromkeys(used))}" for library, used in sorted(found.items())
+        f"{library} {'/'.join(dict.fromkeys(used))}" for library, used in sorted(by_library.items())
     )

@@ -11,11 +11,11 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.rendering.numbers import chance
+from analysis.rendering.numbers import format_p
 from analysis.rendering.table import Table
 from analysis.reproduction.references import DigitCounts
 from analysis.stats.thresholds import ALPHA
-from analysis.stats.uniformity import between, uniform
+from analysis.stats.uniformity import homogeneity_test, uniformity_test
 
 CAPTION = (
     "χ² with 9 degrees of freedom, p not adjusted. Samples of one run each: what is found "
@@ -24,42 +24,46 @@ CAPTION = (
 )
 
 
-def tables(printed: Sequence[DigitCounts]) -> list[Table]:
+def build_tables(printed: Sequence[DigitCounts]) -> list[Table]:
     """Printed counts -> one table, or none where nothing is printed."""
     if not printed:
         return []
-    values = chi_squares(printed)
+    values = compute_chi_squares(printed)
     text = pd.DataFrame(
         {
             "Row": values["row"],
             "Samples": values["samples"].astype(str),
             "Digits 0 to 9": values["counts"],
             "χ² (9)": values["chi2"].map("{:.2f}".format),
-            "p": values["p"].map(lambda p: chance(p).removeprefix("p = ")),
+            "p": values["p"].map(lambda p: format_p(p).removeprefix("p = ")),
             "Verdict": values["verdict"],
         }
     )
     return [Table("printed-digits", "Printed digit counts", CAPTION, text, values)]
 
 
-def chi_squares(printed: Sequence[DigitCounts]) -> pd.DataFrame:
+def compute_chi_squares(printed: Sequence[DigitCounts]) -> pd.DataFrame:
     """Counts -> a row each against uniform, then one for each pair of a name: row, samples, counts,
     chi2, p, verdict.
 
     >>> from analysis.reproduction.references import load
-    >>> print(chi_squares(load().digit_counts)[["row", "chi2", "p"]].round(3).to_string(index=False))
+    >>> print(compute_chi_squares(load().digit_counts)[["row", "chi2", "p"]].round(3).to_string(index=False))
                                      row  chi2     p
       source report: vae against uniform 17.20 0.046
     source report: gmvae against uniform  8.50 0.485
         source report: vae against gmvae  8.35 0.499
     """
-    rows = [_uniform(row) for row in printed]
-    rows += [_pair(one, other) for one, other in combinations(printed, 2) if one.name == other.name]
+    rows = [_compare_with_uniform(row) for row in printed]
+    rows += [
+        _compare_pair(one, other)
+        for one, other in combinations(printed, 2)
+        if one.name == other.name
+    ]
     return pd.DataFrame(rows)
 
 
-def _uniform(row: DigitCounts) -> dict[str, object]:
-    chi2, p = uniform(np.array(row.counts, dtype=np.float64))
+def _compare_with_uniform(row: DigitCounts) -> dict[str, object]:
+    chi2, p = uniformity_test(np.array(row.counts, dtype=np.float64))
     verdict = "not uniform" if p < ALPHA else "no departure from uniform shown"
     return {
         "row": f"{row.name}: {row.model} against uniform",
@@ -71,8 +75,8 @@ def _uniform(row: DigitCounts) -> dict[str, object]:
     }
 
 
-def _pair(one: DigitCounts, other: DigitCounts) -> dict[str, object]:
-    chi2, _, p = between(*(np.array(row.counts, dtype=np.float64) for row in (one, other)))
+def _compare_pair(one: DigitCounts, other: DigitCounts) -> dict[str, object]:
+    chi2, _, p = homogeneity_test(*(np.array(row.counts, dtype=np.float64) for row in (one, other)))
     models = f"{one.model} and {other.model}"
     verdict = (
         f"{models} differ"

@@ -15,30 +15,30 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames import training_length
-from analysis.frames.arm_table import STATISTICS, records
-from analysis.frames.metrics import BOUND, BY_COLUMN, METRICS, Evaluation, Metric
-from analysis.rendering.numbers import written
+from analysis.frames.arm_table import STATISTICS, list_rows
+from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, METRICS, EvaluationSet, Metric
+from analysis.rendering.numbers import format_estimate
 from analysis.rendering.table import Mark, Table
 from analysis.reproduction import verdicts as reproduction_verdicts
-from analysis.reproduction.consistency import parts
-from analysis.reproduction.matching import candidates, matching
-from analysis.reproduction.references import Protocol, Reference, References, Shown
+from analysis.reproduction.consistency import check_sum
+from analysis.reproduction.matching import estimate_candidates, matches_protocol
+from analysis.reproduction.references import Protocol, Reference, References, ReferenceTable
 from analysis.sections import reference_digits
-from analysis.sections.summary import SETS, said
+from analysis.sections.summary import EVALUATION_SET_NAMES, format_arm_estimate
 from harness.storage.schema import adds_up
 
-KINDS = (
+SPREAD_CAPTION = (
     "Each ± says whether it is a standard error (SE) or a standard deviation (SD), and n how "
     "many runs it is of."
 )
-VERDICTS = (
+VERDICT_CAPTION = (
     "Differences are ours − theirs, with 95 % intervals that are not adjusted; p is "
     "Holm-adjusted over the figures of "
     "this table that are tested. Reproduced means equivalent within the margin, by two "
     "one-sided Welch tests."
 )
-SUM = "Sum of the parts"
-_DRAWN = {"seed": "each seed draws its own labels"}
+SUM_HEADING = "Sum of the parts"
+_LABEL_DRAW_REMARKS = {"seed": "each seed draws its own labels"}
 
 
 @dataclass(frozen=True)
@@ -48,60 +48,75 @@ class _Row:
     name: str
     mark: Mark
     remark: str
-    parts: str = "–"
+    sum_check: str = "–"
     estimates: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def tables(rows: pd.DataFrame, references: References) -> list[Table]:
+def build_tables(rows: pd.DataFrame, references: References) -> list[Table]:
     """Results table -> for each printed table, what others found beside ours, then the verdicts; in
     printed order.
 
     A table that holds neither a published reference nor a row of ours is left out. Printed digit
     counts and figures for context, which nothing of ours is tested against, come last.
     """
-    ours, verdicts = candidates(rows, references), reproduction_verdicts.verdicts(rows, references)
-    found = []
-    for shown in references.tables:
-        for evaluation in shown.evaluations:
-            beside = references.of(shown.name, evaluation)
-            metrics = [m for m in METRICS if m.name in shown.metrics and m.evaluation == evaluation]
+    ours, verdicts = (
+        estimate_candidates(rows, references),
+        reproduction_verdicts.compute_verdicts(rows, references),
+    )
+    result = []
+    for table in references.tables:
+        for evaluation in table.evaluations:
+            table_references = references.for_table(table.name, evaluation)
+            metrics = [m for m in METRICS if m.name in table.metrics and m.evaluation == evaluation]
             lines = list(
-                _rows(
-                    shown, beside, ours[ours["metric"].isin([metric.column for metric in metrics])]
+                _build_rows(
+                    table,
+                    table_references,
+                    ours[ours["metric"].isin([metric.column for metric in metrics])],
                 )
             )
             scored = any(line.estimates for line in lines if line.mark in ("ours", "aside"))
-            if scored or any(reference.origin == "published" for reference in beside):
-                found.append(_laid_out(shown, evaluation, metrics, lines))
-                of = verdicts[
-                    (verdicts["table"] == shown.name) & (verdicts["evaluation"] == evaluation)
+            if scored or any(reference.origin == "published" for reference in table_references):
+                result.append(_build_table(table, evaluation, metrics, lines))
+                table_verdicts = verdicts[
+                    (verdicts["table"] == table.name) & (verdicts["evaluation"] == evaluation)
                 ]
-                found += [_judged(shown, evaluation, of)] if len(of) else []
-    return [*found, *reference_digits.tables(references.digit_counts), *_context(references)]
+                result += (
+                    [_build_verdict_table(table, evaluation, table_verdicts)]
+                    if len(table_verdicts)
+                    else []
+                )
+    return [
+        *result,
+        *reference_digits.build_tables(references.digit_counts),
+        *_build_context_tables(references),
+    ]
 
 
-def _judged(shown: Shown, evaluation: Evaluation, verdicts: pd.DataFrame) -> Table:
+def _build_verdict_table(
+    table: ReferenceTable, evaluation: EvaluationSet, verdicts: pd.DataFrame
+) -> Table:
     """The verdicts of one table; figures of a row of which the same is said share a line."""
-    titles = verdicts["metric"].map(lambda column: BY_COLUMN[column].title)
-    which = verdicts["model"].where(verdicts["supervision"] == "none", verdicts["supervision"])
-    names = verdicts["reference"] + (", " + which if len(shown.arms) > 1 else "")
+    titles = verdicts["metric"].map(lambda column: METRIC_BY_COLUMN[column].title)
+    arms = verdicts["model"].where(verdicts["supervision"] == "none", verdicts["supervision"])
+    names = verdicts["reference"] + (", " + arms if len(table.arms) > 1 else "")
     text = pd.DataFrame(
         {"Row": names, "Ours": verdicts["arm"], "Figure": titles, "Verdict": verdicts["text"]}
     )
-    together = (
+    merged = (
         text.groupby(["Row", "Ours", "Verdict"], sort=False)["Figure"].agg(", ".join).reset_index()
     )
     return Table(
-        f"{shown.name}-{evaluation}-verdicts".replace("_", "-"),
-        f"{shown.title}, on {SETS[evaluation]}: is it reproduced?",
-        VERDICTS,
-        together[list(text)],
+        f"{table.name}-{evaluation}-verdicts".replace("_", "-"),
+        f"{table.title}, on {EVALUATION_SET_NAMES[evaluation]}: is it reproduced?",
+        VERDICT_CAPTION,
+        merged[list(text)],
         verdicts,
     )
 
 
-def _context(references: References) -> list[Table]:
+def _build_context_tables(references: References) -> list[Table]:
     """Figures of other papers as they print them, never tested."""
     if not references.context:
         return []
@@ -119,67 +134,72 @@ def _context(references: References) -> list[Table]:
     ]
 
 
-def flagged(tables: Sequence[Table]) -> list[str]:
+def describe_flagged_rows(tables: Sequence[Table]) -> list[str]:
     """The rows whose parts do not add up, a line each."""
     lines = [
         (table.title, *line)
         for table in tables
-        if SUM in table.text
-        for line in zip(table.text["Row"], table.text[SUM], table.marks, strict=True)
+        if SUM_HEADING in table.text
+        for line in zip(table.text["Row"], table.text[SUM_HEADING], table.marks, strict=True)
     ]
-    return [f"{title}: {row}: {said}" for title, row, said, mark in lines if mark == "flagged"]
+    return [f"{title}: {row}: {check}" for title, row, check, mark in lines if mark == "flagged"]
 
 
-def _rows(shown: Shown, beside: Sequence[Reference], ours: pd.DataFrame) -> Iterator[_Row]:
+def _build_rows(
+    table: ReferenceTable, references: Sequence[Reference], ours: pd.DataFrame
+) -> Iterator[_Row]:
     """For each arm that the table speaks of: what others found, then what we did."""
-    for protocol in shown.arms:
-        which = _which(protocol) if len(shown.arms) > 1 else ""
-        for reference in beside:
-            if reference.tells_of(protocol):
-                yield _printed(reference, which)
-        mine = ours[matching(ours, protocol)]
-        if mine.empty:
-            yield _Row(f"ours{which}", "ours", "no arm was trained as the protocol says")
-        for name, arm in mine.groupby("arm", sort=False):
-            yield _measured(str(name), arm)
+    for protocol in table.arms:
+        suffix = _format_suffix(protocol) if len(table.arms) > 1 else ""
+        for reference in references:
+            if reference.matches(protocol):
+                yield _make_reference_row(reference, suffix)
+        matches = ours[matches_protocol(ours, protocol)]
+        if matches.empty:
+            yield _Row(f"ours{suffix}", "ours", "no arm was trained as the protocol says")
+        for name, arm in matches.groupby("arm", sort=False):
+            yield _make_own_row(str(name), arm)
 
 
-def _which(protocol: Protocol) -> str:
+def _format_suffix(protocol: Protocol) -> str:
     return f", {protocol.model if protocol.supervision == 'none' else protocol.supervision}"
 
 
-def _printed(reference: Reference, which: str) -> _Row:
-    check = parts(reference.figures)
+def _make_reference_row(reference: Reference, suffix: str) -> _Row:
+    check = check_sum(reference.figures)
     values: dict[str, Any] = {"source": reference.source, "origin": reference.origin}
     for name, figure in reference.figures.items():
         numbers = {"n": reference.n, "mean": figure.mean, "se": figure.se, "sd": figure.sd}
         values |= {f"{name}_{statistic}": number for statistic, number in numbers.items()}
     return _Row(
-        name=f"{reference.name}{which}",
-        mark="flagged" if check and not check.hold else "reference",
+        name=f"{reference.name}{suffix}",
+        mark="flagged" if check and not check.holds else "reference",
         remark="; ".join(
             filter(
                 None, [reference.origin, "single run" if reference.n == 1 else "", reference.note]
             )
         ),
-        parts=check.text if check else "–",
+        sum_check=check.text if check else "–",
         estimates={
-            name: written(f.mean, *f.spread, reference.n) for name, f in reference.figures.items()
+            name: format_estimate(f.mean, *f.spread, reference.n)
+            for name, f in reference.figures.items()
         },
         values=values,
     )
 
 
-def _measured(name: str, arm: pd.DataFrame) -> _Row:
+def _make_own_row(name: str, arm: pd.DataFrame) -> _Row:
     """One arm of ours, a metric a row."""
     first = arm.iloc[0]
-    scored = {BY_COLUMN[row["metric"]].name: row for row in records(arm) if row["n"]}
-    elsewhere = first["elsewhere"] and BY_COLUMN[first["metric"]].evaluation == "report_subset"
-    remarks = ["other images than the source report's: not comparable"] if elsewhere else []
-    remarks.append(training_length.said(first["iterations"], first["full_length"]))
+    scored = {METRIC_BY_COLUMN[row["metric"]].name: row for row in list_rows(arm) if row["n"]}
+    on_other_images = (
+        first["elsewhere"] and METRIC_BY_COLUMN[first["metric"]].evaluation == "report_subset"
+    )
+    remarks = ["other images than the source report's: not comparable"] if on_other_images else []
+    remarks.append(training_length.describe_length(first["iterations"], first["full_length"]))
     if first["labels"]:
         remarks.append(
-            _DRAWN.get(
+            _LABEL_DRAW_REMARKS.get(
                 first["label_draw"], f"labels: {first['label_draw']}, the same for every seed"
             )
         )
@@ -191,10 +211,10 @@ def _measured(name: str, arm: pd.DataFrame) -> _Row:
         )
     return _Row(
         name=f"ours: {name}",
-        mark="aside" if elsewhere or first["iterations"] < first["full_length"] else "ours",
+        mark="aside" if on_other_images or first["iterations"] < first["full_length"] else "ours",
         remark="; ".join(remarks),
-        parts=_parts({metric: row["mean"] for metric, row in scored.items()}),
-        estimates={metric: said(row) for metric, row in scored.items()},
+        sum_check=_describe_sum({metric: row["mean"] for metric, row in scored.items()}),
+        estimates={metric: format_arm_estimate(row) for metric, row in scored.items()},
         values={
             f"{metric}_{statistic}": row[statistic]
             for metric, row in scored.items()
@@ -203,10 +223,10 @@ def _measured(name: str, arm: pd.DataFrame) -> _Row:
     )
 
 
-def _parts(means: dict[str, float]) -> str:
-    if not set(BOUND) <= set(means):
+def _describe_sum(means: dict[str, float]) -> str:
+    if not set(BOUND_METRICS) <= set(means):
         return "–"
-    nelbo, kl, rec = (means[name] for name in BOUND)
+    nelbo, kl, rec = (means[name] for name in BOUND_METRICS)
     return (
         "adds up"
         if adds_up(nelbo, kl, rec)
@@ -214,76 +234,95 @@ def _parts(means: dict[str, float]) -> str:
     )
 
 
-def _laid_out(
-    shown: Shown, evaluation: Evaluation, metrics: Sequence[Metric], lines: Sequence[_Row]
+def _build_table(
+    table: ReferenceTable,
+    evaluation: EvaluationSet,
+    metrics: Sequence[Metric],
+    lines: Sequence[_Row],
 ) -> Table:
     text = pd.DataFrame({"Row": [line.name for line in lines]})
     for metric in metrics:
         text[metric.heading] = [line.estimates.get(metric.name, "–") for line in lines]
-    if set(BOUND) <= set(shown.metrics):
-        text[SUM] = [line.parts for line in lines]
+    if set(BOUND_METRICS) <= set(table.metrics):
+        text[SUM_HEADING] = [line.sum_check for line in lines]
     text["Remark"] = [line.remark for line in lines]
     values = [
-        {"row": r.name, "evaluation": evaluation, "parts": r.parts, "remark": r.remark, **r.values}
+        {
+            "row": r.name,
+            "evaluation": evaluation,
+            "parts": r.sum_check,
+            "remark": r.remark,
+            **r.values,
+        }
         for r in lines
     ]
-    name = f"{shown.name}-{evaluation}".replace("_", "-")
+    name = f"{table.name}-{evaluation}".replace("_", "-")
     return Table(
         name,
-        f"{shown.title}, on {SETS[evaluation]}",
-        KINDS,
+        f"{table.title}, on {EVALUATION_SET_NAMES[evaluation]}",
+        SPREAD_CAPTION,
         text,
         pd.DataFrame(values),
         tuple(line.mark for line in lines),
     )
 
 
-SOURCE = "source report"
+SOURCE_REPORT = "source report"
 
 
 HEADLINE_CAPTION = (
     "Losses over the listed images in nats per image at β = 1, accuracies over the grey test "
     "images in %. ± is the "
-    f"standard error (SE) of n runs. {VERDICTS}"
+    f"standard error (SE) of n runs. {VERDICT_CAPTION}"
 )
 
 
-def headline(rows: pd.DataFrame, references: References, source: str = SOURCE) -> list[Table]:
+def build_headline_tables(
+    rows: pd.DataFrame, references: References, source: str = SOURCE_REPORT
+) -> list[Table]:
     """Results table -> a line for each figure that `source` prints; no table where none of ours can
     be compared.
     """
-    verdicts = reproduction_verdicts.verdicts(rows, references)
-    of = verdicts[verdicts["reference"] == source]
-    if set(of["verdict"]) <= {"cannot be compared"}:
+    verdicts = reproduction_verdicts.compute_verdicts(rows, references)
+    source_verdicts = verdicts[verdicts["reference"] == source]
+    if set(source_verdicts["verdict"]) <= {"cannot be compared"}:
         return []
     text = [
         {
-            "Figure": f"{_headline_arm(verdict)}: {BY_COLUMN[verdict['metric']].title}",
-            "Printed": _headline_value(verdict, references),
-            "Ours": written(
+            "Figure": f"{_format_arm(verdict)}: {METRIC_BY_COLUMN[verdict['metric']].title}",
+            "Printed": _format_printed(verdict, references),
+            "Ours": format_estimate(
                 verdict["mean"], verdict["sd"] / math.sqrt(max(1, verdict["n"])), "SE", verdict["n"]
             ),
             "Verdict": verdict["text"],
         }
-        for verdict in records(of)
+        for verdict in list_rows(source_verdicts)
     ]
-    return [Table("headline", f"The {source} and ours", HEADLINE_CAPTION, pd.DataFrame(text), of)]
+    return [
+        Table(
+            "headline",
+            f"The {source} and ours",
+            HEADLINE_CAPTION,
+            pd.DataFrame(text),
+            source_verdicts,
+        )
+    ]
 
 
-def _headline_arm(verdict: pd.Series) -> str:
+def _format_arm(verdict: pd.Series) -> str:
     """The model, and the arm of it where it has several."""
     model, supervision = verdict["model"], verdict["supervision"]
     return str(model) if supervision == "none" else f"{model} {supervision}"
 
 
-def _headline_value(verdict: pd.Series, references: References) -> str:
+def _format_printed(verdict: pd.Series, references: References) -> str:
     """The figure with its ±, in the decimals that it was printed with."""
-    metric = BY_COLUMN[verdict["metric"]]
+    metric = METRIC_BY_COLUMN[verdict["metric"]]
     (reference,) = [
         reference
-        for reference in references.of(verdict["table"], verdict["evaluation"])
+        for reference in references.for_table(verdict["table"], verdict["evaluation"])
         if (reference.name, reference.model, reference.supervision)
         == (verdict["reference"], verdict["model"], verdict["supervision"])
     ]
     figure = reference.figures[metric.name]
-    return written(figure.mean, *figure.spread, reference.n)
+    return format_estimate(figure.mean, *figure.spread, reference.n)

@@ -5,19 +5,19 @@ from typing import get_args
 
 import pandas as pd
 
-from analysis.frames.arm_names import labels
-from analysis.frames.arm_table import counts
+from analysis.frames.arm_names import arm_names
+from analysis.frames.arm_table import count_cells
 from analysis.rendering.section import Picture
-from harness.errors import BadInput
-from harness.storage.store import Pictures, Store
+from harness.errors import InputError
+from harness.storage.store import PictureKind, Store
 
-Sheets = Mapping[Pictures, Mapping[str, bytes]]  # PNGs by kind and cell
-TITLES: Mapping[Pictures, str] = {
+SampleSheets = Mapping[PictureKind, Mapping[str, bytes]]  # PNGs by kind and cell
+SHEET_TITLES: Mapping[PictureKind, str] = {
     "samples": "Samples from the prior",
     "reconstructions": "Reconstructions",
     "traversals": "Latent traversals",
 }
-SHOWN: Mapping[Pictures, str] = {
+SHEET_CAPTIONS: Mapping[PictureKind, str] = {
     "samples": "",
     "reconstructions": "each line of test images is above the line of their reconstructions",
     "traversals": "each line walks along one latent dimension from −3 to 3 standard deviations, "
@@ -25,59 +25,66 @@ SHOWN: Mapping[Pictures, str] = {
 }
 
 
-def albums(rows: pd.DataFrame, sheets: Sheets) -> dict[str, list[Picture]]:
+def build_galleries(rows: pd.DataFrame, sheets: SampleSheets) -> dict[str, list[Picture]]:
     """Rows with `arm`, and PNGs by kind and cell -> pictures by the title of their kind, of kinds
     that have any.
     """
-    found = {TITLES[kind]: list(pictured(rows, pngs, kind)) for kind, pngs in sheets.items()}
-    return {title: pictures for title, pictures in found.items() if pictures}
+    by_title = {
+        SHEET_TITLES[kind]: list(make_pictures(rows, pngs, kind)) for kind, pngs in sheets.items()
+    }
+    return {title: pictures for title, pictures in by_title.items() if pictures}
 
 
-def pictured(rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: Pictures) -> Iterator[Picture]:
+def make_pictures(
+    rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: PictureKind
+) -> Iterator[Picture]:
     """The pictures of one kind by their cell, an arm each in the order of the tables: the β of a
     model follow on.
     """
-    for arm, cell, seed, digits in firsts(rows, pngs)[
+    for arm, cell, seed, digits in select_first_seeds(rows, pngs)[
         ["arm", "cell", "seed", "digit_counts_200"]
     ].to_numpy():
-        told = _judged(digits) if kind == "samples" else SHOWN[kind]
-        yield Picture(pngs[cell], arm, f"seed {seed}{'; ' + told if told else ''}")
+        description = _describe_digit_counts(digits) if kind == "samples" else SHEET_CAPTIONS[kind]
+        yield Picture(pngs[cell], arm, f"seed {seed}{'; ' + description if description else ''}")
 
 
-def firsts(rows: pd.DataFrame, pngs: Mapping[str, bytes]) -> pd.DataFrame:
+def select_first_seeds(rows: pd.DataFrame, pngs: Mapping[str, bytes]) -> pd.DataFrame:
     """The rows of the cells that have a picture, the first of each arm, in the order of the tables."""
     shown = (
         rows[rows["cell"].isin(pngs.keys())]
         .sort_values("seed", kind="stable")
         .drop_duplicates("arm")
     )
-    order = list(labels(counts(rows)))
+    order = list(arm_names(count_cells(rows)))
     return shown.sort_values("arm", key=lambda arms: arms.map(order.index), kind="stable")
 
 
-def _judged(digits: Sequence[int] | None) -> str:
+def _describe_digit_counts(digits: Sequence[int] | None) -> str:
     return (
         "" if digits is None else f"the judge sees of digits 0 to 9: {' '.join(map(str, digits))}"
     )
 
 
-PNG = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")  # how one begins and ends
+PNG_MARKERS = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")  # how one begins and ends
 
 
-def read(store: Store, rows: pd.DataFrame) -> Sheets:
+def read_sheets(store: Store, rows: pd.DataFrame) -> SampleSheets:
     """Of each kind the PNGs of each arm's first finished seed by their cell, where there are any."""
     finished = rows[rows["status"] == "ok"].sort_values("seed", kind="stable")
-    firsts = finished.drop_duplicates("arm")["cell"]
+    first_cells = finished.drop_duplicates("arm")["cell"]
     return {
-        kind: {cell: png for cell in firsts if (png := _whole(store, kind, cell)) is not None}
-        for kind in get_args(Pictures)
+        kind: {
+            cell: png for cell in first_cells if (png := _read_png(store, kind, cell)) is not None
+        }
+        for kind in get_args(PictureKind)
     }
 
 
-def _whole(store: Store, kind: Pictures, cell: str) -> bytes | None:
+def _read_png(store: Store, kind: PictureKind, cell: str) -> bytes | None:
     png = store.pictures(kind, cell)
-    if png is not None and not (png.startswith(PNG[0]) and png.endswith(PNG[1])):
-        raise BadInput(
-            f"{store.shown(f'{kind}/{cell}.png')} is not a whole PNG; expected one, or no file"
+    if png is not None and not (png.startswith(PNG_MARKERS[0]) and png.endswith(PNG_MARKERS[1])):
+        raise InputError(
+            f"{store.display_path(f'{kind}/{cell}.png')} is not a whole PNG; expected one, or no "
+            f"file"
         )
     return png

@@ -7,127 +7,148 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.frames import training_length
-from analysis.frames.arm_names import labels
-from analysis.frames.arm_table import STATISTICS, arms, counts, records, scaled, tally
+from analysis.frames.arm_names import arm_names
+from analysis.frames.arm_table import (
+    STATISTICS,
+    count_cells,
+    estimate_arms,
+    format_status_counts,
+    list_rows,
+    scale_estimates,
+)
 from analysis.frames.metrics import (
     ACCURACY,
-    BOUND,
-    BY_COLUMN,
+    BOUND_METRICS,
+    METRIC_BY_COLUMN,
     METRICS,
     NLL,
-    Evaluation,
+    EvaluationSet,
     Metric,
-    present,
+    find_scored_metrics,
 )
-from analysis.rendering.numbers import written
+from analysis.rendering.numbers import format_estimate
 from analysis.rendering.table import Table
 
-SETS: dict[Evaluation, str] = {
+EVALUATION_SET_NAMES: dict[EvaluationSet, str] = {
     "test": "the test images",
     "report_subset": "report_subset (the listed images)",
 }
-HOW = "± is the standard error (SE) of the mean over n seeds"
+ESTIMATE_CAPTION = "± is the standard error (SE) of the mean over n seeds"
 
 
-def glances(rows: pd.DataFrame) -> list[Table]:
+def build_summary_tables(rows: pd.DataFrame) -> list[Table]:
     """Results table -> a table for each evaluation set that was scored: an arm a row, a metric a
     column.
     """
-    sets: dict[Evaluation, list[Metric]] = {}
-    for metric in main(rows):
+    sets: dict[EvaluationSet, list[Metric]] = {}
+    for metric in select_main_metrics(rows):
         sets.setdefault(metric.evaluation, []).append(metric)
-    return [_glance(rows, evaluation, chosen) for evaluation, chosen in sets.items()]
+    return [_build_summary_table(rows, evaluation, chosen) for evaluation, chosen in sets.items()]
 
 
-def main(rows: pd.DataFrame) -> list[Metric]:
+def select_main_metrics(rows: pd.DataFrame) -> list[Metric]:
     """The bounds, exact likelihoods and accuracies that were scored; where none was, the bound on
     the test images.
     """
     scored = [
-        metric for metric in present(rows) if metric.name in (*BOUND, NLL.name, ACCURACY.name)
+        metric
+        for metric in find_scored_metrics(rows)
+        if metric.name in (*BOUND_METRICS, NLL.name, ACCURACY.name)
     ]
-    return scored or [BY_COLUMN[name] for name in BOUND]
+    return scored or [METRIC_BY_COLUMN[name] for name in BOUND_METRICS]
 
 
-def _glance(rows: pd.DataFrame, evaluation: Evaluation, metrics: Sequence[Metric]) -> Table:
-    who = counts(rows).reset_index(drop=True)
-    values = who.assign(arm=labels(who))
+def _build_summary_table(
+    rows: pd.DataFrame, evaluation: EvaluationSet, metrics: Sequence[Metric]
+) -> Table:
+    arm_counts = count_cells(rows).reset_index(drop=True)
+    values = arm_counts.assign(arm=arm_names(arm_counts))
     text = pd.DataFrame({"Arm": values["arm"]})
-    table = arms(rows, [metric.column for metric in metrics])
+    table = estimate_arms(rows, [metric.column for metric in metrics])
     for metric in metrics:
-        estimates = scaled(table[table["metric"] == metric.column].reset_index(drop=True))
-        text[metric.heading] = [said(arm) for arm in records(estimates)]
+        estimates = scale_estimates(table[table["metric"] == metric.column].reset_index(drop=True))
+        text[metric.heading] = [format_arm_estimate(arm) for arm in list_rows(estimates)]
         values = values.join(estimates[STATISTICS].add_prefix(f"{metric.column}_"))
-    text["Cells"] = [cells(arm) for arm in records(who)]
+    text["Cells"] = [format_cells(arm) for arm in list_rows(arm_counts)]
     kept = (values.filter(regex="_n$") > 0).any(axis=1) | (evaluation == "test")
-    name, title = f"summary-{evaluation}".replace("_", "-"), f"Results on {SETS[evaluation]}"
+    name, title = (
+        f"summary-{evaluation}".replace("_", "-"),
+        f"Results on {EVALUATION_SET_NAMES[evaluation]}",
+    )
     return Table(
-        name, title, _caption(metrics, training_length.banner(who)), text[kept], values[kept]
+        name,
+        title,
+        _build_caption(metrics, training_length.shortened_banner(arm_counts)),
+        text[kept],
+        values[kept],
     )
 
 
-def _caption(metrics: Sequence[Metric], short: str) -> str:
+def _build_caption(metrics: Sequence[Metric], short: str) -> str:
     bounds = (
         "; losses in nats per image at β = 1"
         if any(metric.unit == "nats" for metric in metrics)
         else ""
     )
     accuracy = "; accuracy on the grey test images" if ACCURACY in metrics else ""
-    return f"{HOW}{bounds}{accuracy}. {short}".strip()
+    return f"{ESTIMATE_CAPTION}{bounds}{accuracy}. {short}".strip()
 
 
-def every_estimate(rows: pd.DataFrame, metrics: Sequence[Metric] = METRICS) -> Table:
+def build_estimate_table(rows: pd.DataFrame, metrics: Sequence[Metric] = METRICS) -> Table:
     """Results table -> one row an arm and metric: mean, SD, SE, 95 % t-interval, n, and what is not
     in n.
     """
-    table = scaled(arms(rows, [metric.column for metric in metrics]))
-    table.insert(0, "arm", labels(table))
+    table = scale_estimates(estimate_arms(rows, [metric.column for metric in metrics]))
+    table.insert(0, "arm", arm_names(table))
     table = table[table["n"] > 0].reset_index(drop=True)
-    of = [BY_COLUMN[column] for column in table["metric"]]
+    row_metrics = [METRIC_BY_COLUMN[column] for column in table["metric"]]
     text = pd.DataFrame(
         {
             "Arm": table["arm"],
-            "Metric": [metric.heading for metric in of],
-            "Scored on": [metric.evaluation for metric in of],
-            "Mean ± SE": [said(arm) for arm in records(table)],
-            "SD": table["sd"].map(_number),
-            "95 % t-interval": [_interval(arm) for arm in records(table)],
-            "Cells": [cells(arm) for arm in records(table)],
+            "Metric": [metric.heading for metric in row_metrics],
+            "Scored on": [metric.evaluation for metric in row_metrics],
+            "Mean ± SE": [format_arm_estimate(arm) for arm in list_rows(table)],
+            "SD": table["sd"].map(_format_number),
+            "95 % t-interval": [_format_interval(arm) for arm in list_rows(table)],
+            "Cells": [format_cells(arm) for arm in list_rows(table)],
         }
     )
     values = table.assign(
-        unit=[metric.unit for metric in of], evaluation=[metric.evaluation for metric in of]
+        unit=[metric.unit for metric in row_metrics],
+        evaluation=[metric.evaluation for metric in row_metrics],
     )
     caption = (
-        f"{HOW}; SD is the standard deviation over the same seeds, the interval that of "
+        f"{ESTIMATE_CAPTION}; SD is the standard deviation over the same seeds, the interval "
+        f"that of "
         f"the mean (Student's t)."
     )
-    caption = f"{caption} {training_length.banner(counts(rows))}".strip()
+    caption = f"{caption} {training_length.shortened_banner(count_cells(rows))}".strip()
     return Table(
         "estimates", "Mean, SD, SE and 95 % t-interval of every arm", caption, text, values
     )
 
 
-def said(arm: "pd.Series[float]") -> str:
+def format_arm_estimate(arm: "pd.Series[float]") -> str:
     """An arm's estimate in one line, its ± named."""
-    return written(arm["mean"], arm["se"], "SE", int(arm["n"]))
+    return format_estimate(arm["mean"], arm["se"], "SE", int(arm["n"]))
 
 
-def cells(arm: pd.Series) -> str:
+def format_cells(arm: pd.Series) -> str:
     """What became of an arm's cells, and their length where it is not the full one: `9 ok, 1
     failed; shortened: …`.
     """
     full = arm["iterations"] == arm["full_length"]
     return (
-        tally(arm)
+        format_status_counts(arm)
         if full
-        else f"{tally(arm)}; {training_length.said(arm['iterations'], arm['full_length'])}"
+        else f"{format_status_counts(arm)}; "
+        f"{training_length.describe_length(arm['iterations'], arm['full_length'])}"
     )
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.2f}"
 
 
-def _interval(arm: pd.Series) -> str:
+def _format_interval(arm: pd.Series) -> str:
     return "–" if pd.isna(arm["low"]) else f"[{arm['low']:.2f}, {arm['high']:.2f}]"

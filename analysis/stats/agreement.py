@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.stats.thresholds import LEVEL
+from analysis.stats.thresholds import CONFIDENCE
 
 Classes = NDArray[np.uint8]
 
@@ -37,21 +37,21 @@ def mcnemar(a: Classes, b: Classes, targets: Classes) -> Agreement:
     """
     from statsmodels.stats.contingency_tables import mcnemar as exact  # slow to import
 
-    right = a == targets, b == targets
-    both, only_a = int((right[0] & right[1]).sum()), int((right[0] & ~right[1]).sum())
-    only_b, neither = int((~right[0] & right[1]).sum()), int((~right[0] & ~right[1]).sum())
+    correct = a == targets, b == targets
+    both, only_a = int((correct[0] & correct[1]).sum()), int((correct[0] & ~correct[1]).sum())
+    only_b, neither = int((~correct[0] & correct[1]).sum()), int((~correct[0] & ~correct[1]).sum())
     p = exact([[both, only_a], [only_b, neither]], exact=True).pvalue if only_a + only_b else 1.0
     return Agreement(both, only_a, only_b, neither, min(1.0, float(p)))
 
 
-def wilson(right: int, images: int) -> tuple[float, float]:
+def wilson_interval(correct: int, images: int) -> tuple[float, float]:
     """95 % interval of one network's accuracy over the images, fractions: Wilson (1927), J. Am.
     Stat. Assoc. 22:209.
 
-    >>> [round(end, 4) for end in wilson(81, 263)]
+    >>> [round(end, 4) for end in wilson_interval(81, 263)]
     [0.2553, 0.3662]
     """
     from scipy.stats import binomtest
 
-    low, high = binomtest(right, images).proportion_ci(LEVEL, method="wilson")
+    low, high = binomtest(correct, images).proportion_ci(CONFIDENCE, method="wilson")
     return float(low), float(high)

@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, stdtrit
 
 from analysis.stats import permutation
-from analysis.stats.thresholds import FEW, LEVEL
+from analysis.stats.thresholds import CONFIDENCE, MIN_SEEDS
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 # from which the signs of pairs can reach .05; of two samples the divisions can from five each, 2 /
 # 252
-PAIRS = 6
-ROUNDING = 1e-12  # relative to the means: a smaller standard error is no spread but rounding
+MIN_PAIRS = 6
+ROUNDING_TOLERANCE = (
+    1e-12  # relative to the means: a smaller standard error is no spread but rounding
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def paired(a: Floats, b: Floats) -> Difference:
 
     pairs = a.shape[-1]
     sd = np.asarray(np.std(a - b, axis=-1, ddof=1)) if pairs > 1 else np.full(len(a), np.nan)
-    return _difference(
+    return _from_t_test(
         ttest_rel,
         a,
         b,
@@ -69,8 +71,8 @@ def paired(a: Floats, b: Floats) -> Difference:
         se=sd / math.sqrt(max(pairs, 1)),
         g_df=np.full(len(a), pairs - 1.0),
         correlation=_correlation(a, b),
-        p_exact=permutation.signs(a, b) if pairs >= PAIRS else np.full(len(a), np.nan),
-        p_floor=np.full(len(a), permutation.sign_floor(pairs) if pairs else np.nan),
+        p_exact=permutation.sign_flip_p(a, b) if pairs >= MIN_PAIRS else np.full(len(a), np.nan),
+        p_floor=np.full(len(a), permutation.min_sign_flip_p(pairs) if pairs else np.nan),
     )
 
 
@@ -80,12 +82,12 @@ def welch(a: Floats, b: Floats) -> Difference:
     """
     from scipy.stats import ttest_ind
 
-    none = np.full(len(a), np.nan)
+    nans = np.full(len(a), np.nan)
     sizes = a.shape[-1], b.shape[-1]
-    variances = [_variance(x) if x.shape[-1] > 1 else none for x in (a, b)]
+    variances = [_variance(x) if x.shape[-1] > 1 else nans for x in (a, b)]
     both = variances[0] + variances[1]
     squares = variances[0] ** 2 + variances[1] ** 2
-    return _difference(
+    return _from_t_test(
         lambda x, y, axis: ttest_ind(x, y, axis=axis, equal_var=False),
         a,
         b,
@@ -93,9 +95,9 @@ def welch(a: Floats, b: Floats) -> Difference:
         freedom=np.where(squares > 0, both**2 / np.where(squares > 0, squares, 1.0), 1.0),
         se=np.sqrt(variances[0] / max(a.shape[-1], 1) + variances[1] / max(b.shape[-1], 1)),
         g_df=np.full(len(a), a.shape[-1] + b.shape[-1] - 2.0),
-        correlation=none,
-        p_exact=permutation.splits(a, b) if min(sizes) >= FEW else none,
-        p_floor=np.full(len(a), permutation.split_floor(*sizes)) if min(sizes) else none,
+        correlation=nans,
+        p_exact=permutation.two_sample_p(a, b) if min(sizes) >= MIN_SEEDS else nans,
+        p_floor=np.full(len(a), permutation.min_two_sample_p(*sizes)) if min(sizes) else nans,
     )
 
 
@@ -105,12 +107,12 @@ def half_width(se: Floats, df: Floats, alpha: Floats | float) -> Floats:
     return half
 
 
-def spreadless(se: Floats, a: Floats, b: Floats) -> Bools:
+def has_no_spread(se: Floats, a: Floats, b: Floats) -> Bools:
     """Where a standard error is zero but for rounding; a, b are the means: (comparisons,)."""
-    return np.asarray(se <= ROUNDING * np.maximum(np.abs(a), np.abs(b)))
+    return np.asarray(se <= ROUNDING_TOLERANCE * np.maximum(np.abs(a), np.abs(b)))
 
 
-def hedges(a: Floats, b: Floats, df: Floats) -> Floats:
+def hedges_g(a: Floats, b: Floats, df: Floats) -> Floats:
     """Hedges' g: mean difference over the SD within the arms, times J(df): (comparisons,).
 
     J(m) = Γ(m/2) / (√(m/2) Γ((m - 1)/2)), Hedges (1981), J. Educ. Stat. 6:107, eq. 6e. The SD is
@@ -123,11 +125,11 @@ def hedges(a: Floats, b: Floats, df: Floats) -> Floats:
     freedom = a.shape[-1] + b.shape[-1] - 2
     squares = _variance(a) * (a.shape[-1] - 1) + _variance(b) * (b.shape[-1] - 1)
     sd = np.sqrt(squares / freedom)
-    small = np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2)
+    correction = np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2)
     difference = a.mean(axis=-1) - b.mean(axis=-1)
-    flat = spreadless(sd, a.mean(axis=-1), b.mean(axis=-1))
-    return np.where(flat, np.nan, difference / np.where(flat, 1.0, sd)) * np.where(
-        df > 1, small, np.nan
+    no_spread = has_no_spread(sd, a.mean(axis=-1), b.mean(axis=-1))
+    return np.where(no_spread, np.nan, difference / np.where(no_spread, 1.0, sd)) * np.where(
+        df > 1, correction, np.nan
     )
 
 
@@ -145,7 +147,7 @@ def superiority(a: Floats, b: Floats) -> Floats:
     return np.asarray(u / (a.shape[-1] * b.shape[-1]))
 
 
-def _difference(
+def _from_t_test(
     test: Any, a: Floats, b: Floats, se: Floats, g_df: Floats, **more: Floats
 ) -> Difference:
     """The result of a t-test of scipy's, nan where there is too little to test.
@@ -153,26 +155,28 @@ def _difference(
     A difference that does not vary has no t: its p is the least of the permutations, of pairs that
     of the sign test.
     """
-    none = np.full(len(a), np.nan)
-    means = [np.asarray(x.mean(axis=-1)) if x.shape[-1] else none for x in (a, b)]
+    nans = np.full(len(a), np.nan)
+    means = [np.asarray(x.mean(axis=-1)) if x.shape[-1] else nans for x in (a, b)]
     difference = np.asarray(means[0] - means[1])
-    df, p, low, high, g = none, none, none, none, none
+    df, p, low, high, g = nans, nans, nans, nans, nans
     if min(a.shape[-1], b.shape[-1]) > 1:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             # samples without spread, which are mended below
             warnings.simplefilter("ignore", RuntimeWarning)
-            tested = test(a, b, axis=-1)
-            df, p = tested.df, tested.pvalue
-            low, high = tested.confidence_interval(LEVEL)
-        flat = spreadless(se, *means)
-        same = np.abs(difference) <= ROUNDING * np.maximum(np.abs(means[0]), np.abs(means[1]))
-        p = np.where(flat, np.where(same, 1.0, more["p_floor"]), p)
-        df = np.where(flat, min(a.shape[-1], b.shape[-1]) - 1.0, df)
-        low, high = (np.where(flat, difference, bound) for bound in (low, high))
-        g = hedges(a, b, g_df)
-    found = {"low": low, "high": high, "p": p, "g": g, "superiority": superiority(a, b)}
+            result = test(a, b, axis=-1)
+            df, p = result.df, result.pvalue
+            low, high = result.confidence_interval(CONFIDENCE)
+        no_spread = has_no_spread(se, *means)
+        same = np.abs(difference) <= ROUNDING_TOLERANCE * np.maximum(
+            np.abs(means[0]), np.abs(means[1])
+        )
+        p = np.where(no_spread, np.where(same, 1.0, more["p_floor"]), p)
+        df = np.where(no_spread, min(a.shape[-1], b.shape[-1]) - 1.0, df)
+        low, high = (np.where(no_spread, difference, bound) for bound in (low, high))
+        g = hedges_g(a, b, g_df)
+    statistics = {"low": low, "high": high, "p": p, "g": g, "superiority": superiority(a, b)}
     return Difference(
-        mean_a=means[0], mean_b=means[1], difference=difference, se=se, df=df, **found, **more
+        mean_a=means[0], mean_b=means[1], difference=difference, se=se, df=df, **statistics, **more
     )
 
 
@@ -186,11 +190,11 @@ def _correlation(a: Floats, b: Floats) -> Floats:
     """
     from scipy.stats import pearsonr
 
-    none = np.full(len(a), np.nan)
+    nans = np.full(len(a), np.nan)
     if a.shape[-1] < 3:
-        return none
+        return nans
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # constant samples: nan
-        found = np.asarray(pearsonr(a, b, axis=-1).statistic)
-    varies = [np.ptp(x, axis=-1) > ROUNDING * np.abs(x).max(axis=-1) for x in (a, b)]
-    return np.where(varies[0] & varies[1], found, np.nan)
+        r = np.asarray(pearsonr(a, b, axis=-1).statistic)
+    varies = [np.ptp(x, axis=-1) > ROUNDING_TOLERANCE * np.abs(x).max(axis=-1) for x in (a, b)]
+    return np.where(varies[0] & varies[1], r, np.nan)

@@ -13,7 +13,7 @@ from math import comb
 
 import numpy as np
 
-from analysis.stats.differences import ROUNDING, Floats
+from analysis.stats.differences import ROUNDING_TOLERANCE, Floats
 
 
 def paired(a: Floats, b: Floats, margin: float) -> Floats:
@@ -22,7 +22,7 @@ def paired(a: Floats, b: Floats, margin: float) -> Floats:
     from statsmodels.stats.weightstats import ttost_paired
 
     floor = 0.5 ** a.shape[-1]
-    return _guarded(a, b, margin, floor, lambda x, y: ttost_paired(x, y, -margin, margin)[0])
+    return _tost_p(a, b, margin, floor, lambda x, y: ttost_paired(x, y, -margin, margin)[0])
 
 
 def welch(a: Floats, b: Floats, margin: float) -> Floats:
@@ -32,12 +32,12 @@ def welch(a: Floats, b: Floats, margin: float) -> Floats:
     from statsmodels.stats.weightstats import ttost_ind
 
     floor = 1 / comb(a.shape[-1] + b.shape[-1], a.shape[-1])
-    return _guarded(
+    return _tost_p(
         a, b, margin, floor, lambda x, y: ttost_ind(x, y, -margin, margin, usevar="unequal")[0]
     )
 
 
-def _guarded(
+def _tost_p(
     a: Floats, b: Floats, margin: float, floor: float, test: Callable[[Floats, Floats], Floats]
 ) -> Floats:
     """The test's p; nan below two seeds; where nothing varies 1 beyond the margin and within it the
@@ -50,6 +50,8 @@ def _guarded(
     spread = (
         np.ptp(a - b, axis=-1) if a.shape == b.shape else np.ptp(a, axis=-1) + np.ptp(b, axis=-1)
     )
-    flat = spread <= ROUNDING * np.maximum(np.abs(a).max(axis=-1), np.abs(b).max(axis=-1))
-    apart = np.abs(a.mean(axis=-1) - b.mean(axis=-1)) >= margin
-    return np.where(flat, np.where(apart, 1.0, floor), p)
+    no_spread = spread <= ROUNDING_TOLERANCE * np.maximum(
+        np.abs(a).max(axis=-1), np.abs(b).max(axis=-1)
+    )
+    beyond_margin = np.abs(a.mean(axis=-1) - b.mean(axis=-1)) >= margin
+    return np.where(no_spread, np.where(beyond_margin, 1.0, floor), p)

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from analysis.stats.thresholds import LEVEL
+from analysis.stats.thresholds import CONFIDENCE
 
 
-def estimates(frame: pd.DataFrame, by: list[str], column: str) -> pd.DataFrame:
+def estimate_means(frame: pd.DataFrame, by: list[str], column: str) -> pd.DataFrame:
     """One row a group of `by`: n, mean, sd, se, low, high of `column`; n counts the values that are
     not missing.
 
     >>> runs = pd.DataFrame({"arm": "a", "nelbo": [1, 2, 3, 4, 5]})
-    >>> print(estimates(runs, ["arm"], "nelbo").round(3).to_string(index=False))
+    >>> print(estimate_means(runs, ["arm"], "nelbo").round(3).to_string(index=False))
     arm  n  mean    sd    se   low  high
       a  5   3.0 1.581 0.707 1.037 4.963
     """
@@ -25,5 +25,5 @@ def estimates(frame: pd.DataFrame, by: list[str], column: str) -> pd.DataFrame:
     table = groups.agg(n="count", mean="mean", sd="std").reset_index()
     several = table["n"].where(table["n"] > 1)
     table["se"] = table["sd"] / np.sqrt(several)
-    half = stdtrit(several - 1, (1 + LEVEL) / 2) * table["se"]
+    half = stdtrit(several - 1, (1 + CONFIDENCE) / 2) * table["se"]
     return table.assign(low=table["mean"] - half, high=table["mean"] + half)

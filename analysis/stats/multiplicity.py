@@ -15,23 +15,25 @@ from analysis.stats.thresholds import ALPHA
 Correction = Literal["holm", "bh"]
 
 
-def adjusted(p: Floats, correction: Correction) -> Floats:
+def adjust_p_values(p: Floats, correction: Correction) -> Floats:
     """p-values of one family -> corrected ones, to be compared with .05: (comparisons,) ->
     (comparisons,).
     """
-    order, family = np.argsort(p, kind="stable"), len(p)
+    order, n_tests = np.argsort(p, kind="stable"), len(p)
     if correction == "holm":
-        raised = np.maximum.accumulate(p[order] * np.arange(family, 0, -1))
+        raised = np.maximum.accumulate(p[order] * np.arange(n_tests, 0, -1))
     else:
-        raised = np.minimum.accumulate((p[order] / (np.arange(1, family + 1) / family))[::-1])[::-1]
-    corrected = np.empty(family)
+        raised = np.minimum.accumulate((p[order] / (np.arange(1, n_tests + 1) / n_tests))[::-1])[
+            ::-1
+        ]
+    corrected = np.empty(n_tests)
     corrected[order] = np.minimum(raised, 1.0)
     return corrected
 
 
-def levels(p: Floats, corrected: Floats, correction: Correction) -> Floats:
-    """The alpha at which each p was tested, given what `adjusted` made of them: (comparisons,) ->
-    (comparisons,).
+def alpha_levels(p: Floats, p_adjusted: Floats, correction: Correction) -> Floats:
+    """The alpha at which each p was tested, given what `adjust_p_values` made of them:
+    (comparisons,) -> (comparisons,).
 
     An interval of level 1 - alpha leaves out zero exactly where the corrected p says that there is
     a difference. Holm tests the k-th smallest p at .05 / (m - k + 1) and stops at the first that is
@@ -40,13 +42,13 @@ def levels(p: Floats, corrected: Floats, correction: Correction) -> Floats:
     J. Am. Stat. Assoc. 100:71. The smallest p of a Holm family has Bonferroni's interval; the
     intervals together do not claim to hold all at once.
     """
-    family = len(p)
-    claimed = int((corrected <= ALPHA).sum())
+    n_tests = len(p)
+    n_claimed = int((p_adjusted <= ALPHA).sum())
     if correction == "bh":
-        return np.full(family, ALPHA * max(claimed, 1) / max(family, 1))
+        return np.full(n_tests, ALPHA * max(n_claimed, 1) / max(n_tests, 1))
     rank = np.argsort(np.argsort(p, kind="stable")) + 1
-    steps = np.minimum(rank, min(claimed + 1, family))
-    return np.asarray(ALPHA / (family - steps + 1))
+    steps = np.minimum(rank, min(n_claimed + 1, n_tests))
+    return np.asarray(ALPHA / (n_tests - steps + 1))
 
 
-CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
+CORRECTION_NAMES = {"holm": "Holm", "bh": "Benjamini-Hochberg"}

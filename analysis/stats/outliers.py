@@ -9,25 +9,25 @@ import numpy as np
 import pandas as pd
 
 from analysis.stats.differences import Bools, Floats
-from analysis.stats.thresholds import FEW
+from analysis.stats.thresholds import MIN_SEEDS
 
 # standard deviations: a normal arm of 5 has such a run in 5 % of cases, one of 10 in 0.5 %
-FAR = 8.0
+MAX_DEVIATION = 8.0
 # of a normal law, in median absolute deviations: Hampel (1974), J. Am. Stat. Assoc. 69:383
-_SD = 1.4826
+_SD_PER_MAD = 1.4826
 
 
 def medians(values: Floats) -> Floats:
     """The median of every arm, nan without a value: (arms, seeds) -> (arms,)."""
     if not values.shape[1]:
         return np.full(len(values), np.nan)
-    held, ordered = np.isfinite(values).sum(axis=1), np.sort(values, axis=1)  # nan comes last
+    n_values, ordered = np.isfinite(values).sum(axis=1), np.sort(values, axis=1)  # nan comes last
     middle = [
         np.maximum(place, 0)
-        for place in ((held - 1) // 2, np.minimum(held // 2, values.shape[1] - 1))
+        for place in ((n_values - 1) // 2, np.minimum(n_values // 2, values.shape[1] - 1))
     ]
-    ends = [np.take_along_axis(ordered, place[:, None], axis=1)[:, 0] for place in middle]
-    return np.where(held > 0, (ends[0] + ends[1]) / 2, np.nan)
+    middle_values = [np.take_along_axis(ordered, place[:, None], axis=1)[:, 0] for place in middle]
+    return np.where(n_values > 0, (middle_values[0] + middle_values[1]) / 2, np.nan)
 
 
 def deviations(values: Floats) -> Floats:
@@ -37,26 +37,26 @@ def deviations(values: Floats) -> Floats:
     Below five seeds, and where half of the seeds have one value, there is no scale to tell far from
     near.
     """
-    away = values - medians(values)[:, None]
-    scale = _SD * medians(np.abs(away))
-    known = (scale > 0) & (np.isfinite(values).sum(axis=1) >= FEW)
-    return np.where(known[:, None], away / np.where(known, scale, 1.0)[:, None], np.nan)
+    distances = values - medians(values)[:, None]
+    scale = _SD_PER_MAD * medians(np.abs(distances))
+    known = (scale > 0) & (np.isfinite(values).sum(axis=1) >= MIN_SEEDS)
+    return np.where(known[:, None], distances / np.where(known, scale, 1.0)[:, None], np.nan)
 
 
-def far(values: Floats) -> Bools:
+def is_far(values: Floats) -> Bools:
     """Which runs are far from the others of their arm: (arms, seeds)."""
-    return np.abs(deviations(values)) > FAR
+    return np.abs(deviations(values)) > MAX_DEVIATION
 
 
-def collapsed(values: Floats, direction: int) -> Bools:
+def is_collapsed(values: Floats, direction: int) -> Bools:
     """Which runs are far on the bad side: that of `direction`, 1 or -1, or on either side where it
     is 0.
     """
-    away = deviations(values)
-    return (np.abs(away) if direction == 0 else direction * away) > FAR
+    distances = deviations(values)
+    return (np.abs(distances) if direction == 0 else direction * distances) > MAX_DEVIATION
 
 
-def worst(values: Floats, direction: int) -> tuple[Floats, np.ndarray]:
+def find_worst(values: Floats, direction: int) -> tuple[Floats, np.ndarray]:
     """The value farthest in a direction, 1 or -1, of every arm, and its place; nan without a value:
     (arms,) twice.
     """
@@ -66,7 +66,7 @@ def worst(values: Floats, direction: int) -> tuple[Floats, np.ndarray]:
     return np.take_along_axis(values, place[:, None], axis=1)[:, 0], place
 
 
-def alike(counts: pd.DataFrame) -> Floats:
+def lost_runs_p(counts: pd.DataFrame) -> Floats:
     """p of as many lost runs in both arms; counts: lost and kept of a, lost and kept of b ->
     (comparisons,).
 
@@ -76,8 +76,8 @@ def alike(counts: pd.DataFrame) -> Floats:
     from scipy.stats import fisher_exact
 
     p = np.full(len(counts), np.nan)
-    some = counts.iloc[:, 0].to_numpy() + counts.iloc[:, 2].to_numpy() > 0
-    if some.any():
-        tables, place = np.unique(counts.to_numpy(np.int64)[some], axis=0, return_inverse=True)
-        p[some] = np.array([fisher_exact(each.reshape(2, 2)).pvalue for each in tables])[place]
+    any_lost = counts.iloc[:, 0].to_numpy() + counts.iloc[:, 2].to_numpy() > 0
+    if any_lost.any():
+        tables, place = np.unique(counts.to_numpy(np.int64)[any_lost], axis=0, return_inverse=True)
+        p[any_lost] = np.array([fisher_exact(each.reshape(2, 2)).pvalue for each in tables])[place]
     return p

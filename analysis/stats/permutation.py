@@ -1,11 +1,11 @@
 """The p of a permutation: of pairs by the signs of their differences, of two samples by how they
 could be divided.
 
-No normal law is asked for. Where there are at most `MOST` signs or divisions all are tried, and p
-is exact; above, that many are drawn by a fixed seed, and p = (1 + as extreme) / (1 + drawn):
-Phipson, Smyth (2010), Stat. Appl. Genet. Mol. Biol. 9:39. Samples hold the seeds on the last axis,
-one comparison a row; p is two-sided, (comparisons,), and the same whatever the order of the seeds
-and whichever arm is a.
+No normal law is asked for. Where there are at most `MAX_PERMUTATIONS` signs or divisions all are
+tried, and p is exact; above, that many are drawn by a fixed seed, and p = (1 + as extreme) / (1 +
+drawn): Phipson, Smyth (2010), Stat. Appl. Genet. Mol. Biol. 9:39. Samples hold the seeds on the
+last axis, one comparison a row; p is two-sided, (comparisons,), and the same whatever the order of
+the seeds and whichever arm is a.
 """
 
 from collections.abc import Iterator
@@ -16,27 +16,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-MOST = 9_999
-FLOOR = 1 / (1 + MOST)  # the least p where they are drawn
-TIE = 1e-9  # of the largest value: sums that are this near are equal but for rounding
-ROUNDING = 1e-12  # of the values themselves, whose difference may be much smaller
-_TOGETHER = 4_000_000  # numbers at a time: what keeps memory small
+MAX_PERMUTATIONS = 9_999
+SAMPLED_P_FLOOR = 1 / (1 + MAX_PERMUTATIONS)  # the least p where they are drawn
+TIE_TOLERANCE = 1e-9  # of the largest value: sums that are this near are equal but for rounding
+ROUNDING_TOLERANCE = 1e-12  # of the values themselves, whose difference may be much smaller
+_CHUNK_VALUES = 4_000_000  # numbers at a time: what keeps memory small
 
 
-def sign_floor(pairs: int) -> float:
-    """The least p that `signs` can give."""
-    return FLOOR if 2**pairs > MOST else min(1.0, 2.0 ** (1 - pairs))
+def min_sign_flip_p(pairs: int) -> float:
+    """The least p that `sign_flip_p` can give."""
+    return SAMPLED_P_FLOOR if 2**pairs > MAX_PERMUTATIONS else min(1.0, 2.0 ** (1 - pairs))
 
 
-def split_floor(n_a: int, n_b: int) -> float:
-    """The least p that `splits` can give; of equal numbers a division and its mirror are equally
-    extreme.
+def min_two_sample_p(n_a: int, n_b: int) -> float:
+    """The least p that `two_sample_p` can give; of equal numbers a division and its mirror are
+    equally extreme.
     """
-    ways = comb(n_a + n_b, n_a)
-    return FLOOR if ways > MOST else min(1.0, (2 if n_a == n_b else 1) / ways)
+    divisions = comb(n_a + n_b, n_a)
+    return (
+        SAMPLED_P_FLOOR
+        if divisions > MAX_PERMUTATIONS
+        else min(1.0, (2 if n_a == n_b else 1) / divisions)
+    )
 
 
-def signs(a: Floats, b: Floats) -> Floats:
+def sign_flip_p(a: Floats, b: Floats) -> Floats:
     """p of the mean difference of pairs over all signs: Fisher (1935), The Design of Experiments, §
     21.
 
@@ -45,18 +49,22 @@ def signs(a: Floats, b: Floats) -> Floats:
     """
     sizes = np.sort(np.abs(a - b), axis=-1)
     largest = np.maximum(np.abs(a), np.abs(b)).max(axis=-1, initial=0.0)
-    least = np.abs((a - b).sum(axis=-1)) - np.maximum(
-        TIE * sizes.max(axis=-1, initial=0.0), ROUNDING * largest
+    threshold = np.abs((a - b).sum(axis=-1)) - np.maximum(
+        TIE_TOLERANCE * sizes.max(axis=-1, initial=0.0), ROUNDING_TOLERANCE * largest
     )
     pairs, extreme = a.shape[-1], np.zeros(len(a))
-    for drawn in _signs(pairs):
-        for part in _parts(len(a), len(drawn)):
-            sums = sizes[part] @ drawn.T
-            extreme[part] += (np.abs(sums, out=sums) >= least[part, None]).sum(axis=-1)
-    return (1 + extreme) / (1 + MOST) if 2**pairs > MOST else extreme / 2 ** max(pairs - 1, 0)
+    for sign_rows in _sign_rows(pairs):
+        for part in _chunks(len(a), len(sign_rows)):
+            sums = sizes[part] @ sign_rows.T
+            extreme[part] += (np.abs(sums, out=sums) >= threshold[part, None]).sum(axis=-1)
+    return (
+        (1 + extreme) / (1 + MAX_PERMUTATIONS)
+        if 2**pairs > MAX_PERMUTATIONS
+        else extreme / 2 ** max(pairs - 1, 0)
+    )
 
 
-def splits(a: Floats, b: Floats) -> Floats:
+def two_sample_p(a: Floats, b: Floats) -> Floats:
     """p of Welch's t over the divisions of both samples into two of their sizes; a (comparisons,
     n_a), b alike.
 
@@ -64,20 +72,24 @@ def splits(a: Floats, b: Floats) -> Floats:
     as the difference of the means does not: Janssen (1997), Stat. Probab. Lett. 36:9. Of equal
     sizes it is the same as that difference.
     """
-    few, values = min(a.shape[-1], b.shape[-1]), a.shape[-1] + b.shape[-1]
-    pool, smaller = _scaled(a, b)
-    of_sum, of_squares, reached = _limits(pool, smaller)
-    extreme, every = np.zeros(len(a)), comb(values, few) <= MOST
-    for chosen in _splits(values, few):
-        for part in _parts(len(a), len(chosen)):
-            found = np.square(pool[part] @ chosen.T) * of_sum[part]
-            if 2 * few < values:
-                found -= np.square(pool[part]) @ chosen.T * of_squares[part]
-            extreme[part] += (found >= reached[part]).sum(axis=-1)
-    return extreme / comb(values, few) if every else (1 + extreme) / (1 + MOST)
+    n_smaller, n_values = min(a.shape[-1], b.shape[-1]), a.shape[-1] + b.shape[-1]
+    pool, smaller = _center_and_scale(a, b)
+    of_sum, of_squares, threshold = _threshold_terms(pool, smaller)
+    extreme, exhaustive = np.zeros(len(a)), comb(n_values, n_smaller) <= MAX_PERMUTATIONS
+    for in_smaller in _split_rows(n_values, n_smaller):
+        for part in _chunks(len(a), len(in_smaller)):
+            statistic = np.square(pool[part] @ in_smaller.T) * of_sum[part]
+            if 2 * n_smaller < n_values:
+                statistic -= np.square(pool[part]) @ in_smaller.T * of_squares[part]
+            extreme[part] += (statistic >= threshold[part]).sum(axis=-1)
+    return (
+        extreme / comb(n_values, n_smaller)
+        if exhaustive
+        else (1 + extreme) / (1 + MAX_PERMUTATIONS)
+    )
 
 
-def _scaled(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+def _center_and_scale(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     """All values in order, and the smaller sample; both with the mean of all at 0 and the farthest
     value at 1.
     """
@@ -89,7 +101,7 @@ def _scaled(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     return (pool - middle) / scale, (smaller - middle) / scale
 
 
-def _limits(pool: Floats, smaller: Floats) -> tuple[Floats, Floats, Floats]:
+def _threshold_terms(pool: Floats, smaller: Floats) -> tuple[Floats, Floats, Floats]:
     """u, v, w, each (comparisons, 1), so that t² of a division reaches that of ours where u · S² −
     v · Q >= w.
 
@@ -97,47 +109,54 @@ def _limits(pool: Floats, smaller: Floats) -> tuple[Floats, Floats, Floats]:
     the means differ by c · S and the squared standard error is x · Q + y · (all squares − Q) − z ·
     S².
     """
-    few, rest = smaller.shape[-1], pool.shape[-1] - smaller.shape[-1]
-    x, y = 1 / (few * (few - 1)), 1 / (rest * (rest - 1))
-    z, c = x / few + y / rest, 1 / few + 1 / rest
-    total, squares, everything = (
+    n_smaller, n_larger = smaller.shape[-1], pool.shape[-1] - smaller.shape[-1]
+    x, y = 1 / (n_smaller * (n_smaller - 1)), 1 / (n_larger * (n_larger - 1))
+    z, c = x / n_smaller + y / n_larger, 1 / n_smaller + 1 / n_larger
+    total, squares, all_squares = (
         np.sum(each, axis=-1, keepdims=True) for each in (smaller, smaller**2, pool**2)
     )
-    error = np.maximum(x * squares + y * (everything - squares) - z * total**2, 0.0)
-    apart = (c * total) ** 2
-    u, v = c**2 * error + z * apart, (x - y) * apart
-    return u, v, y * apart * everything - u * (2 * TIE * np.abs(total) + TIE**2)
+    error = np.maximum(x * squares + y * (all_squares - squares) - z * total**2, 0.0)
+    squared_difference = (c * total) ** 2
+    u, v = c**2 * error + z * squared_difference, (x - y) * squared_difference
+    return (
+        u,
+        v,
+        y * squared_difference * all_squares
+        - u * (2 * TIE_TOLERANCE * np.abs(total) + TIE_TOLERANCE**2),
+    )
 
 
-def _signs(pairs: int) -> Iterator[Floats]:
-    """Rows of 1 and -1, (some, pairs): one of each two that are mirrors, or `MOST` drawn ones."""
-    if 2**pairs <= MOST:
+def _sign_rows(pairs: int) -> Iterator[Floats]:
+    """Rows of 1 and -1, (some, pairs): one of each two that are mirrors, or `MAX_PERMUTATIONS`
+    drawn ones.
+    """
+    if 2**pairs <= MAX_PERMUTATIONS:
         bits = np.arange(2 ** max(pairs - 1, 0))[:, None] >> np.arange(pairs) & 1
         yield np.where(bits, -1.0, 1.0)
         return
     rng = np.random.default_rng(0)
-    for part in _parts(MOST, pairs):
+    for part in _chunks(MAX_PERMUTATIONS, pairs):
         yield np.where(rng.integers(0, 2, (part.stop - part.start, pairs), np.int8), -1.0, 1.0)
 
 
-def _splits(values: int, few: int) -> Iterator[Floats]:
-    """Rows of 1 where a value goes to the smaller sample, (some, values): every division, or `MOST`
-    drawn ones.
+def _split_rows(n_values: int, n_smaller: int) -> Iterator[Floats]:
+    """Rows of 1 where a value goes to the smaller sample, (some, values): every division, or
+    `MAX_PERMUTATIONS` drawn ones.
     """
-    every, rng = comb(values, few) <= MOST, np.random.default_rng(0)
-    ways = combinations(range(values), few)
-    for part in _parts(comb(values, few) if every else MOST, values):
-        many = part.stop - part.start
-        drawn = (
-            list(islice(ways, many))
-            if every
-            else rng.random((many, values)).argpartition(few, axis=-1)[:, :few]
+    exhaustive, rng = comb(n_values, n_smaller) <= MAX_PERMUTATIONS, np.random.default_rng(0)
+    divisions = combinations(range(n_values), n_smaller)
+    for part in _chunks(comb(n_values, n_smaller) if exhaustive else MAX_PERMUTATIONS, n_values):
+        count = part.stop - part.start
+        indices = (
+            list(islice(divisions, count))
+            if exhaustive
+            else rng.random((count, n_values)).argpartition(n_smaller, axis=-1)[:, :n_smaller]
         )
-        chosen = np.zeros((many, values))
-        np.put_along_axis(chosen, np.asarray(drawn), 1.0, axis=-1)
-        yield chosen
+        in_smaller = np.zeros((count, n_values))
+        np.put_along_axis(in_smaller, np.asarray(indices), 1.0, axis=-1)
+        yield in_smaller
 
 
-def _parts(rows: int, columns: int) -> Iterator[slice]:
-    step = max(1, _TOGETHER // max(columns, 1))
+def _chunks(rows: int, columns: int) -> Iterator[slice]:
+    step = max(1, _CHUNK_VALUES // max(columns, 1))
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))

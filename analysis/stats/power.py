@@ -9,36 +9,38 @@ scipy's. All arrays are (comparisons,).
 import numpy as np
 
 from analysis.stats.differences import Floats
-from analysis.stats.thresholds import FEW, POWER
+from analysis.stats.thresholds import MIN_SEEDS, POWER
 
-MOST = 100_000  # what asks for more seeds is told as infinite
-_STRONGEST = 1e6  # standard errors: found with two seeds at alpha = 1e-5
+MAX_SEEDS = 100_000  # what asks for more seeds is told as infinite
+_MAX_EFFECT = 1e6  # standard errors: found with two seeds at alpha = 1e-5
 
 
-def power(effect: Floats, df: Floats, alpha: Floats) -> Floats:
+def t_test_power(effect: Floats, df: Floats, alpha: Floats) -> Floats:
     """Chance to find a difference of `effect` standard errors: (comparisons,) thrice ->
     (comparisons,).
     """
     from statsmodels.stats.power import ttest_power  # a second, which bad input need not wait for
 
-    found = ttest_power(effect, 1, alpha / 2, df=df, alternative="larger")
+    chances = ttest_power(effect, 1, alpha / 2, df=df, alternative="larger")
     # scipy's answer where the chance is all but 1
-    return np.where(np.isnan(found) & (effect > 10), 1.0, found)
+    return np.where(np.isnan(chances) & (effect > 10), 1.0, chances)
 
 
-def detectable(se: Floats, df: Floats, alpha: Floats) -> Floats:
+def detectable_difference(se: Floats, df: Floats, alpha: Floats) -> Floats:
     """Smallest difference that is found with 80 % power, in the unit of se: (comparisons,) thrice
     -> (comparisons,).
     """
     from scipy.optimize import elementwise
 
-    found = np.full(se.shape, np.nan)
+    differences = np.full(se.shape, np.nan)
     known = np.isfinite(se) & (df > 0)
     if known.any():
-        asked, place = np.unique([df[known], alpha[known]], axis=1, return_inverse=True)
-        ends = np.zeros(asked.shape[1]), np.full(asked.shape[1], _STRONGEST)
-        found[known] = elementwise.find_root(_short, ends, args=tuple(asked)).x[place] * se[known]
-    return found
+        cases, place = np.unique([df[known], alpha[known]], axis=1, return_inverse=True)
+        bracket = np.zeros(cases.shape[1]), np.full(cases.shape[1], _MAX_EFFECT)
+        differences[known] = (
+            elementwise.find_root(_power_gap, bracket, args=tuple(cases)).x[place] * se[known]
+        )
+    return differences
 
 
 def seeds_needed(difference: Floats, spread: Floats, freedom: Floats, alpha: Floats) -> Floats:
@@ -50,22 +52,31 @@ def seeds_needed(difference: Floats, spread: Floats, freedom: Floats, alpha: Flo
     """
     from scipy.optimize import elementwise
 
-    found = np.where(np.isfinite(difference) & np.isfinite(spread), float(FEW), np.nan)
+    needed = np.where(np.isfinite(difference) & np.isfinite(spread), float(MIN_SEEDS), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        effect = np.where(difference == 0, 0.0, np.minimum(np.abs(difference) / spread, _STRONGEST))
+        effect = np.where(
+            difference == 0, 0.0, np.minimum(np.abs(difference) / spread, _MAX_EFFECT)
+        )
     args = effect, freedom, alpha
-    found[_short_by(np.full(effect.shape, float(MOST)), *args) < 0] = np.inf
-    between = (_short_by(np.full(effect.shape, float(FEW)), *args) < 0) & np.isfinite(found)
-    if between.any():
-        ends = np.full(between.sum(), float(FEW)), np.full(between.sum(), float(MOST))
-        root = elementwise.find_root(_short_by, ends, args=tuple(arg[between] for arg in args)).x
-        found[between] = np.ceil(root - 1e-6)
-    return found
+    needed[_power_gap_at(np.full(effect.shape, float(MAX_SEEDS)), *args) < 0] = np.inf
+    solvable = (_power_gap_at(np.full(effect.shape, float(MIN_SEEDS)), *args) < 0) & np.isfinite(
+        needed
+    )
+    if solvable.any():
+        bracket = (
+            np.full(solvable.sum(), float(MIN_SEEDS)),
+            np.full(solvable.sum(), float(MAX_SEEDS)),
+        )
+        root = elementwise.find_root(
+            _power_gap_at, bracket, args=tuple(arg[solvable] for arg in args)
+        ).x
+        needed[solvable] = np.ceil(root - 1e-6)
+    return needed
 
 
-def _short(effect: Floats, df: Floats, alpha: Floats) -> Floats:
-    return power(effect, df, alpha) - POWER
+def _power_gap(effect: Floats, df: Floats, alpha: Floats) -> Floats:
+    return t_test_power(effect, df, alpha) - POWER
 
 
-def _short_by(seeds: Floats, effect: Floats, freedom: Floats, alpha: Floats) -> Floats:
-    return _short(effect * np.sqrt(seeds), freedom * (seeds - 1), alpha)
+def _power_gap_at(seeds: Floats, effect: Floats, freedom: Floats, alpha: Floats) -> Floats:
+    return _power_gap(effect * np.sqrt(seeds), freedom * (seeds - 1), alpha)

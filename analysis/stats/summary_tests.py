@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from scipy.stats import ttest_ind_from_stats
 
-from analysis.stats.thresholds import LEVEL
+from analysis.stats.thresholds import CONFIDENCE
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Numbers:
+class SampleSummary:
     """Summary numbers, each (comparisons,): how many runs, their mean, their standard deviation (n
     − 1).
     """
@@ -34,25 +34,27 @@ class Numbers:
         return np.asarray(self.sd**2 / self.n)
 
 
-def different(ours: Numbers, theirs: Numbers) -> Floats:
+def welch_p(ours: SampleSummary, theirs: SampleSummary) -> Floats:
     """Two-sided p of equal means, variances not assumed equal: Welch (1947), Biometrika 34:28."""
-    return _p(ours, theirs, 0.0, "two-sided")
+    return _t_test_p(ours, theirs, 0.0, "two-sided")
 
 
-def equivalent(ours: Numbers, theirs: Numbers, margin: Floats) -> Floats:
+def tost_p(ours: SampleSummary, theirs: SampleSummary, margin: Floats) -> Floats:
     """p that the means lie `margin` or more apart: two one-sided Welch tests, Schuirmann (1987),
     the larger p.
     """
-    return np.maximum(_p(ours, theirs, -margin, "greater"), _p(ours, theirs, margin, "less"))
+    return np.maximum(
+        _t_test_p(ours, theirs, -margin, "greater"), _t_test_p(ours, theirs, margin, "less")
+    )
 
 
-def _p(
-    ours: Numbers,
-    theirs: Numbers,
+def _t_test_p(
+    ours: SampleSummary,
+    theirs: SampleSummary,
     shift: Floats | float,
     alternative: Literal["two-sided", "less", "greater"],
 ) -> Floats:
-    found = ttest_ind_from_stats(
+    result = ttest_ind_from_stats(
         mean1=ours.mean - shift,
         std1=ours.sd,
         nobs1=ours.n,
@@ -62,32 +64,34 @@ def _p(
         equal_var=False,
         alternative=alternative,
     )
-    return np.asarray(found.pvalue)
+    return np.asarray(result.pvalue)
 
 
-def interval(ours: Numbers, theirs: Numbers) -> tuple[Floats, Floats]:
+def confidence_interval(ours: SampleSummary, theirs: SampleSummary) -> tuple[Floats, Floats]:
     """The 95 % interval of the difference: d ± t(0.975, Welch's degrees of freedom) · SE of d."""
-    half = stdtrit(freedom(ours, theirs), (1 + LEVEL) / 2) * error(ours, theirs)
+    half = stdtrit(degrees_of_freedom(ours, theirs), (1 + CONFIDENCE) / 2) * standard_error(
+        ours, theirs
+    )
     difference = ours.mean - theirs.mean
     return difference - half, difference + half
 
 
-def error(ours: Numbers, theirs: Numbers) -> Floats:
+def standard_error(ours: SampleSummary, theirs: SampleSummary) -> Floats:
     """The standard error of the difference."""
     return np.sqrt(ours.variance + theirs.variance)
 
 
-def freedom(ours: Numbers, theirs: Numbers) -> Floats:
+def degrees_of_freedom(ours: SampleSummary, theirs: SampleSummary) -> Floats:
     """Welch–Satterthwaite degrees of freedom."""
     one, other = ours.variance, theirs.variance
     return np.asarray((one + other) ** 2 / (one**2 / (ours.n - 1) + other**2 / (theirs.n - 1)))
 
 
-def one_more(ours: Numbers) -> tuple[Floats, Floats]:
+def prediction_interval(ours: SampleSummary) -> tuple[Floats, Floats]:
     """The 95 % prediction interval of one more run: mean ± t(0.975, n − 1) · SD · √(1 + 1/n).
 
     Hahn and Meeker (1991), Statistical Intervals, section 4.7; it supposes normal runs, made as
     ours are.
     """
-    half = stdtrit(ours.n - 1, (1 + LEVEL) / 2) * ours.sd * np.sqrt(1 + 1 / ours.n)
+    half = stdtrit(ours.n - 1, (1 + CONFIDENCE) / 2) * ours.sd * np.sqrt(1 + 1 / ours.n)
     return ours.mean - half, ours.mean + half

@@ -1,10 +1,10 @@
 """The thresholds of every test and interval."""
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 
 ALPHA = 0.05
 
 POWER = 0.8
 
 # House rule: below this many seeds an arm is described, never judged.
-FEW = 5
+MIN_SEEDS = 5

@@ -17,24 +17,24 @@ def imbalance(counts: Floats) -> float:
     return np.abs(counts / total - 1 / len(counts)).sum() / 2 if total else np.float64("nan")
 
 
-def uniform(counts: Floats) -> tuple[float, float]:
+def uniformity_test(counts: Floats) -> tuple[float, float]:
     """Counts (classes,) -> chi-squared against as many of each class, and its p."""
     expected = counts.sum() / len(counts)
     chi2 = float(((counts - expected) ** 2 / expected).sum())
     return chi2, float(chdtrc(len(counts) - 1, chi2))
 
 
-def between(a: Floats, b: Floats) -> tuple[float, int, float]:
+def homogeneity_test(a: Floats, b: Floats) -> tuple[float, int, float]:
     """Counts (classes,) of two models -> chi-squared against one common balance, degrees of
     freedom, p.
     """
-    chi2, df, p = betweens(a[None], b[None])
+    chi2, df, p = batched_homogeneity_test(a[None], b[None])
     return float(chi2[0]), int(df[0]), float(p[0])
 
 
-def betweens(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
-    """Counts (pairs, classes) of two models a row, none without samples -> what `between` says of
-    each, (pairs,).
+def batched_homogeneity_test(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
+    """Counts (pairs, classes) of two models a row, none without samples -> what `homogeneity_test`
+    says of each, (pairs,).
 
     A class that neither has ever sampled says nothing and is left out of the degrees of freedom.
     """

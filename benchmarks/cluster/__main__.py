@@ -20,10 +20,10 @@ from matplotlib import pyplot as plt
 
 from benchmarks.cluster import fit, virtual
 from benchmarks.cluster.virtual import Costs
-from harness.execution.ray_tune import REPORT_SECONDS, REPORTS
+from harness.execution.ray_tune import MAX_REPORTS_PER_SECOND, REPORT_SECONDS
 from harness.experiment.cell import Cell
 from harness.scheduling import packing
-from harness.scheduling.step_timing import elsewhere
+from harness.scheduling.step_timing import assumed_gpu_cost
 from harness.training import step_cost
 from harness.training.step_cost import Cost
 from harness.training.task import Task
@@ -31,7 +31,8 @@ from harness.training.task import Task
 HERE = Path(__file__).parents[1]
 CELLS = 1_000_000
 GPUS = (100, 1_000, 10_000)
-# seconds of a step of one `vae` on one core (speed.csv); assumed of a GPU as well, see `elsewhere`
+# seconds of a step of one `vae` on one core (speed.csv); assumed of a GPU as well, see
+# `assumed_gpu_cost`
 ONE_CELL = 0.0080
 ROUND_TRIP = 0.030  # seconds, assumed: a request of a bucket
 STREAM = 100e6  # bytes a second, assumed: one request's content
@@ -50,10 +51,14 @@ class Way:
 
 
 AS_IT_IS = Way(
-    "as it is", lambda gpus: min(max(gpus / REPORTS, REPORT_SECONDS[0]), REPORT_SECONDS[1]), 60.0
+    "as it is",
+    lambda gpus: min(max(gpus / MAX_REPORTS_PER_SECOND, REPORT_SECONDS[0]), REPORT_SECONDS[1]),
+    60.0,
 )
 RARER = Way(
-    "rarer checkpoints and reports", lambda gpus: max(gpus / REPORTS, REPORT_SECONDS[0]), 600.0
+    "rarer checkpoints and reports",
+    lambda gpus: max(gpus / MAX_REPORTS_PER_SECOND, REPORT_SECONDS[0]),
+    600.0,
 )
 SHARED = Way("the same, a driver for 1,000 GPUs", RARER.pause, RARER.checkpoint, 1_000)
 
@@ -146,13 +151,13 @@ def simulated(
 def planned(cells: int, slots: int) -> tuple[list[Task], dict[Cell, Cost]]:
     """The tasks of a grid, by the harness's own packing, longest first; and what a step costs."""
     grid = [Cell("vae", seed, 20_000, settings=(("z", 10),)) for seed in range(cells)]
-    step = {grid[0].pack_key: elsewhere(Cost(0.0, ONE_CELL))}
-    return [Task(pack, "nowhere") for pack in packing.balanced(grid, step, slots)], step
+    step = {grid[0].pack_key: assumed_gpu_cost(Cost(0.0, ONE_CELL))}
+    return [Task(pack, "nowhere") for pack in packing.balanced_packs(grid, step, slots)], step
 
 
 def training(task: Task, step: step_cost.Costs) -> float:
     """Seconds in which a trial trains."""
-    return packing.seconds(task.cells, step)
+    return packing.pack_seconds(task.cells, step)
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -15,7 +15,7 @@ from benchmarks.cluster import virtual
 from benchmarks.cluster.virtual import Costs, Outcome
 from harness.execution.ray_tune import REPORT_SECONDS
 from harness.experiment.cell import Cell
-from harness.scheduling.packing import of_size
+from harness.scheduling.packing import fixed_packs
 from harness.training.task import Task
 
 COSTS = Path(__file__).parent / "costs.json"
@@ -91,7 +91,9 @@ def with_handover(fit: Fit, seconds: float) -> Fit:
 def during(run: Measured, fit: Fit) -> Outcome:
     """What the simulation says of a measured run's launcher."""
     cells = [Cell("noop", seed, 1) for seed in range(run["cells"])]
-    tasks = [Task(pack, "nowhere") for pack in of_size(cells, -(-run["cells"] // run["trials"]))]
+    tasks = [
+        Task(pack, "nowhere") for pack in fixed_packs(cells, -(-run["cells"] // run["trials"]))
+    ]
 
     def work(task: Task) -> tuple[float, float]:
         return _at(fit.first, len(task.cells)), _at(fit.rest, len(task.cells))

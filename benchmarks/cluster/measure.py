@@ -99,13 +99,13 @@ def planned(count: int) -> Found:
     """Seconds to plan so many cells of `vae`, and to hand them out; bytes of the tasks, as Ray's
     workers get them.
     """
-    from harness.execution.retries import Tries
+    from harness.execution.retries import RetryQueue
     from harness.experiment.cell import ModelCard
-    from harness.experiment.evaluation import Evaluation
+    from harness.experiment.evaluation import EvaluationConfig
     from harness.experiment.grid_file import validate
     from harness.monitoring.progress import Progress
     from harness.scheduling import packing, plan
-    from harness.scheduling.step_timing import elsewhere
+    from harness.scheduling.step_timing import assumed_gpu_cost
     from harness.training import step_cost
     from harness.training.task import Task
 
@@ -113,11 +113,13 @@ def planned(count: int) -> Found:
     grid = validate({"name": "paper", "seeds": count, "sweeps": [{"model": "vae"}]})
     card = ModelCard("vae", "", 20_000, defaults={"z": 10})
     cells = _timed(found, "cells made", lambda: grid.cells({"vae": card}))
-    todo = _timed(found, "plan", lambda: plan.make(cells, {}, Evaluation(), "always")).todo
-    costs = {cells[0].pack_key: elsewhere(step_cost.Cost(0.0, 0.008))}
-    packs = _timed(found, "packs", lambda: packing.balanced(todo, costs, 1_000))
+    todo = _timed(
+        found, "plan", lambda: plan.make_plan(cells, {}, EvaluationConfig(), "always")
+    ).todo
+    costs = {cells[0].pack_key: assumed_gpu_cost(step_cost.Cost(0.0, 0.008))}
+    packs = _timed(found, "packs", lambda: packing.balanced_packs(todo, costs, 1_000))
     tasks = [Task(pack, "nowhere", run="paper") for pack in packs]
-    _timed(found, "tries", lambda: Tries(tasks))
+    _timed(found, "tries", lambda: RetryQueue(tasks))
     _timed(found, "progress", lambda: Progress(tasks, costs, 1_000))
     content = _timed(found, "tasks packed", lambda: pickle.dumps(tasks))
     _timed(found, "tasks unpacked", lambda: pickle.loads(content))
@@ -135,10 +137,12 @@ def kept(count: int) -> Found:
         (Path(scratch) / "rows").mkdir()
         for seed in range(count):
             cell = Cell("vae", seed, 20_000)
-            row = schema.row(schema.describe(cell) | {"status": "failed", "finished": str(seed)})
+            row = schema.make_row(
+                schema.describe_cell(cell) | {"status": "failed", "finished": str(seed)}
+            )
             (Path(scratch) / f"rows/{cell.id}.json").write_text(json.dumps(row, indent=1))
         store = Store(scratch)
-        _timed(found, "found", store.find)
+        _timed(found, "found", store.scan)
         _timed(found, "compacted", store.compact)
     return found | {"peak bytes": _peak()}
 
@@ -227,7 +231,7 @@ def asked() -> list[Found]:
     mnist = idx_sets.load("mnist")
     with tempfile.TemporaryDirectory() as scratch:
         digit_classifier.provide(store.Store(scratch), mnist)
-        vars(store)["place"] = Counted
+        vars(store)["make_backend"] = Counted
         cell = Cell("vae", 0, 40, settings=(("z", 10),))
         task = Task((cell,), scratch, compile="never", checkpoint_seconds=1e9, report_seconds=0.0)
         for update in trial.run(task, mnist):

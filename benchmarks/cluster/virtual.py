@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
-from harness.execution.ray_tune import PENDING
-from harness.execution.retries import Tries
+from harness.execution.ray_tune import MIN_PENDING_TRIALS
+from harness.execution.retries import RetryQueue
 from harness.training.task import Task
 
 # seconds of its training and of what follows, in the trial's process
@@ -64,7 +64,7 @@ def run(tasks: Sequence[Task], slots: int, work: Work, costs: Costs, pause: floa
     """Hand out all tasks to so many slots; a trial reports every `pause` seconds of its work, and
     at its end.
     """
-    tries, driver, reports = Tries(tasks), Driver(), 0
+    tries, driver, reports = RetryQueue(tasks), Driver(), 0
     # when a trial's next report arrives, and what it works then
     events: list[tuple[float, int, Iterator[float]]] = []
 
@@ -72,7 +72,7 @@ def run(tasks: Sequence[Task], slots: int, work: Work, costs: Costs, pause: floa
         number = tries.next()
         if number is None:
             return
-        task = tries.task(number)
+        task = tries.make_task(number)
         served = driver.serve(
             at, costs.trial + costs.cell * len(task.cells) + _event(costs, slots, tries)
         )
@@ -94,11 +94,11 @@ def run(tasks: Sequence[Task], slots: int, work: Work, costs: Costs, pause: floa
     return Outcome(driver.free, driver.busy, reports)
 
 
-def _event(costs: Costs, slots: int, tries: Tries) -> float:
+def _event(costs: Costs, slots: int, tries: RetryQueue) -> float:
     """What any event costs the driver: Tune asks for news of all trials that run or wait, and scans
     those begun.
     """
-    waiting = min(len(tries.waiting), max(PENDING, slots))
+    waiting = min(len(tries.waiting), max(MIN_PENDING_TRIALS, slots))
     begun = len(tries.tasks) - len(tries.waiting)
     return costs.look * (len(tries.running) + waiting) + costs.scan * begun * (1 if waiting else 2)
 

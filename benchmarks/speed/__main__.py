@@ -82,10 +82,10 @@ def main() -> None:
 
 def keep(part: str, report: Report) -> None:
     """A part's results, with the machine and the commit that they were measured on."""
-    found = provenance.machine()
+    found = provenance.describe_machine()
     measured = (
         f"{found['cpus']} CPUs ({found['processor']}), torch {torch.__version__}, commit "
-        f"{provenance.commit()[:12]}"
+        f"{provenance.git_commit()[:12]}"
     )
     content = {"measured": measured, "numbers": report.numbers, "lines": report.lines}
     (HERE / "speed" / f"{part}.json").write_text(
@@ -190,7 +190,7 @@ def of_model(report: Report) -> None:
         f"{model.CELLS} `vae`, {model.STEPS:,} steps, packs of {model.PACK}: f "
         f"{1000 * cost.fixed:.1f} ms, "
     )
-    told += f"e {1000 * cost.each:.1f} ms"
+    told += f"e {1000 * cost.per_cell:.1f} ms"
     for run in found:
         reached = (
             f"**{run.taken:.0f} s**, {run.said:.0f} s foretold ({run.said / run.taken:.2f} of it)"

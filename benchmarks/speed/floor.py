@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.training.trainer import Pack
+from harness.training.trainer import PackTrainer
 
 PRODUCTS = ("mm", "bmm", "addmm", "baddbmm")
 Call = tuple[Callable[..., Tensor], list[Any]]
@@ -26,14 +26,14 @@ class _Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def products(pack: Pack) -> Callable[[], None]:
+def products(pack: PackTrainer) -> Callable[[], None]:
     """A function that computes every matrix product of one step of the pack, forward and backward,
     and nothing else.
     """
     recorder = _Recorder()
-    batch, noise = pack._draws()
+    batch, noise = pack._next_batch()
     with recorder:
-        pack.eager(pack.params, pack.other, batch, noise, pack.betas)
+        pack.eager_objective(pack.params, pack.untrained, batch, noise, pack.betas)
     assert recorder.calls
 
     def run() -> None:

@@ -18,7 +18,7 @@ from benchmarks.speed.steps import TURN, cells, turn
 from harness.data import idx_sets
 from harness.training import process_tuning
 from harness.training.step_cost import Cost
-from harness.training.trainer import Pack
+from harness.training.trainer import PackTrainer
 
 CELLS, PACK, STEPS, SHORT = 16, 4, 1500, 500
 LAUNCHERS = {1: ["--launcher", "in-process"], 2: ["--launcher", "ray"]}
@@ -43,9 +43,9 @@ def check() -> tuple[Cost, list[Foretold]]:
 def _cost() -> Cost:
     """Of a compiled step of `vae`, by packs of one and of as many as the grid's."""
     mnist = idx_sets.load("mnist")
-    process_tuning.keep_freed()
-    packs = {str(size): Pack(cells("vae", size), mnist, compiled=True) for size in (1, PACK)}
-    times = interleaved({size: turn(pack.one_step) for size, pack in packs.items()}, rounds=30)
+    process_tuning.keep_freed_memory()
+    packs = {str(size): PackTrainer(cells("vae", size), mnist, compiled=True) for size in (1, PACK)}
+    times = interleaved({size: turn(pack.train_step) for size, pack in packs.items()}, rounds=30)
     one, several = (times[str(size)].median / TURN for size in (1, PACK))
     each = (several - one) / (PACK - 1)
     return Cost(one - each, each)
@@ -54,7 +54,7 @@ def _cost() -> Cost:
 def _foretold(cost: Cost, workers: int) -> Foretold:
     """One short pack tells c and p; the grid has as many packs for each worker."""
     short, trained, scored = _run(workers, PACK, SHORT)
-    pack = STEPS * cost.step(PACK) + scored
+    pack = STEPS * cost.step_seconds(PACK) + scored
     said = short - trained - scored + CELLS / PACK / workers * pack
     return Foretold(workers, said, _run(workers, CELLS, STEPS)[0])
 

@@ -12,9 +12,9 @@ from harness.data import idx_sets
 from harness.experiment import grid_file
 from harness.experiment.cell import Cell
 from harness.plugins import registry
-from harness.scheduling.packing import kinds
+from harness.scheduling.packing import group_by_pack_key
 from harness.training import process_tuning
-from harness.training.trainer import Pack
+from harness.training.trainer import PackTrainer
 
 TURN = 5  # steps in a row, so that the caches hold what they hold in a training
 # steps of one of Pythae's epochs, each of which takes time of its own: MNIST's have 619
@@ -49,7 +49,7 @@ def steps(rounds: int) -> dict[str, Times]:
     does, for all.
     """
     torch.set_num_threads(1)
-    process_tuning.keep_freed()
+    process_tuning.keep_freed_memory()
     mnist = idx_sets.load("mnist")
     train_x, _, train_y, _ = plain.load()
     found: dict[str, Times] = {}
@@ -61,12 +61,12 @@ def steps(rounds: int) -> dict[str, Times]:
         if model == "vae":
             rivals["pythae"], shares["pythae"] = Epochs(train_x, EPOCH).epoch, EPOCH
         for size in (1, 8):
-            eager = Pack(cells(model, size), mnist)
-            ours = Pack(cells(model, size), mnist, compiled=True)
+            eager = PackTrainer(cells(model, size), mnist)
+            ours = PackTrainer(cells(model, size), mnist, compiled=True)
             work = {
                 f"products {size}": products(eager),
-                f"eager {size}": eager.one_step,
-                f"ours {size}": ours.one_step,
+                f"eager {size}": eager.train_step,
+                f"ours {size}": ours.train_step,
             }
             rivals |= {name: turn(step) for name, step in work.items()}
             shares |= dict.fromkeys(work, TURN * size)
@@ -80,11 +80,13 @@ def limit(name: str, cpus: int, rounds: int) -> float:
     nothing else.
     """
     torch.set_num_threads(1)
-    process_tuning.keep_freed()
+    process_tuning.keep_freed_memory()
     mnist = idx_sets.load("mnist")
     seconds = 0.0
-    for group in kinds(grid_file.validate(grid_file.read(name)).cells(registry.cards())).values():
-        times = interleaved({"products": turn(products(Pack(group[:1], mnist)))}, rounds)[
+    for group in group_by_pack_key(
+        grid_file.validate(grid_file.read(name)).cells(registry.cards())
+    ).values():
+        times = interleaved({"products": turn(products(PackTrainer(group[:1], mnist)))}, rounds)[
             "products"
         ]
         seconds += times.median / TURN * sum(cell.iterations for cell in group)
@@ -105,16 +107,16 @@ def cuda(rounds: int) -> tuple[Times, Times]:
     """On a GPU: seconds of a step of 64 cells packed, and of 64 cells one after another."""
     device = torch.device("cuda")
     mnist = idx_sets.load("mnist").to(device)
-    packed = Pack(cells("vae", 64), mnist)
-    alone = [Pack([cell], mnist) for cell in packed.cells]
+    packed = PackTrainer(cells("vae", 64), mnist)
+    alone = [PackTrainer([cell], mnist) for cell in packed.cells]
 
     def together() -> None:
-        packed.one_step()
+        packed.train_step()
         torch.cuda.synchronize()
 
     def in_turn() -> None:
         for pack in alone:
-            pack.one_step()
+            pack.train_step()
         torch.cuda.synchronize()
 
     times = interleaved({"packed": together, "alone": in_turn}, rounds)

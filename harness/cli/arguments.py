@@ -4,10 +4,10 @@ import argparse
 import math
 from typing import Any, Literal, NoReturn
 
-from harness.errors import BadInput
-from harness.experiment.grid import DATASETS, SAMPLES
+from harness.errors import InputError
+from harness.experiment.grid import DATASETS, DEFAULT_SAMPLES
 from harness.experiment.metrics import IWAE_SAMPLES
-from harness.experiment.options import COMPILE, RESUME
+from harness.experiment.options import COMPILE_CHOICES, RESUME_CHOICES
 
 DESCRIPTION = """\
 Train and score a grid of generative models, seeds × models × β, as Ray Tune trials.
@@ -31,10 +31,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the whole usage."""
-        raise BadInput(f"{message}; see --help")
+        raise InputError(f"{message}; see --help")
 
 
-def parser() -> Parser:
+def make_parser() -> Parser:
     """All flags, in groups."""
     form = argparse.RawDescriptionHelpFormatter
     usage = "python harness/bench.py [GRID] [flags]"
@@ -67,14 +67,14 @@ def parser() -> Parser:
         action="store_true",
         help="print the cells, the packs, what is done and the time it takes",
     )
-    _watching(p)
-    _what(p)
-    _scoring(p)
-    _where(p)
+    _add_status_flags(p)
+    _add_grid_flags(p)
+    _add_scoring_flags(p)
+    _add_execution_flags(p)
     return p
 
 
-def _watching(p: Parser) -> None:
+def _add_status_flags(p: Parser) -> None:
     flag = p.add_argument_group("watching, from any machine that sees the results").add_argument
     flag(
         "--status",
@@ -104,7 +104,7 @@ def grid_keys(args: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in keys.items() if value is not None}
 
 
-def _pack(text: str) -> int | Literal["auto"]:
+def _parse_pack(text: str) -> int | Literal["auto"]:
     """What --pack was given."""
     if text == "auto":
         return "auto"
@@ -113,7 +113,7 @@ def _pack(text: str) -> int | Literal["auto"]:
     raise argparse.ArgumentTypeError(f"{text}: expected auto or at least 1 cell")
 
 
-def _minutes(text: str) -> float:
+def _parse_minutes(text: str) -> float:
     """What --patience was given."""
     try:
         minutes = float(text)
@@ -124,7 +124,7 @@ def _minutes(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text}: expected a number of minutes above 0")
 
 
-def _what(p: Parser) -> None:
+def _add_grid_flags(p: Parser) -> None:
     flag = p.add_argument_group("what to run, laid over the grid").add_argument
     flag(
         "--models",
@@ -153,14 +153,14 @@ def _what(p: Parser) -> None:
         "(listed in --subset's file)"
     )
     flag("--label-draw", metavar="WAY", help=draws)
-    what = (
+    plugin_help = (
         "models of your own: a Python file, a folder of modules that import each other, or a "
         "package"
     )
-    flag("--plugin", action="append", default=[], metavar="FILE|FOLDER", help=what)
+    flag("--plugin", action="append", default=[], metavar="FILE|FOLDER", help=plugin_help)
 
 
-def _scoring(p: Parser) -> None:
+def _add_scoring_flags(p: Parser) -> None:
     flag = p.add_argument_group("scoring").add_argument
     flag("--subset", metavar="FILE", help="JSON list of test images for the columns subset_*")
     draws = ", ".join(map(str, IWAE_SAMPLES))
@@ -171,11 +171,11 @@ def _scoring(p: Parser) -> None:
         metavar="K",
         help=f"importance-weighted bounds of K draws: {draws}",
     )
-    counted = (
-        f"samples of the prior that digits are counted in (default: {SAMPLES:,}; fewer for "
+    samples_help = (
+        f"samples of the prior that digits are counted in (default: {DEFAULT_SAMPLES:,}; fewer for "
         f"a slow sampler)"
     )
-    flag("--samples", type=int, metavar="N", help=counted)
+    flag("--samples", type=int, metavar="N", help=samples_help)
     sets = (
         "over which images (default: the subset if given, else the test set, where 1000 draws "
         "take minutes a cell)"
@@ -183,7 +183,7 @@ def _scoring(p: Parser) -> None:
     flag("--iwae-on", nargs="+", choices=["test", "subset"], help=sets)
 
 
-def _where(p: Parser) -> None:
+def _add_execution_flags(p: Parser) -> None:
     flag = p.add_argument_group("where and how").add_argument
     place = "results folder, or s3://BUCKET/PATH or gs://BUCKET/PATH (default: results/GRID)"
     flag("--results", metavar="PLACE", help=place)
@@ -196,17 +196,17 @@ def _where(p: Parser) -> None:
         "missing (default): cells without a row; failed: those alone; always: both; never: "
         "everything anew"
     )
-    flag("--resume", choices=RESUME, default="missing", help=resume)
+    flag("--resume", choices=RESUME_CHOICES, default="missing", help=resume)
     size = (
         "cells trained together in one trial, or auto (default): what keeps all CPUs or GPUs "
         "at work to the end"
     )
-    flag("--pack", type=_pack, default="auto", metavar="N", help=size)
-    when = (
+    flag("--pack", type=_parse_pack, default="auto", metavar="N", help=size)
+    compile_help = (
         "auto (default): trainings of 500 steps and more, on CPUs with a C++ compiler; "
         "always; never"
     )
-    flag("--compile", choices=COMPILE, default="auto", help=when)
+    flag("--compile", choices=COMPILE_CHOICES, default="auto", help=compile_help)
     flag(
         "--cpus-per-trial",
         type=int,
@@ -240,5 +240,5 @@ def _where(p: Parser) -> None:
         help="seconds between checkpoints (default: 60)",
     )
     patience = "minutes without news of any trial after which the run ends (default: 30)"
-    flag("--patience", type=_minutes, default=30.0, metavar="MIN", help=patience)
+    flag("--patience", type=_parse_minutes, default=30.0, metavar="MIN", help=patience)
     flag("--tensorboard", action="store_true", help="write TensorBoard logs to RESULTS/tensorboard")

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from harness.experiment import grid
 from harness.experiment.cell import Cell
-from harness.monitoring.display import clock
+from harness.monitoring.display import format_duration
 from harness.scheduling import packing
 from harness.scheduling.plan import Plan
 from harness.training import step_cost
@@ -15,7 +15,7 @@ from harness.training import step_cost
 
 def show_plan(
     plan: Plan,
-    todo: Sequence[packing.Pack],
+    packs: Sequence[packing.Pack],
     costs: step_cost.Costs,
     slots: int,
     refused: Mapping[Cell, str],
@@ -29,12 +29,14 @@ def show_plan(
         table.add_column(
             column, justify="left" if column in ("cell", "id") else "right", no_wrap=True
         )
-    names = grid.names(plan.cells)
+    names = grid.name_cells(plan.cells)
     places = {
-        cell: (str(number), str(len(pack))) for number, pack in enumerate(todo, 1) for cell in pack
+        cell: (str(number), str(len(pack))) for number, pack in enumerate(packs, 1) for cell in pack
     }
     shares = {
-        cell: clock(packing.seconds(pack, costs) / len(pack)) for pack in todo for cell in pack
+        cell: format_duration(packing.pack_seconds(pack, costs) / len(pack))
+        for pack in packs
+        for cell in pack
     }
     for cell in plan.cells:
         status = (
@@ -52,19 +54,20 @@ def show_plan(
     rest = len(plan.cells) - len(plan.todo) - len(refused)
     console.print(
         f"{len(plan.cells)} cells: {rest} done or left out, {len(plan.todo)} to do in "
-        f"{len(todo)} packs"
+        f"{len(packs)} packs"
     )
-    if todo:
-        work = sum(packing.seconds(pack, costs) for pack in todo)
-        last = clock(packing.makespan(todo, costs, slots))
-        scoring = sum(costs[pack[0].pack_key].score * len(pack) for pack in todo)
-        how = (
-            f"work, of which {clock(scoring)} are scoring"
+    if packs:
+        work = sum(packing.pack_seconds(pack, costs) for pack in packs)
+        last = format_duration(packing.makespan(packs, costs, slots))
+        scoring = sum(costs[pack[0].pack_key].score * len(pack) for pack in packs)
+        work_label = (
+            f"work, of which {format_duration(scoring)} are scoring"
             if scoring
             else "training, scoring not counted"
         )
         console.print(
-            f"about {clock(work)} of {how}, {last} with {min(slots, len(todo))} trials side by "
+            f"about {format_duration(work)} of {work_label}, {last} with "
+            f"{min(slots, len(packs))} trials side by "
             f"side on this machine, "
             "by a few steps and scores timed here just now",
             soft_wrap=True,

@@ -15,9 +15,11 @@ def show_list(plugins: Sequence[str] = ()) -> int:
     console = Console(highlight=False, soft_wrap=True)
     cards = registry.cards()
     console.print("grids:")
-    for name in grid_file.shipped():
-        found = grid_file.validate(grid_file.read(name))
-        console.print(f"  {name:<10}{len(found.cells(cards)):>4} cells    {found.title}")
+    for name in grid_file.list_shipped():
+        shipped_grid = grid_file.validate(grid_file.read(name))
+        console.print(
+            f"  {name:<10}{len(shipped_grid.cells(cards)):>4} cells    {shipped_grid.title}"
+        )
     console.print("models:")
     for name, card in cards.items():
         settings = ", ".join(f"{setting}={value}" for setting, value in card.defaults.items())

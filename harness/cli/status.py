@@ -8,36 +8,36 @@ from rich.console import Console
 from rich.live import Live
 
 from harness import closed_pipe
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.monitoring import display, run_status
-from harness.monitoring.display import SHOWN, clock
-from harness.monitoring.run_status import SILENT_SECONDS, Standing
+from harness.monitoring.display import MAX_SHOWN, format_duration
+from harness.monitoring.run_status import STALE_SECONDS, RunStatus
 from harness.storage.store import Store
 
-READ_SECONDS = 2.0
-EARLIER = 10  # runs that get a line
+REFRESH_SECONDS = 2.0
+MAX_EARLIER_RUNS = 10  # runs that get a line
 
 
 def show(store: Store, console: Console) -> int:
     """Print how the newest run stands, and earlier ones in a line; 1 if something failed, is
     missing or silent.
     """
-    *earlier, newest = _standings(store)
-    for one in earlier[-EARLIER:]:
-        count = f"{one.done}/{one.cells} cells done, {one.failed} failed"
-        console.print(f"{one.run}: {_state(one)}, {count}", soft_wrap=True)
-    console.print(f"{newest.run}: {_state(newest)}", soft_wrap=True)
-    console.print(display.page(newest))
+    *earlier, newest = _read_statuses(store)
+    for earlier_run in earlier[-MAX_EARLIER_RUNS:]:
+        count = f"{earlier_run.done}/{earlier_run.cells} cells done, {earlier_run.failed} failed"
+        console.print(f"{earlier_run.run}: {_describe_state(earlier_run)}, {count}", soft_wrap=True)
+    console.print(f"{newest.run}: {_describe_state(newest)}", soft_wrap=True)
+    console.print(display.render_page(newest))
     console.print(
         f"{newest.before + newest.done} of {newest.asked} cells of the grid {newest.grid!r} are "
         f"done"
     )
-    for failure in newest.failures[:SHOWN]:
-        reason = run_status.last_words(store, failure.cell)
+    for failure in newest.failures[:MAX_SHOWN]:
+        reason = run_status.read_failure_reason(store, failure.cell)
         console.print(f"{failure.status}: {failure.name}: {reason}", soft_wrap=True)
     if newest.failures:
         console.print(f"why: --log CELL, as in --log {newest.failures[0].cell}")
-    return 0 if newest.well else 1
+    return 0 if newest.healthy else 1
 
 
 def follow(store: Store, console: Console) -> int:
@@ -45,58 +45,64 @@ def follow(store: Store, console: Console) -> int:
     terminal.
     """
     with Live(
-        get_renderable=lambda: display.page(_standings(store)[-1]),
+        get_renderable=lambda: display.render_page(_read_statuses(store)[-1]),
         console=console,
         auto_refresh=False,
     ) as live:
-        while not (newest := _standings(store)[-1]).end and not closed_pipe.unread():
+        while not (newest := _read_statuses(store)[-1]).end and not closed_pipe.is_reader_gone():
             if console.is_terminal:
                 live.refresh()
             else:
-                console.print(f"{_state(newest)}: {display.summary(newest)}", soft_wrap=True)
-            time.sleep(READ_SECONDS if console.is_terminal else READ_SECONDS * 5)
+                console.print(
+                    f"{_describe_state(newest)}: {display.summary(newest)}", soft_wrap=True
+                )
+            time.sleep(REFRESH_SECONDS if console.is_terminal else REFRESH_SECONDS * 5)
     return show(store, console)
 
 
-def log(store: Store, name: str, console: Console) -> int:
+def print_log(store: Store, name: str, console: Console) -> int:
     """Print what a failed cell said last; it is named by its id, a beginning of it, or the name
     that was printed.
     """
     logs = {
         key.removeprefix("logs/").removesuffix(".txt"): key for key in store.keys("logs", ".txt")
     }
-    named = {
+    named_cells = {
         failure.cell
         for one in run_status.read(store)
         for failure in one.failures
         if failure.name == name
     }
-    found = sorted(cell for cell in logs if cell in named or (name and cell.startswith(name)))
-    if len(found) != 1:
-        which = f"{len(found)} failed cells have" if found else "no failed cell has"
-        known = ", ".join((found or sorted(logs))[:SHOWN]) or "none"
-        raise BadInput(f"{which} the name {name!r}; expected one of those with a log: {known}")
-    console.out((store.read(logs[found[0]]) or b"").decode(errors="replace"), highlight=False)
+    matches = sorted(
+        cell for cell in logs if cell in named_cells or (name and cell.startswith(name))
+    )
+    if len(matches) != 1:
+        which = f"{len(matches)} failed cells have" if matches else "no failed cell has"
+        known = ", ".join((matches or sorted(logs))[:MAX_SHOWN]) or "none"
+        raise InputError(f"{which} the name {name!r}; expected one of those with a log: {known}")
+    console.out((store.read(logs[matches[0]]) or b"").decode(errors="replace"), highlight=False)
     return 0
 
 
-def _standings(store: Store) -> list[Standing]:
-    found = run_status.read(store)
-    if not found:
-        raise BadInput(
+def _read_statuses(store: Store) -> list[RunStatus]:
+    statuses = run_status.read(store)
+    if not statuses:
+        raise InputError(
             f"no run has left its progress in {store.name!r}; expected results of harness/bench.py"
         )
-    return found
+    return statuses
 
 
-def _state(one: Standing) -> str:
+def _describe_state(status: RunStatus) -> str:
     """Running, ended or silent, in words."""
-    if one.end:
-        return f"ended: {one.end}" if one.end != run_status.DONE else "ended"
-    if one.silent < SILENT_SECONDS:
+    if status.end:
+        return f"ended: {status.end}" if status.end != run_status.DONE else "ended"
+    if status.stale_seconds < STALE_SECONDS:
         quiet = (
-            f", no news of its trials for {clock(one.quiet)}" if one.quiet > SILENT_SECONDS else ""
+            f", no news of its trials for {format_duration(status.quiet)}"
+            if status.quiet > STALE_SECONDS
+            else ""
         )
-        return f"running on {one.host}{quiet}"
+        return f"running on {status.host}{quiet}"
     gone = "its driver is gone or cut off, and the same command goes on from the last checkpoints"
-    return f"silent for {clock(one.silent)}: {gone} ({one.host})"
+    return f"silent for {format_duration(status.stale_seconds)}: {gone} ({status.host})"

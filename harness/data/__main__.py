@@ -3,7 +3,7 @@
 import sys
 
 from harness.data import idx_sets
-from harness.errors import BadInput
+from harness.errors import InputError
 
 if __name__ == "__main__":
     try:
@@ -13,6 +13,6 @@ if __name__ == "__main__":
                 f"{name}: {len(data.train_x):,} training and {len(data.test_x):,} test images, "
                 f"verified"
             )
-    except BadInput as error:
+    except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -14,10 +14,10 @@ def binarise(grey: Tensor, generator: torch.Generator) -> Tensor:
     they are equal it is drawn again, g / 256 + (g / 255) / 256 = g / 255. Eight bytes come of one
     64-bit draw.
     """
-    return binarised(grey.unsqueeze(0), [generator]).squeeze(0)
+    return binarise_cells(grey.unsqueeze(0), [generator]).squeeze(0)
 
 
-def binarised(grey: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+def binarise_cells(grey: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """The same for several cells, each by its own generator: bytes (cells, ...) -> floats 0 or 1 of
     that shape.
     """
@@ -26,7 +26,7 @@ def binarised(grey: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     # there draws cost nothing, and looking for equal bytes would wait for the device
     if grey.device.type != "cpu":
         draws = [
-            _below_255(levels, generator)
+            _random_below_255(levels, generator)
             for levels, generator in zip(grey, generators, strict=True)
         ]
         return (torch.stack(draws) < grey).float()
@@ -36,17 +36,17 @@ def binarised(grey: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     return x
 
 
-def _binarise_into(x: Tensor, grey: Tensor, generator: torch.Generator) -> None:
+def _binarise_into(out: Tensor, grey: Tensor, generator: torch.Generator) -> None:
     """One cell's, on the CPU, into a tensor of the shape of its grey levels whose memory is dense."""
-    draws = _bytes(grey.numel(), generator).view(grey.shape)
-    torch.lt(draws, grey, out=x)  # a fifth of the time of (draws < grey).float()
+    draws = _random_bytes(grey.numel(), generator).view(grey.shape)
+    torch.lt(draws, grey, out=out)  # a fifth of the time of (draws < grey).float()
     # an eighth of that of torch's nonzero
-    again = torch.from_numpy(np.flatnonzero((draws == grey).numpy()))
-    levels = grey.flatten()[again]
-    x.view(-1)[again] = (_below_255(levels, generator) < levels).float()
+    ties = torch.from_numpy(np.flatnonzero((draws == grey).numpy()))
+    levels = grey.flatten()[ties]
+    out.view(-1)[ties] = (_random_below_255(levels, generator) < levels).float()
 
 
-def _bytes(count: int, generator: torch.Generator) -> Tensor:
+def _random_bytes(count: int, generator: torch.Generator) -> Tensor:
     """Uniform bytes: (count,), on the CPU."""
     words = torch.empty(-(-count // 8), dtype=torch.int64).random_(
         -(2**63), None, generator=generator
@@ -54,13 +54,13 @@ def _bytes(count: int, generator: torch.Generator) -> Tensor:
     return words.view(torch.uint8)[:count]
 
 
-def _below_255(grey: Tensor, generator: torch.Generator) -> Tensor:
+def _random_below_255(grey: Tensor, generator: torch.Generator) -> Tensor:
     """Uniform bytes from 0 to 254, as many as there are grey levels."""
     return torch.randint(
         255, grey.shape, dtype=torch.uint8, device=grey.device, generator=generator
     )
 
 
-def scaled(grey: Tensor) -> Tensor:
+def scale_to_unit(grey: Tensor) -> Tensor:
     """Grey levels in [0, 1]: bytes -> floats of the same shape."""
     return grey.float() / 255

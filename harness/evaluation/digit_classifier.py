@@ -14,20 +14,20 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from harness.data.binarization import binarise, scaled
-from harness.data.download import cache
-from harness.evaluation.accuracy import hits
-from harness.evaluation.scored_images import test_images
+from harness.data.binarization import binarise, scale_to_unit
+from harness.data.download import cache_folder
+from harness.evaluation.accuracy import compute_accuracy
+from harness.evaluation.scored_images import binarise_test_images
 from harness.experiment import seeding
 from harness.plugins.dataset import Data
 from harness.plugins.model import CLASSES
 from harness.storage import tensor_file
 from harness.storage.store import Store
 
-REACH = 0.9766  # what the source report's classifier reaches on MNIST's grey test images
+SOURCE_ACCURACY = 0.9766  # what the source report's classifier reaches on MNIST's grey test images
 EPOCHS = 3
-BATCH = 128
-SIDE = 28
+BATCH_SIZE = 128
+IMAGE_SIDE = 28
 
 
 class Net(nn.Module):
@@ -42,12 +42,12 @@ class Net(nn.Module):
 
     def classify(self, x: Tensor) -> Tensor:
         """(batch, PIXELS), binary or grey in [0, 1] -> logits (batch, CLASSES)."""
-        logits: Tensor = self.features(x.unflatten(-1, (1, SIDE, SIDE)))
+        logits: Tensor = self.features(x.unflatten(-1, (1, IMAGE_SIDE, IMAGE_SIDE)))
         return logits
 
 
 @dataclass(frozen=True)
-class Judge:
+class DigitClassifier:
     """A trained net and its accuracy on grey and on binarised test images."""
 
     net: Net
@@ -55,7 +55,7 @@ class Judge:
     accuracy_binary: float
 
     @torch.inference_mode()
-    def counts(self, images: Tensor) -> list[int]:
+    def count_digits(self, images: Tensor) -> list[int]:
         """How many of the images (n, PIXELS) it takes for each class."""
         classes = torch.cat([self.net.classify(part).argmax(-1) for part in images.split(1000)])
         return [int(count) for count in torch.bincount(classes, minlength=CLASSES)]
@@ -66,7 +66,7 @@ def provide(store: Store, data: Data) -> None:
     training it.
     """
     if store.read(_key(data)) is None:
-        cached = cache() / "judges" / f"{data.name}-{data.checksum[:12]}.safetensors"
+        cached = cache_folder() / "judges" / f"{data.name}-{data.checksum[:12]}.safetensors"
         if not cached.is_file():
             print(
                 f"training the classifier that counts digits of {data.name}, once on this "
@@ -75,17 +75,19 @@ def provide(store: Store, data: Data) -> None:
                 flush=True,
             )
             started = time.perf_counter()
-            _write_whole(cached, _train(data))
+            _write_atomically(cached, _train(data))
             print(f"done in {time.perf_counter() - started:.0f} s", flush=True)
         store.write(_key(data), cached.read_bytes())
 
 
-def load(store: Store, data: Data) -> Judge:
+def load(store: Store, data: Data) -> DigitClassifier:
     """The judge that lies in the store, on the data's device."""
     tensors, record = tensor_file.parse(store.read(_key(data)) or b"")
     net = Net()
     net.load_state_dict(tensors)
-    return Judge(net.to(data.test_x.device).eval(), record["accuracy"], record["accuracy_binary"])
+    return DigitClassifier(
+        net.to(data.test_x.device).eval(), record["accuracy"], record["accuracy_binary"]
+    )
 
 
 def _key(data: Data) -> str:
@@ -99,31 +101,31 @@ def _train(data: Data) -> bytes:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive(seeding.EVALUATION_SEED, "judge"))
         net = Net()
-    steps = EPOCHS * (len(data.train_x) // BATCH)
+    steps = EPOCHS * (len(data.train_x) // BATCH_SIZE)
     optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
-    draws = seeding.evaluation("judge", 1)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
+    generator = seeding.evaluation_generator("judge", 1)
     for _ in range(EPOCHS):
-        for indices in torch.randperm(len(data.train_x), generator=draws).split(BATCH)[
+        for indices in torch.randperm(len(data.train_x), generator=generator).split(BATCH_SIZE)[
             : steps // EPOCHS
         ]:
             grey, classes = data.train_x[indices], data.train_y[indices]
             half = len(grey) // 2
-            x = torch.cat([scaled(grey[:half]), binarise(grey[half:], draws)])
+            x = torch.cat([scale_to_unit(grey[:half]), binarise(grey[half:], generator)])
             optimizer.zero_grad()
             F.cross_entropy(net.classify(x), classes).backward()
             optimizer.step()
-            schedule.step()
+            scheduler.step()
     net.eval()
     record = {
-        "accuracy": hits(net, scaled(data.test_x), data.test_y),
-        "accuracy_binary": hits(net, test_images(data), data.test_y),
+        "accuracy": compute_accuracy(net, scale_to_unit(data.test_x), data.test_y),
+        "accuracy_binary": compute_accuracy(net, binarise_test_images(data), data.test_y),
         "data_checksum": data.checksum,
     }
     return tensor_file.dump(net.state_dict(), record)
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def _write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     temporary.write_bytes(content)

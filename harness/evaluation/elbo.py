@@ -11,17 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.evaluation.checks import check_kl, require_finite, require_positive
-from harness.evaluation.scored_images import CHUNK, Work, purpose_noise
-from harness.experiment.seeding import Evaluation
+from harness.evaluation.checks import check_finite, check_kl, check_not_negative
+from harness.evaluation.scored_images import CHUNK_SIZE, ScoreGenerator, draw_evaluation_noise
+from harness.experiment.seeding import EvaluationPurpose
 from harness.plugins.model import Batch, Model, Terms
-from harness.storage.schema import Estimator, estimator
+from harness.storage.schema import Estimator, infer_estimator
 
 SUBSET_REPEATS = 100
 
 
 @torch.inference_mode()
-def bound(model: Model, x: Tensor) -> Work:
+def elbo(model: Model, x: Tensor) -> ScoreGenerator:
     """What a model says of log p(x) over the test images x (n, PIXELS), one sample of z an image.
 
     Columns: estimator, data_kind and, as far as the model has them, nelbo, kl, rec, nll, in nats an
@@ -30,51 +30,53 @@ def bound(model: Model, x: Tensor) -> Work:
     BadScore where a number is impossible for binary images: a NELBO below 0, or a KL below 0 by
     more than its noise.
     """
-    chunks, found = x.split(CHUNK), []
+    chunks, terms = x.split(CHUNK_SIZE), []
     for index, images in enumerate(chunks):
-        found.append(_terms(model, images, "test noise", index))
+        terms.append(_evaluate_terms(model, images, "test noise", index))
         yield (index + 1) / len(chunks)
-    return _believed(found)
+    return _check_and_average(terms)
 
 
 @torch.inference_mode()
-def subset_bound(model: Model, x: Tensor) -> Work:
+def subset_elbo(model: Model, x: Tensor) -> ScoreGenerator:
     """NELBO, KL and reconstruction over the listed images: the mean of 100 single-sample repeats."""
-    found = []
+    terms = []
     for index in range(SUBSET_REPEATS):
-        found.append(_terms(model, x, "subset noise", index))
+        terms.append(_evaluate_terms(model, x, "subset noise", index))
         yield (index + 1) / SUBSET_REPEATS
-    values = _believed(found)
+    values = _check_and_average(terms)
     return {name: values[name] for name in ("nelbo", "kl", "rec") if name in values}
 
 
-def _terms(model: Model, x: Tensor, purpose: Evaluation, index: int) -> Terms:
+def _evaluate_terms(model: Model, x: Tensor, purpose: EvaluationPurpose, index: int) -> Terms:
     """A model's terms of unlabelled images x (batch, PIXELS), each part (batch,)."""
     unlabelled = Batch(x, x[:0], torch.empty(0, dtype=torch.long, device=x.device))
-    terms = model.terms(unlabelled, purpose_noise(model, len(x), purpose, index, x.device))
+    terms = model.terms(unlabelled, draw_evaluation_noise(model, len(x), purpose, index, x.device))
     return Terms(*(None if part is None else part.expand(len(x)) for part in terms))
 
 
-def _believed(found: Sequence[Terms]) -> dict[str, Any]:
+def _check_and_average(chunks: Sequence[Terms]) -> dict[str, Any]:
     """The columns that terms of chunks of images fill, where binary images allow them."""
-    rec, kl, _, nll = (_joined(parts) for parts in zip(*found, strict=True))
+    rec, kl, _, nll = (_concatenate(parts) for parts in zip(*chunks, strict=True))
     means = {
         name: float(part.mean()) for name, part in (("kl", kl), ("rec", rec)) if part is not None
     }
-    kind: Estimator = "exact" if nll is not None else estimator(means.get("rec"), means.get("kl"))
-    values: dict[str, Any] = {"estimator": kind, "data_kind": "binary"}
+    estimator_kind: Estimator = (
+        "exact" if nll is not None else infer_estimator(means.get("rec"), means.get("kl"))
+    )
+    values: dict[str, Any] = {"estimator": estimator_kind, "data_kind": "binary"}
     if nll is not None:
-        values["nll"] = require_positive("nll", float(nll.mean()))
-    elif kind == "exact":
+        values["nll"] = check_not_negative("nll", float(nll.mean()))
+    elif estimator_kind == "exact":
         values |= {"nll": means["rec"]}
-    if kind == "none" and means.get("rec") == means.get("kl") == 0:
+    if estimator_kind == "none" and means.get("rec") == means.get("kl") == 0:
         return values  # zeros that stand for nothing
     if rec is not None and kl is not None:
         check_kl(kl)
-        means = {"nelbo": require_positive("nelbo", float((kl + rec).mean()))} | means
-    return values | {name: require_finite(name, mean) for name, mean in means.items()}
+        means = {"nelbo": check_not_negative("nelbo", float((kl + rec).mean()))} | means
+    return values | {name: check_finite(name, mean) for name, mean in means.items()}
 
 
-def _joined(parts: tuple[Tensor | None, ...]) -> Tensor | None:
+def _concatenate(parts: tuple[Tensor | None, ...]) -> Tensor | None:
     given = [part for part in parts if part is not None]
     return torch.cat(given).double() if given else None

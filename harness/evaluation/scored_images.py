@@ -7,50 +7,54 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.data.binarization import binarise, scaled
+from harness.data.binarization import binarise, scale_to_unit
 from harness.experiment import seeding
-from harness.experiment.seeding import Evaluation
+from harness.experiment.seeding import EvaluationPurpose
 from harness.plugins.dataset import Data
 from harness.plugins.model import Model, Noise, draw_noise
 
-CHUNK = 1000  # images at a time
+CHUNK_SIZE = 1000  # images at a time
 
 # yields the share of the work that is done, returns columns of a row
-Work = Generator[float, None, dict[str, Any]]
+ScoreGenerator = Generator[float, None, dict[str, Any]]
 
 
-def test_images(data: Data) -> Tensor:
+def binarise_test_images(data: Data) -> Tensor:
     """The test images binarised once: the same draw for every cell and device; (n, PIXELS) floats 0
     or 1.
     """
-    return binarise(data.test_x.cpu(), seeding.evaluation("test binarisation")).to(
+    return binarise(data.test_x.cpu(), seeding.evaluation_generator("test binarisation")).to(
         data.test_x.device
     )
 
 
-def subset_images(data: Data, indices: Sequence[int]) -> Tensor:
+def binarise_subset(data: Data, indices: Sequence[int]) -> Tensor:
     """The listed test images, binarised once as the source report's code does; (n, PIXELS) floats 0
     or 1.
     """
-    grey = scaled(data.test_x[torch.tensor(indices, device=data.test_x.device)]).cpu().numpy()
+    grey = (
+        scale_to_unit(data.test_x[torch.tensor(indices, device=data.test_x.device)]).cpu().numpy()
+    )
     binary = np.random.RandomState(0).binomial(1, grey)
     return torch.from_numpy(binary).float().to(data.test_x.device)
 
 
 def chunk_sizes(count: int) -> Iterator[int]:
-    """`CHUNK` until `count` images are through: chunk_sizes(2500) gives 1000, 1000, 500."""
+    """`CHUNK_SIZE` until `count` images are through: chunk_sizes(2500) gives 1000, 1000, 500."""
     while count > 0:
-        yield min(CHUNK, count)
-        count -= CHUNK
+        yield min(CHUNK_SIZE, count)
+        count -= CHUNK_SIZE
 
 
-def purpose_noise(
-    model: Model, images: int, purpose: Evaluation, index: int, device: torch.device
+def draw_evaluation_noise(
+    model: Model, n_images: int, purpose: EvaluationPurpose, index: int, device: torch.device
 ) -> Noise:
     """The noise of an evaluation draw for so many images, on a device."""
-    return place_noise(draw_noise(model, images, seeding.evaluation(purpose, index)), device)
+    return to_device(
+        draw_noise(model, n_images, seeding.evaluation_generator(purpose, index)), device
+    )
 
 
-def place_noise(noise: Noise, device: torch.device) -> Noise:
+def to_device(noise: Noise, device: torch.device) -> Noise:
     """The noise on a device; it was drawn on the CPU, so that all devices see the same."""
     return {name: draw.to(device) for name, draw in noise.items()}

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.data.binarization import scaled
-from harness.errors import StorageFailure
+from harness.data.binarization import scale_to_unit
+from harness.errors import StorageError
 from harness.evaluation import (
     accuracy,
     digit_classifier,
@@ -27,33 +27,33 @@ from harness.evaluation import (
     samples,
     scored_images,
 )
-from harness.evaluation.checks import BadScore, NotFinite
-from harness.evaluation.digit_classifier import Judge
-from harness.evaluation.image_grid import COLUMNS, ROWS
+from harness.evaluation.checks import InvalidScoreError, NonFiniteError
+from harness.evaluation.digit_classifier import DigitClassifier
+from harness.evaluation.image_grid import SHEET_COLUMNS, SHEET_ROWS
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import Evaluation
+from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import Classifier, ImportanceWeighted, Model
-from harness.plugins.model_state import copied, restore
+from harness.plugins.model_state import clone_tensors, restore_buffers
 from harness.storage import tensor_file
 from harness.storage.layout import scores_key, weights_key
 from harness.storage.schema import Status
 from harness.storage.store import Store
 
 Values = dict[str, Any]
-Work = Generator[float, None, Values]
+ScoreGenerator = Generator[float, None, Values]
 
 
 @dataclass(frozen=True)
-class Part:
+class ScorePart:
     """One score: its name, the columns that it is asked for by, and what computes it from the
     tensors kept before.
     """
 
     name: str
-    asked: frozenset[str]
-    work: Callable[[dict[str, Tensor]], Work]
+    columns: frozenset[str]
+    compute: Callable[[dict[str, Tensor]], ScoreGenerator]
 
 
 @dataclass
@@ -64,8 +64,8 @@ class Scores:
 
     done: list[str] = field(default_factory=list)
     values: Values = field(default_factory=dict)
-    failed: dict[str, Exception] = field(default_factory=dict)
-    tensors: dict[str, Tensor] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+    unfinished: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class Stage:
 
     name: str
     done: int
-    of: int
+    total: int
     share: float
 
     def __str__(self) -> str:
-        return f"scoring, {self.done + 1} of {self.of}: {self.name}"
+        return f"scoring, {self.done + 1} of {self.total}: {self.name}"
 
 
 class Scorer:
@@ -88,7 +88,7 @@ class Scorer:
     its judge.
     """
 
-    def __init__(self, store: Store, data: Data, evaluation: Evaluation):
+    def __init__(self, store: Store, data: Data, evaluation: EvaluationConfig):
         self.store, self.data, self.evaluation = store, data, evaluation
 
     def has_weights(self, cell: Cell) -> bool:
@@ -98,27 +98,28 @@ class Scorer:
         A good row keeps its weights whatever became of the model's text; else they must be of this
         text, or fit it.
         """
-        if self.store.stamp(weights_key(cell)) is None:
+        if self.store.version(weights_key(cell)) is None:
             return False
         row = self.store.row(cell.id)
         if row is not None and row["status"] != "failed":
             return bool(row["status"] == "ok")
-        trained = row or self.kept(cell).get("trained", {})
-        return trained.get("source") == registry.source(cell.model) or (
-            row is not None and self._fits(cell)
+        training_columns = row or self.read_record(cell).get("trained", {})
+        return training_columns.get("source") == registry.source_hash(cell.model) or (
+            row is not None and self._weights_fit(cell)
         )
 
-    def _fits(self, cell: Cell) -> bool:
+    def _weights_fit(self, cell: Cell) -> bool:
         try:
             self.load(cell)
         except ValueError:
             return False
         return True
 
-    def write_weights(self, cell: Cell, model: Model, trained: Values) -> None:
+    def write_weights(self, cell: Cell, model: Model, training_columns: Values) -> None:
         """Keep a cell's final weights and buffers, and what its row will say of the training."""
         self.store.write(
-            scores_key(cell.id), tensor_file.dump({"none": torch.empty(0)}, {"trained": trained})
+            scores_key(cell.id),
+            tensor_file.dump({"none": torch.empty(0)}, {"trained": training_columns}),
         )
         tensors = dict(model.state_dict()) | dict(model.named_buffers())
         self.store.write(weights_key(cell), tensor_file.dump(tensors, {"cell": cell.id}))
@@ -127,17 +128,21 @@ class Scorer:
         """A cell's trained model; ValueError where the weights do not fit it."""
         tensors, _ = tensor_file.parse(self.store.read(weights_key(cell)) or b"")
         model = registry.build(cell).to(self.data.test_x.device)
-        kept = model.state_dict()
+        model_state = model.state_dict()
         try:
-            model.load_state_dict({name: value for name, value in tensors.items() if name in kept})
-            restore(model, {name: value for name, value in tensors.items() if name not in kept})
+            model.load_state_dict(
+                {name: value for name, value in tensors.items() if name in model_state}
+            )
+            restore_buffers(
+                model, {name: value for name, value in tensors.items() if name not in model_state}
+            )
         except (RuntimeError, KeyError) as error:
             raise ValueError(
                 f"the weights do not fit the model as it is now: {first_line(error)}"
             ) from error
         return model.eval()
 
-    def kept(self, cell: Cell) -> Values:
+    def read_record(self, cell: Cell) -> Values:
         """The record of scores that an interrupted scoring kept, and what the row will say of the
         training.
         """
@@ -145,133 +150,147 @@ class Scorer:
         return {} if content is None else tensor_file.parse(content)[1]
 
     @cached_property
-    def images(self) -> Tensor:
+    def binary_test_images(self) -> Tensor:
         """The test images, binarised once for all cells: (n, PIXELS)."""
-        return scored_images.test_images(self.data)
+        return scored_images.binarise_test_images(self.data)
 
     @cached_property
-    def judge(self) -> Judge:
+    def digit_classifier(self) -> DigitClassifier:
         """The classifier that counts digits among samples."""
         return digit_classifier.load(self.store, self.data)
 
-    def parts(self, cell: Cell, model: Model) -> list[Part]:
+    def list_parts(self, cell: Cell, model: Model) -> list[ScorePart]:
         """All scores of a cell, the most wanted first."""
-        asked = self.evaluation.asked(cell)
-        found = []
+        required = self.evaluation.required_columns(cell)
+        parts = []
         if isinstance(model, Classifier):
-            found.append(
-                Part("accuracy", asked & {"accuracy"}, lambda _: self._accuracy(cell, model))
+            parts.append(
+                ScorePart(
+                    "accuracy", required & {"accuracy"}, lambda _: self._score_accuracy(cell, model)
+                )
             )
         if not cell.has_bound:
-            return found
+            return parts
         samples = f"{self.evaluation.samples:,} samples"
-        found += [
-            Part("bound", frozenset({"nelbo"}), lambda _: elbo.bound(model, self.images)),
-            Part(samples, frozenset(), lambda _: self._samples(cell, model)),
-            Part("pictures", frozenset(), lambda _: self._pictures(cell, model)),
+        parts += [
+            ScorePart(
+                "bound", frozenset({"nelbo"}), lambda _: elbo.elbo(model, self.binary_test_images)
+            ),
+            ScorePart(samples, frozenset(), lambda _: self._score_samples(cell, model)),
+            ScorePart("pictures", frozenset(), lambda _: self._write_pictures(cell, model)),
         ]
         if "test" in self.evaluation.iwae_on and self.evaluation.iwae:
-            found.append(self._iwae(model, "", lambda: self.images))
+            parts.append(self._iwae_part(model, "", lambda: self.binary_test_images))
         if self.evaluation.covers(cell):
-            found += self._subset(model)
-        return found
+            parts += self._subset_parts(model)
+        return parts
 
-    def missing(self, cell: Cell, model: Model, known: Mapping[str, Any]) -> list[Part]:
+    def list_missing_parts(
+        self, cell: Cell, model: Model, known: Mapping[str, Any]
+    ) -> list[ScorePart]:
         """The parts that a row, or nothing known, does not hold yet; what failed before is tried
         again.
         """
         if known.get("status") != "ok":
-            return self.parts(cell, model)
+            return self.list_parts(cell, model)
         evaluated = set((known.get("evaluated") or "").split(","))
         if known.get("subset_checksum") != self.evaluation.subset_checksum:
             evaluated = {name for name in evaluated if not name.startswith("subset_")}
-        again = known.get("error") is not None
+        retry_failed = known.get("error") is not None
         return [
             part
-            for part in self.parts(cell, model)
-            if part.asked - evaluated or (again and not part.asked)
+            for part in self.list_parts(cell, model)
+            if part.columns - evaluated or (retry_failed and not part.columns)
         ]
 
-    def work(self, model: Model, parts: Sequence[Part], scores: Scores) -> Iterator[Stage]:
+    def compute(self, model: Model, parts: Sequence[ScorePart], scores: Scores) -> Iterator[Stage]:
         """Compute what is not done yet into `scores`; the model meets every draw with its buffers
         as they were.
         """
-        buffers = copied(dict(model.named_buffers()))
+        buffers = clone_tensors(dict(model.named_buffers()))
         for number, part in enumerate(parts):
             if part.name in scores.done:
                 continue
             yield Stage(part.name, number, len(parts), number / len(parts))
             try:
-                work = part.work(scores.tensors)
+                generator = part.compute(scores.unfinished)
                 while True:
-                    share = next(work)
-                    restore(model, buffers)
+                    share = next(generator)
+                    restore_buffers(model, buffers)
                     yield Stage(part.name, number, len(parts), (number + share) / len(parts))
             except StopIteration as end:
                 scores.values |= end.value
                 scores.done.append(part.name)
-            except StorageFailure:
+            except StorageError:
                 raise
             except Exception as error:
-                scores.failed[part.name] = error
-            restore(model, buffers)
+                scores.errors[part.name] = error
+            restore_buffers(model, buffers)
 
-    def _accuracy(self, cell: Cell, model: Classifier) -> Work:
-        predicted = accuracy.classes(model, scaled(self.data.test_x))
+    def _score_accuracy(self, cell: Cell, model: Classifier) -> ScoreGenerator:
+        predicted = accuracy.predict_classes(model, scale_to_unit(self.data.test_x))
         self.store.write_classes(f"predictions/{cell.id}.npy", predicted.cpu().numpy())
         yield 1.0
         return {"accuracy": float((predicted == self.data.test_y).sum()) / len(predicted)}
 
-    def _samples(self, cell: Cell, model: Model) -> Work:
-        images = yield from samples.samples(model, self.evaluation.samples, self.data.test_x.device)
-        sheet = images[: ROWS * COLUMNS]
-        self.store.write(f"samples/{cell.id}.png", image_grid.gallery(sheet))
+    def _score_samples(self, cell: Cell, model: Model) -> ScoreGenerator:
+        images = yield from samples.draw_samples(
+            model, self.evaluation.samples, self.data.test_x.device
+        )
+        sheet = images[: SHEET_ROWS * SHEET_COLUMNS]
+        self.store.write(f"samples/{cell.id}.png", image_grid.render_sheet(sheet))
         return {
-            "digit_counts": self.judge.counts(images),
-            "digit_counts_200": self.judge.counts(sheet),
-            "judge_accuracy": self.judge.accuracy,
-            "judge_accuracy_binary": self.judge.accuracy_binary,
+            "digit_counts": self.digit_classifier.count_digits(images),
+            "digit_counts_200": self.digit_classifier.count_digits(sheet),
+            "judge_accuracy": self.digit_classifier.accuracy,
+            "judge_accuracy_binary": self.digit_classifier.accuracy_binary,
         }
 
-    def _pictures(self, cell: Cell, model: Model) -> Work:
-        sheets = {"reconstructions": samples.reconstructions(model, self.images, ROWS, COLUMNS)}
+    def _write_pictures(self, cell: Cell, model: Model) -> ScoreGenerator:
+        sheets = {
+            "reconstructions": samples.reconstruct_images(
+                model, self.binary_test_images, SHEET_ROWS, SHEET_COLUMNS
+            )
+        }
         yield 0.5
-        sheets["traversals"] = samples.traversals(model, ROWS, COLUMNS, self.data.test_x.device)
+        sheets["traversals"] = samples.traverse_latents(
+            model, SHEET_ROWS, SHEET_COLUMNS, self.data.test_x.device
+        )
         for kind, sheet in sheets.items():
             if sheet is not None:
-                self.store.write(f"{kind}/{cell.id}.png", image_grid.gallery(sheet))
+                self.store.write(f"{kind}/{cell.id}.png", image_grid.render_sheet(sheet))
         return {}
 
-    def _iwae(self, model: Model, prefix: str, images: Callable[[], Tensor]) -> Part:
+    def _iwae_part(self, model: Model, prefix: str, images: Callable[[], Tensor]) -> ScorePart:
         draws = self.evaluation.iwae
         name = f"{prefix}iwae {', '.join(map(str, draws))}"
 
-        def work(kept: dict[str, Tensor]) -> Work:
+        def compute(kept: dict[str, Tensor]) -> ScoreGenerator:
             if not isinstance(model, ImportanceWeighted):
                 return {}
             found = yield from iwae.iwae(model, images(), draws, kept, name)
             return {f"{prefix}{column}": value for column, value in found.items()}
 
-        return Part(name, frozenset(f"{prefix}iwae_{k}" for k in draws), work)
+        return ScorePart(name, frozenset(f"{prefix}iwae_{k}" for k in draws), compute)
 
-    def _subset(self, model: Model) -> list[Part]:
+    def _subset_parts(self, model: Model) -> list[ScorePart]:
         """The scores over the listed images."""
         indices, checksum = self.evaluation.subset, self.evaluation.subset_checksum
-        images = scored_images.subset_images(self.data, indices)
+        images = scored_images.binarise_subset(self.data, indices)
 
-        def bound(_: dict[str, Tensor]) -> Work:
-            found = yield from elbo.subset_bound(model, images)
+        def compute_elbo(_: dict[str, Tensor]) -> ScoreGenerator:
+            found = yield from elbo.subset_elbo(model, images)
             return {f"subset_{name}": value for name, value in found.items()} | {
                 "subset_checksum": checksum
             }
 
-        parts = [Part("subset bound", frozenset({"subset_nelbo"}), bound)]
+        parts = [ScorePart("subset bound", frozenset({"subset_nelbo"}), compute_elbo)]
         if "subset" in self.evaluation.iwae_on and self.evaluation.iwae:
-            parts.append(self._iwae(model, "subset_", lambda: images))
+            parts.append(self._iwae_part(model, "subset_", lambda: images))
         return parts
 
 
-class Scoring:
+class CellScoring:
     """The scoring of one cell, from its weights to its row; it can be taken up where it was kept.
 
     `model` gives a model that was trained just now, of which no older row tells; else its stored
@@ -282,61 +301,65 @@ class Scoring:
         self.scorer, self.cell = scorer, cell
         self.model = model or (lambda: scorer.load(cell))
         row = scorer.store.row(cell.id) if model is None else None
-        self.known = {name: value for name, value in (row or {}).items() if value is not None}
-        self.scored_before = self.known.get("status") == "ok"
+        self.known_columns = {
+            name: value for name, value in (row or {}).items() if value is not None
+        }
+        self.scored_before = self.known_columns.get("status") == "ok"
         self.scores = Scores()
-        self.parts: list[Part] = []
+        self.parts: list[ScorePart] = []
         self.seconds = 0.0
 
-    def work(self) -> Iterator[Stage]:
+    def run(self) -> Iterator[Stage]:
         """Compute the scores that are missing; what goes wrong is in `error`."""
         started = time.perf_counter()
         try:
-            self._take_up()
+            self._resume()
             model = self.model()
-            self.known["parameters"] = sum(parameter.numel() for parameter in model.parameters())
-            self.parts = self.scorer.missing(self.cell, model, self.known)
-        except StorageFailure:
+            self.known_columns["parameters"] = sum(
+                parameter.numel() for parameter in model.parameters()
+            )
+            self.parts = self.scorer.list_missing_parts(self.cell, model, self.known_columns)
+        except StorageError:
             raise
         except Exception as error:
-            self.scores.failed["weights"] = error
+            self.scores.errors["weights"] = error
             return
-        before = self.seconds
-        for stage in self.scorer.work(model, self.parts, self.scores):
+        previous_seconds = self.seconds
+        for stage in self.scorer.compute(model, self.parts, self.scores):
             yield stage
-            self.seconds = before + time.perf_counter() - started
-        self.seconds = before + time.perf_counter() - started
+            self.seconds = previous_seconds + time.perf_counter() - started
+        self.seconds = previous_seconds + time.perf_counter() - started
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """Put what is done into the store, for whoever takes it up."""
         scores = {"done": self.scores.done, "values": self.scores.values, "seconds": self.seconds}
-        tensors = self.scores.tensors or {"none": torch.empty(0)}
-        record = {"trained": self.trained, "of": self._of()} | scores
+        tensors = self.scores.unfinished or {"none": torch.empty(0)}
+        record = {"trained": self.training_columns, "of": self._fingerprint()} | scores
         self.scorer.store.write(scores_key(self.cell.id), tensor_file.dump(tensors, record))
 
-    def _take_up(self) -> None:
+    def _resume(self) -> None:
         content = self.scorer.store.read(scores_key(self.cell.id))
         tensors, record = ({}, {}) if content is None else tensor_file.parse(content)
-        self.trained: Values = record.get("trained", {})
-        self.known = self.trained | self.known
-        if record.get("of") == self._of():
+        self.training_columns: Values = record.get("trained", {})
+        self.known_columns = self.training_columns | self.known_columns
+        if record.get("of") == self._fingerprint():
             tensors.pop("none", None)
-            self.scores = Scores(record["done"], record["values"], tensors=tensors)
+            self.scores = Scores(record["done"], record["values"], unfinished=tensors)
             self.seconds = record["seconds"]
 
-    def _of(self) -> Values:
+    def _fingerprint(self) -> Values:
         """What kept scores must be of, to be taken up."""
         evaluation = json.loads(json.dumps(asdict(self.scorer.evaluation)))
         return {
             "evaluation": evaluation,
             "data": self.scorer.data.checksum,
-            "source": registry.source(self.cell.model),
+            "source": registry.source_hash(self.cell.model),
         }
 
     @property
     def error(self) -> Exception | None:
         """The first thing that went wrong."""
-        return next(iter(self.scores.failed.values()), None)
+        return next(iter(self.scores.errors.values()), None)
 
     @property
     def status(self) -> Status:
@@ -345,52 +368,59 @@ class Scoring:
         """
         if self.scored_before:
             return "ok"
-        first = self.parts[0].name if self.parts else "weights"
-        error = self.scores.failed.get("bound", self.scores.failed.get(first))
+        first_part = self.parts[0].name if self.parts else "weights"
+        error = self.scores.errors.get("bound", self.scores.errors.get(first_part))
         if error is None:
             return "ok"
-        return "diverged" if isinstance(error, NotFinite) else "failed"
+        return "diverged" if isinstance(error, NonFiniteError) else "failed"
 
     def row(self) -> Values:
         """The columns that training and scoring fill."""
         done = [part for part in self.parts if part.name in self.scores.done]
-        before = (
-            set((self.known.get("evaluated") or "").split(",")) - {""}
+        evaluated_before = (
+            set((self.known_columns.get("evaluated") or "").split(",")) - {""}
             if self.scored_before
             else set()
         )
-        values = self.known | self.scores.values | {"error": self._said()}
+        values = self.known_columns | self.scores.values | {"error": self._describe_errors()}
         values["evaluated"] = ",".join(
-            sorted(frozenset().union(before, *(part.asked for part in done)))
+            sorted(frozenset().union(evaluated_before, *(part.columns for part in done)))
         )
         values["score_seconds"] = self.seconds
         values["data_checksum"] = self.scorer.data.checksum
-        values["source"] = self._source()
+        values["source"] = self._source_hashes()
         return values
 
-    def _said(self) -> str | None:
+    def _describe_errors(self) -> str | None:
         """What could not be scored and why, in a line."""
-        failed = self.scores.failed.items()
-        told = {
-            name: str(error) if isinstance(error, BadScore) else f"{name}: {reason(error)}"
-            for name, error in failed
+        errors = self.scores.errors.items()
+        messages = {
+            name: str(error)
+            if isinstance(error, InvalidScoreError)
+            else f"{name}: {describe_error(error)}"
+            for name, error in errors
         }
-        return "; ".join(told.values()) or None
+        return "; ".join(messages.values()) or None
 
-    def _source(self) -> str | None:
+    def _source_hashes(self) -> str | None:
         """The plug-in that trained the cell and, after a comma, another that scored it; None where
         none is known.
         """
-        trained, now = self.known.get("source"), registry.source(self.cell.model)
+        training_source, current_source = (
+            self.known_columns.get("source"),
+            registry.source_hash(self.cell.model),
+        )
         return (
-            trained if trained is None or now in (None, *trained.split(",")) else f"{trained},{now}"
+            training_source
+            if training_source is None or current_source in (None, *training_source.split(","))
+            else f"{training_source},{current_source}"
         )
 
 
-def reason(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An error in a line: its kind and the first line of what it says.
 
-    >>> reason(RuntimeError("no room"))
+    >>> describe_error(RuntimeError("no room"))
     'RuntimeError: no room'
     """
     return f"{type(error).__name__}: {first_line(error)}"

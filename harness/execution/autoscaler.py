@@ -35,37 +35,39 @@ def spot_first(
 Node = Mapping[str, float]  # what a node has, by Ray's names
 
 
-def told(gcs: str) -> dict[str, Any] | None:
+def find_config(gcs_address: str) -> dict[str, Any] | None:
     """The file of the cluster with this GCS (HOST:PORT); None where it has none, or its head is
     another machine.
     """
     for process in psutil.process_iter(["cmdline"]):
         words = (word.partition("=") for word in process.info["cmdline"] or [])
         flags = {name: value for name, _, value in words}
-        if flags.get("--gcs-address") == gcs and flags.get("--autoscaling-config"):
-            found: dict[str, Any] = yaml.safe_load(
+        if flags.get("--gcs-address") == gcs_address and flags.get("--autoscaling-config"):
+            config: dict[str, Any] = yaml.safe_load(
                 Path(flags["--autoscaling-config"]).expanduser().read_text()
             )
-            return found
+            return config
     return None
 
 
-def most(file: Mapping[str, Any], fitting: Callable[[Node], int]) -> int:
+def max_slots(config: Mapping[str, Any], count_fitting: Callable[[Node], int]) -> int:
     """Trials side by side on all nodes that a cluster's file allows, by how many fit on one.
 
     A kind whose resources the file does not tell, as on machines of one's own, counts for nothing.
 
-    >>> kinds = {"head": {"resources": {"CPU": 1}}, "worker": {"resources": {"CPU": 4}, "max_workers": 9}}
-    >>> most({"max_workers": 2, "head_node_type": "head", "available_node_types": kinds}, lambda node: int(node["CPU"]))
+    >>> worker = {"resources": {"CPU": 4}, "max_workers": 9}
+    >>> kinds = {"head": {"resources": {"CPU": 1}}, "worker": worker}
+    >>> config = {"max_workers": 2, "head_node_type": "head", "available_node_types": kinds}
+    >>> max_slots(config, lambda node: int(node["CPU"]))
     9
     """
-    kinds, limit = file.get("available_node_types", {}), file.get("max_workers", 0)
-    fits = {name: fitting(kind.get("resources", {})) for name, kind in kinds.items()}
-    head = file.get("head_node_type")
+    kinds, limit = config.get("available_node_types", {}), config.get("max_workers", 0)
+    slots = {name: count_fitting(kind.get("resources", {})) for name, kind in kinds.items()}
+    head = config.get("head_node_type")
     workers = [
-        fits[name]
+        slots[name]
         for name in kinds
         if name != head
         for _ in range(kinds[name].get("max_workers", limit))
     ]
-    return fits.get(head, 0) + sum(sorted(workers, reverse=True)[:limit])
+    return slots.get(head, 0) + sum(sorted(workers, reverse=True)[:limit])

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from harness.training.task import Update
 
-WORKING_SHARE = 0.02  # of a CPU, that a process at work uses at least
+MIN_CPU_SHARE = 0.02  # of a CPU, that a process at work uses at least
 
 
 class Heartbeat:
@@ -21,15 +21,19 @@ class Heartbeat:
     def __init__(self, updates: Generator[Update, None, None], seconds: float):
         self._updates, self._seconds = updates, seconds
         self._latest, self._error = Update(), None  # type: tuple[Update, BaseException | None]
-        self._news, self._stop, self._over = threading.Event(), threading.Event(), threading.Event()
+        self._updated, self._stop, self._finished = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def next(self) -> Update:
         """The latest update, with the clocks of this process; what ended the trial badly is raised."""
-        if not self._over.is_set():
-            self._news.wait(self._seconds)
-        self._news.clear()
+        if not self._finished.is_set():
+            self._updated.wait(self._seconds)
+        self._updated.clear()
         if self._error is not None:
             raise self._error
         return replace(self._latest, cpu_seconds=time.process_time(), wall_seconds=time.monotonic())
@@ -43,20 +47,20 @@ class Heartbeat:
         try:
             for update in self._updates:
                 self._latest = update
-                self._news.set()
+                self._updated.set()
                 if self._stop.is_set():
                     self._updates.close()
         except BaseException as error:
             self._error = error
-        self._over.set()
-        self._news.set()
+        self._finished.set()
+        self._updated.set()
 
 
 def is_at_work(before: Update, now: Update) -> bool:
     """Whether a trial moved between two of its updates, or its process computed."""
     cpu, wall = now.cpu_seconds - before.cpu_seconds, now.wall_seconds - before.wall_seconds
     return _without_clocks(before) != _without_clocks(now) or (
-        wall > 0 and cpu >= WORKING_SHARE * wall
+        wall > 0 and cpu >= MIN_CPU_SHARE * wall
     )
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from harness.execution import trial
-from harness.execution.launcher import Resources, Watch
-from harness.execution.shutdown import Stop
+from harness.execution.launcher import Resources, UpdateCallback
+from harness.execution.shutdown import StopRequest
 from harness.plugins.dataset import Data
 from harness.training.task import Task
 
@@ -18,13 +18,17 @@ class InProcess:
         self.resources = resources
 
     def run(
-        self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop
+        self,
+        tasks: Sequence[Task],
+        sets: Mapping[str, Data],
+        on_update: UpdateCallback,
+        stop: StopRequest,
     ) -> None:
         """Run the tasks in order."""
         for index, task in enumerate(self.resources.grant(tasks)):
             updates = trial.run(task, sets[task.cells[0].dataset])
             for update in updates:
-                watch(index, update)
-                if stop.asked:
+                on_update(index, update)
+                if stop.requested:
                     updates.close()
                     raise KeyboardInterrupt

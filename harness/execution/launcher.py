@@ -11,12 +11,12 @@ from typing import Protocol
 
 import torch
 
-from harness.errors import BadInput
-from harness.execution.shutdown import Stop
+from harness.errors import InputError
+from harness.execution.shutdown import StopRequest
 from harness.plugins.dataset import Data
 from harness.training.task import Task, Update
 
-Watch = Callable[[int, Update], None]
+UpdateCallback = Callable[[int, Update], None]
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Resources:
 
     def __post_init__(self) -> None:
         if self.cpus < 1:
-            raise BadInput(f"CPUs per trial {self.cpus}: expected at least 1")
+            raise InputError(f"CPUs per trial {self.cpus}: expected at least 1")
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
-            raise BadInput(
+            raise InputError(
                 f"GPUs per trial {self.gpus:g}: expected a fraction of one GPU or a whole number "
                 f"of them"
             )
@@ -45,20 +45,21 @@ class Resources:
         >>> Resources(cpus=1, gpus=0.4).slots([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}])
         4
         """
-        slots = sum(map(self.on, nodes))
+        slots = sum(map(self.slots_on, nodes))
         if slots < 1:
-            asked = f"{self.cpus} CPUs and {self.gpus:g} GPUs"
-            have = " or ".join(
+            required = f"{self.cpus} CPUs and {self.gpus:g} GPUs"
+            available = " or ".join(
                 sorted(
                     {f"{n.get('CPU', 0.0):g} CPUs and {n.get('GPU', 0.0):g} GPUs" for n in nodes}
                 )
             )
-            raise BadInput(
-                f"a trial asks for {asked}, on one machine; there are {have or 'no machines'}"
+            raise InputError(
+                f"a trial asks for {required}, on one machine; there are "
+                f"{available or 'no machines'}"
             )
         return slots
 
-    def on(self, node: Mapping[str, float]) -> int:
+    def slots_on(self, node: Mapping[str, float]) -> int:
         """Trials that fit on a node."""
         cpus, gpus = node.get("CPU", 0.0), node.get("GPU", 0.0)
         by_cpu = int(cpus // self.cpus)
@@ -68,12 +69,12 @@ class Resources:
             return min(by_cpu, int(gpus // self.gpus))
         return min(by_cpu, int(gpus) * int(1 / self.gpus + 1e-9))  # 1 // 0.1 is 9
 
-    def slots_here(self) -> int:
+    def local_slots(self) -> int:
         """Trials side by side on this machine, at least one: a plan for GPUs can be made where
         there are none.
         """
         return max(
-            1, self.on({"CPU": os.cpu_count() or 1, "GPU": max(1, torch.cuda.device_count())})
+            1, self.slots_on({"CPU": os.cpu_count() or 1, "GPU": max(1, torch.cuda.device_count())})
         )
 
     def grant(self, tasks: Sequence[Task]) -> list[Task]:
@@ -87,7 +88,11 @@ class Launcher(Protocol):
     slots: int
 
     def run(
-        self, tasks: Sequence[Task], sets: Mapping[str, Data], watch: Watch, stop: Stop
+        self,
+        tasks: Sequence[Task],
+        sets: Mapping[str, Data],
+        on_update: UpdateCallback,
+        stop: StopRequest,
     ) -> None:
         """Run all tasks on the data sets; `watch(index, update)` is called as task `index` moves.
 

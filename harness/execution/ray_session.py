@@ -6,7 +6,7 @@ import secrets
 import sys
 from typing import Any
 
-from harness.training.process_tuning import uncollected
+from harness.training.process_tuning import paused_gc
 
 OBJECT_STORE_BYTES = 2**30  # at most; the largest data set takes a quarter
 
@@ -24,13 +24,13 @@ def import_ray(address: str | None) -> str:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if address == "local":
-        _keep_to_this_machine()
-    with uncollected():
+        _restrict_to_localhost()
+    with paused_gc():
         import ray.tune  # noqa: F401
     return address
 
 
-def _keep_to_this_machine() -> None:
+def _restrict_to_localhost() -> None:
     """A Ray of our own listens on loopback alone, to those who know a token that is nowhere written
     down.
 

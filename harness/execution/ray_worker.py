@@ -13,14 +13,14 @@ import torch
 from harness.execution import trial
 from harness.execution.heartbeat import Heartbeat
 from harness.plugins.dataset import Data
-from harness.training.process_tuning import uncollected
+from harness.training.process_tuning import paused_gc
 from harness.training.task import Task
 
-with uncollected():  # two seconds of every process's start
+with paused_gc():  # two seconds of every process's start
     from ray import tune
 
 
-BEAT_SECONDS = 5.0  # at least, between two reports without news
+MIN_HEARTBEAT_SECONDS = 5.0  # at least, between two reports without news
 
 
 class Worker(tune.Trainable):
@@ -32,21 +32,21 @@ class Worker(tune.Trainable):
         """
         self.tasks: Sequence[Task] = given["tasks"]
         self.sets: Arrays = given["sets"]
-        self.begin(config)
+        self.start_unit(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """The same process goes on with another part of the plan."""
         self.updates.close()
-        self.begin(new_config)
+        self.start_unit(new_config)
         return True
 
-    def begin(self, config: dict[str, Any]) -> None:
+    def start_unit(self, config: dict[str, Any]) -> None:
         """Begin with the cells of a task that the trial is for."""
         task = self.tasks[config["task"]]
         task = replace(task, cells=tuple(task.cells[place] for place in config["cells"]))
         self.cells = len(task.cells)
-        updates = trial.run(task, shared(self.sets[task.cells[0].dataset]))
-        self.updates = Heartbeat(updates, max(task.report_seconds, BEAT_SECONDS))
+        updates = trial.run(task, from_arrays(self.sets[task.cells[0].dataset]))
+        self.updates = Heartbeat(updates, max(task.report_seconds, MIN_HEARTBEAT_SECONDS))
 
     def step(self) -> dict[str, Any]:
         """Go on to the next update, or the last one again if it is long in coming."""
@@ -61,19 +61,19 @@ class Worker(tune.Trainable):
 Arrays = Mapping[str, Mapping[str, Any]]  # by the data set's name and the field's
 
 
-def plain(sets: Mapping[str, Data]) -> Arrays:
+def to_arrays(sets: Mapping[str, Data]) -> Arrays:
     """Data sets by name, tensors as the arrays that they lie on."""
 
-    def of(value: Any) -> Any:
+    def to_array(value: Any) -> Any:
         return value.numpy() if isinstance(value, torch.Tensor) else value
 
     return {
-        name: {field: of(value) for field, value in vars(data).items()}
+        name: {field: to_array(value) for field, value in vars(data).items()}
         for name, data in sets.items()
     }
 
 
-def shared(arrays: Mapping[str, Any]) -> Data:
+def from_arrays(arrays: Mapping[str, Any]) -> Data:
     """The data set on its arrays, without a copy; nothing writes to them."""
     with warnings.catch_warnings(action="ignore"):  # torch warns of arrays that are read-only
         fields: dict[str, Any] = {

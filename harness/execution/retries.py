@@ -10,19 +10,19 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.errors import StorageFailure
+from harness.errors import StorageError
 from harness.experiment.cell import Cell
 from harness.storage import layout
 from harness.storage.store import Store
 from harness.training import rows
 from harness.training.task import Task, Update
 
-RETRIES = 3  # of a cell alone, after which it fails; of storage, after which the run ends
-HALVED_AFTER = 2  # deaths of a pack
+MAX_RETRIES = 3  # of a cell alone, after which it fails; of storage, after which the run ends
+DEATHS_BEFORE_HALVING = 2  # deaths of a pack
 
 
 @dataclass(frozen=True)
-class Part:
+class WorkUnit:
     """Cells of task `index` that run as one trial, and how often in a row that died, or was refused
     by storage.
 
@@ -35,17 +35,19 @@ class Part:
     refusals: int = 0
 
 
-class Tries:
+class RetryQueue:
     """Parts of tasks: waiting, in the order of the tasks, or running; by numbers that are never
     used twice.
     """
 
     def __init__(self, tasks: Sequence[Task]):
         self.tasks = tasks
-        self.parts = [
-            Part(index, tuple(range(len(task.cells)))) for index, task in enumerate(tasks)
+        self.units = [
+            WorkUnit(index, tuple(range(len(task.cells)))) for index, task in enumerate(tasks)
         ]
-        self.of = {index: [index] for index in range(len(tasks))}  # numbers of a task's parts
+        self.units_by_task = {
+            index: [index] for index in range(len(tasks))
+        }  # numbers of a task's parts
         self.waiting = deque(range(len(tasks)))
         self.running: dict[int, Update] = {}
         self.ended: dict[int, dict[str, str]] = {}
@@ -63,104 +65,114 @@ class Tries:
         self.running[number] = Update()
         return number
 
-    def task(self, number: int) -> Task:
+    def make_task(self, number: int) -> Task:
         """The task of a part: its cells alone."""
-        part = self.parts[number]
-        return replace(self.tasks[part.index], cells=self._cells(part))
+        unit = self.units[number]
+        return replace(self.tasks[unit.index], cells=self._cells(unit))
 
-    def hear(self, number: int, update: Update) -> Update:
+    def update(self, number: int, update: Update) -> Update:
         """Take the update of a part; how its whole task stands."""
         self.running[number] = update
-        return self._whole(number, update)
+        return self._task_update(number, update)
 
     def finish(self, number: int) -> None:
         """A part has ended by itself."""
         self.running.pop(number, None)
 
-    def died(self, number: int, words: str) -> Update:
+    def on_process_death(self, number: int, details: str) -> Update:
         """The process of a part died with these words: its cells wait for another try, or fail; how
         its task stands.
         """
-        last, part, left, ended = self._remains(number)
-        task = self.tasks[part.index]
-        deaths = 1 if last.saved or ended else part.deaths + 1
-        if len(left) > 1 and deaths >= HALVED_AFTER:
-            middle = len(left) // 2
-            self._wait(Part(part.index, left[:middle]), Part(part.index, left[middle:]))
-        elif len(left) == 1 and deaths > RETRIES:
-            cell = task.cells[left[0]]
-            give_up(task, cell, f"its process died {deaths} times with nothing saved", words)
+        last_update, unit, remaining, ended = self._pop_unfinished(number)
+        task = self.tasks[unit.index]
+        deaths = 1 if last_update.saved or ended else unit.deaths + 1
+        if len(remaining) > 1 and deaths >= DEATHS_BEFORE_HALVING:
+            middle = len(remaining) // 2
+            self._requeue(
+                WorkUnit(unit.index, remaining[:middle]), WorkUnit(unit.index, remaining[middle:])
+            )
+        elif len(remaining) == 1 and deaths > MAX_RETRIES:
+            cell = task.cells[remaining[0]]
+            write_failed_row(
+                task, cell, f"its process died {deaths} times with nothing saved", details
+            )
             ended[cell.id] = "failed"
-        elif left:
-            self._wait(replace(part, cells=left, deaths=deaths))
-        return self._whole(number, replace(last, ended=ended))
+        elif remaining:
+            self._requeue(replace(unit, cells=remaining, deaths=deaths))
+        return self._task_update(number, replace(last_update, ended=ended))
 
-    def refused(self, number: int, failure: StorageFailure) -> Update:
+    def on_storage_error(self, number: int, error: StorageError) -> Update:
         """Storage failed the process of a part: its cells wait for another try; too often, and that
         is raised.
         """
-        last, part, left, ended = self._remains(number)
-        refusals = 1 if last.saved or ended else part.refusals + 1
-        if left and refusals > RETRIES:
-            raise failure
-        if left:
-            self._wait(replace(part, cells=left, refusals=refusals))
-        return self._whole(number, replace(last, ended=ended))
+        last_update, unit, remaining, ended = self._pop_unfinished(number)
+        refusals = 1 if last_update.saved or ended else unit.refusals + 1
+        if remaining and refusals > MAX_RETRIES:
+            raise error
+        if remaining:
+            self._requeue(replace(unit, cells=remaining, refusals=refusals))
+        return self._task_update(number, replace(last_update, ended=ended))
 
-    def _remains(self, number: int) -> tuple[Update, Part, tuple[int, ...], dict[str, str]]:
+    def _pop_unfinished(
+        self, number: int
+    ) -> tuple[Update, WorkUnit, tuple[int, ...], dict[str, str]]:
         """Of a part that runs no more: its last update, itself, its cells that are left, those that
         ended by id.
         """
-        last, part = self.running.pop(number), self.parts[number]
-        task = self.tasks[part.index]
-        rows = {place: _row(task, task.cells[place]) for place in part.cells}
-        left = tuple(place for place, status in rows.items() if status is None)
+        last_update, unit = self.running.pop(number), self.units[number]
+        task = self.tasks[unit.index]
+        statuses = {place: _read_status(task, task.cells[place]) for place in unit.cells}
+        remaining = tuple(place for place, status in statuses.items() if status is None)
         return (
-            last,
-            part,
-            left,
-            {task.cells[place].id: status for place, status in rows.items() if status is not None},
+            last_update,
+            unit,
+            remaining,
+            {
+                task.cells[place].id: status
+                for place, status in statuses.items()
+                if status is not None
+            },
         )
 
-    def _wait(self, *parts: Part) -> None:
+    def _requeue(self, *units: WorkUnit) -> None:
         """First in the queue, as what has begun is behind; Ray may hold others already."""
-        numbers = range(len(self.parts), len(self.parts) + len(parts))
-        self.parts.extend(parts)
-        self.of[parts[0].index].extend(numbers)
+        numbers = range(len(self.units), len(self.units) + len(units))
+        self.units.extend(units)
+        self.units_by_task[units[0].index].extend(numbers)
         self.waiting.extendleft(reversed(numbers))
 
-    def _cells(self, part: Part) -> tuple[Cell, ...]:
-        cells = self.tasks[part.index].cells
-        return tuple(cells[place] for place in part.cells)
+    def _cells(self, unit: WorkUnit) -> tuple[Cell, ...]:
+        cells = self.tasks[unit.index].cells
+        return tuple(cells[place] for place in unit.cells)
 
-    def _whole(self, number: int, update: Update) -> Update:
+    def _task_update(self, number: int, update: Update) -> Update:
         """An update of a part as one of its task: with the steps and the ends of its other parts,
         if any runs.
         """
-        index = self.parts[number].index
+        index = self.units[number].index
         ended = self.ended.setdefault(index, {})
         ended |= update.ended
-        live = {n: self.running[n] for n in self.of[index] if n in self.running}
-        covered = {cell.id for n in live for cell in self._cells(self.parts[n])}
-        over = [
+        running = {n: self.running[n] for n in self.units_by_task[index] if n in self.running}
+        covered = {cell.id for n in running for cell in self._cells(self.units[n])}
+        finished = [
             cell for cell in self.tasks[index].cells if cell.id in ended and cell.id not in covered
         ]
-        steps = sum(u.steps for u in live.values()) + sum(cell.iterations for cell in over)
-        scored = sum(u.scored for u in live.values()) + len(over)
-        return replace(update, steps=steps, scored=scored, ended=dict(ended), waits=not live)
+        steps = sum(u.steps for u in running.values()) + sum(cell.iterations for cell in finished)
+        scored = sum(u.scored for u in running.values()) + len(finished)
+        return replace(update, steps=steps, scored=scored, ended=dict(ended), waits=not running)
 
 
-def _row(task: Task, cell: Cell) -> str | None:
+def _read_status(task: Task, cell: Cell) -> str | None:
     """How a cell ended in this run, None where it has not."""
     row = Store(task.results).row(cell.id)
     return row["status"] if row is not None and row["run"] == task.run else None
 
 
-def give_up(task: Task, cell: Cell, reason: str, words: str) -> None:
+def write_failed_row(task: Task, cell: Cell, reason: str, details: str) -> None:
     """Write a failed row, and what is known of the death into the cell's log."""
     store = Store(task.results)
     store.write(
         layout.log_key(cell.id),
-        f"{reason}; a process that is killed says nothing itself\n\n{words}\n".encode(),
+        f"{reason}; a process that is killed says nothing itself\n\n{details}\n".encode(),
     )
     rows.write_row(store, task, cell, "failed", {"error": reason})

@@ -7,7 +7,9 @@ import threading
 from types import FrameType, TracebackType
 from typing import Self
 
-GRACE = 20.0  # seconds that trials have for their checkpoints; a second signal needs no patience
+GRACE_SECONDS = (
+    20.0  # seconds that trials have for their checkpoints; a second signal needs no patience
+)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; a preemption's notice, scancel, ray job stop
 
 
@@ -21,27 +23,29 @@ def _interrupt_main() -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
-class Stalled(Exception):
+class StalledError(Exception):
     """The run was ended: nothing moved, or results could not be kept. The message says which, and
     of what.
     """
 
 
-class Stop:
+class StopRequest:
     """Whether the run is to end. While it is open, a signal asks; the next one, or GRACE seconds,
     interrupts.
 
-    `ask` does the same without a signal, and leaves a reason. To be opened in the main thread.
+    `request` does the same without a signal, and leaves a reason. To be opened in the main thread.
     """
 
-    def __init__(self, grace: float = GRACE):
-        self.asked = False
+    def __init__(self, grace: float = GRACE_SECONDS):
+        self.requested = False
         self.reason = ""
         self.timer = threading.Timer(grace, _interrupt_main)
         self.timer.daemon = True
 
     def __enter__(self) -> Self:
-        self.before = {number: signal.signal(number, self._heard) for number in SIGNALS}
+        self.previous_handlers = {
+            number: signal.signal(number, self._on_signal) for number in SIGNALS
+        }
         return self
 
     def __exit__(
@@ -51,18 +55,18 @@ class Stop:
         trace: TracebackType | None,
     ) -> None:
         self.timer.cancel()
-        for number, handler in self.before.items():
+        for number, handler in self.previous_handlers.items():
             signal.signal(number, handler)
         if kind is KeyboardInterrupt and self.reason:
-            raise Stalled(self.reason) from None
+            raise StalledError(self.reason) from None
 
-    def ask(self, reason: str = "") -> None:
+    def request(self, reason: str = "") -> None:
         """Have the run end, for a reason; from any thread. The first who asks is heard."""
-        if not self.asked:
-            self.asked, self.reason = True, reason
+        if not self.requested:
+            self.requested, self.reason = True, reason
             self.timer.start()
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
             interrupt(number, frame)
-        self.ask()
+        self.request()

@@ -6,16 +6,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
-from harness.errors import StorageFailure
+from harness.errors import StorageError
 from harness.execution.heartbeat import is_at_work
-from harness.execution.launcher import Watch
-from harness.execution.retries import Tries
-from harness.execution.shutdown import Stop
+from harness.execution.launcher import UpdateCallback
+from harness.execution.retries import RetryQueue
+from harness.execution.shutdown import StopRequest
 from harness.execution.watchdog import Watchdog
 from harness.training.task import Update
 
 
-class _Here:
+class _NotSerialized:
     """Lives in this process alone: Tune, which keeps copies of what it is given in memory and on
     disk, gets none.
     """
@@ -27,20 +27,22 @@ class _Here:
         return object, ()
 
 
-def _last_words(trial: Any) -> str:
+def _describe_death(trial: Any) -> str:
     """What Ray knows of a trial's death, and where it ran."""
-    place = {name: (trial.last_result or {}).get(name) for name in ("hostname", "node_ip", "pid")}
-    known = ", ".join(f"{name} {value}" for name, value in place.items() if value is not None)
+    location = {
+        name: (trial.last_result or {}).get(name) for name in ("hostname", "node_ip", "pid")
+    }
+    known = ", ".join(f"{name} {value}" for name, value in location.items() if value is not None)
     file = trial.error_file
-    words = (
+    error_text = (
         Path(file).read_text(errors="replace")
         if file and Path(file).is_file()
         else "Ray gave no reason"
     )
-    return f"last heard of: {known or 'never'}\n{words}"
+    return f"last heard of: {known or 'never'}\n{error_text}"
 
 
-def _storage_failure(trial: Any) -> StorageFailure | None:
+def _find_storage_error(trial: Any) -> StorageError | None:
     """What a trial died of, where that was storage; by what Tune keeps of its error in a file of
     this process.
     """
@@ -49,20 +51,20 @@ def _storage_failure(trial: Any) -> StorageFailure | None:
     file = trial.pickled_error_file
     error = cloudpickle.loads(Path(file).read_bytes()) if file and Path(file).is_file() else None
     cause = getattr(error, "cause", None)
-    return cause if isinstance(cause, StorageFailure) else None
+    return cause if isinstance(cause, StorageError) else None
 
 
-def queue(tries: Tries) -> Any:
+def make_searcher(queue: RetryQueue) -> Any:
     """Hands Tune the parts that wait, one a trial."""
     from ray.tune.search import Searcher
 
-    class Queue(_Here, Searcher):
+    class Queue(_NotSerialized, Searcher):
         def suggest(self, trial_id: str) -> Any:
-            number = tries.next()
+            number = queue.next()
             if number is None:
-                return Searcher.FINISHED if tries.done else None
-            part = tries.parts[number]
-            return {"part": number, "task": part.index, "cells": list(part.cells)}
+                return Searcher.FINISHED if queue.done else None
+            unit = queue.units[number]
+            return {"part": number, "task": unit.index, "cells": list(unit.cells)}
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
             """The watcher looks after that."""
@@ -73,29 +75,31 @@ def queue(tries: Tries) -> Any:
     return Queue()
 
 
-def stopper(stop: Stop) -> Any:
+def make_stopper(stop: StopRequest) -> Any:
     """Has Tune stop all trials when the run is to end."""
     from ray import tune
 
-    class Stopper(_Here, tune.Stopper):
+    class Stopper(_NotSerialized, tune.Stopper):
         def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
             return False
 
         def stop_all(self) -> bool:
-            return stop.asked
+            return stop.requested
 
     return Stopper()
 
 
-def watcher(tries: Tries, watch: Watch, dog: Watchdog, stop: Stop) -> Any:
+def make_callback(
+    queue: RetryQueue, on_update: UpdateCallback, watchdog: Watchdog, stop: StopRequest
+) -> Any:
     """A Tune callback: passes on what moves, has tried again what died, and ends the run where
     storage is gone.
     """
     from ray import tune
 
-    class Watcher(_Here, tune.Callback):
+    class Watcher(_NotSerialized, tune.Callback):
         def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            dog.moved()
+            watchdog.reset()
 
         def on_trial_result(
             self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any
@@ -104,27 +108,27 @@ def watcher(tries: Tries, watch: Watch, dog: Watchdog, stop: Stop) -> Any:
                 Update(**{field.name: result[field.name] for field in fields(Update)}),
                 trial.config["part"],
             )
-            if is_at_work(tries.running.get(part, Update()), update):
-                dog.moved()
-            self.tell(trial, tries.hear(part, update))
+            if is_at_work(queue.running.get(part, Update()), update):
+                watchdog.reset()
+            self._report(trial, queue.update(part, update))
 
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            tries.finish(trial.config["part"])
+            queue.finish(trial.config["part"])
 
         def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            dog.moved()
+            watchdog.reset()
             try:
-                self.tell(trial, self.again(trial))
-            except StorageFailure as failure:  # Tune would make a traceback of it
-                stop.ask(failure.told)
+                self._report(trial, self._retry(trial))
+            except StorageError as failure:  # Tune would make a traceback of it
+                stop.request(failure.description)
 
-        def again(self, trial: Any) -> Update:
-            failure = _storage_failure(trial)
+        def _retry(self, trial: Any) -> Update:
+            failure = _find_storage_error(trial)
             if failure:
-                return tries.refused(trial.config["part"], failure)
-            return tries.died(trial.config["part"], _last_words(trial))
+                return queue.on_storage_error(trial.config["part"], failure)
+            return queue.on_process_death(trial.config["part"], _describe_death(trial))
 
-        def tell(self, trial: Any, update: Update) -> None:
-            watch(trial.config["task"], update)
+        def _report(self, trial: Any, update: Update) -> None:
+            on_update(trial.config["task"], update)
 
     return Watcher()

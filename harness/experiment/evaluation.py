@@ -10,15 +10,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationError
 
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.experiment.cell import Cell
-from harness.experiment.grid import SAMPLES, ListedDraw
+from harness.experiment.grid import DEFAULT_SAMPLES, ListedDraw
 from harness.experiment.metrics import IWAE_SAMPLES
 
 Index = Annotated[int, Field(ge=0)]
 
 
-class Listed(BaseModel):
+class SubsetFile(BaseModel):
     """A file of image lists: indices into a data set's test and training images, in file order."""
 
     dataset: str
@@ -27,7 +27,7 @@ class Listed(BaseModel):
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationConfig:
     """The evaluation of a run: `iwae` draws over the sets `iwae_on`, the `subset` of test images,
     if any, and how many `samples` of the prior digits are counted among.
     """
@@ -38,9 +38,9 @@ class Evaluation:
     subset: tuple[int, ...] = ()
     labelled: tuple[int, ...] = ()
     subset_checksum: str = ""
-    samples: int = SAMPLES
+    samples: int = DEFAULT_SAMPLES
 
-    def asked(self, cell: Cell) -> frozenset[str]:
+    def required_columns(self, cell: Cell) -> frozenset[str]:
         """The columns that a row of this cell must have been scored for."""
         if not cell.has_bound:
             return frozenset({"accuracy"})
@@ -58,31 +58,31 @@ class Evaluation:
         content = ",".join(map(str, self.labelled)).encode()
         return ListedDraw(len(self.labelled), hashlib.sha256(content).hexdigest()[:12])
 
-    def check(self, cells: Sequence[Cell]) -> None:
+    def check_cells(self, cells: Sequence[Cell]) -> None:
         """Refuse a subset of a data set that no cell has, and listed labels for cells of another
         data set.
         """
         if self.subset and not any(self.covers(cell) for cell in cells):
-            found = ", ".join(sorted({cell.dataset for cell in cells}))
-            raise BadInput(
-                f"the subset lists images of '{self.dataset}', the grid has {found}; expected "
+            datasets = ", ".join(sorted({cell.dataset for cell in cells}))
+            raise InputError(
+                f"the subset lists images of '{self.dataset}', the grid has {datasets}; expected "
                 f"the same data set"
             )
         for cell in cells:
             if cell.label_draw.startswith("file-") and cell.dataset != self.dataset:
-                raise BadInput(
+                raise InputError(
                     f"the labels are listed for '{self.dataset}', and {cell} is of another data set"
                 )
 
     def check_indices(self, sizes: Mapping[str, tuple[int, int]]) -> None:
         """Refuse indices beyond the test or training images, whose numbers are given by data set."""
         if self.dataset in sizes:
-            for indices, size, what in zip(
+            for indices, size, split in zip(
                 (self.subset, self.labelled), sizes[self.dataset], ("test", "training"), strict=True
             ):
                 if max(indices, default=0) >= size:
-                    raise BadInput(
-                        f"the subset file lists image {max(indices)} of {size} {what} images; "
+                    raise InputError(
+                        f"the subset file lists image {max(indices)} of {size} {split} images; "
                         f"expected 0 to {size - 1}"
                     )
 
@@ -91,46 +91,52 @@ class Evaluation:
         return bool(self.subset) and cell.dataset == self.dataset
 
 
-def evaluation(
-    subset: str | None, iwae: Sequence[int], iwae_on: Sequence[str] | None, samples: int = SAMPLES
-) -> Evaluation:
+def make_evaluation_config(
+    subset: str | None,
+    iwae: Sequence[int],
+    iwae_on: Sequence[str] | None,
+    samples: int = DEFAULT_SAMPLES,
+) -> EvaluationConfig:
     """The evaluation that a user asks for; IWAE bounds are over the subset if there is one, else
     over the test set.
     """
-    wrong = sorted(set(iwae) - set(IWAE_SAMPLES))
-    if wrong:
-        raise BadInput(
-            f"IWAE bound of {wrong[0]} draws: expected one of {', '.join(map(str, IWAE_SAMPLES))}"
+    unsupported = sorted(set(iwae) - set(IWAE_SAMPLES))
+    if unsupported:
+        raise InputError(
+            f"IWAE bound of {unsupported[0]} draws: expected one of "
+            f"{', '.join(map(str, IWAE_SAMPLES))}"
         )
-    on = tuple(iwae_on or (["subset"] if subset else ["test"]))
-    if "subset" in on and not subset:
-        raise BadInput("IWAE bounds over the subset need the subset: give its file (--subset FILE)")
+    image_sets = tuple(iwae_on or (["subset"] if subset else ["test"]))
+    if "subset" in image_sets and not subset:
+        raise InputError(
+            "IWAE bounds over the subset need the subset: give its file (--subset FILE)"
+        )
     if subset is None:
-        return Evaluation(tuple(sorted(set(iwae))), on, samples=samples)
-    content = _content(subset)
+        return EvaluationConfig(tuple(sorted(set(iwae))), image_sets, samples=samples)
+    content = _read_subset_file(subset)
     try:
-        listed = Listed.model_validate_json(content)
+        subset_file = SubsetFile.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        keys = ", ".join(Listed.model_fields)
-        raise BadInput(
-            f"subset file {subset!r}: {where}: {first['msg']}; expected JSON with the keys {keys}"
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        keys = ", ".join(SubsetFile.model_fields)
+        raise InputError(
+            f"subset file {subset!r}: {key}: {first['msg']}; expected JSON with the keys {keys}"
         ) from None
-    return Evaluation(
+    return EvaluationConfig(
         iwae=tuple(sorted(set(iwae))),
-        iwae_on=on,
-        dataset=listed.dataset,
-        subset=tuple(listed.evaluation_test_indices),
-        labelled=tuple(listed.labelled_train_indices),
+        iwae_on=image_sets,
+        dataset=subset_file.dataset,
+        subset=tuple(subset_file.evaluation_test_indices),
+        labelled=tuple(subset_file.labelled_train_indices),
         subset_checksum=hashlib.sha256(content).hexdigest(),
         samples=samples,
     )
 
 
-def _content(subset: str) -> bytes:
+def _read_subset_file(subset: str) -> bytes:
     try:
         return Path(subset).expanduser().read_bytes()
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); expected a JSON file of image lists"
-        raise BadInput(f"subset file {subset!r} {reason}") from None
+        raise InputError(f"subset file {subset!r} {reason}") from None

@@ -12,41 +12,41 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from harness.errors import BadInput, given, unknown
+from harness.errors import InputError, short_repr, unknown_name_error
 from harness.experiment.cell import Cell, ModelCard, Setting, Supervision
 from harness.experiment.metrics import METRICS, check_margin
 
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "emnist")
-SAMPLES = 10_000  # from the prior, among which digits are counted
-FEWEST_SAMPLES = 200  # which are shown as a sheet
-CELLS = 1_000_000  # of a grid, at most
+DEFAULT_SAMPLES = 10_000  # from the prior, among which digits are counted
+MIN_SAMPLES = 200  # which are shown as a sheet
+MAX_CELLS = 1_000_000  # of a grid, at most
 
 
-def _listed(value: object) -> object:
+def _to_list(value: object) -> object:
     return value if isinstance(value, (list, tuple)) else [value]
 
 
-def _counted(value: object) -> object:
+def _expand_seeds(value: object) -> object:
     """`seeds: 3` means seeds 0, 1, 2; a list is taken as it stands."""
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
-            raise ValueError(f"expected a number of seeds of at least 1, got {given(value)}")
-        if value > CELLS:
-            raise ValueError(f"expected at most {CELLS:,} seeds, got {given(value)}")
+            raise ValueError(f"expected a number of seeds of at least 1, got {short_repr(value)}")
+        if value > MAX_CELLS:
+            raise ValueError(f"expected at most {MAX_CELLS:,} seeds, got {short_repr(value)}")
         return list(range(value))
     return value
 
 
-Strict = ConfigDict(extra="forbid", frozen=True, strict=True)
+STRICT_CONFIG = ConfigDict(extra="forbid", frozen=True, strict=True)
 Count = Annotated[int, Field(gt=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 LabelDraw = Annotated[str, Field(pattern=r"^(seed|subset|draw-\d+)$")]
-Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
-Counts = Annotated[list[Count], BeforeValidator(_listed), Field(min_length=1)]
-Positives = Annotated[list[Positive], BeforeValidator(_listed), Field(min_length=1)]
-Supervisions = Annotated[list[Supervision], BeforeValidator(_listed), Field(min_length=1)]
-Settings = dict[str, Annotated[list[Setting], BeforeValidator(_listed), Field(min_length=1)]]
+Names = Annotated[list[str], BeforeValidator(_to_list), Field(min_length=1)]
+Counts = Annotated[list[Count], BeforeValidator(_to_list), Field(min_length=1)]
+Positives = Annotated[list[Positive], BeforeValidator(_to_list), Field(min_length=1)]
+Supervisions = Annotated[list[Supervision], BeforeValidator(_to_list), Field(min_length=1)]
+Settings = dict[str, Annotated[list[Setting], BeforeValidator(_to_list), Field(min_length=1)]]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Sweep(BaseModel):
     model's own default.
     """
 
-    model_config = Strict
+    model_config = STRICT_CONFIG
     model: str
     beta: Positives = [1.0]
     dataset: Names = ["mnist"]
@@ -82,7 +82,7 @@ class Sweep(BaseModel):
         supervisions = self.supervision or card.supervisions[:1]
         for supervision in supervisions:
             if supervision not in card.supervisions:
-                raise BadInput(f"model '{card.name}' has no supervision '{supervision}'; "
+                raise InputError(f"model '{card.name}' has no supervision '{supervision}'; "
                                f"expected one of: {', '.join(card.supervisions)}")  # fmt: skip
         settings = {name: [default] for name, default in card.defaults.items()} | self.settings
         self._check_size(supervisions, seeds)
@@ -93,7 +93,7 @@ class Sweep(BaseModel):
             self.labels,
             self.iterations or [card.iterations],
         )
-        more = (self.batch_size, self.learning_rate, list(product(*settings.values())), seeds)
+        inner_axes = (self.batch_size, self.learning_rate, list(product(*settings.values())), seeds)
         for (
             supervision,
             beta,
@@ -104,14 +104,14 @@ class Sweep(BaseModel):
             rate,
             point,
             seed,
-        ) in product(*axes, *more):
-            free = Cell(
+        ) in product(*axes, *inner_axes):
+            unlabelled = Cell(
                 model=card.name,
                 seed=seed,
                 iterations=iterations,
                 settings=tuple(
                     sorted(
-                        (n, _like(card.defaults[n], v))
+                        (n, _match_default_type(card.defaults[n], v))
                         for n, v in zip(settings, point, strict=True)
                     )
                 ),
@@ -122,9 +122,9 @@ class Sweep(BaseModel):
                 learning_rate=float(rate),
             )
             yield (
-                replace(free, labels=labels, label_draw=label_draw)
+                replace(unlabelled, labels=labels, label_draw=label_draw)
                 if supervision != "none"
-                else free
+                else unlabelled
             )
 
     def _check_size(self, supervisions: Sized, seeds: Sized) -> None:
@@ -138,38 +138,39 @@ class Sweep(BaseModel):
             self.batch_size,
         )
         cells = math.prod(map(len, (*axes, self.learning_rate, *self.settings.values(), seeds)))
-        if cells > CELLS:
-            raise BadInput(
-                f"the sweep of model '{self.model}' has {cells:,} cells; expected at most {CELLS:,}"
+        if cells > MAX_CELLS:
+            raise InputError(
+                f"the sweep of model '{self.model}' has {cells:,} cells; expected at most "
+                f"{MAX_CELLS:,}"
             )
 
 
-def _like(default: Setting, value: Setting) -> Setting:
+def _match_default_type(default: Setting, value: Setting) -> Setting:
     return float(value) if isinstance(default, float) else value
 
 
 def _check_setting(card: ModelCard, name: str, values: list[Setting]) -> None:
     if name not in card.defaults:
-        raise unknown(f"setting of model '{card.name}'", name, card.defaults)
+        raise unknown_name_error(f"setting of model '{card.name}'", name, card.defaults)
     expected = type(card.defaults[name])
     for value in values:
         if type(value) is not expected and not (expected is float and type(value) is int):
-            raise BadInput(
+            raise InputError(
                 f"setting '{name}' of model '{card.name}': expected {expected.__name__}, got "
-                f"{given(value)}"
+                f"{short_repr(value)}"
             )
         if isinstance(value, float) and not math.isfinite(value):
-            raise BadInput(
+            raise InputError(
                 f"setting '{name}' of model '{card.name}': expected a finite number, got {value!r}"
             )
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise BadInput(
+            raise InputError(
                 f"setting '{name}' of model '{card.name}': expected 64 bits at most, got "
-                f"{given(value)}"
+                f"{short_repr(value)}"
             )
 
 
-class Compare(BaseModel):
+class ComparisonSpec(BaseModel):
     """What the analysis compares, stated before the results are seen: one family of comparisons a
     metric.
 
@@ -178,7 +179,7 @@ class Compare(BaseModel):
     below which two arms count as equivalent.
     """
 
-    model_config = Strict
+    model_config = STRICT_CONFIG
     metrics: Annotated[list[str], Field(min_length=1)] = ["nelbo", "accuracy"]
     baseline: dict[str, Setting] = {}
     correction: Literal["holm", "bh"] = "holm"
@@ -186,10 +187,10 @@ class Compare(BaseModel):
 
     @field_validator("metrics", "margin")
     @classmethod
-    def _known(cls, names: Iterable[str]) -> Iterable[str]:
+    def _check_metric_names(cls, names: Iterable[str]) -> Iterable[str]:
         for name in names:
             if name not in METRICS:
-                raise ValueError(str(unknown("metric", name, METRICS)))
+                raise ValueError(str(unknown_name_error("metric", name, METRICS)))
         return names
 
 
@@ -201,58 +202,60 @@ class Grid(BaseModel):
     9
     """
 
-    model_config = Strict
+    model_config = STRICT_CONFIG
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
     title: str = ""
-    seeds: Annotated[list[Seed], BeforeValidator(_counted), Field(min_length=1)]
+    seeds: Annotated[list[Seed], BeforeValidator(_expand_seeds), Field(min_length=1)]
     label_draw: LabelDraw = "seed"
     subset: str | None = None
     iwae: list[Count] = []
     iwae_on: list[Literal["test", "subset"]] | None = None
-    samples: Annotated[int, Field(ge=FEWEST_SAMPLES)] = SAMPLES
-    compare: Compare = Compare()
+    samples: Annotated[int, Field(ge=MIN_SAMPLES)] = DEFAULT_SAMPLES
+    compare: ComparisonSpec = ComparisonSpec()
     sweeps: Annotated[list[Sweep], Field(min_length=1)]
 
     @field_validator("compare")
     @classmethod
-    def _in_its_unit(cls, compare: Compare) -> Compare:
+    def _check_margins(cls, compare: ComparisonSpec) -> ComparisonSpec:
         for metric, margin in compare.margin.items():
             try:
                 check_margin(metric, margin)
-            except BadInput as error:
+            except InputError as error:
                 raise ValueError(str(error)) from None
         return compare
 
-    def cells(self, cards: Mapping[str, ModelCard], listed: ListedDraw | None = None) -> list[Cell]:
-        """The distinct cells in the order of the sweeps; `listed` are the labels of `label_draw:
-        subset`.
+    def cells(
+        self, cards: Mapping[str, ModelCard], listed_draw: ListedDraw | None = None
+    ) -> list[Cell]:
+        """The distinct cells in the order of the sweeps; `listed_draw` are the labels of
+        `label_draw: subset`.
         """
-        if self.label_draw == "subset" and listed is None:
-            raise BadInput(
+        if self.label_draw == "subset" and listed_draw is None:
+            raise InputError(
                 "label_draw 'subset' needs a file with labelled images: give it (--subset FILE)"
             )
         cells: dict[Cell, None] = {}
         for sweep in self.sweeps:
             if sweep.model not in cards:
-                raise unknown("model", sweep.model, cards)
+                raise unknown_name_error("model", sweep.model, cards)
             for dataset in sweep.dataset:
                 if dataset not in DATASETS:
-                    raise unknown("dataset", dataset, DATASETS)
-            found = sweep.cells(cards[sweep.model], self.seeds, self.label_draw)
-            cells |= dict.fromkeys(_from_list(cell, listed) for cell in found)
+                    raise unknown_name_error("dataset", dataset, DATASETS)
+            swept_cells = sweep.cells(cards[sweep.model], self.seeds, self.label_draw)
+            cells |= dict.fromkeys(_use_listed_labels(cell, listed_draw) for cell in swept_cells)
         return list(cells)
 
 
-def _from_list(cell: Cell, listed: ListedDraw | None) -> Cell:
-    if cell.label_draw != "subset" or listed is None:
+def _use_listed_labels(cell: Cell, listed_draw: ListedDraw | None) -> Cell:
+    if cell.label_draw != "subset" or listed_draw is None:
         return cell
-    return replace(cell, label_draw=f"file-{listed.checksum}", labels=listed.labels)
+    return replace(cell, label_draw=f"file-{listed_draw.checksum}", labels=listed_draw.labels)
 
 
-def names(cells: Collection[Cell]) -> dict[Cell, str]:
+def name_cells(cells: Collection[Cell]) -> dict[Cell, str]:
     """Short names of cells, with the settings in which they differ.
 
-    >>> list(names([Cell("vae", 0, 9, settings=(("z", 2),)), Cell("vae", 0, 9, settings=(("z", 4),))]).values())
+    >>> list(name_cells([Cell("vae", 0, 9, settings=(("z", 2),)), Cell("vae", 0, 9, settings=(("z", 4),))]).values())
     ['vae z=2 seed=0', 'vae z=4 seed=0']
     """
     values: dict[tuple[str, str], set[Setting]] = {}
@@ -261,7 +264,7 @@ def names(cells: Collection[Cell]) -> dict[Cell, str]:
             values.setdefault((cell.model, setting), set()).add(value)
     return {
         cell: cell.name(
-            [s for (m, s), found in values.items() if m == cell.model and len(found) > 1]
+            [s for (m, s), choices in values.items() if m == cell.model and len(choices) > 1]
         )
         for cell in cells
     }

@@ -3,6 +3,6 @@
 from typing import Literal, get_args
 
 Resume = Literal["missing", "failed", "always", "never"]
-RESUME: tuple[Resume, ...] = get_args(Resume)
+RESUME_CHOICES: tuple[Resume, ...] = get_args(Resume)
 Compile = Literal["auto", "always", "never"]
-COMPILE: tuple[Compile, ...] = get_args(Compile)
+COMPILE_CHOICES: tuple[Compile, ...] = get_args(Compile)

@@ -11,8 +11,8 @@ from typing import Literal, get_args
 
 import torch
 
-Training = Literal["weights", "order", "binarisation", "noise", "labels"]
-Evaluation = Literal[
+TrainingPurpose = Literal["weights", "order", "binarisation", "noise", "labels"]
+EvaluationPurpose = Literal[
     "test binarisation",
     "test noise",
     "subset noise",
@@ -22,8 +22,8 @@ Evaluation = Literal[
     "reconstructions",
     "judge",
 ]
-Purpose = Training | Evaluation
-PURPOSES = (*get_args(Training), *get_args(Evaluation))
+Purpose = TrainingPurpose | EvaluationPurpose
+PURPOSES = (*get_args(TrainingPurpose), *get_args(EvaluationPurpose))
 # Evaluation draws are common to all cells, whatever their seed, so that arms meet on the same test.
 EVALUATION_SEED = 0
 
@@ -48,7 +48,7 @@ def generator(
     return torch.Generator(device).manual_seed(derive(seed, purpose, index))
 
 
-def evaluation(purpose: Evaluation, index: int = 0) -> torch.Generator:
+def evaluation_generator(purpose: EvaluationPurpose, index: int = 0) -> torch.Generator:
     """A generator of evaluation draws, on the CPU: the same for every cell, whatever device it is
     scored on.
     """

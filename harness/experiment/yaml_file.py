@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-CHARACTERS = 1_000_000
-VALUES = 100_000
+MAX_CHARACTERS = 1_000_000
+MAX_VALUES = 100_000
 
 
-class Loader(yaml.SafeLoader):
+class YamlLoader(yaml.SafeLoader):
     """PyYAML's loader, which takes 1e-3 for a word where YAML 1.2, and anybody who writes it, means
     a number.
     """
@@ -21,43 +21,43 @@ class Loader(yaml.SafeLoader):
         end.
         """
         super().flatten_mapping(node)
-        if len(node.value) > VALUES:
-            raise yaml.YAMLError(f"merged mappings of more than {VALUES:,} keys")
+        if len(node.value) > MAX_VALUES:
+            raise yaml.YAMLError(f"merged mappings of more than {MAX_VALUES:,} keys")
 
 
-Loader.add_implicit_resolver(
+YamlLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"]
 )
 
 
-def parsed(content: bytes, loader: type[yaml.SafeLoader] = Loader) -> Any:
+def parse_yaml(content: bytes, loader: type[yaml.SafeLoader] = YamlLoader) -> Any:
     """YAML in UTF-8 -> its values; ValueError says in one line why there are none.
 
     At most a million characters and, with aliases written out, 100,000 values.
     """
-    if len(content) > CHARACTERS:
-        raise ValueError(f"{len(content):,} bytes; expected at most {CHARACTERS:,}")
+    if len(content) > MAX_CHARACTERS:
+        raise ValueError(f"{len(content):,} bytes; expected at most {MAX_CHARACTERS:,}")
     try:
         values = yaml.load(content.decode(), loader)
     except RecursionError:
         raise ValueError("lists or mappings nested too deeply") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ValueError(" ".join(str(error).split())) from None
-    _count(values)
+    _check_value_count(values)
     return values
 
 
-def _count(values: Any) -> None:
+def _check_value_count(values: Any) -> None:
     """Refuse what unfolds to too many values, as lists of aliases of lists do, and what holds
     itself.
     """
-    left, counted = [values], 0
-    while left:
-        value = left.pop()
-        counted += 1
-        if counted > VALUES:
-            raise ValueError(f"more than {VALUES:,} values, those of aliases included")
+    pending, n_values = [values], 0
+    while pending:
+        value = pending.pop()
+        n_values += 1
+        if n_values > MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES:,} values, those of aliases included")
         if isinstance(value, dict):
-            left += [*value.keys(), *value.values()]
+            pending += [*value.keys(), *value.values()]
         elif isinstance(value, (list, tuple, set)):
-            left += value
+            pending += value

@@ -15,9 +15,9 @@ from typing import Self
 from rich.console import Console
 from rich.live import Live
 
-from harness.experiment.grid import names
+from harness.experiment.grid import name_cells
 from harness.monitoring import display, run_status
-from harness.monitoring.run_status import LISTED, Failure, Pack, Standing
+from harness.monitoring.run_status import MAX_RECORDED, Failure, PackProgress, RunStatus
 from harness.storage import provenance
 from harness.storage.store import Store
 from harness.training.step_cost import Costs
@@ -28,11 +28,11 @@ WRITE_SECONDS = 10.0
 
 
 class Progress:
-    """How a run stands; `watch` takes the updates of its trials. With a store, its standing is
+    """How a run stands; `on_update` takes the updates of its trials. With a store, its standing is
     written there.
 
-    `asked` and `before` are the cells of the grid and those of them that were done when the run
-    began.
+    `grid_cells` and `already_done` are the cells of the grid and those of them that were done when
+    the run began.
     """
 
     def __init__(
@@ -42,33 +42,34 @@ class Progress:
         slots: int,
         console: Console | None = None,
         store: Store | None = None,
-        asked: int = 0,
-        before: int = 0,
+        grid_cells: int = 0,
+        already_done: int = 0,
     ):
         self.tasks = tasks
         self.names = {
-            cell.id: name for cell, name in names([c for task in tasks for c in task.cells]).items()
+            cell.id: name
+            for cell, name in name_cells([c for task in tasks for c in task.cells]).items()
         }
         self.slots = slots
         self.console = console or Console()
-        self.store, self.asked, self.before = store, asked, before
+        self.store, self.grid_cells, self.already_done = store, grid_cells, already_done
         self.cells = len(self.names)
-        of_task = [costs[task.cells[0].pack_key] for task in tasks]
-        self.costs = [
-            cost.step(len(task.cells)) / len(task.cells)
-            for cost, task in zip(of_task, tasks, strict=True)
+        task_costs = [costs[task.cells[0].pack_key] for task in tasks]
+        self.step_seconds = [
+            cost.step_seconds(len(task.cells)) / len(task.cells)
+            for cost, task in zip(task_costs, tasks, strict=True)
         ]
-        self.score_costs = [cost.score for cost in of_task]
+        self.score_seconds = [cost.score for cost in task_costs]
         # tasks that have not ended, by the last that was heard of them
-        self.begun: dict[int, Update] = {}
-        self.work = sum(map(self._work, range(len(tasks))))
+        self.latest_updates: dict[int, Update] = {}
+        self.remaining_work = sum(map(self._task_work, range(len(tasks))))
         self.ended: dict[str, str] = {}
-        self.counts: Counter[str] = Counter()  # of `ended`, by status
+        self.status_counts: Counter[str] = Counter()  # of `ended`, by status
         self.failures: list[Failure] = []
-        self.started = self.told = self.moved = time.monotonic()
+        self.started = self.last_printed = self.last_update = time.monotonic()
         self.lock = threading.Lock()  # a terminal and the store are served by threads of their own
-        self.writer = _Writer(self) if store else None
-        self.live = self._live() if self.console.is_terminal else None
+        self.writer = _StatusWriter(self) if store else None
+        self.live = self._make_live() if self.console.is_terminal else None
 
     def __enter__(self) -> Self:
         if self.live:
@@ -88,62 +89,68 @@ class Progress:
         if self.live:
             self.live.stop()
         if self.writer:
-            self.writer.end(_end(error))
+            self.writer.close(_describe_end(error))
 
-    def _live(self) -> Live:
+    def _make_live(self) -> Live:
         return Live(
-            get_renderable=lambda: display.page(self.standing()),
+            get_renderable=lambda: display.render_page(self.snapshot()),
             console=self.console,
             refresh_per_second=2,
         )
 
-    def watch(self, index: int, update: Update) -> None:
+    def on_update(self, index: int, update: Update) -> None:
         """Take an update of task `index`."""
         with self.lock:
-            news = self._take(index, update)
+            newly_ended = self._record_update(index, update)
         if self.live:
             return
-        if news:
-            self._lines([f"{self.names[cell]}: {status}" for cell, status in news.items()])
-        elif time.monotonic() - self.told >= LINE_SECONDS:
-            self._lines([", ".join(map(self._at, list(self.running)[:LISTED]))])
+        if newly_ended:
+            self._print_lines(
+                [f"{self.names[cell]}: {status}" for cell, status in newly_ended.items()]
+            )
+        elif time.monotonic() - self.last_printed >= LINE_SECONDS:
+            self._print_lines(
+                [", ".join(map(self._describe_task, list(self.running)[:MAX_RECORDED]))]
+            )
 
-    def _take(self, index: int, update: Update) -> dict[str, str]:
+    def _record_update(self, index: int, update: Update) -> dict[str, str]:
         """What ended just now."""
-        self.moved = time.monotonic()
-        if self.writer and not self.begun and not self.ended:
+        self.last_update = time.monotonic()
+        if self.writer and not self.latest_updates and not self.ended:
             self.writer.wake.set()
-        self.work -= self._work(index)
+        self.remaining_work -= self._task_work(index)
         if len(update.ended) < len(self.tasks[index].cells):
-            self.begun[index] = update
-            self.work += self._work(index)
+            self.latest_updates[index] = update
+            self.remaining_work += self._task_work(index)
         else:
-            self.begun.pop(index, None)
-            self.costs[index] = self.score_costs[index] = 0.0
-        news = {cell: status for cell, status in update.ended.items() if cell not in self.ended}
-        self.ended |= news
-        self.counts.update(news.values())
+            self.latest_updates.pop(index, None)
+            self.step_seconds[index] = self.score_seconds[index] = 0.0
+        newly_ended = {
+            cell: status for cell, status in update.ended.items() if cell not in self.ended
+        }
+        self.ended |= newly_ended
+        self.status_counts.update(newly_ended.values())
         self.failures += [
-            Failure(c, self.names[c], status) for c, status in news.items() if status != "ok"
+            Failure(c, self.names[c], status) for c, status in newly_ended.items() if status != "ok"
         ]
-        return news
+        return newly_ended
 
-    def _work(self, index: int) -> float:
+    def _task_work(self, index: int) -> float:
         """Seconds of work that are left of a task, at its observed or else its measured speed."""
-        update, cells = self.begun.get(index, Update()), self.tasks[index].cells
+        update, cells = self.latest_updates.get(index, Update()), self.tasks[index].cells
         steps = sum(cell.iterations for cell in cells) - update.steps
-        scoring = (update.score_seconds or self.score_costs[index]) * (len(cells) - update.scored)
-        return (update.step_seconds or self.costs[index]) * steps + scoring
+        scoring = (update.score_seconds or self.score_seconds[index]) * (len(cells) - update.scored)
+        return (update.step_seconds or self.step_seconds[index]) * steps + scoring
 
-    def _lines(self, news: Sequence[str]) -> None:
+    def _print_lines(self, lines: Sequence[str]) -> None:
         """A line each, all with one summary: it looks at every pack that runs."""
         summary = self.summary()
-        for one in news:
-            self.console.print(f"{summary} | {one}", highlight=False, soft_wrap=True)
-        self.told = time.monotonic()
+        for line in lines:
+            self.console.print(f"{summary} | {line}", highlight=False, soft_wrap=True)
+        self.last_printed = time.monotonic()
 
-    def _at(self, index: int) -> str:
-        task, update = self.tasks[index], self.begun[index]
+    def _describe_task(self, index: int) -> str:
+        task, update = self.tasks[index], self.latest_updates[index]
         if update.stage:
             return f"{self.title(index)}: {update.stage}"
         nelbo = f", NELBO {update.nelbo:.2f}" if update.nelbo is not None else ""
@@ -157,51 +164,51 @@ class Progress:
     @property
     def running(self) -> dict[int, Update]:
         """The tasks that have begun, less those that wait for another process."""
-        return {index: update for index, update in self.begun.items() if not update.waits}
+        return {index: update for index, update in self.latest_updates.items() if not update.waits}
 
     @property
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds left: the steps of each task at its observed or else its measured speed, over the
         slots.
         """
-        return max(0.0, self.work) / min(self.slots, max(1, len(self.tasks)))
+        return max(0.0, self.remaining_work) / min(self.slots, max(1, len(self.tasks)))
 
     def summary(self) -> str:
         """One line on how the run stands."""
-        return display.summary(self.standing())
+        return display.summary(self.snapshot())
 
-    def standing(self) -> Standing:
+    def snapshot(self) -> RunStatus:
         """How the run stands now."""
         with self.lock:
             now, running = time.monotonic(), self.running
-            return Standing(
+            return RunStatus(
                 run=self.tasks[0].run,
                 grid=self.tasks[0].grid,
                 host=socket.gethostname(),
-                written=provenance.now(),
-                asked=self.asked,
-                before=self.before,
+                written=provenance.utc_now(),
+                asked=self.grid_cells,
+                before=self.already_done,
                 cells=self.cells,
-                ended=dict(self.counts),
+                ended=dict(self.status_counts),
                 running=len(running),
                 speed=sum(1 / u.step_seconds for u in running.values() if u.step_seconds),
-                packs=tuple(map(self._pack, list(running)[:LISTED])),
-                failures=tuple(self.failures[:LISTED]),
+                packs=tuple(map(self._pack_progress, list(running)[:MAX_RECORDED])),
+                failures=tuple(self.failures[:MAX_RECORDED]),
                 elapsed=now - self.started,
-                left=self.left,
-                quiet=now - self.moved,
+                left=self.seconds_left,
+                quiet=now - self.last_update,
             )
 
-    def _pack(self, index: int) -> Pack:
-        task, update = self.tasks[index], self.begun[index]
+    def _pack_progress(self, index: int) -> PackProgress:
+        task, update = self.tasks[index], self.latest_updates[index]
         speed = 1 / update.step_seconds if update.step_seconds else None
         step = update.steps // len(task.cells)
-        return Pack(
+        return PackProgress(
             self.title(index), step, task.cells[0].iterations, speed, update.nelbo, update.stage
         )
 
 
-def _end(error: BaseException | None) -> str:
+def _describe_end(error: BaseException | None) -> str:
     """How a run ended, in a word or a line."""
     if error is None:
         return run_status.DONE
@@ -212,30 +219,30 @@ def _end(error: BaseException | None) -> str:
     )
 
 
-class _Writer:
+class _StatusWriter:
     """Writes the standing into the store, from a thread of its own: a store that is slow or away
     holds nobody up.
     """
 
     def __init__(self, progress: Progress):
         self.progress = progress
-        self.wake, self.over, self.told = threading.Event(), False, False
-        self.thread = threading.Thread(target=self._write_now_and_then, daemon=True)
+        self.wake, self.closed, self.has_warned = threading.Event(), False, False
+        self.thread = threading.Thread(target=self._write_periodically, daemon=True)
 
     def start(self) -> None:
         """Begin; the first is written at once."""
         self.thread.start()
 
-    def end(self, word: str) -> None:
+    def close(self, outcome: str) -> None:
         """Write the last standing, with how the run ended."""
-        self.over = True
+        self.closed = True
         self.wake.set()
         self.thread.join(WRITE_SECONDS)
-        self._write(word)
+        self._write(outcome)
 
-    def _write_now_and_then(self) -> None:
+    def _write_periodically(self) -> None:
         """Every ten seconds, and when something wakes it."""
-        while not self.over:
+        while not self.closed:
             self._write()
             self.wake.wait(WRITE_SECONDS)
             self.wake.clear()
@@ -244,8 +251,8 @@ class _Writer:
         store = self.progress.store
         try:
             if store:
-                run_status.write(store, replace(self.progress.standing(), end=end))
+                run_status.write(store, replace(self.progress.snapshot(), end=end))
         except Exception as error:
-            if not self.told:
+            if not self.has_warned:
                 print(f"the progress cannot be written ({error}); the run goes on", file=sys.stderr)
-            self.told = True
+            self.has_warned = True

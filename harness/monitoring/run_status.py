@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from harness.storage.store import Store
 
-SILENT_SECONDS = 60.0  # a driver writes every ten
-LISTED = 100  # packs and failures that are kept by name
+STALE_SECONDS = 60.0  # a driver writes every ten
+MAX_RECORDED = 100  # packs and failures that are kept by name
 DONE = "done"
 
 
 @dataclass(frozen=True)
-class Pack:
+class PackProgress:
     """A pack at work: its name, steps done of all, steps a second of its cells together, NELBO of
     the first; `stage` says what is done beside training.
     """
@@ -38,7 +38,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatus:
     """A run at a moment: `cells` of its own, of the `asked` ones of its grid, `before` of which
     were done already.
 
@@ -57,7 +57,7 @@ class Standing:
     ended: Mapping[str, int] = field(default_factory=dict)
     running: int = 0
     speed: float = 0.0
-    packs: Sequence[Pack] = ()
+    packs: Sequence[PackProgress] = ()
     failures: Sequence[Failure] = ()
     elapsed: float = 0.0
     left: float = 0.0
@@ -80,64 +80,64 @@ class Standing:
         return self.before + self.done == self.asked
 
     @property
-    def silent(self) -> float:
+    def stale_seconds(self) -> float:
         """Seconds since the driver wrote this, of a run that has not ended."""
         if self.end:
             return 0.0
         return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(self.written)).total_seconds())
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         """Whether it runs, or has ended, with nothing failed or missing."""
-        return not self.failed and (self.complete if self.end else self.silent < SILENT_SECONDS)
+        return not self.failed and (
+            self.complete if self.end else self.stale_seconds < STALE_SECONDS
+        )
 
 
-def key(run: str) -> str:
+def status_key(run: str) -> str:
     """Where the standing of a run lies in the store."""
     return f"progress/{run}.json"
 
 
-def write(store: Store, standing: Standing) -> None:
+def write(store: Store, status: RunStatus) -> None:
     """Put a run's standing into the store."""
-    store.write(key(standing.run), json.dumps(asdict(standing)).encode())
+    store.write(status_key(status.run), json.dumps(asdict(status)).encode())
 
 
-def read(store: Store) -> list[Standing]:
+def read(store: Store) -> list[RunStatus]:
     """The standings of all runs, oldest first; what is no whole one is left out, as nothing depends
     on it.
     """
-    found = (_parsed(store.read(place) or b"") for place in store.keys("progress", ".json"))
+    statuses = (_parse(store.read(place) or b"") for place in store.keys("progress", ".json"))
     return sorted(
-        (one for one in found if one is not None), key=lambda one: (one.run[:17], one.written)
+        (one for one in statuses if one is not None), key=lambda one: (one.run[:17], one.written)
     )
 
 
-def last_words(store: Store, cell: str) -> str:
+def read_failure_reason(store: Store, cell: str) -> str:
     """Why a cell (its id) failed, in a line: its row's, or the first line of its log."""
     row = store.row(cell) or {}
     log = (store.read(f"logs/{cell}.txt") or b"").decode(errors="replace")
     return str(row.get("error") or log or "no reason was written").splitlines()[0]
 
 
-def _parsed(content: bytes) -> Standing | None:
+def _parse(content: bytes) -> RunStatus | None:
     try:
         values = json.loads(content)
         packs, failures = values.pop("packs"), values.pop("failures")
-        return Standing(
+        return RunStatus(
             **values,
-            packs=tuple(Pack(**one) for one in packs),
+            packs=tuple(PackProgress(**one) for one in packs),
             failures=tuple(Failure(**one) for one in failures),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def active(store: Store) -> list[Standing]:
+def active_runs(store: Store) -> list[RunStatus]:
     """Runs that have not ended and spoke within the last minute."""
     return [
-        standing
-        for standing in read(store)
-        if not standing.end and standing.silent < SILENT_SECONDS
+        status for status in read(store) if not status.end and status.stale_seconds < STALE_SECONDS
     ]
 
 

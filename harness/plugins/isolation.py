@@ -1,6 +1,6 @@
 """What a plug-in changes in the modules of others while its text runs, and for whom that holds.
 
-A plug-in may set attributes of modules and classes (`harness.training.adam.Adam.descend = ...`) and
+A plug-in may set attributes of modules and classes (`harness.training.adam.Adam.apply_gradients = ...`) and
 torch's settings. That is recorded, so that it can be taken away while the cells of other models are
 worked on. It is no sandbox: only attributes that the plug-in's own text names are looked at, in
 modules that were loaded before; the contents of dictionaries and lists, and what a plug-in's
@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 
-PACKAGES = frozenset({"harness", "models", "torch", "torchvision", "numpy"})
+WATCHED_PACKAGES = frozenset({"harness", "models", "torch", "torchvision", "numpy"})
 _MISSING = object()
 Holder = ModuleType | type
-Look = dict[int, tuple[Holder, dict[str, Any]]]
+Snapshot = dict[int, tuple[Holder, dict[str, Any]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +31,8 @@ class Change:
     and after.
     """
 
-    where: str
-    put: Callable[[Any], object]
+    name: str
+    set_value: Callable[[Any], object]
     before: Any
     after: Any
 
@@ -42,18 +42,18 @@ class _Setting:
     """One of torch's or NumPy's settings, which are no attributes."""
 
     name: str
-    get: Callable[[], Any]
-    put: Callable[[Any], object]
+    get_value: Callable[[], Any]
+    set_value: Callable[[Any], object]
 
 
-def _on_device(device: torch.device) -> None:
+def _set_default_device(device: torch.device) -> None:
     # "cpu" itself would slow every call down
     torch.set_default_device(None if device.type == "cpu" else device)
 
 
 SETTINGS = (
     _Setting("torch.set_default_dtype", torch.get_default_dtype, torch.set_default_dtype),
-    _Setting("torch.set_default_device", torch.get_default_device, _on_device),
+    _Setting("torch.set_default_device", torch.get_default_device, _set_default_device),
     _Setting("torch.set_grad_enabled", torch.is_grad_enabled, torch.set_grad_enabled),
     _Setting(
         "torch.set_float32_matmul_precision",
@@ -67,35 +67,35 @@ SETTINGS = (
     ),
     _Setting("numpy.seterr", np.geterr, lambda errors: np.seterr(**errors)),
 )
-_standing: list[Change] = []
+_active: list[Change] = []
 
 
-def add(changes: Iterable[Change]) -> None:
+def add_changes(changes: Iterable[Change]) -> None:
     """Let changes stand beside those that do."""
-    _stand([*_standing, *changes])
+    _activate([*_active, *changes])
 
 
-def drop(changes: Collection[Change]) -> None:
+def drop_changes(changes: Collection[Change]) -> None:
     """Take changes away for good."""
-    _stand([change for change in _standing if change not in changes])
+    _activate([change for change in _active if change not in changes])
 
 
 @contextmanager
-def only(changes: Sequence[Change]) -> Iterator[None]:
+def only_changes(changes: Sequence[Change]) -> Iterator[None]:
     """These changes stand and no others; afterwards all is as it was, settings that were changed
     meanwhile too.
     """
-    before, settings = list(_standing), _settings()
-    _stand(changes)
+    previous, settings = list(_active), _read_settings()
+    _activate(changes)
     try:
         yield
     finally:
-        _stand(before)
-        for change in _changed_settings(settings):
-            change.put(change.before)
+        _activate(previous)
+        for change in _find_setting_changes(settings):
+            change.set_value(change.before)
 
 
-def recorded(
+def record_changes(
     work: Callable[[], None], texts: Iterable[str], packages: Collection[str] = ()
 ) -> tuple[Change, ...]:
     """What `work`, which runs these texts, changes in the packages; it meets no other's changes,
@@ -103,47 +103,54 @@ def recorded(
 
     The number of threads is the command's to say (`--cpus-per-trial`), and put back at once.
     """
-    names, within, threads = names_set(texts), PACKAGES | set(packages), torch.get_num_threads()
-    with only(()):
-        before, settings = _look(names, within), _settings()
+    names, watched_packages, threads = (
+        assigned_names(texts),
+        WATCHED_PACKAGES | set(packages),
+        torch.get_num_threads(),
+    )
+    with only_changes(()):
+        before, settings = _take_snapshot(names, watched_packages), _read_settings()
         changes: list[Change] = []
         try:
             work()
         finally:
-            changes += [*_changed(before, _look(names, within)), *_changed_settings(settings)]
+            changes += [
+                *_find_changes(before, _take_snapshot(names, watched_packages)),
+                *_find_setting_changes(settings),
+            ]
             for change in changes:
-                change.put(change.before)
+                change.set_value(change.before)
             torch.set_num_threads(threads)
     return tuple(changes)
 
 
-def names_set(texts: Iterable[str]) -> set[str]:
+def assigned_names(texts: Iterable[str]) -> set[str]:
     """Names that texts may set on something: of attributes that are assigned, of keywords, and
     within strings.
 
     Other names change for other reasons: torch replaces functions of its own when parts of it are
     imported.
 
-    >>> sorted(names_set(["adam.Adam.descend = f; self.x = 1; setattr(engine, 'binarised', g)"]))
-    ['binarised', 'descend']
+    >>> sorted(assigned_names(["adam.Adam.apply_gradients = f; self.x = 1; setattr(engine, 'binarise_cells', g)"]))
+    ['apply_gradients', 'binarise_cells']
     """
     return {
         name
         for text in texts
-        for node in ast.walk(_parsed(text))
-        for name in _names(node)
+        for node in ast.walk(_parse(text))
+        for name in _node_names(node)
         if name.isidentifier()
     }
 
 
-def _parsed(text: str) -> ast.AST:
+def _parse(text: str) -> ast.AST:
     try:
         return ast.parse(text)
     except (SyntaxError, ValueError):  # it will not run either
         return ast.Module([], [])
 
 
-def _names(node: ast.AST) -> list[str]:
+def _node_names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
         return [] if isinstance(node.value, ast.Name) and node.value.id == "self" else [node.attr]
     if isinstance(node, ast.keyword):
@@ -153,16 +160,16 @@ def _names(node: ast.AST) -> list[str]:
     return []
 
 
-def _stand(changes: Sequence[Change]) -> None:
+def _activate(changes: Sequence[Change]) -> None:
     """Put what stands back as it was before, last first, then these in place."""
-    for change in reversed(_standing):
-        change.put(change.before)
-    _standing[:] = changes
+    for change in reversed(_active):
+        change.set_value(change.before)
+    _active[:] = changes
     for change in changes:
-        change.put(change.after)
+        change.set_value(change.after)
 
 
-def _look(names: Collection[str], packages: Collection[str]) -> Look:
+def _take_snapshot(names: Collection[str], packages: Collection[str]) -> Snapshot:
     """The values of these names in every loaded module of the packages and in their classes."""
     return {
         id(holder): (holder, {name: vars(holder)[name] for name in names if name in vars(holder)})
@@ -173,37 +180,46 @@ def _look(names: Collection[str], packages: Collection[str]) -> Look:
 def _holders(packages: Collection[str]) -> Iterator[Holder]:
     """The loaded modules of the packages, and the classes that can be reached in them."""
     for name, module in list(sys.modules.items()):
-        if isinstance(module, ModuleType) and _top(name) in packages:
+        if isinstance(module, ModuleType) and _top_package(name) in packages:
             yield module
             # asks no value
             classes = [value for value in vars(module).values() if issubclass(type(value), type)]
             yield from (
-                made for made in classes if _top(str(vars(made).get("__module__"))) in packages
+                held_class
+                for held_class in classes
+                if _top_package(str(vars(held_class).get("__module__"))) in packages
             )
 
 
-def _top(module: str) -> str:
+def _top_package(module: str) -> str:
     return module.partition(".")[0]
 
 
-def _changed(before: Look, after: Look) -> Iterator[Change]:
+def _find_changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     """The differences, without what was loaded meanwhile."""
     for key, (holder, old) in before.items():
         new = after[key][1] if key in after else old
         for name in old.keys() | new.keys():
-            was, is_now = old.get(name, _MISSING), new.get(name, _MISSING)
-            if was is not is_now and not (was is _MISSING and isinstance(is_now, ModuleType)):
-                yield Change(f"{_shown(holder)}.{name}", partial(_put, holder, name), was, is_now)
+            old_value, new_value = old.get(name, _MISSING), new.get(name, _MISSING)
+            if old_value is not new_value and not (
+                old_value is _MISSING and isinstance(new_value, ModuleType)
+            ):
+                yield Change(
+                    f"{_qualified_name(holder)}.{name}",
+                    partial(_set_attribute, holder, name),
+                    old_value,
+                    new_value,
+                )
 
 
-def _put(holder: Holder, name: str, value: Any) -> None:
+def _set_attribute(holder: Holder, name: str, value: Any) -> None:
     if value is not _MISSING:
         setattr(holder, name, value)
     elif name in vars(holder):
         delattr(holder, name)
 
 
-def _shown(holder: Holder) -> str:
+def _qualified_name(holder: Holder) -> str:
     return (
         holder.__name__
         if isinstance(holder, ModuleType)
@@ -211,14 +227,14 @@ def _shown(holder: Holder) -> str:
     )
 
 
-def _settings() -> list[tuple[_Setting, Any]]:
-    return [(setting, setting.get()) for setting in SETTINGS]
+def _read_settings() -> list[tuple[_Setting, Any]]:
+    return [(setting, setting.get_value()) for setting in SETTINGS]
 
 
-def _changed_settings(before: Iterable[tuple[_Setting, Any]]) -> list[Change]:
-    now = [(setting, was, setting.get()) for setting, was in before]
+def _find_setting_changes(before: Iterable[tuple[_Setting, Any]]) -> list[Change]:
+    values = [(setting, old_value, setting.get_value()) for setting, old_value in before]
     return [
-        Change(setting.name, setting.put, was, is_now)
-        for setting, was, is_now in now
-        if was != is_now
+        Change(setting.name, setting.set_value, old_value, new_value)
+        for setting, old_value, new_value in values
+        if old_value != new_value
     ]

@@ -8,17 +8,17 @@ from harness.plugins.model import Model
 Tensors = dict[str, Tensor]
 
 
-def copied(tensors: Tensors) -> Tensors:
+def clone_tensors(tensors: Tensors) -> Tensors:
     """A copy of tensors that a step may change in place, laid out as they are."""
     return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
 @torch.no_grad()
-def restore(model: Model, buffers: Tensors) -> None:
+def restore_buffers(model: Model, buffers: Tensors) -> None:
     """Put buffers back as they were."""
-    now = dict(model.named_buffers())
+    current = dict(model.named_buffers())
     for name, value in buffers.items():
-        now[name].copy_(value)
+        current[name].copy_(value)
 
 
 def state_names(model: Model) -> list[str]:

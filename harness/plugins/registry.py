@@ -4,7 +4,7 @@ point.
 `register` is a decorator; the first look-up imports every entry point of the group
 `harness.models`, in whatever process asks, Ray's workers included. A model in files of the user's
 own is a plug-in: it comes as texts (`load`), which travel with the trial, and what it changes in
-other modules holds for its own models (`room`).
+other modules holds for its own models (`isolate_model`).
 """
 
 import functools
@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import torch
 
-from harness.errors import BadInput, unknown
+from harness.errors import InputError, unknown_name_error
 from harness.experiment import seeding
 from harness.experiment.cell import Cell, ModelCard, Setting
 from harness.plugins import isolation, source_files, source_modules
@@ -29,15 +29,15 @@ from harness.plugins.isolation import Change
 from harness.plugins.model import Model
 from harness.plugins.source_files import Plugin
 
-GROUP = "harness.models"
+ENTRY_POINT_GROUP = "harness.models"
 # where the harness is installed, and our models beside it
-HOME = Path(__file__).resolve().parents[2]
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
 M = TypeVar("M", bound=Model)
 _models: dict[str, type[Model]] = {}
 
 
 @dataclass(frozen=True)
-class _Loaded:
+class _LoadedPlugin:
     """A plug-in of this process: the models that it registered, and what it changed elsewhere."""
 
     plugin: Plugin
@@ -45,7 +45,7 @@ class _Loaded:
     changes: tuple[Change, ...]
 
 
-_loaded: dict[str, _Loaded] = {}  # by the plug-in's name
+_loaded: dict[str, _LoadedPlugin] = {}  # by the plug-in's name
 
 
 def register(name: str) -> Callable[[type[M]], type[M]]:
@@ -57,7 +57,7 @@ def register(name: str) -> Callable[[type[M]], type[M]]:
             model.__module__,
             model.__qualname__,
         ):
-            raise BadInput(
+            raise InputError(
                 f"model name '{name}' is taken by {taken.__module__}; expected another name"
             )
         _models[name] = model
@@ -68,104 +68,104 @@ def register(name: str) -> Callable[[type[M]], type[M]]:
 
 def lookup(name: str) -> type[Model]:
     """The model registered as `name`; an unknown name is refused with the nearest one and the list."""
-    _installed()
+    _load_entry_points()
     if name not in _models:
-        raise unknown("model", name, _models)
+        raise unknown_name_error("model", name, _models)
     return _models[name]
 
 
 def cards() -> dict[str, ModelCard]:
     """What a grid must know of each registered model."""
-    _installed()
-    return {name: _card(name, model) for name, model in sorted(_models.items())}
+    _load_entry_points()
+    return {name: _make_card(name, model) for name, model in sorted(_models.items())}
 
 
 def build(cell: Cell) -> Model:
     """A cell's model, its weights drawn from the cell's seed: the same for every β and data set."""
     model = lookup(cell.model)
-    labelled = {"supervision": cell.supervision} if model.supervisions != ("none",) else {}
+    keywords = {"supervision": cell.supervision} if model.supervisions != ("none",) else {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive(cell.seed, "weights"))
         try:
-            return model(**dict(cell.settings), **labelled)
+            return model(**dict(cell.settings), **keywords)
         except (ValueError, TypeError, RuntimeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise BadInput(
+            raise InputError(
                 f"model '{cell.model}' refuses {dict(cell.settings)}: {reason}"
             ) from None
 
 
 def load(plugin: Plugin) -> None:
     """Run a plug-in's texts, which register its models; again only if they are others than before."""
-    held = _loaded.get(plugin.name)
-    if held is not None and held.plugin == plugin:
-        _models.update(held.models)
+    loaded = _loaded.get(plugin.name)
+    if loaded is not None and loaded.plugin == plugin:
+        _models.update(loaded.models)
         return
-    _installed()
-    if held is not None:
-        _forget(held)
+    _load_entry_points()
+    if loaded is not None:
+        _unload(loaded)
     before = dict(_models)
-    known = {model.__module__.partition(".")[0] for model in before.values()}
+    packages = {model.__module__.partition(".")[0] for model in before.values()}
     try:
-        changes = isolation.recorded(
-            lambda: source_modules.run(plugin), plugin.files.values(), known
+        changes = isolation.record_changes(
+            lambda: source_modules.import_modules(plugin), plugin.files.values(), packages
         )
-    except BadInput:
+    except InputError:
         _models.clear()
         _models.update(before)
         raise
-    made = {name: model for name, model in _models.items() if before.get(name) is not model}
-    _loaded[plugin.name] = _Loaded(plugin, made, changes)
-    isolation.add(changes)
+    new_models = {name: model for name, model in _models.items() if before.get(name) is not model}
+    _loaded[plugin.name] = _LoadedPlugin(plugin, new_models, changes)
+    isolation.add_changes(changes)
 
 
 def load_source(name: str, text: str) -> None:
     """Run the text of one file, as `load` does."""
-    load(source_files.single(name, text))
+    load(source_files.plugin_from_text(name, text))
 
 
-def _forget(held: _Loaded) -> None:
+def _unload(loaded: _LoadedPlugin) -> None:
     """Take back all that a plug-in did."""
-    del _loaded[held.plugin.name]
-    isolation.drop(held.changes)
-    source_modules.forget(held.plugin)
-    for name, model in held.models.items():
+    del _loaded[loaded.plugin.name]
+    isolation.drop_changes(loaded.changes)
+    source_modules.unload(loaded.plugin)
+    for name, model in loaded.models.items():
         if _models.get(name) is model:
             del _models[name]
 
 
-def plugin(name: str) -> Plugin | None:
+def find_plugin(name: str) -> Plugin | None:
     """The plug-in that registered a model; None for one that is installed."""
-    held = _held(name)
-    return None if held is None else held.plugin
+    loaded = _find_loaded(name)
+    return None if loaded is None else loaded.plugin
 
 
-def source(name: str) -> str | None:
+def source_hash(name: str) -> str | None:
     """SHA-256 of the plug-in that registered a model; None for one that is installed."""
-    found = plugin(name)
-    return None if found is None else found.sha256
+    registered_by = find_plugin(name)
+    return None if registered_by is None else registered_by.sha256
 
 
 @contextmanager
-def room(name: str | None = None) -> Iterator[None]:
+def isolate_model(name: str | None = None) -> Iterator[None]:
     """Where the cells of a model are worked on: what its own plug-in changes elsewhere holds, and
     no other's changes.
 
     Without a name no plug-in's changes hold. Outside of rooms all do.
     """
-    held = None if name is None else _held(name)
-    with isolation.only(() if held is None else held.changes):
+    loaded = None if name is None else _find_loaded(name)
+    with isolation.only_changes(() if loaded is None else loaded.changes):
         yield
 
 
-def unheard(plugins: Iterable[Plugin]) -> list[str]:
+def describe_unused_changes(plugins: Iterable[Plugin]) -> list[str]:
     """A sentence on each plug-in that changes what no cell will meet, as it registers no model."""
     return [
-        f"plug-in {held.plugin.name!r} changes "
-        f"{', '.join(change.where for change in held.changes)}: no cell is "
+        f"plug-in {loaded.plugin.name!r} changes "
+        f"{', '.join(change.name for change in loaded.changes)}: no cell is "
         "trained so, as that holds for a plug-in's own models, and it registers none"
-        for held in (_loaded[plugin.name] for plugin in plugins)
-        if held.changes and not held.models
+        for loaded in (_loaded[plugin.name] for plugin in plugins)
+        if loaded.changes and not loaded.models
     ]
 
 
@@ -173,59 +173,69 @@ def refuse_local(names: Iterable[str]) -> None:
     """Refuse a model that workers could not load: one that this process alone defines."""
     for name in names:
         model = lookup(name)
-        installed = name in _installed() or model.__module__.partition(".")[0] in _packages()
-        if _held(name) is None and not installed:
-            raise BadInput(
+        installed = (
+            name in _load_entry_points()
+            or model.__module__.partition(".")[0] in _entry_point_packages()
+        )
+        if _find_loaded(name) is None and not installed:
+            raise InputError(
                 f"model '{name}' is defined in this process alone; Ray's workers cannot load it: "
                 f"put it into a file "
                 "(--plugin FILE) or use --launcher in-process"
             )
 
 
-def _held(name: str) -> _Loaded | None:
+def _find_loaded(name: str) -> _LoadedPlugin | None:
     model = _models.get(name)
     return next(
-        (held for held in _loaded.values() if model is not None and held.models.get(name) is model),
+        (
+            loaded
+            for loaded in _loaded.values()
+            if model is not None and loaded.models.get(name) is model
+        ),
         None,
     )
 
 
 @functools.cache
-def _installed() -> frozenset[str]:
+def _load_entry_points() -> frozenset[str]:
     """The models that importing the entry points registered."""
     before = set(_models)
-    for point in metadata.entry_points(group=GROUP):
-        home = _at_home(point.module.partition(".")[0])
+    for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
+        bundled = _find_bundled(point.module.partition(".")[0])
         try:
-            if home is not None:
-                _import(home)
+            if bundled is not None:
+                _import(bundled)
             point.load()
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise BadInput(
+            raise InputError(
                 f"the models of the package {point.value!r} do not load: {reason}"
             ) from error
     return frozenset(set(_models) - before)
 
 
-def _packages() -> set[str]:
+def _entry_point_packages() -> set[str]:
     """The packages that entry points name."""
-    return {point.module.partition(".")[0] for point in metadata.entry_points(group=GROUP)}
+    return {
+        point.module.partition(".")[0] for point in metadata.entry_points(group=ENTRY_POINT_GROUP)
+    }
 
 
-def _at_home(package: str) -> ModuleSpec | None:
+def _find_bundled(package: str) -> ModuleSpec | None:
     """A package that lies beside the harness: it is imported from there, as a user's folder may
     bear the same name.
 
     Where a user's was imported before, ours can be no more, and that is refused.
     """
-    spec = PathFinder.find_spec(package, [str(HOME)])
+    spec = PathFinder.find_spec(package, [str(PROJECT_ROOT)])
     if spec is None or spec.origin is None:
         return None
-    held = sys.modules.get(package)
-    if held is not None and not _lies_at(held.__file__, spec.origin):
-        raise BadInput(
-            f"another module {package!r} ({held.__file__ or 'a folder'}) was imported before the "
+    imported = sys.modules.get(package)
+    if imported is not None and not _is_same_file(imported.__file__, spec.origin):
+        raise InputError(
+            f"another module {package!r} ({imported.__file__ or 'a folder'}) was imported before "
+            f"the "
             f"harness's own, "
             f"{spec.origin}; expected another name for it"
         )
@@ -244,16 +254,16 @@ def _import(spec: ModuleSpec) -> None:
         raise
 
 
-def _lies_at(file: str | None, place: str) -> bool:
-    return file is not None and Path(file).resolve() == Path(place).resolve()
+def _is_same_file(file: str | None, other: str) -> bool:
+    return file is not None and Path(file).resolve() == Path(other).resolve()
 
 
-def _card(name: str, model: type[Model]) -> ModelCard:
+def _make_card(name: str, model: type[Model]) -> ModelCard:
     story = inspect.cleandoc(model.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-    return ModelCard(name, story, model.iterations, model.supervisions, _defaults(name, model))
+    return ModelCard(name, story, model.iterations, model.supervisions, _read_defaults(name, model))
 
 
-def _defaults(name: str, model: type[Model]) -> Mapping[str, Setting]:
+def _read_defaults(name: str, model: type[Model]) -> Mapping[str, Setting]:
     parameters = inspect.signature(model).parameters.values()
     settings = {p.name: p.default for p in parameters if p.name != "supervision"}
     missing = [
@@ -262,7 +272,7 @@ def _defaults(name: str, model: type[Model]) -> Mapping[str, Setting]:
         if not isinstance(default, (bool, int, float, str))
     ]
     if missing:
-        raise BadInput(
+        raise InputError(
             f"model '{name}': setting '{missing[0]}' needs a default that is a number, a word or "
             f"a truth value"
         )
@@ -271,7 +281,7 @@ def _defaults(name: str, model: type[Model]) -> Mapping[str, Setting]:
 
 def load_plugins(names: Sequence[str]) -> tuple[Plugin, ...]:
     """The plug-ins at these paths, loaded."""
-    plugins = source_files.read(names)
+    plugins = source_files.read_plugins(names)
     for plugin in plugins:
         load(plugin)
     return plugins

@@ -14,10 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from harness.errors import BadInput
+from harness.errors import InputError
 
-Kind = Literal["file", "folder", "package"]
-LIMIT = 8 * 2**20  # bytes of Python that one plug-in may have: it is copied to every worker
+PluginKind = Literal["file", "folder", "package"]
+MAX_PLUGIN_BYTES = (
+    8 * 2**20
+)  # bytes of Python that one plug-in may have: it is copied to every worker
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Plugin:
     """
 
     name: str
-    kind: Kind
+    kind: PluginKind
     files: Mapping[str, str]
     package: str = ""
 
@@ -47,73 +49,78 @@ class Plugin:
         """
         if self.kind == "file":
             return dict.fromkeys([re.sub(r"\W", "_", f"plugin {self.name}")], *self.files)
-        return {_module(self.package, path): path for path in self.files}
+        return {_module_name(self.package, path): path for path in self.files}
 
-    def shown(self, path: str) -> str:
+    def display_path(self, path: str) -> str:
         """Where a text came from, for people and tracebacks."""
         return self.name if self.kind == "file" else f"{self.name.rstrip('/')}/{path}"
 
     @property
-    def key(self) -> str:
+    def store_key(self) -> str:
         """Where the texts lie in a store."""
         return f"plugins/{self.sha256}.json"
 
-    def content(self) -> bytes:
+    def to_json(self) -> bytes:
         """What lies there: the texts by their paths, and the package's name."""
         record = {"kind": self.kind, "package": self.package, "files": dict(self.files)}
         return json.dumps(record, indent=1, ensure_ascii=False).encode()
 
 
-def single(name: str, text: str) -> Plugin:
+def plugin_from_text(name: str, text: str) -> Plugin:
     """A plug-in of one file."""
     return Plugin(name, "file", {Path(name).name: text})
 
 
-def read(names: Iterable[str]) -> tuple[Plugin, ...]:
+def read_plugins(names: Iterable[str]) -> tuple[Plugin, ...]:
     """The plug-ins at the paths that the user gave, each once; what cannot be read is refused."""
     return tuple(
-        _folder(name) if Path(name).is_dir() else _file(name) for name in dict.fromkeys(names)
+        _read_folder(name) if Path(name).is_dir() else _read_file(name)
+        for name in dict.fromkeys(names)
     )
 
 
-def _file(name: str) -> Plugin:
-    return single(
+def _read_file(name: str) -> Plugin:
+    return plugin_from_text(
         name,
-        _text(
+        _read_text(
             Path(name), f"model file {name!r} cannot be read", "expected a Python file or a folder"
         ),
     )
 
 
-def _folder(name: str) -> Plugin:
+def _read_folder(name: str) -> Plugin:
     root = Path(name)
     try:
-        paths = list(_python(root))
+        paths = list(_python_files(root))
     except OSError as error:
-        raise BadInput(
+        raise InputError(
             f"model folder {name!r} cannot be read ({error}); expected a folder of Python files"
         ) from None
     size = sum(path.stat().st_size for path in paths)
-    if not paths or size > LIMIT:
-        found = f"{size / 2**20:.0f} MiB of Python files" if paths else "no Python file"
-        raise BadInput(
-            f"model folder {name!r} holds {found}; expected one or more, {LIMIT / 2**20:.0f} MiB "
+    if not paths or size > MAX_PLUGIN_BYTES:
+        contents = f"{size / 2**20:.0f} MiB of Python files" if paths else "no Python file"
+        raise InputError(
+            f"model folder {name!r} holds {contents}; expected one or more, "
+            f"{MAX_PLUGIN_BYTES / 2**20:.0f} MiB "
             f"at most"
         )
     expected = f"expected Python files in folder {name!r}"
     files = {
-        str(path.relative_to(root)): _text(path, f"{str(path)!r} cannot be read", expected)
+        str(path.relative_to(root)): _read_text(path, f"{str(path)!r} cannot be read", expected)
         for path in paths
     }
-    packed = "__init__.py" in files
+    is_package = "__init__.py" in files
     plugin = Plugin(
-        name, "package" if packed else "folder", files, root.resolve().name if packed else ""
+        name,
+        "package" if is_package else "folder",
+        files,
+        root.resolve().name if is_package else "",
     )
     _check_names(plugin)
     return plugin
 
 
-def _python(folder: Path) -> Iterator[Path]:
+def _python_files(folder: Path) -> Iterator[Path]:
     """The Python files of a folder and of the packages in it, sorted; what Python cannot import by
     name is left out.
     """
@@ -121,31 +128,32 @@ def _python(folder: Path) -> Iterator[Path]:
         if path.suffix == ".py" and path.is_file() and path.name != "__main__.py":
             yield path
         elif path.is_dir() and not path.is_symlink() and (path / "__init__.py").is_file():
-            yield from _python(path)
+            yield from _python_files(path)
 
 
-def _text(path: Path, told: str, expected: str) -> str:
+def _read_text(path: Path, problem: str, expected: str) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{told} ({error}); {expected}") from None
+        raise InputError(f"{problem} ({error}); {expected}") from None
 
 
 def _check_names(plugin: Plugin) -> None:
     """Refuse files that no other could import."""
     for module, path in plugin.modules.items():
         if not all(part.isidentifier() for part in module.split(".")):
-            raise BadInput(
-                f"{plugin.shown(path)!r} makes a module {module!r}; expected a name that Python "
+            raise InputError(
+                f"{plugin.display_path(path)!r} makes a module {module!r}; expected a name that "
+                f"Python "
                 f"can import: letters, "
                 "digits and _"
             )
 
 
-def _module(package: str, path: str) -> str:
+def _module_name(package: str, path: str) -> str:
     """The name of a module.
 
-    >>> _module("mine", "nets/__init__.py"), _module("", "helper.py")
+    >>> _module_name("mine", "nets/__init__.py"), _module_name("", "helper.py")
     ('mine.nets', 'helper')
     """
     parts = [package, *Path(path).with_suffix("").parts]

@@ -16,11 +16,11 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.plugins.source_files import Plugin
 
 
-class _Texts(ExecutionLoader, MetaPathFinder):
+class _PluginFinder(ExecutionLoader, MetaPathFinder):
     """Finds and loads the modules of one plug-in."""
 
     def __init__(self, plugin: Plugin):
@@ -41,47 +41,49 @@ class _Texts(ExecutionLoader, MetaPathFinder):
         return Path(self.plugin.modules[fullname]).name == "__init__.py"
 
     def get_filename(self, fullname: str) -> str:
-        return self.plugin.shown(self.plugin.modules[fullname])
+        return self.plugin.display_path(self.plugin.modules[fullname])
 
     def get_source(self, fullname: str) -> str:
         return self.plugin.files[self.plugin.modules[fullname]]
 
 
 HARNESS = Path(__file__).resolve().parents[1]  # the folder of this package
-_finders: dict[str, _Texts] = {}  # by the plug-in's name
+_finders: dict[str, _PluginFinder] = {}  # by the plug-in's name
 
 
-def run(plugin: Plugin) -> None:
+def import_modules(plugin: Plugin) -> None:
     """Import every module of a plug-in; one that does not load is told in one line and leaves
     nothing behind.
     """
-    what = f"model {'file' if plugin.kind == 'file' else 'folder'} {plugin.name!r}"
-    _refuse_taken(plugin, what)
+    label = f"model {'file' if plugin.kind == 'file' else 'folder'} {plugin.name!r}"
+    _check_names_are_free(plugin, label)
     for module in plugin.modules:
         sys.modules.pop(module, None)
-    _finders[plugin.name] = _Texts(plugin)
+    _finders[plugin.name] = _PluginFinder(plugin)
     sys.meta_path.insert(0, _finders[plugin.name])
     for path, text in plugin.files.items():
-        linecache.cache[plugin.shown(path)] = (
+        linecache.cache[plugin.display_path(path)] = (
             len(text),
             None,
             text.splitlines(keepends=True),
-            plugin.shown(path),
+            plugin.display_path(path),
         )
     for module, path in plugin.modules.items():
         try:
             importlib.import_module(module)
-        except BadInput:
-            forget(plugin)
+        except InputError:
+            unload(plugin)
             raise
         except (Exception, SystemExit) as error:
-            forget(plugin)
-            of = "" if plugin.kind == "file" else f": {path}"
+            unload(plugin)
+            location = "" if plugin.kind == "file" else f": {path}"
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise BadInput(f"{what}{of} does not load: {reason}{_hint(plugin, error)}") from error
+            raise InputError(
+                f"{label}{location} does not load: {reason}{_hint(plugin, error)}"
+            ) from error
 
 
-def forget(plugin: Plugin) -> None:
+def unload(plugin: Plugin) -> None:
     """Take the modules of a plug-in out of what can be imported."""
     finder = _finders.pop(plugin.name, None)
     if finder in sys.meta_path:
@@ -90,20 +92,20 @@ def forget(plugin: Plugin) -> None:
         sys.modules.pop(module, None)
 
 
-def _refuse_taken(plugin: Plugin, what: str) -> None:
+def _check_names_are_free(plugin: Plugin, label: str) -> None:
     """Refuse names of other modules, loaded or installed; the plug-in's own file, found on the
     path, is none.
     """
     for module, path in plugin.modules.items():
         if "." in module:
             continue
-        place = _taken(module)
-        if place is not None and not _holds(place, plugin.files[path]):
-            told = f"{what}: {path} makes a module {module!r}, a name that is taken by {place}"
-            raise BadInput(f"{told}; expected another name")
+        origin = _find_other_module(module)
+        if origin is not None and not _has_text(origin, plugin.files[path]):
+            problem = f"{label}: {path} makes a module {module!r}, a name that is taken by {origin}"
+            raise InputError(f"{problem}; expected another name")
 
 
-def _taken(module: str) -> str | None:
+def _find_other_module(module: str) -> str | None:
     """Where another module of a name comes from.
 
     `python harness/bench.py` puts the harness's folder on the path, whose files are nobody's plain
@@ -119,9 +121,9 @@ def _taken(module: str) -> str | None:
     return None if HARNESS in Path(spec.origin).parents else spec.origin
 
 
-def _holds(place: str, text: str) -> bool:
+def _has_text(path: str, text: str) -> bool:
     try:
-        return Path(place).read_text(encoding="utf-8-sig") == text
+        return Path(path).read_text(encoding="utf-8-sig") == text
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -132,9 +134,9 @@ def _hint(plugin: Plugin, error: BaseException) -> str:
         return ""
     sibling = (error.name or "").partition(".")[0]
     folder = Path(plugin.name).parent
-    beside = [folder / f"{sibling}.py", folder / sibling / "__init__.py"] if sibling else []
+    sibling_files = [folder / f"{sibling}.py", folder / sibling / "__init__.py"] if sibling else []
     if "relative import" in str(error) or (
-        sibling not in sys.modules and any(path.is_file() for path in beside)
+        sibling not in sys.modules and any(path.is_file() for path in sibling_files)
     ):
         return "; one file brings none that lies beside it: give the folder (--plugin FOLDER)"
     return ""

@@ -6,77 +6,81 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from harness.experiment.cell import Cell
-from harness.training.step_cost import LARGEST, Costs
+from harness.training.step_cost import MAX_PACK_SIZE, Costs
 
-LIMITS = 64  # ways to split that are compared, each evenly and full
+MAX_TIME_LIMITS = 64  # ways to split that are compared, each evenly and full
 START_SECONDS = 0.5  # of a trial, whatever it trains
 
 Pack = tuple[Cell, ...]
 
 
-def kinds(cells: Iterable[Cell]) -> dict[Cell, list[Cell]]:
+def group_by_pack_key(cells: Iterable[Cell]) -> dict[Cell, list[Cell]]:
     """Cells that can train together, by what they share (`Cell.pack_key`)."""
-    alike: dict[Cell, list[Cell]] = {}
+    groups: dict[Cell, list[Cell]] = {}
     for cell in cells:
-        alike.setdefault(cell.pack_key, []).append(cell)
-    return alike
+        groups.setdefault(cell.pack_key, []).append(cell)
+    return groups
 
 
-def of_size(cells: Iterable[Cell], size: int) -> list[Pack]:
+def fixed_packs(cells: Iterable[Cell], size: int) -> list[Pack]:
     """Packs of `size` cells, the last of a kind of what is left, in the order of the cells."""
-    groups = kinds(cells).values()
+    groups = group_by_pack_key(cells).values()
     return [
-        tuple(group[p.start : p.stop]) for group in groups for p in _full(range(len(group)), size)
+        tuple(group[p.start : p.stop])
+        for group in groups
+        for p in _split_full(range(len(group)), size)
     ]
 
 
-def balanced(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack]:
+def balanced_packs(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack]:
     """Packs that end soonest on `slots` trials side by side; of equally fast ways the one of fewest
     packs.
 
     Every kind is split into packs that take no longer than a limit, evenly or all full but the
     last. The times that a pack can take are tried as the limit, at most LIMITS of them.
     """
-    groups = kinds(cells)
-    largest = {
-        kind: costs[kind].saturated(min(LARGEST, len(group))) for kind, group in groups.items()
+    groups = group_by_pack_key(cells)
+    max_sizes = {
+        kind: costs[kind].saturation_size(min(MAX_PACK_SIZE, len(group)))
+        for kind, group in groups.items()
     }
     times = {
-        kind: [_seconds(kind, costs, size + 1) for size in range(largest[kind])] for kind in groups
+        kind: [_estimate_seconds(kind, costs, size + 1) for size in range(max_sizes[kind])]
+        for kind in groups
     }
     limits = sorted({time for each in times.values() for time in each}, reverse=True)
-    best, least = [], (math.inf, 0)
-    for limit in limits[:: max(1, -(-len(limits) // LIMITS))]:
+    best_packs, best_result = [], (math.inf, 0)
+    for limit in limits[:: max(1, -(-len(limits) // MAX_TIME_LIMITS))]:
         sizes = {kind: max(1, sum(time <= limit for time in each)) for kind, each in times.items()}
-        for split in (_evenly, _full):
+        for split in (_split_evenly, _split_full):
             ranges = {kind: split(range(len(group)), sizes[kind]) for kind, group in groups.items()}
             loads = [
                 times[kind][len(places) - 1] for kind, each in ranges.items() for places in each
             ]
-            found = (_makespan(sorted(loads, reverse=True), slots), len(loads))
-            if found < least:
-                least = found
-                best = [
+            candidate = (_makespan(sorted(loads, reverse=True), slots), len(loads))
+            if candidate < best_result:
+                best_result = candidate
+                best_packs = [
                     tuple(groups[kind][p.start : p.stop])
                     for kind, each in ranges.items()
                     for p in each
                 ]
-    return longest_first(best, costs)
+    return longest_first(best_packs, costs)
 
 
 def longest_first(packs: Iterable[Pack], costs: Costs) -> list[Pack]:
     """The packs by the time that they take, so that the last to start is short (Graham 1969)."""
-    return sorted(packs, key=lambda pack: -seconds(pack, costs))
+    return sorted(packs, key=lambda pack: -pack_seconds(pack, costs))
 
 
-def seconds(pack: Pack, costs: Costs) -> float:
+def pack_seconds(pack: Pack, costs: Costs) -> float:
     """What a pack takes, its start included."""
-    return _seconds(pack[0].pack_key, costs, len(pack))
+    return _estimate_seconds(pack[0].pack_key, costs, len(pack))
 
 
 def makespan(packs: Iterable[Pack], costs: Costs, slots: int) -> float:
     """Seconds until the last pack ends, each begun as soon as one of the slots is free."""
-    return _makespan((seconds(pack, costs) for pack in packs), slots)
+    return _makespan((pack_seconds(pack, costs) for pack in packs), slots)
 
 
 def _makespan(loads: Iterable[float], slots: int) -> float:
@@ -86,18 +90,20 @@ def _makespan(loads: Iterable[float], slots: int) -> float:
     return max(free)
 
 
-def _seconds(kind: Cell, costs: Costs, size: int) -> float:
-    return START_SECONDS + kind.iterations * costs[kind].step(size) + costs[kind].score * size
+def _estimate_seconds(kind: Cell, costs: Costs, size: int) -> float:
+    return (
+        START_SECONDS + kind.iterations * costs[kind].step_seconds(size) + costs[kind].score * size
+    )
 
 
-def _full(group: range, size: int) -> list[range]:
+def _split_full(group: range, size: int) -> list[range]:
     return [group[first : first + size] for first in range(0, len(group), size)]
 
 
-def _evenly(group: range, size: int) -> list[range]:
+def _split_evenly(group: range, size: int) -> list[range]:
     """As few parts of at most `size` as there can be, as equal as they can be.
 
-    >>> [len(part) for part in _evenly(range(10), 4)]
+    >>> [len(part) for part in _split_evenly(range(10), 4)]
     [4, 3, 3]
     """
     count = -(-len(group) // size)

@@ -4,9 +4,9 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import Evaluation
+from harness.experiment.evaluation import EvaluationConfig
 from harness.experiment.options import Resume
 from harness.plugins import registry
 from harness.plugins.model import Model
@@ -26,15 +26,15 @@ class Plan:
     rows: Mapping[str, Row]
 
 
-def make(
-    cells: Sequence[Cell], rows: Mapping[str, Row], evaluation: Evaluation, resume: Resume
+def make_plan(
+    cells: Sequence[Cell], rows: Mapping[str, Row], evaluation: EvaluationConfig, resume: Resume
 ) -> Plan:
     """Subtract what is done."""
-    todo = [cell for cell in cells if _wanted(cell, rows.get(cell.id), evaluation, resume)]
+    todo = [cell for cell in cells if _is_needed(cell, rows.get(cell.id), evaluation, resume)]
     return Plan(tuple(cells), tuple(todo), rows)
 
 
-def fresh(plan: Plan, resume: Resume) -> list[Cell]:
+def cells_to_train(plan: Plan, resume: Resume) -> list[Cell]:
     """The cells of what is left that will be trained, and not scored alone."""
     return [
         cell
@@ -43,82 +43,86 @@ def fresh(plan: Plan, resume: Resume) -> list[Cell]:
     ]
 
 
-def _wanted(cell: Cell, row: Row | None, evaluation: Evaluation, resume: Resume) -> bool:
+def _is_needed(cell: Cell, row: Row | None, evaluation: EvaluationConfig, resume: Resume) -> bool:
     if resume == "never":
         return True
     if row is None:
         return resume in ("missing", "always")
     if row["status"] != "ok":
         return resume in ("failed", "always")
-    return resume != "failed" and not scored(cell, row, evaluation)
+    return resume != "failed" and not is_fully_scored(cell, row, evaluation)
 
 
-def scored(cell: Cell, row: Row, evaluation: Evaluation) -> bool:
+def is_fully_scored(cell: Cell, row: Row, evaluation: EvaluationConfig) -> bool:
     """Whether a finished row has every score that is asked for, and none that failed."""
-    of_this_list = (
+    matches_subset = (
         not evaluation.covers(cell)
         or not cell.has_bound
         or row["subset_checksum"] == evaluation.subset_checksum
     )
     return (
         row["error"] is None
-        and of_this_list
-        and evaluation.asked(cell) <= set((row["evaluated"] or "").split(","))
+        and matches_subset
+        and evaluation.required_columns(cell) <= set((row["evaluated"] or "").split(","))
     )
 
 
-def forget(store: Store, cells: Sequence[Cell]) -> None:
+def delete_saved_state(store: Store, cells: Sequence[Cell]) -> None:
     """Remove what a cell could be continued from, so that it is trained from the start; rows stay
     until replaced.
     """
-    for _, key in _kept(store, cells):
+    for _, key in _list_saved_files(store, cells):
         store.remove(key)
 
 
-def check_files(store: Store, cells: Sequence[Cell]) -> list[Cell]:
+def check_checkpoints(store: Store, cells: Sequence[Cell]) -> list[Cell]:
     """The cells whose checkpoint is of another text of their model, and which will be trained from
     the start.
 
     Refused, before anything starts, are a damaged file that a cell would go on from, and a
     checkpoint without state.
     """
-    others = []
-    for cell, key in _kept(store, cells):
+    outdated = []
+    for cell, key in _list_saved_files(store, cells):
         content = store.read(key)
         if content is not None:
             try:
                 tensors, record = tensor_file.parse(content)
             except ValueError as error:
-                raise _refused(store, key, str(error)) from None
-            if key == checkpoint_key(cell) and record.get("source") != registry.source(cell.model):
-                others.append(cell)
-            elif key == checkpoint_key(cell) and (
-                lacking := trainer.lacking_state(_model(cell.pack_key), tensors)
+                raise _unusable_file_error(store, key, str(error)) from None
+            if key == checkpoint_key(cell) and record.get("source") != registry.source_hash(
+                cell.model
             ):
-                what = (
+                outdated.append(cell)
+            elif key == checkpoint_key(cell) and (
+                missing := trainer.missing_state(_build_model(cell.pack_key), tensors)
+            ):
+                problem = (
                     f"a checkpoint of an older version, without the state that a step changes "
-                    f"({lacking})"
+                    f"({missing})"
                 )
-                raise _refused(store, key, what)
-    return others
+                raise _unusable_file_error(store, key, problem)
+    return outdated
 
 
-def _refused(store: Store, key: str, what: str) -> BadInput:
-    return BadInput(f"{store.shown(key)} is {what}; delete it to train its cell from the start")
+def _unusable_file_error(store: Store, key: str, what: str) -> InputError:
+    return InputError(
+        f"{store.display_path(key)} is {what}; delete it to train its cell from the start"
+    )
 
 
 @functools.lru_cache(maxsize=64)
-def _model(cell: Cell) -> Model:
+def _build_model(cell: Cell) -> Model:
     return registry.build(cell)
 
 
-def _kept(store: Store, cells: Sequence[Cell]) -> list[tuple[Cell, str]]:
+def _list_saved_files(store: Store, cells: Sequence[Cell]) -> list[tuple[Cell, str]]:
     """The checkpoints, weights and kept scores of the cells that are there: by listings, not a
     request a cell.
     """
     folders = ("checkpoints", "weights", "scores")
-    there = {key for folder in folders for key in store.keys(folder, ".safetensors")}
+    existing = {key for folder in folders for key in store.keys(folder, ".safetensors")}
     keys = [
         (cell, (checkpoint_key(cell), weights_key(cell), scores_key(cell.id))) for cell in cells
     ]
-    return [(cell, key) for cell, mine in keys for key in mine if key in there]
+    return [(cell, key) for cell, mine in keys for key in mine if key in existing]

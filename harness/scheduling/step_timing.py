@@ -8,7 +8,7 @@ import torch
 
 from harness.evaluation import digit_classifier, elbo, iwae, scored_images
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import Evaluation
+from harness.experiment.evaluation import EvaluationConfig
 from harness.experiment.options import Compile
 from harness.plugins import registry
 from harness.plugins.dataset import Data
@@ -21,81 +21,83 @@ from harness.plugins.model import (
     Noise,
     draw_noise,
 )
-from harness.scheduling.packing import kinds
-from harness.training.compilation import wanted
-from harness.training.process_tuning import no_denormals
+from harness.scheduling.packing import group_by_pack_key
+from harness.training.compilation import should_compile
+from harness.training.process_tuning import flush_denormals
 from harness.training.step_cost import Cost
-from harness.training.trainer import Pack, prepared
+from harness.training.trainer import PackTrainer, make_trainer
 
-STEPS = 5
-ASSUMED = 100  # cells that take a GPU twice as long as one: a guess, where there is none to measure
-TOGETHER = 4  # cells of the second measurement
-LONG_STEP = 0.03  # seconds; of a step on a CPU Python takes a few thousandths
-WORTH_COMPILING = 300.0  # seconds of training for whose estimate it is worth to compile
-COMPILED_KINDS = 2  # at most: the dearest; what compiling gains them is taken for the others
+TIMED_STEPS = 5
+GPU_DOUBLING_CELLS = (
+    100  # cells that take a GPU twice as long as one: a guess, where there is none to measure
+)
+PROBE_CELLS = 4  # cells of the second measurement
+LONG_STEP_SECONDS = 0.03  # seconds; of a step on a CPU Python takes a few thousandths
+MIN_SECONDS_TO_COMPILE = 300.0  # seconds of training for whose estimate it is worth to compile
+MAX_COMPILED_KINDS = 2  # at most: the dearest; what compiling gains them is taken for the others
 FEW_IMAGES, MORE_IMAGES = 2, 50  # of the calls by which scoring is priced
-SLOW_CALL = 1.0  # seconds
+SLOW_CALL_SECONDS = 1.0  # seconds
 # of what the cells of a pack share, what compiling leaves: most of it is Python's
-COMPILED_SHARE = 0.25
+COMPILED_OVERHEAD_SHARE = 0.25
 
 
-def costs(
+def measure_step_costs(
     cells: Iterable[Cell],
     sets: Mapping[str, Data],
-    listed: Sequence[int],
+    labelled_indices: Sequence[int],
     threads: int,
     gpu: bool,
     mode: Compile,
 ) -> dict[Cell, Cost]:
     """What a step of each kind of cells costs on this machine, by `Cell.pack_key`."""
-    before = torch.get_num_threads()
+    previous_threads = torch.get_num_threads()
     torch.set_num_threads(threads)
     device = torch.device("cuda" if gpu and torch.cuda.is_available() else "cpu")
-    on = {name: data.to(device) for name, data in sets.items()}
-    groups = kinds(cells)
+    device_sets = {name: data.to(device) for name, data in sets.items()}
+    groups = group_by_pack_key(cells)
     try:
-        with no_denormals():
-            found = {}
+        with flush_denormals():
+            costs = {}
             for kind, group in groups.items():
-                with registry.room(kind.model):
-                    found[kind] = _eager(group, on[kind.dataset], listed)
-            found = _as_they_run(found, groups, on, listed, mode)
+                with registry.isolate_model(kind.model):
+                    costs[kind] = _measure_eager(group, device_sets[kind.dataset], labelled_indices)
+            costs = _with_compilation(costs, groups, device_sets, labelled_indices, mode)
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous_threads)
     return (
-        {kind: elsewhere(cost) for kind, cost in found.items()}
+        {kind: assumed_gpu_cost(cost) for kind, cost in costs.items()}
         if gpu and device.type == "cpu"
-        else found
+        else costs
     )
 
 
-def elsewhere(cost: Cost) -> Cost:
+def assumed_gpu_cost(cost: Cost) -> Cost:
     """What is assumed of GPUs where this machine has none to measure: a pack of a hundred takes as
     two of one cell.
     """
-    one = cost.step(1)
-    return Cost(one * (1 - 1 / ASSUMED), one / ASSUMED)
+    one = cost.step_seconds(1)
+    return Cost(one * (1 - 1 / GPU_DOUBLING_CELLS), one / GPU_DOUBLING_CELLS)
 
 
-def _eager(group: Sequence[Cell], data: Data, listed: Sequence[int]) -> Cost:
+def _measure_eager(group: Sequence[Cell], data: Data, labelled_indices: Sequence[int]) -> Cost:
     """By packs of one cell and of several; by one where it takes a CPU so long that what cells
     share is lost in it.
     """
-    size = min(TOGETHER, len(group))
-    alone = Pack(group[:1], data, listed)
-    (first,) = step_seconds([alone])
-    if size == 1 or (first > LONG_STEP and alone.device.type == "cpu"):
+    size = min(PROBE_CELLS, len(group))
+    alone = PackTrainer(group[:1], data, labelled_indices)
+    (first,) = time_steps([alone])
+    if size == 1 or (first > LONG_STEP_SECONDS and alone.device.type == "cpu"):
         return Cost(0.0, first)
-    one, several = step_seconds([alone, Pack(group[:size], data, listed)])
+    one, several = time_steps([alone, PackTrainer(group[:size], data, labelled_indices)])
     each = max((several - one) / (size - 1), several / size / 2)
     return Cost(max(0.0, one - each), each)
 
 
-def _as_they_run(
+def _with_compilation(
     eager: Mapping[Cell, Cost],
     groups: Mapping[Cell, Sequence[Cell]],
     sets: Mapping[str, Data],
-    listed: Sequence[int],
+    labelled_indices: Sequence[int],
     mode: Compile,
 ) -> dict[Cell, Cost]:
     """The costs, those of what is compiled with less to share, and of long trainings by a step as
@@ -105,149 +107,165 @@ def _as_they_run(
     0.2 ms compiled.
     """
     devices = {kind: sets[kind.dataset].train_x.device for kind in groups}
-    long = [kind for kind in groups if wanted(mode, kind.iterations, devices[kind])]
-    lean = {
-        kind: Cost(COMPILED_SHARE * eager[kind].fixed, eager[kind].each)
-        for kind in long
+    compiled_kinds = [
+        kind for kind in groups if should_compile(mode, kind.iterations, devices[kind])
+    ]
+    compiled_costs = {
+        kind: Cost(COMPILED_OVERHEAD_SHARE * eager[kind].fixed, eager[kind].per_cell)
+        for kind in compiled_kinds
         if devices[kind].type == "cpu"
     }
-    found = {**eager, **lean}
+    costs = {**eager, **compiled_costs}
     work = {
-        kind: kind.iterations * len(groups[kind]) * _each(found[kind], groups[kind])
-        for kind in long
+        kind: kind.iterations * len(groups[kind]) * _seconds_per_cell(costs[kind], groups[kind])
+        for kind in compiled_kinds
     }
-    worth = sorted(
-        (kind for kind in long if work[kind] >= WORTH_COMPILING), key=lambda kind: -work[kind]
+    candidates = sorted(
+        (kind for kind in compiled_kinds if work[kind] >= MIN_SECONDS_TO_COMPILE),
+        key=lambda kind: -work[kind],
     )
-    gains: dict[Cell, float] = {}
-    for kind in worth[:COMPILED_KINDS]:
-        group = groups[kind][:TOGETHER]
-        with registry.room(kind.model):
-            (taken,) = step_seconds([prepared(group, sets[kind.dataset], listed, mode=mode)])
-        gains[kind] = taken / found[kind].step(len(group))
-    gains = (
-        dict.fromkeys(groups, 1.0) | dict.fromkeys(worth, max(gains.values(), default=1.0)) | gains
+    ratios: dict[Cell, float] = {}
+    for kind in candidates[:MAX_COMPILED_KINDS]:
+        group = groups[kind][:PROBE_CELLS]
+        with registry.isolate_model(kind.model):
+            (seconds,) = time_steps(
+                [make_trainer(group, sets[kind.dataset], labelled_indices, mode=mode)]
+            )
+        ratios[kind] = seconds / costs[kind].step_seconds(len(group))
+    ratios = (
+        dict.fromkeys(groups, 1.0)
+        | dict.fromkeys(candidates, max(ratios.values(), default=1.0))
+        | ratios
     )
     return {
-        kind: Cost(cost.fixed * gains[kind], cost.each * gains[kind])
-        for kind, cost in found.items()
+        kind: Cost(cost.fixed * ratios[kind], cost.per_cell * ratios[kind])
+        for kind, cost in costs.items()
     }
 
 
-def score_costs(
-    cells: Iterable[Cell], sets: Mapping[str, Data], evaluation: Evaluation, threads: int
+def measure_score_costs(
+    cells: Iterable[Cell], sets: Mapping[str, Data], evaluation: EvaluationConfig, threads: int
 ) -> dict[Cell, float]:
     """Seconds that the scoring of a cell of each kind takes on a CPU, by what a few images take; by
     `Cell.pack_key`.
     """
-    before = torch.get_num_threads()
+    previous_threads = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         with torch.inference_mode():
             images = {name: len(data.test_x) for name, data in sets.items()}
-            found = {}
-            for kind, group in kinds(cells).items():
-                with registry.room(kind.model):
+            costs = {}
+            for kind, group in group_by_pack_key(cells).items():
+                with registry.isolate_model(kind.model):
                     try:
-                        found[kind] = _score_seconds(group[0], evaluation, images[kind.dataset])
+                        costs[kind] = _estimate_score_seconds(
+                            group[0], evaluation, images[kind.dataset]
+                        )
                     except Exception:  # what scoring will say of it is worth more than its price
-                        found[kind] = 0.0
-            return found
+                        costs[kind] = 0.0
+            return costs
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous_threads)
 
 
-def _score_seconds(cell: Cell, evaluation: Evaluation, images: int) -> float:
+def _estimate_score_seconds(cell: Cell, evaluation: EvaluationConfig, images: int) -> float:
     """The calls that scoring makes, each at its price."""
     model = registry.build(cell).eval()
     seconds = 0.0
     if isinstance(model, Classifier):
-        seconds += _call_cost(lambda n: model.classify(torch.zeros(n, PIXELS))).all(
-            images, scored_images.CHUNK
-        )
+        seconds += _measure_call_cost(
+            lambda n: model.classify(torch.zeros(n, PIXELS))
+        ).total_seconds(images, scored_images.CHUNK_SIZE)
     if not cell.has_bound:
         return seconds
-    bound = _call_cost(lambda n: model.terms(_blank(n), _noise(model, n)))
-    sampling = _call_cost(lambda n: model.sample(_noise(model, n)))
+    bound = _measure_call_cost(lambda n: model.terms(_blank_batch(n), _make_noise(model, n)))
+    sampling = _measure_call_cost(lambda n: model.sample(_make_noise(model, n)))
     net = digit_classifier.Net()
-    judging = _call_cost(lambda n: net.classify(torch.zeros(n, PIXELS)))
-    seconds += bound.all(images, scored_images.CHUNK) + sampling.all(
-        evaluation.samples, scored_images.CHUNK
+    judging = _measure_call_cost(lambda n: net.classify(torch.zeros(n, PIXELS)))
+    seconds += bound.total_seconds(images, scored_images.CHUNK_SIZE) + sampling.total_seconds(
+        evaluation.samples, scored_images.CHUNK_SIZE
     )
-    seconds += judging.all(evaluation.samples, scored_images.CHUNK)
+    seconds += judging.total_seconds(evaluation.samples, scored_images.CHUNK_SIZE)
     if evaluation.covers(cell):
-        seconds += elbo.SUBSET_REPEATS * bound.all(len(evaluation.subset), scored_images.CHUNK)
+        seconds += elbo.SUBSET_REPEATS * bound.total_seconds(
+            len(evaluation.subset), scored_images.CHUNK_SIZE
+        )
     if evaluation.iwae and isinstance(model, ImportanceWeighted):
-        weights = _call_cost(lambda n: model.log_weight(_blank(n).x, _noise(model, n)))
-        on = {"test": images, "subset": len(evaluation.subset) if evaluation.covers(cell) else 0}
-        draws = max(evaluation.iwae) * sum(on[name] for name in evaluation.iwae_on)
-        seconds += weights.all(draws, iwae.IWAE_CHUNK * iwae.DRAWS_AT_ONCE)
+        weights = _measure_call_cost(
+            lambda n: model.log_weight(_blank_batch(n).x, _make_noise(model, n))
+        )
+        image_counts = {
+            "test": images,
+            "subset": len(evaluation.subset) if evaluation.covers(cell) else 0,
+        }
+        draws = max(evaluation.iwae) * sum(image_counts[name] for name in evaluation.iwae_on)
+        seconds += weights.total_seconds(draws, iwae.IWAE_CHUNK_SIZE * iwae.DRAWS_PER_CALL)
     return seconds
 
 
 class _CallCost(NamedTuple):
     """Seconds of a call, and of an image in it."""
 
-    call: float
-    image: float
+    per_call: float
+    per_image: float
 
-    def all(self, images: int, at_once: int) -> float:
+    def total_seconds(self, images: int, at_once: int) -> float:
         """Seconds of so many images, so many a call."""
-        return -(-images // at_once) * self.call + images * self.image
+        return -(-images // at_once) * self.per_call + images * self.per_image
 
 
-def _call_cost(call: Callable[[int], object]) -> _CallCost:
+def _measure_call_cost(call: Callable[[int], object]) -> _CallCost:
     """By calls of few images and of more; of a slow one, which draws pixel by pixel say, the first
     tells the least.
     """
-    few = _fastest(call, FEW_IMAGES)
-    if few > SLOW_CALL:
+    few = _time_call(call, FEW_IMAGES)
+    if few > SLOW_CALL_SECONDS:
         return _CallCost(few, 0.0)
-    image = max(0.0, _fastest(call, MORE_IMAGES) - few) / (MORE_IMAGES - FEW_IMAGES)
+    image = max(0.0, _time_call(call, MORE_IMAGES) - few) / (MORE_IMAGES - FEW_IMAGES)
     return _CallCost(max(0.0, few - image * FEW_IMAGES), image)
 
 
-def _fastest(call: Callable[[int], object], images: int) -> float:
+def _time_call(call: Callable[[int], object], images: int) -> float:
     times = []
     for _ in range(2):
         started = time.thread_time()
         call(images)
         times.append(time.thread_time() - started)
-        if times[0] > SLOW_CALL:
+        if times[0] > SLOW_CALL_SECONDS:
             break
     return min(times)
 
 
-def _blank(images: int) -> Batch:
+def _blank_batch(images: int) -> Batch:
     return Batch(
         torch.zeros(images, PIXELS), torch.zeros(0, PIXELS), torch.zeros(0, dtype=torch.long)
     )
 
 
-def _noise(model: Model, images: int) -> Noise:
+def _make_noise(model: Model, images: int) -> Noise:
     return draw_noise(model, images, torch.Generator())
 
 
-def _each(cost: Cost, group: Sequence[Cell]) -> float:
+def _seconds_per_cell(cost: Cost, group: Sequence[Cell]) -> float:
     """A cell's share of a step of several."""
-    size = min(TOGETHER, len(group))
-    return cost.step(size) / size
+    size = min(PROBE_CELLS, len(group))
+    return cost.step_seconds(size) / size
 
 
-def step_seconds(packs: Sequence[Pack]) -> list[float]:
+def time_steps(packs: Sequence[PackTrainer]) -> list[float]:
     """The fastest of a few steps of each pack, taken in turn: whatever else the machine does meets
     all of them.
 
     On CPUs it is this thread's time at work, since Ray starts meanwhile.
     """
     times: list[list[float]] = [[] for _ in packs]
-    for _ in range(STEPS):
-        for pack, taken in zip(packs, times, strict=True):
+    for _ in range(TIMED_STEPS):
+        for pack, pack_times in zip(packs, times, strict=True):
             cuda = pack.device.type == "cuda"
             clock = time.perf_counter if cuda else time.thread_time
             started = clock()
-            pack.one_step()
+            pack.train_step()
             if cuda:
                 torch.cuda.synchronize()
-            taken.append(clock() - started)
-    return [min(taken) for taken in times]
+            pack_times.append(clock() - started)
+    return [min(pack_times) for pack_times in times]

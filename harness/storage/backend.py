@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 
-class Stamp(NamedTuple):
+class FileVersion(NamedTuple):
     """What tells one content of a key from the next: when it was written (ns, the place's clock)
     and its bytes.
     """
 
-    written: int
+    mtime_ns: int
     size: int
 
 
-class Place(Protocol):
+class StorageBackend(Protocol):
     """Contents by key.
 
     `address` opens it again, in any process; `name` is what people are shown, and no query or
@@ -25,7 +25,7 @@ class Place(Protocol):
     address: str
     name: str
 
-    def reach(self) -> None:
+    def check_reachable(self) -> None:
         """Refuse, within seconds, a place where nobody answers or nothing may be read."""
 
     def read(self, key: str) -> bytes | None:
@@ -40,12 +40,12 @@ class Place(Protocol):
     def remove(self, key: str) -> None:
         """Forget `key`, if it is there."""
 
-    def stamps(self, folder: str, suffix: str) -> dict[str, Stamp]:
+    def versions(self, folder: str, suffix: str) -> dict[str, FileVersion]:
         """The stamps of the keys `folder/*suffix`, sorted by key; what a killed writer left is no
         key.
         """
 
-    def stamp(self, key: str) -> Stamp | None:
+    def version(self, key: str) -> FileVersion | None:
         """The stamp of a key, None where it is not there."""
 
     def exists(self) -> bool:

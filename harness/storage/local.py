@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.errors import BadInput, StorageFailure
-from harness.storage.backend import Stamp
+from harness.errors import InputError, StorageError
+from harness.storage.backend import FileVersion
 
 
 class Folder:
@@ -17,14 +17,14 @@ class Folder:
         self.root = Path(root).expanduser().absolute()
         self.address = self.name = str(self.root)
         if self.root.exists() and not self.root.is_dir():
-            raise BadInput(f"results {str(root)!r} is a file; expected a folder")
+            raise InputError(f"results {str(root)!r} is a file; expected a folder")
 
-    def reach(self) -> None:
+    def check_reachable(self) -> None:
         """Nothing: a folder that is not there yet can be made."""
 
     def read(self, key: str) -> bytes | None:
         """The bytes under `key`, None where there are none."""
-        with self._failing():
+        with self._convert_errors():
             try:
                 return self.path(key).read_bytes()
             except (FileNotFoundError, NotADirectoryError):
@@ -40,7 +40,7 @@ class Folder:
         """
         path = self.path(key)
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        with self._failing():
+        with self._convert_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with temporary.open("wb") as file:
@@ -53,29 +53,29 @@ class Folder:
 
     def remove(self, key: str) -> None:
         """Forget `key`, if it is there."""
-        with self._failing():
+        with self._convert_errors():
             self.path(key).unlink(missing_ok=True)
 
-    def stamps(self, folder: str, suffix: str) -> dict[str, Stamp]:
+    def versions(self, folder: str, suffix: str) -> dict[str, FileVersion]:
         """The stamps of the keys `folder/*suffix`, sorted by key; temporary files are none."""
-        with self._failing():
+        with self._convert_errors():
             keys = sorted(
                 f"{folder}/{path.name}" for path in self.path(folder).glob(f"[!.]*{suffix}")
             )
-        return {key: stamp for key in keys if (stamp := self.stamp(key)) is not None}
+        return {key: version for key in keys if (version := self.version(key)) is not None}
 
-    def stamp(self, key: str) -> Stamp | None:
+    def version(self, key: str) -> FileVersion | None:
         """The stamp of a key, None where it is not there."""
-        with self._failing():
+        with self._convert_errors():
             try:
                 state = self.path(key).stat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        return Stamp(state.st_mtime_ns, state.st_size)
+        return FileVersion(state.st_mtime_ns, state.st_size)
 
     def exists(self) -> bool:
         """Whether the folder is there."""
-        with self._failing():
+        with self._convert_errors():
             return self.root.exists()
 
     def path(self, key: str) -> Path:
@@ -86,8 +86,8 @@ class Folder:
         return path
 
     @contextmanager
-    def _failing(self) -> Iterator[None]:
+    def _convert_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise StorageFailure(self.name, error.strerror or str(error)) from error
+            raise StorageError(self.name, error.strerror or str(error)) from error

@@ -11,58 +11,64 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-ROWS = 5_000_000  # a row of the results takes some kilobytes of Python
-BYTES = 2**31  # what a column of text can hold in Arrow
-VALUE = 8  # bytes, of a number or of a place in a dictionary
+MAX_ROWS = 5_000_000  # a row of the results takes some kilobytes of Python
+MAX_BYTES = 2**31  # what a column of text can hold in Arrow
+VALUE_BYTES = 8  # bytes, of a number or of a place in a dictionary
 
 
-class NotParquet(ValueError):
+class NotParquetError(ValueError):
     """Bytes that are no parquet file, or not a whole one."""
 
 
-class TooLarge(ValueError):
+class TooLargeError(ValueError):
     """A file that would take more memory than it may."""
 
 
 def read(content: bytes) -> pa.Table:
-    """Bytes -> the table that they hold; `NotParquet` or `TooLarge` where that cannot be."""
+    """Bytes -> the table that they hold; `NotParquetError` or `TooLargeError` where that cannot be."""
     try:
-        file = _opened(content, [])
-        _check(file.metadata)
-        texts = _texts(file.schema_arrow)
-        table = (_opened(content, texts) if texts else file).read(use_threads=False)
+        file = _open_file(content, [])
+        _check_size(file.metadata)
+        texts = _text_columns(file.schema_arrow)
+        table = (_open_file(content, texts) if texts else file).read(use_threads=False)
         table.validate(full=True)
-        unfolded = sum(_unfolded(column) for column in table.columns)
-        if unfolded > BYTES:
-            raise TooLarge(f"its text unfolds to {unfolded:,} bytes; expected at most {BYTES:,}")
+        decoded_bytes = sum(_decoded_bytes(column) for column in table.columns)
+        if decoded_bytes > MAX_BYTES:
+            raise TooLargeError(
+                f"its text unfolds to {decoded_bytes:,} bytes; expected at most {MAX_BYTES:,}"
+            )
         return table.cast(file.schema_arrow.with_metadata(table.schema.metadata))
     except (pa.ArrowException, OSError) as error:
-        raise NotParquet(str(error).partition("\n")[0]) from None
+        raise NotParquetError(str(error).partition("\n")[0]) from None
 
 
-def said(table: pa.Table, name: bytes) -> str | None:
+def get_metadata(table: pa.Table, name: bytes) -> str | None:
     """What the metadata of a table says under a name; None where it says nothing."""
-    found: bytes | None = (table.schema.metadata or {}).get(name)
-    return None if found is None else found.decode(errors="replace")
+    value: bytes | None = (table.schema.metadata or {}).get(name)
+    return None if value is None else value.decode(errors="replace")
 
 
-def _opened(content: bytes, dictionaries: list[str]) -> pq.ParquetFile:
+def _open_file(content: bytes, dictionaries: list[str]) -> pq.ParquetFile:
     sink = pa.BufferOutputStream()
     sink.write(content)
     return pq.ParquetFile(pa.BufferReader(sink.getvalue()), read_dictionary=dictionaries)
 
 
-def _check(metadata: pq.FileMetaData) -> None:
-    if metadata.num_rows > ROWS:
-        raise TooLarge(f"it has {metadata.num_rows:,} rows; expected at most {ROWS:,}")
+def _check_size(metadata: pq.FileMetaData) -> None:
+    if metadata.num_rows > MAX_ROWS:
+        raise TooLargeError(f"it has {metadata.num_rows:,} rows; expected at most {MAX_ROWS:,}")
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    chunks = [group.column(place) for group in groups for place in range(metadata.num_columns)]
-    unfolded = sum(max(chunk.total_uncompressed_size, VALUE * chunk.num_values) for chunk in chunks)
-    if unfolded > BYTES:
-        raise TooLarge(f"it unfolds to {unfolded:,} bytes; expected at most {BYTES:,}")
+    chunks = [group.column(index) for group in groups for index in range(metadata.num_columns)]
+    decoded_bytes = sum(
+        max(chunk.total_uncompressed_size, VALUE_BYTES * chunk.num_values) for chunk in chunks
+    )
+    if decoded_bytes > MAX_BYTES:
+        raise TooLargeError(
+            f"it unfolds to {decoded_bytes:,} bytes; expected at most {MAX_BYTES:,}"
+        )
 
 
-def _texts(columns: pa.Schema) -> list[str]:
+def _text_columns(columns: pa.Schema) -> list[str]:
     return [field.name for field in columns if _is_text(field.type)]
 
 
@@ -70,7 +76,7 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _unfolded(column: pa.ChunkedArray) -> int:
+def _decoded_bytes(column: pa.ChunkedArray) -> int:
     """Bytes of a dictionary's text once every row has its own."""
     if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
         return 0

@@ -15,34 +15,34 @@ import torch
 LIBRARIES = ("torch", "ray", "numpy", "pandas", "pyarrow", "scipy", "generative-bench")
 
 
-def now() -> str:
+def utc_now() -> str:
     """The time in UTC, ISO 8601, to the microsecond."""
     return datetime.now(UTC).isoformat()
 
 
-def commit(folder: Path = Path(__file__).parent) -> str:
+def git_commit(folder: Path = Path(__file__).parent) -> str:
     """The commit that a folder is of, with + where tracked files differ from it; "unknown" outside
     a checkout.
 
     Published results are tracked too, and are none of what they come from.
     """
     try:
-        found = _git(folder, "rev-parse", "HEAD")
+        head = _git(folder, "rev-parse", "HEAD")
         changed = _git(folder, "diff", "--name-only", "HEAD", "--", ":/", ":(top,exclude)results")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return found + "+" * bool(changed)
+    return head + "+" * bool(changed)
 
 
 def _git(folder: Path, *words: str) -> str:
-    done = subprocess.run(
+    completed = subprocess.run(
         ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=30
     )
-    return done.stdout.strip()
+    return completed.stdout.strip()
 
 
 @functools.cache
-def versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that results depend on."""
     return {
         "python": platform.python_version(),
@@ -50,31 +50,35 @@ def versions() -> dict[str, str]:
     }
 
 
-def device(used: torch.device) -> str:
+def describe_device(torch_device: torch.device) -> str:
     """What a device is, in words: `cpu: AMD EPYC`, `cuda: NVIDIA H100`."""
-    name = torch.cuda.get_device_name(used) if used.type == "cuda" else _processor()
-    return f"{used.type}: {name}"
+    name = (
+        torch.cuda.get_device_name(torch_device)
+        if torch_device.type == "cuda"
+        else _processor_name()
+    )
+    return f"{torch_device.type}: {name}"
 
 
-def machine() -> dict[str, object]:
+def describe_machine() -> dict[str, object]:
     """This machine, as far as a result may depend on it."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
         "host": socket.gethostname(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": _processor_name(),
         "cpus": os.cpu_count(),
         "gpus": gpus,
     }
 
 
-def command() -> str:
+def command_line() -> str:
     """The command that is running, as a user would type it."""
     return " ".join(["python harness/bench.py", *sys.argv[1:]])
 
 
 @functools.cache
-def _processor() -> str:
+def _processor_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.errors import shortened
+from harness.errors import truncate
 from harness.experiment.cell import Cell
 from harness.experiment.metrics import IWAE_SAMPLES
 
@@ -37,17 +37,17 @@ class Column:
     since: str = "1"
 
 
-def _bounds(prefix: str, over: str) -> list[Column]:
+def _bound_columns(prefix: str, image_set: str) -> list[Column]:
     parts = {
         "nelbo": "negative ELBO, kl + rec",
         "kl": "KL of q from the prior",
         "rec": "-log p(x|z)",
     }
     columns = [
-        Column(prefix + name, pa.float64(), "nats", f"{text}, {over}")
+        Column(prefix + name, pa.float64(), "nats", f"{text}, {image_set}")
         for name, text in parts.items()
     ]
-    bounds = {k: f"importance-weighted bound of {k} draws, {over}" for k in IWAE_SAMPLES}
+    bounds = {k: f"importance-weighted bound of {k} draws, {image_set}" for k in IWAE_SAMPLES}
     return columns + [
         Column(f"{prefix}iwae_{k}", pa.float64(), "nats", text) for k, text in bounds.items()
     ]
@@ -87,9 +87,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("status", pa.string(), "", "ok, failed, diverged"),
     Column("error", pa.string(), "", "why it failed or diverged"),
     Column("evaluated", pa.string(), "", "what it was scored for, comma-separated columns"),
-    *_bounds("", "test images"),
+    *_bound_columns("", "test images"),
     Column("accuracy", pa.float64(), "", "fraction of grey test images classified right"),
-    *_bounds("subset_", "the listed images"),
+    *_bound_columns("subset_", "the listed images"),
     Column(
         "digit_counts",
         pa.list_(pa.int64()),
@@ -144,13 +144,13 @@ COLUMNS: tuple[Column, ...] = (
         "2",
     ),
 )
-NAMES = tuple(column.name for column in COLUMNS)
+COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 VERSION = "2"  # tables of schema 1 are read: what came later is null there
 SCHEMA = pa.schema(
     [pa.field(c.name, c.type, metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS],
     metadata={"harness.storage.schema": VERSION},
 )
-CURVE = pa.schema(
+CURVE_SCHEMA = pa.schema(
     [
         pa.field("step", pa.int64(), metadata={"unit": "steps"}),
         pa.field(
@@ -187,51 +187,53 @@ CURVE = pa.schema(
 )
 # What older tables and curves lack: it is null there. A column that a curve gets later says `since`
 # in its metadata.
-LATER = frozenset(column.name for column in COLUMNS if column.since != "1")
-CURVE_LATER = frozenset(field.name for field in CURVE if field.metadata.get(b"since", b"1") != b"1")
-INDEX = re.compile(r"__index_level_\d+__")  # what pandas writes of a frame's index
+LATER_COLUMNS = frozenset(column.name for column in COLUMNS if column.since != "1")
+LATER_CURVE_COLUMNS = frozenset(
+    field.name for field in CURVE_SCHEMA if field.metadata.get(b"since", b"1") != b"1"
+)
+PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # what pandas writes of a frame's index
 # What an arm is: all seeds of one setting. Everything of a cell but its seed.
-ARM = tuple(f.name for f in fields(Cell) if f.name != "seed")
-TOLERANCE = 1e-6
+ARM_COLUMNS = tuple(f.name for f in fields(Cell) if f.name != "seed")
+SUM_TOLERANCE = 1e-6
 
 
-def describe(cell: Cell) -> Row:
+def describe_cell(cell: Cell) -> Row:
     """The columns that a cell itself fills."""
-    values = {name: value for name, value in asdict(cell).items() if name in NAMES}
+    values = {name: value for name, value in asdict(cell).items() if name in COLUMN_NAMES}
     return values | {"cell": cell.id, "settings": json.dumps(dict(cell.settings), sort_keys=True)}
 
 
-def row(values: Mapping[str, Any]) -> Row:
+def make_row(values: Mapping[str, Any]) -> Row:
     """All columns in order, None where nothing is given; refuses unknown columns and parts that do
     not add up.
 
-    >>> row({"cell": "c", "nelbo": 99.06, "kl": 17.18, "rec": 81.25})
+    >>> make_row({"cell": "c", "nelbo": 99.06, "kl": 17.18, "rec": 81.25})
     Traceback (most recent call last):
     ...
     ValueError: cell c: nelbo 99.06 is not kl 17.18 + rec 81.25
     """
-    stray = set(values) - set(NAMES)
-    if stray:
-        raise ValueError(f"not columns of the results table: {', '.join(sorted(stray))}")
-    whole = {name: _plain(values.get(name)) for name in NAMES}
+    unknown = set(values) - set(COLUMN_NAMES)
+    if unknown:
+        raise ValueError(f"not columns of the results table: {', '.join(sorted(unknown))}")
+    complete = {name: _non_finite_to_none(values.get(name)) for name in COLUMN_NAMES}
     for prefix in ("", "subset_"):
-        nelbo, kl, rec = (whole[prefix + part] for part in ("nelbo", "kl", "rec"))
+        nelbo, kl, rec = (complete[prefix + part] for part in ("nelbo", "kl", "rec"))
         if nelbo is not None and not adds_up(nelbo, kl, rec):
             raise ValueError(
-                f"cell {whole['cell']}: {prefix}nelbo {nelbo} is not {prefix}kl {kl} + "
+                f"cell {complete['cell']}: {prefix}nelbo {nelbo} is not {prefix}kl {kl} + "
                 f"{prefix}rec {rec}"
             )
-    pa.Table.from_pylist([whole], schema=SCHEMA)
-    return whole
+    pa.Table.from_pylist([complete], schema=SCHEMA)
+    return complete
 
 
-def estimator(rec: float | None, kl: float | None) -> Estimator:
+def infer_estimator(rec: float | None, kl: float | None) -> Estimator:
     """What rec and kl, means over images in nats, say about log p(x).
 
     Images are discrete, so a bound that is exactly 0 is none, and a KL that is exactly 0 leaves no
     gap to log p(x).
 
-    >>> estimator(80.4, 19.3), estimator(88.0, 0.0), estimator(0.0, 0.0), estimator(36.8, None)
+    >>> infer_estimator(80.4, 19.3), infer_estimator(88.0, 0.0), infer_estimator(0.0, 0.0), infer_estimator(36.8, None)
     ('elbo', 'exact', 'none', 'none')
     """
     if rec is None or kl is None or rec == kl == 0:
@@ -240,7 +242,7 @@ def estimator(rec: float | None, kl: float | None) -> Estimator:
 
 
 def adds_up(
-    nelbo: float, kl: float | None, rec: float | None, tolerance: float = TOLERANCE
+    nelbo: float, kl: float | None, rec: float | None, tolerance: float = SUM_TOLERANCE
 ) -> bool:
     """Whether NELBO = KL + reconstruction, to `tolerance` relative to the NELBO."""
     return (
@@ -250,41 +252,45 @@ def adds_up(
     )
 
 
-def known(version: str | None) -> bool:
+def is_known_version(version: str | None) -> bool:
     """Whether a table of this schema can be read; one that went through pandas says none."""
     return version is None or version in {str(number) for number in range(1, int(VERSION) + 1)}
 
 
-def fitted(table: pa.Table, wanted: pa.Schema = SCHEMA, later: Collection[str] = LATER) -> pa.Table:
-    """A table that others may have written -> the columns of `wanted`, in order and type; null
-    where one came `later`.
+def conform_to_schema(
+    table: pa.Table, expected: pa.Schema = SCHEMA, optional: Collection[str] = LATER_COLUMNS
+) -> pa.Table:
+    """A table that others may have written -> the columns of `expected`, in order and type; null
+    where one came `optional`.
 
     The order of the columns, pandas' index, text and lists of another width, numbers that became
     floats, nan and infinity make no difference. ValueError names a column that is missing, strange,
     there twice or of another type.
     """
-    table = table.drop_columns([name for name in table.column_names if INDEX.fullmatch(name)])
+    table = table.drop_columns(
+        [name for name in table.column_names if PANDAS_INDEX.fullmatch(name)]
+    )
     names = table.column_names
-    missing = [name for name in wanted.names if name not in names and name not in later]
-    strange = [name for name in names if name not in wanted.names]
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    for what, found in (
+    missing = [name for name in expected.names if name not in names and name not in optional]
+    unexpected = [name for name in names if name not in expected.names]
+    duplicated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    for problem, offending in (
         ("no column", missing),
-        ("a strange column", strange),
-        ("twice the column", twice),
+        ("a strange column", unexpected),
+        ("twice the column", duplicated),
     ):
-        if found:
-            raise ValueError(f"it has {what} {shortened(', '.join(found))}")
+        if offending:
+            raise ValueError(f"it has {problem} {truncate(', '.join(offending))}")
     columns = [
         table[f.name] if f.name in names else pa.chunked_array([pa.nulls(len(table))])
-        for f in wanted
+        for f in expected
     ]
-    return pa.table([_cast(*each) for each in zip(columns, wanted, strict=True)], schema=wanted)
+    return pa.table([_cast(*each) for each in zip(columns, expected, strict=True)], schema=expected)
 
 
 def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     """A column in the type of the field, without loss."""
-    if not _alike(column.type, field.type):
+    if not _is_convertible(column.type, field.type):
         raise ValueError(f"its column {field.name} holds {column.type}; expected {field.type}")
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
@@ -297,24 +303,24 @@ def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         ) from None
 
 
-def _alike(found: pa.DataType, wanted: pa.DataType) -> bool:
+def _is_convertible(actual: pa.DataType, expected: pa.DataType) -> bool:
     """Whether values of a type are text, numbers or lists of numbers as wanted, in whatever width."""
     kinds = pa.types
-    if kinds.is_dictionary(found):
-        return kinds.is_string(wanted) and _alike(found.value_type, wanted)
-    if kinds.is_null(found):
+    if kinds.is_dictionary(actual):
+        return kinds.is_string(expected) and _is_convertible(actual.value_type, expected)
+    if kinds.is_null(actual):
         return True
-    if kinds.is_string(wanted):
+    if kinds.is_string(expected):
         return bool(
-            kinds.is_string(found) or kinds.is_large_string(found) or kinds.is_string_view(found)
+            kinds.is_string(actual) or kinds.is_large_string(actual) or kinds.is_string_view(actual)
         )
-    if kinds.is_list(wanted):
+    if kinds.is_list(expected):
         lists = (
-            kinds.is_list(found) or kinds.is_large_list(found) or kinds.is_fixed_size_list(found)
+            kinds.is_list(actual) or kinds.is_large_list(actual) or kinds.is_fixed_size_list(actual)
         )
-        return bool(lists) and _alike(found.value_type, wanted.value_type)
-    return bool(kinds.is_integer(found) or kinds.is_floating(found))
+        return bool(lists) and _is_convertible(actual.value_type, expected.value_type)
+    return bool(kinds.is_integer(actual) or kinds.is_floating(actual))
 
 
-def _plain(value: Any) -> Any:
+def _non_finite_to_none(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value

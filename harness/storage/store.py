@@ -39,32 +39,34 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.errors import BadInput, StorageFailure, shortened
+from harness.errors import InputError, StorageError, truncate
 from harness.storage import parquet, schema
-from harness.storage.backend import Place, Stamp
+from harness.storage.backend import FileVersion, StorageBackend
 from harness.storage.local import Folder
-from harness.storage.object_store import OPTIONS, Bucket
+from harness.storage.object_store import ADDRESS_OPTIONS, Bucket
 
 TABLE = "results.parquet"
-STAMPS = b"harness.fragments"  # in the table's metadata: whose fragments it holds, and their stamps
+VERSIONS_KEY = (
+    b"harness.fragments"  # in the table's metadata: whose fragments it holds, and their stamps
+)
 # ns before the newest fragment: an older one that is written again gets another stamp
-SETTLED = 60 * 10**9
-Pictures = Literal["samples", "reconstructions", "traversals"]
+SETTLED_NS = 60 * 10**9
+PictureKind = Literal["samples", "reconstructions", "traversals"]
 
 
 @dataclass(frozen=True)
-class Found:
+class Contents:
     """The rows by their cells, a sentence on each torn key, and the stamps of the whole fragments."""
 
     rows: Mapping[str, schema.Row]
-    torn: Mapping[str, str]
-    stamps: Mapping[str, Stamp]
+    corrupt: Mapping[str, str]
+    versions: Mapping[str, FileVersion]
 
     def frame(self) -> pd.DataFrame:
         """The rows as a frame: one row a cell, the columns of `harness.storage.schema`, sorted by
         arm and seed.
         """
-        frame: pd.DataFrame = _arrow(self.rows.values()).to_pandas()
+        frame: pd.DataFrame = _to_arrow(self.rows.values()).to_pandas()
         return frame
 
 
@@ -73,10 +75,10 @@ class _Table:
     """A table: its rows by their cells, and the stamps of the fragments that are in it."""
 
     rows: Mapping[str, schema.Row]
-    stamps: Mapping[str, Stamp]
+    versions: Mapping[str, FileVersion]
 
 
-class _TornTable(BadInput):
+class _CorruptTableError(InputError):
     """A table that is no parquet file."""
 
 
@@ -86,80 +88,80 @@ class Store:
     """
 
     def __init__(self, address: str | Path):
-        self.place = place(address)
-        self.address, self.name = self.place.address, self.place.name
-        self._known: tuple[Stamp | None, _Table] = (None, _Table({}, {}))
+        self.backend = make_backend(address)
+        self.address, self.name = self.backend.address, self.backend.name
+        self._cached_table: tuple[FileVersion | None, _Table] = (None, _Table({}, {}))
 
     def prepare(self) -> None:
         """Make sure that the place can be written to."""
         probe = f".probe-{uuid.uuid4().hex}"
         try:
-            self.place.write(probe, b"")
-            self.place.remove(probe)
-        except StorageFailure as error:
+            self.backend.write(probe, b"")
+            self.backend.remove(probe)
+        except StorageError as error:
             expected = (
                 "a writable folder"
-                if isinstance(self.place, Folder)
+                if isinstance(self.backend, Folder)
                 else "a bucket that is there and writable"
             )
-            raise BadInput(
+            raise InputError(
                 f"results {self.name!r} cannot be written: {error.reason}; expected {expected}"
             ) from None
 
-    def reach(self) -> None:
+    def check_reachable(self) -> None:
         """Refuse, within seconds, a place where nobody answers or nothing may be read."""
-        self.place.reach()
+        self.backend.check_reachable()
 
     # --- whole contents ---------------------------------------------------------------------------
 
     def write(self, key: str, content: bytes) -> None:
         """Put `content` under `key`; readers see the old content or the new one."""
-        self.place.write(key, content)
+        self.backend.write(key, content)
 
     def read(self, key: str) -> bytes | None:
         """The bytes under `key`, None where there are none."""
-        return self.place.read(key)
+        return self.backend.read(key)
 
-    def stamp(self, key: str) -> Stamp | None:
+    def version(self, key: str) -> FileVersion | None:
         """What tells the content of `key` from the next, None where there is none."""
-        return self.place.stamp(key)
+        return self.backend.version(key)
 
     def remove(self, key: str) -> None:
         """Forget `key`, if it is there."""
-        self.place.remove(key)
+        self.backend.remove(key)
 
     def keys(self, folder: str, suffix: str) -> list[str]:
         """The keys `folder/*suffix`, sorted; temporary files are none."""
-        return list(self.place.stamps(folder, suffix))
+        return list(self.backend.versions(folder, suffix))
 
-    def shown(self, key: str) -> str:
+    def display_path(self, key: str) -> str:
         """Where `key` lies, for people."""
         return f"{self.name}/{key}"
 
     @property
     def root(self) -> Path:
         """The folder; a bucket is refused."""
-        return self._folder().root
+        return self._local_folder().root
 
     @property
-    def beside(self) -> Path:
+    def report_folder(self) -> Path:
         """A folder for what is made from the results: theirs, or one of this machine that bears the
         bucket's name.
         """
         return (
             self.root
-            if isinstance(self.place, Folder)
+            if isinstance(self.backend, Folder)
             else Path("results", *self.name.split("/")[2:])
         )
 
     def path(self, key: str) -> Path:
         """The file of `key`; a key that would leave the folder is refused, and so is a bucket."""
-        return self._folder().path(key)
+        return self._local_folder().path(key)
 
-    def _folder(self) -> Folder:
-        if isinstance(self.place, Folder):
-            return self.place
-        raise BadInput(f"results {self.name!r} lie in a bucket; expected a folder")
+    def _local_folder(self) -> Folder:
+        if isinstance(self.backend, Folder):
+            return self.backend
+        raise InputError(f"results {self.name!r} lie in a bucket; expected a folder")
 
     # --- rows -------------------------------------------------------------------------------------
 
@@ -167,55 +169,55 @@ class Store:
         """Write one cell's row, checked against the schema, replacing an older one of the same
         cell.
         """
-        row = schema.row(values)
+        row = schema.make_row(values)
         self.write(f"rows/{row['cell']}.json", json.dumps(row, indent=1).encode())
 
     def row(self, cell: str) -> schema.Row | None:
         """The row of one cell, or None where there is none that is whole."""
-        rows, _ = self._fragments([f"rows/{cell}.json"])
-        stamp = self.place.stamp(TABLE)
-        if stamp != self._known[0]:
-            self._known = (stamp, self._table())
-        held = [*rows, *filter(None, [self._known[1].rows.get(cell)])]
-        return max(held, key=lambda row: row["finished"] or "", default=None)
+        rows, _ = self._read_rows([f"rows/{cell}.json"])
+        version = self.backend.version(TABLE)
+        if version != self._cached_table[0]:
+            self._cached_table = (version, self._read_table())
+        candidates = [*rows, *filter(None, [self._cached_table[1].rows.get(cell)])]
+        return max(candidates, key=lambda row: row["finished"] or "", default=None)
 
     def rows(self) -> Mapping[str, schema.Row]:
         """Every row by its cell: the fragments, and what only the table holds; of two the later
         finished counts.
         """
-        return self.find().rows
+        return self.scan().rows
 
-    def find(self) -> Found:
+    def scan(self) -> Contents:
         """Every row, and what is torn. A fragment that the table holds as it stands is not read
         again.
         """
-        stamps, torn = self.place.stamps("rows", ".json"), {}
+        versions, corrupt = self.backend.versions("rows", ".json"), {}
         try:
-            table = self._table()
-        except _TornTable as error:
-            torn[TABLE] = self._replaceable(error, stamps)
+            table = self._read_table()
+        except _CorruptTableError as error:
+            corrupt[TABLE] = self._describe_corrupt_table(error, versions)
             table = _Table({}, {})
         rows = dict(table.rows)
-        fragments, torn_rows = self._fragments(
-            key for key, stamp in stamps.items() if table.stamps.get(key) != stamp
+        fragments, corrupt_rows = self._read_rows(
+            key for key, version in versions.items() if table.versions.get(key) != version
         )
         for row in fragments:
-            known = rows.get(row["cell"])
-            if known is None or (row["finished"] or "") >= (known["finished"] or ""):
+            existing = rows.get(row["cell"])
+            if existing is None or (row["finished"] or "") >= (existing["finished"] or ""):
                 rows[row["cell"]] = row
-        return Found(
+        return Contents(
             rows,
-            torn | torn_rows,
-            {key: stamp for key, stamp in stamps.items() if key not in torn_rows},
+            corrupt | corrupt_rows,
+            {key: version for key, version in versions.items() if key not in corrupt_rows},
         )
 
-    def set_aside(self, torn: Iterable[str]) -> None:
+    def quarantine(self, keys: Iterable[str]) -> None:
         """Move what was found torn to damaged/; what somebody has written whole meanwhile stays."""
-        for key in torn:
+        for key in keys:
             content = self.read(key)
-            if content is not None and self._is_torn(key, content):
-                mark = hashlib.sha256(content).hexdigest()[:12]
-                self.write(f"damaged/{mark}-{key.rpartition('/')[2]}", content)
+            if content is not None and self._is_corrupt(key, content):
+                digest = hashlib.sha256(content).hexdigest()[:12]
+                self.write(f"damaged/{digest}-{key.rpartition('/')[2]}", content)
                 if self.read(key) == content:
                     self.remove(key)
 
@@ -223,57 +225,69 @@ class Store:
         """The results as a frame: one row a cell, the columns of `harness.storage.schema`, sorted
         by arm and seed.
         """
-        return self.find().frame()
+        return self.scan().frame()
 
     def compact(self) -> str:
         """Write `results.parquet` from all rows and say where it lies."""
-        found = self.find()
-        self.set_aside({TABLE} & set(found.torn))
-        known = {STAMPS: json.dumps({"place": self._mark(), "stamps": _settled(found.stamps)})}
-        table, sink = _arrow(found.rows.values()), io.BytesIO()
-        pq.write_table(table.replace_schema_metadata(table.schema.metadata | known), sink)
+        contents = self.scan()
+        self.quarantine({TABLE} & set(contents.corrupt))
+        metadata = {
+            VERSIONS_KEY: json.dumps(
+                {"place": self._address_hash(), "stamps": _settled_versions(contents.versions)}
+            )
+        }
+        table, sink = _to_arrow(contents.rows.values()), io.BytesIO()
+        pq.write_table(table.replace_schema_metadata(table.schema.metadata | metadata), sink)
         self.write(TABLE, sink.getvalue())
-        return self.shown(TABLE)
+        return self.display_path(TABLE)
 
-    def _table(self) -> _Table:
+    def _read_table(self) -> _Table:
         content = self.read(TABLE)
         if content is None:
             return _Table({}, {})
         expected = f"expected {TABLE} of this harness (schema {schema.VERSION})"
         try:
             table = parquet.read(content)
-            version = parquet.said(table, b"harness.storage.schema")
-            if not schema.known(version):
-                raise ValueError(f"{shortened(str(version))}, which this harness does not know")
-            rows = _one_each(schema.fitted(table).to_pylist())
-        except parquet.NotParquet as error:
-            raise _TornTable(
-                f"{self.shown(TABLE)} is not a parquet file ({error}); {expected}"
+            version = parquet.get_metadata(table, b"harness.storage.schema")
+            if not schema.is_known_version(version):
+                raise ValueError(f"{truncate(str(version))}, which this harness does not know")
+            rows = _latest_by_cell(schema.conform_to_schema(table).to_pylist())
+        except parquet.NotParquetError as error:
+            raise _CorruptTableError(
+                f"{self.display_path(TABLE)} is not a parquet file ({error}); {expected}"
             ) from None
-        except parquet.TooLarge as error:
-            raise BadInput(f"{self.shown(TABLE)} is too large: {error}") from None
+        except parquet.TooLargeError as error:
+            raise InputError(f"{self.display_path(TABLE)} is too large: {error}") from None
         except ValueError as error:
-            raise BadInput(f"{self.shown(TABLE)} has another schema: {error}; {expected}") from None
-        return _Table(rows, self._stamps(parquet.said(table, STAMPS), rows))
+            raise InputError(
+                f"{self.display_path(TABLE)} has another schema: {error}; {expected}"
+            ) from None
+        return _Table(
+            rows, self._recorded_versions(parquet.get_metadata(table, VERSIONS_KEY), rows)
+        )
 
-    def _stamps(self, said: str | None, rows: Container[str]) -> dict[str, Stamp]:
+    def _recorded_versions(
+        self, metadata: str | None, rows: Container[str]
+    ) -> dict[str, FileVersion]:
         """What a table that was compacted here says of the fragments in it; a copied one says
         nothing.
         """
         try:
-            told = json.loads(said or "{}")
-            stamps = told["stamps"] if told.get("place") == self._mark() else {}
+            recorded = json.loads(metadata or "{}")
+            versions = recorded["stamps"] if recorded.get("place") == self._address_hash() else {}
             return {
-                f"rows/{cell}.json": Stamp(*stamp) for cell, stamp in stamps.items() if cell in rows
+                f"rows/{cell}.json": FileVersion(*version)
+                for cell, version in versions.items()
+                if cell in rows
             }
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return {}  # then every fragment is read
 
-    def _mark(self) -> str:
+    def _address_hash(self) -> str:
         """By what a table knows the place of its fragments again, and nobody else does."""
         return hashlib.sha256(self.address.encode()).hexdigest()[:16]
 
-    def _replaceable(self, error: _TornTable, fragments: Iterable[str]) -> str:
+    def _describe_corrupt_table(self, error: _CorruptTableError, fragments: Iterable[str]) -> str:
         """What to say of a torn table; it is refused where cells with a curve have no fragment:
         they need it.
         """
@@ -282,33 +296,34 @@ class Store:
             raise error
         return f"{error}: left out, and made again from rows/"
 
-    def _fragments(self, keys: Iterable[str]) -> tuple[list[schema.Row], dict[str, str]]:
+    def _read_rows(self, keys: Iterable[str]) -> tuple[list[schema.Row], dict[str, str]]:
         """The whole rows under the keys, and a sentence on each key that is torn."""
-        rows, torn = [], {}
-        for key, content in self.place.read_all(keys).items():
+        rows, corrupt = [], {}
+        for key, content in self.backend.read_all(keys).items():
             try:
-                rows.append(_row(key, content))
+                rows.append(_parse_row(key, content))
             except (ValueError, TypeError, AttributeError, pa.ArrowException) as error:
                 reason = str(error).splitlines()[0]
-                torn[key] = (
-                    f"{self.shown(key)} is not a whole row ({reason}): left out until its cell "
+                corrupt[key] = (
+                    f"{self.display_path(key)} is not a whole row ({reason}): left out until its "
+                    f"cell "
                     f"is computed again"
                 )
-        return rows, torn
+        return rows, corrupt
 
-    def _is_torn(self, key: str, content: bytes) -> bool:
+    def _is_corrupt(self, key: str, content: bytes) -> bool:
         try:
-            self._table() if key == TABLE else _row(key, content)
-        except (_TornTable, ValueError, TypeError, AttributeError, pa.ArrowException):
+            self._read_table() if key == TABLE else _parse_row(key, content)
+        except (_CorruptTableError, ValueError, TypeError, AttributeError, pa.ArrowException):
             return True
         return False
 
     # --- what lies beside a row -------------------------------------------------------------------
 
     def write_curve(self, cell: str, points: list[dict[str, Any]]) -> None:
-        """Write a learning curve: a list of points with the columns of `schema.CURVE`."""
+        """Write a learning curve: a list of points with the columns of `schema.CURVE_SCHEMA`."""
         sink = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(points, schema=schema.CURVE), sink)
+        pq.write_table(pa.Table.from_pylist(points, schema=schema.CURVE_SCHEMA), sink)
         self.write(f"curves/{cell}.parquet", sink.getvalue())
 
     def curve(self, cell: str) -> pd.DataFrame | None:
@@ -316,8 +331,8 @@ class Store:
         content = self.read(f"curves/{cell}.parquet")
         if content is None:
             return None
-        curve: pd.DataFrame = schema.fitted(
-            parquet.read(content), schema.CURVE, schema.CURVE_LATER
+        curve: pd.DataFrame = schema.conform_to_schema(
+            parquet.read(content), schema.CURVE_SCHEMA, schema.LATER_CURVE_COLUMNS
         ).to_pandas()
         return curve
 
@@ -329,81 +344,85 @@ class Store:
 
     def predictions(self, cell: str) -> np.ndarray | None:
         """The class that a cell's classifier gives each grey test image, (n,) uint8, or None."""
-        return self._classes(f"predictions/{cell}.npy")
+        return self._read_classes(f"predictions/{cell}.npy")
 
     def targets(self, dataset: str) -> np.ndarray | None:
         """The true classes of a data set's test images, (n,) uint8, or None."""
-        return self._classes(f"targets/{dataset}.npy")
+        return self._read_classes(f"targets/{dataset}.npy")
 
-    def _classes(self, key: str) -> np.ndarray | None:
+    def _read_classes(self, key: str) -> np.ndarray | None:
         content = self.read(key)
         return None if content is None else np.load(io.BytesIO(content), allow_pickle=False)
 
-    def pictures(self, kind: Pictures, cell: str) -> bytes | None:
+    def pictures(self, kind: PictureKind, cell: str) -> bytes | None:
         """A PNG of 200 digits of a cell, or None."""
         return self.read(f"{kind}/{cell}.png")
 
     def provenance(self) -> list[dict[str, Any]]:
         """What ran, one record a run, oldest first."""
-        contents = self.place.read_all(self.keys("provenance", ".json"))
+        contents = self.backend.read_all(self.keys("provenance", ".json"))
         records = [json.loads(content) for content in contents.values()]
         return sorted(records, key=lambda record: str(record.get("started", "")))
 
 
-def _arrow(rows: Iterable[schema.Row]) -> pa.Table:
+def _to_arrow(rows: Iterable[schema.Row]) -> pa.Table:
     def rank(row: schema.Row) -> tuple[tuple[str, ...], int]:
-        return tuple(str(row[name]) for name in schema.ARM), row["seed"] or 0
+        return tuple(str(row[name]) for name in schema.ARM_COLUMNS), row["seed"] or 0
 
     return pa.Table.from_pylist(sorted(rows, key=rank), schema=schema.SCHEMA)
 
 
-def _one_each(rows: Iterable[schema.Row]) -> dict[str, schema.Row]:
+def _latest_by_cell(rows: Iterable[schema.Row]) -> dict[str, schema.Row]:
     """Rows by their cells; of two of one cell the later finished counts, and two that differ
     otherwise are refused.
     """
-    found: dict[str, schema.Row] = {}
+    latest: dict[str, schema.Row] = {}
     for row in rows:
-        known = found.setdefault(row["cell"], row)
-        ends = known["finished"] or "", row["finished"] or ""
-        if row["cell"] is None or (known != row and ends[0] == ends[1]):
-            who = (
+        existing = latest.setdefault(row["cell"], row)
+        finish_times = existing["finished"] or "", row["finished"] or ""
+        if row["cell"] is None or (existing != row and finish_times[0] == finish_times[1]):
+            problem = (
                 f"two rows of cell {row['cell']} that differ"
                 if row["cell"]
                 else "a row without a cell"
             )
-            raise ValueError(f"it has {who}")
-        if ends[1] > ends[0]:
-            found[row["cell"]] = row
-    return found
+            raise ValueError(f"it has {problem}")
+        if finish_times[1] > finish_times[0]:
+            latest[row["cell"]] = row
+    return latest
 
 
-def _row(key: str, content: bytes) -> schema.Row:
+def _parse_row(key: str, content: bytes) -> schema.Row:
     """A fragment's row; what is not a whole row, or another cell's, is an error."""
-    row = schema.row(json.loads(content))
+    row = schema.make_row(json.loads(content))
     if key != f"rows/{row['cell']}.json":
         raise ValueError(f"it holds that of cell {row['cell']}")
     return row
 
 
-def _settled(stamps: Mapping[str, Stamp]) -> dict[str, Stamp]:
+def _settled_versions(versions: Mapping[str, FileVersion]) -> dict[str, FileVersion]:
     """The stamps, by cell, that no later content of their fragments can have: a bucket's clock
     ticks in seconds.
     """
-    newest = max((stamp.written for stamp in stamps.values()), default=0)
-    return {_stem(key): stamp for key, stamp in stamps.items() if stamp.written < newest - SETTLED}
+    newest = max((version.mtime_ns for version in versions.values()), default=0)
+    return {
+        _stem(key): version
+        for key, version in versions.items()
+        if version.mtime_ns < newest - SETTLED_NS
+    }
 
 
 def _stem(key: str) -> str:
     return key.rpartition("/")[2].partition(".")[0]
 
 
-def place(address: str | Path) -> Place:
+def make_backend(address: str | Path) -> StorageBackend:
     """The place at an address; nothing is asked of it yet."""
     parts = urlsplit(str(address))
     if "://" not in str(address):
         return Folder(address)
-    if parts.scheme not in OPTIONS:
-        raise BadInput(
+    if parts.scheme not in ADDRESS_OPTIONS:
+        raise InputError(
             f"results at {parts.scheme}://...; expected a folder, s3://BUCKET/PATH or "
             f"gs://BUCKET/PATH"
         )

@@ -13,11 +13,11 @@ CONTIGUOUS = torch.contiguous_format  # a copy each: views of one tensor are sto
 
 def dump(tensors: dict[str, Tensor], record: dict[str, Any]) -> bytes:
     """Tensors by name and a record -> the bytes of a safetensors file."""
-    whole = {
+    contiguous = {
         name: tensor.detach().cpu().clone(memory_format=CONTIGUOUS)
         for name, tensor in tensors.items()
     }
-    return safetensors.torch.save(whole, {"record": json.dumps(record)})
+    return safetensors.torch.save(contiguous, {"record": json.dumps(record)})
 
 
 def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:

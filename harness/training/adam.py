@@ -11,53 +11,59 @@ from torch import Tensor
 # the function: the class would import a compiler, a second in every process
 from torch.optim.adam import adam
 
-DECAY = (0.9, 0.999)  # of the two moments
+DECAY_RATES = (0.9, 0.999)  # of the two moments
 EPSILON = 1e-8
 
 
 class Adam:
-    """The two moments, `first` and `second`, of parameters (cells, ...), and the step that all of
-    them stand at.
+    """The two moments, `exp_avg` and `exp_avg_sq`, of parameters (cells, ...), and the step that
+    all of them stand at.
 
     The fused step walks through the memory of parameter, slope and moments from end to end,
     whatever their strides; so all four are shown to it with their dimensions in the order of the
-    parameter's memory. `laid_out` gives a parameter the memory that its slopes have; a slope that
-    lies otherwise is copied.
+    parameter's memory. `match_memory_layout` gives a parameter the memory that its slopes have; a
+    slope that lies otherwise is copied.
     """
 
-    def __init__(self, params: Mapping[str, Tensor], rates: Sequence[float]):
-        self.first, self.second = (
-            {name: torch.zeros_like(p) for name, p in params.items()} for _ in DECAY
+    def __init__(self, params: Mapping[str, Tensor], learning_rates: Sequence[float]):
+        self.exp_avg, self.exp_avg_sq = (
+            {name: torch.zeros_like(p) for name, p in params.items()} for _ in DECAY_RATES
         )
-        self._orders = {name: _memory_order(parameter) for name, parameter in params.items()}
-        held = [self._walks(of) for of in (params, self.first, self.second)]
-        self._runs = [
-            _Run(cells, rate, *([tensor[cells] for tensor in of] for of in held))
-            for cells, rate in _runs(rates)
+        self._memory_orders = {name: _memory_order(parameter) for name, parameter in params.items()}
+        in_order = [
+            self._in_memory_order(tensors) for tensors in (params, self.exp_avg, self.exp_avg_sq)
+        ]
+        self._groups = [
+            _ParamGroup(cells, lr, *([tensor[cells] for tensor in tensors] for tensors in in_order))
+            for cells, lr in _group_by_lr(learning_rates)
         ]
 
     @property
     def step(self) -> int:
         """Steps taken; set when a training is taken up again."""
-        return int(self._runs[0].steps[0])
+        return int(self._groups[0].steps[0])
 
     @step.setter
     def step(self, taken: int) -> None:
-        for run in self._runs:
+        for run in self._groups:
             for counter in run.steps:
                 counter.fill_(taken)
 
-    def descend(self, slopes: Mapping[str, Tensor]) -> None:
+    def apply_gradients(self, gradients: Mapping[str, Tensor]) -> None:
         """One step; neighbours of one learning rate take it in one fused call."""
-        walks = [walk.contiguous() for walk in self._walks(slopes)]
-        for run in self._runs:
-            run.descend(walks if len(self._runs) == 1 else [walk[run.cells] for walk in walks])
+        in_order = [gradient.contiguous() for gradient in self._in_memory_order(gradients)]
+        for group in self._groups:
+            group.apply_gradients(
+                in_order
+                if len(self._groups) == 1
+                else [gradient[group.cells] for gradient in in_order]
+            )
 
-    def _walks(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
-        return [tensors[name].permute(order) for name, order in self._orders.items()]
+    def _in_memory_order(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+        return [tensors[name].permute(order) for name, order in self._memory_orders.items()]
 
 
-class _Run:
+class _ParamGroup:
     """Neighbouring cells of one learning rate: views of their parameters and moments, and their
     counters of steps.
     """
@@ -65,31 +71,31 @@ class _Run:
     def __init__(
         self,
         cells: slice,
-        rate: float,
+        lr: float,
         params: list[Tensor],
-        first: list[Tensor],
-        second: list[Tensor],
+        exp_avg: list[Tensor],
+        exp_avg_sq: list[Tensor],
     ):
-        self.cells, self.rate, self.params, self.first, self.second = (
+        self.cells, self.lr, self.params, self.exp_avg, self.exp_avg_sq = (
             cells,
-            rate,
+            lr,
             params,
-            first,
-            second,
+            exp_avg,
+            exp_avg_sq,
         )
         self.steps = [torch.zeros((), device=parameter.device) for parameter in params]
 
-    def descend(self, slopes: list[Tensor]) -> None:
+    def apply_gradients(self, gradients: list[Tensor]) -> None:
         adam(
             self.params,
-            slopes,
-            self.first,
-            self.second,
+            gradients,
+            self.exp_avg,
+            self.exp_avg_sq,
             max_exp_avg_sqs=[],
             state_steps=self.steps,
-            lr=self.rate,
-            beta1=DECAY[0],
-            beta2=DECAY[1],
+            lr=self.lr,
+            beta1=DECAY_RATES[0],
+            beta2=DECAY_RATES[1],
             eps=EPSILON,
             weight_decay=0.0,
             amsgrad=False,
@@ -98,11 +104,11 @@ class _Run:
         )
 
 
-def laid_out(parameter: Tensor, slope: Tensor) -> Tensor:
+def match_memory_layout(parameter: Tensor, gradient: Tensor) -> Tensor:
     """A copy of a parameter (cells, ...) that lies in memory as its slope does, one cell after
     another.
     """
-    order = _memory_order(slope)
+    order = _memory_order(gradient)
     dense = parameter.permute(order).clone(memory_format=torch.contiguous_format)
     return dense.permute([order.index(dimension) for dimension in range(parameter.ndim)])
 
@@ -113,16 +119,16 @@ def _memory_order(tensor: Tensor) -> list[int]:
     return [0, *sorted(range(1, tensor.ndim), key=lambda dimension: -strides[dimension])]
 
 
-def _runs(rates: Sequence[float]) -> list[tuple[slice, float]]:
+def _group_by_lr(learning_rates: Sequence[float]) -> list[tuple[slice, float]]:
     """Neighbours of one learning rate.
 
-    >>> _runs([0.1, 0.1, 0.2])
+    >>> _group_by_lr([0.1, 0.1, 0.2])
     [(slice(0, 2, None), 0.1), (slice(2, 3, None), 0.2)]
     """
-    runs: list[tuple[slice, float]] = []
+    groups: list[tuple[slice, float]] = []
     start = 0
-    for rate, same in groupby(rates):
+    for lr, same in groupby(learning_rates):
         stop = start + len(list(same))
-        runs.append((slice(start, stop), rate))
+        groups.append((slice(start, stop), lr))
         start = stop
-    return runs
+    return groups

@@ -1,7 +1,7 @@
 """Whether a model keeps the contract, found out on a few made-up images before anything is trained.
 
-`PROBE` is what every kind of cell goes through at the start of a run: a step and a call of every
-score, on two images. `CHECKS` is all that a model owes the harness; `--check FILE` and the
+`PROBE_CHECKS` is what every kind of cell goes through at the start of a run: a step and a call of
+every score, on two images. `CHECKS` is all that a model owes the harness; `--check FILE` and the
 project's tests run it.
 """
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.func import stack_module_state, vmap
 
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.model import (
@@ -31,11 +31,11 @@ from harness.plugins.model import (
     Terms,
     draw_noise,
 )
-from harness.plugins.model_state import copied, restore
+from harness.plugins.model_state import clone_tensors, restore_buffers
 from harness.plugins.source_files import Plugin
 from harness.training import objective
 
-AVERAGED = 4000  # draws of an importance weight
+WEIGHT_DRAWS = 4000  # draws of an importance weight
 # What an error says where torch.func.vmap or autograd cannot take an operation -> the same in words
 # of the contract.
 CAUSES = {
@@ -57,7 +57,7 @@ CAUSES = {
 }
 
 
-class Misfit(Exception):
+class ContractError(Exception):
     """A model does not keep the contract; the message says how, in a sentence that goes on from the
     model's name.
     """
@@ -77,10 +77,10 @@ class Subject:
         """The model with fresh weights of a seed, the cell's by default."""
         try:
             return registry.build(self.cell if seed is None else replace(self.cell, seed=seed))
-        except BadInput:
+        except InputError:
             raise
         except Exception as error:
-            raise Misfit(f"cannot be built: {_plain(error)}") from error
+            raise ContractError(f"cannot be built: {_format_error(error)}") from error
 
     @cached_property
     def model(self) -> Model:
@@ -105,7 +105,7 @@ class Subject:
 
     def noise(self, images: int | None = None, seed: int = 1) -> Noise:
         """The noise that the model asks for."""
-        with saying("noise"):
+        with convert_errors("noise"):
             return draw_noise(
                 self.model,
                 self.images if images is None else images,
@@ -114,33 +114,33 @@ class Subject:
 
     def terms(self) -> Terms:
         """The terms of the batch, from the same buffers at every call."""
-        buffers, given = (
-            copied(dict(self.model.named_buffers())),
+        buffers, batch = (
+            clone_tensors(dict(self.model.named_buffers())),
             Batch(*(part.clone() for part in self.batch)),
         )
-        with saying("terms"):
-            found = self.model.terms(given, self.noise())
-        restore(self.model, buffers)
-        if not torch.equal(given.x, self.batch.x):
-            raise Misfit("changes the images that it is given")
-        return found
+        with convert_errors("terms"):
+            terms = self.model.terms(batch, self.noise())
+        restore_buffers(self.model, buffers)
+        if not torch.equal(batch.x, self.batch.x):
+            raise ContractError("changes the images that it is given")
+        return terms
 
 
 Check = Callable[[Subject], None]
 
 
 @contextmanager
-def saying(what: str) -> Iterator[None]:
+def convert_errors(what: str) -> Iterator[None]:
     """Errors in here are misfits of `what`."""
     try:
         yield
-    except (Misfit, BadInput):
+    except (ContractError, InputError):
         raise
     except Exception as error:
-        raise Misfit(_explained(what, error)) from error
+        raise ContractError(_explain(what, error)) from error
 
 
-def _explained(what: str, error: Exception) -> str:
+def _explain(what: str, error: Exception) -> str:
     text = str(error)
     for mark, cause in CAUSES.items():
         if mark in text:
@@ -149,10 +149,10 @@ def _explained(what: str, error: Exception) -> str:
         return (
             f"uses {text.split()[5].rstrip('.;')}, which torch.func.vmap cannot stack (in {what})"
         )
-    return f"fails in {what}: {_plain(error)}"
+    return f"fails in {what}: {_format_error(error)}"
 
 
-def _plain(error: Exception) -> str:
+def _format_error(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0]}"
 
 
@@ -165,38 +165,40 @@ def check_terms(subject: Subject) -> None:
     """
     terms = subject.terms()
     if not isinstance(terms, Terms):
-        raise Misfit(f"gives {type(terms).__name__} as terms; expected harness.plugins.model.Terms")
-    given = {name: part for name, part in terms._asdict().items() if part is not None}
-    if not given:
-        raise Misfit("gives no terms at all; expected at least one of rec, kl, extra, nll")
-    if "nll" in given and {"rec", "kl"} & set(given):
-        raise Misfit("gives nll beside rec or kl; expected an exact likelihood or a bound")
-    for name, part in given.items():
+        raise ContractError(
+            f"gives {type(terms).__name__} as terms; expected harness.plugins.model.Terms"
+        )
+    present = {name: part for name, part in terms._asdict().items() if part is not None}
+    if not present:
+        raise ContractError("gives no terms at all; expected at least one of rec, kl, extra, nll")
+    if "nll" in present and {"rec", "kl"} & set(present):
+        raise ContractError("gives nll beside rec or kl; expected an exact likelihood or a bound")
+    for name, part in present.items():
         _check_numbers(name, part, ((len(subject.batch.x),), ()))
 
 
 def _check_numbers(name: str, part: object, shapes: tuple[tuple[int, ...], ...]) -> None:
     if not isinstance(part, Tensor):
-        raise Misfit(f"gives {name} as {type(part).__name__}; expected a tensor")
+        raise ContractError(f"gives {name} as {type(part).__name__}; expected a tensor")
     if tuple(part.shape) not in shapes:
         expected = " or ".join("one number" if shape == () else str(shape) for shape in shapes)
-        raise Misfit(f"gives {name} of shape {tuple(part.shape)}; expected {expected}")
+        raise ContractError(f"gives {name} of shape {tuple(part.shape)}; expected {expected}")
     if not part.is_floating_point():
-        raise Misfit(f"gives {name} as {part.dtype}; expected floats")
+        raise ContractError(f"gives {name} as {part.dtype}; expected floats")
     if not part.isfinite().all():
-        raise Misfit(f"gives {name} that is not finite, with fresh weights")
+        raise ContractError(f"gives {name} that is not finite, with fresh weights")
 
 
 def check_purity(subject: Subject) -> None:
     """The same arguments and buffers give the same terms, and nothing else is changed or drawn."""
-    draws, attributes = _random_state(), _attributes(subject.model)
+    random_state, attributes = _random_state(), _attributes(subject.model)
     first = subject.terms()
-    if _random_state() != draws:
-        raise Misfit(CAUSES["random operation"])
+    if _random_state() != random_state:
+        raise ContractError(CAUSES["random operation"])
     if changed := sorted(
         name for name, value in _attributes(subject.model).items() if attributes.get(name) != value
     ):
-        raise Misfit(
+        raise ContractError(
             f"changes {', '.join(changed)} in a step: keep state in buffers (register_buffer)"
         )
     for name, one, two in zip(first._fields, first, subject.terms(), strict=True):
@@ -205,7 +207,7 @@ def check_purity(subject: Subject) -> None:
             and two is not None
             and not torch.allclose(one, two, rtol=1e-4, atol=1e-4)
         ):
-            raise Misfit(
+            raise ContractError(
                 f"gives another {name} for the same arguments: draw from `noise`, keep state in "
                 f"buffers"
             )
@@ -223,42 +225,44 @@ def _attributes(model: Model) -> Mapping[str, Any]:
     """What the modules hold beside parameters and buffers, by name: numbers, words, and tensors as
     bytes.
     """
-    found: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     for path, module in model.named_modules():
         for name, value in vars(module).items():
             if isinstance(value, Tensor):
                 value = value.detach().numpy().tobytes()
             if isinstance(value, (bool, int, float, str, bytes)) and not name.startswith("_"):
-                found[f"{path}.{name}".lstrip(".")] = value
-    return found
+                attributes[f"{path}.{name}".lstrip(".")] = value
+    return attributes
 
 
 def check_stacking(subject: Subject) -> None:
     """Two seeds stacked give what each gives alone: losses, and gradients that are finite."""
     models = [copy.deepcopy(subject.model), subject.build(subject.cell.seed + 1)]
     params, buffers = stack_module_state(models)
-    names, _ = objective.used(models[0], subject.batch, subject.noise())
+    names, _ = objective.trained_parameters(models[0], subject.batch, subject.noise())
     if not names:
-        raise Misfit("has no parameter on which its terms depend")
+        raise ContractError("has no parameter on which its terms depend")
     trained = {name: value.detach() for name, value in params.items() if name in names}
     other = {
         name: value.detach() for name, value in (params | buffers).items() if name not in names
     }
     batch = Batch(*(torch.stack([part, part]) for part in subject.batch))
     noise = {name: torch.stack([draw, draw]) for name, draw in subject.noise().items()}
-    with saying("terms of stacked models"):
-        gradients, parts, _ = objective.eager(models[0])(
+    with convert_errors("terms of stacked models"):
+        gradients, parts, _ = objective.make_objective(models[0])(
             trained, other, batch, noise, torch.ones(2)
         )
-    if lost := sorted(
+    if non_finite := sorted(
         name for name, gradient in gradients.items() if not gradient.isfinite().all()
     ):
-        raise Misfit(f"has gradients that are not finite, with fresh weights: {', '.join(lost)}")
+        raise ContractError(
+            f"has gradients that are not finite, with fresh weights: {', '.join(non_finite)}"
+        )
     for index, model in enumerate(models):
         with torch.no_grad():
-            alone = objective.weighed(model.terms(subject.batch, subject.noise()), 1.0).loss
+            alone = objective.weigh_terms(model.terms(subject.batch, subject.noise()), 1.0).loss
         if not torch.allclose(parts.loss[index], alone, rtol=1e-4, atol=1e-3):
-            raise Misfit(
+            raise ContractError(
                 f"gives another loss stacked ({parts.loss[index]:.6g}) than alone ({alone:.6g})"
             )
 
@@ -283,7 +287,7 @@ def check_images_alone(subject: Subject) -> None:
             and ours.ndim
             and not torch.allclose(ours[0], theirs[0], rtol=1e-4)
         ):
-            raise Misfit(f"gives an image another {name} in another batch")
+            raise ContractError(f"gives an image another {name} in another batch")
 
 
 def check_seed(subject: Subject) -> None:
@@ -291,18 +295,18 @@ def check_seed(subject: Subject) -> None:
     first, again = subject.build().state_dict(), subject.build().state_dict()
     other = subject.build(subject.cell.seed + 1).state_dict()
     if any(not torch.equal(value, again[name]) for name, value in first.items()):
-        raise Misfit("has other weights when it is built again from one seed")
+        raise ContractError("has other weights when it is built again from one seed")
     if all(torch.equal(value, other[name]) for name, value in first.items()):
-        raise Misfit("has the same weights for every seed")
+        raise ContractError("has the same weights for every seed")
 
 
 # --- scores ---------------------------------------------------------------------------------------
 
 
 @contextmanager
-def scored(subject: Subject, what: str) -> Iterator[Model]:
+def evaluation_mode(subject: Subject, what: str) -> Iterator[Model]:
     """The model as scores meet it: a copy of it in evaluation mode, no gradients."""
-    with saying(what):
+    with convert_errors(what):
         model = copy.deepcopy(subject.model).eval()
         with torch.inference_mode():
             yield model
@@ -311,7 +315,7 @@ def scored(subject: Subject, what: str) -> Iterator[Model]:
 def check_bound(subject: Subject) -> None:
     """Unlabelled images have the terms that a score needs."""
     if subject.cell.has_bound:
-        with scored(subject, "terms in evaluation") as model:
+        with evaluation_mode(subject, "terms in evaluation") as model:
             terms = model.terms(subject.unlabelled, subject.noise())
             for name in ("rec", "kl", "nll"):
                 if (part := getattr(terms, name)) is not None:
@@ -321,14 +325,14 @@ def check_bound(subject: Subject) -> None:
 def check_samples(subject: Subject) -> None:
     """Samples are probabilities of pixels, one vector an image."""
     if subject.cell.has_bound:
-        with scored(subject, "sample") as model:
+        with evaluation_mode(subject, "sample") as model:
             _check_pixels("samples", model.sample(subject.noise()), subject.images)
 
 
 def check_reconstructions(subject: Subject) -> None:
     """Reconstructions are probabilities of pixels, one vector an image."""
     if subject.cell.has_bound and isinstance(subject.model, Reconstructing):
-        with scored(subject, "reconstruct") as model:
+        with evaluation_mode(subject, "reconstruct") as model:
             assert isinstance(model, Reconstructing)
             _check_pixels(
                 "reconstructions",
@@ -340,7 +344,7 @@ def check_reconstructions(subject: Subject) -> None:
 def check_classes(subject: Subject) -> None:
     """A classifier gives a logit a class, of grey images too."""
     if isinstance(subject.model, Classifier):
-        with scored(subject, "classify") as model:
+        with evaluation_mode(subject, "classify") as model:
             assert isinstance(model, Classifier)
             grey = torch.rand(subject.images, PIXELS, generator=torch.Generator().manual_seed(2))
             _check_numbers("logits", model.classify(grey), ((subject.images, CLASSES),))
@@ -349,12 +353,12 @@ def check_classes(subject: Subject) -> None:
 def check_weights(subject: Subject) -> None:
     """log_weight gives a number an image, stacked over draws."""
     if subject.cell.has_bound and isinstance(subject.model, ImportanceWeighted):
-        with scored(subject, "log_weight") as model:
+        with evaluation_mode(subject, "log_weight") as model:
             assert isinstance(model, ImportanceWeighted)
             draws = [subject.noise(seed=seed) for seed in (1, 2)]
             noise = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
-            found = vmap(model.log_weight, in_dims=(None, 0))(subject.batch.x, noise)
-            _check_numbers("log_weight", found, ((2, subject.images),))
+            weights = vmap(model.log_weight, in_dims=(None, 0))(subject.batch.x, noise)
+            _check_numbers("log_weight", weights, ((2, subject.images),))
 
 
 def check_average_weight(subject: Subject) -> None:
@@ -363,9 +367,9 @@ def check_average_weight(subject: Subject) -> None:
     """
     if not (subject.cell.has_bound and isinstance(subject.model, ImportanceWeighted)):
         return
-    with scored(subject, "log_weight") as model:
-        x = subject.batch.x[:1].repeat(AVERAGED, 1)
-        noise = subject.noise(AVERAGED, seed=3)
+    with evaluation_mode(subject, "log_weight") as model:
+        x = subject.batch.x[:1].repeat(WEIGHT_DRAWS, 1)
+        noise = subject.noise(WEIGHT_DRAWS, seed=3)
         terms = model.terms(Batch(x, x[:0], torch.empty(0, dtype=torch.long)), noise)
         assert isinstance(model, ImportanceWeighted)
         weight = model.log_weight(x, noise)
@@ -374,90 +378,92 @@ def check_average_weight(subject: Subject) -> None:
     elbo, mean, error = (
         -(terms.rec + terms.kl).mean(),
         weight.mean(),
-        4 * weight.std() / AVERAGED**0.5,
+        4 * weight.std() / WEIGHT_DRAWS**0.5,
     )
     if mean < elbo - error:
-        raise Misfit(f"has importance weights of mean {mean:.6g} below its ELBO {elbo:.6g}")
+        raise ContractError(f"has importance weights of mean {mean:.6g} below its ELBO {elbo:.6g}")
     if subject.cell.supervision == "none" and mean > elbo + error:
-        raise Misfit(f"has importance weights of mean {mean:.6g} above its ELBO {elbo:.6g}")
+        raise ContractError(f"has importance weights of mean {mean:.6g} above its ELBO {elbo:.6g}")
 
 
-def _check_pixels(what: str, found: object, images: int) -> None:
-    _check_numbers(what, found, ((images, PIXELS),))
-    assert isinstance(found, Tensor)
-    if not bool(((found >= 0) & (found <= 1)).all()):
-        raise Misfit(f"gives {what} outside [0, 1]; expected probabilities of pixels")
+def _check_pixels(what: str, pixels: object, images: int) -> None:
+    _check_numbers(what, pixels, ((images, PIXELS),))
+    assert isinstance(pixels, Tensor)
+    if not bool(((pixels >= 0) & (pixels <= 1)).all()):
+        raise ContractError(f"gives {what} outside [0, 1]; expected probabilities of pixels")
 
 
 # --- all together ---------------------------------------------------------------------------------
 
-PROBE: tuple[Check, ...] = (
+PROBE_CHECKS: tuple[Check, ...] = (
     check_terms, check_purity, check_stacking, check_bound, check_samples, check_reconstructions, check_classes,
 )  # fmt: skip
 CHECKS: tuple[Check, ...] = (
-    *PROBE, check_weights, check_average_weight, check_images_alone, check_seed,
+    *PROBE_CHECKS, check_weights, check_average_weight, check_images_alone, check_seed,
 )  # fmt: skip
 
 
-def misfit(cell: Cell, importance_weights: bool) -> str | None:
+def find_violation(cell: Cell, importance_weights: bool) -> str | None:
     """Why a kind of cell cannot be trained and scored, in a sentence; None where it can.
 
     BadInput where the model refuses its settings.
     """
     subject = Subject(cell)
-    checks = (*PROBE, check_weights) if importance_weights else PROBE
+    checks = (*PROBE_CHECKS, check_weights) if importance_weights else PROBE_CHECKS
     try:
         for check in checks:
-            with registry.room(cell.model), saying("a step"):
+            with registry.isolate_model(cell.model), convert_errors("a step"):
                 check(subject)
-    except Misfit as error:
+    except ContractError as error:
         return f"model '{cell.model}' {error}"
     return None
 
 
-def faults(cell: Cell) -> Iterator[tuple[str, str | None]]:
+def run_checks(cell: Cell) -> Iterator[tuple[str, str | None]]:
     """Every check of a kind of cell, as its docstring says it, and what is wrong, if anything is."""
     subject = Subject(cell, images=6, labels=2 * CLASSES)
     for check in CHECKS:
         try:
-            with registry.room(cell.model), saying("a step"):
+            with registry.isolate_model(cell.model), convert_errors("a step"):
                 check(subject)
             fault = None
-        except (Misfit, BadInput) as error:
+        except (ContractError, InputError) as error:
             fault = str(error)
         yield (check.__doc__ or "").splitlines()[0], fault
         if fault and check is check_terms:
             return  # what is no Terms cannot be asked further
 
 
-def report(plugin: Plugin) -> int:
+def print_report(plugin: Plugin) -> int:
     """Print what every model of a plug-in owes the harness, and what it does not keep; 1 where
     there is such.
     """
-    names = [name for name in registry.cards() if registry.plugin(name) == plugin]
+    names = [name for name in registry.cards() if registry.find_plugin(name) == plugin]
     if not names:
-        raise BadInput(
+        raise InputError(
             f"{plugin.name!r} registers no model; expected a class under @register(NAME)"
         )
-    found = 0
-    for cell in (cell for name in names for cell in _cells(name)):
+    violations = 0
+    for cell in (cell for name in names for cell in _default_cells(name)):
         print(f"{cell.model} {cell.supervision if cell.supervision != 'none' else ''}".rstrip())
-        for promise, fault in faults(cell):
-            found += fault is not None
+        for promise, fault in run_checks(cell):
+            violations += fault is not None
             print(
                 f"  {'ok' if fault is None else 'NO'}  {promise}"
                 + (f" It {fault}." if fault else "")
             )
-    print(f"{len(names)} models checked, {found} promises not kept")
-    return 1 if found else 0
+    print(f"{len(names)} models checked, {violations} promises not kept")
+    return 1 if violations else 0
 
 
-def _cells(name: str) -> Iterator[Cell]:
+def _default_cells(name: str) -> Iterator[Cell]:
     """A cell of every supervision that a model has, with its default settings."""
     card = registry.cards()[name]
     settings = tuple(sorted(card.defaults.items()))
     for supervision in card.supervisions:
-        drawn: dict[str, Any] = (
+        label_settings: dict[str, Any] = (
             {} if supervision == "none" else {"labels": 100, "label_draw": "seed"}
         )
-        yield Cell(name, 0, card.iterations, settings=settings, supervision=supervision, **drawn)
+        yield Cell(
+            name, 0, card.iterations, settings=settings, supervision=supervision, **label_settings
+        )

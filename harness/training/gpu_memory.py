@@ -4,40 +4,42 @@ from collections.abc import Callable
 
 import torch
 
-RESERVE = 0.1  # of the memory, for what the measurement does not see: fragments, scoring, libraries
+RESERVED_SHARE = (
+    0.1  # of the memory, for what the measurement does not see: fragments, scoring, libraries
+)
 
 
-def fitting(peak: Callable[[int], int], room: int, most: int) -> int:
-    """Cells of a pack that fit into `room` bytes, between 1 and `most`, where `peak(n)` is what a
-    pack of n takes.
+def max_pack_size(peak_bytes: Callable[[int], int], memory_bytes: int, max_cells: int) -> int:
+    """Cells of a pack that fit into `memory_bytes` bytes, between 1 and `max_cells`, where
+    `peak_bytes(n)` is what a pack of n takes.
 
     The peak grows by the same amount with every cell; packs of one and of two tell how much.
 
-    >>> fitting(lambda cells: 100 + 50 * cells, room=1000, most=64)
+    >>> max_pack_size(lambda cells: 100 + 50 * cells, memory_bytes=1000, max_cells=64)
     16
     """
-    if most < 3:
-        return most
-    one = peak(1)
+    if max_cells < 3:
+        return max_cells
+    one = peak_bytes(1)
     try:
-        two = peak(2)
+        two = peak_bytes(2)
     except torch.OutOfMemoryError:
         return 1
-    each = max(1, two - one)
-    spare = room * (1 - RESERVE) - (one - each)
-    return int(min(most, max(1, spare // each)))
+    bytes_per_cell = max(1, two - one)
+    bytes_for_cells = memory_bytes * (1 - RESERVED_SHARE) - (one - bytes_per_cell)
+    return int(min(max_cells, max(1, bytes_for_cells // bytes_per_cell)))
 
 
-def room(device: torch.device, share: float) -> int:
+def available_bytes(device: torch.device, share: float) -> int:
     """Bytes of a GPU's memory that a trial with a share of it may take now."""
     free, total = torch.cuda.mem_get_info(device)
     return int(min(free, total * min(1.0, share)))
 
 
-def peak(work: Callable[[], object], device: torch.device) -> int:
+def measure_peak_bytes(work: Callable[[], object], device: torch.device) -> int:
     """Bytes that some work takes on a GPU beyond what lies there already."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
-    before = torch.cuda.memory_allocated(device)
+    allocated_before = torch.cuda.memory_allocated(device)
     work()
-    return torch.cuda.max_memory_allocated(device) - before
+    return torch.cuda.max_memory_allocated(device) - allocated_before

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from harness.plugins.model import Batch, Model, Noise, Terms
-from harness.plugins.model_state import Tensors, copied, restore, state_names
+from harness.plugins.model_state import Tensors, clone_tensors, restore_buffers, state_names
 
 
-class Parts(NamedTuple):
+class LossParts(NamedTuple):
     """Means over the batch of the loss and of the parts it is made of, loss = rec + β·kl + extra;
     (cells,) each.
 
@@ -36,72 +36,74 @@ class Parts(NamedTuple):
 # Trained parameters, other tensors, batch, noise and β, each (cells, ...) -> gradients of the
 # trained ones, parts, and the state after the step: those of the other tensors that a step may
 # change.
-Objective = Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensors, Parts, Tensors]]
+Objective = Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensors, LossParts, Tensors]]
 
 
-def eager(model: Model) -> Objective:
+def make_objective(model: Model) -> Objective:
     """The objective of any number of cells of a model, of any number of images, one operation after
     another.
     """
-    losses = vmap(_loss(model))
+    losses = vmap(_make_loss(model))
 
     def objective(
         trained: Tensors, other: Tensors, batch: Batch, noise: Noise, beta: Tensor
-    ) -> tuple[Tensors, Parts, Tensors]:
+    ) -> tuple[Tensors, LossParts, Tensors]:
         leaves = {name: value.detach().requires_grad_() for name, value in trained.items()}
         loss, (parts, state) = losses(leaves, other, batch, noise, beta)
         slopes = torch.autograd.grad(loss.sum(), list(leaves.values()))
         return (
             dict(zip(leaves, slopes, strict=True)),
-            Parts(*(part.detach() for part in parts)),
+            LossParts(*(part.detach() for part in parts)),
             state,
         )
 
     return objective
 
 
-def _loss(
+def _make_loss(
     model: Model,
-) -> Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensor, tuple[Parts, Tensors]]]:
+) -> Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensor, tuple[LossParts, Tensors]]]:
     """One cell's loss, and beside it the parts and the state after the step."""
-    names = state_names(model)
+    changing = state_names(model)
 
     def loss(
         trained: Tensors, other: Tensors, batch: Batch, noise: Noise, beta: Tensor
-    ) -> tuple[Tensor, tuple[Parts, Tensors]]:
+    ) -> tuple[Tensor, tuple[LossParts, Tensors]]:
         tensors = trained | other
-        parts = weighed(functional_call(model, tensors, (batch, noise)), beta)
+        parts = weigh_terms(functional_call(model, tensors, (batch, noise)), beta)
         # functional_call leaves what was assigned
-        state = {name: tensors[name].detach().clone() for name in names}
+        state = {name: tensors[name].detach().clone() for name in changing}
         return parts.loss, (parts, state)
 
     return loss
 
 
-def weighed(terms: Terms, beta: Tensor | float) -> Parts:
+def weigh_terms(terms: Terms, beta: Tensor | float) -> LossParts:
     """The means of a model's terms over the batch, and their weighted sum, the loss."""
     rec, kl, extra, nll = (None if part is None else part.mean() for part in terms)
     distortion = rec if nll is None else nll
-    given = [
+    summands = [
         part for part in (distortion, None if kl is None else beta * kl, extra) if part is not None
     ]
-    loss = functools.reduce(torch.add, given)
+    loss = functools.reduce(torch.add, summands)
     missing = torch.full_like(loss, torch.nan)
-    return Parts(loss, *(missing if part is None else part for part in (distortion, kl, extra)))
+    return LossParts(loss, *(missing if part is None else part for part in (distortion, kl, extra)))
 
 
-def used(model: Model, batch: Batch, noise: Noise) -> tuple[set[str], bool]:
+def trained_parameters(model: Model, batch: Batch, noise: Noise) -> tuple[set[str], bool]:
     """The parameters that the objective depends on, and whether it is an exact likelihood.
 
     A supervised cell leaves its decoder untouched. Buffers stay as they were.
     """
-    named = {
+    trainable = {
         name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad
     }
-    before = copied(dict(model.named_buffers()))
+    saved_buffers = clone_tensors(dict(model.named_buffers()))
     terms = model(batch, noise)
-    slopes = torch.autograd.grad(weighed(terms, 1.0).loss, list(named.values()), allow_unused=True)
-    restore(model, before)
+    gradients = torch.autograd.grad(
+        weigh_terms(terms, 1.0).loss, list(trainable.values()), allow_unused=True
+    )
+    restore_buffers(model, saved_buffers)
     return {
-        name for name, slope in zip(named, slopes, strict=True) if slope is not None
+        name for name, gradient in zip(trainable, gradients, strict=True) if gradient is not None
     }, terms.nll is not None

@@ -7,31 +7,31 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def paused_gc() -> Iterator[None]:
     """Pause the garbage collector inside this block.
 
     Imports and compilation make a million objects that all stay. Searching them for cycles again
     and again takes a third to half of their time.
     """
-    before = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if before:
+        if was_enabled:
             gc.enable()
 
 
 KEPT_BYTES = 2**28  # freed memory that a process keeps
 
 
-LARGEST_THRESHOLD = 2**25  # that glibc takes for a block of its own
+MMAP_THRESHOLD_BYTES = 2**25  # that glibc takes for a block of its own
 
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 
-def keep_freed() -> None:
+def keep_freed_memory() -> None:
     """Have this process keep the memory that a step frees, for the next one.
 
     By itself glibc may give it back after every step, and the system then clears thousands of pages
@@ -41,11 +41,11 @@ def keep_freed() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
         mallopt(TRIM_THRESHOLD, KEPT_BYTES)
-        mallopt(MMAP_THRESHOLD, LARGEST_THRESHOLD)
+        mallopt(MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
 
 
 @contextmanager
-def no_denormals() -> Iterator[None]:
+def flush_denormals() -> Iterator[None]:
     """Numbers below 1.2e-38 are zero in this thread: a classifier that is sure of itself has slopes
     of that size.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.experiment.cell import Cell
-from harness.experiment.seeding import Training
+from harness.experiment.seeding import TrainingPurpose
 from harness.plugins import registry
 from harness.storage import provenance, schema
 from harness.storage.store import Store
@@ -16,16 +16,16 @@ def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping
     fixed = {
         "grid": task.grid,
         "run": task.run,
-        "seeded": ",".join(seeded(cell)),
+        "seeded": ",".join(seed_purposes(cell)),
         "full_length": registry.lookup(cell.model).iterations,
         "status": status,
-        "finished": provenance.now(),
+        "finished": provenance.utc_now(),
     }
-    source = {"source": registry.source(cell.model)}
-    store.write_row({**source, **values, **schema.describe(cell), **fixed})
+    source = {"source": registry.source_hash(cell.model)}
+    store.write_row({**source, **values, **schema.describe_cell(cell), **fixed})
 
 
-def seeded(cell: Cell) -> tuple[Training, ...]:
+def seed_purposes(cell: Cell) -> tuple[TrainingPurpose, ...]:
     """The purposes that the cell's own seed drives."""
-    always: tuple[Training, ...] = ("weights", "order", "binarisation", "noise")
+    always: tuple[TrainingPurpose, ...] = ("weights", "order", "binarisation", "noise")
     return (*always, "labels") if cell.label_draw == "seed" else always

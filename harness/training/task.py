@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import Evaluation
+from harness.experiment.evaluation import EvaluationConfig
 from harness.experiment.options import Compile
 from harness.plugins.source_files import Plugin
 
@@ -15,7 +15,7 @@ class Task:
 
     cells: tuple[Cell, ...]
     results: str
-    evaluation: Evaluation = field(default_factory=Evaluation)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     grid: str = ""
     run: str = ""
     commit: str = "unknown"

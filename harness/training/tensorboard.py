@@ -7,20 +7,20 @@ from harness.experiment.cell import Cell
 from harness.storage.store import Store
 
 
-class Board:
+class TensorBoardWriter:
     """TensorBoard logs: the points of each cell's curve as they come."""
 
     def __init__(self, store: Store, cells: Iterable[Cell]):
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and only on request
 
         self.writers = [SummaryWriter(str(store.path(f"tensorboard/{cell.id}"))) for cell in cells]
-        self.written = -1
+        self.last_step = -1
 
     def add(self, curves: list[list[dict[str, Any]]]) -> None:
         """Write the last point of each curve, unless that was done."""
-        if not curves[0] or curves[0][-1]["step"] == self.written:
+        if not curves[0] or curves[0][-1]["step"] == self.last_step:
             return
-        self.written = curves[0][-1]["step"]
+        self.last_step = curves[0][-1]["step"]
         for writer, curve in zip(self.writers, curves, strict=True):
             for name, value in curve[-1].items():
                 if name != "step" and value is not None:

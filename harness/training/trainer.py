@@ -16,24 +16,24 @@ import torch
 from torch import Tensor
 from torch.func import stack_module_state
 
-from harness.data.binarization import binarised
-from harness.data.labelled_subset import Labelled, labelled
-from harness.evaluation.accuracy import accuracy
+from harness.data.binarization import binarise_cells
+from harness.data.labelled_subset import LabelledImages, select_labelled
+from harness.evaluation.accuracy import test_set_accuracy
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
 from harness.plugins import model_state, registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import Batch, Model, Noise, draw_noise
-from harness.storage.schema import estimator
+from harness.storage.schema import infer_estimator
 from harness.training import compilation, objective
-from harness.training.adam import Adam, laid_out
+from harness.training.adam import Adam, match_memory_layout
 
 CURVE_POINTS = 200
-ACCURACY_EVERY = 10  # curve points, and
-ACCURACY_STEPS = 100  # steps, at least: all test images are looked at
+ACCURACY_EVERY_POINTS = 10  # curve points, and
+ACCURACY_EVERY_STEPS = 100  # steps, at least: all test images are looked at
 # nats; a loss beyond it has diverged, finite or not: guessing all 784 pixels at even odds costs 543
-BLOWN_UP = 1e9
+DIVERGENCE_THRESHOLD = 1e9
 
 
 @dataclass(frozen=True)
@@ -48,48 +48,49 @@ class CellState:
     curve: list[dict[str, Any]]
 
 
-def prepared(
+def make_trainer(
     cells: Sequence[Cell],
     data: Data,
-    listed: Sequence[int] = (),
-    state: Sequence[CellState] = (),
+    listed_indices: Sequence[int] = (),
+    states: Sequence[CellState] = (),
     mode: Compile = "never",
-) -> "Pack":
+) -> "PackTrainer":
     """A pack, compiled if that is wanted; by "auto", a machine or a model that fails to compile
     trains all the same.
     """
-    if not compilation.wanted(mode, cells[0].iterations, data.train_x.device):
-        return Pack(cells, data, listed, state)
+    if not compilation.should_compile(mode, cells[0].iterations, data.train_x.device):
+        return PackTrainer(cells, data, listed_indices, states)
     try:
-        return Pack(cells, data, listed, state, compiled=True)
+        return PackTrainer(cells, data, listed_indices, states, compiled=True)
     except Exception as error:
         if mode == "always":
             raise
-        pack = Pack(cells, data, listed, state)
-        pack.how = f"eager ({type(error).__name__} on compiling)"
+        pack = PackTrainer(cells, data, listed_indices, states)
+        pack.backend = f"eager ({type(error).__name__} on compiling)"
         return pack
 
 
-class Pack:
-    """Cells in training; `advance` takes them on, `state` carries one over an interruption."""
+class PackTrainer:
+    """Cells in training; `advance` takes them on, `extract_state` carries one over an interruption."""
 
     def __init__(
         self,
         cells: Sequence[Cell],
         data: Data,
-        listed: Sequence[int] = (),
-        state: Sequence[CellState] = (),
+        listed_indices: Sequence[int] = (),
+        states: Sequence[CellState] = (),
         compiled: bool = False,
     ):
         if len({cell.pack_key for cell in cells}) != 1:
             raise ValueError("cells of one pack differ in more than seed, β and learning rate")
         self.cells = tuple(cells)
         self.data = data
-        self.how = "compiled" if compiled else "eager"
+        self.backend = "compiled" if compiled else "eager"
         self.device = data.train_x.device
-        few = [labelled(cell, data, listed) for cell in cells]
-        self.labelled = Labelled(
-            torch.stack([one.grey for one in few]), torch.stack([one.classes for one in few])
+        labelled_sets = [select_labelled(cell, data, listed_indices) for cell in cells]
+        self.labelled = LabelledImages(
+            torch.stack([one.grey for one in labelled_sets]),
+            torch.stack([one.classes for one in labelled_sets]),
         )
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)
         self.step = 0
@@ -99,33 +100,41 @@ class Pack:
         self._orders: dict[int, Tensor] = {}
         models = [registry.build(cell).to(self.device) for cell in cells]
         self.model = models[0]
-        self.eager = self.whole_batch = objective.eager(self.model)
+        self.eager_objective = self.full_batch_objective = objective.make_objective(self.model)
         if compiled:
-            self.whole_batch = compilation.compiled(
+            self.full_batch_objective = compilation.compile_objective(
                 cells[0].pack_key, len(cells), self.device, torch.get_num_threads()
             )
-        self.params, self.other = self._stacked(models)
+        self.params, self.untrained = self._split_tensors(models)
         self.adam = Adam(self.params, [cell.learning_rate for cell in cells])
         # what `Parts` holds, of each step since the last point: (4, cells)
-        self._trace: list[Tensor] = []
-        if state:
-            self._resume(state)
+        self._recent_losses: list[Tensor] = []
+        if states:
+            self._resume(states)
 
-    def _stacked(self, models: Sequence[Model]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _split_tensors(
+        self, models: Sequence[Model]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The tensors that are trained, in memory as their slopes come, and all others; (cells,
         ...) each.
         """
         params, buffers = stack_module_state(models)
         tensors = {name: value.detach() for name, value in (params | buffers).items()}
-        batch, noise = self._draws()
-        first = Batch(*(part[0] for part in batch)), {name: draw[0] for name, draw in noise.items()}
-        used, self.exact = objective.used(self.model, *first)
-        other = {name: value for name, value in tensors.items() if name not in used}
-        trained = {name: value for name, value in tensors.items() if name in used}
-        slopes, _, _ = self.whole_batch(
-            trained, model_state.copied(other), batch, noise, self.betas
+        batch, noise = self._next_batch()
+        first_cell = (
+            Batch(*(part[0] for part in batch)),
+            {name: draw[0] for name, draw in noise.items()},
         )
-        return {name: laid_out(trained[name], slope) for name, slope in slopes.items()}, other
+        trained_names, self.has_exact_nll = objective.trained_parameters(self.model, *first_cell)
+        untrained = {name: value for name, value in tensors.items() if name not in trained_names}
+        trained = {name: value for name, value in tensors.items() if name in trained_names}
+        gradients, _, _ = self.full_batch_objective(
+            trained, model_state.clone_tensors(untrained), batch, noise, self.betas
+        )
+        return {
+            name: match_memory_layout(trained[name], gradient)
+            for name, gradient in gradients.items()
+        }, untrained
 
     # --- training ---------------------------------------------------------------------------------
 
@@ -144,170 +153,178 @@ class Pack:
         """Whether there are steps left and a cell that has not diverged."""
         return self.step < self.iterations and bool((self.diverged_at < 0).any())
 
-    def advance(self, most: float = math.inf) -> None:
-        """Train to the next point of the curve and write it, or stop short of it after `most`
-        seconds.
+    def advance(self, max_seconds: float = math.inf) -> None:
+        """Train to the next point of the curve and write it, or stop short of it after
+        `max_seconds` seconds.
         """
-        started, before = time.perf_counter(), self.step
-        point = min(self.iterations, (self.step // self.stride + 1) * self.stride)
-        self.one_step()
-        while self.step < point and time.perf_counter() - started < most:
-            self.one_step()
-        self._look_for_divergence(before)
+        started, first_step = time.perf_counter(), self.step
+        next_point = min(self.iterations, (self.step // self.stride + 1) * self.stride)
+        self.train_step()
+        while self.step < next_point and time.perf_counter() - started < max_seconds:
+            self.train_step()
+        self._detect_divergence(first_step)
         self.seconds += time.perf_counter() - started
-        if self.step == point:
-            self._write_point()
+        if self.step == next_point:
+            self._record_point()
 
-    def one_step(self) -> None:
+    def train_step(self) -> None:
         """One optimiser step of every cell; nothing here waits for the device."""
-        batch, noise = self._draws()
+        batch, noise = self._next_batch()
         # the last batch of an epoch is smaller
-        whole = batch.x.shape[1] in (0, self.cells[0].batch_size)
-        step = self.whole_batch if whole else self.eager
-        slopes, parts, state = step(self.params, self.other, batch, noise, self.betas)
-        self.other |= state
-        self.adam.descend(slopes)
-        self._trace.append(torch.stack(parts))
+        is_full_batch = batch.x.shape[1] in (0, self.cells[0].batch_size)
+        objective_function = self.full_batch_objective if is_full_batch else self.eager_objective
+        gradients, parts, state = objective_function(
+            self.params, self.untrained, batch, noise, self.betas
+        )
+        self.untrained |= state
+        self.adam.apply_gradients(gradients)
+        self._recent_losses.append(torch.stack(parts))
         self.step += 1
 
-    def _look_for_divergence(self, before: int) -> None:
-        """Which cells diverged since step `before`, and when; this waits for the device."""
-        losses = torch.stack(self._trace[before - self.step :])[:, 0].cpu()
-        lost = ~(losses.abs() < BLOWN_UP)
-        now = lost.any(0) & (self.diverged_at < 0)
-        self.diverged_at = torch.where(now, before + 1 + lost.int().argmax(0), self.diverged_at)
+    def _detect_divergence(self, first_step: int) -> None:
+        """Which cells diverged since step `first_step`, and when; this waits for the device."""
+        losses = torch.stack(self._recent_losses[first_step - self.step :])[:, 0].cpu()
+        diverged = ~(losses.abs() < DIVERGENCE_THRESHOLD)
+        newly_diverged = diverged.any(0) & (self.diverged_at < 0)
+        self.diverged_at = torch.where(
+            newly_diverged, first_step + 1 + diverged.int().argmax(0), self.diverged_at
+        )
 
-    def _draws(self) -> tuple[Batch, Noise]:
+    def _next_batch(self) -> tuple[Batch, Noise]:
         """What all cells meet in this step, binarised afresh; (cells, ...) each."""
         generators = [
             seeding.generator(cell.seed, "binarisation", self.step, self.device)
             for cell in self.cells
         ]
-        order = self._order()
+        indices = self._batch_indices()
         # in a seventh of the time of train_x[order]
-        grey = self.data.train_x.index_select(0, order.flatten())
-        x = binarised(grey.unflatten(0, order.shape), generators)
-        few = binarised(self.labelled.grey, generators)
-        noise = [self._noise(cell, x.shape[1]) for cell in self.cells]
-        return Batch(x, few, self.labelled.classes), {
+        grey = self.data.train_x.index_select(0, indices.flatten())
+        x = binarise_cells(grey.unflatten(0, indices.shape), generators)
+        labelled_x = binarise_cells(self.labelled.grey, generators)
+        noise = [self._draw_cell_noise(cell, x.shape[1]) for cell in self.cells]
+        return Batch(x, labelled_x, self.labelled.classes), {
             name: _stack([draw[name] for draw in noise]) for name in noise[0]
         }
 
-    def _order(self) -> Tensor:
+    def _batch_indices(self) -> Tensor:
         """Indices of this step's images, (cells, batch): every epoch its own order, its last batch
         what is left.
 
         Cells without a bound see labelled images alone.
         """
-        size, images = self.cells[0].batch_size, len(self.data.train_x)
-        epoch, place = divmod(self.step, -(-images // size))
+        size, n_images = self.cells[0].batch_size, len(self.data.train_x)
+        epoch, batch_in_epoch = divmod(self.step, -(-n_images // size))
         if epoch not in self._orders:
             self._orders = {
-                epoch: torch.stack([self._permutation(cell, epoch) for cell in self.cells])
+                epoch: torch.stack([self._permute_images(cell, epoch) for cell in self.cells])
             }
-        order = self._orders[epoch][:, place * size : (place + 1) * size]
+        order = self._orders[epoch][:, batch_in_epoch * size : (batch_in_epoch + 1) * size]
         return order if self.cells[0].has_bound else order[:, :0]
 
-    def _permutation(self, cell: Cell, epoch: int) -> Tensor:
+    def _permute_images(self, cell: Cell, epoch: int) -> Tensor:
         generator = seeding.generator(cell.seed, "order", epoch)
         return torch.randperm(len(self.data.train_x), generator=generator).to(self.device)
 
-    def _noise(self, cell: Cell, images: int) -> Noise:
+    def _draw_cell_noise(self, cell: Cell, n_images: int) -> Noise:
         generator = seeding.generator(cell.seed, "noise", self.step, self.device)
-        return draw_noise(self.model, images, generator)
+        return draw_noise(self.model, n_images, generator)
 
     # --- curves -----------------------------------------------------------------------------------
 
-    def _write_point(self) -> None:
-        means = torch.stack(self._trace).mean(0).T.tolist()
-        self._trace = []
-        every = max(ACCURACY_EVERY, -(-ACCURACY_STEPS // self.stride))
-        watch = (self.step // self.stride) % every == 0 or self.step == self.iterations
+    def _record_point(self) -> None:
+        means = torch.stack(self._recent_losses).mean(0).T.tolist()
+        self._recent_losses = []
+        accuracy_interval = max(ACCURACY_EVERY_POINTS, -(-ACCURACY_EVERY_STEPS // self.stride))
+        is_accuracy_due = (
+            self.step // self.stride
+        ) % accuracy_interval == 0 or self.step == self.iterations
         for index, (cell, (loss, rec, kl, extra)) in enumerate(zip(self.cells, means, strict=True)):
-            watched = accuracy(self.trained(index), self.data) if watch else None
-            bound = self._bound(rec, kl) if cell.has_bound else {}
+            watched_accuracy = (
+                test_set_accuracy(self.extract_model(index), self.data) if is_accuracy_due else None
+            )
+            likelihood = self._likelihood_columns(rec, kl) if cell.has_bound else {}
             point = {
                 "step": self.step,
-                **bound,
+                **likelihood,
                 "extra": extra,
-                "accuracy": watched,
-                "seconds": self.share,
+                "accuracy": watched_accuracy,
+                "seconds": self.seconds_per_cell,
             }
             self.curves[index].append(
-                {name: _known(value) for name, value in (point | {"loss": loss}).items()}
+                {name: _nan_to_none(value) for name, value in (point | {"loss": loss}).items()}
             )
 
-    def _bound(self, rec: float, kl: float) -> dict[str, float]:
+    def _likelihood_columns(self, rec: float, kl: float) -> dict[str, float]:
         """What the means of a point say about log p(x): a bound, an exact value, or nothing; and
         the parts.
         """
-        if self.exact:
+        if self.has_exact_nll:
             return {"nll": rec}
-        found = {"elbo": {"nelbo": rec + kl}, "exact": {"nll": rec}, "none": {}}[
-            estimator(_known(rec), _known(kl))
+        columns = {"elbo": {"nelbo": rec + kl}, "exact": {"nll": rec}, "none": {}}[
+            infer_estimator(_nan_to_none(rec), _nan_to_none(kl))
         ]
-        return found | {"kl": kl, "rec": rec}
+        return columns | {"kl": kl, "rec": rec}
 
     @property
-    def share(self) -> float:
+    def seconds_per_cell(self) -> float:
         """Seconds of training so far that fall to each cell."""
         return self.seconds / len(self.cells)
 
     # --- cells in and out -------------------------------------------------------------------------
 
-    def trained(self, index: int) -> Model:
+    def extract_model(self, index: int) -> Model:
         """A cell's model with its present weights."""
         model = registry.build(self.cells[index]).to(self.device)
         # a weight that is tied has one place
-        places = dict(model.named_parameters()) | dict(model.named_buffers())
+        model_tensors = dict(model.named_parameters()) | dict(model.named_buffers())
         with torch.no_grad():
-            for name, value in (self.params | self.other).items():
-                places[name].copy_(value[index])
+            for name, value in (self.params | self.untrained).items():
+                model_tensors[name].copy_(value[index])
         return model.eval()
 
-    def state(self, index: int) -> CellState:
-        """A cell's training state; `Pack(..., state=[...])` goes on from it."""
+    def extract_state(self, index: int) -> CellState:
+        """A cell's training state; `PackTrainer(..., state=[...])` goes on from it."""
         tensors = {
             f"{kind}.{name}": value[index].clone(memory_format=torch.contiguous_format)
-            for kind, of in self._kinds().items()
-            for name, value in of.items()
+            for kind, by_name in self._state_tensors().items()
+            for name, value in by_name.items()
         }
-        if self._trace:
-            tensors["trace"] = torch.stack(self._trace)[..., index].contiguous()
-        return CellState(tensors, self.step, self.share, list(self.curves[index]))
+        if self._recent_losses:
+            tensors["trace"] = torch.stack(self._recent_losses)[..., index].contiguous()
+        return CellState(tensors, self.step, self.seconds_per_cell, list(self.curves[index]))
 
-    def _kinds(self) -> dict[str, dict[str, Tensor]]:
+    def _state_tensors(self) -> dict[str, dict[str, Tensor]]:
         """What changes in training, (cells, ...) each, by kind and name."""
-        state = {name: self.other[name] for name in model_state.state_names(self.model)}
+        state = {name: self.untrained[name] for name in model_state.state_names(self.model)}
         return {
             "param": self.params,
-            "exp_avg": self.adam.first,
-            "exp_avg_sq": self.adam.second,
+            "exp_avg": self.adam.exp_avg,
+            "exp_avg_sq": self.adam.exp_avg_sq,
             "state": state,
         }
 
     def _resume(self, states: Sequence[CellState]) -> None:
         """Put saved states in place; all of them stand at one step."""
         for state in states:
-            if lacking := lacking_state(self.model, state.tensors):
+            if missing := missing_state(self.model, state.tensors):
                 raise ValueError(
-                    f"a checkpoint holds no {lacking}; delete it to train its cell from the start"
+                    f"a checkpoint holds no {missing}; delete it to train its cell from the start"
                 )
         (self.step,) = {state.step for state in states}
         self.adam.step = self.step
         self.seconds = sum(state.seconds for state in states)
         self.curves = [list(state.curve) for state in states]
         if all("trace" in state.tensors for state in states):
-            self._trace = list(
+            self._recent_losses = list(
                 torch.stack([state.tensors["trace"] for state in states], -1).to(self.device)
             )
         for index, state in enumerate(states):
-            for kind, of in self._kinds().items():
-                for name, value in of.items():
+            for kind, by_name in self._state_tensors().items():
+                for name, value in by_name.items():
                     value[index].copy_(state.tensors[f"{kind}.{name}"])
 
 
-def lacking_state(model: Model, tensors: Collection[str]) -> str:
+def missing_state(model: Model, tensors: Collection[str]) -> str:
     """The names of a model's changing tensors that a checkpoint does not hold: one of an older
     version, say.
     """
@@ -316,7 +333,7 @@ def lacking_state(model: Model, tensors: Collection[str]) -> str:
     )
 
 
-def _known(value: Any) -> Any:
+def _nan_to_none(value: Any) -> Any:
     """None for what is not a number: a part that the model does not have."""
     return None if value != value else value
 

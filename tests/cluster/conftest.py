@@ -23,7 +23,7 @@ CLOUD = {"available_node_types", "head_node_type"}  # what machines of one's own
 INSTALLED = {
     "PATH": f"{Path(sys.executable).parent}:$PATH",
     "PYTHONPATH": "$HOME/generative-bench",
-    "HARNESS_DATA": str(download.cache().absolute()),
+    "HARNESS_DATA": str(download.cache_folder().absolute()),
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_agent_register_timeout_ms": "120000",

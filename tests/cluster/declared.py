@@ -17,7 +17,7 @@ from harness.execution.trial import _Trial
 from harness.plugins.dataset import Data
 from harness.training.task import Update
 
-work = _Trial.work
+work = _Trial.run
 
 
 def placed(self: _Trial, data: Data) -> Iterator[Update]:
@@ -36,4 +36,4 @@ def placed(self: _Trial, data: Data) -> Iterator[Update]:
 
 # a process that is used again loads it again
 if "PLACED_LOG" in os.environ and work.__name__ != placed.__name__:
-    _Trial.work = placed  # type: ignore[method-assign]
+    _Trial.run = placed  # type: ignore[method-assign]

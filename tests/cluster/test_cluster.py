@@ -36,7 +36,8 @@ except OSError: print(0)
 GCS = "from ray._raylet import GcsClient; GcsClient(address={!r}).internal_kv_keys(b'', None, 10)"
 LOCAL = """
 import json, os, subprocess, sys
-from harness.execution.launcher import RayTune, Resources
+from harness.execution.launcher import Resources
+from harness.execution.ray_tune import RayTune
 launcher = RayTune(Resources())
 launcher.ray.get(launcher.ray.remote(lambda: None).remote())
 def shown(*words): return subprocess.run(words, capture_output=True, text=True, env=plain)

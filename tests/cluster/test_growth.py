@@ -45,7 +45,8 @@ NOTHING: dict[str, Any] = {  # what Ray asks every file for
 LAUNCH = """
 import json, sys
 from harness.errors import BadInput
-from harness.execution.launcher import RayTune, Resources
+from harness.execution.launcher import Resources
+from harness.execution.ray_tune import RayTune
 def slots(gpus):
     launcher = RayTune(Resources(1, gpus), "auto")
     launcher.close()
@@ -58,19 +59,19 @@ print(json.dumps([slots(0.5), slots(0.0)]))
 
 def test_a_plan_counts_on_the_workers_that_the_shipped_file_allows() -> None:
     """Eight of twelve, of either kind: no more are up at once."""
-    assert autoscaler.most(SHIPPED, Resources(1, 0.25).on) == 8 * 4
-    assert autoscaler.most(SHIPPED, Resources(1, 2.0).on) == 0
+    assert autoscaler.max_slots(SHIPPED, Resources(1, 0.25).slots_on) == 8 * 4
+    assert autoscaler.max_slots(SHIPPED, Resources(1, 2.0).slots_on) == 0
 
 
 def test_machines_of_ones_own_are_counted_when_they_are_there() -> None:
     """Their file does not tell what they have."""
     kinds = {"local.cluster.node": {"resources": {}, "max_workers": 2}}
     file = {"max_workers": 2, "head_node_type": "local.cluster.node", "available_node_types": kinds}
-    assert autoscaler.most(file, Resources(1).on) == 0
+    assert autoscaler.max_slots(file, Resources(1).slots_on) == 0
 
 
 def test_the_file_of_another_cluster_is_not_read() -> None:
-    assert autoscaler.told("198.51.100.1:1") is None
+    assert autoscaler.find_config("198.51.100.1:1") is None
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import os
 import socket
 import time
 
-from harness.training.trainer import Pack
+from harness.training.trainer import PackTrainer
 
-advance = Pack.one_step
+advance = PackTrainer.train_step
 
 
-def watched(self: Pack) -> None:
+def watched(self: PackTrainer) -> None:
     """One step of a pack, slow and told."""
     advance(self)
     time.sleep(float(os.environ["STORM_STEP_SECONDS"]))
@@ -27,4 +27,4 @@ def watched(self: Pack) -> None:
 
 # a process that is used again loads it again
 if "STORM_LOG" in os.environ and advance.__name__ != watched.__name__:
-    Pack.one_step = watched  # type: ignore[method-assign]
+    PackTrainer.train_step = watched  # type: ignore[method-assign]

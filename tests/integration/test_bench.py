@@ -17,14 +17,14 @@ import pytest
 from harness import bench
 from harness.data import download
 from harness.experiment.cell import Cell
-from harness.experiment.grid_file import shipped
+from harness.experiment.grid_file import list_shipped
 from harness.monitoring import run_status
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.scheduling import packing
 from harness.storage import provenance
 from harness.storage.layout import checkpoint_key
-from harness.storage.schema import NAMES
+from harness.storage.schema import COLUMN_NAMES
 from harness.storage.store import TABLE, Store
 from harness.training.step_cost import Cost
 from tests.conftest import ROOT, CellMaker, lasting, tree
@@ -78,7 +78,7 @@ def test_the_same_command_again_does_nothing(
 ) -> None:
     run(*FIRST)
     before = tree(results)
-    monkeypatch.setattr("harness.training.trainer.Pack.one_step", lambda *_: 1 / 0)
+    monkeypatch.setattr("harness.training.trainer.PackTrainer.train_step", lambda *_: 1 / 0)
     assert run(*FIRST) == 0
     assert tree(results) == before
 
@@ -99,7 +99,7 @@ def test_a_failed_cell_is_exit_code_1_and_only_resume_failed_tries_it_again(
         raise RuntimeError("a fault")
 
     with monkeypatch.context() as patch:
-        patch.setattr("harness.evaluation.elbo.bound", broken)
+        patch.setattr("harness.evaluation.elbo.elbo", broken)
         assert run(*FIRST) == 1
     out = capsys.readouterr().out
     assert "failed: linear seed=0: bound: RuntimeError: a fault" in out
@@ -119,7 +119,7 @@ def test_another_run_at_work_in_the_same_place_is_told(
     (earlier,) = run_status.read(Store(results))
     assert earlier.complete
     assert "at work here" not in capsys.readouterr().err
-    run_status.write(Store(results), replace(earlier, end="", written=provenance.now()))
+    run_status.write(Store(results), replace(earlier, end="", written=provenance.utc_now()))
     assert run(*FIRST[:-1], "2") == 0
     assert f"run {earlier.run} on {earlier.host} was at work here" in capsys.readouterr().err
 
@@ -158,12 +158,14 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def say(fixed: float, each: float, score: float = 0.0) -> None:
         monkeypatch.setattr(
-            "harness.scheduling.step_timing.costs",
-            lambda cells, *_: {kind: Cost(fixed, each) for kind in packing.kinds(cells)},
+            "harness.scheduling.step_timing.measure_step_costs",
+            lambda cells, *_: {
+                kind: Cost(fixed, each) for kind in packing.group_by_pack_key(cells)
+            },
         )
         monkeypatch.setattr(
-            "harness.scheduling.step_timing.score_costs",
-            lambda cells, *_: dict.fromkeys(packing.kinds(cells), score),
+            "harness.scheduling.step_timing.measure_score_costs",
+            lambda cells, *_: dict.fromkeys(packing.group_by_pack_key(cells), score),
         )
 
     return say
@@ -252,7 +254,7 @@ def test_a_plan_for_shares_of_a_gpu_needs_none(
 def test_the_list_names_grids_models_and_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["--list"]) == 0
     out = capsys.readouterr().out
-    for name in (*shipped(), "vae", "gmvae", "ssvae", "fashion_mnist"):
+    for name in (*list_shipped(), "vae", "gmvae", "ssvae", "fashion_mnist"):
         assert f"{name}" in out
 
 
@@ -429,7 +431,7 @@ def test_data_that_are_not_the_original_are_refused(
 ) -> None:
     """A truncated, an altered and a missing file, each by its name."""
     name = "t10k-labels-idx1-ubyte"
-    raw = download.cache() / "MNIST" / "raw"
+    raw = download.cache_folder() / "MNIST" / "raw"
     folder = results.parent / "data" / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for path in raw.glob("*-ubyte"):
@@ -473,7 +475,7 @@ def test_two_drivers_on_one_store_lose_nothing(own_model: Path, results: Path, m
     import pandas as pd
 
     table = pd.read_parquet(results / TABLE)
-    assert list(table.columns) == list(NAMES)
+    assert list(table.columns) == list(COLUMN_NAMES)
     assert (len(table), table.cell.nunique()) == (6, 6)
 
 
@@ -585,7 +587,7 @@ def test_a_score_that_fails_is_exit_code_1_and_the_row_stays(
     assert bench.main([*FIRST, *edited(SOUND)]) == 0
     before = tree(tmp_path / "scored" / "rows")
     with monkeypatch.context() as patch:
-        patch.setattr("harness.training.conformance.misfit", lambda *_: None)
+        patch.setattr("harness.training.conformance.find_violation", lambda *_: None)
         assert bench.main([*FIRST, *edited("1 / 0"), "--iwae", "10"]) == 1
     out = capsys.readouterr().out
     assert "not scored: linear seed=0: ZeroDivisionError: division by zero; its row is kept" in out

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from harness import bench
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import Model
-from harness.plugins.source_files import read
+from harness.plugins.source_files import read_plugins
 from harness.storage.store import Store
 from harness.training import trainer
 from tests.conftest import ROOT, lasting, readme_model
@@ -33,17 +33,18 @@ import torch
 from harness.training import adam
 
 steps = 0
-descend = adam.Adam.descend
+apply_gradients = adam.Adam.apply_gradients
 
-def warmed(self, slopes):
+def warmed(self, gradients):
     global steps
     steps += 1
-    descend(self, {name: min(1.0, steps / 10) * slope for name, slope in slopes.items()})
-    for run in self._runs:
-        for parameter in run.params:
+    scaled = {name: min(1.0, steps / 10) * value for name, value in gradients.items()}
+    apply_gradients(self, scaled)
+    for group in self._groups:
+        for parameter in group.params:
             parameter.mul_(0.99)  # AdamW's decay
 
-adam.Adam.descend = warmed
+adam.Adam.apply_gradients = warmed
 """
 )
 GREY = (
@@ -51,10 +52,10 @@ GREY = (
     + """
 
 import harness.training.trainer, harness.evaluation.scored_images
-from harness.data.binarization import scaled
+from harness.data.binarization import scale_to_unit
 
-harness.training.trainer.binarised = lambda grey, generators: scaled(grey)
-harness.evaluation.scored_images.test_images = lambda data: scaled(data.test_x)
+harness.training.trainer.binarise_cells = lambda grey, generators: scale_to_unit(grey)
+harness.evaluation.scored_images.binarise_test_images = lambda data: scale_to_unit(data.test_x)
 """
 )
 Bench = Callable[..., int]
@@ -83,7 +84,7 @@ def test_a_run_keeps_the_texts_and_rows_and_provenance_name_them(
 ) -> None:
     Path("mine.py").write_text(LINEAR)
     assert command("r", "--models", "linear", "vae", "--seeds", "1", "--plugin", "mine.py") == 0
-    (plugin,) = read(["mine.py"])
+    (plugin,) = read_plugins(["mine.py"])
     store = Store("r")
     assert {row["model"]: row["source"] for row in store.rows().values()} == {
         "linear": plugin.sha256,
@@ -103,7 +104,7 @@ def test_a_text_that_changed_is_told_before_it_trains(
     assert command("r", *flags, "1") == 0
     assert "another text" not in capsys.readouterr().err
     Path("mine.py").write_text(LINEAR + "# edited\n")
-    (plugin,) = read(["mine.py"])
+    (plugin,) = read_plugins(["mine.py"])
     old = sources("r")[0] or ""
     told = (
         f"model 'linear': 1 finished cell is of another text of mine.py ({old[:8]}, now "
@@ -130,7 +131,7 @@ def test_a_cell_that_another_text_scores_names_both(command: Bench, mnist: Data)
     Path("mine.py").write_text(weighted + "# edited\n")
     assert command("r", *flags, "--iwae", "10") == 0
     (row,) = Store("r").rows().values()
-    (plugin,) = read(["mine.py"])
+    (plugin,) = read_plugins(["mine.py"])
     trained, scored = row["source"].split(",")
     assert scored == plugin.sha256 != trained
     assert row["iwae_10"] == pytest.approx(100)
@@ -163,12 +164,12 @@ def test_steps_are_timed_in_the_models_own_room(
 ) -> None:
     met: dict[str, str] = {}
 
-    def one_step(pack: trainer.Pack) -> None:
-        met[pack.cells[0].model] = trainer.BLOWN_UP.__class__.__name__
+    def one_step(pack: trainer.PackTrainer) -> None:
+        met[pack.cells[0].model] = trainer.DIVERGENCE_THRESHOLD.__class__.__name__
 
-    monkeypatch.setattr(trainer.Pack, "one_step", one_step)
+    monkeypatch.setattr(trainer.PackTrainer, "train_step", one_step)
     Path("mine.py").write_text(
-        LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 'mine'\n"
+        LINEAR + "\nfrom harness.training import trainer\ntrainer.DIVERGENCE_THRESHOLD = 'mine'\n"
     )
     assert (
         command(
@@ -182,35 +183,40 @@ def test_steps_are_timed_in_the_models_own_room(
 def test_changes_of_a_plugin_without_models_are_told(
     command: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("patch.py").write_text("from harness.training import trainer\ntrainer.BLOWN_UP = 1e12\n")
+    Path("patch.py").write_text(
+        "from harness.training import trainer\ntrainer.DIVERGENCE_THRESHOLD = 1e12\n"
+    )
     assert command("r", "--models", "vae", "--seeds", "1", "--plugin", "patch.py", "--dry-run") == 0
     assert capsys.readouterr().err == (
-        "plug-in 'patch.py' changes harness.training.trainer.BLOWN_UP: no cell is trained so, as "
+        "plug-in 'patch.py' changes harness.training.trainer.DIVERGENCE_THRESHOLD: no cell is "
+        "trained so, as "
         "that holds for a plug-in's own "
         "models, and it registers none\n"
     )
 
 
 def test_an_edited_plugin_takes_its_earlier_changes_and_models_back() -> None:
-    held = trainer.BLOWN_UP
+    held = trainer.DIVERGENCE_THRESHOLD
     registry.load_source(
-        "mine.py", LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 1.0\n"
+        "mine.py",
+        LINEAR + "\nfrom harness.training import trainer\ntrainer.DIVERGENCE_THRESHOLD = 1.0\n",
     )
-    assert trainer.BLOWN_UP == 1.0
+    assert trainer.DIVERGENCE_THRESHOLD == 1.0
     registry.load_source("mine.py", LINEAR.replace('"linear"', '"other"'))
-    assert held == trainer.BLOWN_UP
-    assert registry.source("linear") is None
+    assert held == trainer.DIVERGENCE_THRESHOLD
+    assert registry.source_hash("linear") is None
     assert "linear" not in registry.cards()
 
 
 def test_a_plugin_that_fails_leaves_no_model_and_no_change() -> None:
-    held = trainer.BLOWN_UP
-    with pytest.raises(BadInput, match="does not load: ZeroDivisionError"):
+    held = trainer.DIVERGENCE_THRESHOLD
+    with pytest.raises(InputError, match="does not load: ZeroDivisionError"):
         registry.load_source(
             "mine.py",
-            LINEAR + "\nfrom harness.training import trainer\ntrainer.BLOWN_UP = 1.0\n1 / 0",
+            LINEAR
+            + "\nfrom harness.training import trainer\ntrainer.DIVERGENCE_THRESHOLD = 1.0\n1 / 0",
         )
-    assert held == trainer.BLOWN_UP
+    assert held == trainer.DIVERGENCE_THRESHOLD
     assert "linear" not in registry.cards()
 
 
@@ -259,9 +265,9 @@ def test_a_folder_of_modules_is_trained_and_listed(
     )
     written(Path("own"), h_model=text, h_helper="from torch.nn import Linear as layer")
     assert command("r", "--models", "linear", "--seeds", "1", "--plugin", "own") == 0
-    (plugin,) = read(["own"])
+    (plugin,) = read_plugins(["own"])
     assert sources("r") == [plugin.sha256]
-    assert set(json.loads(Store("r").read(plugin.key) or b"")["files"]) == {
+    assert set(json.loads(Store("r").read(plugin.store_key) or b"")["files"]) == {
         "h_helper.py",
         "h_model.py",
     }

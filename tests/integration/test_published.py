@@ -15,9 +15,9 @@ import pytest
 
 from analysis import report
 from analysis.frames import load
-from analysis.frames.adaptive_seeds import marked
-from analysis.frames.arm_table import counts
-from analysis.frames.training_length import banner
+from analysis.frames.adaptive_seeds import mark_adaptive
+from analysis.frames.arm_table import count_cells
+from analysis.frames.training_length import shortened_banner
 from analysis.rendering import table
 from analysis.reproduction import references
 from analysis.sections import reproduction, samples
@@ -25,7 +25,7 @@ from harness.experiment import grid_file
 from harness.experiment.cell import Cell
 from harness.experiment.grid import ListedDraw
 from harness.plugins import registry
-from harness.storage.schema import ARM
+from harness.storage.schema import ARM_COLUMNS
 from harness.storage.store import Store
 from tests.conftest import README, ROOT
 
@@ -45,8 +45,8 @@ def folder(request: pytest.FixtureRequest) -> Path:
 
 def read(folder: Path) -> pd.DataFrame:
     """The rows of a folder, as the report reads them."""
-    found = load.read(Store(folder))
-    return marked(found.rows, found.provenance)
+    found = load.read_results(Store(folder))
+    return mark_adaptive(found.rows, found.provenance)
 
 
 def words(page: Path) -> str:
@@ -73,7 +73,7 @@ def test_every_cell_that_a_run_was_asked_for_has_its_result(folder: Path) -> Non
 
 def test_each_row_bears_the_id_of_the_cell_that_it_tells_of(folder: Path) -> None:
     for row in read(folder).to_dict("records"):
-        values = {str(name): row[name] for name in (*ARM, "seed")}
+        values = {str(name): row[name] for name in (*ARM_COLUMNS, "seed")}
         settings = tuple(sorted(json.loads(row["settings"]).items()))
         assert Cell(**values | {"settings": settings}).id == row["cell"]
 
@@ -103,7 +103,7 @@ def test_every_curve_every_prediction_and_every_picture_that_the_page_shows_is_t
     )
     assert all(store.targets(dataset) is not None for dataset in rows["dataset"].unique())
     arms = rows.loc[rows["nelbo"].notna(), "arm"].nunique()
-    found = {kind: len(pictures) for kind, pictures in samples.read(store, rows).items()}
+    found = {kind: len(pictures) for kind, pictures in samples.read_sheets(store, rows).items()}
     assert found == {"samples": arms, "reconstructions": arms, "traversals": arms}
 
 
@@ -137,7 +137,7 @@ def test_every_figure_of_the_answers_stands_on_the_page(folder: Path) -> None:
 
 
 def test_what_was_shortened_is_said_by_the_page_and_by_its_readme(folder: Path) -> None:
-    said = banner(counts(read(folder)))
+    said = shortened_banner(count_cells(read(folder)))
     assert said in words(folder / "report" / "report.html")
     for steps in re.findall(r"[\d,]+ of [\d,]+ steps", said):
         assert steps in (folder / "README.md").read_text(encoding="utf-8")
@@ -169,9 +169,9 @@ def test_the_readme_shows_what_the_rows_give(rows: pd.DataFrame) -> None:
     """To mend it: `python analysis/report.py results/report` writes tables/headline.md, to be put
     between the marks.
     """
-    (shown,) = reproduction.headline(rows, references.load())
+    (shown,) = reproduction.build_headline_tables(rows, references.load())
     _, _, rest = README.partition("<!-- headline -->\n")
-    assert rest.partition("<!-- end -->")[0] == table.markdown(shown)
+    assert rest.partition("<!-- end -->")[0] == table.to_markdown(shown)
 
 
 @pytest.mark.parametrize(

@@ -11,18 +11,18 @@ import pytest
 import torch
 
 from harness.data import idx_sets
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.evaluation import digit_classifier
 from harness.execution.in_process import InProcess
 from harness.execution.launcher import Launcher, Resources
 from harness.execution.ray_tune import RayTune
-from harness.execution.ray_worker import plain, shared
-from harness.execution.retries import RETRIES
-from harness.execution.shutdown import Stalled, Stop
+from harness.execution.ray_worker import from_arrays, to_arrays
+from harness.execution.retries import MAX_RETRIES
+from harness.execution.shutdown import StalledError, StopRequest
 from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.dataset import Data
-from harness.plugins.source_files import single
+from harness.plugins.source_files import plugin_from_text
 from harness.storage.layout import log_key
 from harness.storage.store import Store
 from harness.training.task import Task, Update
@@ -90,14 +90,20 @@ def mortal(seed: int, **settings: Any) -> Cell:
 
 def tasks(store: Store, packs: Sequence[Sequence[Cell]], **values: Any) -> list[Task]:
     return [
-        Task(tuple(p), str(store.root), run="r", plugins=(single("mortal.py", MORTAL),), **values)
+        Task(
+            tuple(p),
+            str(store.root),
+            run="r",
+            plugins=(plugin_from_text("mortal.py", MORTAL),),
+            **values,
+        )
         for p in packs
     ]
 
 
 def launch(launcher: Launcher, work: Sequence[Task]) -> dict[int, Update]:
     last: dict[int, Update] = {}
-    launcher.run(work, {"mnist": idx_sets.load("mnist")}, last.__setitem__, Stop())
+    launcher.run(work, {"mnist": idx_sets.load("mnist")}, last.__setitem__, StopRequest())
     return last
 
 
@@ -159,7 +165,7 @@ def test_a_worker_that_always_dies_is_a_failed_row(
     updates = launch(ray, tasks(store, [[cell], [neighbour]]))
     rows = store.rows()
     assert rows[cell.id]["status"] == "failed"
-    assert rows[cell.id]["error"] == f"its process died {RETRIES + 1} times with nothing saved"
+    assert rows[cell.id]["error"] == f"its process died {MAX_RETRIES + 1} times with nothing saved"
     assert rows[neighbour.id]["status"] == "ok"
     assert updates[0].ended == {cell.id: "failed"}
 
@@ -186,7 +192,7 @@ def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(
 
 def run_to_its_end(launcher: Launcher, work: Sequence[Task]) -> None:
     """As the command does."""
-    with Stop() as stop:
+    with StopRequest() as stop:
         launcher.run(work, {"mnist": idx_sets.load("mnist")}, lambda *_: None, stop)
 
 
@@ -194,7 +200,7 @@ def test_a_run_that_hangs_is_ended_with_a_word(
     ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(ray, "patience", 20.0)
-    with pytest.raises(Stalled, match="1 trials were handed to Ray"):
+    with pytest.raises(StalledError, match="1 trials were handed to Ray"):
         run_to_its_end(ray, tasks(store, [[mortal(1, sleeps=True)]]))
     assert "nothing moved for" in capsys.readouterr().err
 
@@ -209,7 +215,7 @@ def test_storage_that_fails_for_good_ends_the_run_with_its_word(
     by the driver.
     """
     store.path(key.format(mortal(1).id)).mkdir(parents=True)
-    with pytest.raises(Stalled, match=r"\Aresults [^\n]*/results: Is a directory\Z"):
+    with pytest.raises(StalledError, match=r"\Aresults [^\n]*/results: Is a directory\Z"):
         run_to_its_end(ray, tasks(store, [[mortal(1)]]))
     assert store.read(log_key(mortal(1).id)) is None  # the cell is not at fault
 
@@ -223,7 +229,7 @@ def test_processes_are_used_again(ray: RayTune, store: Store) -> None:
     launch(
         ray,
         [
-            Task((one,), str(store.root), run="r", plugins=(single("marked.py", source),))
+            Task((one,), str(store.root), run="r", plugins=(plugin_from_text("marked.py", source),))
             for one in cells
         ],
     )
@@ -256,7 +262,7 @@ def test_a_gpu_that_torch_does_not_see_is_a_failed_row(
 
 @pytest.mark.parametrize(("cpus", "gpus"), [(0, 0.0), (-1, 0.0), (1, -0.5), (1, 1.5)])
 def test_shares_that_cannot_be_are_refused(cpus: int, gpus: float) -> None:
-    with pytest.raises(BadInput, match="expected"):
+    with pytest.raises(InputError, match="expected"):
         Resources(cpus, gpus)
 
 
@@ -305,12 +311,12 @@ def test_a_plan_counts_on_what_this_machine_has_and_on_one_gpu_at_least(
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: cpus)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    assert resources.slots_here() == slots
+    assert resources.local_slots() == slots
 
 
 def test_data_sets_reach_workers_as_arrays_and_back_without_a_copy(mnist: Data) -> None:
-    (arrays,) = plain({"mnist": mnist}).values()
-    back = shared(arrays)
+    (arrays,) = to_arrays({"mnist": mnist}).values()
+    back = from_arrays(arrays)
     for field in fields(Data):
         there, here = getattr(mnist, field.name), getattr(back, field.name)
         if isinstance(there, torch.Tensor):
@@ -324,17 +330,17 @@ def test_workers_share_one_read_only_copy_of_a_data_set(ray: RayTune, mnist: Dat
     """What is fetched twice from Ray's object store lies at the same place in memory, and cannot be
     written to.
     """
-    stored = ray.ray.put(plain({"mnist": mnist}))
+    stored = ray.ray.put(to_arrays({"mnist": mnist}))
     first, second = (ray.ray.get(stored)["mnist"] for _ in range(2))
     assert not first["train_x"].flags.writeable
-    assert shared(first).train_x.data_ptr() == shared(second).train_x.data_ptr()
-    assert torch.equal(shared(first).train_x, mnist.train_x)
+    assert from_arrays(first).train_x.data_ptr() == from_arrays(second).train_x.data_ptr()
+    assert torch.equal(from_arrays(first).train_x, mnist.train_x)
 
 
 @pytest.mark.parametrize("resources", [Resources(9), Resources(1, 4.0)])
 def test_a_share_that_nothing_can_grant_is_refused(resources: Resources) -> None:
     """The first would fit if the nodes were one."""
-    with pytest.raises(BadInput, match="on one machine; there are 8 CPUs and 2 GPUs"):
+    with pytest.raises(InputError, match="on one machine; there are 8 CPUs and 2 GPUs"):
         resources.slots([{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}])
 
 

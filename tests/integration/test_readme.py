@@ -11,10 +11,10 @@ import pytest
 
 from analysis import compare, report
 from harness import bench
-from harness.experiment.grid_file import overlaid, validate
+from harness.experiment.grid_file import apply_flags, validate
 from harness.plugins import registry
 from harness.plugins.dataset import Data
-from harness.storage.schema import NAMES
+from harness.storage.schema import COLUMN_NAMES
 from harness.storage.store import Store
 from tests.conftest import README, ROOT
 
@@ -104,7 +104,7 @@ def test_the_grid_file_is_a_grid() -> None:
     block = next(b for b in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
     grid = validate({"name": "mine", **yaml.safe_load(block)})
     assert len(grid.cells(registry.cards())) == (3 + 2 + 4) * 10
-    assert overlaid({"name": "mine", **yaml.safe_load(block)}, {"seeds": 2}).seeds == [0, 1]
+    assert apply_flags({"name": "mine", **yaml.safe_load(block)}, {"seeds": 2}).seeds == [0, 1]
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_every_shipped_model_column_and_exit_code_is_listed() -> None:
         assert name in registry.cards()
         assert f"`{name}`" in README
     listed = set(re.findall(r"`(\w+)`", README[README.index("## The table") :]))
-    assert set(NAMES) <= listed
+    assert set(COLUMN_NAMES) <= listed
 
 
 def test_every_flag_named_in_the_readme_exists(capsys: pytest.CaptureFixture[str]) -> None:

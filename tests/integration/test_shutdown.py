@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.execution import trial
-from harness.execution.shutdown import Stalled, Stop
+from harness.execution.shutdown import StalledError, StopRequest
 from harness.experiment.cell import Cell
 from harness.monitoring import run_status
 from harness.plugins.dataset import Data
@@ -39,10 +39,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals) -> None:
-    with Stop() as stop:
-        assert not stop.asked
+    with StopRequest() as stop:
+        assert not stop.requested
         signal.raise_signal(number)
-        assert stop.asked
+        assert stop.requested
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
 
@@ -51,7 +51,7 @@ def test_what_was_asked_in_vain_interrupts_after_a_time_of_grace() -> None:
     """Even what waits without an end in sight."""
 
     def run() -> None:  # interrupted wherever the main thread stands by then
-        with Stop(grace=0.1):
+        with StopRequest(grace=0.1):
             signal.raise_signal(signal.SIGINT)
             threading.Event().wait()
 
@@ -61,18 +61,18 @@ def test_what_was_asked_in_vain_interrupts_after_a_time_of_grace() -> None:
 
 def test_signals_mean_again_what_they_did_before() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with Stop():
+    with StopRequest():
         assert signal.getsignal(signal.SIGTERM) != before[1]
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_an_end_for_a_reason_is_told_as_such() -> None:
     def run() -> None:
-        with Stop() as stop:
-            stop.ask("nothing moved")
+        with StopRequest() as stop:
+            stop.request("nothing moved")
             raise KeyboardInterrupt
 
-    with pytest.raises(Stalled, match="nothing moved"):
+    with pytest.raises(StalledError, match="nothing moved"):
         run()
 
 
@@ -115,7 +115,7 @@ def test_a_pack_that_is_closed_while_it_is_scored_has_stored_all_weights(
     with closing(trial.run(Task(pack, str(store.root), report_seconds=0.0), mnist)) as updates:
         assert next(update for update in updates if update.ended).ended == {first.id: "ok"}
     assert store.row(second.id) is None
-    monkeypatch.setattr("harness.training.trainer.Pack.one_step", lambda *_: 1 / 0)
+    monkeypatch.setattr("harness.training.trainer.PackTrainer.train_step", lambda *_: 1 / 0)
     list(trial.run(Task(pack, str(store.root)), mnist))
     assert [store.rows()[one.id]["status"] for one in pack] == ["ok", "ok"]
 

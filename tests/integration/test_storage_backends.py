@@ -16,9 +16,9 @@ import pytest
 
 from analysis import compare, report
 from harness import bench
-from harness.errors import BadInput, StorageFailure
-from harness.storage.object_store import PATIENCE, PAUSES, Bucket
-from harness.storage.store import TABLE, Store, place
+from harness.errors import InputError, StorageError
+from harness.storage.object_store import RETRY_PAUSES, RETRY_SECONDS, Bucket
+from harness.storage.store import TABLE, Store, make_backend
 from tests.conftest import ROOT, SECRET, bucket, tree
 from tests.door import Door
 
@@ -58,7 +58,7 @@ def door(s3: str, clock: Clock) -> Iterator[Door]:
 
 
 def behind(door: Door) -> Bucket:
-    made = place(bucket(f"127.0.0.1:{door.server_port}"))
+    made = make_backend(bucket(f"127.0.0.1:{door.server_port}"))
     assert isinstance(made, Bucket)
     return made
 
@@ -69,17 +69,17 @@ def behind(door: Door) -> Bucket:
 @pytest.mark.parametrize("size", [0, 1, 25_000_000])
 def test_what_is_put_is_read_back(size: int, s3: str) -> None:
     """The largest goes in several parts."""
-    there, content = place(bucket(s3)), os.urandom(size)
+    there, content = make_backend(bucket(s3)), os.urandom(size)
     there.write("weights/a", content)
     assert there.read("weights/a") == content
 
 
 def test_keys_with_odd_letters_are_their_own(s3: str) -> None:
-    there = place(bucket(s3))
+    there = make_backend(bucket(s3))
     keys = ["rows/a b.json", "rows/a%20b.json", "rows/a+b.json", "rows/β.json"]
     for key in keys:
         there.write(key, key.encode())
-    assert list(there.stamps("rows", ".json")) == sorted(keys)
+    assert list(there.versions("rows", ".json")) == sorted(keys)
     assert there.read_all(keys) == {key: key.encode() for key in keys}
 
 
@@ -90,7 +90,7 @@ def test_a_small_put_is_one_request(door: Door) -> None:
 
 
 def test_a_place_exists_once_something_was_written(address: str) -> None:
-    there = place(address)
+    there = make_backend(address)
     assert not there.exists()
     there.write("rows/a", b"")
     assert there.exists()
@@ -98,11 +98,11 @@ def test_a_place_exists_once_something_was_written(address: str) -> None:
 
 def test_a_list_is_longer_than_a_page(s3: str) -> None:
     """A page of S3 has a thousand keys."""
-    there = place(bucket(s3))
+    there = make_backend(bucket(s3))
     keys = [f"rows/{number:04}" for number in range(1100)]
     with ThreadPoolExecutor(8) as writers:
         list(writers.map(lambda key: there.write(key, b"x"), keys))
-    assert list(there.stamps("rows", "")) == keys
+    assert list(there.versions("rows", "")) == keys
 
 
 # --- what passes, and what does not ---------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_a_bucket_that_fails_for_a_while_is_asked_again(
 ) -> None:
     there = behind(door)
     door.status = status
-    for work in (lambda: there.write("k", b"v"), lambda: there.read("k"), lambda: there.stamps(".x", ""),
+    for work in (lambda: there.write("k", b"v"), lambda: there.read("k"), lambda: there.versions(".x", ""),
                  lambda: there.remove("k")):  # fmt: skip
         door.refusals = 3
         work()
@@ -126,7 +126,7 @@ def test_a_put_that_fails_leaves_the_old_object(door: Door) -> None:
     there = behind(door)
     there.write("k", b"old")
     door.refusals = 10**6
-    with pytest.raises(StorageFailure, match="finished cells are kept"):
+    with pytest.raises(StorageError, match="finished cells are kept"):
         there.write("k", b"new")
     door.refusals = 0
     assert there.read("k") == b"old"
@@ -135,7 +135,7 @@ def test_a_put_that_fails_leaves_the_old_object(door: Door) -> None:
 def test_what_no_waiting_mends_is_told_at_once(door: Door) -> None:
     there = behind(door)
     door.refusals, door.status = 10**6, 403
-    with pytest.raises(StorageFailure, match="ACCESS_DENIED"):
+    with pytest.raises(StorageError, match="ACCESS_DENIED"):
         there.read("k")
     assert len(door.seen) == 1
 
@@ -144,9 +144,9 @@ def test_nobody_there_is_told_after_the_patience(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(StorageFailure, match=r"results s3://bench/x: .*NETWORK_CONNECTION"):
-        place(bucket("127.0.0.1:1", "x")).read("k")
-    assert PATIENCE < clock.now <= PATIENCE + PAUSES[1]
+    with pytest.raises(StorageError, match=r"results s3://bench/x: .*NETWORK_CONNECTION"):
+        make_backend(bucket("127.0.0.1:1", "x")).read("k")
+    assert RETRY_SECONDS < clock.now <= RETRY_SECONDS + RETRY_PAUSES[1]
 
 
 def test_after_the_patience_each_request_is_one_until_one_is_answered(door: Door) -> None:
@@ -156,10 +156,10 @@ def test_after_the_patience_each_request_is_one_until_one_is_answered(door: Door
     there = behind(door)
     again = Store(there.address)
     door.refusals = 10**6
-    with pytest.raises(StorageFailure):
+    with pytest.raises(StorageError):
         there.read("k")
     door.seen.clear()
-    with pytest.raises(StorageFailure):
+    with pytest.raises(StorageError):
         again.read("k")
     assert len(door.seen) == 1
     door.refusals = 0
@@ -212,7 +212,7 @@ def test_a_server_that_fails_at_the_start_is_asked_again(
 ) -> None:
     there = behind(door)
     door.refusals = 3
-    there.reach()
+    there.check_reachable()
     assert capsys.readouterr().err.count("asked again in") == 3
 
 
@@ -235,7 +235,7 @@ def test_storage_that_fails_the_analysis_is_one_line(
     ):
         there.write(path.relative_to(results).as_posix(), path.read_bytes())
     # the first failure is the last
-    monkeypatch.setattr("harness.storage.object_store.PATIENCE", -1.0)
+    monkeypatch.setattr("harness.storage.object_store.RETRY_SECONDS", -1.0)
     monkeypatch.setattr(door, "refuses", lambda: len(door.seen) > answered[-1])
 
     def asked() -> int:
@@ -258,7 +258,7 @@ def test_storage_that_fails_the_analysis_is_one_line(
 def test_a_bucket_that_is_not_there_is_refused_before_anything_is_written(s3: str) -> None:
     store = Store(f"s3://no-such-bucket/x?endpoint_override={s3}&scheme=http")
     with pytest.raises(
-        BadInput,
+        InputError,
         match=r"\A[^\n]*NO_SUCH_BUCKET[^\n]*expected a bucket that is there and writable\Z",
     ):
         store.prepare()
@@ -268,9 +268,9 @@ def test_a_server_named_in_the_environment_is_asked(
     s3: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = bucket(s3)
-    place(named).write("k", b"v")
+    make_backend(named).write("k", b"v")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{s3}")
-    assert place(named.partition("?")[0]).read("k") == b"v"
+    assert make_backend(named.partition("?")[0]).read("k") == b"v"
 
 
 # --- addresses ------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ def test_a_server_named_in_the_environment_is_asked(
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_in_one_line(address: str, told: str) -> None:
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(InputError) as refused:
         Store(address)
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -302,30 +302,30 @@ def test_an_address_that_cannot_be_used_is_refused_in_one_line(address: str, tol
 def test_people_are_shown_no_query_and_processes_are_handed_it() -> None:
     address = bucket("127.0.0.1:1", "x")
     store = Store(address)
-    assert (store.name, store.address, store.shown(TABLE)) == (
+    assert (store.name, store.address, store.display_path(TABLE)) == (
         "s3://bench/x",
         address,
         f"s3://bench/x/{TABLE}",
     )
-    assert store.beside == Path("results/bench/x")
+    assert store.report_folder == Path("results/bench/x")
 
 
 def test_google_storage_goes_through_the_same_door() -> None:
     """Opened, not asked: there is no server of it here."""
-    there = place("gs://bench/x?anonymous=true")
+    there = make_backend("gs://bench/x?anonymous=true")
     assert isinstance(there, Bucket)
-    assert there.files.type_name == "gcs"
+    assert there.filesystem.type_name == "gcs"
 
 
 def test_what_needs_files_refuses_a_bucket() -> None:
-    with pytest.raises(BadInput, match="lie in a bucket; expected a folder"):
+    with pytest.raises(InputError, match="lie in a bucket; expected a folder"):
         Store("s3://bench/x").path("tensorboard")
 
 
 @pytest.mark.parametrize("key", ["../out", "rows/../../out", "/etc/hostname", "rows//a"])
 def test_a_key_does_not_leave_its_part_of_a_bucket(key: str) -> None:
     with pytest.raises(ValueError, match="leaves the results folder"):
-        place("s3://bench/x").write(key, b"")
+        make_backend("s3://bench/x").write(key, b"")
 
 
 # --- the whole way --------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ def test_storage_that_is_gone_in_mid_run_ends_it_within_its_patience(
     monkeypatch.setattr(door, "refuses", refuses)
     flags = ["--models", "linear", "--seeds", "2", "--iterations", "10", "--plugin", str(own_model)]
     assert bench.main([*flags, "--launcher", "in-process", "--results", behind(door).address]) == 1
-    assert clock.now - gone[0] < 1.5 * PATIENCE
+    assert clock.now - gone[0] < 1.5 * RETRY_SECONDS
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: results s3://bench/")
 
 
@@ -388,7 +388,9 @@ def contents(store: Store) -> dict[str, bytes]:
     """Everything in a store's bucket by its key."""
     from pyarrow import fs
 
-    assert isinstance(store.place, Bucket)
-    found = store.place.files.get_file_info(fs.FileSelector(store.place.root, recursive=True))
-    keys = [info.path.removeprefix(store.place.root + "/") for info in found if info.is_file]
-    return store.place.read_all(keys)
+    assert isinstance(store.backend, Bucket)
+    found = store.backend.filesystem.get_file_info(
+        fs.FileSelector(store.backend.root, recursive=True)
+    )
+    keys = [info.path.removeprefix(store.backend.root + "/") for info in found if info.is_file]
+    return store.backend.read_all(keys)

@@ -74,7 +74,7 @@ def test_it_tells_the_story_of_the_published_results(
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert streams(cells) == []
     told = "\n".join([*outputs(cells, "text/html"), *outputs(cells, "text/markdown")])
-    count = len(load.read(Store(ROOT / "results" / "report")).rows)
+    count = len(load.read_results(Store(ROOT / "results" / "report")).rows)
     assert f"{count} cells: {count} ok" in told
     assert "SHORTENED" not in told
     assert "The grid report names no comparison of its own; default: every pair of arms" in told

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from harness.experiment.cell import Cell
-from harness.storage.schema import describe
+from harness.storage.schema import describe_cell
 from harness.storage.store import Store
 
 STEPS = {"vae": 20_000, "gmvae": 20_000, "ssvae": 30_000}
@@ -56,7 +56,14 @@ def row(cell: Cell, status: str = "ok", **values: Any) -> dict[str, Any]:
         "finished": "2026-01-01T00:00:00",
     }
     found = scores(cell) if status == "ok" else {"error": "RuntimeError: no reason"}
-    return {**always, **machine, "seeded": "weights,order", **found, **describe(cell), **values}
+    return {
+        **always,
+        **machine,
+        "seeded": "weights,order",
+        **found,
+        **describe_cell(cell),
+        **values,
+    }
 
 
 def scores(cell: Cell) -> dict[str, Any]:

@@ -8,13 +8,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.experiment.metrics import METRICS
-from harness.storage.schema import ARM
+from harness.storage.schema import ARM_COLUMNS
 from tests.unit.analysis.conftest import made, row
 
 COLUMNS = [
     "arm",
     "cell",
-    *ARM,
+    *ARM_COLUMNS,
     "seed",
     "seeded",
     "status",

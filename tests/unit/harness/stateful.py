@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
-from models.distributions import bernoulli_nll, draw, kl_standard_normal, variance
+from models.distributions import bernoulli_nll, kl_standard_normal, reparameterize, variance
 
 Z = 4
 
@@ -30,7 +30,7 @@ class Small(Model):
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
         mean, var = self.encode(batch.x)
-        rec = bernoulli_nll(self.decoder(draw(mean, var, noise["z"])), batch.x)
+        rec = bernoulli_nll(self.decoder(reparameterize(mean, var, noise["z"])), batch.x)
         return Terms(rec, kl_standard_normal(mean, var))
 
     def sample(self, noise: Noise) -> Tensor:

@@ -31,7 +31,10 @@ def test_a_model_keeps_the_contract(
 def test_a_model_passes_the_probe_of_a_run(
     model: str, supervision: Supervision, cell: CellMaker
 ) -> None:
-    assert conformance.misfit(cell(model, supervision=supervision), importance_weights=True) is None
+    assert (
+        conformance.find_violation(cell(model, supervision=supervision), importance_weights=True)
+        is None
+    )
 
 
 def test_every_model_is_asked_what_it_can_do(cell: CellMaker) -> None:
@@ -49,4 +52,4 @@ def test_the_seed_alone_decides_the_weights_whatever_beta(cell: CellMaker) -> No
 
 def test_a_cell_for_the_probe_is_any_of_its_kind(cell: CellMaker) -> None:
     one: Cell = cell("vae", seed=7, beta=4.0, learning_rate=10.0)
-    assert conformance.misfit(one, importance_weights=False) is None
+    assert conformance.find_violation(one, importance_weights=False) is None

@@ -9,7 +9,7 @@ from torch.distributions import Bernoulli, Categorical, Normal, kl_divergence
 from harness.plugins import registry
 from harness.plugins.model import CLASSES, PIXELS, Batch, Reconstructing, draw_noise
 from models.gmvae import GMVAE
-from models.ssvae import SSVAE, WithClass
+from models.ssvae import SSVAE, ClassConditional
 from tests.conftest import CellMaker, given
 
 
@@ -33,7 +33,7 @@ def images() -> torch.Tensor:
     ).round()
 
 
-def with_class(net: WithClass, v: torch.Tensor, y: int) -> torch.Tensor:
+def with_class(net: ClassConditional, v: torch.Tensor, y: int) -> torch.Tensor:
     """The net as the protocol tells it: the one-hot y appended to the input of one plain linear
     layer.
     """

@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.compare import main
-from analysis.comparison.comparisons import COLUMNS, compared
-from harness.errors import BadInput
-from harness.experiment.grid import Compare
+from analysis.comparison.comparisons import COLUMNS, compare_arms
+from harness.errors import InputError
+from harness.experiment.grid import ComparisonSpec
 from harness.storage.store import TABLE, Store
 from tests.unit.analysis.conftest import made, on_subset, row
 from tests.unit.analysis.example_frames import SLEEP, spread, table
 
-NELBO = Compare(metrics=["nelbo"])
+NELBO = ComparisonSpec(metrics=["nelbo"])
 RNG = np.random.default_rng
 
 
-def one(rows: pd.DataFrame, how: Compare = NELBO) -> "pd.Series[Any]":
-    found = compared(rows, how)
+def one(rows: pd.DataFrame, how: ComparisonSpec = NELBO) -> "pd.Series[Any]":
+    found = compare_arms(rows, how)
     assert list(found) == COLUMNS
     assert len(found) == 1
     return found.iloc[0]
@@ -42,7 +42,7 @@ def arms(*numbers: int, seed: int = 0, apart: float = 0.0) -> dict[str, np.ndarr
 
 
 def test_every_pair_once_the_later_arm_against_the_earlier() -> None:
-    found = compared(table(arms(6, 6, 6)), NELBO)
+    found = compare_arms(table(arms(6, 6, 6)), NELBO)
     assert list(zip(found["a"], found["b"], strict=True)) == [
         ("arm1", "arm0"),
         ("arm2", "arm0"),
@@ -52,24 +52,26 @@ def test_every_pair_once_the_later_arm_against_the_earlier() -> None:
 
 
 def test_every_arm_against_the_baseline() -> None:
-    found = compared(table(arms(6, 6, 6)), Compare(metrics=["nelbo"], baseline={"beta": 2}))
+    found = compare_arms(
+        table(arms(6, 6, 6)), ComparisonSpec(metrics=["nelbo"], baseline={"beta": 2})
+    )
     assert list(zip(found["a"], found["b"], strict=True)) == [("arm0", "arm1"), ("arm2", "arm1")]
 
 
 def test_a_baseline_that_is_no_arm_or_several_is_refused() -> None:
     rows = table(arms(5, 5))
-    with pytest.raises(BadInput, match="arm0, arm1 of the arms arm0, arm1; expected exactly one"):
-        compared(rows, Compare(baseline={"model": "vae"}))
-    with pytest.raises(BadInput, match="no beta '7'"):
-        compared(rows, Compare(baseline={"beta": 7}))
-    with pytest.raises(BadInput, match="no column of the arms 'modell'; did you mean 'model'"):
-        compared(rows, Compare(baseline={"modell": "vae"}))
+    with pytest.raises(InputError, match="arm0, arm1 of the arms arm0, arm1; expected exactly one"):
+        compare_arms(rows, ComparisonSpec(baseline={"model": "vae"}))
+    with pytest.raises(InputError, match="no beta '7'"):
+        compare_arms(rows, ComparisonSpec(baseline={"beta": 7}))
+    with pytest.raises(InputError, match="no column of the arms 'modell'; did you mean 'model'"):
+        compare_arms(rows, ComparisonSpec(baseline={"modell": "vae"}))
 
 
 def test_data_sets_are_never_crossed_but_are_one_family() -> None:
     rows = table(arms(6, 6, 6, 6))
     rows["dataset"] = np.where(rows["arm"].isin(["arm0", "arm1"]), "mnist", "kmnist")
-    found = compared(rows, NELBO)
+    found = compare_arms(rows, NELBO)
     assert sorted(zip(found["a"], found["b"], strict=True)) == [("arm1", "arm0"), ("arm3", "arm2")]
     assert (found["comparisons"] == 2).all()
 
@@ -79,7 +81,7 @@ def test_each_metric_is_a_family_and_takes_the_arms_that_have_it() -> None:
     rows["accuracy"] = np.where(
         rows["arm"] != "arm0", 0.9 + RNG(0).normal(size=len(rows)) / 100, np.nan
     )
-    found = compared(rows, Compare(metrics=["nelbo", "accuracy"]))
+    found = compare_arms(rows, ComparisonSpec(metrics=["nelbo", "accuracy"]))
     assert found["metric"].tolist() == ["nelbo"] * 3 + ["accuracy"]
     assert found["comparisons"].tolist() == [3, 3, 3, 1]
 
@@ -88,12 +90,12 @@ def test_a_classifier_alone_has_no_bound_and_a_model_without_labels_no_accuracy(
     rows = table(arms(6, 6, 6))
     rows.loc[rows["arm"] == "arm2", "supervision"] = "supervised"
     rows.loc[rows["arm"] == "arm2", "nelbo"] = np.nan
-    assert compared(rows, NELBO)["a"].tolist() == ["arm1"]
-    assert compared(rows, Compare(metrics=["accuracy"])).empty
+    assert compare_arms(rows, NELBO)["a"].tolist() == ["arm1"]
+    assert compare_arms(rows, ComparisonSpec(metrics=["accuracy"])).empty
 
 
 def test_nothing_to_compare_is_an_empty_table() -> None:
-    found = compared(table(arms(6)), NELBO)
+    found = compare_arms(table(arms(6)), NELBO)
     assert found.empty
     assert list(found) == COLUMNS
 
@@ -178,7 +180,7 @@ def test_five_seeds_are_judged() -> None:
 
 
 def test_too_few_seeds_are_in_no_family() -> None:
-    found = compared(table(arms(6, 6, 3)), NELBO).set_index("a")
+    found = compare_arms(table(arms(6, 6, 3)), NELBO).set_index("a")
     assert found.loc["arm1", "comparisons"] == 1
     assert found.loc[["arm2"], "verdict"].tolist() == ["too few seeds"] * 2
 
@@ -230,14 +232,14 @@ def test_label_draws_that_differ_are_flagged() -> None:
         labels=100, supervision="supervised", label_draw="seed"
     )
     rows.loc[rows["arm"] == "arm1", "label_draw"] = "draw-0"
-    found = one(rows, Compare(metrics=["accuracy"]))
+    found = one(rows, ComparisonSpec(metrics=["accuracy"]))
     assert found["flags"] == ("different label draws", "one draw of labels")
     assert found["design"] == "paired"
 
 
 def test_different_images_are_not_compared() -> None:
     rows = table(arms(6, 6), metric="subset_nelbo").assign(subset_checksum="a")
-    how = Compare(metrics=["subset_nelbo"])
+    how = ComparisonSpec(metrics=["subset_nelbo"])
     assert one(rows, how)["verdict"] != "cannot be compared"
     assert one(rows, how)["evaluation"] == "report_subset"
     rows.loc[rows["arm"] == "arm1", "subset_checksum"] = "b"
@@ -250,8 +252,8 @@ def test_different_images_are_not_compared() -> None:
 
 def test_a_seed_twice_in_an_arm_is_refused() -> None:
     rows = table(arms(6, 6))
-    with pytest.raises(BadInput, match="two rows of arm arm0 with seed 0"):
-        compared(pd.concat([rows, rows.head(1)]), NELBO)
+    with pytest.raises(InputError, match="two rows of arm arm0 with seed 0"):
+        compare_arms(pd.concat([rows, rows.head(1)]), NELBO)
 
 
 # --- values that do not vary ----------------------------------------------------------------------
@@ -265,7 +267,7 @@ def test_equal_arms_show_no_difference() -> None:
     assert (
         one(
             table({"one": values, "other": values}),
-            Compare(metrics=["nelbo"], margin={"nelbo": 0.1}),
+            ComparisonSpec(metrics=["nelbo"], margin={"nelbo": 0.1}),
         )["verdict"]
         == "equivalent"
     )
@@ -287,7 +289,7 @@ def test_a_constant_difference_is_a_difference() -> None:
 
 
 def test_the_family_decides_and_its_intervals_agree() -> None:
-    found = compared(table(arms(6, 6, 6, 6, apart=0.25)), NELBO)
+    found = compare_arms(table(arms(6, 6, 6, 6, apart=0.25)), NELBO)
     assert set(found["verdict"]) == {"worse", "no difference shown"}
     outside = (found["low_adjusted"] > 0) | (found["high_adjusted"] < 0)
     assert (outside == (found["p_adjusted"] <= 0.05)).all()
@@ -296,17 +298,21 @@ def test_the_family_decides_and_its_intervals_agree() -> None:
 
 def test_the_margin_of_the_grid_makes_arms_equivalent() -> None:
     rows = table(arms(9, 9))
-    found = one(rows, Compare(metrics=["nelbo"], margin={"nelbo": 1.0}))
+    found = one(rows, ComparisonSpec(metrics=["nelbo"], margin={"nelbo": 1.0}))
     assert (found["verdict"], found["margin"]) == ("equivalent", 1)
     assert (
-        one(rows, Compare(metrics=["nelbo"], margin={"nelbo": 0.01}))["verdict"]
+        one(rows, ComparisonSpec(metrics=["nelbo"], margin={"nelbo": 0.01}))["verdict"]
         == "no difference shown"
     )
-    assert np.isnan(one(rows, Compare(metrics=["nelbo"], margin={"kl": 1.0}))["p_equivalence"])
+    assert np.isnan(
+        one(rows, ComparisonSpec(metrics=["nelbo"], margin={"kl": 1.0}))["p_equivalence"]
+    )
 
 
 def test_equivalence_is_corrected_over_the_family() -> None:
-    found = compared(table(arms(6, 6, 6)), Compare(metrics=["nelbo"], margin={"nelbo": 0.6}))
+    found = compare_arms(
+        table(arms(6, 6, 6)), ComparisonSpec(metrics=["nelbo"], margin={"nelbo": 0.6})
+    )
     assert (found["p_equivalence_adjusted"] >= found["p_equivalence"]).all()
     assert found["p_equivalence_adjusted"].min() == pytest.approx(3 * found["p_equivalence"].min())
 
@@ -316,7 +322,7 @@ def test_equivalence_is_corrected_over_the_family() -> None:
 def test_the_order_of_the_rows_does_not_matter(order: list[int]) -> None:
     rows = table(arms(7, 7, 7, apart=0.2))
     pd.testing.assert_frame_equal(
-        compared(rows.iloc[order], NELBO), compared(rows, NELBO), rtol=1e-9
+        compare_arms(rows.iloc[order], NELBO), compare_arms(rows, NELBO), rtol=1e-9
     )
 
 
@@ -337,8 +343,10 @@ def test_swapping_the_arms_turns_the_verdict(seed: int, apart: float) -> None:
 @given(st.floats(-1e3, 1e3), st.sampled_from([0.01, 4.0]))
 def test_shift_and_scale_change_no_verdict(shift: float, scale: float) -> None:
     values = arms(7, 7, 7, apart=0.2)
-    found = compared(table(values), NELBO)
-    moved = compared(table({name: scale * value + shift for name, value in values.items()}), NELBO)
+    found = compare_arms(table(values), NELBO)
+    moved = compare_arms(
+        table({name: scale * value + shift for name, value in values.items()}), NELBO
+    )
     assert moved["verdict"].tolist() == found["verdict"].tolist()
     assert moved["p_adjusted"].to_numpy() == pytest.approx(found["p_adjusted"].to_numpy())
     assert moved["seeds_needed"].tolist() == found["seeds_needed"].tolist()
@@ -349,13 +357,13 @@ def test_shift_and_scale_change_no_verdict(shift: float, scale: float) -> None:
 
 def test_few_seeds_that_are_not_shared_have_a_difference_and_no_interval() -> None:
     values = {"a": [1.0, 2.0, 4.0], "b": [2.0, 2.5, 7.0]}
-    apart = compared(table(values, seeds={"a": range(3), "b": range(3, 6)}), NELBO).iloc[0]
+    apart = compare_arms(table(values, seeds={"a": range(3), "b": range(3, 6)}), NELBO).iloc[0]
     assert (apart["design"], apart["verdict"]) == ("welch", "too few seeds")
     assert apart["difference"] == pytest.approx(1.5)
     assert np.isnan([apart["low"], apart["high"]]).all()
     assert "[" not in apart["text"]
     assert np.isfinite(
-        compared(table(values), NELBO).iloc[0][["low", "high"]].to_numpy(float)
+        compare_arms(table(values), NELBO).iloc[0][["low", "high"]].to_numpy(float)
     ).all()
 
 
@@ -561,7 +569,7 @@ def test_seeds_that_a_later_run_added_are_told(
 # --- what a reader must beware of -----------------------------------------------------------------
 
 
-def told(rows: pd.DataFrame, how: Compare = NELBO) -> tuple[str, ...]:
+def told(rows: pd.DataFrame, how: ComparisonSpec = NELBO) -> tuple[str, ...]:
     return tuple(one(rows, how)["flags"])
 
 
@@ -590,7 +598,8 @@ def test_a_collapse_is_named_and_what_t_does_not_see_is_told() -> None:
 def test_darwins_maize_says_that_the_exact_test_disagrees() -> None:
     apart = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
     found = one(
-        table({"selfed": [0.0] * 15, "crossed": apart}, "accuracy"), Compare(metrics=["accuracy"])
+        table({"selfed": [0.0] * 15, "crossed": apart}, "accuracy"),
+        ComparisonSpec(metrics=["accuracy"]),
     )
     assert (found["verdict"], "t and the exact test disagree" in found["flags"]) == ("better", True)
 
@@ -684,7 +693,7 @@ def test_one_draw_of_labels_for_all_seeds_is_told() -> None:
         ("draw-0", ("one draw of labels",)),
         ("file-ab", ("one draw of labels",)),
     ):
-        assert told(rows.assign(label_draw=draw), Compare(metrics=["accuracy"])) == expected
+        assert told(rows.assign(label_draw=draw), ComparisonSpec(metrics=["accuracy"])) == expected
 
 
 def test_settings_that_two_models_share_are_named_where_they_differ() -> None:
@@ -699,10 +708,10 @@ def test_settings_that_two_models_share_are_named_where_they_differ() -> None:
 
 def test_a_part_of_the_bound_is_lower_and_so_is_its_probability() -> None:
     values = arms(9, 9, apart=9.0)
-    found = one(table(values, "kl"), Compare(metrics=["kl"]))
+    found = one(table(values, "kl"), ComparisonSpec(metrics=["kl"]))
     assert (found["verdict"], found["superiority"]) == ("higher", 0)
     assert np.isnan(found["worst_a"])
-    found = one(table(dict(reversed(values.items())), "kl"), Compare(metrics=["kl"]))
+    found = one(table(dict(reversed(values.items())), "kl"), ComparisonSpec(metrics=["kl"]))
     assert (found["verdict"], found["superiority"]) == ("lower", 1)
 
 
@@ -716,7 +725,8 @@ def test_a_constant_difference_of_five_pairs_shows_nothing() -> None:
     assert np.isnan([found["low"], found["low_adjusted"], found["detectable"]]).all()
     accuracy = 0.93 + np.arange(10) / 1000
     found = one(
-        table({"b": accuracy, "a": accuracy + 1e-4}, "accuracy"), Compare(metrics=["accuracy"])
+        table({"b": accuracy, "a": accuracy + 1e-4}, "accuracy"),
+        ComparisonSpec(metrics=["accuracy"]),
     )
     assert found["text"].startswith(
         "better by 0.01 points, which does not vary, sign test, n = 10, p = 0.002"
@@ -724,7 +734,9 @@ def test_a_constant_difference_of_five_pairs_shows_nothing() -> None:
 
 
 def test_equivalence_of_what_differs_says_so() -> None:
-    found = one(table(arms(9, 9, apart=0.9)), Compare(metrics=["nelbo"], margin={"nelbo": 2.0}))
+    found = one(
+        table(arms(9, 9, apart=0.9)), ComparisonSpec(metrics=["nelbo"], margin={"nelbo": 2.0})
+    )
     assert found["verdict"] == "equivalent"
     assert "equivalent within 2 nats: yet differs by" in found["text"]
 

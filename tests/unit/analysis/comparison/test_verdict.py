@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from analysis.comparison.verdict import seeds, text, word
-from analysis.frames.metrics import ACCURACY, BY_COLUMN
-from analysis.rendering.numbers import chance
+from analysis.comparison.verdict import describe, format_seeds, outcome
+from analysis.frames.metrics import ACCURACY, METRIC_BY_COLUMN
+from analysis.rendering.numbers import format_p
 
-NELBO = BY_COLUMN["nelbo"]
+NELBO = METRIC_BY_COLUMN["nelbo"]
 NAN = float("nan")
 USUAL: dict[str, Any] = {
     "design": "paired", "n_a": 10, "n_b": 10, "n_pairs": 10, "difference": -2.3, "low": -2.6, "high": -2.0, "p": 4e-9,
@@ -19,8 +19,8 @@ OPEN: dict[str, Any] = {"difference": -0.1, "low": -0.4, "high": 0.2, "p": 0.5, 
 
 def said(metric: str = "nelbo", **values: Any) -> tuple[str, str]:
     row = USUAL | values
-    row["verdict"] = word(row, BY_COLUMN[metric])
-    return row["verdict"], text(row, BY_COLUMN[metric])
+    row["verdict"] = outcome(row, METRIC_BY_COLUMN[metric])
+    return row["verdict"], describe(row, METRIC_BY_COLUMN[metric])
 
 
 def test_better_is_lower_for_a_loss() -> None:
@@ -123,8 +123,8 @@ def test_equal_values_are_told_as_such() -> None:
 
 
 def test_only_accuracies_rise() -> None:
-    assert word(USUAL | {"difference": 1.0}, ACCURACY) == "better"
-    assert word(USUAL | {"difference": 1.0}, NELBO) == "worse"
+    assert outcome(USUAL | {"difference": 1.0}, ACCURACY) == "better"
+    assert outcome(USUAL | {"difference": 1.0}, NELBO) == "worse"
 
 
 def test_parts_of_the_bound_are_lower_or_higher_never_better() -> None:
@@ -190,12 +190,12 @@ def test_an_interval_without_zero_that_shows_nothing_is_told_to_be_unadjusted() 
 
 
 def test_a_p_near_the_limit_shows_its_side() -> None:
-    assert [chance(p) for p in (0.0496, 0.0504, 0.05, 0.0499999996, 0.049, 0.051)] == [
+    assert [format_p(p) for p in (0.0496, 0.0504, 0.05, 0.0499999996, 0.049, 0.051)] == [
         "p = 0.0496", "p = 0.0504", "p = 0.05", "p = 0.0499999996", "p = 0.049", "p = 0.051",
     ]  # fmt: skip
 
 
 def test_more_seeds_than_there_are_is_not_unknown() -> None:
-    assert [seeds(n) for n in (12.0, float("inf"), "more than 100000", NAN, None)] == [
+    assert [format_seeds(n) for n in (12.0, float("inf"), "more than 100000", NAN, None)] == [
         "12", "more than 100000", "more than 100000", "–", "–",
     ]  # fmt: skip

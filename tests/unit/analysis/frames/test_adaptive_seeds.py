@@ -3,7 +3,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.frames.adaptive_seeds import marked, told
+from analysis.frames.adaptive_seeds import describe_unrecorded, mark_adaptive
 
 
 def run(name: str, started: str, seeds: int) -> dict[str, Any]:
@@ -32,12 +32,14 @@ ROWS = pd.DataFrame(
 def test_seeds_that_are_added_after_a_result_are_adaptive(
     second: dict[str, Any], adaptive: bool
 ) -> None:
-    assert marked(ROWS, [second, run("a", "10:00", 2)])["adaptive"].tolist() == [adaptive] * 4
+    assert (
+        mark_adaptive(ROWS, [second, run("a", "10:00", 2)])["adaptive"].tolist() == [adaptive] * 4
+    )
 
 
 def test_only_the_arm_that_grew_is_marked() -> None:
     rows = pd.concat([ROWS, ROWS.assign(arm="gmvae", run="b")], ignore_index=True)
-    found = marked(rows, [run("a", "10:00", 2), run("b", "12:00", 4)])
+    found = mark_adaptive(rows, [run("a", "10:00", 2), run("b", "12:00", 4)])
     assert found["adaptive"].tolist() == [True] * 4 + [False] * 4
 
 
@@ -45,19 +47,21 @@ def test_only_the_arm_that_grew_is_marked() -> None:
 def test_without_provenance_nothing_is_known_and_that_is_told(
     provenance: list[dict[str, Any]],
 ) -> None:
-    found = marked(ROWS, provenance)
+    found = mark_adaptive(ROWS, provenance)
     assert not found["adaptive"].any()
     assert found["unrecorded"].all()
-    (said,) = told(found)
+    (said,) = describe_unrecorded(found)
     assert said.startswith(
         "whether seeds were added later is not known for 1 of 1 arms: the folder holds no record"
     )
 
 
 def test_rows_of_a_run_without_a_record_are_marked_alone() -> None:
-    found = marked(ROWS.assign(status=["ok", "ok", "failed", "ok"]), [run("a", "10:00", 2)])
+    found = mark_adaptive(ROWS.assign(status=["ok", "ok", "failed", "ok"]), [run("a", "10:00", 2)])
     assert found["unrecorded"].tolist() == [False, False, False, True]
-    assert not list(told(marked(ROWS, [run("a", "10:00", 4), run("b", "12:00", 4)])))
+    assert not list(
+        describe_unrecorded(mark_adaptive(ROWS, [run("a", "10:00", 4), run("b", "12:00", 4)]))
+    )
 
 
 def test_a_run_that_is_taken_up_beside_another_is_not_adaptive() -> None:
@@ -68,4 +72,4 @@ def test_a_run_that_is_taken_up_beside_another_is_not_adaptive() -> None:
         {"arm": "vae", "run": list("abc"), "status": "ok", "finished": ["10:30", "10:40", "12:30"]}
     )
     runs = [run("a", "10:00", 2), run("b", "10:01", 4), run("c", "12:00", 4)]
-    assert not marked(rows, runs)["adaptive"].any()
+    assert not mark_adaptive(rows, runs)["adaptive"].any()

@@ -4,9 +4,9 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.frames.arm_names import labels, named
+from analysis.frames.arm_names import arm_names, row_arm_names
 from harness.experiment.cell import Cell, Supervision
-from harness.storage.schema import ARM, describe
+from harness.storage.schema import ARM_COLUMNS, describe_cell
 from tests.unit.analysis.conftest import FrameMaker, made, row
 
 SUPERVISIONS: tuple[Supervision, ...] = ("none", "supervised", "semi-supervised")
@@ -28,19 +28,19 @@ CELLS = st.builds(
 
 @given(st.lists(CELLS, min_size=1, max_size=12, unique=True))
 def test_no_two_arms_share_a_name(cells: list[Cell]) -> None:
-    names = labels(pd.DataFrame([describe(cell) for cell in cells])[list(ARM)])
+    names = arm_names(pd.DataFrame([describe_cell(cell) for cell in cells])[list(ARM_COLUMNS)])
     assert names.is_unique
 
 
 def test_a_name_tells_only_what_differs(results: FrameMaker) -> None:
     rows = results(row(made("vae")), row(made("vae", beta=4.0)), row(made("gmvae", iterations=10)))
-    assert set(named(rows)) == {"vae β=1", "vae β=4", "gmvae"}
+    assert set(row_arm_names(rows)) == {"vae β=1", "vae β=4", "gmvae"}
 
 
 def test_no_arms_have_no_names() -> None:
-    assert labels(pd.DataFrame([describe(made("vae"))])[list(ARM)].head(0)).empty
+    assert arm_names(pd.DataFrame([describe_cell(made("vae"))])[list(ARM_COLUMNS)].head(0)).empty
 
 
 def test_seeds_of_an_arm_share_its_name(results: FrameMaker) -> None:
     rows = results(*[row(made("vae", seed)) for seed in range(3)])
-    assert named(rows).tolist() == ["vae"] * 3
+    assert row_arm_names(rows).tolist() == ["vae"] * 3

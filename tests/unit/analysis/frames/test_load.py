@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.frames.load import read
-from harness.errors import BadInput
+from analysis.frames.load import read_results
+from harness.errors import InputError
 from harness.storage.schema import SCHEMA
 from harness.storage.store import TABLE, Store
 from tests.unit.analysis.conftest import made, row
 
 
 def test_all_that_lies_there(full: Store) -> None:
-    found = read(full)
+    found = read_results(full)
     assert len(found.rows) == 17
     assert set(found.rows["arm"]) == {
         "vae β=1",
@@ -35,8 +35,8 @@ def test_all_that_lies_there(full: Store) -> None:
 def test_the_table_alone_is_enough(full: Store, tmp_path: Path) -> None:
     copy = Store(tmp_path / "copy")
     copy.write(TABLE, full.read(TABLE) or b"")
-    found = read(copy)
-    assert found.rows["cell"].tolist() == read(full).rows["cell"].tolist()
+    found = read_results(copy)
+    assert found.rows["cell"].tolist() == read_results(full).rows["cell"].tolist()
     assert found.points.empty
 
 
@@ -96,8 +96,8 @@ DAMAGES = {
 def test_damage_is_told_in_one_line(damage: str, full: Store) -> None:
     make, word = DAMAGES[damage]
     make(full)
-    with pytest.raises(BadInput) as told:
-        read(full)
+    with pytest.raises(InputError) as told:
+        read_results(full)
     assert word in str(told.value)
     assert "expected" in str(told.value)
     assert "None" not in str(told.value)
@@ -117,7 +117,7 @@ def test_what_is_torn_is_named_and_the_rest_is_read(damage: str, full: Store) ->
     """A torn row leaves the one in the table, a torn table the rows; nothing is moved."""
     make, word, rows = LEFT_OUT[damage]
     make(full)
-    found = read(full)
+    found = read_results(full)
     assert len(found.rows) == rows
     assert len(found.damaged) == 1
     assert word in found.damaged[0]
@@ -125,10 +125,10 @@ def test_what_is_torn_is_named_and_the_rest_is_read(damage: str, full: Store) ->
 
 
 def test_no_rows_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no results folder"):
-        read(Store(tmp_path / "nowhere"))
-    with pytest.raises(BadInput, match="holds no rows"):
-        read(Store(tmp_path))
+    with pytest.raises(InputError, match="no results folder"):
+        read_results(Store(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="holds no rows"):
+        read_results(Store(tmp_path))
 
 
 def through_pandas(store: Store) -> None:
@@ -140,9 +140,9 @@ def through_pandas(store: Store) -> None:
 
 
 def test_a_table_that_went_through_pandas_is_read_alike(full: Store) -> None:
-    expected = read(full)
+    expected = read_results(full)
     through_pandas(full)
-    found = read(full)
+    found = read_results(full)
     pd.testing.assert_frame_equal(found.rows, expected.rows)
     pd.testing.assert_frame_equal(found.points, expected.points)
 
@@ -181,8 +181,8 @@ def hostile(store: Store, **values: Any) -> Store:
 def test_a_hostile_value_is_refused_in_one_line(
     values: dict[str, Any], expected: str, full: Store
 ) -> None:
-    with pytest.raises(BadInput, match=rf"\A[^\n]*{expected}[^\n]*\Z") as told:
-        read(hostile(full, **values))
+    with pytest.raises(InputError, match=rf"\A[^\n]*{expected}[^\n]*\Z") as told:
+        read_results(hostile(full, **values))
     assert CELL in str(told.value) or "settings" in values
 
 
@@ -190,7 +190,7 @@ def test_a_hostile_value_is_refused_in_one_line(
 def test_digit_counts_that_are_none_are_left_out_and_told(
     counts: list[int | None], full: Store
 ) -> None:
-    found = read(hostile(full, digit_counts=counts))
+    found = read_results(hostile(full, digit_counts=counts))
     told = f"digit_counts of 1 rows, that of cell '{CELL}' first, left out: they are not 10 counts"
     assert found.damaged == [told]
     assert found.rows.loc[found.rows["cell"] == CELL, "digit_counts"].tolist() == [None]
@@ -198,5 +198,5 @@ def test_digit_counts_that_are_none_are_left_out_and_told(
 
 
 def test_infinity_is_no_score(full: Store) -> None:
-    found = read(hostile(full, nelbo=float("inf"))).rows
+    found = read_results(hostile(full, nelbo=float("inf"))).rows
     assert found.loc[found["cell"] == CELL, "nelbo"].isna().all()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from analysis import compare, report
-from analysis.comparison.comparisons import compared
-from analysis.frames.load import read
-from harness.experiment.grid import Compare
-from harness.experiment.metrics import BOUNDS
+from analysis.comparison.comparisons import compare_arms
+from analysis.frames.load import read_results
+from harness.experiment.grid import ComparisonSpec
+from harness.experiment.metrics import BOUND_METRICS
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import curve, made, on_subset, row
 
@@ -36,11 +36,13 @@ def written(root: Path, seeds: int = 6, **models: dict[str, Any]) -> Store:
 def test_a_model_without_a_bound_is_not_compared_by_one(
     tmp_path: Path, told: dict[str, str]
 ) -> None:
-    rows = read(written(tmp_path, gan=NOTHING | told)).rows
+    rows = read_results(written(tmp_path, gan=NOTHING | told)).rows
     gan = rows[rows["model"] == "gan"]
     assert (gan["estimator"] == "none").all()
-    assert gan[[*BOUNDS, *(f"subset_{name}" for name in BOUNDS)]].isna().all(axis=None)
-    found = compared(rows, Compare(metrics=["nelbo", "kl", "iwae_10", "subset_nelbo"]))
+    assert (
+        gan[[*BOUND_METRICS, *(f"subset_{name}" for name in BOUND_METRICS)]].isna().all(axis=None)
+    )
+    found = compare_arms(rows, ComparisonSpec(metrics=["nelbo", "kl", "iwae_10", "subset_nelbo"]))
     assert set(found["text"]) == {"cannot be compared: vae holds an ELBO, gan no bound"}
     assert len(found) == 4
     assert set(rows.loc[rows["model"] == "vae", "estimator"]) == {"elbo"}
@@ -52,12 +54,12 @@ def test_an_exact_likelihood_is_a_metric_of_its_own(tmp_path: Path) -> None:
     told: dict[str, Any] = {
         name: exact | {"estimator": "exact", "nll": nll} for name, nll in names.items()
     }
-    rows = read(written(tmp_path, **told)).rows
+    rows = read_results(written(tmp_path, **told)).rows
     means = rows.groupby("model")["nll"].mean()
     assert means[["made", "pixelcnn"]].tolist() == [85.0, 82.0]
     assert rows.loc[rows["model"] == "vae", "nll"].isna().all()
     assert rows.loc[rows["model"] != "vae", ["nelbo", "kl", "rec", "iwae_10"]].isna().all(axis=None)
-    found = compared(rows, Compare(metrics=["nelbo", "nll"]))
+    found = compare_arms(rows, ComparisonSpec(metrics=["nelbo", "nll"]))
     texts = dict(
         zip(zip(found["metric"], found["a"], found["b"], strict=True), found["text"], strict=True)
     )
@@ -70,22 +72,24 @@ def test_an_exact_likelihood_is_a_metric_of_its_own(tmp_path: Path) -> None:
 
 def test_an_older_row_with_a_kl_of_zero_keeps_its_bound(tmp_path: Path) -> None:
     """It does not say what it is, and hand-made tables often have such rows."""
-    rows = read(written(tmp_path, collapsed={"nelbo": 105.0, "kl": 0.0, "rec": 105.0})).rows
+    rows = read_results(written(tmp_path, collapsed={"nelbo": 105.0, "kl": 0.0, "rec": 105.0})).rows
     assert rows.loc[rows["model"] == "collapsed", "nelbo"].tolist() == [105.0] * 6
-    (text,) = compared(rows, Compare(metrics=["nelbo"]))["text"]
+    (text,) = compare_arms(rows, ComparisonSpec(metrics=["nelbo"]))["text"]
     assert text.startswith("worse by 4.98 nats")
 
 
 def test_other_pixels_are_not_compared(tmp_path: Path) -> None:
-    rows = read(written(tmp_path, gmvae={"data_kind": "grey"})).rows
-    assert compared(rows, Compare(metrics=["nelbo"]))["verdict"].tolist() != ["cannot be compared"]
+    rows = read_results(written(tmp_path, gmvae={"data_kind": "grey"})).rows
+    assert compare_arms(rows, ComparisonSpec(metrics=["nelbo"]))["verdict"].tolist() != [
+        "cannot be compared"
+    ]
     rows.loc[rows["model"] == "vae", "data_kind"] = "binary"
-    (text,) = compared(rows, Compare(metrics=["nelbo"]))["text"]
+    (text,) = compare_arms(rows, ComparisonSpec(metrics=["nelbo"]))["text"]
     assert text == "cannot be compared: different kinds of pixels (binary and grey)"
 
 
 def test_curves_of_what_is_no_bound_have_no_losses(tmp_path: Path) -> None:
-    points = read(written(tmp_path, gan=NOTHING)).points
+    points = read_results(written(tmp_path, gan=NOTHING)).points
     assert points.loc[points["arm"] == "gan", ["nelbo", "kl", "rec"]].isna().all(axis=None)
     assert points.loc[points["arm"] == "vae", "nelbo"].notna().all()
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.compare import asked
+from analysis.compare import compare_two_arms
 from analysis.frames import pooled
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.experiment.cell import Cell
 from harness.storage import schema
 from harness.storage.store import Store
@@ -46,8 +46,8 @@ def folder(at: Path, extra: Extra = nothing, seeds: Sequence[int] = range(6), **
 
 def refused(paths: Sequence[str], metric: str) -> str:
     """Why the comparison is refused."""
-    with pytest.raises(BadInput) as told:
-        asked(paths, ARMS, metric, None)
+    with pytest.raises(InputError) as told:
+        compare_two_arms(paths, ARMS, metric, None)
     return str(told.value)
 
 
@@ -59,7 +59,7 @@ def test_a_metric_with_two_values_is_refused_in_either_order(tmp_path: Path) -> 
     second = folder(tmp_path / "2", lambda seed: {"iwae_10": 102.0 + seed})
     said = "seed 0 has different values of iwae_10 in folders 1 and 2; choose one: results=NUMBER"
     assert refused([first, second], "iwae_10") == refused([second, first], "iwae_10") == said
-    assert asked([first, second], ARMS, "nelbo", None)["verdict"] == "better"
+    assert compare_two_arms([first, second], ARMS, "nelbo", None)["verdict"] == "better"
 
 
 @pytest.mark.parametrize("metric", ["iwae_10", "kl", "rec", "subset_nelbo"])
@@ -84,7 +84,8 @@ def test_of_two_rows_the_one_that_is_scored_counts(metric: str, tmp_path: Path) 
         **listed,
     )
     found = [
-        asked(paths, ARMS, metric, None) for paths in ([bare, scored], [scored, bare], [scored])
+        compare_two_arms(paths, ARMS, metric, None)
+        for paths in ([bare, scored], [scored, bare], [scored])
     ]
     assert found[0] == found[1] == found[2]
     assert (found[0]["n_a"], found[0]["n_b"]) == (6, 6)
@@ -123,7 +124,7 @@ def test_one_seed_under_two_cells_of_a_folder_names_both_and_the_way_out(tmp_pat
     assert "remove rows/CELL.json of the others, and results.parquet" in said
     (tmp_path / "1" / "rows" / f"{twin.id}.json").unlink()
     (tmp_path / "1" / "results.parquet").unlink()
-    assert asked([path], ARMS, "nelbo", None)["n_a"] == 6
+    assert compare_two_arms([path], ARMS, "nelbo", None)["n_a"] == 6
 
 
 def recorded(path: str, run: str, started: str, seeds: Sequence[int]) -> None:
@@ -143,11 +144,11 @@ def test_seeds_of_a_second_folder_are_adaptive_where_it_was_begun_later(
         paths.append(folder(tmp_path / run, seeds=seeds, run=run, finished=f"{started[:10]}T12"))
         recorded(paths[-1], run, started, seeds)
     for order in (paths, paths[::-1]):
-        assert asked(order, ARMS, "nelbo", None)["flags"] == flags
+        assert compare_two_arms(order, ARMS, "nelbo", None)["flags"] == flags
 
 
 def test_a_table_without_provenance_says_that_it_is_not_known(tmp_path: Path) -> None:
-    flags = asked([folder(tmp_path / "1", run="a")], ARMS, "nelbo", None)["flags"]
+    flags = compare_two_arms([folder(tmp_path / "1", run="a")], ARMS, "nelbo", None)["flags"]
     assert flags == ["whether seeds were added later is not known"]
 
 
@@ -164,7 +165,7 @@ KINDS = st.fixed_dictionaries(
 
 
 GMVAE, VAE = (
-    pd.DataFrame([schema.row(row(made(model, seed))) for seed in range(5)])
+    pd.DataFrame([schema.make_row(row(made(model, seed))) for seed in range(5)])
     for model in ("gmvae", "vae")
 )
 VAE["iwae_10"] = 3 + NOISE[:5, 1]
@@ -194,15 +195,17 @@ def compared(kinds: Sequence[Row]) -> object:
         [str(number) for number in range(len(kinds))], pd.concat(found, ignore_index=True), []
     )
     try:
-        rows, a, b = pooled.two(pool, ({"model": "gmvae"}, {"model": "vae"}), "iwae_10")
-    except BadInput as error:
+        rows, a, b = pooled.select_two_arms(pool, ({"model": "gmvae"}, {"model": "vae"}), "iwae_10")
+    except InputError as error:
         return re.sub(r"folders [\d and]+", "folders", str(error))
     return a, b, rows.drop(columns="results").map(repr).to_numpy().tolist()
 
 
 def test_a_cell_of_one_folder_is_taken_as_it_is(tmp_path: Path) -> None:
     path = folder(tmp_path / "1", seeds=[0])
-    rows, a, b = pooled.two(pooled.read([path]), ({"model": "gmvae"}, {"model": "vae"}), "nelbo")
+    rows, a, b = pooled.select_two_arms(
+        pooled.read_pool([path]), ({"model": "gmvae"}, {"model": "vae"}), "nelbo"
+    )
     assert (a, b, rows["seed"].tolist()) == ("gmvae", "vae", [0, 0])
     assert rows["cell"].tolist() == [Cell(**cell_of("gmvae")).id, Cell(**cell_of("vae")).id]
 

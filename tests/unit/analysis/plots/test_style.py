@@ -12,15 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from analysis.frames.arm_names import named
-from analysis.frames.metrics import ACCURACY, BY_COLUMN
+from analysis.frames.arm_names import row_arm_names
+from analysis.frames.metrics import ACCURACY, METRIC_BY_COLUMN
 from analysis.plots import style
-from analysis.plots.digit_counts import shares
-from analysis.plots.forest import differences, pages, shared, span
-from analysis.plots.label_placement import Room
-from analysis.plots.rate_distortion import PALE, families, rate_distortion
-from analysis.plots.sample_sheets import TILE, cropped
-from harness.storage.store import Pictures
+from analysis.plots.digit_counts import digit_shares
+from analysis.plots.forest import axis_range, draw_differences, shared_side, split_pages
+from analysis.plots.label_placement import LabelPlacer
+from analysis.plots.rate_distortion import NELBO_LINE_COLOUR, draw_rate_distortion, find_beta_series
+from analysis.plots.sample_sheets import TILE_PIXELS, crop_sheet
+from harness.storage.store import PictureKind
 from tests.unit.analysis.conftest import FrameMaker, made, row
 
 
@@ -55,7 +55,9 @@ def compared(count: int = 1, **values: Any) -> pd.DataFrame:
 
 def drawn(comparisons: pd.DataFrame) -> Figure:
     """The plot of a page of comparisons of the NELBO."""
-    return differences(comparisons, BY_COLUMN["nelbo"], shared(comparisons), span(comparisons))
+    return draw_differences(
+        comparisons, METRIC_BY_COLUMN["nelbo"], shared_side(comparisons), axis_range(comparisons)
+    )
 
 
 def beside(figure: Figure) -> list[str]:
@@ -68,7 +70,9 @@ def test_the_interval_over_seeds_is_that_of_student() -> None:
     counted = np.array([[80, 920], [100, 900], [120, 880]])
     counted = np.pad(counted, ((0, 0), (0, 8)))
     half = 4.302653 * 2 / 3**0.5
-    assert shares(counted).to_numpy()[0, 1:] == pytest.approx([10, 10 - half, 10 + half], abs=1e-5)
+    assert digit_shares(counted).to_numpy()[0, 1:] == pytest.approx(
+        [10, 10 - half, 10 + half], abs=1e-5
+    )
 
 
 def test_the_interval_within_a_single_run_is_that_of_wilson() -> None:
@@ -77,7 +81,7 @@ def test_the_interval_within_a_single_run_is_that_of_wilson() -> None:
     """
     for hits, of, limits in ((81, 263, (25.53, 36.62)), (15, 148, (6.24, 16.05))):
         counted = np.array([[hits, of - hits, *[0] * 8]])
-        assert shares(counted).to_numpy()[0, 2:] == pytest.approx(limits, abs=0.005)
+        assert digit_shares(counted).to_numpy()[0, 2:] == pytest.approx(limits, abs=0.005)
 
 
 def test_words_never_lie_on_one_another_nor_outside() -> None:
@@ -85,8 +89,8 @@ def test_words_never_lie_on_one_another_nor_outside() -> None:
     axis = figure.subplots()
     points = np.array([(x, 0.5) for x in np.linspace(0.48, 0.52, 12)])
     figure.draw_without_rendering()
-    room = Room(axis, [points[:1], points[1:2]])
-    assert all(room.write("β=0.5", (x, y), color="k") for x, y in points)
+    room = LabelPlacer(axis, [points[:1], points[1:2]])
+    assert all(room.place("β=0.5", (x, y), color="k") for x, y in points)
     figure.draw_without_rendering()
     words = [Text.get_window_extent(text) for text in axis.texts]  # without the line to its point
     assert len(words) == 12
@@ -105,7 +109,7 @@ def test_a_full_panel_has_no_room() -> None:
     axis = figure.subplots()
     figure.draw_without_rendering()
     everywhere = [np.array([(0, y), (1, y)]) for y in np.linspace(0, 1, 200)]
-    assert not Room(axis, everywhere).write("β=1", (0.5, 0.5))
+    assert not LabelPlacer(axis, everywhere).place("β=1", (0.5, 0.5))
     assert len(axis.texts) == 0
 
 
@@ -118,10 +122,10 @@ def test_a_family_needs_two_betas(results: FrameMaker) -> None:
     ]
     cells += [made("ssvae", supervision="supervised", labels=n) for n in (50, 100)]
     rows = results(*map(row, cells))
-    found = families(rows)
+    found = find_beta_series(rows)
     assert set(found["model"]) == {"vae"}
     assert set(found["family"]) == {"vae"}
-    assert families(rows[rows["model"] == "ssvae"]).empty
+    assert find_beta_series(rows[rows["model"] == "ssvae"]).empty
 
 
 def test_rate_is_kl_distortion_reconstruction_and_the_lines_join_one_nelbo(
@@ -135,12 +139,16 @@ def test_rate_is_kl_distortion_reconstruction_and_the_lines_join_one_nelbo(
             for c in cells
         )
     )
-    rows = families(rows.assign(arm=named(rows)))
-    figure = rate_distortion(rows, style.colours(sorted(set(rows["arm"]))))
+    rows = find_beta_series(rows.assign(arm=row_arm_names(rows)))
+    figure = draw_rate_distortion(rows, style.colours(sorted(set(rows["arm"]))))
     axis = figure.axes[0]
     joined = next(line for line in axis.lines if line.get_label() == "vae")
     assert np.asarray(joined.get_xydata()).tolist() == [[25, 76], [19, 81], [3, 130]]
-    grey = [np.asarray(line.get_xydata()) for line in axis.lines if line.get_color() == PALE]
+    grey = [
+        np.asarray(line.get_xydata())
+        for line in axis.lines
+        if line.get_color() == NELBO_LINE_COLOUR
+    ]
     ticks = list(axis.child_axes[0].get_yticks())
     levels = [line.sum(axis=1) for line in grey]
     assert 100 in {round(float(level[0]), 6) for level in levels}
@@ -190,7 +198,7 @@ def test_bars_end_where_the_intervals_end_and_shares_become_points() -> None:
     shown = compared(
         difference=0.02, low=0.01, high=0.03, low_adjusted=0.0, high_adjusted=0.04, margin=0.005
     )
-    axis = differences(shown, ACCURACY, shared(shown), span(shown)).axes[0]
+    axis = draw_differences(shown, ACCURACY, shared_side(shown), axis_range(shown)).axes[0]
     ends = (np.asarray(line.get_xdata(), float) for line in axis.lines)
     bars = sorted(tuple(pair) for pair in ends if len(pair) == 2)
     assert bars == [pytest.approx((0, 0)), pytest.approx((0, 4)), pytest.approx((1, 3))]
@@ -202,7 +210,7 @@ def test_bars_end_where_the_intervals_end_and_shares_become_points() -> None:
 def test_a_wild_interval_does_not_squeeze_the_others() -> None:
     found = compared(5)
     found.loc[4, ["low_adjusted", "high_adjusted"]] = [-300.0, 296.0]
-    low, high = span(found)
+    low, high = axis_range(found)
     assert -8 < low < -2.6  # four times the middle interval, 1.2, beyond the difference
     assert 0 < high < 4
     assert [line.get_marker() for line in drawn(found).axes[0].lines].count((3, 0, -90)) == 1
@@ -210,17 +218,18 @@ def test_a_wild_interval_does_not_squeeze_the_others() -> None:
 
 def test_every_comparison_is_on_one_page() -> None:
     found = compared(100)
-    shown = list(pages(found))
+    shown = list(split_pages(found))
     assert [len(page) for page in shown] == [34, 33, 33]
     assert pd.concat(shown)["a"].tolist() == found["a"].tolist()
     long = found.assign(b="a name of an arm which takes a second line")
-    assert max(len(page) for page in pages(long)) == 20
+    assert max(len(page) for page in split_pages(long)) == 20
 
 
 def sheet(rows: int = 10, columns: int = 20) -> bytes:
     """A sheet of digits, each as bright as its column."""
     tiles = np.kron(
-        np.arange(columns, dtype=np.uint8)[None], np.ones((rows * TILE, TILE), np.uint8)
+        np.arange(columns, dtype=np.uint8)[None],
+        np.ones((rows * TILE_PIXELS, TILE_PIXELS), np.uint8),
     )
     file = io.BytesIO()
     Image.fromarray(tiles[:-1, :-1]).save(file, "PNG")
@@ -231,14 +240,14 @@ def sheet(rows: int = 10, columns: int = 20) -> bytes:
     ("kind", "columns"),
     [("samples", [0, 1, 2, 3, 4, 5, 6]), ("traversals", [0, 3, 6, 10, 13, 16, 19])],
 )
-def test_a_traversal_is_shown_from_end_to_end(kind: Pictures, columns: list[int]) -> None:
-    pixels = cropped(sheet(), kind)
-    assert pixels.shape == (10 * TILE - 1, 7 * TILE - 1)
-    assert pixels[0, ::TILE].tolist() == columns
+def test_a_traversal_is_shown_from_end_to_end(kind: PictureKind, columns: list[int]) -> None:
+    pixels = crop_sheet(sheet(), kind)
+    assert pixels.shape == (10 * TILE_PIXELS - 1, 7 * TILE_PIXELS - 1)
+    assert pixels[0, ::TILE_PIXELS].tolist() == columns
 
 
 def test_a_picture_that_is_no_sheet_is_shown_whole() -> None:
     file = io.BytesIO()
     Image.new("L", (300, 10), 128).save(file, "PNG")
-    assert cropped(file.getvalue(), "samples").shape == (10, 300)
-    assert cropped(sheet(columns=4), "samples").shape == (289, 115)
+    assert crop_sheet(file.getvalue(), "samples").shape == (10, 300)
+    assert crop_sheet(sheet(columns=4), "samples").shape == (289, 115)

@@ -2,17 +2,24 @@
 
 import pandas as pd
 
-from analysis.rendering.page import PLACED, SECTIONS, Page, kept, laid_out, render
+from analysis.rendering.page import (
+    PLACED_SECTIONS,
+    SECTION_TITLES,
+    Page,
+    keep_together,
+    make_cells,
+    render,
+)
 from analysis.rendering.section import Picture
 from analysis.rendering.table import Table
 
 BARE = Page(
     title="t",
-    lede="",
+    subtitle="",
     banner="",
     facts={},
-    notes=[],
-    stated="Nothing stated.",
+    caveats=[],
+    declared="Nothing stated.",
     families=[],
     tables={},
     sentences={},
@@ -33,7 +40,7 @@ def test_numbers_are_set_apart_from_what_they_are_of() -> None:
             "Remark": ["1 (one)", "none"],
         }
     )
-    first, second = laid_out(Table("t", "", "", text, text))
+    first, second = make_cells(Table("t", "", "", text, text))
     assert first[1] == {
         "text": "-1.50 ± 0.10",
         "of": "(SE, n = 2)",
@@ -53,7 +60,7 @@ def test_chances_and_differences_are_sorted_by_size() -> None:
             "d": ["−2.30 [−2.60, −2.00]", "1,024.5 [1.0, 2.0]", "–"],
         }
     )
-    cells = laid_out(Table("t", "", "", text, text))
+    cells = make_cells(Table("t", "", "", text, text))
     assert [[cell["size"] for cell in row] for row in cells] == [
         [0.04, -2.3],
         [1e-8, 1024.5],
@@ -66,9 +73,9 @@ def test_a_picture_is_its_own_address() -> None:
 
 
 def test_no_line_breaks_within_a_number_and_nothing_escapes_escaping() -> None:
-    assert kept("plain & <b>") == "plain &amp; &lt;b&gt;"
-    assert kept("[<b>] n = <b>") == '<span class="kept">[&lt;b&gt;]</span> n = &lt;b&gt;'
-    assert kept("n = 9 of 10") == '<span class="kept">n = 9</span> of 10'
+    assert keep_together("plain & <b>") == "plain &amp; &lt;b&gt;"
+    assert keep_together("[<b>] n = <b>") == '<span class="kept">[&lt;b&gt;]</span> n = &lt;b&gt;'
+    assert keep_together("n = 9 of 10") == '<span class="kept">n = 9</span> of 10'
 
 
 def test_a_page_of_nothing_still_says_what_it_lacks() -> None:
@@ -95,7 +102,7 @@ def test_a_figure_of_a_section_that_the_page_does_not_know_is_shown_all_the_same
     page = Page(
         **{**vars(BARE), "pictures": {"novel": [new], "curves": [Picture(b"old", "Old", "")]}}
     )
-    assert page.more == [new]
+    assert page.unplaced == [new]
     html = render(page)
     assert html.count("<img ") == 2
     assert 'href="#figures"' in html
@@ -103,9 +110,9 @@ def test_a_figure_of_a_section_that_the_page_does_not_know_is_shown_all_the_same
 
 
 def test_every_place_for_figures_is_shown() -> None:
-    for name in PLACED:
+    for name in PLACED_SECTIONS:
         html = render(
             Page(**{**vars(BARE), "pictures": {name: [Picture(b"x", "X", "Caption of it.")]}})
         )
         assert html.count("<img ") == 1, name
-    assert set(PLACED) & set(SECTIONS) == {"beta", "accuracy", "curves"}
+    assert set(PLACED_SECTIONS) & set(SECTION_TITLES) == {"beta", "accuracy", "curves"}

@@ -5,15 +5,15 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.reproduction.consistency import adds_up, parts
+from analysis.reproduction.consistency import adds_up, check_sum
 from analysis.reproduction.references import load
 
 CENTS = st.decimals(Decimal(1), Decimal(200), places=2)
 
 
 def test_exactly_two_printed_rows_do_not_add_up() -> None:
-    checked = {(r.table, r.name, r.evaluation): parts(r.figures) for r in load().references}
-    broken = {place: check.text for place, check in checked.items() if check and not check.hold}
+    checked = {(r.table, r.name, r.evaluation): check_sum(r.figures) for r in load().references}
+    broken = {place: check.text for place, check in checked.items() if check and not check.holds}
     assert broken == {
         (
             "table-1",
@@ -37,4 +37,4 @@ def test_a_sum_holds_to_rounding_and_no_further(kl: Decimal, rec: Decimal) -> No
 
 
 def test_a_row_without_three_parts_is_not_checked() -> None:
-    assert parts(load().of("table-3", "test")[0].figures) is None
+    assert check_sum(load().for_table("table-3", "test")[0].figures) is None

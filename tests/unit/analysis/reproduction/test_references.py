@@ -10,8 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from analysis.reproduction import references
-from analysis.reproduction.references import FILE, Figure, load
-from harness.errors import BadInput
+from analysis.reproduction.references import REFERENCES_FILE, PrintedValue, load
+from harness.errors import InputError
 from tests.unit.analysis.conftest import LISTED
 
 OWN: dict[str, Any] = {
@@ -44,7 +44,7 @@ def test_the_source_report_as_protocol_says() -> None:
 
 def deviation(n: int | None, **printed: str) -> float:
     """The SD of one run that these printed figures tell."""
-    return Figure.model_validate({"mean": "1", **printed}).deviation(n)
+    return PrintedValue.model_validate({"mean": "1", **printed}).standard_deviation(n)
 
 
 def test_a_run_varies_by_its_sd_or_by_its_se_times_the_root_of_n() -> None:
@@ -76,11 +76,11 @@ def test_where_se_and_sd_are_both_printed_they_agree_to_rounding() -> None:
 def test_a_figure_without_its_kind_set_or_source_is_refused(
     old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = FILE.read_text(encoding="utf-8")
+    text = REFERENCES_FILE.read_text(encoding="utf-8")
     assert old in text
     changed = tmp_path / "references.yaml"
     changed.write_text(text.replace(old, new, 1), encoding="utf-8")
-    monkeypatch.setattr(references, "FILE", changed)
+    monkeypatch.setattr(references, "REFERENCES_FILE", changed)
     with pytest.raises(ValidationError):
         load()
 
@@ -94,7 +94,7 @@ def own(folder: Path, **keys: Any) -> Path:
 
 def test_a_users_rows_come_behind_ours_and_their_margins_count(tmp_path: Path) -> None:
     found = load(own(tmp_path, references=[OWN], margins={"nelbo": "0.1"}))
-    assert [r.name for r in found.of("table-1", "test")] == ["public runs", "mine"]
+    assert [r.name for r in found.for_table("table-1", "test")] == ["public runs", "mine"]
     assert found.margins == load().margins | {"nelbo": Decimal("0.1")}
     assert found.context == load().context
 
@@ -111,7 +111,7 @@ def test_a_users_own_table(tmp_path: Path) -> None:
     found = load(
         own(tmp_path, tables=[table], references=[OWN | {"table": "mine", "model": "mine"}])
     )
-    assert [r.model for r in found.of("mine", "test")] == ["mine"]
+    assert [r.model for r in found.for_table("mine", "test")] == ["mine"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_users_own_table(tmp_path: Path) -> None:
 def test_a_users_mistake_is_told_in_one_line(
     keys: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadInput) as told:
+    with pytest.raises(InputError) as told:
         load(own(tmp_path, **keys))
     assert said in str(told.value)
     assert str(told.value).startswith(f"references '{tmp_path / 'own.yaml'}': ")
@@ -214,11 +214,11 @@ def test_a_file_that_is_none_is_told_in_one_line(content: bytes, tmp_path: Path)
     path = tmp_path / "own.yaml"
     path.write_bytes(content)
     with pytest.raises(
-        BadInput, match="expected a YAML file with the keys margins, tables, references"
+        InputError, match="expected a YAML file with the keys margins, tables, references"
     ) as told:
         load(path)
     assert len(str(told.value).splitlines()) == 1
-    with pytest.raises(BadInput, match="cannot be read: No such file"):
+    with pytest.raises(InputError, match="cannot be read: No such file"):
         load(tmp_path / "nowhere.yaml")
 
 
@@ -230,6 +230,6 @@ def test_what_was_given_is_told_in_a_few_words(tmp_path: Path) -> None:
         for at in range(8)
     ]
     path.write_text("\n".join(["a: &a [x, x]", *levels, "references: *i"]))
-    with pytest.raises(BadInput) as told:
+    with pytest.raises(InputError) as told:
         load(path)
     assert len(str(told.value)) < 1000

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from scipy import stats
 
-from analysis.frames.arm_names import named
+from analysis.frames.arm_names import row_arm_names
 from analysis.reproduction.references import References, load
-from analysis.reproduction.verdicts import verdicts
+from analysis.reproduction.verdicts import compute_verdicts
 from tests.unit.analysis.conftest import FrameMaker, frame, made, on_subset, row
 
 # Ten values with mean 0 and SD 1, spread as normal ones are.
@@ -23,7 +23,7 @@ NORMAL /= NORMAL.std(ddof=1)
 
 def judged(rows: pd.DataFrame, references: References | None = None) -> pd.DataFrame:
     """The verdicts on all references that come with the project."""
-    return verdicts(rows.assign(arm=named(rows)), references or load())
+    return compute_verdicts(rows.assign(arm=row_arm_names(rows)), references or load())
 
 
 def picked(

@@ -2,12 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.sections.beta import dunnett, trends
-from harness.experiment.grid import Compare
+from analysis.sections.beta import compare_betas, dunnett_test
+from harness.experiment.grid import ComparisonSpec
 from tests.unit.analysis.example_frames import spread, table
 
 RNG = np.random.default_rng
-NELBO = Compare(metrics=["nelbo"])
+NELBO = ComparisonSpec(metrics=["nelbo"])
 
 
 @pytest.mark.parametrize(("arms", "n", "critical"), [(2, 5, 2.50), (3, 6, 2.54), (4, 5, 2.65)])
@@ -16,7 +16,7 @@ def test_dunnetts_test_has_the_published_critical_values(
 ) -> None:
     """Dunnett (1964), Biometrics 20:482, table II, two-sided 5 %: 12 and 20 degrees of freedom."""
     control = spread(0, 1, n)
-    found = dunnett([control + critical * np.sqrt(2 / n), *[control] * (arms - 1)], control)
+    found = dunnett_test([control + critical * np.sqrt(2 / n), *[control] * (arms - 1)], control)
     assert found[0] == pytest.approx(0.05, abs=6e-4)
 
 
@@ -26,7 +26,7 @@ def test_dunnetts_blood_counts_give_the_documented_p() -> None:
     """
     control = np.array([7.40, 8.50, 7.20, 8.24, 9.84, 8.32])
     drugs = [np.array([9.76, 8.80, 7.68, 9.36]), np.array([12.80, 9.68, 12.16, 9.20, 10.55])]
-    assert dunnett(drugs, control) == pytest.approx([0.62004941, 0.0059035], abs=1e-4)
+    assert dunnett_test(drugs, control) == pytest.approx([0.62004941, 0.0059035], abs=1e-4)
 
 
 def betas(shared: bool = True, n: int = 8, slope: float = 0.5) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def betas(shared: bool = True, n: int = 8, slope: float = 0.5) -> pd.DataFrame:
 
 
 def test_each_beta_is_compared_with_one() -> None:
-    found = trends(betas(), NELBO)
+    found = compare_betas(betas(), NELBO)
     assert found["b"].tolist() == ["β=1"] * 3
     assert found["beta"].tolist() == [2, 3, 4]
     assert (found["comparisons"] == 3).all()
@@ -51,7 +51,7 @@ def test_each_beta_is_compared_with_one() -> None:
 
 
 def test_a_trend_is_found_and_told() -> None:
-    found = trends(betas(), NELBO).iloc[0]
+    found = compare_betas(betas(), NELBO).iloc[0]
     assert found["trend"] == "rises"
     assert found["slope_low"] < 0.5 * 3 / 2 < found["slope_high"]  # three steps in two doublings
     assert found["trend_text"].startswith("rises with β: ")
@@ -59,24 +59,24 @@ def test_a_trend_is_found_and_told() -> None:
 
 
 def test_a_falling_trend_is_told_as_falling() -> None:
-    assert trends(betas(slope=-0.5), NELBO)["trend"].tolist() == ["falls"] * 3
+    assert compare_betas(betas(slope=-0.5), NELBO)["trend"].tolist() == ["falls"] * 3
 
 
 def test_no_trend_where_there_is_none() -> None:
-    found = trends(betas(slope=0.0), NELBO).iloc[0]
+    found = compare_betas(betas(slope=0.0), NELBO).iloc[0]
     assert found["trend"] == "none shown"
     assert found["trend_text"].startswith("no trend shown: ")
 
 
 def test_seeds_that_are_not_shared_have_dunnetts_test_and_no_trend() -> None:
-    found = trends(betas(shared=False), NELBO)
+    found = compare_betas(betas(shared=False), NELBO)
     assert (found["design"] == "welch").all()
     assert found["p_dunnett"].between(0, 1).all()
     assert (found["trend"] == "too few seeds").all()
 
 
 def test_three_seeds_have_no_trend() -> None:
-    found = trends(betas(n=3), NELBO)
+    found = compare_betas(betas(n=3), NELBO)
     assert (found["trend"] == "too few seeds").all()
     assert found["trend_p"].isna().all()
     assert (found["verdict"] == "too few seeds").all()
@@ -86,7 +86,9 @@ def test_the_bound_is_asked_over_betas_from_one_and_the_kl_over_all() -> None:
     rows = betas().assign(kl=lambda frame: 30 - frame["nelbo"] / 10)
     rows["beta"] = rows["beta"].map({1.0: 0.5, 2.0: 1.0, 3.0: 2.0, 4.0: 4.0})
     found = (
-        trends(rows, Compare(metrics=["nelbo", "kl"])).drop_duplicates("metric").set_index("metric")
+        compare_betas(rows, ComparisonSpec(metrics=["nelbo", "kl"]))
+        .drop_duplicates("metric")
+        .set_index("metric")
     )
     assert found["trend_betas"].to_dict() == {"nelbo": "1, 2, 4", "kl": "0.5, 1, 2, 4"}
     assert found["trend"].to_dict() == {"nelbo": "rises", "kl": "falls"}
@@ -94,5 +96,5 @@ def test_the_bound_is_asked_over_betas_from_one_and_the_kl_over_all() -> None:
 
 def test_without_beta_one_there_is_nothing_to_compare_with() -> None:
     rows = betas()
-    assert trends(rows[rows["beta"] != 1], NELBO).empty
-    assert trends(rows[rows["beta"] == 1], NELBO).empty
+    assert compare_betas(rows[rows["beta"] != 1], NELBO).empty
+    assert compare_betas(rows[rows["beta"] == 1], NELBO).empty

@@ -2,14 +2,19 @@
 
 import pandas as pd
 
-from analysis.frames.arm_names import named
-from analysis.sections.caveats import chosen_on_test, notes, unfinished, unstarted
-from analysis.stats.thresholds import FEW
+from analysis.frames.arm_names import row_arm_names
+from analysis.sections.caveats import (
+    describe_unstarted_cells,
+    list_caveats,
+    list_unfinished_cells,
+    warn_about_selection,
+)
+from analysis.stats.thresholds import MIN_SEEDS
 from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 
 
 def test_nothing_to_say_of_enough_equal_seeds(results: FrameMaker) -> None:
-    assert notes(results(*[row(made("vae", seed)) for seed in range(FEW)])) == []
+    assert list_caveats(results(*[row(made("vae", seed)) for seed in range(MIN_SEEDS)])) == []
 
 
 def test_the_gravest_first(results: FrameMaker) -> None:
@@ -23,7 +28,7 @@ def test_the_gravest_first(results: FrameMaker) -> None:
     broken = rows.assign(
         nelbo=rows["nelbo"].mask((rows["seed"] == 0) & (rows["model"] == "vae"), 50.0)
     )
-    said = notes(broken)
+    said = list_caveats(broken)
     words = [
         "nelbo 50.00 is not kl 19.00 + rec 81.00",
         "2 different lists of images",
@@ -43,7 +48,7 @@ def test_unfinished_cells_come_with_their_reason(results: FrameMaker) -> None:
     rows = results(
         row(made("vae")), row(made("vae", 1), "failed"), row(made("vae", 2), "diverged", error=None)
     )
-    found: pd.DataFrame = unfinished(rows.assign(arm=named(rows)))
+    found: pd.DataFrame = list_unfinished_cells(rows.assign(arm=row_arm_names(rows)))
     assert found.to_numpy().tolist() == [
         ["vae", 1, "failed", "RuntimeError: no reason"],
         ["vae", 2, "diverged", "no reason given"],
@@ -53,13 +58,15 @@ def test_unfinished_cells_come_with_their_reason(results: FrameMaker) -> None:
 def test_what_a_run_planned_and_did_not_do_is_missing(results: FrameMaker) -> None:
     rows = results(row(made("vae")), row(made("vae", 1), "failed"))
     assert (
-        unstarted(rows, [{"cells": 5}, {"cells": 3}, {}])
+        describe_unstarted_cells(rows, [{"cells": 5}, {"cells": 3}, {}])
         == "At least 3 of the 5 cells of a run have no row yet."
     )
-    assert unstarted(rows, [{"cells": 2}]) == unstarted(rows, []) == ""
+    assert (
+        describe_unstarted_cells(rows, [{"cells": 2}]) == describe_unstarted_cells(rows, []) == ""
+    )
 
 
 def test_that_arms_are_scored_on_the_test_images_is_said_where_one_can_be_chosen() -> None:
-    (said,) = chosen_on_test(pd.DataFrame({"a": ["gmvae"]}))
+    (said,) = warn_about_selection(pd.DataFrame({"a": ["gmvae"]}))
     assert "no validation split" in said
-    assert not list(chosen_on_test(pd.DataFrame({"a": []})))
+    assert not list(warn_about_selection(pd.DataFrame({"a": []})))

@@ -3,9 +3,19 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, chisquare
 
-from analysis.sections.class_balance import BETWEEN, UNIFORM, balance, more_balanced
-from analysis.stats.uniformity import between, betweens, imbalance, uniform
-from harness.experiment.grid import Compare
+from analysis.sections.class_balance import (
+    HOMOGENEITY_COLUMNS,
+    UNIFORMITY_COLUMNS,
+    compare_imbalance,
+    run_balance_tests,
+)
+from analysis.stats.uniformity import (
+    batched_homogeneity_test,
+    homogeneity_test,
+    imbalance,
+    uniformity_test,
+)
+from harness.experiment.grid import ComparisonSpec
 from tests.unit.analysis.example_frames import table
 
 # The source report's digit counts of 200 samples, digits 0 to 9.
@@ -24,35 +34,37 @@ def counted(counts: dict[str, list[np.ndarray]]) -> pd.DataFrame:
 
 
 def test_the_source_reports_counts_give_the_published_figures() -> None:
-    assert uniform(VAE) == pytest.approx((17.2, 0.046), abs=5e-4)
-    assert uniform(GMVAE) == pytest.approx((8.5, 0.48), abs=5e-3)
-    chi2, df, p = between(VAE, GMVAE)
+    assert uniformity_test(VAE) == pytest.approx((17.2, 0.046), abs=5e-4)
+    assert uniformity_test(GMVAE) == pytest.approx((8.5, 0.48), abs=5e-3)
+    chi2, df, p = homogeneity_test(VAE, GMVAE)
     assert (chi2, df, p) == pytest.approx((8.35, 9, 0.50), abs=5e-3)
 
 
 def test_one_significant_and_the_other_not_is_no_difference() -> None:
-    alone, against = balance(counted({"vae": [VAE], "gmvae": [GMVAE]}))
-    assert list(alone) == UNIFORM
-    assert list(against) == BETWEEN
+    alone, against = run_balance_tests(counted({"vae": [VAE], "gmvae": [GMVAE]}))
+    assert list(alone) == UNIFORMITY_COLUMNS
+    assert list(against) == HOMOGENEITY_COLUMNS
     assert dict(zip(alone["arm"], alone["p"] < 0.05, strict=True)) == {"vae": True, "gmvae": False}
     assert against["verdict"].tolist() == ["no difference shown"]
-    assert against["p"][0] == pytest.approx(between(VAE, GMVAE)[2])
+    assert against["p"][0] == pytest.approx(homogeneity_test(VAE, GMVAE)[2])
 
 
 def test_two_by_two_by_hand() -> None:
     """Rows 30, 10 and 10, 30: 20 expected in every place, so 4 · 10² / 20 = 20."""
-    assert between(np.array([30.0, 10.0]), np.array([10.0, 30.0]))[:2] == pytest.approx((20, 1))
+    assert homogeneity_test(np.array([30.0, 10.0]), np.array([10.0, 30.0]))[:2] == pytest.approx(
+        (20, 1)
+    )
 
 
 def test_classes_that_nobody_samples_do_not_count() -> None:
-    assert between(np.array([30.0, 10.0, 0.0]), np.array([10.0, 30.0, 0.0]))[:2] == pytest.approx(
-        (20, 1)
-    )
-    assert between(np.array([9.0, 0.0]), np.array([7.0, 0.0])) == (0.0, 0, 1.0)
+    assert homogeneity_test(np.array([30.0, 10.0, 0.0]), np.array([10.0, 30.0, 0.0]))[
+        :2
+    ] == pytest.approx((20, 1))
+    assert homogeneity_test(np.array([9.0, 0.0]), np.array([7.0, 0.0])) == (0.0, 0, 1.0)
 
 
 def test_the_family_is_corrected() -> None:
-    alone, against = balance(counted({"vae": [VAE, VAE], "gmvae": [GMVAE, GMVAE]}))
+    alone, against = run_balance_tests(counted({"vae": [VAE, VAE], "gmvae": [GMVAE, GMVAE]}))
     assert (alone["arm"] == "vae").sum() == 2
     vae = alone[alone["arm"] == "vae"]
     assert vae["p_adjusted"].tolist() == pytest.approx((2 * vae["p"]).tolist())
@@ -63,10 +75,10 @@ def test_the_family_is_corrected() -> None:
 def test_cells_without_counts_have_no_row() -> None:
     rows = counted({"vae": [VAE], "gmvae": [GMVAE]})
     rows.loc[0, "status"] = "failed"
-    alone, against = balance(rows)
+    alone, against = run_balance_tests(rows)
     assert alone["arm"].tolist() == ["gmvae"]
     assert against.empty
-    nothing = balance(rows.assign(digit_counts=None))
+    nothing = run_balance_tests(rows.assign(digit_counts=None))
     assert nothing[0].empty
     assert nothing[1].empty
 
@@ -87,8 +99,8 @@ def test_seeds_not_samples_say_which_model_is_more_balanced() -> None:
         for _ in range(2)
     ]
     rows = counted({"one": drawn[0], "other": drawn[1]})
-    assert (balance(rows)[1]["verdict"] == "these runs differ").all()
-    found = more_balanced(rows, Compare())
+    assert (run_balance_tests(rows)[1]["verdict"] == "these runs differ").all()
+    found = compare_imbalance(rows, ComparisonSpec())
     assert found["verdict"].tolist() == ["no difference shown"]
     skewed = counted(
         {
@@ -96,7 +108,7 @@ def test_seeds_not_samples_say_which_model_is_more_balanced() -> None:
             "odd": [VAE * 50 + seed * TURNED for seed in range(6)],
         }
     )
-    assert more_balanced(skewed, Compare())["verdict"].tolist() == ["worse"]
+    assert compare_imbalance(skewed, ComparisonSpec())["verdict"].tolist() == ["worse"]
 
 
 def test_other_numbers_of_samples_are_not_compared_and_other_judges_flagged() -> None:
@@ -107,13 +119,13 @@ def test_other_numbers_of_samples_are_not_compared_and_other_judges_flagged() ->
         }
     )
     rows = rows.assign(judge_accuracy=0.99)
-    assert more_balanced(rows, Compare())["flags"].tolist() == [()]
+    assert compare_imbalance(rows, ComparisonSpec())["flags"].tolist() == [()]
     rows.loc[rows["arm"] == "other", "judge_accuracy"] = 0.6
-    assert more_balanced(rows, Compare())["flags"].tolist() == [("different judges",)]
+    assert compare_imbalance(rows, ComparisonSpec())["flags"].tolist() == [("different judges",)]
     few = counted(
         {"one": [EVEN / 10] * 6, "other": [VAE * 50 + seed * TURNED for seed in range(6)]}
     )
-    assert more_balanced(few, Compare())["text"].tolist() == [
+    assert compare_imbalance(few, ComparisonSpec())["text"].tolist() == [
         "cannot be compared: different numbers of samples"
     ]
 
@@ -122,11 +134,11 @@ def test_many_pairs_at_once_are_scipys_one_by_one() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.poisson(3.0, (2, 200, 10)).astype(float)
     a[:, 0] = b[:, 0] = 0
-    for pair, (chi2, df, p) in enumerate(zip(*betweens(a, b), strict=True)):
+    for pair, (chi2, df, p) in enumerate(zip(*batched_homogeneity_test(a, b), strict=True)):
         seen = a[pair] + b[pair] > 0
         expected = chi2_contingency(np.stack([a[pair][seen], b[pair][seen]]), correction=False)
         assert (chi2, df, p) == pytest.approx(
             (expected.statistic, expected.dof, expected.pvalue), rel=1e-9
         )
     for counts in a:
-        assert uniform(counts) == pytest.approx(tuple(chisquare(counts)), rel=1e-9)
+        assert uniformity_test(counts) == pytest.approx(tuple(chisquare(counts)), rel=1e-9)

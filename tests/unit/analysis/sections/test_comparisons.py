@@ -5,14 +5,21 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.rendering.table import latex, markdown
-from analysis.sections.comparisons import answer, apart, families, lines
+from analysis.rendering.table import to_latex, to_markdown
+from analysis.sections.comparisons import (
+    build_families,
+    family_note,
+    headline_sentence,
+    terminal_lines,
+)
 
 WHY = "better by 2.30 nats [2.00, 2.60], paired t, n = 10, p = 1e-8 (Holm, 3 comparisons)"
 
 
 def comparison(**values: Any) -> dict[str, Any]:
-    """One row of what `analysis.comparison.comparisons.compared` gives; `values` are laid over it."""
+    """One row of what `analysis.comparison.comparisons.compare_arms` gives; `values` are laid over
+    it.
+    """
     who = {"metric": "nelbo", "evaluation": "test", "a": "gmvae", "b": "vae", "design": "paired"}
     seeds = {"n_a": 10, "n_b": 10, "n_pairs": 10, "mean_a": 97.3, "mean_b": 99.6}
     shown = {
@@ -63,7 +70,7 @@ def frame(*rows: dict[str, Any]) -> pd.DataFrame:
 
 def test_a_sentence_says_who_and_why_and_what_to_beware_of() -> None:
     flagged = comparison(flags=("unequal seeds", "failed cells"))
-    (family,) = families(frame(comparison(), flagged))
+    (family,) = build_families(frame(comparison(), flagged))
     assert family.verdicts[0].sentence == f"gmvae against vae: {WHY}"
     assert family.verdicts[1].sentence == f"gmvae against vae: {WHY} – unequal seeds, failed cells"
 
@@ -80,20 +87,20 @@ def test_a_sentence_says_who_and_why_and_what_to_beware_of() -> None:
     ],
 )
 def test_every_verdict_has_a_look(word: str, kind: str) -> None:
-    assert families(frame(comparison(verdict=word)))[0].verdicts[0].kind == kind
+    assert build_families(frame(comparison(verdict=word)))[0].verdicts[0].kind == kind
 
 
 def test_a_family_a_metric_in_the_order_of_the_metrics() -> None:
-    found = families(
+    found = build_families(
         frame(comparison(metric="subset_nelbo"), comparison(metric="accuracy"), comparison())
     )
     assert [family.name for family in found] == ["nelbo", "accuracy", "subset-nelbo"]
     assert found[2].title == "NELBO on report_subset (the listed images)"
-    assert families(frame(comparison()).head(0)) == []
+    assert build_families(frame(comparison()).head(0)) == []
 
 
 def test_the_numbers_carry_unit_interval_and_n() -> None:
-    table = families(frame(comparison()))[0].tables[0]
+    table = build_families(frame(comparison()))[0].tables[0]
     assert table.text.to_dict("records")[0] == {
         "A": "gmvae",
         "B": "vae",
@@ -120,7 +127,7 @@ def test_accuracies_are_per_cent_and_their_differences_points() -> None:
         high=0.2,
         detectable=0.01,
     )
-    first, second, _ = families(frame(row))[0].tables
+    first, second, _ = build_families(frame(row))[0].tables
     assert first.text.loc[0, "A (%)"] == "94.00"
     assert first.text.loc[0, "A − B (points) [95 % CI]"] == "19.00 [18.00, 20.00]"
     assert second.text.loc[0, "Detectable (points)"] == "1.00"
@@ -131,7 +138,7 @@ def test_unpaired_arms_tell_both_numbers_of_seeds() -> None:
     row = comparison(
         design="welch", n_b=7, n_pairs=0, correlation=float("nan"), flags=("unequal seeds",)
     )
-    first, second, _ = families(frame(row))[0].tables
+    first, second, _ = build_families(frame(row))[0].tables
     assert first.text.loc[0, "Seeds"] == "unpaired, n = 10 and 7"
     assert first.text.loc[0, "Verdict"] == "better (unequal seeds)"
     assert "ρ" not in second.text
@@ -141,17 +148,17 @@ def test_few_seeds_are_description_only() -> None:
     nothing = float("nan")
     nan = {"low": nothing, "high": nothing, "p": nothing, "p_adjusted": nothing}
     few = comparison(verdict="too few seeds", n_pairs=1, comparisons=0, **nan)
-    table = families(frame(few))[0].tables[0]
+    table = build_families(frame(few))[0].tables[0]
     assert "description only, no verdict" in table.caption
     assert "p adjusted" not in table.caption
-    assert "description only" not in families(frame(comparison()))[0].tables[0].caption
+    assert "description only" not in build_families(frame(comparison()))[0].tables[0].caption
     assert [table.text.loc[0, name] for name in ("A − B (nats) [95 % CI]", "p")] == ["−2.30", "–"]
 
 
 def test_effects_show_what_there_is() -> None:
     plain, asked = (
-        families(frame(comparison()))[0],
-        families(frame(comparison(margin=0.5, p_equivalence=0.9)))[0],
+        build_families(frame(comparison()))[0],
+        build_families(frame(comparison(margin=0.5, p_equivalence=0.9)))[0],
     )
     assert "Margin (nats)" not in plain.tables[1].text
     assert asked.tables[1].text.loc[0, "Margin (nats)"] == "0.50"
@@ -165,8 +172,8 @@ def test_effects_show_what_there_is() -> None:
 
 def test_the_terminal_gets_a_line_each_and_the_number_of_the_rest() -> None:
     said = list(
-        lines(
-            families(
+        terminal_lines(
+            build_families(
                 frame(comparison(), comparison(b="ssvae", verdict="worse"), comparison(b="c"))
             ),
             2,
@@ -178,21 +185,23 @@ def test_the_terminal_gets_a_line_each_and_the_number_of_the_rest() -> None:
         f"  gmvae against ssvae: {WHY}",
         "  and 1 more: see the report",
     ]
-    assert len(list(lines(families(frame(comparison())), 1))) == 2
+    assert len(list(terminal_lines(build_families(frame(comparison())), 1))) == 2
 
 
 def test_pasted_tables_keep_n_and_the_kind_of_interval() -> None:
-    for table in families(frame(comparison()))[0].tables:
-        assert "paired, n = 10" in markdown(table)
-        assert "paired, n = 10" in latex(table)
-        assert r"\toprule" in latex(table)
-        assert "\\small" in latex(table)
-    assert r"A $-$ B (nats) {[}95 \% CI{]}" in latex(families(frame(comparison()))[0].tables[0])
+    for table in build_families(frame(comparison()))[0].tables:
+        assert "paired, n = 10" in to_markdown(table)
+        assert "paired, n = 10" in to_latex(table)
+        assert r"\toprule" in to_latex(table)
+        assert "\\small" in to_latex(table)
+    assert r"A $-$ B (nats) {[}95 \% CI{]}" in to_latex(
+        build_families(frame(comparison()))[0].tables[0]
+    )
 
 
 def test_runs_one_by_one_have_a_table_of_their_own() -> None:
     plain, lost = comparison(), comparison(b="ssvae", collapsed_b=1, diverged_a=2, p_lost=0.47)
-    table = families(frame(plain, lost))[0].tables[2]
+    table = build_families(frame(plain, lost))[0].tables[2]
     assert table.name == "runs-nelbo"
     assert table.text.drop(columns=["A", "Seeds"]).to_numpy().tolist() == [
         ["vae", "97.30", "99.60", "98.30", "100.60", "–", "–", "–"],
@@ -202,24 +211,25 @@ def test_runs_one_by_one_have_a_table_of_their_own() -> None:
 
 
 def test_a_part_of_the_bound_has_no_better_side() -> None:
-    numbers, effects, runs = families(
+    numbers, effects, runs = build_families(
         frame(comparison(metric="kl", verdict="lower", worst_a=float("nan")))
     )[0].tables
     assert numbers.caption.startswith("Neither lower nor higher is better")
     assert "P(A lower)" in effects.text
     assert "Worst A (nats)" not in runs.text
     assert (
-        families(frame(comparison(metric="kl", verdict="lower")))[0].tally
+        build_families(frame(comparison(metric="kl", verdict="lower")))[0].tally
         == "1 comparison: 1 lower or higher"
     )
     assert (
-        families(frame(comparison(metric="kl", verdict="lower")))[0].verdicts[0].kind == "decided"
+        build_families(frame(comparison(metric="kl", verdict="lower")))[0].verdicts[0].kind
+        == "decided"
     )
 
 
 def test_infinitely_many_seeds_are_more_than_were_tried() -> None:
     assert (
-        families(frame(comparison(seeds_needed=float("inf"))))[0]
+        build_families(frame(comparison(seeds_needed=float("inf"))))[0]
         .tables[1]
         .text.loc[0, "Seeds for 80 %"]
         == "> 100,000"
@@ -229,16 +239,16 @@ def test_infinitely_many_seeds_are_more_than_were_tried() -> None:
 def test_the_page_begins_with_the_first_difference_that_is_told() -> None:
     """The amount with its interval and what to beware of; how it was tested stands at the verdict."""
     open_one = comparison(verdict="no difference shown", text="no difference shown: …")
-    found = families(frame(open_one, comparison(flags=("adaptive",))))
-    assert answer(found) == (
+    found = build_families(frame(open_one, comparison(flags=("adaptive",))))
+    assert headline_sentence(found) == (
         "NELBO on the test images: gmvae against vae: better by 2.30 nats [2.00, 2.60] – adaptive "
         "(2 comparisons: 1 no difference shown, 1 better or worse)"
     )
     assert (
-        answer(families(frame(open_one)))
+        headline_sentence(build_families(frame(open_one)))
         == "NELBO on the test images: 1 comparison: 1 no difference shown"
     )
-    assert answer([]) == ""
+    assert headline_sentence([]) == ""
 
 
 def test_each_metric_is_a_family_and_what_this_means_is_told() -> None:
@@ -246,9 +256,11 @@ def test_each_metric_is_a_family_and_what_this_means_is_told() -> None:
         frame(comparison()),
         frame(comparison(), comparison(metric="kl"), comparison(metric="kl")),
     )
-    assert apart(one).endswith("in each, the chance of any false difference is at most 5 %.")
-    assert apart(two).endswith("at most 5 %; over these 2 metrics together it can reach 10 %.")
-    assert "5 % of the differences told are expected to be false" in apart(
+    assert family_note(one).endswith("in each, the chance of any false difference is at most 5 %.")
+    assert family_note(two).endswith(
+        "at most 5 %; over these 2 metrics together it can reach 10 %."
+    )
+    assert "5 % of the differences told are expected to be false" in family_note(
         two.assign(correction="bh")
     )
-    assert apart(two.assign(p_adjusted=float("nan"))) == ""
+    assert family_note(two.assign(p_adjusted=float("nan"))) == ""

@@ -7,20 +7,20 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
-from analysis.comparison.comparisons import compared
-from analysis.frames.load import read
+from analysis.comparison.comparisons import compare_arms
+from analysis.frames.load import read_results
 from analysis.plots import style
 from analysis.sections import figures
-from analysis.sections.figures import Drawn, draw, sheets
-from analysis.sections.samples import read as read_sheets
-from harness.experiment.grid import Compare
+from analysis.sections.figures import Plot, draw, draw_sheets
+from analysis.sections.samples import read_sheets as read_sheets
+from harness.experiment.grid import ComparisonSpec
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import curve, made, row
 
 
-def drawn(store: Store) -> dict[str, Drawn]:
+def drawn(store: Store) -> dict[str, Plot]:
     """The figures of a folder, by name."""
-    found = read(store)
+    found = read_results(store)
     return {item.name: item for item in draw(found.rows, found.points)}
 
 
@@ -69,8 +69,10 @@ def test_comparisons_are_drawn_and_told_a_metric_a_figure(tmp_path: Path) -> Non
         for cell, off in ((made("vae", seed), 0.0), (made("gmvae", seed), -2.0)):
             nelbo = 100 + off + 0.1 * (seed * (cell.model == "vae"))
             store.write_row(row(cell, nelbo=nelbo, kl=20.0, rec=nelbo - 20))
-    found = read(store)
-    comparisons = compared(found.rows, Compare(metrics=["nelbo", "rec"], margin={"nelbo": 0.5}))
+    found = read_results(store)
+    comparisons = compare_arms(
+        found.rows, ComparisonSpec(metrics=["nelbo", "rec"], margin={"nelbo": 0.5})
+    )
     shown = [
         item
         for item in draw(found.rows, found.points, comparisons)
@@ -88,8 +90,8 @@ def test_comparisons_are_drawn_and_told_a_metric_a_figure(tmp_path: Path) -> Non
 
 
 def test_too_few_seeds_are_not_said_to_be_adjusted(full: Store) -> None:
-    found = read(full)
-    comparisons = compared(found.rows, Compare())
+    found = read_results(full)
+    comparisons = compare_arms(found.rows, ComparisonSpec())
     shown = [
         item
         for item in draw(found.rows, found.points, comparisons)
@@ -102,15 +104,17 @@ def test_too_few_seeds_are_not_said_to_be_adjusted(full: Store) -> None:
 
 
 def test_no_comparisons_are_no_figure(full: Store) -> None:
-    found = read(full)
+    found = read_results(full)
     names = [item.name for item in draw(found.rows, found.points, pd.DataFrame())]
     assert names == list(drawn(full))
 
 
 def test_sheets_of_several_betas_stand_side_by_side(full: Store) -> None:
-    found = read(full)
+    found = read_results(full)
     shown = list(
-        sheets(found.rows, {"samples": read_sheets(full, found.rows)["samples"], "traversals": {}})
+        draw_sheets(
+            found.rows, {"samples": read_sheets(full, found.rows)["samples"], "traversals": {}}
+        )
     )
     assert [(item.name, item.section) for item in shown] == [("samples-over-beta", "beta")]
     assert [axis.get_title(loc="left") for axis in shown[0].figure.axes] == ["β = 1", "β = 4"]
@@ -160,9 +164,10 @@ def test_a_shortened_arm_is_told_under_every_figure_of_scores(tmp_path: Path) ->
             made("vae", seed, beta=4.0, iterations=600),
         ):
             store.write_row(row(cell))
-    found = read(store)
+    found = read_results(store)
     shown = {
-        item.name: item for item in draw(found.rows, found.points, compared(found.rows, Compare()))
+        item.name: item
+        for item in draw(found.rows, found.points, compare_arms(found.rows, ComparisonSpec()))
     }
     for name in ("losses", "rate-distortion"):
         assert shown[name].caption.endswith(". SHORTENED: 600 of 20,000 steps (vae).")
@@ -202,18 +207,19 @@ def test_many_arms_are_capped_in_every_figure_and_that_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twelve arms and 66 pairs where three arms and one page are the most."""
-    monkeypatch.setattr(figures, "ARMS", 3)
-    monkeypatch.setattr(figures, "PAGES", 1)
-    monkeypatch.setattr("analysis.plots.forest.LINES", 20)
+    monkeypatch.setattr(figures, "MAX_ARMS", 3)
+    monkeypatch.setattr(figures, "MAX_PAGES", 1)
+    monkeypatch.setattr("analysis.plots.forest.MAX_PAGE_LINES", 20)
     store = Store(tmp_path)
     for number in range(12):
         for seed in range(2):
             cell = made("vae", seed, settings=(("z", number + 1),))
             store.write_row(row(cell))
             store.write_curve(cell.id, curve(cell))
-    found = read(store)
+    found = read_results(store)
     drawings = {
-        item.name: item for item in draw(found.rows, found.points, compared(found.rows, Compare()))
+        item.name: item
+        for item in draw(found.rows, found.points, compare_arms(found.rows, ComparisonSpec()))
     }
     assert [name for name in drawings if name.startswith("differences")] == ["differences-nelbo"]
     assert (

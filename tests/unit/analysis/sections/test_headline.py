@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.arm_names import named
-from analysis.rendering.table import markdown
+from analysis.frames.arm_names import row_arm_names
+from analysis.rendering.table import to_markdown
 from analysis.reproduction.references import load
 from analysis.sections import reproduction
 from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
@@ -15,7 +15,7 @@ from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
     """The text of the one table."""
-    (table,) = reproduction.headline(rows.assign(arm=named(rows)), load())
+    (table,) = reproduction.build_headline_tables(rows.assign(arm=row_arm_names(rows)), load())
     return table.text
 
 
@@ -47,11 +47,11 @@ def test_what_does_not_add_up_is_not_compared_and_what_was_not_run_has_no_number
 
 def test_a_shortened_grid_has_no_headline(results: FrameMaker) -> None:
     rows = results(*[row(made("vae", seed, iterations=600)) for seed in range(5)])
-    assert reproduction.headline(rows.assign(arm=named(rows)), load()) == []
+    assert reproduction.build_headline_tables(rows.assign(arm=row_arm_names(rows)), load()) == []
 
 
 def test_it_is_a_table_of_the_report(results: FrameMaker) -> None:
     rows = results(*seeds("vae", 5))
-    (table,) = reproduction.headline(rows.assign(arm=named(rows)), load())
+    (table,) = reproduction.build_headline_tables(rows.assign(arm=row_arm_names(rows)), load())
     assert table.name == "headline"
-    assert "| vae: NELBO" in markdown(table)
+    assert "| vae: NELBO" in to_markdown(table)

@@ -8,9 +8,14 @@ import pytest
 from scipy import stats
 
 from analysis.comparison.comparisons import COLUMNS
-from analysis.frames.arm_names import named
-from analysis.sections.label_budget import BETWEEN, EACH, gains, of_seeds
-from harness.experiment.grid import Compare
+from analysis.frames.arm_names import row_arm_names
+from analysis.sections.label_budget import (
+    BUDGET_PAIR_COLUMNS,
+    GAIN_COLUMNS,
+    compute_gains,
+    compute_seed_gains,
+)
+from harness.experiment.grid import ComparisonSpec
 from tests.unit.analysis.conftest import FrameMaker, made, row
 
 KINDS = ("supervised", "semi-supervised")
@@ -30,12 +35,12 @@ def rows(results: FrameMaker) -> pd.DataFrame:
                 cell = made("ssvae", seed, supervision=kind, labels=labels, iterations=6000)
                 found.append(row(cell, accuracy=of + off))
     table = results(*found)
-    return table.assign(arm=named(table))
+    return table.assign(arm=row_arm_names(table))
 
 
 def test_the_gain_at_each_budget_is_that_of_the_pairs(rows: pd.DataFrame) -> None:
-    each, _ = gains(rows, Compare())
-    assert list(each) == [*COLUMNS, *EACH]
+    each, _ = compute_gains(rows, ComparisonSpec())
+    assert list(each) == [*COLUMNS, *GAIN_COLUMNS]
     assert each["labels"].tolist() == [50, 100, 1000]
     for place, found in enumerate(each.to_dict("records")):
         apart = NOISE[place, 1] - NOISE[place, 0] + list(GAINS.values())[place]
@@ -49,15 +54,15 @@ def test_the_gain_at_each_budget_is_that_of_the_pairs(rows: pd.DataFrame) -> Non
 
 
 def test_the_budgets_are_one_family_and_the_pairs_of_them_another(rows: pd.DataFrame) -> None:
-    each, between = gains(rows, Compare())
+    each, between = compute_gains(rows, ComparisonSpec())
     for table in (each, between):
         assert (table["comparisons"] == 3).all()
         assert table["p_adjusted"].min() == pytest.approx(3 * table["p"].min())
 
 
 def test_two_gains_are_compared_seed_by_seed(rows: pd.DataFrame) -> None:
-    _, between = gains(rows, Compare())
-    assert list(between) == [*COLUMNS, *BETWEEN]
+    _, between = compute_gains(rows, ComparisonSpec())
+    assert list(between) == [*COLUMNS, *BUDGET_PAIR_COLUMNS]
     assert between[["labels_a", "labels_b"]].to_numpy().tolist() == [
         [100, 50],
         [1000, 50],
@@ -74,22 +79,22 @@ def test_two_gains_are_compared_seed_by_seed(rows: pd.DataFrame) -> None:
 
 
 def test_the_gain_falls_with_the_label_budget(rows: pd.DataFrame) -> None:
-    found = gains(rows, Compare())[0].iloc[0]
+    found = compute_gains(rows, ComparisonSpec())[0].iloc[0]
     assert (found["trend"], found["trend_n"]) == ("falls", 6)
     assert found["trend_text"].startswith("falls with the label budget: −4.")
 
 
 def test_a_seed_that_only_one_arm_has_gains_nothing(rows: pd.DataFrame) -> None:
     lost = (rows["supervision"] == "supervised") & (rows["labels"] == 50) & (rows["seed"] == 5)
-    found = of_seeds(rows[~lost])
+    found = compute_seed_gains(rows[~lost])
     assert found[rows["supervision"] == "supervised"].isna().all()
     assert found.notna().sum() == 17
     failed = rows.assign(status=rows["status"].mask(lost, "failed"))
-    assert of_seeds(failed).notna().sum() == 17
+    assert compute_seed_gains(failed).notna().sum() == 17
 
 
 def test_below_five_seeds_gains_are_described(rows: pd.DataFrame) -> None:
-    each, between = gains(rows[rows["seed"] < 3], Compare())
+    each, between = compute_gains(rows[rows["seed"] < 3], ComparisonSpec())
     for table in (each, between):
         assert (table["verdict"] == "too few seeds").all()
         assert table["p"].isna().all()
@@ -98,11 +103,11 @@ def test_below_five_seeds_gains_are_described(rows: pd.DataFrame) -> None:
 
 def test_one_budget_or_one_arm_alone_has_no_gains_to_compare(rows: pd.DataFrame) -> None:
     for some in (rows[rows["labels"] == 50], rows[rows["supervision"] == "supervised"]):
-        each, between = gains(some, Compare())
+        each, between = compute_gains(some, ComparisonSpec())
         assert each.empty
         assert between.empty
 
 
 def test_a_budget_that_only_one_arm_has_is_left_out(rows: pd.DataFrame) -> None:
     half = rows[(rows["labels"] != 1000) | (rows["supervision"] == "supervised")]
-    assert gains(half, Compare())[0]["labels"].tolist() == [50, 100]
+    assert compute_gains(half, ComparisonSpec())[0]["labels"].tolist() == [50, 100]

@@ -1,6 +1,6 @@
 """The facts at the head of a report."""
 
-from analysis.sections.overview import commands, facts, lede, title
+from analysis.sections.overview import collect_facts, list_commands, subtitle, title
 from tests.unit.analysis.conftest import FrameMaker, made, row
 
 
@@ -11,10 +11,10 @@ def test_what_was_run(results: FrameMaker) -> None:
     rows["git_commit"] = "c0ffee+"
     assert title(rows) == "made-up"
     assert (
-        lede(rows)
+        subtitle(rows)
         == "3 cells: 2 ok, 1 failed · mnist · cpu: none · commit c0ffee with changed files"
     )
-    found = facts(rows)
+    found = collect_facts(rows)
     assert found["Arms"] == "2, with 1 to 2 seeds each"
     assert found["Time"] == "0:02:00 of training, 0:00:10 of scoring (h:mm:ss)"
     assert found["Judge"] == "99.00 % of the grey and 98.00 % of the binarised test images right"
@@ -24,12 +24,12 @@ def test_what_was_run(results: FrameMaker) -> None:
 
 def test_two_versions_of_a_library_are_both_told(results: FrameMaker) -> None:
     rows = results(row(made("vae")), row(made("vae", 1), versions='{"torch": "3.0"}'))
-    assert facts(rows)["Versions"] == "torch 2.9/3.0"
+    assert collect_facts(rows)["Versions"] == "torch 2.9/3.0"
 
 
 def test_commands_are_told_once_and_the_report_comes_last(results: FrameMaker) -> None:
     rows = results(row(made("vae")))
-    told = commands(
+    told = list_commands(
         rows, [{"command": "a"}, {"command": ["a", "b c"]}, {"command": "a"}, {}], "my results"
     )
     assert told == ["a", "a 'b c'", "python analysis/report.py 'my results'"]
@@ -37,6 +37,8 @@ def test_commands_are_told_once_and_the_report_comes_last(results: FrameMaker) -
 
 def test_a_single_clean_commit_is_checked_out_first(results: FrameMaker) -> None:
     clean = row(made("vae"), git_commit="c0ffee1")
-    assert commands(results(clean), [], "r")[0] == "git checkout c0ffee1"
-    assert len(commands(results(clean, row(made("vae", 1), git_commit="c0ffee2")), [], "r")) == 1
-    assert len(commands(results(row(made("gmvae"), git_commit="--force")), [], "r")) == 1
+    assert list_commands(results(clean), [], "r")[0] == "git checkout c0ffee1"
+    assert (
+        len(list_commands(results(clean, row(made("vae", 1), git_commit="c0ffee2")), [], "r")) == 1
+    )
+    assert len(list_commands(results(row(made("gmvae"), git_commit="--force")), [], "r")) == 1

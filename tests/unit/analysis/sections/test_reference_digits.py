@@ -3,13 +3,13 @@
 import pytest
 from scipy.stats import chi2
 
-from analysis.rendering.table import markdown
+from analysis.rendering.table import to_markdown
 from analysis.reproduction.references import DigitCounts, load
-from analysis.sections.reference_digits import chi_squares, tables
+from analysis.sections.reference_digits import build_tables, compute_chi_squares
 
 
 def test_the_figures_of_the_protocol() -> None:
-    found = chi_squares(load().digit_counts)
+    found = compute_chi_squares(load().digit_counts)
     assert found["chi2"].tolist() == pytest.approx([17.2, 8.5, 8.35], abs=0.005)
     assert found["p"].tolist() == pytest.approx([0.046, 0.48, 0.50], abs=0.005)
     assert found["samples"].tolist() == [200, 200, 400]
@@ -26,7 +26,7 @@ def test_by_hand() -> None:
     odd = DigitCounts(
         name="a", source="", origin="measured", model="odd", counts=[0, 40, *[20] * 8]
     )
-    found = chi_squares([even, odd])
+    found = compute_chi_squares([even, odd])
     assert found["chi2"].tolist() == pytest.approx([0, 40, 2 * 100 / 10 + 2 * 100 / 30])
     assert found["p"].tolist() == pytest.approx(
         [float(chi2.sf(value, 9)) for value in (0, 40, 20 + 20 / 3)]
@@ -36,9 +36,9 @@ def test_by_hand() -> None:
 
 def test_rows_of_two_studies_are_not_tested_against_each_other() -> None:
     one, other = load().digit_counts
-    assert len(chi_squares([one, other.model_copy(update={"name": "another"})])) == 2
+    assert len(compute_chi_squares([one, other.model_copy(update={"name": "another"})])) == 2
 
 
 def test_nothing_printed_is_no_table() -> None:
-    assert tables([]) == []
-    assert "| 8.35 " in markdown(tables(load().digit_counts)[0])
+    assert build_tables([]) == []
+    assert "| 8.35 " in to_markdown(build_tables(load().digit_counts)[0])

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from analysis.frames.arm_names import named
-from analysis.rendering.table import Table, latex, markdown
+from analysis.frames.arm_names import row_arm_names
+from analysis.rendering.table import Table, to_latex, to_markdown
 from analysis.reproduction.references import load
 from analysis.sections import reproduction
 from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
@@ -15,7 +15,8 @@ def tables(results: FrameMaker, *rows: dict[str, Any]) -> dict[str, Table]:
     """The tables of these rows, by name."""
     frame = results(*rows)
     return {
-        table.name: table for table in reproduction.tables(frame.assign(arm=named(frame)), load())
+        table.name: table
+        for table in reproduction.build_tables(frame.assign(arm=row_arm_names(frame)), load())
     }
 
 
@@ -43,8 +44,8 @@ def test_the_two_evaluation_sets_are_never_mixed(results: FrameMaker) -> None:
     assert ours(found["table-1-test"]) == [
         ("ours", "100.40 ± 0.23 (SE, n = 3)", "full length: 20,000 steps")
     ]
-    assert "101.31" not in markdown(found["table-1-test"])
-    assert "99.64" not in markdown(found["table-1-report-subset"])
+    assert "101.31" not in to_markdown(found["table-1-test"])
+    assert "99.64" not in to_markdown(found["table-1-report-subset"])
     for name, table in found.items():
         if name.startswith("table"):
             assert set(table.values["evaluation"]) == {
@@ -99,10 +100,10 @@ def test_broken_sums_are_flagged_in_every_form(results: FrameMaker) -> None:
     found = tables(results, row(made("vae")))
     assert found["table-2-report-subset"].marks[0] == "flagged"
     assert found["table-1-report-subset"].marks[:3] == ("reference", "flagged", "reference")
-    said = reproduction.flagged(list(found.values()))
+    said = reproduction.describe_flagged_rows(list(found.values()))
     assert len(said) == 2
     assert "17.18 + 81.25 = 98.43, not 99.06" in said[1]
-    for form in (markdown, latex):
+    for form in (to_markdown, to_latex):
         assert "17.18 + 81.25 = 98.43, not 99.06" in form(found["table-2-report-subset"])
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from analysis.frames.load import read
+from analysis.frames.load import read_results
 from analysis.sections import samples
-from analysis.sections.samples import Sheets, albums
+from analysis.sections.samples import SampleSheets, build_galleries
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import gallery, made, row
 
@@ -21,12 +21,12 @@ def test_every_kind_has_an_album_with_the_betas_in_order(tmp_path: Path) -> None
         store.write_row(row(cell))
         gallery(store, cell)
     png = store.pictures("samples", cells[0].id) or b""
-    found: Sheets = {
+    found: SampleSheets = {
         "samples": {},
         "reconstructions": {cell.id: png for cell in cells},
         "traversals": {cells[0].id: png},
     }
-    shown = albums(read(store).rows, found)
+    shown = build_galleries(read_results(store).rows, found)
     assert list(shown) == ["Reconstructions", "Latent traversals"]
     titles = [picture.title for picture in shown["Reconstructions"]]
     assert titles == ["vae β=0.5", "vae β=8", "gmvae β=0.5", "gmvae β=8"]
@@ -38,8 +38,8 @@ def test_every_kind_has_an_album_with_the_betas_in_order(tmp_path: Path) -> None
 
 
 def test_samples_come_in_the_order_of_the_tables_and_tell_the_counts(full: Store) -> None:
-    rows = read(full).rows
-    shown = albums(rows, samples.read(full, rows))["Samples from the prior"]
+    rows = read_results(full).rows
+    shown = build_galleries(rows, samples.read_sheets(full, rows))["Samples from the prior"]
     assert [picture.title for picture in shown] == [
         "vae β=1",
         "vae β=4",

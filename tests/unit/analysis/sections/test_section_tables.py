@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import grid_family
-from analysis.comparison.comparisons import compared
-from analysis.frames.arm_names import named
+from analysis.comparison.comparisons import compare_arms
+from analysis.frames.arm_names import row_arm_names
 from analysis.sections import beta, class_balance, image_agreement, label_budget
-from analysis.sections.beta import trends
-from analysis.sections.class_balance import balance, more_balanced
-from analysis.sections.label_budget import gains
-from harness.experiment.grid import Compare
+from analysis.sections.beta import compare_betas
+from analysis.sections.class_balance import compare_imbalance, run_balance_tests
+from analysis.sections.label_budget import compute_gains
+from harness.experiment.grid import ComparisonSpec
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import FrameMaker, made, noisy, row
 
@@ -23,16 +23,16 @@ ARMS = ("supervised", "semi-supervised")
 
 def with_arms(rows: pd.DataFrame) -> pd.DataFrame:
     """A results table with the names of its arms."""
-    return rows.assign(arm=named(rows))
+    return rows.assign(arm=row_arm_names(rows))
 
 
 def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) -> None:
     cells = [made("vae", seed, beta=beta) for seed in SEEDS for beta in (1.0, 4.0, 16.0)]
     rows = with_arms(results(*[row(cell, **noisy(cell)) for cell in cells]))
-    metrics = beta.asked(["nelbo", "accuracy"])
+    metrics = beta.select_metrics(["nelbo", "accuracy"])
     assert metrics == ["nelbo", "kl", "rec"]
-    found = trends(rows, Compare(metrics=metrics))
-    nelbo, kl, _ = beta.tables(found)
+    found = compare_betas(rows, ComparisonSpec(metrics=metrics))
+    nelbo, kl, _ = beta.build_tables(found)
     assert (nelbo.name, kl.name) == ("beta-nelbo", "beta-kl")
     assert nelbo.text["β"].tolist() == ["4", "16"]
     assert nelbo.text["Seeds"].tolist() == ["paired, n = 6"] * 2
@@ -47,7 +47,7 @@ def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) ->
         "is the number"
     )
     assert "p Dunnett" not in nelbo.text
-    said = list(beta.sentences(found))
+    said = list(beta.build_sentences(found))
     assert [text.split(", β")[0] for text in said] == [
         *("vae, mnist: NELBO on the test images", "vae, mnist: KL on the test images"),
         "vae, mnist: Reconstruction on the test images",
@@ -56,9 +56,9 @@ def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) ->
 
 
 def test_without_another_beta_there_is_nothing_to_say(results: FrameMaker) -> None:
-    found = trends(with_arms(results(row(made("vae")))), Compare(metrics=["nelbo"]))
-    assert beta.tables(found) == []
-    assert list(beta.sentences(found)) == []
+    found = compare_betas(with_arms(results(row(made("vae")))), ComparisonSpec(metrics=["nelbo"]))
+    assert beta.build_tables(found) == []
+    assert list(beta.build_sentences(found)) == []
 
 
 def test_one_significant_against_uniform_and_the_other_not_is_no_difference(
@@ -72,8 +72,8 @@ def test_one_significant_against_uniform_and_the_other_not_is_no_difference(
             row(made("gmvae", 1)),
         )
     )
-    uniform, between = balance(rows)
-    direct, each = class_balance.tables(uniform, between)
+    uniform, between = run_balance_tests(rows)
+    direct, each = class_balance.build_tables(uniform, between)
     assert direct.text.to_dict("records") == [
         {
             "A": "gmvae",
@@ -88,7 +88,7 @@ def test_one_significant_against_uniform_and_the_other_not_is_no_difference(
         "gmvae": "not uniform in 1 of n = 2 seeds",
         "vae": "no departure shown in any of n = 2 seeds",
     }
-    files = class_balance.seed_by_seed(uniform, between)
+    files = class_balance.build_seed_tables(uniform, between)
     assert [(table.name, len(table.text)) for table in files] == [
         ("balance-uniform-seeds", 4),
         ("balance-between-seeds", 2),
@@ -104,7 +104,7 @@ def test_more_balanced_is_asked_of_the_seeds_in_words(results: FrameMaker) -> No
     ]
     runs = [row(made("vae", seed), **even[seed]) for seed in SEEDS]
     rows = with_arms(results(*runs, *[row(made("gmvae", seed), **odd[seed]) for seed in SEEDS]))
-    (said,) = class_balance.sentences(more_balanced(rows, Compare()))
+    (said,) = class_balance.build_sentences(compare_imbalance(rows, ComparisonSpec()))
     assert said.startswith("gmvae against vae: worse by ")
     assert "points" in said
     assert "n = 6" in said
@@ -120,10 +120,10 @@ def test_a_balance_that_differs_says_in_how_many_seeds(results: FrameMaker) -> N
             row(made("gmvae", 1)),
         )
     )
-    direct, each = class_balance.tables(*balance(rows))
+    direct, each = class_balance.build_tables(*run_balance_tests(rows))
     assert direct.text.loc[0, "Verdict"] == "balance differs in 1 of n = 2 seeds"
     assert each.text.loc[0, "Verdict"] == "not uniform in 1 of n = 2 seeds"
-    assert class_balance.tables(*balance(rows.iloc[:0])) == []
+    assert class_balance.build_tables(*run_balance_tests(rows.iloc[:0])) == []
 
 
 def test_agreement_is_told_of_the_pair_that_differs_in_supervision_alone(tmp_path: Path) -> None:
@@ -139,8 +139,8 @@ def test_agreement_is_told_of_the_pair_that_differs_in_supervision_alone(tmp_pat
                     f"predictions/{cell.id}.npy", np.where(np.arange(100) < wrong, 11, targets)
                 )
     rows = with_arms(store.frame())
-    found = compared(rows, Compare(metrics=["accuracy"]))
-    (table,) = image_agreement.tables(store, rows, found)
+    found = compare_arms(rows, ComparisonSpec(metrics=["accuracy"]))
+    (table,) = image_agreement.build_tables(store, rows, found)
     assert len(found) == 6
     assert (
         table.text[["Seed", "Images", "Only A right", "Only B right"]].to_numpy().tolist()
@@ -154,7 +154,7 @@ def test_agreement_is_told_of_the_pair_that_differs_in_supervision_alone(tmp_pat
     assert table.text.loc[0, "p"] == "2e-6"
     for cell in rows["cell"]:
         store.remove(f"predictions/{cell}.npy")
-    assert image_agreement.tables(store, rows, found) == []
+    assert image_agreement.build_tables(store, rows, found) == []
 
 
 def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMaker) -> None:
@@ -163,8 +163,8 @@ def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMa
         for seed, off in enumerate(np.random.default_rng(labels).normal(scale=0.005, size=6)):
             for kind, of in zip(ARMS, (0.7, 0.7 + gain + off), strict=True):
                 found.append(row(made("ssvae", seed, supervision=kind, labels=labels), accuracy=of))
-    each, between = gains(with_arms(results(*found)), Compare())
-    first, second = label_budget.tables(each, between)
+    each, between = compute_gains(with_arms(results(*found)), ComparisonSpec())
+    first, second = label_budget.build_tables(each, between)
     assert (first.name, second.name) == ("gains", "gains-between")
     assert first.text["Labels"].tolist() == ["50", "1,000"]
     assert first.text["Supervised (%)"].tolist() == ["70.00"] * 2
@@ -173,7 +173,7 @@ def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMa
     assert second.text["Labels"].tolist() == ["1,000 against 50"]
     assert second.text["Verdict"].tolist() == ["smaller"]
     assert second.text["Difference (points) [95 % CI]"].str.startswith("−").all()
-    said = list(label_budget.sentences(each))
+    said = list(label_budget.build_sentences(each))
     assert said[1].startswith(
         "ssvae, mnist, 1,000 labels: semi-supervised against supervised: better by "
     )
@@ -193,19 +193,21 @@ def test_a_pair_of_two_families_names_the_p_of_both(results: FrameMaker) -> None
     ]
     cells += [made("vae", seed, beta=beta) for seed in SEEDS for beta in (1.0, 4.0)]
     rows = with_arms(results(*[row(cell, **noisy(cell)) for cell in cells]))
-    how = Compare(metrics=["nelbo"])
-    grid = compared(rows, how)
+    how = ComparisonSpec(metrics=["nelbo"])
+    grid = compare_arms(rows, how)
     turned = grid.rename(columns={"a": "b", "b": "a"})
-    found = grid_family.joined(trends(rows, how), grid)
+    found = grid_family.add_grid_p(compare_betas(rows, how), grid)
     assert found["comparisons_grid"].tolist() == [6, 6]
     assert (found["p_grid"] > found["p_adjusted"]).all()
-    pd.testing.assert_frame_equal(grid_family.joined(trends(rows, how), turned), found)
-    (table,) = beta.tables(found)
+    pd.testing.assert_frame_equal(grid_family.add_grid_p(compare_betas(rows, how), turned), found)
+    (table,) = beta.build_tables(found)
     assert table.text["p in the grid's family"].str.endswith(" (Holm, 6)").all()
     assert table.caption.endswith("p adjusted by Holm over 1 comparison, those of one model's β.")
     assert (
         "p in the grid's family"
-        not in beta.tables(grid_family.joined(trends(rows, how), grid.head(0)))[0].text
+        not in beta.build_tables(grid_family.add_grid_p(compare_betas(rows, how), grid.head(0)))[
+            0
+        ].text
     )
 
 
@@ -216,17 +218,18 @@ def test_a_gain_names_the_p_of_the_grids_family(results: FrameMaker) -> None:
             for kind, of in zip(ARMS, (0.7, 0.9 + off), strict=True):
                 found.append(row(made("ssvae", seed, supervision=kind, labels=labels), accuracy=of))
     rows = with_arms(results(*found))
-    each = grid_family.joined(
-        gains(rows, Compare())[0], compared(rows, Compare(metrics=["accuracy"]))
+    each = grid_family.add_grid_p(
+        compute_gains(rows, ComparisonSpec())[0],
+        compare_arms(rows, ComparisonSpec(metrics=["accuracy"])),
     )
-    said = list(label_budget.sentences(each))
+    said = list(label_budget.build_sentences(each))
     assert "(Holm, 2 comparisons)" in said[0]
     assert said[0].endswith(" (Holm, 6)")
     assert "; in the grid's family: p = " in said[0]
-    assert "p in the grid's family" in label_budget.tables(each, each.head(0))[0].text
+    assert "p in the grid's family" in label_budget.build_tables(each, each.head(0))[0].text
 
 
 def test_without_label_budgets_there_is_no_gain_to_tell(results: FrameMaker) -> None:
-    each, between = gains(with_arms(results(row(made("vae")))), Compare())
-    assert label_budget.tables(each, between) == []
-    assert list(label_budget.sentences(each)) == []
+    each, between = compute_gains(with_arms(results(row(made("vae")))), ComparisonSpec())
+    assert label_budget.build_tables(each, between) == []
+    assert list(label_budget.build_sentences(each)) == []

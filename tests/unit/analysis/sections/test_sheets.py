@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.frames.load import read as read_results
-from analysis.sections.samples import read
-from harness.errors import BadInput
+from analysis.frames.load import read_results as read_results
+from analysis.sections.samples import read_sheets
+from harness.errors import InputError
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import made, picture, row
 
@@ -23,7 +23,7 @@ def folder(root: Path) -> Store:
 
 def test_a_sheet_of_each_arm_is_that_of_its_first_finished_seed(tmp_path: Path) -> None:
     store = folder(tmp_path)
-    found = read(store, read_results(store).rows)
+    found = read_sheets(store, read_results(store).rows)
     assert {kind: list(sheets) for kind, sheets in found.items()} == {
         "samples": [],
         "reconstructions": [made("vae", 1).id],
@@ -40,5 +40,5 @@ def test_what_is_no_whole_picture_is_bad_input(
     store = folder(tmp_path)
     path = store.path(f"reconstructions/{made('vae', 1).id}.png")
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(BadInput, match="is not a whole PNG; expected one"):
-        read(store, read_results(store).rows)
+    with pytest.raises(InputError, match="is not a whole PNG; expected one"):
+        read_sheets(store, read_results(store).rows)

@@ -1,12 +1,12 @@
 """The tables of our own arms."""
 
-from analysis.sections.summary import every_estimate, glances
+from analysis.sections.summary import build_estimate_table, build_summary_tables
 from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 
 
 def test_a_table_for_each_evaluation_set(results: FrameMaker) -> None:
     rows = results(row(made("vae"), **on_subset(made("vae"))), row(made("gmvae")))
-    test, subset = glances(rows)
+    test, subset = build_summary_tables(rows)
     assert (test.name, subset.name) == ("summary-test", "summary-report-subset")
     assert test.text["Arm"].tolist() == ["vae", "gmvae"]
     assert subset.text["Arm"].tolist() == ["vae"]
@@ -15,7 +15,7 @@ def test_a_table_for_each_evaluation_set(results: FrameMaker) -> None:
 
 def test_every_estimate_names_metric_set_and_n(results: FrameMaker) -> None:
     seeds = [row(made("vae", seed), **on_subset(made("vae", seed))) for seed in range(2)]
-    table = every_estimate(results(*seeds))
+    table = build_estimate_table(results(*seeds))
     assert table.values["metric"].tolist() == [
         *("nelbo", "kl", "rec", "subset_nelbo", "subset_kl", "subset_rec"),
         *("subset_iwae_10", "subset_iwae_100", "subset_iwae_1000"),
@@ -30,7 +30,7 @@ def test_every_estimate_names_metric_set_and_n(results: FrameMaker) -> None:
 
 
 def test_one_seed_has_no_interval(results: FrameMaker) -> None:
-    table = every_estimate(results(row(made("vae"))))
+    table = build_estimate_table(results(row(made("vae"))))
     assert [table.text.loc[0, name] for name in ("SD", "95 % t-interval")] == ["–", "–"]
 
 
@@ -41,13 +41,16 @@ def test_what_is_not_in_n_is_said_in_the_row(results: FrameMaker) -> None:
         row(made("vae", 2), "failed"),
         row(made("vae", 3), "diverged"),
     )
-    assert every_estimate(rows).text.loc[0, "Cells"] == "2 ok (1 not scored), 1 failed, 1 diverged"
-    assert glances(rows)[0].text.loc[0, "Cells"] == "2 ok, 1 failed, 1 diverged"
+    assert (
+        build_estimate_table(rows).text.loc[0, "Cells"]
+        == "2 ok (1 not scored), 1 failed, 1 diverged"
+    )
+    assert build_summary_tables(rows)[0].text.loc[0, "Cells"] == "2 ok, 1 failed, 1 diverged"
 
 
 def test_a_shortened_arm_says_so_in_its_row_and_in_the_caption(results: FrameMaker) -> None:
     rows = results(row(made("vae", iterations=600)), row(made("gmvae")))
-    for table in (*glances(rows), every_estimate(rows)):
+    for table in (*build_summary_tables(rows), build_estimate_table(rows)):
         short = table.text["Arm"] == "vae"
         assert table.text.loc[short, "Cells"].str.endswith("; shortened: 600 of 20,000 steps").all()
         assert table.text.loc[~short, "Cells"].eq("1 ok").all()
@@ -56,7 +59,7 @@ def test_a_shortened_arm_says_so_in_its_row_and_in_the_caption(results: FrameMak
 
 def test_nothing_finished_is_a_table_without_numbers(results: FrameMaker) -> None:
     rows = results(row(made("vae"), "failed"))
-    assert glances(rows)[0].text.to_dict("records") == [
+    assert build_summary_tables(rows)[0].text.to_dict("records") == [
         {
             "Arm": "vae",
             "NELBO (nats)": "–",
@@ -65,4 +68,4 @@ def test_nothing_finished_is_a_table_without_numbers(results: FrameMaker) -> Non
             "Cells": "0 ok, 1 failed",
         }
     ]
-    assert every_estimate(rows).text.empty
+    assert build_estimate_table(rows).text.empty

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.sections.image_agreement import agreements
-from analysis.stats.agreement import mcnemar, wilson
+from analysis.sections.image_agreement import compare_predictions
+from analysis.stats.agreement import mcnemar, wilson_interval
 from harness.storage.store import Store
 
 
@@ -37,9 +37,9 @@ def test_equal_predictions_have_p_one() -> None:
 
 def test_wilsons_interval_is_newcombes() -> None:
     """Newcombe (1998), Stat. Med. 17:857, table I, method 3."""
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
-    assert wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
 
 
 def test_agreements_are_a_row_a_common_seed_with_predictions(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_agreements_are_a_row_a_common_seed_with_predictions(tmp_path: Path) -> 
     cells = [(arm, seed, f"{arm}{seed}") for arm in "ab" for seed in range(4)]
     rows = pd.DataFrame(cells, columns=["arm", "seed", "cell"]).assign(dataset="mnist", status="ok")
     rows.loc[rows["cell"] == "b3", "status"] = "failed"
-    found = agreements(store, rows, "a", "b")
+    found = compare_predictions(store, rows, "a", "b")
     assert found["seed"].tolist() == [0, 1]
     assert found["difference"].tolist() == pytest.approx([0.12, 0.12])
     assert found["accuracy_a"].tolist() == [0.95, 0.95]
@@ -64,4 +64,4 @@ def test_without_predictions_there_is_no_row(tmp_path: Path) -> None:
     rows = pd.DataFrame(
         {"arm": ["a", "b"], "seed": 0, "cell": ["a0", "b0"], "dataset": "mnist", "status": "ok"}
     )
-    assert agreements(Store(tmp_path), rows, "a", "b").empty
+    assert compare_predictions(Store(tmp_path), rows, "a", "b").empty

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from statsmodels.stats.nonparametric import rank_compare_2indep
 
-from analysis.stats.differences import Floats, hedges, paired, superiority, welch
+from analysis.stats.differences import Floats, hedges_g, paired, superiority, welch
 from tests.unit.analysis.example_frames import SLEEP, spread
 
 A, B = SLEEP[:1], SLEEP[1:]
@@ -76,7 +76,7 @@ def test_hedges_g_of_pairs_is_the_published_one() -> None:
 
 def test_the_small_sample_correction_makes_g_unbiased() -> None:
     drawn = np.random.default_rng(0).normal(size=(2, 40_000, 5))
-    mean = hedges(drawn[0] + 1, drawn[1], np.full(40_000, 8.0)).mean()
+    mean = hedges_g(drawn[0] + 1, drawn[1], np.full(40_000, 8.0)).mean()
     assert mean == pytest.approx(1, abs=0.01)  # without J it would be 1.11
 
 

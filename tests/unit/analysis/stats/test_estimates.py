@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.frames.arm_table import arms, counts
-from analysis.rendering.numbers import written
-from analysis.stats.estimates import estimates
+from analysis.frames.arm_table import count_cells, estimate_arms
+from analysis.rendering.numbers import format_estimate
+from analysis.stats.estimates import estimate_means
 from tests.unit.analysis.conftest import FrameMaker, made, row
 
 LOSSES = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=30)
@@ -18,7 +18,7 @@ LOSSES = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=30)
 
 def one(values: list[float]) -> "pd.Series[float]":
     """The estimate of these values."""
-    return estimates(pd.DataFrame({"group": 0, "value": values}), ["group"], "value").iloc[0]
+    return estimate_means(pd.DataFrame({"group": 0, "value": values}), ["group"], "value").iloc[0]
 
 
 def test_by_hand() -> None:
@@ -92,7 +92,7 @@ def test_failed_and_diverged_cells_are_counted_beside(results: FrameMaker) -> No
         row(made("vae", 3), "diverged", nelbo=1.0, kl=0.5, rec=0.5),
     ]
     rows = results(*seeds, *bad, row(made("vae", 4), nelbo=None, kl=None, rec=None))
-    found = arms(rows, ["nelbo"]).iloc[0]
+    found = estimate_arms(rows, ["nelbo"]).iloc[0]
     assert found[["cells", "ok", "failed", "diverged", "missing", "n"]].tolist() == [
         5,
         3,
@@ -112,7 +112,7 @@ def test_arms_go_from_the_smallest_model_to_the_largest(results: FrameMaker) -> 
         row(made("vae"), parameters=10),
         row(made("other"), "failed"),
     )
-    who = counts(rows)
+    who = count_cells(rows)
     assert list(zip(who["model"], who["beta"], strict=True)) == [
         ("vae", 1.0),
         ("vae", 4.0),
@@ -126,11 +126,11 @@ def test_arms_go_from_the_smallest_model_to_the_largest(results: FrameMaker) -> 
 def test_every_spread_is_printed_with_its_kind_and_n(
     mean: float, spread: float, kind: str, n: int
 ) -> None:
-    text = written(mean, spread, "SD" if kind == "SD" else "SE", n)
+    text = format_estimate(mean, spread, "SD" if kind == "SD" else "SE", n)
     assert text.endswith(f"({kind}, n = {n})")
 
 
 def test_no_spread_is_said_so() -> None:
-    assert written(101.312, math.nan, "SE", 1) == "101.31 (n = 1, no ±)"
-    assert written(101.312, None, "SE", None) == "101.31 (n not stated, no ±)"
-    assert written(math.nan, math.nan, "SE", 0) == "–"
+    assert format_estimate(101.312, math.nan, "SE", 1) == "101.31 (n = 1, no ±)"
+    assert format_estimate(101.312, None, "SE", None) == "101.31 (n not stated, no ±)"
+    assert format_estimate(math.nan, math.nan, "SE", 0) == "–"

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from analysis.stats.differences import paired, welch
-from analysis.stats.permutation import FLOOR, MOST, sign_floor, signs, split_floor, splits
+from analysis.stats.permutation import (
+    MAX_PERMUTATIONS,
+    SAMPLED_P_FLOOR,
+    min_sign_flip_p,
+    min_two_sample_p,
+    sign_flip_p,
+    two_sample_p,
+)
 
 A = np.array([[9287, 9287, 9300, 9297, 9311, 9320, 9301, 9313]], dtype=float)
 B = np.array([[9284, 9282, 9299, 9298, 9301, 9309, 9291, 9314]], dtype=float)
@@ -46,7 +53,7 @@ def welch_by_hand(a: list[int], b: list[int]) -> float:
 
 def test_accuracies_that_tie_are_counted_as_in_whole_numbers() -> None:
     for scale in (1, 10_000, 100, 3):
-        assert signs(A / scale, B / scale)[0] == 0.0546875
+        assert sign_flip_p(A / scale, B / scale)[0] == 0.0546875
         assert paired(A / scale, B / scale).p_exact[0] == 0.0546875
 
 
@@ -56,7 +63,7 @@ def test_every_accuracy_is_as_enumeration_in_whole_numbers(n: int, spread: int) 
     drawn = (
         np.random.default_rng(n + spread).normal(9300, spread, size=(2, 40, n)).round().astype(int)
     )
-    found = signs(drawn[0] / 10_000, drawn[1] / 10_000)
+    found = sign_flip_p(drawn[0] / 10_000, drawn[1] / 10_000)
     for p, a, b in zip(found, *drawn.tolist(), strict=True):
         assert p == by_hand(a, b)
 
@@ -64,7 +71,7 @@ def test_every_accuracy_is_as_enumeration_in_whole_numbers(n: int, spread: int) 
 def test_imbalance_ties_as_its_counts_do() -> None:
     """Imbalance is half of a sum of |count / 10,000 − .1|: whole counts over 20,000."""
     drawn = np.random.default_rng(1).integers(800, 820, size=(2, 40, 8))
-    found = signs(drawn[0] / 20_000, drawn[1] / 20_000)
+    found = sign_flip_p(drawn[0] / 20_000, drawn[1] / 20_000)
     assert found.tolist() == [by_hand(a, b) for a, b in zip(*drawn.tolist(), strict=True)]
 
 
@@ -78,21 +85,24 @@ def test_divisions_are_as_enumeration_in_fractions(n_a: int, n_b: int) -> None:
         )
         expected = [welch_by_hand(x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
         x, y = a.astype(np.float64), b.astype(np.float64)
-        assert splits(x, y) == pytest.approx(expected, abs=1e-12)
-        assert splits(0.93 + x / 1e4, 0.93 + y / 1e4) == pytest.approx(expected, abs=1e-12)
-        assert (splits(y, x) == splits(x, y)).all()
+        assert two_sample_p(x, y) == pytest.approx(expected, abs=1e-12)
+        assert two_sample_p(0.93 + x / 1e4, 0.93 + y / 1e4) == pytest.approx(expected, abs=1e-12)
+        assert (two_sample_p(y, x) == two_sample_p(x, y)).all()
 
 
 def test_five_against_five_can_reach_its_floor() -> None:
     low = np.arange(5.0)[None]
-    assert welch(low, low + 9).p_exact[0] == split_floor(5, 5) == 2 / 252
-    assert split_floor(5, 6) == 1 / 462
+    assert welch(low, low + 9).p_exact[0] == min_two_sample_p(5, 5) == 2 / 252
+    assert min_two_sample_p(5, 6) == 1 / 462
     assert np.isnan(welch(low[:, :4], low + 9).p_exact[0])
 
 
 def test_many_signs_and_divisions_are_drawn_and_reproducible() -> None:
     a, b = np.random.default_rng(0).normal(size=(2, 200, 14))
-    for test, floor in ((signs, sign_floor(14)), (splits, split_floor(14, 14))):
+    for test, floor in (
+        (sign_flip_p, min_sign_flip_p(14)),
+        (two_sample_p, min_two_sample_p(14, 14)),
+    ):
         found = test(a, b)
         assert (found == test(a, b)).all()
         assert (found == test(b, a)).all()
@@ -100,10 +110,10 @@ def test_many_signs_and_divisions_are_drawn_and_reproducible() -> None:
         far = test(a + 9, b)  # nothing but our own way, which is drawn now and then, is as extreme
         assert far.min() >= floor
         assert far.max() <= 6 * floor
-        assert floor == FLOOR == 1 / (1 + MOST)
+        assert floor == SAMPLED_P_FLOOR == 1 / (1 + MAX_PERMUTATIONS)
     order = np.random.default_rng(1).permutation(14)
-    assert (signs(a, b) == signs(a[:, order], b[:, order])).all()
-    assert (splits(a, b) == splits(a[:, order], b)).all()
+    assert (sign_flip_p(a, b) == sign_flip_p(a[:, order], b[:, order])).all()
+    assert (two_sample_p(a, b) == two_sample_p(a[:, order], b)).all()
 
 
 def test_drawn_signs_are_near_the_exact_p(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,9 +121,9 @@ def test_drawn_signs_are_near_the_exact_p(monkeypatch: pytest.MonkeyPatch) -> No
         np.random.default_rng(2).normal(0.3, 1, size=(2, 50, 10))
         * np.array([1.0, 0.0])[:, None, None]
     )
-    exact = signs(a, b)
-    monkeypatch.setattr("analysis.stats.permutation.MOST", 1_000)
-    assert np.abs(signs(a, b) - exact).max() < 0.06
+    exact = sign_flip_p(a, b)
+    monkeypatch.setattr("analysis.stats.permutation.MAX_PERMUTATIONS", 1_000)
+    assert np.abs(sign_flip_p(a, b) - exact).max() < 0.06
 
 
 def test_darwins_maize_has_a_p_that_is_on_the_other_side_of_the_limit() -> None:
@@ -127,5 +137,5 @@ def test_darwins_maize_has_a_p_that_is_on_the_other_side_of_the_limit() -> None:
 
 def test_the_level_holds_in_equal_laws() -> None:
     drawn = np.random.default_rng(4).lognormal(size=(2, 4_000, 6))
-    for test in (signs, splits):
+    for test in (sign_flip_p, two_sample_p):
         assert (test(drawn[0], drawn[1]) <= 0.05).mean() < 0.06

@@ -4,7 +4,7 @@ from scipy import stats
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from analysis.stats.differences import paired, welch
-from analysis.stats.power import detectable, power, seeds_needed
+from analysis.stats.power import detectable_difference, seeds_needed, t_test_power
 
 ALPHA = np.array([0.05])
 ONE = np.ones(1)
@@ -26,7 +26,7 @@ def test_seeds_an_arm_are_those_of_cohens_tables(effect: float, seeds: int) -> N
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 100])
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 45])
 def test_the_detectable_difference_is_found_with_80_percent(n: int, alpha: float) -> None:
-    found = detectable(ONE / np.sqrt(n), ONE * (n - 1), ONE * alpha)[0]
+    found = detectable_difference(ONE / np.sqrt(n), ONE * (n - 1), ONE * alpha)[0]
     critical = stats.t.isf(alpha / 2, n - 1)
     assert stats.nct.sf(critical, n - 1, found * np.sqrt(n)) == pytest.approx(0.8, abs=1e-9)
     if alpha == 0.05:  # below, statsmodels stops at an effect of ten
@@ -36,7 +36,7 @@ def test_the_detectable_difference_is_found_with_80_percent(n: int, alpha: float
 
 
 def test_the_detectable_difference_of_two_samples_is_statsmodels_own() -> None:
-    found = detectable(ONE * np.sqrt(2 / 10), ONE * 18, ALPHA)[0]
+    found = detectable_difference(ONE * np.sqrt(2 / 10), ONE * 18, ALPHA)[0]
     assert found == pytest.approx(
         TTestIndPower().solve_power(nobs1=10, alpha=0.05, power=0.8), rel=1e-5
     )
@@ -64,12 +64,12 @@ def test_a_clear_difference_still_needs_five() -> None:
 
 def test_what_is_unknown_stays_unknown() -> None:
     nan = np.array([np.nan])
-    assert np.isnan(detectable(nan, nan, ALPHA)[0])
+    assert np.isnan(detectable_difference(nan, nan, ALPHA)[0])
     assert np.isnan(seeds_needed(nan, ONE, ONE, ALPHA)[0])
 
 
 def test_the_power_never_falls_with_the_effect() -> None:
     effects = np.linspace(0, 200, 2001)
     for df in (1.0, 4.0, 9.0, 13.3, 100.0):
-        found = power(effects, np.full(2001, df), np.full(2001, 0.05))
+        found = t_test_power(effects, np.full(2001, df), np.full(2001, 0.05))
         assert (np.diff(found) >= -1e-9).all()

@@ -7,17 +7,17 @@ from scipy import stats
 from statsmodels.stats.weightstats import ttost_ind
 
 from analysis.stats import summary_tests
-from analysis.stats.summary_tests import Floats, Numbers
+from analysis.stats.summary_tests import Floats, SampleSummary
 
 # Student (1908), Biometrika 6:1: extra hours of sleep under two drugs; R's data set `sleep`.
 ONE = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
 OTHER = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
 
 
-def numbers(*samples: Floats) -> Numbers:
+def numbers(*samples: Floats) -> SampleSummary:
     """What is printed of samples: n, mean, SD."""
     n = np.array([len(sample) for sample in samples])
-    return Numbers(
+    return SampleSummary(
         n, np.array([s.mean() for s in samples]), np.array([s.std(ddof=1) for s in samples])
     )
 
@@ -27,9 +27,9 @@ def test_sleep_as_in_r() -> None:
     0.2054832].
     """
     one, other = numbers(ONE), numbers(OTHER)
-    assert summary_tests.different(one, other) == pytest.approx(0.07939, abs=5e-6)
-    assert summary_tests.freedom(one, other) == pytest.approx(17.776, abs=5e-4)
-    assert np.ravel(summary_tests.interval(one, other)) == pytest.approx(
+    assert summary_tests.welch_p(one, other) == pytest.approx(0.07939, abs=5e-6)
+    assert summary_tests.degrees_of_freedom(one, other) == pytest.approx(17.776, abs=5e-4)
+    assert np.ravel(summary_tests.confidence_interval(one, other)) == pytest.approx(
         [-3.3654832, 0.2054832], abs=5e-8
     )
 
@@ -41,10 +41,10 @@ def test_as_a_test_that_sees_the_runs() -> None:
     ]
     ours, theirs = (numbers(*samples) for samples in zip(*pairs, strict=True))
     p, low_high = (
-        summary_tests.different(ours, theirs),
-        np.transpose(summary_tests.interval(ours, theirs)),
+        summary_tests.welch_p(ours, theirs),
+        np.transpose(summary_tests.confidence_interval(ours, theirs)),
     )
-    same = summary_tests.equivalent(ours, theirs, np.full(3, 0.9))
+    same = summary_tests.tost_p(ours, theirs, np.full(3, 0.9))
     for place, (one, other) in enumerate(pairs):
         seen = stats.ttest_ind(one, other, equal_var=False)
         assert p[place] == pytest.approx(seen.pvalue)
@@ -54,11 +54,11 @@ def test_as_a_test_that_sees_the_runs() -> None:
 
 def test_no_distance_is_no_equivalence() -> None:
     same = numbers(ONE)
-    assert summary_tests.equivalent(same, same, np.array([1e-9])) > 0.49
-    assert summary_tests.equivalent(same, same, np.array([9.0])) < 1e-6
-    assert summary_tests.equivalent(numbers(ONE + 20), same, np.array([9.0])) > 0.99
+    assert summary_tests.tost_p(same, same, np.array([1e-9])) > 0.49
+    assert summary_tests.tost_p(same, same, np.array([9.0])) < 1e-6
+    assert summary_tests.tost_p(numbers(ONE + 20), same, np.array([9.0])) > 0.99
 
 
 def test_one_more_run_is_predicted_as_a_regression_on_a_constant_does() -> None:
     fitted = sm.OLS(OTHER, np.ones(10)).fit().get_prediction([[1.0]]).conf_int(obs=True, alpha=0.05)
-    assert np.ravel(summary_tests.one_more(numbers(OTHER))) == pytest.approx(fitted[0])
+    assert np.ravel(summary_tests.prediction_interval(numbers(OTHER))) == pytest.approx(fitted[0])

@@ -14,11 +14,11 @@ from rich.console import Console
 from harness import bench
 from harness.cli import status
 from harness.monitoring import run_status
-from harness.monitoring.run_status import Failure, Pack, Standing
+from harness.monitoring.run_status import Failure, PackProgress, RunStatus
 from harness.storage.store import Store
 from tests.conftest import ROOT, CellMaker
 
-RUNS = Standing(
+RUNS = RunStatus(
     run="2026-01-02T000000-aaaaaa",
     grid="quick",
     host="here",
@@ -29,8 +29,8 @@ RUNS = Standing(
     running=2,
     speed=50.0,
     packs=(
-        Pack("vae seed=0 and 1 more", 50, 100, 25.0, 150.5),
-        Pack("gmvae seed=0", 10, 100, 25.0),
+        PackProgress("vae seed=0 and 1 more", 50, 100, 25.0, 150.5),
+        PackProgress("gmvae seed=0", 10, 100, 25.0),
     ),
     elapsed=1800.0,
     left=120.0,
@@ -42,14 +42,14 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "results")
 
 
-Tell = Callable[[Standing], tuple[int, str]]
+Tell = Callable[[RunStatus], tuple[int, str]]
 
 
 @pytest.fixture
 def tell(store: Store) -> Tell:
     """What `--status` says of a run that wrote this just now, or when it says."""
 
-    def told(one: Standing) -> tuple[int, str]:
+    def told(one: RunStatus) -> tuple[int, str]:
         run_status.write(
             store, one if one.written else replace(one, written=datetime.now(UTC).isoformat())
         )

@@ -26,10 +26,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.data import binarization, download, idx_sets
-from harness.data.binarization import binarise, binarised
-from harness.data.download import IDX_FILES, NPM_MIRROR, SOURCES, Source
-from harness.data.labelled_subset import labelled_indices
-from harness.errors import BadInput
+from harness.data.binarization import binarise, binarise_cells
+from harness.data.download import IDX_FILES, NPM_MIRROR, SOURCES, DatasetSource
+from harness.data.labelled_subset import draw_labelled_indices
+from harness.errors import InputError
 from harness.experiment import seeding
 from harness.experiment.grid import DATASETS
 
@@ -80,8 +80,8 @@ def md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def fake_archives(source: Source) -> dict[str, tuple[list[str], str]]:
-    files = {"gzip.zip": ZIP} if source.torchvision == "EMNIST" else ARCHIVES
+def fake_archives(source: DatasetSource) -> dict[str, tuple[list[str], str]]:
+    files = {"gzip.zip": ZIP} if source.torchvision_class == "EMNIST" else ARCHIVES
     return {name: ([f"one:{name}", f"two:{name}"], md5(content)) for name, content in files.items()}
 
 
@@ -106,7 +106,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "fashion_mnist",
         replace(SOURCES["fashion_mnist"], sha256=sums, system_folder=system),
     )
-    monkeypatch.setattr(download, "_archives", fake_archives)
+    monkeypatch.setattr(download, "_list_archives", fake_archives)
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -131,7 +131,7 @@ def stored(root: Path, name: str) -> dict[str, bytes]:
 
 
 def refusal(name: str, folder: Path | None = None) -> str:
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         idx_sets.load(name, folder)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -383,7 +383,7 @@ def test_the_systems_package_is_unpacked(tmp_path: Path) -> None:
 def test_torchvision_still_publishes_these_archives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()  # the real addresses, which nothing here opens
     for name, source in SOURCES.items():
-        archives = download._archives(source)
+        archives = download._list_archives(source)
         assert list(archives) == (
             ["gzip.zip"] if name == "emnist" else [f"{file}.gz" for file in IDX_FILES]
         )
@@ -434,14 +434,14 @@ def test_every_level_has_exactly_its_share_of_the_draws(monkeypatch: pytest.Monk
     first = torch.arange(256, dtype=torch.uint8)[:, None].expand(255, 256, 256)
     # each meets one byte a level
     second = torch.arange(255, dtype=torch.uint8).repeat_interleave(256)
-    monkeypatch.setattr(binarization, "_bytes", lambda count, generator: first.flatten())
-    monkeypatch.setattr(binarization, "_below_255", lambda grey, generator: second)
+    monkeypatch.setattr(binarization, "_random_bytes", lambda count, generator: first.flatten())
+    monkeypatch.setattr(binarization, "_random_below_255", lambda grey, generator: second)
     ones = binarise(levels, torch.Generator()).double().sum((0, 1))
     assert torch.equal(ones / (255 * 256), torch.arange(256).double() / 255)
 
 
 def test_bytes_are_uniform_and_no_two_words_alike() -> None:
-    found = binarization._bytes(1_000_003, seeding.generator(0, "binarisation"))
+    found = binarization._random_bytes(1_000_003, seeding.generator(0, "binarisation"))
     counts = torch.bincount(found.int(), minlength=256)
     assert len(found) == 1_000_003
     assert scipy.stats.chisquare(counts.numpy()).pvalue > 1e-3
@@ -472,7 +472,7 @@ def test_binarised_images_are_those_of_all_earlier_results() -> None:
 def test_cells_binarised_together_are_each_binarised_by_its_own_generator() -> None:
     grey = torch.stack([TRAIN_X.flatten(1)] * 3)
     generators = [seeding.generator(seed, "binarisation") for seed in (0, 1, 0)]
-    first, other, again = binarised(grey, generators)
+    first, other, again = binarise_cells(grey, generators)
     assert torch.equal(first, again)
     for found, seed in ((first, 0), (other, 1)):
         assert torch.equal(
@@ -483,7 +483,7 @@ def test_cells_binarised_together_are_each_binarised_by_its_own_generator() -> N
 
 def test_scaling_takes_bytes_to_the_unit_interval() -> None:
     grey = torch.arange(256, dtype=torch.uint8)
-    assert torch.equal(binarization.scaled(grey) * 255, grey.float())
+    assert torch.equal(binarization.scale_to_unit(grey) * 255, grey.float())
 
 
 # --- the labelled few -----------------------------------------------------------------------------
@@ -497,23 +497,23 @@ BUDGETS = st.lists(st.integers(1, 50).map(lambda n: 10 * n), min_size=2, max_siz
 def test_labelled_images_are_balanced_distinct_nested_and_reproducible(
     budgets: list[int], seed: int
 ) -> None:
-    small, large = (labelled_indices(CLASSES, budget, seed).tolist() for budget in budgets)
+    small, large = (draw_labelled_indices(CLASSES, budget, seed).tolist() for budget in budgets)
     assert small == large[: len(small)]
     for found, budget in zip((small, large), budgets, strict=True):
         assert len(set(found)) == len(found) == budget
         assert Counter(CLASSES[found].tolist()) == dict.fromkeys(range(10), budget // 10)
-    assert large == labelled_indices(CLASSES, budgets[1], seed).tolist()
+    assert large == draw_labelled_indices(CLASSES, budgets[1], seed).tolist()
 
 
 def test_another_seed_labels_other_images_and_every_image_has_its_chance() -> None:
-    drawn = [labelled_indices(CLASSES, 100, seed).tolist() for seed in range(50)]
+    drawn = [draw_labelled_indices(CLASSES, 100, seed).tolist() for seed in range(50)]
     assert len({tuple(sorted(indices)) for indices in drawn}) == 50
     assert {index for indices in drawn for index in indices} == set(range(500))
 
 
 def test_labelled_images_are_those_of_all_earlier_results() -> None:
     """If this fails, earlier cells that use labels cannot be repeated: restore the draw."""
-    assert labelled_indices(CLASSES, 10, 3).tolist() == [
+    assert draw_labelled_indices(CLASSES, 10, 3).tolist() == [
         210,
         73,
         46,
@@ -535,5 +535,5 @@ def test_labelled_images_are_those_of_all_earlier_results() -> None:
     ],
 )
 def test_a_budget_that_cannot_be_drawn_is_refused(budget: int, expected: str) -> None:
-    with pytest.raises(BadInput, match=expected):
-        labelled_indices(CLASSES, budget, 0)
+    with pytest.raises(InputError, match=expected):
+        draw_labelled_indices(CLASSES, budget, 0)

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import pytest
 import torch
 
-from harness.data.binarization import scaled
+from harness.data.binarization import scale_to_unit
 from harness.evaluation import accuracy, digit_classifier, elbo, iwae, samples, scored_images
-from harness.evaluation.checks import BadScore
-from harness.evaluation.digit_classifier import REACH
+from harness.evaluation.checks import InvalidScoreError
+from harness.evaluation.digit_classifier import SOURCE_ACCURACY
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import (
@@ -67,25 +67,25 @@ def finish(work: Generator[float, None, T]) -> T:
 
 
 def test_the_parts_add_up_and_every_test_image_counts(mnist: Data) -> None:
-    found = finish(elbo.bound(Known(), scored_images.test_images(mnist)))
+    found = finish(elbo.elbo(Known(), scored_images.binarise_test_images(mnist)))
     assert (found["rec"], found["estimator"], found["data_kind"]) == (3, "elbo", "binary")
     assert found["nelbo"] == pytest.approx(found["kl"] + found["rec"], abs=1e-9)
     assert abs(found["kl"]) < 5 / math.sqrt(10_000)
 
 
 def test_the_test_set_is_binarised_once(mnist: Data) -> None:
-    first = scored_images.test_images(mnist)
-    assert torch.equal(first, scored_images.test_images(mnist))
+    first = scored_images.binarise_test_images(mnist)
+    assert torch.equal(first, scored_images.binarise_test_images(mnist))
     assert first.shape == (10_000, PIXELS)
-    assert first.mean().item() == pytest.approx(scaled(mnist.test_x).mean().item(), abs=1e-3)
+    assert first.mean().item() == pytest.approx(scale_to_unit(mnist.test_x).mean().item(), abs=1e-3)
 
 
 def test_the_bound_of_a_real_model_is_that_of_its_terms(mnist: Data, cell: CellMaker) -> None:
     model = registry.build(cell("vae"))
-    first = scored_images.test_images(mnist)[:50]
-    found = finish(elbo.bound(model, first))
+    first = scored_images.binarise_test_images(mnist)[:50]
+    found = finish(elbo.elbo(model, first))
     assert 500 < found["nelbo"] < 600
-    assert found == finish(elbo.bound(model, first))
+    assert found == finish(elbo.elbo(model, first))
 
 
 class Given(Unweighted):
@@ -118,7 +118,7 @@ class Given(Unweighted):
 def test_a_row_holds_what_the_terms_say_of_the_likelihood_and_no_more(
     terms: dict[str, float], expected: dict[str, Any], mnist: Data
 ) -> None:
-    found = finish(elbo.bound(Given(**terms), scored_images.test_images(mnist)[:9]))
+    found = finish(elbo.elbo(Given(**terms), scored_images.binarise_test_images(mnist)[:9]))
     assert found == expected | {"data_kind": "binary"}
 
 
@@ -137,14 +137,15 @@ def test_a_row_holds_what_the_terms_say_of_the_likelihood_and_no_more(
 def test_what_no_model_of_binary_images_can_have_is_refused(
     terms: dict[str, float], message: str, mnist: Data
 ) -> None:
-    with pytest.raises(BadScore, match=message):
-        finish(elbo.bound(Given(**terms), scored_images.test_images(mnist)[:9]))
+    with pytest.raises(InvalidScoreError, match=message):
+        finish(elbo.elbo(Given(**terms), scored_images.binarise_test_images(mnist)[:9]))
 
 
 def test_a_kl_below_zero_by_its_noise_is_none_of_these(mnist: Data) -> None:
     """Known's KL is N(0, 1) an image: below zero half of the time."""
     assert (
-        finish(elbo.bound(Known(), scored_images.test_images(mnist)[:100]))["estimator"] == "elbo"
+        finish(elbo.elbo(Known(), scored_images.binarise_test_images(mnist)[:100]))["estimator"]
+        == "elbo"
     )
 
 
@@ -153,20 +154,20 @@ def test_a_kl_below_zero_by_its_noise_is_none_of_these(mnist: Data) -> None:
 )
 def test_the_report_subset_is_binarised_as_the_source_did(mnist: Data) -> None:
     indices = json.loads(LISTS.read_text())["evaluation_test_indices"]
-    x = scored_images.subset_images(mnist, indices)
+    x = scored_images.binarise_subset(mnist, indices)
     assert x.shape == (100, PIXELS)
     assert x.sum().item() == 10_257
 
 
 def test_subset_scores_are_means_of_a_hundred_repeats(mnist: Data) -> None:
-    found = finish(elbo.subset_bound(Known(), scored_images.subset_images(mnist, [3, 1, 4, 1])))
+    found = finish(elbo.subset_elbo(Known(), scored_images.binarise_subset(mnist, [3, 1, 4, 1])))
     assert found["rec"] == 3
     assert 0 < abs(found["kl"]) < 5 / math.sqrt(400)
 
 
 def test_iwae_is_the_log_mean_of_weights(mnist: Data) -> None:
     """The bound falls from 0 towards -log E[w] = -1/2 as draws are added."""
-    x = scored_images.subset_images(mnist, range(150))
+    x = scored_images.binarise_subset(mnist, range(150))
     found = finish(iwae.iwae(Known(), x, (10, 100, 1000), {}, "iwae"))
     assert list(found) == ["iwae_10", "iwae_100", "iwae_1000"]
     assert 0 > found["iwae_10"] > found["iwae_100"] > found["iwae_1000"]
@@ -178,7 +179,7 @@ def test_iwae_is_the_log_mean_of_weights(mnist: Data) -> None:
 
 @pytest.mark.parametrize("after", [1, 2])
 def test_an_iwae_bound_is_taken_up_behind_the_images_that_are_done(after: int, mnist: Data) -> None:
-    x, kept = scored_images.subset_images(mnist, range(250)), dict[str, torch.Tensor]()
+    x, kept = scored_images.binarise_subset(mnist, range(250)), dict[str, torch.Tensor]()
     work = iwae.iwae(Known(), x, (10, 100), kept, "iwae")
     for _ in range(after):
         next(work)
@@ -191,7 +192,7 @@ def test_an_iwae_bound_is_taken_up_behind_the_images_that_are_done(after: int, m
 
 
 def test_more_draws_tighten_the_bound_of_a_real_model(mnist: Data, cell: CellMaker) -> None:
-    x = scored_images.subset_images(mnist, range(20))
+    x = scored_images.binarise_subset(mnist, range(20))
     for name in ("vae", "gmvae", "ssvae"):
         model = registry.build(cell(name))
         assert isinstance(model, ImportanceWeighted)
@@ -202,20 +203,25 @@ def test_more_draws_tighten_the_bound_of_a_real_model(mnist: Data, cell: CellMak
 def test_accuracy_is_on_grey_images_and_of_classifiers_alone(mnist: Data, cell: CellMaker) -> None:
     model = registry.build(cell("ssvae"))
     assert isinstance(model, Classifier)
-    found = accuracy.accuracy(model, mnist)
+    found = accuracy.test_set_accuracy(model, mnist)
     by_hand = (
-        (model.classify(scaled(mnist.test_x)).argmax(1) == mnist.test_y).double().mean().item()
+        (model.classify(scale_to_unit(mnist.test_x)).argmax(1) == mnist.test_y)
+        .double()
+        .mean()
+        .item()
     )
     assert found == pytest.approx(by_hand)
-    assert accuracy.accuracy(registry.build(cell("vae")), mnist) is None
+    assert accuracy.test_set_accuracy(registry.build(cell("vae")), mnist) is None
 
 
 def test_samples_are_binary_and_the_same_for_every_call() -> None:
-    images = finish(samples.samples(Known(), 1500, torch.device("cpu")))
+    images = finish(samples.draw_samples(Known(), 1500, torch.device("cpu")))
     assert images.shape == (1500, PIXELS)
     assert set(images.unique().tolist()) == {0.0, 1.0}
     assert images.mean().item() == pytest.approx(0.25, abs=0.005)
-    assert torch.equal(images[:1000], finish(samples.samples(Known(), 1000, torch.device("cpu"))))
+    assert torch.equal(
+        images[:1000], finish(samples.draw_samples(Known(), 1000, torch.device("cpu")))
+    )
 
 
 @pytest.mark.slow
@@ -223,15 +229,17 @@ def test_the_judge_is_as_good_as_the_source_reports(mnist: Data, tmp_path: Path)
     store = Store(tmp_path)
     digit_classifier.provide(store, mnist)
     found = digit_classifier.load(store, mnist)
-    assert found.accuracy >= REACH
+    assert found.accuracy >= SOURCE_ACCURACY
     assert found.accuracy == pytest.approx(
-        accuracy.hits(found.net, scaled(mnist.test_x), mnist.test_y)
+        accuracy.compute_accuracy(found.net, scale_to_unit(mnist.test_x), mnist.test_y)
     )
     assert found.accuracy_binary == pytest.approx(
-        accuracy.hits(found.net, scored_images.test_images(mnist), mnist.test_y)
+        accuracy.compute_accuracy(
+            found.net, scored_images.binarise_test_images(mnist), mnist.test_y
+        )
     )
     assert found.accuracy_binary > 0.97
-    counts = found.counts(scored_images.test_images(mnist))
+    counts = found.count_digits(scored_images.binarise_test_images(mnist))
     truth = torch.bincount(mnist.test_y).tolist()
     assert sum(counts) == 10_000
     assert all(abs(a - b) < 60 for a, b in zip(counts, truth, strict=True))
@@ -240,21 +248,23 @@ def test_the_judge_is_as_good_as_the_source_reports(mnist: Data, tmp_path: Path)
 def test_reconstructions_stand_under_their_images(mnist: Data, cell: CellMaker) -> None:
     model = registry.build(cell("vae"))
     assert isinstance(model, Reconstructing)
-    sheet = samples.reconstructions(model, scored_images.test_images(mnist), rows=4, columns=5)
+    sheet = samples.reconstruct_images(
+        model, scored_images.binarise_test_images(mnist), rows=4, columns=5
+    )
     assert sheet is not None
     lines = sheet.unflatten(0, (4, 5))
-    x = scored_images.test_images(mnist)[:10]
+    x = scored_images.binarise_test_images(mnist)[:10]
     assert torch.equal(lines[0], x[:5])
     assert torch.equal(lines[2], x[5:])
     assert not torch.equal(lines[1], lines[3])
     assert ((lines[1] > 0) & (lines[1] < 1)).all()
-    assert samples.reconstructions(Unweighted(), x, 4, 5) is None
+    assert samples.reconstruct_images(Unweighted(), x, 4, 5) is None
 
 
 @pytest.mark.parametrize("name", ["vae", "gmvae", "ssvae"])
 def test_a_traversal_walks_one_dimension_a_line(name: str, cell: CellMaker) -> None:
     """The middle of every line is the same image, that of z = 0; elsewhere lines differ."""
-    sheet = samples.traversals(registry.build(cell(name)), 3, 5, torch.device("cpu"))
+    sheet = samples.traverse_latents(registry.build(cell(name)), 3, 5, torch.device("cpu"))
     assert sheet is not None
     lines = sheet.unflatten(0, (3, 5))
     assert torch.allclose(lines[0, 2], lines[1, 2], atol=1e-6)
@@ -264,4 +274,4 @@ def test_a_traversal_walks_one_dimension_a_line(name: str, cell: CellMaker) -> N
 
 
 def test_a_latent_space_with_fewer_dimensions_than_lines_has_no_traversal() -> None:
-    assert samples.traversals(Unweighted(), 3, 5, torch.device("cpu")) is None
+    assert samples.traverse_latents(Unweighted(), 3, 5, torch.device("cpu")) is None

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from harness.evaluation import iwae
-from harness.evaluation.scoring import Part, Scorer, Scores
+from harness.evaluation.scoring import ScorePart, Scorer, Scores
 from harness.execution import trial
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import Evaluation
+from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import ImportanceWeighted
@@ -25,8 +25,8 @@ from harness.training.task import Task, Update
 from tests.conftest import CellMaker, lasting
 from tests.unit.harness.evaluation.test_elbo import Unweighted
 
-IWAE = Evaluation(iwae=(10,), samples=200)
-PLAIN = Evaluation(samples=200)
+IWAE = EvaluationConfig(iwae=(10,), samples=200)
+PLAIN = EvaluationConfig(samples=200)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def run(store: Store, few: Data) -> Callable[..., Generator[Update, None, None]]
     """Run cells to the end, or as far as the caller goes."""
 
     def updates(
-        *cells: Cell, evaluation: Evaluation = PLAIN, **values: Any
+        *cells: Cell, evaluation: EvaluationConfig = PLAIN, **values: Any
     ) -> Generator[Update, None, None]:
         task = Task(cells, str(store.root), evaluation=evaluation, report_seconds=0.0, **values)
         return trial.run(task, few)
@@ -52,7 +52,7 @@ Run = Callable[..., Generator[Update, None, None]]
 
 
 def never_train(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.training.trainer.Pack.one_step", lambda *_: 1 / 0)
+    monkeypatch.setattr("harness.training.trainer.PackTrainer.train_step", lambda *_: 1 / 0)
 
 
 def broken(*_: object) -> None:
@@ -194,7 +194,7 @@ def test_weights_that_do_not_fit_the_model_any_more(
     if status == "none":
         store.remove(f"rows/{one.id}.json")
     monkeypatch.setattr(registry, "_models", registry._models | {"vae": Narrower})
-    monkeypatch.setattr(registry, "source", lambda name: "another text")
+    monkeypatch.setattr(registry, "source_hash", lambda name: "another text")
     updates = list(run(one, evaluation=IWAE))
     row = store.row(one.id)
     assert row is not None
@@ -213,9 +213,9 @@ def test_an_edited_text_that_still_fits_scores_and_the_row_names_both(
     run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = cell("vae", iterations=2)
-    monkeypatch.setattr(registry, "source", lambda name: "first")
+    monkeypatch.setattr(registry, "source_hash", lambda name: "first")
     list(run(one))
-    monkeypatch.setattr(registry, "source", lambda name: "second")
+    monkeypatch.setattr(registry, "source_hash", lambda name: "second")
     never_train(monkeypatch)
     list(run(one, evaluation=IWAE))
     row = store.row(one.id)
@@ -231,7 +231,7 @@ def test_a_failed_row_of_an_older_version_is_scored_from_its_weights(
     list(run(one))
     before = store.row(one.id)
     store.write_row(
-        schema.describe(one)
+        schema.describe_cell(one)
         | {"status": "failed", "error": "RuntimeError: boom", "finished": "2027"}
     )
     never_train(monkeypatch)
@@ -258,6 +258,6 @@ def test_every_chunk_meets_the_buffers_of_training(few: Data) -> None:
             yield share
         return {}
 
-    parts = [Part(name, frozenset(), work) for name in ("one", "two")]
-    list(Scorer(Store("nowhere"), few, PLAIN).work(model, parts, Scores()))
+    parts = [ScorePart(name, frozenset(), work) for name in ("one", "two")]
+    list(Scorer(Store("nowhere"), few, PLAIN).compute(model, parts, Scores()))
     assert seen == [0.0] * 4

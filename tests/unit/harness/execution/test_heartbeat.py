@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.execution.heartbeat import WORKING_SHARE, Heartbeat, is_at_work
+from harness.execution.heartbeat import MIN_CPU_SHARE, Heartbeat, is_at_work
 from harness.training.task import Update
 
 FOREVER = 60.0
@@ -77,8 +77,8 @@ def test_a_trial_that_is_closed_ends_at_its_next_update_and_may_save_first() -> 
 @pytest.mark.parametrize(
     ("cpu", "change", "expected"),
     [
-        (10 * WORKING_SHARE, {}, True),
-        (0.1 * WORKING_SHARE, {}, False),
+        (10 * MIN_CPU_SHARE, {}, True),
+        (0.1 * MIN_CPU_SHARE, {}, False),
         (0.0, {"steps": 2}, True),
         (0.0, {"stage": "scoring, 1 of 3: bound"}, True),
         (0.0, {"scored": 0.5}, True),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import StorageFailure
-from harness.execution.retries import HALVED_AFTER, RETRIES, Tries
+from harness.errors import StorageError
+from harness.execution.retries import DEATHS_BEFORE_HALVING, MAX_RETRIES, RetryQueue
 from harness.experiment.cell import Cell
 from harness.storage import layout
 from harness.storage.store import Store
@@ -26,19 +26,19 @@ def cells(cell: CellMaker) -> list[Cell]:
     return [cell("vae", seed, 100) for seed in range(6)]
 
 
-def tries(store: Store, *packs: list[Cell]) -> Tries:
-    return Tries([Task(tuple(pack), str(store.root), run="r") for pack in packs])
+def tries(store: Store, *packs: list[Cell]) -> RetryQueue:
+    return RetryQueue([Task(tuple(pack), str(store.root), run="r") for pack in packs])
 
 
 def finish(store: Store, cell: Cell, run: str = "r") -> None:
     rows.write_row(store, Task((cell,), str(store.root), run=run), cell, "ok", {})
 
 
-def started(of: Tries) -> tuple[int, tuple[Cell, ...]]:
+def started(of: RetryQueue) -> tuple[int, tuple[Cell, ...]]:
     """The next part's number and its cells."""
     number = of.next()
     assert number is not None
-    return number, of.task(number).cells
+    return number, of.make_task(number).cells
 
 
 def test_tasks_are_handed_out_in_their_order_and_what_died_before_what_waits(
@@ -47,7 +47,7 @@ def test_tasks_are_handed_out_in_their_order_and_what_died_before_what_waits(
     of = tries(store, cells[:1], cells[1:2], cells[2:3])
     first, _ = started(of)
     assert started(of)[1] == (cells[1],)
-    of.died(first, "")
+    of.on_process_death(first, "")
     assert [started(of)[1] for _ in range(2)] == [(cells[0],), (cells[2],)]
     assert of.next() is None
     assert not of.done
@@ -57,13 +57,13 @@ def test_a_cell_alone_fails_after_its_tries_with_a_row_and_the_last_words(
     store: Store, cells: list[Cell]
 ) -> None:
     of = tries(store, cells[:1])
-    for _ in range(RETRIES + 1):
-        update = of.died(started(of)[0], "Ray saw a signal")
+    for _ in range(MAX_RETRIES + 1):
+        update = of.on_process_death(started(of)[0], "Ray saw a signal")
     assert of.done
     assert update.ended == {cells[0].id: "failed"}
     assert (store.row(cells[0].id) or {})[
         "error"
-    ] == f"its process died {RETRIES + 1} times with nothing saved"
+    ] == f"its process died {MAX_RETRIES + 1} times with nothing saved"
     assert b"Ray saw a signal" in (store.read(layout.log_key(cells[0].id)) or b"")
 
 
@@ -75,11 +75,11 @@ def test_a_try_that_saved_something_is_no_failure(
 ) -> None:
     """As on machines that are taken away again and again."""
     of = tries(store, cells[:1])
-    for _ in range(3 * RETRIES):
+    for _ in range(3 * MAX_RETRIES):
         number = of.next()
         if number is not None:
-            of.hear(number, progress)
-            of.died(number, "")
+            of.update(number, progress)
+            of.on_process_death(number, "")
     assert of.done == (not progress.saved)
 
 
@@ -87,13 +87,13 @@ def test_storage_that_fails_a_process_is_no_cells_fault_and_ends_the_run_at_last
     store: Store, cells: list[Cell]
 ) -> None:
     """The pack stays whole, no cell gets a row, and the failure itself is what is told."""
-    of, failure = tries(store, cells[:2]), StorageFailure("s3://bench/x", "HTTP status 500")
-    for _ in range(RETRIES):
+    of, failure = tries(store, cells[:2]), StorageError("s3://bench/x", "HTTP status 500")
+    for _ in range(MAX_RETRIES):
         number, part = started(of)
         assert part == tuple(cells[:2])
-        of.refused(number, failure)
-    with pytest.raises(StorageFailure, match="HTTP status 500"):
-        of.refused(started(of)[0], failure)
+        of.on_storage_error(number, failure)
+    with pytest.raises(StorageError, match="HTTP status 500"):
+        of.on_storage_error(started(of)[0], failure)
     assert store.rows() == {}
 
 
@@ -101,10 +101,10 @@ def test_storage_that_fails_now_and_then_does_not_end_a_run_that_gets_on(
     store: Store, cells: list[Cell]
 ) -> None:
     of = tries(store, cells[:1])
-    for _ in range(3 * RETRIES):
+    for _ in range(3 * MAX_RETRIES):
         number, _ = started(of)
-        of.hear(number, Update(steps=50, saved=1))
-        of.refused(number, StorageFailure("s3://bench/x", "HTTP status 500"))
+        of.update(number, Update(steps=50, saved=1))
+        of.on_storage_error(number, StorageError("s3://bench/x", "HTTP status 500"))
     assert started(of)[1] == (cells[0],)
 
 
@@ -118,7 +118,7 @@ def test_a_pack_is_halved_until_the_cell_at_fault_fails_alone(
         number, part = started(of)
         if cells[2] in part:
             deaths += 1
-            of.died(number, "")
+            of.on_process_death(number, "")
         else:
             for one in part:
                 finish(store, one)
@@ -128,7 +128,7 @@ def test_a_pack_is_halved_until_the_cell_at_fault_fails_alone(
     assert {name: row["status"] for name, row in store.rows().items()} == {
         one.id: "failed" if one.seed == 2 else "ok" for one in cells
     }
-    assert deaths == HALVED_AFTER * 3 + RETRIES + 1  # packs of six, three and two
+    assert deaths == DEATHS_BEFORE_HALVING * 3 + MAX_RETRIES + 1  # packs of six, three and two
 
 
 def test_cells_that_have_ended_are_not_tried_again(store: Store, cells: list[Cell]) -> None:
@@ -137,33 +137,33 @@ def test_cells_that_have_ended_are_not_tried_again(store: Store, cells: list[Cel
     number, _ = started(of)
     finish(store, cells[0])
     finish(store, cells[1], run="before")
-    assert of.died(number, "").ended == {cells[0].id: "ok"}
+    assert of.on_process_death(number, "").ended == {cells[0].id: "ok"}
     assert started(of)[1] == (cells[1], cells[2])
 
 
 def test_a_task_waits_while_none_of_its_parts_runs(store: Store, cells: list[Cell]) -> None:
     """A pack dies twice and is halved: one half begins, the other waits."""
     of = tries(store, cells[:4])
-    assert of.died(started(of)[0], "").waits
+    assert of.on_process_death(started(of)[0], "").waits
     number, _ = started(of)
-    assert not of.hear(number, Update(steps=10)).waits
-    assert of.died(number, "").waits
+    assert not of.update(number, Update(steps=10)).waits
+    assert of.on_process_death(number, "").waits
     (half, _), (other, _) = started(of), started(of)
-    assert not of.hear(half, Update(steps=10)).waits
-    assert not of.died(other, "").waits
+    assert not of.update(half, Update(steps=10)).waits
+    assert not of.on_process_death(other, "").waits
 
 
 def test_parts_are_told_as_their_whole_task(store: Store, cells: list[Cell]) -> None:
     """Four cells of 100 steps: one ends, the pack dies twice, two go on together and one alone."""
     of = tries(store, cells[:4])
     number, _ = started(of)
-    of.hear(number, Update(steps=200))
+    of.update(number, Update(steps=200))
     finish(store, cells[0])
-    assert of.died(number, "").steps == 100
-    assert of.died(started(of)[0], "").ended == {cells[0].id: "ok"}
+    assert of.on_process_death(number, "").steps == 100
+    assert of.on_process_death(started(of)[0], "").ended == {cells[0].id: "ok"}
     (alone, _), (pair, part) = started(of), started(of)
     assert len(part) == 2
-    of.hear(alone, Update(steps=30))
-    whole = of.hear(pair, Update(steps=50, nelbo=1.5, ended={part[0].id: "ok"}))
+    of.update(alone, Update(steps=30))
+    whole = of.update(pair, Update(steps=50, nelbo=1.5, ended={part[0].id: "ok"}))
     assert (whole.steps, whole.nelbo) == (100 + 30 + 50, 1.5)
     assert whole.ended == {cells[0].id: "ok", part[0].id: "ok"}

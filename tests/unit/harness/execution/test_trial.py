@@ -15,20 +15,20 @@ import pytest
 import torch
 
 from harness.data import idx_sets
-from harness.errors import StorageFailure
+from harness.errors import StorageError
 from harness.evaluation import digit_classifier
 from harness.execution import trial
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import Evaluation
+from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins.dataset import Data
 from harness.storage import tensor_file
 from harness.storage.layout import checkpoint_key, log_key, weights_key
-from harness.storage.store import Pictures, Store
+from harness.storage.store import PictureKind, Store
 from harness.training.task import Task, Update
-from harness.training.trainer import Pack
+from harness.training.trainer import PackTrainer
 from tests.conftest import CellMaker, lasting, tree
 
-SUBSET = Evaluation(
+SUBSET = EvaluationConfig(
     dataset="mnist", subset=(1, 2, 3), subset_checksum="abc", iwae=(10,), iwae_on=("subset",)
 )
 
@@ -59,7 +59,7 @@ def test_a_cell_becomes_a_row_with_all_that_lies_beside_it(store: Store, cell: C
     curve = store.curve(one.id)
     assert curve is not None
     assert curve.step.iloc[-1] == 10
-    for kind in get_args(Pictures):
+    for kind in get_args(PictureKind):
         assert (store.pictures(kind, one.id) or b"").startswith(b"\x89PNG")
     assert store.predictions(one.id) is None
     assert store.read(weights_key(one)) is not None
@@ -123,7 +123,7 @@ def test_an_error_is_a_row_with_its_reason(
 
     one = cell("vae")
     with monkeypatch.context() as patch:
-        patch.setattr("harness.evaluation.elbo.bound", broken)
+        patch.setattr("harness.evaluation.elbo.elbo", broken)
         updates = run(store, [one], checkpoint_seconds=0.0)
     row = store.rows()[one.id]
     assert (row["status"], row["error"]) == ("failed", "bound: MemoryError: no room")
@@ -137,10 +137,10 @@ def test_a_failed_cell_is_scored_without_training_again(
 ) -> None:
     one = cell("vae")
     with monkeypatch.context() as patch:
-        patch.setattr("harness.evaluation.samples.samples", lambda *_: 1 / 0)
+        patch.setattr("harness.evaluation.samples.draw_samples", lambda *_: 1 / 0)
         run(store, [one], checkpoint_seconds=0.0)
     with monkeypatch.context() as patch:
-        patch.setattr("harness.training.trainer.Pack.one_step", lambda *_: 1 / 0)
+        patch.setattr("harness.training.trainer.PackTrainer.train_step", lambda *_: 1 / 0)
         run(store, [one])
     assert store.rows()[one.id]["status"] == "ok"
 
@@ -151,7 +151,7 @@ def test_more_scores_need_no_training(
     one = cell("vae")
     run(store, [one])
     before = store.rows()[one.id]
-    monkeypatch.setattr("harness.training.trainer.Pack.one_step", lambda *_: 1 / 0)
+    monkeypatch.setattr("harness.training.trainer.PackTrainer.train_step", lambda *_: 1 / 0)
     run(store, [one], evaluation=SUBSET)
     after = store.rows()[one.id]
     assert after["status"] == "ok"
@@ -168,13 +168,13 @@ Step = tuple[int, int]  # cells of a pack, and where it stood
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     """Every step that is trained."""
     taken: list[Step] = []
-    original = Pack.one_step
+    original = PackTrainer.train_step
 
-    def counted(pack: Pack) -> None:
+    def counted(pack: PackTrainer) -> None:
         original(pack)
         taken.append((len(pack.cells), pack.step))
 
-    monkeypatch.setattr(Pack, "one_step", counted)
+    monkeypatch.setattr(PackTrainer, "train_step", counted)
     return taken
 
 
@@ -201,11 +201,11 @@ def test_a_partly_done_pack_trains_what_is_missing_alone(
 
 def interrupted(store: Store, cells: Sequence[Cell], mnist: Data) -> None:
     """Leave checkpoints of a pack at its third step, as a run that was killed does."""
-    pack = Pack(cells, mnist)
+    pack = PackTrainer(cells, mnist)
     for _ in range(3):
         pack.advance()
     task = Task(tuple(cells), str(store.root))
-    trial._Trial(task, store)._save(pack)
+    trial._Trial(task, store)._save_checkpoints(pack)
 
 
 # --- out of memory --------------------------------------------------------------------------------
@@ -213,14 +213,14 @@ def interrupted(store: Store, cells: Sequence[Cell], mnist: Data) -> None:
 
 def cramped(monkeypatch: pytest.MonkeyPatch, most: int, after: int) -> None:
     """Packs of more than `most` cells run out of memory once they have taken some steps."""
-    original = Pack.one_step
+    original = PackTrainer.train_step
 
-    def one_step(pack: Pack) -> None:
+    def one_step(pack: PackTrainer) -> None:
         if len(pack.cells) > most and pack.step >= after:
             raise torch.OutOfMemoryError("no room for a tensor")
         original(pack)
 
-    monkeypatch.setattr(Pack, "one_step", one_step)
+    monkeypatch.setattr(PackTrainer, "train_step", one_step)
 
 
 @pytest.mark.parametrize("after", [0, 3])
@@ -260,13 +260,13 @@ def test_what_a_pack_holds_is_measured_with_what_its_step_takes(
     are free.
     """
     held: list[int] = []
-    original, step = Pack.__init__, Pack.one_step
+    original, step = PackTrainer.__init__, PackTrainer.train_step
 
-    def init(pack: Pack, cells: Sequence[Cell], *args: Any) -> None:
+    def init(pack: PackTrainer, cells: Sequence[Cell], *args: Any) -> None:
         held.append(100 * len(cells))
         original(pack, cells, *args)
 
-    def one_step(pack: Pack) -> None:
+    def one_step(pack: PackTrainer) -> None:
         held.append(10 * len(pack.cells))
         step(pack)
 
@@ -275,13 +275,13 @@ def test_what_a_pack_holds_is_measured_with_what_its_step_takes(
         work()
         return sum(held)
 
-    monkeypatch.setattr(Pack, "__init__", init)
-    monkeypatch.setattr(Pack, "one_step", one_step)
-    monkeypatch.setattr("harness.training.gpu_memory.peak", peak)
-    monkeypatch.setattr("harness.training.gpu_memory.room", lambda device, share: 1000)
+    monkeypatch.setattr(PackTrainer, "__init__", init)
+    monkeypatch.setattr(PackTrainer, "train_step", one_step)
+    monkeypatch.setattr("harness.training.gpu_memory.measure_peak_bytes", peak)
+    monkeypatch.setattr("harness.training.gpu_memory.available_bytes", lambda device, share: 1000)
     cells = [cell("ssvae", seed, supervision="supervised") for seed in range(64)]
     on_gpu = trial._Trial(Task(tuple(cells), str(store.root), gpus=1.0), store)
-    assert on_gpu._fitting(cells, mnist) == 8  # 900 of the 1,000 are used, 110 for each cell
+    assert on_gpu._max_pack_size(cells, mnist) == 8  # 900 of the 1,000 are used, 110 for each cell
 
 
 def test_cells_that_do_not_fit_even_alone_are_failed_rows_with_the_reason(
@@ -383,8 +383,6 @@ def test_a_full_disk_ends_the_trial_with_one_word_and_tears_nothing(
     one, before = cell("vae"), tree(store.root)
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
-        with pytest.raises(
-            StorageFailure, match="No space left on device; finished cells are kept"
-        ):
+        with pytest.raises(StorageError, match="No space left on device; finished cells are kept"):
             list(trial.run(Task((one,), str(store.root)), idx_sets.load("mnist")))
     assert tree(store.root) == before

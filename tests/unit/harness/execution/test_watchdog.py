@@ -6,17 +6,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.execution.retries import Tries
-from harness.execution.shutdown import Stalled, Stop
-from harness.execution.watchdog import NOTICES, Watchdog
+from harness.execution.retries import RetryQueue
+from harness.execution.shutdown import StalledError, StopRequest
+from harness.execution.watchdog import MAX_WARNINGS, Watchdog
 from harness.training.task import Task
 from tests.conftest import CellMaker
 
 
 @pytest.fixture
-def tries(cell: CellMaker, tmp_path: Path) -> Tries:
+def tries(cell: CellMaker, tmp_path: Path) -> RetryQueue:
     """One of two tasks was handed out."""
-    of = Tries([Task((cell("vae", seed),), str(tmp_path)) for seed in range(2)])
+    of = RetryQueue([Task((cell("vae", seed),), str(tmp_path)) for seed in range(2)])
     of.next()
     return of
 
@@ -32,33 +32,33 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_run_in_which_nothing_moves_is_warned_and_ended(
-    tries: Tries, now: list[float], capsys: pytest.CaptureFixture[str]
+    tries: RetryQueue, now: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Stop() as stop:
+    with StopRequest() as stop:
         dog = Watchdog(100.0, tries, stop)
         for now[0] in range(100):
-            dog.look()
-        assert not stop.asked
-        assert capsys.readouterr().err.count("nothing moved for") == NOTICES
+            dog.check()
+        assert not stop.requested
+        assert capsys.readouterr().err.count("nothing moved for") == MAX_WARNINGS
         now[0] = 100.0
-        dog.look()
-        assert stop.asked
+        dog.check()
+        assert stop.requested
     assert "1 trials were handed to Ray and are silent or not begun, 1 wait" in stop.reason
 
 
 def test_what_moves_now_and_then_is_left_alone(
-    tries: Tries, now: list[float], capsys: pytest.CaptureFixture[str]
+    tries: RetryQueue, now: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Stop() as stop:
+    with StopRequest() as stop:
         dog = Watchdog(100.0, tries, stop)
         for now[0] in range(0, 1000, 20):
-            dog.look()
-            dog.moved()
-        assert not stop.asked
+            dog.check()
+            dog.reset()
+        assert not stop.requested
     assert capsys.readouterr().err == ""
 
 
-def test_what_waits_without_an_end_is_ended(tries: Tries) -> None:
+def test_what_waits_without_an_end_is_ended(tries: RetryQueue) -> None:
     """By the watchdog's own thread, on the real clock."""
-    with pytest.raises(Stalled), Stop(grace=0.0) as stop, Watchdog(0.1, tries, stop):
+    with pytest.raises(StalledError), StopRequest(grace=0.0) as stop, Watchdog(0.1, tries, stop):
         threading.Event().wait()

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import Evaluation, evaluation
+from harness.experiment.evaluation import EvaluationConfig, make_evaluation_config
 from harness.experiment.grid import ListedDraw
 from harness.experiment.metrics import IWAE_SAMPLES
-from harness.storage.schema import NAMES
+from harness.storage.schema import COLUMN_NAMES
 
 LISTS = {
     "dataset": "mnist",
@@ -37,8 +37,8 @@ def written(path: Path, lists: object) -> str:
 
 
 def refusal(*args: Any) -> str:
-    with pytest.raises(BadInput) as caught:
-        evaluation(*args)
+    with pytest.raises(InputError) as caught:
+        make_evaluation_config(*args)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -47,24 +47,26 @@ def refusal(*args: Any) -> str:
 
 
 def test_lists_are_taken_in_file_order_with_repeats(file: str) -> None:
-    found = evaluation(file, [], None)
+    found = make_evaluation_config(file, [], None)
     assert (found.dataset, found.subset, found.labelled) == ("mnist", (3, 1, 4, 1), (9, 2, 6))
     assert found.subset_checksum == hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def test_other_keys_of_the_file_are_left_alone_and_labels_may_be_missing(tmp_path: Path) -> None:
     lists = {"dataset": "mnist", "evaluation_test_indices": [1], "source": "a note"}
-    found = evaluation(written(tmp_path / "s.json", lists), [], None)
+    found = make_evaluation_config(written(tmp_path / "s.json", lists), [], None)
     assert (found.subset, found.labelled, found.listed_draw) == ((1,), (), None)
 
 
 def test_a_home_folder_is_found(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(Path(file).parent))
-    assert evaluation("~/subset.json", [], None) == evaluation(file, [], None)
+    assert make_evaluation_config("~/subset.json", [], None) == make_evaluation_config(
+        file, [], None
+    )
 
 
 def test_the_labelled_list_has_a_checksum_of_its_order(file: str) -> None:
-    found = evaluation(file, [], None)
+    found = make_evaluation_config(file, [], None)
     assert found.listed_draw == ListedDraw(3, hashlib.sha256(b"9,2,6").hexdigest()[:12])
     assert found.listed_draw != replace(found, labelled=(2, 9, 6)).listed_draw
     assert found.listed_draw != replace(found, labelled=(92, 6)).listed_draw
@@ -134,41 +136,44 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_indices_beyond_the_images_are_refused(
     subset: tuple[int, ...], labelled: tuple[int, ...], expected: str
 ) -> None:
-    found = Evaluation(dataset="mnist", subset=subset, labelled=labelled)
-    with pytest.raises(BadInput, match=expected):
+    found = EvaluationConfig(dataset="mnist", subset=subset, labelled=labelled)
+    with pytest.raises(InputError, match=expected):
         found.check_indices({"mnist": (10, 20)})
     found.check_indices({"mnist": (11, 21)})
     found.check_indices({"kmnist": (1, 1)})
 
 
 def test_a_subset_of_a_data_set_that_no_cell_has_is_refused(file: str) -> None:
-    found = evaluation(file, [], None)
+    found = make_evaluation_config(file, [], None)
     other = replace(VAE, dataset="kmnist")
     with pytest.raises(
-        BadInput, match="lists images of 'mnist', the grid has emnist, kmnist; expected the same"
+        InputError, match="lists images of 'mnist', the grid has emnist, kmnist; expected the same"
     ):
-        found.check([other, replace(VAE, dataset="emnist")])
-    found.check([other, VAE])
-    Evaluation().check([other])
+        found.check_cells([other, replace(VAE, dataset="emnist")])
+    found.check_cells([other, VAE])
+    EvaluationConfig().check_cells([other])
 
 
 # --- what is asked --------------------------------------------------------------------------------
 
 
 def test_labels_that_are_listed_for_another_data_set_are_refused(file: str) -> None:
-    found = evaluation(file, [], None)
+    found = make_evaluation_config(file, [], None)
     ours = Cell("ssvae", 0, 10, supervision="supervised", labels=2, label_draw="file-abc")
-    found.check([ours])
+    found.check_cells([ours])
     with pytest.raises(
-        BadInput, match=r"^the labels are listed for 'mnist', and ssvae .* is of another data set$"
+        InputError,
+        match=r"^the labels are listed for 'mnist', and ssvae .* is of another data set$",
     ):
-        found.check([ours, replace(ours, dataset="kmnist")])
+        found.check_cells([ours, replace(ours, dataset="kmnist")])
 
 
 def test_iwae_bounds_are_over_the_subset_if_there_is_one(file: str) -> None:
-    assert evaluation(None, [100, 10, 10], None) == Evaluation((10, 100), ("test",))
-    assert evaluation(file, [10], None).iwae_on == ("subset",)
-    assert evaluation(file, [10], ["test"]).iwae_on == ("test",)
+    assert make_evaluation_config(None, [100, 10, 10], None) == EvaluationConfig(
+        (10, 100), ("test",)
+    )
+    assert make_evaluation_config(file, [10], None).iwae_on == ("subset",)
+    assert make_evaluation_config(file, [10], ["test"]).iwae_on == ("test",)
 
 
 def test_iwae_bounds_that_have_no_column_are_refused() -> None:
@@ -179,14 +184,14 @@ def test_iwae_bounds_over_no_subset_are_refused() -> None:
     assert "give its file (--subset FILE)" in refusal(None, [10], ["test", "subset"])
 
 
-SUBSET = Evaluation((10, 1000), ("test", "subset"), "mnist", (1, 2))
+SUBSET = EvaluationConfig((10, 1000), ("test", "subset"), "mnist", (1, 2))
 
 
 @pytest.mark.parametrize(
     ("asked", "cell", "expected"),
     [
-        (Evaluation(), VAE, {"nelbo"}),
-        (Evaluation((10,)), VAE, {"nelbo", "iwae_10"}),
+        (EvaluationConfig(), VAE, {"nelbo"}),
+        (EvaluationConfig((10,)), VAE, {"nelbo", "iwae_10"}),
         (
             SUBSET,
             VAE,
@@ -203,10 +208,10 @@ SUBSET = Evaluation((10, 1000), ("test", "subset"), "mnist", (1, 2))
     ids=["test", "iwae", "both", "subset alone", "another data set", "no bound"],
 )
 def test_a_cell_is_asked_for_what_it_can_have(
-    asked: Evaluation, cell: Cell, expected: set[str]
+    asked: EvaluationConfig, cell: Cell, expected: set[str]
 ) -> None:
-    assert asked.asked(cell) == expected
+    assert asked.required_columns(cell) == expected
 
 
 def test_all_that_can_be_asked_is_a_column() -> None:
-    assert replace(SUBSET, iwae=IWAE_SAMPLES).asked(VAE) <= set(NAMES)
+    assert replace(SUBSET, iwae=IWAE_SAMPLES).required_columns(VAE) <= set(COLUMN_NAMES)

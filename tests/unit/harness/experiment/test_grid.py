@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.stats.thresholds import FEW
-from harness.errors import BadInput, unknown
+from analysis.stats.thresholds import MIN_SEEDS
+from harness.errors import InputError, unknown_name_error
 from harness.experiment import grid, grid_file
 from harness.experiment.cell import Cell, ModelCard
 from harness.experiment.grid import DATASETS, Grid, ListedDraw
@@ -200,7 +200,7 @@ def test_names_tell_apart_what_a_sweep_varies() -> None:
     found = cells(
         one_sweep(beta=[1, 0.5], settings={"z": [2, 4]}, dataset=["mnist", "kmnist"]) | {"seeds": 2}
     )
-    names = grid.names(found)
+    names = grid.name_cells(found)
     assert len(set(names.values())) == len(found) == 16
     assert names[found[0]] == "plain z=2 seed=0"
     assert names[found[-1]] == "plain z=4 β=0.5 kmnist seed=1"
@@ -241,12 +241,12 @@ def test_labels_sweeps_both_arms() -> None:
 
 def test_quick_is_small_and_has_the_reports_models_and_seeds_enough_for_verdicts() -> None:
     found = arms("quick")
-    assert set(found.values()) == {FEW}
+    assert set(found.values()) == {MIN_SEEDS}
     assert {model for model, *_ in found} == {"vae", "gmvae", "ssvae"}
     assert max(iterations for *_, iterations in found) <= 600
 
 
-@pytest.mark.parametrize("name", grid_file.shipped())
+@pytest.mark.parametrize("name", grid_file.list_shipped())
 def test_shipped_grids_are_the_protocol_in_all_that_they_do_not_name(name: str) -> None:
     chosen = grid_file.validate(grid_file.read(name))
     found = chosen.cells(registry.cards())
@@ -265,7 +265,7 @@ TWO = {
 
 
 def test_flags_replace_the_keys_of_every_sweep() -> None:
-    found = grid_file.overlaid(TWO, {"beta": [4.0], "iterations": 7, "seeds": 1}).cells(CARDS)
+    found = grid_file.apply_flags(TWO, {"beta": [4.0], "iterations": 7, "seeds": 1}).cells(CARDS)
     assert [(c.model, c.beta, c.iterations, c.seed) for c in found] == [
         ("plain", 4, 7, 0),
         ("bare", 4, 7, 0),
@@ -273,32 +273,34 @@ def test_flags_replace_the_keys_of_every_sweep() -> None:
 
 
 def test_no_flags_change_nothing() -> None:
-    assert grid_file.overlaid(TWO, {}) == grid_file.validate(TWO)
+    assert grid_file.apply_flags(TWO, {}) == grid_file.validate(TWO)
 
 
 def test_what_a_grid_does_not_say_stays_unsaid() -> None:
     """The provenance tells a comparison that was named from the default."""
-    named = grid_file.overlaid(TWO | {"compare": {"metrics": ["nelbo", "accuracy"]}}, {"seeds": 3})
+    named = grid_file.apply_flags(
+        TWO | {"compare": {"metrics": ["nelbo", "accuracy"]}}, {"seeds": 3}
+    )
     assert named.compare.model_fields_set == {"metrics"}
-    assert grid_file.overlaid(TWO, {"seeds": 3}).compare.model_fields_set == set()
+    assert grid_file.apply_flags(TWO, {"seeds": 3}).compare.model_fields_set == set()
 
 
 def test_models_are_kept_or_added() -> None:
-    found = grid_file.overlaid(TWO, {}, ["half", "plain", "half"])
+    found = grid_file.apply_flags(TWO, {}, ["half", "plain", "half"])
     assert [sweep.model for sweep in found.sweeps] == ["plain", "half"]
     assert found.sweeps[0].beta == [1, 2]
 
 
 def test_flags_are_checked_like_keys() -> None:
-    with pytest.raises(BadInput, match="labels"):
-        grid_file.overlaid(TWO, {"labels": [0]})
+    with pytest.raises(InputError, match="labels"):
+        grid_file.apply_flags(TWO, {"labels": [0]})
 
 
 # --- bad input ------------------------------------------------------------------------------------
 
 
 def refusal(keys: dict[str, Any]) -> str:
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         cells(keys)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -339,8 +341,11 @@ def test_an_unknown_name_is_told_with_the_nearest_and_the_list(
 
 
 def test_a_name_like_no_other_is_told_with_the_list_alone() -> None:
-    assert str(unknown("model", "zzz", ["vae", "gmvae"])) == "no model 'zzz'; known: gmvae, vae"
-    assert str(unknown("model", "vae", [])) == "no model 'vae'; known: none"
+    assert (
+        str(unknown_name_error("model", "zzz", ["vae", "gmvae"]))
+        == "no model 'zzz'; known: gmvae, vae"
+    )
+    assert str(unknown_name_error("model", "vae", [])) == "no model 'vae'; known: none"
 
 
 @pytest.mark.parametrize(
@@ -469,7 +474,7 @@ def test_a_file_that_is_no_grid_is_refused_in_one_line(
 ) -> None:
     file = tmp_path / "mine.yaml"
     file.write_bytes(content)
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         grid_file.read(str(file))
     assert str(file) in str(caught.value)
     assert expected in str(caught.value)
@@ -478,13 +483,13 @@ def test_a_file_that_is_no_grid_is_refused_in_one_line(
 
 def test_a_grid_that_is_not_there_is_told_from_a_misspelt_one(tmp_path: Path) -> None:
     with pytest.raises(
-        BadInput,
+        InputError,
         match=r"^no grid 'reprot'; did you mean 'report'\? known: beta, labels, quick, rep",
     ):
         grid_file.read("reprot")
     for name in (str(tmp_path / "mine.yaml"), str(tmp_path)):
         with pytest.raises(
-            BadInput, match=r"^no grid file '.*'; expected a YAML file or a shipped grid: beta"
+            InputError, match=r"^no grid file '.*'; expected a YAML file or a shipped grid: beta"
         ):
             grid_file.read(name)
 
@@ -549,7 +554,7 @@ def test_a_hostile_file_is_refused_in_one_short_line(
 ) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         grid_file.read(str(file))
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)

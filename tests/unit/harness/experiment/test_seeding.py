@@ -80,7 +80,7 @@ def test_a_generator_starts_at_its_address_whatever_was_drawn_before() -> None:
 
 
 def test_evaluation_draws_have_one_seed() -> None:
-    assert seeding.evaluation("samples", 2).initial_seed() == derive(0, "samples", 2)
+    assert seeding.evaluation_generator("samples", 2).initial_seed() == derive(0, "samples", 2)
 
 
 def test_an_unknown_purpose_is_refused() -> None:

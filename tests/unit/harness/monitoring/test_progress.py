@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.execution.shutdown import Stalled
+from harness.execution.shutdown import StalledError
 from harness.monitoring import run_status
 from harness.monitoring.progress import LINE_SECONDS, Progress
 from harness.storage.store import Store
@@ -37,7 +37,7 @@ def make(cell: CellMaker, clock_time: list[float]) -> Make:
         costs = {pack[0].pack_key: Cost(0.0, 0.1) for pack in packs}
         console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
         tasks = [Task(pack, "r", grid="g", run="now") for pack in packs]
-        return Progress(tasks, costs, 2, console, store, asked=5, before=2)
+        return Progress(tasks, costs, 2, console, store, grid_cells=5, already_done=2)
 
     return progress
 
@@ -49,50 +49,52 @@ def written(progress: Progress) -> str:
 
 def test_time_left_follows_the_steps_that_are_left_at_the_speed_seen(make: Make) -> None:
     progress = make()
-    assert progress.left == pytest.approx((200 + 100) * 0.1 / 2)
-    progress.watch(0, Update(steps=100, step_seconds=0.2))
-    assert progress.left == pytest.approx((100 * 0.2 + 100 * 0.1) / 2)
-    progress.watch(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
-    assert progress.left == pytest.approx(100 * 0.2 / 2)
+    assert progress.seconds_left == pytest.approx((200 + 100) * 0.1 / 2)
+    progress.on_update(0, Update(steps=100, step_seconds=0.2))
+    assert progress.seconds_left == pytest.approx((100 * 0.2 + 100 * 0.1) / 2)
+    progress.on_update(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
+    assert progress.seconds_left == pytest.approx(100 * 0.2 / 2)
 
 
 def test_scoring_counts_in_the_time_left_and_is_shown(make: Make, clock_time: list[float]) -> None:
     """Two cells are trained; one is scored, in 8 s, and the other half."""
     progress = make()
-    progress.score_costs = [5.0, 0.0]
-    progress.work += 2 * 5.0
+    progress.score_seconds = [5.0, 0.0]
+    progress.remaining_work += 2 * 5.0
     stage = "scoring, 3 of 5: pictures"
-    progress.watch(0, Update(steps=200, stage=stage, scored=1.5, score_seconds=8.0))
-    assert progress.left == pytest.approx((0.5 * 8.0 + 100 * 0.1) / 2)
-    (pack,) = progress.standing().packs
+    progress.on_update(0, Update(steps=200, stage=stage, scored=1.5, score_seconds=8.0))
+    assert progress.seconds_left == pytest.approx((0.5 * 8.0 + 100 * 0.1) / 2)
+    (pack,) = progress.snapshot().packs
     assert pack.stage == stage
     clock_time.append(LINE_SECONDS + 1)
-    progress.watch(0, Update(steps=200, stage=stage, scored=1.5, score_seconds=8.0))
+    progress.on_update(0, Update(steps=200, stage=stage, scored=1.5, score_seconds=8.0))
     assert written(progress).rstrip().endswith(f"| vae seed=0 and 1 more: {stage}")
 
 
 def test_the_summary_counts_done_running_and_failed(make: Make, clock_time: list[float]) -> None:
     progress = make()
     first, second = (cell.id for cell in progress.tasks[0].cells)
-    progress.watch(0, Update(steps=150, step_seconds=0.05, ended={first: "diverged"}))
+    progress.on_update(0, Update(steps=150, step_seconds=0.05, ended={first: "diverged"}))
     clock_time.append(61.0)
     assert progress.summary().startswith(
         "[1 min 01 s] 0/3 cells done, 1 running, 1 failed, 20 steps/s, "
     )
-    progress.watch(0, Update(steps=200, step_seconds=0.05, ended={first: "diverged", second: "ok"}))
+    progress.on_update(
+        0, Update(steps=200, step_seconds=0.05, ended={first: "diverged", second: "ok"})
+    )
     assert "1/3 cells done, 0 running, 1 failed, 0 steps/s" in progress.summary()
 
 
 def test_a_task_that_waits_for_another_process_does_not_run(make: Make) -> None:
     """What it has done still counts, and it runs once it is heard of again."""
     progress = make()
-    progress.watch(0, Update(steps=100, step_seconds=0.2))
-    progress.watch(0, Update(steps=100, step_seconds=0.2, waits=True))
-    found = progress.standing()
+    progress.on_update(0, Update(steps=100, step_seconds=0.2))
+    progress.on_update(0, Update(steps=100, step_seconds=0.2, waits=True))
+    found = progress.snapshot()
     assert (found.running, found.speed, found.packs) == (0, 0.0, ())
-    assert progress.left == pytest.approx((100 * 0.2 + 100 * 0.1) / 2)
-    progress.watch(0, Update(steps=120, step_seconds=0.2))
-    assert progress.standing().running == 1
+    assert progress.seconds_left == pytest.approx((100 * 0.2 + 100 * 0.1) / 2)
+    progress.on_update(0, Update(steps=120, step_seconds=0.2))
+    assert progress.snapshot().running == 1
 
 
 def test_piped_it_is_a_line_for_every_end_and_now_and_then_a_standing(
@@ -100,11 +102,11 @@ def test_piped_it_is_a_line_for_every_end_and_now_and_then_a_standing(
 ) -> None:
     progress = make()
     with progress:
-        progress.watch(0, Update(steps=20, step_seconds=0.1, nelbo=201.5))
+        progress.on_update(0, Update(steps=20, step_seconds=0.1, nelbo=201.5))
         clock_time.append(LINE_SECONDS + 1)
-        progress.watch(0, Update(steps=40, step_seconds=0.1, nelbo=180.25))
-        progress.watch(0, Update(steps=60, step_seconds=0.1, nelbo=170.0))
-        progress.watch(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
+        progress.on_update(0, Update(steps=40, step_seconds=0.1, nelbo=180.25))
+        progress.on_update(0, Update(steps=60, step_seconds=0.1, nelbo=170.0))
+        progress.on_update(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
     lines = written(progress).splitlines()
     assert len(lines) == 3
     assert "vae seed=0 and 1 more at step 20, NELBO 180.25" in lines[1]
@@ -115,8 +117,8 @@ def test_piped_it_is_a_line_for_every_end_and_now_and_then_a_standing(
 def test_on_a_terminal_it_is_a_table_of_what_runs(make: Make) -> None:
     progress = make(terminal=True)
     with progress:
-        progress.watch(0, Update(steps=100, step_seconds=0.05, nelbo=150.0))
-        progress.watch(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
+        progress.on_update(0, Update(steps=100, step_seconds=0.05, nelbo=150.0))
+        progress.on_update(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
         progress.live.refresh() if progress.live else pytest.fail("no live table on a terminal")
     page = written(progress)
     assert any(
@@ -130,8 +132,8 @@ def test_on_a_terminal_it_is_a_table_of_what_runs(make: Make) -> None:
 def ended_with(progress: Progress, error: BaseException | None) -> None:
     with contextlib.suppress(BaseException), progress:
         first, second = (cell.id for cell in progress.tasks[0].cells)
-        progress.watch(0, Update(steps=200, ended={first: "failed", second: "ok"}))
-        progress.watch(1, Update(steps=20, step_seconds=0.1, nelbo=99.5))
+        progress.on_update(0, Update(steps=200, ended={first: "failed", second: "ok"}))
+        progress.on_update(1, Update(steps=20, step_seconds=0.1, nelbo=99.5))
         if error:
             raise error
 
@@ -141,7 +143,7 @@ def ended_with(progress: Progress, error: BaseException | None) -> None:
     [
         (None, "done"),
         (KeyboardInterrupt(), "interrupted"),
-        (Stalled("nothing moved"), "nothing moved"),
+        (StalledError("nothing moved"), "nothing moved"),
     ],
 )
 def test_the_store_learns_how_a_run_stands_and_how_it_ended(
@@ -166,10 +168,10 @@ def test_the_store_learns_how_a_run_stands_and_how_it_ended(
 def test_a_standing_is_written_while_the_run_goes_on(make: Make, tmp_path: Path) -> None:
     store = Store(tmp_path)
     with make(store=store) as progress:
-        progress.watch(1, Update(steps=20))
+        progress.on_update(1, Update(steps=20))
         while not any(found.packs for found in run_status.read(store)):
             time.sleep(0.01)
-        (found,) = run_status.active(store)
+        (found,) = run_status.active_runs(store)
         assert found.running == 1
 
 

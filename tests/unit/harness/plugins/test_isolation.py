@@ -12,7 +12,13 @@ import pytest
 import torch
 
 from harness.plugins import isolation
-from harness.plugins.isolation import Change, add, drop, only, recorded
+from harness.plugins.isolation import (
+    Change,
+    add_changes,
+    drop_changes,
+    only_changes,
+    record_changes,
+)
 from harness.training import adam, trainer
 
 
@@ -20,47 +26,47 @@ from harness.training import adam, trainer
 def clean() -> Iterator[None]:
     """Nothing stands once a test is over."""
     yield
-    drop(list(isolation._standing))
+    drop_changes(list(isolation._active))
 
 
 def present() -> Any:
     """What most texts here change."""
-    return trainer.BLOWN_UP
+    return trainer.DIVERGENCE_THRESHOLD
 
 
 def changed(text: str, **names: Any) -> tuple[Change, ...]:
     """The changes of a text, which stand."""
-    changes = recorded(
+    changes = record_changes(
         lambda: exec(text, {"adam": adam, "engine": trainer, "torch": torch, "np": np} | names),
         [text],
     )
-    add(changes)
+    add_changes(changes)
     return changes
 
 
 def test_attributes_of_modules_and_classes_are_taken_away_and_put_back() -> None:
-    held = trainer.BLOWN_UP, adam.Adam.descend, torch.nn.Linear.forward
+    held = trainer.DIVERGENCE_THRESHOLD, adam.Adam.apply_gradients, torch.nn.Linear.forward
     changes = changed(
-        "engine.BLOWN_UP = 1\nadam.Adam.descend = print\nsetattr(torch.nn.Linear, 'forward', len)"
+        "engine.DIVERGENCE_THRESHOLD = 1\nadam.Adam.apply_gradients = print\nsetattr(torch.nn.Linear, 'forward', len)"
     )
     where = {
-        "harness.training.trainer.BLOWN_UP",
-        "harness.training.adam.Adam.descend",
+        "harness.training.trainer.DIVERGENCE_THRESHOLD",
+        "harness.training.adam.Adam.apply_gradients",
         "torch.nn.modules.linear.Linear.forward",
     }
-    assert {change.where for change in changes} == where
+    assert {change.name for change in changes} == where
 
     def three() -> tuple[object, ...]:
-        return present(), adam.Adam.descend, torch.nn.Linear.forward
+        return present(), adam.Adam.apply_gradients, torch.nn.Linear.forward
 
     assert three() == (1, print, len)
-    with only(()):
+    with only_changes(()):
         assert three() == held
-        with only(changes):
+        with only_changes(changes):
             assert three() == (1, print, len)
         assert three() == held
     assert three() == (1, print, len)
-    drop(changes)
+    drop_changes(changes)
     assert three() == held
 
 
@@ -73,7 +79,7 @@ def test_what_is_new_goes_and_what_was_deleted_comes_back(monkeypatch: pytest.Mo
     changes = changed("engine.Child.forward = len\nengine.brand_new = 1\ndel engine.CURVE_POINTS")
     assert len(changes) == 3
     assert "forward" in vars(Child)
-    with only(()):
+    with only_changes(()):
         assert Child.forward is torch.nn.Linear.forward
         assert not hasattr(trainer, "brand_new")
         assert trainer.CURVE_POINTS == 200
@@ -88,7 +94,7 @@ def test_settings_of_torch_and_numpy_are_changes_too() -> None:
         "torch.set_default_device('meta')"
     )
     assert len(changes) == 5
-    with only(()):
+    with only_changes(()):
         assert (torch.get_default_dtype(), torch.is_grad_enabled()) == (torch.float32, True)
         assert torch.get_float32_matmul_precision() == "highest"
         assert torch.ones(1).device.type == "cpu"
@@ -97,7 +103,7 @@ def test_settings_of_torch_and_numpy_are_changes_too() -> None:
 
 
 def test_a_setting_that_a_cell_changes_goes_with_it() -> None:
-    with only(()):
+    with only_changes(()):
         torch.set_default_dtype(torch.float64)
     assert torch.get_default_dtype() == torch.float32
 
@@ -109,22 +115,22 @@ def test_threads_are_the_commands_to_say() -> None:
 
 
 def test_of_two_that_change_the_same_each_has_its_own_and_meets_the_original() -> None:
-    original = trainer.BLOWN_UP
-    text = "engine.BLOWN_UP = (name, engine.BLOWN_UP)"
+    original = trainer.DIVERGENCE_THRESHOLD
+    text = "engine.DIVERGENCE_THRESHOLD = (name, engine.DIVERGENCE_THRESHOLD)"
     first, second = (changed(text, name=name) for name in "ab")
     for name, changes in (("a", first), ("b", second)):
-        with only(changes):
+        with only_changes(changes):
             assert present() == (name, original)
     assert present() == ("b", original)
-    drop(second)
+    drop_changes(second)
     assert present() == ("a", original)
 
 
 def test_a_text_that_fails_leaves_nothing() -> None:
-    held = trainer.BLOWN_UP
+    held = trainer.DIVERGENCE_THRESHOLD
     with pytest.raises(ZeroDivisionError):
-        changed("engine.BLOWN_UP = 1\ntorch.set_default_dtype(torch.float64)\n1 / 0")
-    assert (trainer.BLOWN_UP, torch.get_default_dtype()) == (held, torch.float32)
+        changed("engine.DIVERGENCE_THRESHOLD = 1\ntorch.set_default_dtype(torch.float64)\n1 / 0")
+    assert (trainer.DIVERGENCE_THRESHOLD, torch.get_default_dtype()) == (held, torch.float32)
 
 
 def test_what_changes_without_the_texts_word_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,11 +141,11 @@ def test_what_changes_without_the_texts_word_stays(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "torch.a_part", fake)
 
     def work() -> None:
-        trainer.BLOWN_UP = 7.0
+        trainer.DIVERGENCE_THRESHOLD = 7.0
         trainer.later = fake  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(trainer, "BLOWN_UP", trainer.BLOWN_UP)
+    monkeypatch.setattr(trainer, "DIVERGENCE_THRESHOLD", trainer.DIVERGENCE_THRESHOLD)
     monkeypatch.setattr(trainer, "later", None, raising=False)
     del trainer.later  # type: ignore[attr-defined]
-    assert recorded(work, ["self.BLOWN_UP = 7; x.later = 3"]) == ()
-    assert trainer.BLOWN_UP == 7.0
+    assert record_changes(work, ["self.DIVERGENCE_THRESHOLD = 7; x.later = 3"]) == ()
+    assert trainer.DIVERGENCE_THRESHOLD == 7.0

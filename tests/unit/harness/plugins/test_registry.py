@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.experiment.cell import Cell, ModelCard
 from harness.plugins import registry, source_files
 from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms
@@ -86,7 +86,7 @@ def test_our_models_are_found_by_name() -> None:
 
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
     known = ", ".join(sorted(registry.cards()))
-    with pytest.raises(BadInput, match=rf"^no model 'vea'; did you mean 'vae'\? known: {known}$"):
+    with pytest.raises(InputError, match=rf"^no model 'vea'; did you mean 'vae'\? known: {known}$"):
         registry.lookup("vea")
 
 
@@ -95,7 +95,7 @@ def test_a_name_is_taken_once_and_registering_a_model_again_changes_nothing() ->
     registry.register("silent")(Silent)
     assert registry.lookup("silent") is Silent
     with pytest.raises(
-        BadInput, match=r"^model name 'vae' is taken by models\.vae; expected another name$"
+        InputError, match=r"^model name 'vae' is taken by models\.vae; expected another name$"
     ):
         registry.register("vae")(Silent)
     assert registry.lookup("vae") is not Silent
@@ -113,7 +113,8 @@ def test_a_setting_without_a_plain_default_is_refused() -> None:
 
     registry.register("needy")(Needy)
     with pytest.raises(
-        BadInput, match=r"^model 'needy': setting 'z' needs a default that is a number, a word or a"
+        InputError,
+        match=r"^model 'needy': setting 'z' needs a default that is a number, a word or a",
     ):
         registry.cards()
 
@@ -138,7 +139,7 @@ def test_settings_reach_the_model_and_bad_ones_are_refused_in_one_line(cell: Cel
     assert sum(p.numel() for p in narrow.parameters()) < sum(
         p.numel() for p in default.parameters()
     )
-    with pytest.raises(BadInput, match=r"\Amodel 'vae' refuses \{'z': -1\}: [^\n]+\Z"):
+    with pytest.raises(InputError, match=r"\Amodel 'vae' refuses \{'z': -1\}: [^\n]+\Z"):
         registry.build(cell("vae", settings={"z": -1}))
 
 
@@ -154,7 +155,7 @@ def test_whatever_a_model_says_against_its_settings_is_one_line(
             raise error
 
     registry.register("picky")(Picky)
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         registry.build(Cell("picky", 0, 1))
     assert str(caught.value) == f"model 'picky' refuses {{}}: {told}"
 
@@ -178,7 +179,7 @@ def test_a_model_file_registers_its_models_and_can_be_loaded_again(tmp_path: Pat
     file = tmp_path / "echo.py"
     file.write_text(SOURCE, encoding="utf-8")
     for _ in range(2):  # a worker that is used again loads it again
-        for plugin in source_files.read([str(file)]):
+        for plugin in source_files.read_plugins([str(file)]):
             registry.load(plugin)
         assert registry.cards()["echo"] == CARD
     model = registry.build(Cell("echo", 0, 1, settings=(("deep", True), ("scale", 0.0))))
@@ -204,7 +205,7 @@ def test_a_model_file_may_define_what_looks_its_own_module_up() -> None:
     ],
 )
 def test_a_model_file_that_does_not_load_is_refused_in_one_line(source: str, told: str) -> None:
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         registry.load_source("mine/echo.py", source)
     assert str(caught.value).startswith("model file 'mine/echo.py' does not load: ")
     assert told in str(caught.value)
@@ -212,7 +213,7 @@ def test_a_model_file_that_does_not_load_is_refused_in_one_line(source: str, tol
 
 
 def test_a_model_file_with_a_taken_name_says_so() -> None:
-    with pytest.raises(BadInput, match=r"^model name 'vae' is taken by"):
+    with pytest.raises(InputError, match=r"^model name 'vae' is taken by"):
         registry.load_source("mine.py", SOURCE.replace('"echo"', '"vae"'))
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.plugins import source_files
-from harness.plugins.source_files import Plugin, read, single
+from harness.plugins.source_files import Plugin, plugin_from_text, read_plugins
 
 
 def written(folder: Path, **files: str) -> Path:
@@ -23,15 +23,15 @@ def written(folder: Path, **files: str) -> Path:
 def test_a_file_is_known_by_its_text_alone(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("x = 'β'\n", encoding="utf-8")
-    (plugin,) = read([str(file), str(file)])
+    (plugin,) = read_plugins([str(file), str(file)])
     assert plugin == Plugin(str(file), "file", {"mine.py": "x = 'β'\n"})
     assert (
         plugin.sha256
         == hashlib.sha256(file.read_bytes()).hexdigest()
-        == single("other.py", "x = 'β'\n").sha256
+        == plugin_from_text("other.py", "x = 'β'\n").sha256
     )
-    assert plugin.key == f"plugins/{plugin.sha256}.json"
-    assert json.loads(plugin.content())["files"] == {"mine.py": "x = 'β'\n"}
+    assert plugin.store_key == f"plugins/{plugin.sha256}.json"
+    assert json.loads(plugin.to_json())["files"] == {"mine.py": "x = 'β'\n"}
 
 
 def test_a_folder_brings_its_modules_and_packages_and_nothing_else(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_folder_brings_its_modules_and_packages_and_nothing_else(tmp_path: Pat
     )
     (folder / "data.txt").write_text("6")
     (folder / ".hidden").mkdir()
-    (plugin,) = read([str(folder)])
+    (plugin,) = read_plugins([str(folder)])
     assert plugin.kind == "folder"
     assert plugin.files == {"a.py": "1", "nets/__init__.py": "5", "nets/deep.py": "2"}
     assert plugin.modules == {"a": "a.py", "nets": "nets/__init__.py", "nets.deep": "nets/deep.py"}
@@ -53,7 +53,7 @@ def test_a_package_is_imported_by_its_folders_name(
     folder = written(tmp_path / "mine", __init__="", sub="x = 1")
     monkeypatch.chdir(folder)
     for name in (str(folder), f"{folder}/", "."):
-        (plugin,) = read([name])
+        (plugin,) = read_plugins([name])
         assert (plugin.kind, plugin.package) == ("package", "mine")
         assert set(plugin.modules) == {"mine", "mine.sub"}
 
@@ -66,9 +66,10 @@ def test_folders_are_told_apart_by_text_path_and_package(tmp_path: Path) -> None
         written(tmp_path / "d", __init__=""),
         written(tmp_path / "e", __init__=""),
     ]
-    assert len({plugin.sha256 for plugin in read(map(str, folders))}) == len(folders)
+    assert len({plugin.sha256 for plugin in read_plugins(map(str, folders))}) == len(folders)
     assert (
-        read([str(written(tmp_path / "f", x="1"))])[0].sha256 == read([str(folders[0])])[0].sha256
+        read_plugins([str(written(tmp_path / "f", x="1"))])[0].sha256
+        == read_plugins([str(folders[0])])[0].sha256
     )
 
 
@@ -77,21 +78,21 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe")
     for path in (tmp_path / "none.py", binary):
         with pytest.raises(
-            BadInput,
+            InputError,
             match=rf"\Amodel file '{path}' cannot be read [^\n]*; expected a Python file or a",
         ):
-            read([str(path)])
+            read_plugins([str(path)])
     (tmp_path / "empty").mkdir()
     with pytest.raises(
-        BadInput,
+        InputError,
         match=r"\Amodel folder '[^\n]*empty' holds no Python file; expected one or more, 8 MiB",
     ):
-        read([str(tmp_path / "empty")])
+        read_plugins([str(tmp_path / "empty")])
     with pytest.raises(
-        BadInput,
+        InputError,
         match=r"\A'[^\n]*binary.py' cannot be read [^\n]*; expected Python files in folder",
     ):
-        read([str(tmp_path)])
+        read_plugins([str(tmp_path)])
 
 
 def test_names_that_python_cannot_import_are_refused_in_one_line(tmp_path: Path) -> None:
@@ -100,12 +101,12 @@ def test_names_that_python_cannot_import_are_refused_in_one_line(tmp_path: Path)
         written(tmp_path / "my-package", __init__=""),
     ):
         with pytest.raises(
-            BadInput, match=r"\A'[^\n]*' makes a module 'my-\w+'; expected a name that Python can"
+            InputError, match=r"\A'[^\n]*' makes a module 'my-\w+'; expected a name that Python can"
         ):
-            read([str(folder)])
+            read_plugins([str(folder)])
 
 
 def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_files, "LIMIT", 3)
-    with pytest.raises(BadInput, match="holds 0 MiB of Python files; expected one or more"):
-        read([str(written(tmp_path / "own", a="1234"))])
+    monkeypatch.setattr(source_files, "MAX_PLUGIN_BYTES", 3)
+    with pytest.raises(InputError, match="holds 0 MiB of Python files; expected one or more"):
+        read_plugins([str(written(tmp_path / "own", a="1234"))])

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.plugins import source_modules
-from harness.plugins.source_files import Plugin, read, single
+from harness.plugins.source_files import Plugin, plugin_from_text, read_plugins
 from tests.unit.harness.plugins.test_source_files import written
 
 
@@ -21,12 +21,12 @@ def clean() -> Iterator[None]:
     before = set(source_modules._finders)
     yield
     for name in set(source_modules._finders) - before:
-        source_modules.forget(source_modules._finders[name].plugin)
+        source_modules.unload(source_modules._finders[name].plugin)
 
 
 def loaded(folder: Path, **files: str) -> Plugin:
-    (plugin,) = read([str(written(folder, **files))])
-    source_modules.run(plugin)
+    (plugin,) = read_plugins([str(written(folder, **files))])
+    source_modules.import_modules(plugin)
     return plugin
 
 
@@ -55,18 +55,18 @@ def test_the_files_themselves_are_not_needed_any_more(tmp_path: Path) -> None:
         b_model="def late():\n    from b_helper import net\n    return net",
         b_helper="net = 3",
     )
-    (plugin,) = read([str(folder)])
+    (plugin,) = read_plugins([str(folder)])
     for path in folder.iterdir():
         path.unlink()
-    source_modules.run(plugin)
+    source_modules.import_modules(plugin)
     assert sys.modules["b_model"].late() == 3
 
 
 def test_tracebacks_show_the_text_that_was_loaded(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("def fails():\n    return 1 / 0  # here\n")
-    (plugin,) = read([str(file)])
-    source_modules.run(plugin)
+    (plugin,) = read_plugins([str(file)])
+    source_modules.import_modules(plugin)
     file.write_text("edited since\n" * 5)
     (module,) = plugin.modules
     with pytest.raises(ZeroDivisionError) as caught:
@@ -83,7 +83,7 @@ def test_a_name_that_is_taken_is_refused_in_one_line(
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     before = sys.modules.get(name)
     with pytest.raises(
-        BadInput,
+        InputError,
         match=rf"\Amodel folder '[^\n]*own': {name}.py makes a module '{name}', a name that is",
     ):
         loaded(tmp_path / "own", **{name: "x = 1"})
@@ -102,11 +102,11 @@ def test_the_harnesss_own_files_take_no_plain_name(
 def test_a_helper_of_another_plugin_is_taken_and_its_own_earlier_one_is_not(tmp_path: Path) -> None:
     first = loaded(tmp_path / "a", c_helper="x = 1")
     with pytest.raises(
-        BadInput,
+        InputError,
         match=r"\Amodel folder '[^\n]*/b': [^\n]* taken by [^\n]*/a/c_helper\.py; expected",
     ):
         loaded(tmp_path / "b", c_helper="x = 2")
-    source_modules.forget(first)
+    source_modules.unload(first)
     loaded(tmp_path / "b", c_helper="x = 2")
     assert sys.modules["c_helper"].x == 2
 
@@ -126,12 +126,14 @@ def test_a_file_that_misses_its_sibling_is_told_to_bring_the_folder(tmp_path: Pa
     written(tmp_path, e_helper="net = 3", **{"e_nets/__init__": ""})
     for line in ("from e_helper import net", "import e_nets.x", "from .e_helper import net"):
         with pytest.raises(
-            BadInput,
+            InputError,
             match=r"\Amodel file '[^\n]*' does not load: [^\n]*: give the folder \(--plugin F",
         ):
-            source_modules.run(single(str(tmp_path / "mine.py"), line))
-    with pytest.raises(BadInput, match=r"No module named 'e_nothing'\Z"):
-        source_modules.run(single(str(tmp_path / "mine.py"), "import e_nothing"))
+            source_modules.import_modules(plugin_from_text(str(tmp_path / "mine.py"), line))
+    with pytest.raises(InputError, match=r"No module named 'e_nothing'\Z"):
+        source_modules.import_modules(
+            plugin_from_text(str(tmp_path / "mine.py"), "import e_nothing")
+        )
 
 
 @pytest.mark.parametrize("fault", ["1 / 0", "raise SystemExit(3)", "def f(:", "import e_nothing"])
@@ -140,7 +142,7 @@ def test_a_folder_that_does_not_load_names_the_module_and_leaves_nothing(
 ) -> None:
     path, modules = list(sys.meta_path), set(sys.modules)
     with pytest.raises(
-        BadInput, match=r"\Amodel folder '[^\n]*own': f_two\.py does not load: \w+: [^\n]+\Z"
+        InputError, match=r"\Amodel folder '[^\n]*own': f_two\.py does not load: \w+: [^\n]+\Z"
     ):
         loaded(tmp_path / "own", f_one="x = 1", f_two=fault)
     assert sys.meta_path == path

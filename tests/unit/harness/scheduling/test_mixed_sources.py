@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from harness.experiment.cell import Cell
-from harness.plugins.source_files import Plugin, single
-from harness.scheduling.mixed_sources import told
-from harness.storage.schema import Row, describe, row
+from harness.plugins.source_files import Plugin, plugin_from_text
+from harness.scheduling.mixed_sources import describe_source_changes
+from harness.storage.schema import Row, describe_cell, make_row
 
-MINE = single("mine.py", "new")
+MINE = plugin_from_text("mine.py", "new")
 A, B, NOW = 64 * "a", 64 * "b", MINE.sha256
 SHORT = NOW[:8]
 
@@ -17,13 +17,13 @@ def cells(seeds: int, model: str = "mine", beta: float = 1.0) -> list[Cell]:
 
 
 def rows(of: Sequence[Cell], source: str | None, status: str = "ok") -> list[Row]:
-    return [row(describe(cell) | {"source": source, "status": status}) for cell in of]
+    return [make_row(describe_cell(cell) | {"source": source, "status": status}) for cell in of]
 
 
 def said(
     of: Sequence[Cell], fresh: Sequence[Cell], held: list[Row], plugin: Plugin | None = MINE
 ) -> list[str]:
-    return list(told(of, fresh, held, {cell.model: plugin for cell in of}))
+    return list(describe_source_changes(of, fresh, held, {cell.model: plugin for cell in of}))
 
 
 def test_equal_texts_need_no_word() -> None:
@@ -95,5 +95,9 @@ def test_failed_rows_and_those_that_are_computed_anew_do_not_count() -> None:
 
 def test_each_model_has_its_line() -> None:
     both = cells(1) + cells(1, "yours")
-    lines = list(told(both, [], rows(both, A), {"mine": MINE, "yours": single("yours.py", "x")}))
+    lines = list(
+        describe_source_changes(
+            both, [], rows(both, A), {"mine": MINE, "yours": plugin_from_text("yours.py", "x")}
+        )
+    )
     assert [line.partition(":")[0] for line in lines] == ["model 'mine'", "model 'yours'"]

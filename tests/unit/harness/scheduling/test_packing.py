@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from harness.experiment.cell import Cell
 from harness.scheduling import packing
 from harness.scheduling.packing import (
-    LIMITS,
+    MAX_TIME_LIMITS,
     START_SECONDS,
     Pack,
-    balanced,
-    kinds,
+    balanced_packs,
+    fixed_packs,
+    group_by_pack_key,
     longest_first,
     makespan,
-    of_size,
-    seconds,
+    pack_seconds,
 )
-from harness.training.step_cost import LARGEST, Cost, Costs
+from harness.training.step_cost import MAX_PACK_SIZE, Cost, Costs
 
 VAE = Cell("vae", 0, 1000, settings=(("z", 10),))
 Work = tuple[list[Cell], dict[Cell, Cost], int]
@@ -31,7 +31,7 @@ Work = tuple[list[Cell], dict[Cell, Cost], int]
 COSTS = st.builds(
     Cost,
     fixed=st.sampled_from([0.0, 0.0005, 0.002, 0.01, 0.3]) | st.floats(0, 1, allow_subnormal=False),
-    each=st.sampled_from([0.0, 0.0005, 0.005, 0.04]) | st.floats(0, 1, allow_subnormal=False),
+    per_cell=st.sampled_from([0.0, 0.0005, 0.005, 0.04]) | st.floats(0, 1, allow_subnormal=False),
 )
 CELLS = st.lists(
     st.builds(
@@ -54,7 +54,7 @@ CELLS = st.lists(
 def work(draw: st.DrawFn) -> Work:
     """Cells, what a step of each kind costs, and slots."""
     cells = draw(CELLS)
-    return cells, {kind: draw(COSTS) for kind in kinds(cells)}, draw(st.integers(1, 6))
+    return cells, {kind: draw(COSTS) for kind in group_by_pack_key(cells)}, draw(st.integers(1, 6))
 
 
 def alike(count: int, cost: Cost, like: Cell = VAE) -> tuple[list[Cell], Costs]:
@@ -89,7 +89,7 @@ def sizes_by_kind(packs: Sequence[Pack]) -> dict[Cell, list[int]]:
 def test_packs_of_a_size_hold_every_cell_once_alike_and_as_full_as_can_be(
     cells: list[Cell], size: int
 ) -> None:
-    packs = of_size(cells, size)
+    packs = fixed_packs(cells, size)
     partition(cells, packs)
     for found in sizes_by_kind(packs).values():
         assert found == [size] * (len(found) - 1) + found[-1:]
@@ -100,12 +100,12 @@ def test_packs_of_a_size_hold_every_cell_once_alike_and_as_full_as_can_be(
 @given(work())
 def test_balanced_packs_hold_every_cell_once_alike_and_evenly_or_full(given: Work) -> None:
     cells, costs, slots = given
-    packs = balanced(cells, costs, slots)
+    packs = balanced_packs(cells, costs, slots)
     partition(cells, packs)
     for kind, found in sizes_by_kind(packs).items():
         full = sorted(found, reverse=True)[:-1]
         assert max(found) - min(found) <= 1 or set(full) == {max(found)}
-        assert max(found) <= costs[kind].saturated(LARGEST)
+        assert max(found) <= costs[kind].saturation_size(MAX_PACK_SIZE)
 
 
 @pytest.mark.parametrize(
@@ -115,29 +115,31 @@ def test_balanced_packs_hold_every_cell_once_alike_and_evenly_or_full(given: Wor
 )  # fmt: skip
 def test_cells_that_differ_in_more_than_scalars_are_apart(change: dict[str, object]) -> None:
     other = replace(VAE, **change)  # type: ignore[arg-type]
-    assert of_size([VAE, other], 8) == [(VAE,), (other,)]
+    assert fixed_packs([VAE, other], 8) == [(VAE,), (other,)]
 
 
 def test_cells_that_differ_in_seed_beta_and_learning_rate_are_together() -> None:
     other = replace(VAE, seed=1, beta=4.0, learning_rate=1e-2)
-    assert of_size([VAE, other], 8) == [(VAE, other)]
+    assert fixed_packs([VAE, other], 8) == [(VAE, other)]
 
 
 # --- time -----------------------------------------------------------------------------------------
 
 
 def test_a_pack_takes_its_start_and_its_steps() -> None:
-    cells, costs = alike(3, Cost(fixed=0.002, each=0.005))
-    assert seconds(tuple(cells), costs) == pytest.approx(START_SECONDS + 1000 * (0.002 + 3 * 0.005))
+    cells, costs = alike(3, Cost(fixed=0.002, per_cell=0.005))
+    assert pack_seconds(tuple(cells), costs) == pytest.approx(
+        START_SECONDS + 1000 * (0.002 + 3 * 0.005)
+    )
 
 
 @settings(deadline=None)
 @given(work(), st.integers(1, 9))
 def test_the_longest_pack_is_the_first(given: Work, size: int) -> None:
     cells, costs, _ = given
-    packs = of_size(cells, size)
+    packs = fixed_packs(cells, size)
     ordered = longest_first(packs, costs)
-    times = [seconds(pack, costs) for pack in ordered]
+    times = [pack_seconds(pack, costs) for pack in ordered]
     assert times == sorted(times, reverse=True)
     assert sorted(ordered, key=packs.index) == packs
 
@@ -159,8 +161,8 @@ def played_through(times: Sequence[float], slots: int) -> float:
 @given(work(), st.integers(1, 9))
 def test_the_makespan_is_that_of_a_schedule_played_through(given: Work, size: int) -> None:
     cells, costs, slots = given
-    packs = of_size(cells, size)
-    times = [seconds(pack, costs) for pack in packs]
+    packs = fixed_packs(cells, size)
+    times = [pack_seconds(pack, costs) for pack in packs]
     found = makespan(packs, costs, slots)
     assert found == played_through(times, slots)
     longest, mean = max(times, default=0.0), sum(times) / slots
@@ -176,9 +178,11 @@ def evenly_split(cells: list[Cell], costs: Costs, limit: float) -> list[Pack]:
     the limit.
     """
     packs: list[Pack] = []
-    for kind, group in kinds(cells).items():
-        most = costs[kind].saturated(min(LARGEST, len(group)))
-        fit = [size for size in range(1, most + 1) if seconds(tuple(group[:size]), costs) <= limit]
+    for kind, group in group_by_pack_key(cells).items():
+        most = costs[kind].saturation_size(min(MAX_PACK_SIZE, len(group)))
+        fit = [
+            size for size in range(1, most + 1) if pack_seconds(tuple(group[:size]), costs) <= limit
+        ]
         count = -(-len(group) // max(fit, default=1))
         packs += [
             tuple(group[index] for index in part)
@@ -192,11 +196,11 @@ def evenly_split(cells: list[Cell], costs: Costs, limit: float) -> list[Pack]:
 def test_no_even_split_at_a_common_limit_ends_sooner(given: Work) -> None:
     """Nor as soon with fewer packs."""
     cells, costs, slots = given
-    packs = balanced(cells, costs, slots)
+    packs = balanced_packs(cells, costs, slots)
     best = (makespan(packs, costs, slots), len(packs))
-    for group in kinds(cells).values():
-        for size in range(1, min(LARGEST, len(group)) + 1):
-            split = evenly_split(cells, costs, seconds(tuple(group[:size]), costs))
+    for group in group_by_pack_key(cells).values():
+        for size in range(1, min(MAX_PACK_SIZE, len(group)) + 1):
+            split = evenly_split(cells, costs, pack_seconds(tuple(group[:size]), costs))
             assert best <= (makespan(longest_first(split, costs), costs, slots), len(split))
 
 
@@ -204,8 +208,10 @@ def test_no_even_split_at_a_common_limit_ends_sooner(given: Work) -> None:
 @given(work())
 def test_packs_of_one_cell_never_end_sooner(given: Work) -> None:
     cells, costs, slots = given
-    alone = longest_first(of_size(cells, 1), costs)
-    assert makespan(balanced(cells, costs, slots), costs, slots) <= makespan(alone, costs, slots)
+    alone = longest_first(fixed_packs(cells, 1), costs)
+    assert makespan(balanced_packs(cells, costs, slots), costs, slots) <= makespan(
+        alone, costs, slots
+    )
 
 
 @settings(deadline=None)
@@ -216,39 +222,41 @@ def test_equal_packs_of_one_kind_never_end_sooner_up_to_saturation(
     """With a rest they can: nine cells of 2 + 5 ms end sooner on two slots as 4, 4, 1 than in any
     even split.
     """
-    size = min(size, cost.saturated(size))
+    size = min(size, cost.saturation_size(size))
     cells, costs = alike(size * count, cost)
-    equal = of_size(cells, size)
-    assert makespan(balanced(cells, costs, slots), costs, slots) <= makespan(equal, costs, slots)
+    equal = fixed_packs(cells, size)
+    assert makespan(balanced_packs(cells, costs, slots), costs, slots) <= makespan(
+        equal, costs, slots
+    )
 
 
 @settings(deadline=None)
 @given(work())
 def test_balanced_packs_come_longest_first(given: Work) -> None:
     cells, costs, slots = given
-    times = [seconds(pack, costs) for pack in balanced(cells, costs, slots)]
+    times = [pack_seconds(pack, costs) for pack in balanced_packs(cells, costs, slots)]
     assert times == sorted(times, reverse=True)
 
 
 def test_eight_cells_that_share_much_are_a_pack_for_each_of_two_slots() -> None:
-    cells, costs = alike(8, Cost(fixed=0.002, each=0.005))
-    packs = balanced(cells, costs, 2)
+    cells, costs = alike(8, Cost(fixed=0.002, per_cell=0.005))
+    packs = balanced_packs(cells, costs, 2)
     assert packs == [tuple(cells[:4]), tuple(cells[4:])]
     assert makespan(packs, costs, 2) == pytest.approx(START_SECONDS + 1000 * 0.022)
 
 
 def test_cells_that_share_nothing_are_alone() -> None:
     """A pack of two would end when two packs of one do, and be lost as a whole when it dies."""
-    cells, costs = alike(3, Cost(fixed=0.0, each=0.04))
-    assert balanced(cells, costs, 2) == [(cell,) for cell in cells]
+    cells, costs = alike(3, Cost(fixed=0.0, per_cell=0.04))
+    assert balanced_packs(cells, costs, 2) == [(cell,) for cell in cells]
 
 
 def test_a_pack_is_smaller_than_saturated_where_a_slot_would_stand_idle() -> None:
-    cells, costs = alike(4, Cost(fixed=0.01, each=0.005))
-    assert costs[VAE.pack_key].saturated(4) == 4
-    assert sizes(balanced(cells, costs, 1)) == [4]
-    assert sizes(balanced(cells, costs, 2)) == [2, 2]
-    assert sizes(balanced(cells, costs, 4)) == [1, 1, 1, 1]
+    cells, costs = alike(4, Cost(fixed=0.01, per_cell=0.005))
+    assert costs[VAE.pack_key].saturation_size(4) == 4
+    assert sizes(balanced_packs(cells, costs, 1)) == [4]
+    assert sizes(balanced_packs(cells, costs, 2)) == [2, 2]
+    assert sizes(balanced_packs(cells, costs, 4)) == [1, 1, 1, 1]
 
 
 def test_a_short_kind_is_no_finer_than_a_long_one_needs() -> None:
@@ -256,15 +264,15 @@ def test_a_short_kind_is_no_finer_than_a_long_one_needs() -> None:
     does.
     """
     long = replace(VAE, model="ssvae")
-    cells, costs = alike(4, Cost(fixed=0.004, each=0.002))
-    packs = balanced([*cells, long], {**costs, long.pack_key: Cost(0.0, 0.04)}, 2)
+    cells, costs = alike(4, Cost(fixed=0.004, per_cell=0.002))
+    packs = balanced_packs([*cells, long], {**costs, long.pack_key: Cost(0.0, 0.04)}, 2)
     assert packs == [(long,), tuple(cells)]
 
 
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of packs of every way to split that is compared: what `balanced` takes grows with
-    their sum.
+    """The number of packs of every way to split that is compared: what `balanced_packs` takes grows
+    with their sum.
     """
     found: list[int] = []
     original = packing._makespan
@@ -280,17 +288,17 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_ten_thousand_cells_of_nothing_are_large_packs_after_few_comparisons(
     compared: list[int],
 ) -> None:
-    cells, costs = alike(10_000, Cost(fixed=0.001, each=1e-9))
-    packs = balanced(cells, costs, 2)
+    cells, costs = alike(10_000, Cost(fixed=0.001, per_cell=1e-9))
+    packs = balanced_packs(cells, costs, 2)
     assert len(packs) == 157
-    assert max(sizes(packs)) == LARGEST
-    assert len(compared) <= 2 * (LIMITS + 1)
+    assert max(sizes(packs)) == MAX_PACK_SIZE
+    assert len(compared) <= 2 * (MAX_TIME_LIMITS + 1)
 
 
 def test_a_rest_is_left_over_where_that_ends_sooner() -> None:
     """Nine cells on two slots: 4, 4 and 1 end after 4 + 1 cells, where 3, 3 and 3 end after 6."""
-    cells, costs = alike(9, Cost(fixed=0.002, each=0.005))
-    packs = balanced(cells, costs, 2)
+    cells, costs = alike(9, Cost(fixed=0.002, per_cell=0.005))
+    packs = balanced_packs(cells, costs, 2)
     assert sizes(packs) == [4, 4, 1]
     assert makespan(packs, costs, 2) < makespan(
         [tuple(cells[i : i + 3]) for i in (0, 3, 6)], costs, 2
@@ -302,13 +310,14 @@ def test_two_hundred_kinds_are_packed_after_few_comparisons(compared: list[int])
         replace(VAE, settings=(("z", z),), seed=seed) for z in range(1, 201) for seed in range(10)
     ]
     costs = {cell.pack_key: Cost(0.001 * cell.settings[0][1], 0.005) for cell in kinds}  # type: ignore[operator]
-    assert len([cell for pack in balanced(kinds, costs, 8) for cell in pack]) == 2000
-    assert len(compared) <= 2 * (LIMITS + 1)
+    assert len([cell for pack in balanced_packs(kinds, costs, 8) for cell in pack]) == 2000
+    assert len(compared) <= 2 * (MAX_TIME_LIMITS + 1)
     assert max(compared) <= 2000
 
 
 @pytest.mark.parametrize(
-    "packed", [lambda: of_size([], 4), lambda: balanced([], {}, 2), lambda: longest_first([], {})]
+    "packed",
+    [lambda: fixed_packs([], 4), lambda: balanced_packs([], {}, 2), lambda: longest_first([], {})],
 )
 def test_no_cells_are_no_packs(packed: Callable[[], list[Pack]]) -> None:
     assert packed() == []

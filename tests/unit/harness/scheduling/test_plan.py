@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import Evaluation
-from harness.experiment.options import RESUME, Resume
+from harness.experiment.evaluation import EvaluationConfig
+from harness.experiment.options import RESUME_CHOICES, Resume
 from harness.scheduling import plan
 from harness.storage import schema, tensor_file
 from harness.storage.layout import checkpoint_key, weights_key
@@ -19,12 +19,14 @@ from harness.storage.store import Store
 
 VAE = Cell("vae", 0, 10, settings=(("z", 10),))
 SUPERVISED = Cell("ssvae", 0, 10, supervision="supervised", labels=100, label_draw="seed")
-SUBSET = Evaluation((10,), ("subset",), "mnist", (1, 2), subset_checksum="this")
-PLAIN = Evaluation()
+SUBSET = EvaluationConfig((10,), ("subset",), "mnist", (1, 2), subset_checksum="this")
+PLAIN = EvaluationConfig()
 
 
 def row(cell: Cell, status: str = "ok", evaluated: str = "nelbo", **values: object) -> Row:
-    return schema.row(schema.describe(cell) | {"status": status, "evaluated": evaluated} | values)
+    return schema.make_row(
+        schema.describe_cell(cell) | {"status": status, "evaluated": evaluated} | values
+    )
 
 
 def by_id(*rows: Row) -> dict[str, Row]:
@@ -50,19 +52,19 @@ ROWS = by_id(
 )
 def test_each_way_to_resume_leaves_its_cells(resume: Resume, left: list[Cell]) -> None:
     cells = [NEW, DONE, FAILED, DIVERGED, UNSCORED]
-    made = plan.make(cells, ROWS, PLAIN, resume)
+    made = plan.make_plan(cells, ROWS, PLAIN, resume)
     assert list(made.todo) == left
     assert made.cells == tuple(cells)
     assert made.rows == ROWS
 
 
 def test_every_way_to_resume_is_tested() -> None:
-    assert set(RESUME) == {"missing", "failed", "always", "never"}
+    assert set(RESUME_CHOICES) == {"missing", "failed", "always", "never"}
 
 
 def test_a_larger_grid_trains_only_what_is_new() -> None:
     larger = [replace(VAE, seed=seed, beta=beta) for beta in (1.0, 4.0) for seed in range(3)]
-    made = plan.make(larger, by_id(*(row(cell) for cell in larger[:3])), PLAIN, "missing")
+    made = plan.make_plan(larger, by_id(*(row(cell) for cell in larger[:3])), PLAIN, "missing")
     assert list(made.todo) == larger[3:]
 
 
@@ -71,7 +73,7 @@ def test_a_larger_grid_trains_only_what_is_new() -> None:
     [
         (VAE, row(VAE), PLAIN, True),
         (VAE, row(VAE, evaluated="accuracy,nelbo"), PLAIN, True),
-        (VAE, row(VAE), Evaluation((10,)), False),
+        (VAE, row(VAE), EvaluationConfig((10,)), False),
         (VAE, row(VAE), SUBSET, False),
         (VAE, row(VAE, evaluated="nelbo,subset_nelbo,subset_iwae_10", subset_checksum="this"), SUBSET, True),
         (VAE, row(VAE, evaluated="nelbo,subset_nelbo,subset_iwae_10", subset_checksum="that"), SUBSET, False),
@@ -79,16 +81,18 @@ def test_a_larger_grid_trains_only_what_is_new() -> None:
         (replace(VAE, dataset="kmnist"), row(VAE), replace(SUBSET, iwae=()), True),
         (SUPERVISED, row(SUPERVISED, evaluated="accuracy"), SUBSET, True),
         (SUPERVISED, row(SUPERVISED, evaluated=""), PLAIN, False),
-        (VAE, schema.row({"cell": VAE.id, "status": "ok"}), PLAIN, False),
+        (VAE, schema.make_row({"cell": VAE.id, "status": "ok"}), PLAIN, False),
     ],
     ids=["scored", "more than asked", "a bound more", "a subset more", "this list", "another list", "a list no more",
          "a list of another set", "no bound, any list", "nothing scored", "never told"],
 )  # fmt: skip
 def test_a_row_is_done_when_it_has_the_scores_that_are_asked_for(
-    cell: Cell, found: Row, evaluation: Evaluation, expected: bool
+    cell: Cell, found: Row, evaluation: EvaluationConfig, expected: bool
 ) -> None:
-    assert plan.scored(cell, found, evaluation) is expected
-    assert (cell not in plan.make([cell], {cell.id: found}, evaluation, "missing").todo) is expected
+    assert plan.is_fully_scored(cell, found, evaluation) is expected
+    assert (
+        cell not in plan.make_plan([cell], {cell.id: found}, evaluation, "missing").todo
+    ) is expected
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -103,17 +107,17 @@ def test_a_half_written_file_is_named_before_anything_starts(
     store, other = Store(tmp_path), replace(VAE, seed=1)
     whole = tensor_file.dump({"w": torch.ones(9)}, {"step": 1})
     store.write(key(VAE), whole)
-    plan.check_files(store, [VAE, other])
+    plan.check_checkpoints(store, [VAE, other])
     store.write(key(other), whole[:-4])
-    with pytest.raises(BadInput) as caught:
-        plan.check_files(store, [VAE, other])
+    with pytest.raises(InputError) as caught:
+        plan.check_checkpoints(store, [VAE, other])
     found = str(caught.value)
     assert found.startswith(
         f"{store.path(key(other))} is not a whole safetensors file of {len(whole) - 4} bytes"
     )
     assert found.endswith("delete it to train its cell from the start")
     assert "\n" not in found
-    plan.check_files(store, [VAE])
+    plan.check_checkpoints(store, [VAE])
 
 
 def test_forgetting_a_cell_leaves_its_row_and_all_other_cells(tmp_path: Path) -> None:
@@ -122,8 +126,8 @@ def test_forgetting_a_cell_leaves_its_row_and_all_other_cells(tmp_path: Path) ->
     for cell in (VAE, other):
         store.write(checkpoint_key(cell), b"c")
         store.write(weights_key(cell), b"w")
-    plan.forget(store, [VAE])
-    plan.forget(store, [VAE])
+    plan.delete_saved_state(store, [VAE])
+    plan.delete_saved_state(store, [VAE])
     assert (store.read(checkpoint_key(VAE)), store.read(weights_key(VAE))) == (None, None)
     assert (store.read(checkpoint_key(other)), store.read(weights_key(other))) == (b"c", b"w")
     assert store.row(VAE.id) is not None

@@ -14,25 +14,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import Evaluation
+from harness.experiment.evaluation import EvaluationConfig
 from harness.experiment.options import Compile
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import PIXELS
 from harness.scheduling import step_timing
 from harness.scheduling.step_timing import (
-    ASSUMED,
-    COMPILED_KINDS,
-    COMPILED_SHARE,
-    LONG_STEP,
-    STEPS,
-    TOGETHER,
-    WORTH_COMPILING,
-    elsewhere,
+    COMPILED_OVERHEAD_SHARE,
+    GPU_DOUBLING_CELLS,
+    LONG_STEP_SECONDS,
+    MAX_COMPILED_KINDS,
+    MIN_SECONDS_TO_COMPILE,
+    PROBE_CELLS,
+    TIMED_STEPS,
+    assumed_gpu_cost,
 )
-from harness.training.compilation import COMPILE_FROM
+from harness.training.compilation import MIN_STEPS_TO_COMPILE
 from harness.training.step_cost import Cost
-from harness.training.trainer import Pack
+from harness.training.trainer import PackTrainer
 from tests.conftest import CellMaker
 
 IMAGES, CLASSES = torch.zeros(200, PIXELS, dtype=torch.uint8), torch.arange(200) % 10
@@ -43,7 +43,7 @@ LISTED = (3, 4)
 def costs(
     cells: Sequence[Cell], threads: int = 1, gpu: bool = False, mode: Compile = "never"
 ) -> dict[Cell, Cost]:
-    return step_timing.costs(cells, SETS, LISTED, threads, gpu, mode)
+    return step_timing.measure_step_costs(cells, SETS, LISTED, threads, gpu, mode)
 
 
 @pytest.fixture
@@ -67,14 +67,14 @@ def measured(monkeypatch: pytest.MonkeyPatch, one: float, several: float, *compi
     """
     later = iter(compiled)
 
-    def seconds(packs: Sequence[Pack | None]) -> list[float]:
+    def seconds(packs: Sequence[PackTrainer | None]) -> list[float]:
         return [
             next(later) if pack is None else one if len(pack.cells) == 1 else several
             for pack in packs
         ]
 
-    monkeypatch.setattr(step_timing, "step_seconds", seconds)
-    monkeypatch.setattr(step_timing, "LONG_STEP", math.inf)
+    monkeypatch.setattr(step_timing, "time_steps", seconds)
+    monkeypatch.setattr(step_timing, "LONG_STEP_SECONDS", math.inf)
 
 
 # --- what is measured -----------------------------------------------------------------------------
@@ -83,18 +83,18 @@ def measured(monkeypatch: pytest.MonkeyPatch, one: float, several: float, *compi
 def test_each_kind_is_measured_once_alone_and_a_few_cells_together(
     two_kinds: list[Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    met = meetings(monkeypatch, LONG_STEP)
+    met = meetings(monkeypatch, LONG_STEP_SECONDS)
     vaes, one = tuple(two_kinds[:-1]), tuple(two_kinds[-1:])
     assert set(costs(two_kinds)) == {vaes[0].pack_key, one[0].pack_key}
-    assert met == [[vaes[:1]], [vaes[:1], vaes[:TOGETHER]], [one]]
+    assert met == [[vaes[:1]], [vaes[:1], vaes[:PROBE_CELLS]], [one]]
 
 
 def test_what_takes_a_cpu_long_alone_is_not_measured_together(
     two_kinds: list[Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    met = meetings(monkeypatch, LONG_STEP * 1.01)
+    met = meetings(monkeypatch, LONG_STEP_SECONDS * 1.01)
     vaes = tuple(two_kinds[:-1])
-    assert costs(vaes) == {vaes[0].pack_key: Cost(0.0, LONG_STEP * 1.01)}
+    assert costs(vaes) == {vaes[0].pack_key: Cost(0.0, LONG_STEP_SECONDS * 1.01)}
     assert met == [[vaes[:1]]]
 
 
@@ -102,11 +102,11 @@ def meetings(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[list[tuple
     """The cells of packs that will be timed in turn, each of which takes so long."""
     met: list[list[tuple[Cell, ...]]] = []
 
-    def meet(packs: Sequence[Pack]) -> list[float]:
+    def meet(packs: Sequence[PackTrainer]) -> list[float]:
         met.append([pack.cells for pack in packs])
         return [seconds] * len(packs)
 
-    monkeypatch.setattr(step_timing, "step_seconds", meet)
+    monkeypatch.setattr(step_timing, "time_steps", meet)
     return met
 
 
@@ -115,23 +115,23 @@ def test_a_step_is_timed_with_the_threads_of_a_trial(
 ) -> None:
     """However many steps are taken; afterwards torch has its own again."""
     threads: set[int] = set()
-    original = Pack.one_step
+    original = PackTrainer.train_step
 
-    def told(pack: Pack) -> None:
+    def told(pack: PackTrainer) -> None:
         threads.add(torch.get_num_threads())
         original(pack)
 
-    monkeypatch.setattr(Pack, "one_step", told)
+    monkeypatch.setattr(PackTrainer, "train_step", told)
     (found,) = costs(quick, threads=2).values()
     assert threads == {2}
     assert torch.get_num_threads() == 1
-    assert found.step(1) > 0
+    assert found.step_seconds(1) > 0
 
 
 def test_torch_has_its_own_threads_again_where_a_pack_raises(
     quick: list[Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Pack, "one_step", lambda _: 1 / 0)
+    monkeypatch.setattr(PackTrainer, "train_step", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         costs(quick, threads=2)
     assert torch.get_num_threads() == 1
@@ -145,7 +145,7 @@ class Scripted:
     def __init__(self, now: list[float], order: list[str], name: str, seconds: Sequence[float]):
         self.now, self.order, self.name, self.seconds = now, order, name, iter(seconds)
 
-    def one_step(self) -> None:
+    def train_step(self) -> None:
         self.order.append(self.name)
         self.now[0] += next(self.seconds)
 
@@ -159,8 +159,8 @@ def test_packs_are_timed_in_turn_and_the_fastest_step_of_each_counts(
         Scripted(now, order, "a", [9, 3, 5, 4, 8]),
         Scripted(now, order, "b", [7, 7, 7, 2, 6]),
     ]
-    assert step_timing.step_seconds(packs) == [3, 2]
-    assert order == ["a", "b"] * STEPS
+    assert step_timing.time_steps(packs) == [3, 2]
+    assert order == ["a", "b"] * TIMED_STEPS
 
 
 def test_no_cells_cost_nothing() -> None:
@@ -193,7 +193,7 @@ def test_the_cost_of_a_step_is_a_line_through_one_cell_and_several(
     cells = [cell("vae", seed) for seed in range(5)]
     measured(monkeypatch, one, several)
     (found,) = costs(cells).values()
-    assert (found.fixed, found.each) == pytest.approx((expected.fixed, expected.each))
+    assert (found.fixed, found.per_cell) == pytest.approx((expected.fixed, expected.per_cell))
 
 
 def test_a_cell_that_is_alone_shares_nothing(
@@ -216,14 +216,14 @@ def test_whatever_is_measured_costs_are_positive_and_those_of_one_cell_no_less(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
                 step_timing,
-                "Pack",
+                "PackTrainer",
                 lambda cells, *_: SimpleNamespace(cells=cells, device=torch.device("cpu")),
             )
             measured(patch, one, several)
             (cost,) = costs(cells).values()
         assert cost.fixed >= 0
-        assert cost.each > 0
-        assert cost.step(1) >= one * (1 - 1e-9)
+        assert cost.per_cell > 0
+        assert cost.step_seconds(1) >= one * (1 - 1e-9)
 
     holds()
 
@@ -239,7 +239,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Compile]]:
     def prepare(cells: Sequence[Cell], *args: object, mode: Compile) -> None:
         seen.append((len(cells), mode))
 
-    monkeypatch.setattr(step_timing, "prepared", prepare)
+    monkeypatch.setattr(step_timing, "make_trainer", prepare)
     return seen
 
 
@@ -256,12 +256,12 @@ def test_an_estimate_is_compiled_only_for_trainings_that_are_worth_it(
 
     So it is 2.125 s, and 142 steps are 300 s.
     """
-    assert COMPILED_SHARE == 0.25
-    assert WORTH_COMPILING == 300
+    assert COMPILED_OVERHEAD_SHARE == 0.25
+    assert MIN_SECONDS_TO_COMPILE == 300
     measured(monkeypatch, 1.0, 2.5, 2.125 / 2)
     cells = [cell("vae", seed, iterations) for seed in range(4)]
     (found,) = costs(cells, mode="always").values()
-    assert compiled == [(TOGETHER, "always")] * worth
+    assert compiled == [(PROBE_CELLS, "always")] * worth
     assert found == (Cost(0.0625, 0.25) if worth else Cost(0.125, 0.5))
 
 
@@ -270,14 +270,14 @@ def test_many_cells_are_worth_what_few_are_not(
 ) -> None:
     measured(monkeypatch, 1.0, 2.5, 2.5)
     costs([cell("vae", seed, 71) for seed in range(8)], mode="always")
-    assert compiled == [(TOGETHER, "always")]
+    assert compiled == [(PROBE_CELLS, "always")]
 
 
 def test_a_training_that_will_not_be_compiled_is_not_compiled_for_its_estimate(
     cell: CellMaker, compiled: list[tuple[int, Compile]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured(monkeypatch, 1000.0, 2500.0)
-    costs([cell("vae", seed, COMPILE_FROM - 1) for seed in range(4)], mode="auto")
+    costs([cell("vae", seed, MIN_STEPS_TO_COMPILE - 1) for seed in range(4)], mode="auto")
     assert compiled == []
 
 
@@ -287,10 +287,10 @@ def test_of_many_long_kinds_the_dearest_are_compiled_and_the_others_gain_no_more
     """Kinds by their latent dimension; one that is too short for it stays as it is."""
     steps = {1: 1000, 2: 4000, 3: 3000, 4: 2000, 5: 1}
     cells = {z: cell("vae", 0, length, settings={"z": z}) for z, length in steps.items()}
-    assert COMPILED_KINDS == 2
+    assert MAX_COMPILED_KINDS == 2
     measured(monkeypatch, 1.0, 1.0, 0.5, 0.8)
     found = costs(list(cells.values()), mode="always")
-    assert {z: found[one.pack_key].each for z, one in cells.items()} == {
+    assert {z: found[one.pack_key].per_cell for z, one in cells.items()} == {
         1: 0.8,
         2: 0.5,
         3: 0.8,
@@ -309,7 +309,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize(("gpu", "assumed"), [(True, elsewhere), (False, lambda cost: cost)])
+@pytest.mark.parametrize(("gpu", "assumed"), [(True, assumed_gpu_cost), (False, lambda cost: cost)])
 def test_gpus_that_are_not_here_are_assumed_to_share_nearly_all(
     gpu: bool, assumed: Callable[[Cost], Cost], cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,10 +319,10 @@ def test_gpus_that_are_not_here_are_assumed_to_share_nearly_all(
 
 
 def test_on_an_assumed_gpu_one_cell_takes_what_it_took_and_a_hundred_twice_that() -> None:
-    cost = elsewhere(Cost(0.5, 0.5))
-    assert ASSUMED == 100
-    assert cost.step(1) == pytest.approx(1.0)
-    assert cost.step(100) == pytest.approx(1.99)
+    cost = assumed_gpu_cost(Cost(0.5, 0.5))
+    assert GPU_DOUBLING_CELLS == 100
+    assert cost.step_seconds(1) == pytest.approx(1.0)
+    assert cost.step_seconds(100) == pytest.approx(1.99)
 
 
 def test_what_cells_of_a_pack_share_is_a_cell_that_builds(cell: CellMaker) -> None:
@@ -335,7 +335,7 @@ def test_what_cells_of_a_pack_share_is_a_cell_that_builds(cell: CellMaker) -> No
 
 
 def score_costs(cells: Sequence[Cell], **values: Any) -> dict[Cell, float]:
-    return step_timing.score_costs(cells, SETS, Evaluation(**values), threads=1)
+    return step_timing.measure_score_costs(cells, SETS, EvaluationConfig(**values), threads=1)
 
 
 def test_the_scoring_of_every_kind_has_a_price(two_kinds: list[Cell]) -> None:
@@ -346,18 +346,18 @@ def test_the_scoring_of_every_kind_has_a_price(two_kinds: list[Cell]) -> None:
 
 def test_calls_and_images_are_priced_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call takes 2 s and 0.1 s an image."""
-    monkeypatch.setattr(step_timing, "SLOW_CALL", 60.0)
-    monkeypatch.setattr(step_timing, "_fastest", lambda call, images: 2.0 + 0.1 * images)
-    price = step_timing._call_cost(lambda images: None)
-    assert price.all(10_000, 1000) == pytest.approx(10 * 2.0 + 10_000 * 0.1)
-    assert price.all(10_001, 1000) == pytest.approx(11 * 2.0 + 10_001 * 0.1)
+    monkeypatch.setattr(step_timing, "SLOW_CALL_SECONDS", 60.0)
+    monkeypatch.setattr(step_timing, "_time_call", lambda call, images: 2.0 + 0.1 * images)
+    price = step_timing._measure_call_cost(lambda images: None)
+    assert price.total_seconds(10_000, 1000) == pytest.approx(10 * 2.0 + 10_000 * 0.1)
+    assert price.total_seconds(10_001, 1000) == pytest.approx(11 * 2.0 + 10_001 * 0.1)
 
 
 def test_a_slow_call_is_made_once_and_priced_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     times = iter([0.0, 100.0])
     monkeypatch.setattr("harness.scheduling.step_timing.time.thread_time", lambda: next(times))
-    assert step_timing._call_cost(calls.append) == (100.0, 0.0)
+    assert step_timing._measure_call_cost(calls.append) == (100.0, 0.0)
     assert calls == [step_timing.FEW_IMAGES]
 
 
@@ -367,7 +367,9 @@ def test_draws_of_an_importance_weighted_bound_are_counted(
     """Every image costs a second, whatever it is asked for: 200 of the bound, of the samples and of
     the judge.
     """
-    monkeypatch.setattr(step_timing, "_call_cost", lambda call: step_timing._CallCost(0.0, 1.0))
+    monkeypatch.setattr(
+        step_timing, "_measure_call_cost", lambda call: step_timing._CallCost(0.0, 1.0)
+    )
     (plain,) = score_costs([cell("vae")], samples=200).values()
     (weighted,) = score_costs([cell("vae")], samples=200, iwae=(10, 100)).values()
     assert (plain, weighted) == (600.0, 600.0 + 200 * 100)

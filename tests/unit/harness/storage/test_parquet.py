@@ -61,11 +61,11 @@ def test_neither_the_data_set_scanner_nor_a_python_file_is_used(
 def test_a_small_file_that_unfolds_to_much_is_refused(
     column: pa.Array, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "ROWS", 10_000)
-    monkeypatch.setattr(parquet, "BYTES", 1_000_000)
+    monkeypatch.setattr(parquet, "MAX_ROWS", 10_000)
+    monkeypatch.setattr(parquet, "MAX_BYTES", 1_000_000)
     content = written(pa.table({"x": column}))
     assert len(content) < 20_000
-    with pytest.raises(parquet.TooLarge, match=expected):
+    with pytest.raises(parquet.TooLargeError, match=expected):
         parquet.read(content)
 
 
@@ -78,5 +78,5 @@ def test_a_damaged_file_is_told_or_read() -> None:
         place = chance.randrange(len(content))
         cut.append(content[:place] + bytes([chance.randrange(256)]) + content[place + 1 :])
     for damaged in cut:
-        with contextlib.suppress(parquet.NotParquet, parquet.TooLarge):
+        with contextlib.suppress(parquet.NotParquetError, parquet.TooLargeError):
             parquet.read(damaged)

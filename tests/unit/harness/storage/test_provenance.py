@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.storage.provenance import commit
+from harness.storage.provenance import git_commit
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_clean_checkout_is_its_commit(checkout: Path) -> None:
-    assert len(commit(checkout / "harness")) == 40
+    assert len(git_commit(checkout / "harness")) == 40
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,10 @@ def test_a_clean_checkout_is_its_commit(checkout: Path) -> None:
 def test_changed_code_is_marked_and_changed_results_are_not(
     file: str, mark: str, checkout: Path
 ) -> None:
-    clean = commit(checkout / "harness")
+    clean = git_commit(checkout / "harness")
     (checkout / file).unlink()
-    assert commit(checkout / "harness") == clean + mark
+    assert git_commit(checkout / "harness") == clean + mark
 
 
 def test_outside_a_checkout_there_is_none(tmp_path: Path) -> None:
-    assert commit(tmp_path) == "unknown"
+    assert git_commit(tmp_path) == "unknown"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.experiment.cell import Cell
 from harness.storage import schema
-from harness.storage.schema import COLUMNS, CURVE, NAMES, SCHEMA
+from harness.storage.schema import COLUMN_NAMES, COLUMNS, CURVE_SCHEMA, SCHEMA
 
 NATS = st.floats(0, 1e4)
 PREFIXES = pytest.mark.parametrize("prefix", ["", "subset_"])
@@ -34,7 +34,7 @@ UNITS |= {"nll": "nats", "labels": "images", "batch_size": "images", "pack": "ce
 
 
 def test_every_column_is_described_once() -> None:
-    assert len(set(NAMES)) == len(COLUMNS)
+    assert len(set(COLUMN_NAMES)) == len(COLUMNS)
     assert all(column.meaning for column in COLUMNS)
     assert len({column.meaning for column in COLUMNS}) == len(COLUMNS)
 
@@ -60,11 +60,11 @@ def test_the_design_names_these_columns() -> None:
         "iwae_1000 subset_nelbo subset_kl subset_rec digit_counts train_seconds device host "
         "git_commit versions error"
     )
-    assert set(promised.split()) <= set(NAMES)
+    assert set(promised.split()) <= set(COLUMN_NAMES)
 
 
 def test_a_curve_is_in_steps_nats_and_seconds() -> None:
-    units = {f.name: f.metadata.get(b"unit", b"").decode() for f in CURVE}
+    units = {f.name: f.metadata.get(b"unit", b"").decode() for f in CURVE_SCHEMA}
     assert units == dict.fromkeys(("nelbo", "kl", "rec", "extra", "nll", "loss"), "nats") | {
         "step": "steps",
         "accuracy": "",
@@ -75,7 +75,7 @@ def test_a_curve_is_in_steps_nats_and_seconds() -> None:
 @PREFIXES
 @given(kl=NATS, rec=NATS)
 def test_parts_that_add_up_are_kept_as_they_are(prefix: str, kl: float, rec: float) -> None:
-    row = schema.row({f"{prefix}nelbo": kl + rec, f"{prefix}kl": kl, f"{prefix}rec": rec})
+    row = schema.make_row({f"{prefix}nelbo": kl + rec, f"{prefix}kl": kl, f"{prefix}rec": rec})
     assert (row[f"{prefix}nelbo"], row[f"{prefix}kl"], row[f"{prefix}rec"]) == (kl + rec, kl, rec)
 
 
@@ -88,7 +88,9 @@ def test_parts_that_do_not_add_up_are_refused(
     with pytest.raises(
         ValueError, match=rf"^cell c: {prefix}nelbo .* is not {prefix}kl .* \+ {prefix}rec"
     ):
-        schema.row({"cell": "c", f"{prefix}nelbo": bound, f"{prefix}kl": kl, f"{prefix}rec": rec})
+        schema.make_row(
+            {"cell": "c", f"{prefix}nelbo": bound, f"{prefix}kl": kl, f"{prefix}rec": rec}
+        )
 
 
 @PREFIXES
@@ -99,18 +101,18 @@ def test_a_bound_without_its_parts_is_refused(prefix: str, missing: str) -> None
     }
     values[f"{prefix}{missing}"] = math.nan
     with pytest.raises(ValueError, match=f"{prefix}{missing} None"):
-        schema.row({"cell": "c"} | values)
+        schema.make_row({"cell": "c"} | values)
 
 
 def test_a_row_has_all_columns_in_order_and_none_for_what_is_not_finite() -> None:
-    row = schema.row({"accuracy": math.nan, "train_seconds": math.inf, "cell": "c"})
-    assert tuple(row) == NAMES
+    row = schema.make_row({"accuracy": math.nan, "train_seconds": math.inf, "cell": "c"})
+    assert tuple(row) == COLUMN_NAMES
     assert {name: value for name, value in row.items() if value is not None} == {"cell": "c"}
 
 
 def test_a_stray_column_is_named() -> None:
     with pytest.raises(ValueError, match=r"^not columns of the results table: elbo, loss$"):
-        schema.row({"cell": "c", "loss": 1.0, "elbo": 2.0})
+        schema.make_row({"cell": "c", "loss": 1.0, "elbo": 2.0})
 
 
 @pytest.mark.parametrize(
@@ -118,14 +120,14 @@ def test_a_stray_column_is_named() -> None:
 )
 def test_a_value_of_another_type_is_refused(values: dict[str, object]) -> None:
     with pytest.raises((pa.ArrowInvalid, pa.ArrowTypeError)):
-        schema.row(values)
+        schema.make_row(values)
 
 
 def test_a_cell_fills_its_own_columns() -> None:
     cell = Cell(
         "ssvae", 3, 9, (("w", 1.5), ("z", 2)), 1.0, "kmnist", "supervised", 50, "draw-7", 10, 0.1
     )
-    row = schema.describe(cell)
+    row = schema.describe_cell(cell)
     assert json.loads(row.pop("settings")) == {"w": 1.5, "z": 2}
     assert row == {
         "cell": cell.id, "model": "ssvae", "seed": 3, "iterations": 9, "beta": 1.0, "dataset": "kmnist",
@@ -134,4 +136,7 @@ def test_a_cell_fills_its_own_columns() -> None:
 
 
 def test_an_arm_is_all_of_a_cell_but_its_seed() -> None:
-    assert set(schema.ARM) == set(schema.describe(Cell("vae", 0, 1))) - {"cell", "seed"}
+    assert set(schema.ARM_COLUMNS) == set(schema.describe_cell(Cell("vae", 0, 1))) - {
+        "cell",
+        "seed",
+    }

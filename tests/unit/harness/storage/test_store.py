@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.storage import schema
 from harness.storage.local import Folder
-from harness.storage.schema import NAMES, Row
+from harness.storage.schema import COLUMN_NAMES, Row
 from harness.storage.store import TABLE, Store
 
 CELLS = ("a", "b", "c", "d")
@@ -62,7 +62,7 @@ def folder(tmp_path: Path) -> Store:
 
 
 def row(cell: str, seed: int = 0, **values: Any) -> Row:
-    return schema.row({"cell": cell, "model": "vae", "seed": seed, "status": "ok"} | values)
+    return schema.make_row({"cell": cell, "model": "vae", "seed": seed, "status": "ok"} | values)
 
 
 def table(store: Store) -> pa.Table:
@@ -70,7 +70,7 @@ def table(store: Store) -> pa.Table:
 
 
 def refused(expected: str) -> AbstractContextManager[Any]:
-    return pytest.raises(BadInput, match=rf"\A[^\n]*{expected}[^\n]*\Z")
+    return pytest.raises(InputError, match=rf"\A[^\n]*{expected}[^\n]*\Z")
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def refused(expected: str) -> AbstractContextManager[Any]:
 def test_rows_are_read_back_as_they_were_written_before_and_after_compaction(
     found: dict[str, Row],
 ) -> None:
-    written = {cell: schema.row(values | {"cell": cell}) for cell, values in found.items()}
+    written = {cell: schema.make_row(values | {"cell": cell}) for cell, values in found.items()}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         for values in written.values():
@@ -162,7 +162,7 @@ def test_an_empty_store_has_no_rows_and_an_empty_table(store: Store) -> None:
         {}, None, None, None, [],
     )  # fmt: skip
     store.compact()
-    assert table(store).shape == (0, len(NAMES))
+    assert table(store).shape == (0, len(COLUMN_NAMES))
     assert store.rows() == {}
 
 
@@ -170,7 +170,7 @@ def test_the_frame_is_sorted_by_arm_and_seed(store: Store) -> None:
     for cell, model, seed in (("a", "vae", 10), ("b", "vae", 9), ("c", "gmvae", 11)):
         store.write_row(row(cell, seed, model=model))
     frame = store.frame()
-    assert list(frame.columns) == list(NAMES)
+    assert list(frame.columns) == list(COLUMN_NAMES)
     assert list(zip(frame.model, frame.seed, strict=True)) == [
         ("gmvae", 11),
         ("vae", 9),
@@ -199,30 +199,30 @@ def test_a_torn_fragment_is_named_left_out_and_set_aside_with_its_content(
     store.write_row(row("b"))
     store.write("rows/a.json", content)
     assert store.row("a") is None
-    found = store.find()
+    found = store.scan()
     assert found.rows == {"b": row("b")}
-    assert list(found.torn) == ["rows/a.json"]
+    assert list(found.corrupt) == ["rows/a.json"]
     told = f"{store.name}/rows/a.json is not a whole row ("
-    assert found.torn["rows/a.json"].startswith(told)
-    assert "\n" not in found.torn["rows/a.json"]
-    store.set_aside(found.torn)
+    assert found.corrupt["rows/a.json"].startswith(told)
+    assert "\n" not in found.corrupt["rows/a.json"]
+    store.quarantine(found.corrupt)
     assert store.keys("rows", ".json") == ["rows/b.json"]
     assert [store.read(key) for key in store.keys("damaged", "a.json")] == [content]
-    assert store.find().torn == {}
+    assert store.scan().corrupt == {}
 
 
 def test_a_fragment_under_another_name_is_torn(store: Store) -> None:
     store.write("rows/a.json", json.dumps(row("b")).encode())
-    found = store.find()
-    assert (found.rows, list(found.torn)) == ({}, ["rows/a.json"])
-    assert "it holds that of cell b" in found.torn["rows/a.json"]
+    found = store.scan()
+    assert (found.rows, list(found.corrupt)) == ({}, ["rows/a.json"])
+    assert "it holds that of cell b" in found.corrupt["rows/a.json"]
 
 
 def test_a_row_that_was_written_whole_meanwhile_is_not_set_aside(store: Store) -> None:
     store.write("rows/a.json", b"{")
-    torn = store.find().torn
+    torn = store.scan().corrupt
     store.write_row(row("a"))
-    store.set_aside(torn)
+    store.quarantine(torn)
     assert store.rows() == {"a": row("a")}
     assert store.keys("damaged", "") == []
 
@@ -231,8 +231,8 @@ def test_a_torn_fragment_leaves_its_cell_to_what_the_table_holds(store: Store) -
     store.write_row(row("a"))
     store.compact()
     store.write("rows/a.json", (store.read("rows/a.json") or b"")[:40])
-    found = store.find()
-    assert (found.rows, list(found.torn)) == ({"a": row("a")}, ["rows/a.json"])
+    found = store.scan()
+    assert (found.rows, list(found.corrupt)) == ({"a": row("a")}, ["rows/a.json"])
 
 
 def test_a_torn_table_is_made_again_from_the_fragments_and_kept(store: Store) -> None:
@@ -242,13 +242,13 @@ def test_a_torn_table_is_made_again_from_the_fragments_and_kept(store: Store) ->
     store.compact()
     torn = (store.read(TABLE) or b"")[:99]
     store.write(TABLE, torn)
-    found = store.find()
+    found = store.scan()
     assert set(found.rows) == {"a", "b"}
-    assert "made again from rows/" in found.torn[TABLE]
+    assert "made again from rows/" in found.corrupt[TABLE]
     store.compact()
     assert table(store)["cell"].to_pylist() == ["a", "b"]
     assert [store.read(key) for key in store.keys("damaged", TABLE)] == [torn]
-    assert store.find().torn == {}
+    assert store.scan().corrupt == {}
 
 
 def test_a_torn_table_that_cells_need_is_refused_and_left_untouched(store: Store) -> None:
@@ -256,7 +256,7 @@ def test_a_torn_table_that_cells_need_is_refused_and_left_untouched(store: Store
     store.write_row(row("a"))
     store.write_curve("b", [])
     store.write(TABLE, b"PAR1")
-    for look in (store.find, store.compact):
+    for look in (store.scan, store.compact):
         with refused(f"{TABLE} is not a parquet file"):
             look()
     assert store.read(TABLE) == b"PAR1"
@@ -298,13 +298,13 @@ def test_a_table_from_elsewhere_spares_no_fragment(folder: Store, tmp_path: Path
 def watched(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The keys of every reading of many contents from now on."""
     read: list[list[str]] = []
-    read_all = store.place.read_all
+    read_all = store.backend.read_all
 
     def told(keys: Iterable[str]) -> dict[str, bytes]:
         read.append(list(keys))
         return read_all(read[-1])
 
-    monkeypatch.setattr(store.place, "read_all", told)
+    monkeypatch.setattr(store.backend, "read_all", told)
     return read
 
 
@@ -325,7 +325,7 @@ def test_ten_thousand_cells_compact_in_one_reading(
     assert table(folder)["status"].value_counts().to_pylist() == [
         {"values": "ok", "counts": 9000}, {"values": "failed", "counts": 999},
     ]  # fmt: skip
-    assert list(folder.find().torn) == ["rows/00000.json"]
+    assert list(folder.scan().corrupt) == ["rows/00000.json"]
 
 
 def parquet_of(table: pa.Table) -> bytes:
@@ -347,7 +347,7 @@ def foreign(change: str) -> pa.Table:
         "an old version": lambda: ours.replace_schema_metadata({"harness.storage.schema": "0"}),
         "a newer version": lambda: ours.replace_schema_metadata({"harness.storage.schema": "3"}),
         "fewer columns": lambda: ours.drop_columns(["host"]),
-        "another name": lambda: ours.rename_columns(["id", *NAMES[1:]]),
+        "another name": lambda: ours.rename_columns(["id", *COLUMN_NAMES[1:]]),
         "a strange column": lambda: ours.append_column("fid", pa.array([1.0])),
         "one column twice": lambda: ours.append_column("host", ours["host"]),
         "bytes for text": lambda: changed("cell", [b"a"]),
@@ -396,15 +396,17 @@ def test_a_table_of_another_schema_is_refused_and_left_untouched(store: Store, c
 
 
 def test_a_table_of_the_first_schema_is_read_and_what_it_lacks_is_null(store: Store) -> None:
-    older = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA).drop_columns(list(schema.LATER))
+    older = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA).drop_columns(
+        list(schema.LATER_COLUMNS)
+    )
     store.write(TABLE, parquet_of(older.replace_schema_metadata({"harness.storage.schema": "1"})))
     assert store.rows() == {"a": row("a")}
-    assert {"estimator", "nll", "data_kind", "source"} == schema.LATER
+    assert {"estimator", "nll", "data_kind", "source"} == schema.LATER_COLUMNS
 
 
 def test_the_order_of_the_columns_and_no_version_make_no_difference(store: Store) -> None:
     ours = pa.Table.from_pylist([row("a"), row("b")], schema=schema.SCHEMA)
-    store.write(TABLE, parquet_of(ours.select(NAMES[::-1]).replace_schema_metadata()))
+    store.write(TABLE, parquet_of(ours.select(COLUMN_NAMES[::-1]).replace_schema_metadata()))
     assert store.rows() == {"a": row("a"), "b": row("b")}
 
 
@@ -425,7 +427,7 @@ def test_rows_survive_pandas(rows: dict[str, dict[str, Any]], split: int) -> Non
         for cell in expected:
             store.remove(f"rows/{cell}.json")
         frame = pd.read_parquet(path)
-        frame = pd.concat([frame[split:], frame[:split]])[list(NAMES[::-1])]
+        frame = pd.concat([frame[split:], frame[:split]])[list(COLUMN_NAMES[::-1])]
         frame.assign(seed=frame["seed"].astype(float)).to_parquet(path)
         assert Store(place).rows() == expected
 
@@ -554,7 +556,7 @@ def test_two_processes_at_once_lose_nothing_and_readers_see_whole_rows(store: St
         assert shared is None or len(shared["error"]) == 9000
     told = "".join(writer.communicate()[1].decode() for writer in writers)
     assert [writer.returncode for writer in writers] == [0, 0], told
-    if isinstance(store.place, Folder):
+    if isinstance(store.backend, Folder):
         assert told == ""
     # moto answers 500 where a second put replaces the object of one not yet answered; it is asked
     # again
@@ -564,7 +566,7 @@ def test_two_processes_at_once_lose_nothing_and_readers_see_whole_rows(store: St
     expected = {"shared"} | {f"{name}{n}" for name in "xy" for n in range(30)}
     assert set(store.rows()) == set(table(store)["cell"].to_pylist()) == expected
     assert (store.row("shared") or {})["seed"] == 29
-    if isinstance(store.place, Folder):
+    if isinstance(store.backend, Folder):
         assert [path.name for path in store.root.rglob(".*")] == []
 
 
@@ -612,7 +614,7 @@ def test_curves_and_provenance_are_read_back(store: Store) -> None:
     store.write_curve("a", points)
     curve = store.curve("a")
     assert isinstance(curve, pd.DataFrame)
-    assert list(curve.columns) == schema.CURVE.names
+    assert list(curve.columns) == schema.CURVE_SCHEMA.names
     assert curve.dropna(axis="columns").to_dict("records") == points
     for run, started in (("a", "2026-02"), ("b", "2026-01")):
         store.write(f"provenance/{run}.json", json.dumps({"run": run, "started": started}).encode())

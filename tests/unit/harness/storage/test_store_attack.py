@@ -43,7 +43,7 @@ def die(*_: object) -> None:
 def row(cell: str, number: int) -> dict[str, Any]:
     """The row with a number, whole or not at all: every field says the number."""
     values = {"cell": cell, "seed": number, "error": "x" * number, "finished": f"{number:06}"}
-    return schema.row({"model": "vae", "status": "ok", **values})
+    return schema.make_row({"model": "vae", "status": "ok", **values})
 
 
 class Attack(RuleBasedStateMachine):
@@ -77,8 +77,8 @@ class Attack(RuleBasedStateMachine):
         """A writer dies before it has committed; SIGKILL leaves half a temporary file."""
         store, content = self.stores[who], json.dumps(row(cell, self.next())).encode()
         with pytest.MonkeyPatch.context() as patch, suppress(Killed):
-            if not isinstance(store.place, Folder):
-                patch.setattr(store.place, "_persist", die)
+            if not isinstance(store.backend, Folder):
+                patch.setattr(store.backend, "_retry", die)
             elif stage in ("put", "SIGKILL"):
                 store.write(f"rows/.{cell}.json.{self.number:032x}", content[:40])
                 return
@@ -101,7 +101,7 @@ class Attack(RuleBasedStateMachine):
     @rule(who=WHO)
     def compact_and_die(self, who: int) -> None:
         with pytest.MonkeyPatch.context() as patch, suppress(Killed):
-            patch.setattr(self.stores[who].place, "write", die)
+            patch.setattr(self.stores[who].backend, "write", die)
             self.stores[who].compact()
 
     @rule(who=WHO)
@@ -112,8 +112,8 @@ class Attack(RuleBasedStateMachine):
             for cell, held in self.fragments.items()
             if held is None
         }
-        self.stores[who].set_aside(self.stores[who].find().torn)
-        kept = self.stores[who].place.read_all(self.stores[who].keys("damaged", ".json")).values()
+        self.stores[who].quarantine(self.stores[who].scan().corrupt)
+        kept = self.stores[who].backend.read_all(self.stores[who].keys("damaged", ".json")).values()
         assert set(torn.values()) <= set(kept)
         for cell in torn:
             del self.fragments[cell]
@@ -145,11 +145,11 @@ class Attack(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost_doubled_or_torn(self) -> None:
         for store in self.stores:
-            found = store.find()
+            found = store.scan()
             assert dict(found.rows) == {
                 cell: row(cell, number) for cell, number in self.expected().items()
             }
-            assert set(found.torn) == {
+            assert set(found.corrupt) == {
                 f"rows/{cell}.json" for cell, held in self.fragments.items() if held is None
             }
 
@@ -163,7 +163,7 @@ def attack(new: Callable[[], str], examples: int, steps: int) -> None:
 
 def test_a_folder_under_attack_keeps_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """With fragments that the table spares at once, and not after a minute."""
-    monkeypatch.setattr("harness.storage.store.SETTLED", 0)
+    monkeypatch.setattr("harness.storage.store.SETTLED_NS", 0)
     with tempfile.TemporaryDirectory() as root:
         attack(lambda: tempfile.mkdtemp(dir=root), examples=30, steps=20)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from harness.training.adam import Adam
-from harness.training.adam import laid_out as lying_as
+from harness.training.adam import match_memory_layout as lying_as
 
 Order = Sequence[int]
 RATES = st.sampled_from([1e-3, 1e-2, 0.3])
@@ -46,7 +46,7 @@ def same_as_alone(
     parameter = laid_out(start, order)
     adam = Adam({"w": parameter}, rates)
     for slope in slopes:
-        adam.descend({"w": laid_out(slope, of)})
+        adam.apply_gradients({"w": laid_out(slope, of)})
     for index, rate in enumerate(rates):
         expected = alone(start[index], [slope[index] for slope in slopes], rate)
         assert_close(parameter[index], expected, rtol=1e-5, atol=1e-5 * len(slopes) * rate)
@@ -89,7 +89,7 @@ def test_a_slope_that_is_one_number_for_all_of_a_parameter_is_spread_over_it() -
     start, slope = numbers((2, 4, 5), 0), torch.tensor([1.0, -2.0])
     parameter = start.clone()
     adam = Adam({"w": parameter}, [1e-2, 1e-2])
-    adam.descend({"w": slope[:, None, None].expand(2, 4, 5)})
+    adam.apply_gradients({"w": slope[:, None, None].expand(2, 4, 5)})
     assert_close(parameter, start - 1e-2 * slope.sign()[:, None, None])
 
 
@@ -118,8 +118,8 @@ def test_a_transposed_parameter_takes_the_steps_of_a_contiguous_one() -> None:
         parameter = laid_out(start, order)
         adam = Adam({"w": parameter}, [1e-2] * 3)
         for step in range(20):
-            adam.descend({"w": laid_out(numbers((3, 40, 30), step + 1), order)})
-        found.append((parameter, adam.first["w"], adam.second["w"]))
+            adam.apply_gradients({"w": laid_out(numbers((3, 40, 30), step + 1), order)})
+        found.append((parameter, adam.exp_avg["w"], adam.exp_avg_sq["w"]))
     for ours, theirs in zip(*found, strict=True):
         assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
 
@@ -128,7 +128,7 @@ def test_parameters_move_in_place_and_each_by_its_own_slopes() -> None:
     params = {"a": numbers((2, 3), 0), "b": numbers((2, 5), 1)}
     held, start = dict(params), {name: value.clone() for name, value in params.items()}
     slopes = {"b": numbers((2, 5), 3), "a": numbers((2, 3), 2)}
-    Adam(params, [1e-2, 1e-2]).descend(slopes)
+    Adam(params, [1e-2, 1e-2]).apply_gradients(slopes)
     for name, value in params.items():
         assert value is held[name]
         assert_close(value, start[name] - 1e-2 * slopes[name].sign())
@@ -142,13 +142,13 @@ def test_a_step_that_is_set_is_the_step_that_the_moments_stand_at(steps: int) ->
     straight, resumed = numbers(shape, 0), numbers(shape, 0)
     whole, first = Adam({"w": straight}, rates), Adam({"w": resumed}, rates)
     for slope in slopes:
-        whole.descend({"w": slope})
+        whole.apply_gradients({"w": slope})
     for slope in slopes[:steps]:
-        first.descend({"w": slope})
+        first.apply_gradients({"w": slope})
     second = Adam({"w": resumed}, rates)
-    second.first["w"].copy_(first.first["w"])
-    second.second["w"].copy_(first.second["w"])
+    second.exp_avg["w"].copy_(first.exp_avg["w"])
+    second.exp_avg_sq["w"].copy_(first.exp_avg_sq["w"])
     second.step = first.step
     for slope in slopes[steps:]:
-        second.descend({"w": slope})
+        second.apply_gradients({"w": slope})
     assert torch.equal(straight, resumed)

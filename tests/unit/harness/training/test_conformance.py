@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from harness import bench
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms
 from harness.storage.store import Store
 from harness.training import conformance
-from models.distributions import bernoulli_nll, draw, kl_standard_normal, variance
+from models.distributions import bernoulli_nll, kl_standard_normal, reparameterize, variance
 
 Mess = Callable[["Sound", Tensor, Tensor, Batch], object]
 
@@ -39,7 +39,7 @@ class Sound(Model):
     def terms(self, batch: Batch, noise: Noise) -> Terms:
         mean, raw = self.encoder(batch.x).chunk(2, -1)
         var = variance(raw)
-        rec = bernoulli_nll(self.decoder(draw(mean, var, noise["z"])), batch.x)
+        rec = bernoulli_nll(self.decoder(reparameterize(mean, var, noise["z"])), batch.x)
         return self.spoil(rec, kl_standard_normal(mean, var), batch)
 
     def sample(self, noise: Noise) -> Tensor:
@@ -134,7 +134,7 @@ def sound(monkeypatch: pytest.MonkeyPatch) -> type[Sound]:
 
 
 def misfit(weights: bool = False) -> str | None:
-    return conformance.misfit(Cell("sound", 0, 10), weights)
+    return conformance.find_violation(Cell("sound", 0, 10), weights)
 
 
 @pytest.mark.parametrize("fault", SPOILT)
@@ -189,7 +189,7 @@ def test_a_model_that_cannot_be_built_is_a_misfit_and_settings_it_refuses_are_ba
     build(AttributeError("no attribute 'nope'"))
     assert misfit() == "model 'sound' cannot be built: AttributeError: no attribute 'nope'"
     build(ValueError("no"))
-    with pytest.raises(BadInput, match=r"model 'sound' refuses \{\}: no"):
+    with pytest.raises(InputError, match=r"model 'sound' refuses \{\}: no"):
         misfit()
 
 

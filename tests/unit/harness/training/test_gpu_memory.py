@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.training import gpu_memory
-from harness.training.gpu_memory import RESERVE, fitting
+from harness.training.gpu_memory import RESERVED_SHARE, max_pack_size
 
 BYTES = st.integers(0, 2**40)
 EACH = st.integers(1, 2**34)
@@ -28,7 +28,7 @@ def growing(base: int, each: int) -> Callable[[int], int]:
 def test_what_fits_leaves_the_reserve_and_one_more_would_not(
     base: int, each: int, room: int, most: int
 ) -> None:
-    cells, usable = fitting(growing(base, each), room, most), room * (1 - RESERVE)
+    cells, usable = max_pack_size(growing(base, each), room, most), room * (1 - RESERVED_SHARE)
     assert 1 <= cells <= most
     assert cells == 1 or base + each * cells <= usable + 1
     assert cells == most or base + each * (cells + 1) > usable - 1
@@ -39,15 +39,15 @@ def test_more_room_or_more_cells_never_fit_fewer(
     base: int, each: int, room: int, more: int, most: int, further: int
 ) -> None:
     peak = growing(base, each)
-    assert fitting(peak, room, most) <= fitting(peak, room + more, most)
-    assert fitting(peak, room, most) <= fitting(peak, room, most + further)
+    assert max_pack_size(peak, room, most) <= max_pack_size(peak, room + more, most)
+    assert max_pack_size(peak, room, most) <= max_pack_size(peak, room, most + further)
 
 
 @given(BYTES, BYTES, BYTES, MOST)
 def test_a_measurement_that_shrinks_still_gives_a_pack(
     one: int, two: int, room: int, most: int
 ) -> None:
-    assert 1 <= fitting(lambda cells: one if cells == 1 else two, room, most) <= most
+    assert 1 <= max_pack_size(lambda cells: one if cells == 1 else two, room, most) <= most
 
 
 @given(BYTES, EACH, BYTES, MOST)
@@ -60,13 +60,15 @@ def test_packs_of_one_and_of_two_are_measured_once(
         measured.append(cells)
         return base + each * cells
 
-    fitting(peak, room, most)
+    max_pack_size(peak, room, most)
     assert sorted(measured) == [1, 2]
 
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_nothing_is_measured_for_packs_as_small_as_the_measurement(most: int) -> None:
-    assert fitting(lambda cells: pytest.fail("measured"), room=0, most=most) == most
+    assert (
+        max_pack_size(lambda cells: pytest.fail("measured"), memory_bytes=0, max_cells=most) == most
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_a_trial_may_take_its_share_of_a_gpu_as_far_as_it_is_free(
     free: int, share: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (free, 1000))
-    assert gpu_memory.room(torch.device("cuda"), share) == expected
+    assert gpu_memory.available_bytes(torch.device("cuda"), share) == expected
 
 
 def test_where_two_cells_do_not_fit_it_is_one() -> None:
@@ -85,7 +87,7 @@ def test_where_two_cells_do_not_fit_it_is_one() -> None:
             raise torch.OutOfMemoryError("no room for two")
         return 100
 
-    assert fitting(peak, room=150, most=8) == 1
+    assert max_pack_size(peak, memory_bytes=150, max_cells=8) == 1
 
 
 # --- memory kept for the next step ----------------------------------------------------------------
@@ -94,7 +96,7 @@ PAGES = """
 import resource, sys, torch
 from harness.training import process_tuning
 if sys.argv[1] == "kept":
-    process_tuning.keep_freed()
+    process_tuning.keep_freed_memory()
 
 def step():
     blocks = [torch.ones(6 * 2**20) for _ in range(4)]  # 24 MiB each

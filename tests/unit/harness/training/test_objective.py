@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from harness.experiment.options import COMPILE, Compile
+from harness.experiment.options import COMPILE_CHOICES, Compile
 from harness.plugins import registry
 from harness.plugins.model import PIXELS, Batch, draw_noise
 from harness.training import objective
-from harness.training.compilation import COMPILE_FROM, wanted
-from harness.training.objective import used
+from harness.training.compilation import MIN_STEPS_TO_COMPILE, should_compile
+from harness.training.objective import trained_parameters
 from tests.conftest import CellMaker
 
-LONG, SHORT = COMPILE_FROM, COMPILE_FROM - 1
+LONG, SHORT = MIN_STEPS_TO_COMPILE, MIN_STEPS_TO_COMPILE - 1
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_long_trainings_on_cpus_are_compiled_where_there_is_a_compiler(
 ) -> None:  # fmt: skip
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr("shutil.which", lambda name: name if name in compilers else None)
-    assert wanted(mode, iterations, torch.device(device)) is expected
+    assert should_compile(mode, iterations, torch.device(device)) is expected
 
 
 @pytest.mark.parametrize(("compilers", "expected"), [(["clang++"], True), (["g++"], False)])
@@ -45,7 +45,7 @@ def test_the_compiler_is_the_one_that_the_environment_names(
 ) -> None:
     monkeypatch.setenv("CXX", "clang++")
     monkeypatch.setattr("shutil.which", lambda name: name if name in compilers else None)
-    assert wanted("auto", LONG, torch.device("cpu")) is expected
+    assert should_compile("auto", LONG, torch.device("cpu")) is expected
 
 
 @pytest.mark.slow
@@ -59,14 +59,14 @@ def test_what_was_compiled_before_is_found_by_versions_and_not_by_the_sums_of_al
     told = f"{torch.__version__} {torch.version.git_version}".encode()
     check = (
         f"from torch._inductor import codecache; {before}from harness.training import compilation; "
-        "compilation._key_by_versions(); print(codecache.torch_key().hex())"
+        "compilation._set_inductor_keys(); print(codecache.torch_key().hex())"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert (done.stdout.strip() == told.hex()) is (before == "")
 
 
 def test_every_mode_is_tested() -> None:
-    assert set(COMPILE) == {"auto", "always", "never"}
+    assert set(COMPILE_CHOICES) == {"auto", "always", "never"}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_supervised_cell_trains_its_classifier_alone(
 ) -> None:
     model = registry.build(cell("ssvae", supervision=supervision))
     batch = Batch(torch.zeros(2, PIXELS), torch.zeros(10, PIXELS), torch.arange(10))
-    names, exact = used(model, batch, draw_noise(model, 2, torch.Generator()))
+    names, exact = trained_parameters(model, batch, draw_noise(model, 2, torch.Generator()))
     assert not exact
     assert {name.split(".")[0] for name in names} == parts
     assert names == {name for name, _ in model.named_parameters() if name.split(".")[0] in parts}
@@ -95,7 +95,9 @@ def test_the_loss_is_its_parts_weighted_by_each_cells_beta(cell: CellMaker) -> N
         name: torch.stack([draw] * 2)
         for name, draw in draw_noise(model, 3, torch.Generator()).items()
     }
-    _, parts, _ = objective.eager(model)(trained, {}, batch, noise, torch.tensor([1.0, 4.0]))
+    _, parts, _ = objective.make_objective(model)(
+        trained, {}, batch, noise, torch.tensor([1.0, 4.0])
+    )
     torch.testing.assert_close(
         parts.loss, parts.rec + torch.tensor([1.0, 4.0]) * parts.kl + parts.extra
     )

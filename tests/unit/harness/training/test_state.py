@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.data import idx_sets
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.execution import trial
 from harness.experiment.cell import Cell
 from harness.plugins import model_state, registry, source_files
@@ -23,7 +23,7 @@ from harness.storage.layout import checkpoint_key
 from harness.storage.store import Store
 from harness.training import trainer
 from harness.training.task import Task
-from harness.training.trainer import CellState, Pack
+from harness.training.trainer import CellState, PackTrainer
 from tests.conftest import lasting
 from tests.unit.harness.stateful import NAMES, SOURCE
 
@@ -45,15 +45,17 @@ def models() -> Iterator[None]:
 
 def pack_of(
     name: str, cells: int, data: Data, state: Sequence[CellState] = (), compiled: bool = False
-) -> Pack:
-    return Pack(
-        [Cell(name, seed, 12) for seed in range(cells)], data, state=state, compiled=compiled
+) -> PackTrainer:
+    return PackTrainer(
+        [Cell(name, seed, 12) for seed in range(cells)], data, states=state, compiled=compiled
     )
 
 
-def everything(pack: Pack) -> dict[str, Tensor]:
+def everything(pack: PackTrainer) -> dict[str, Tensor]:
     return {
-        f"{kind}.{name}": value for kind, of in pack._kinds().items() for name, value in of.items()
+        f"{kind}.{name}": value
+        for kind, of in pack._state_tensors().items()
+        for name, value in of.items()
     }
 
 
@@ -66,12 +68,12 @@ def interrupted_everywhere(name: str, cells: int, data: Data, compiled: bool) ->
     straight = pack_of(name, cells, data, compiled=compiled)
     states = []
     for _ in range(STEPS):
-        states.append([stored(straight.state(index)) for index in range(cells)])
-        straight.one_step()
+        states.append([stored(straight.extract_state(index)) for index in range(cells)])
+        straight.train_step()
     for state in states:
         pack = pack_of(name, cells, data, state, compiled)
         while pack.step < STEPS:
-            pack.one_step()
+            pack.train_step()
         expected = everything(straight)
         for key, value in everything(pack).items():
             assert torch.equal(value, expected[key]), (key, state[0].step)
@@ -92,18 +94,18 @@ def each_step_counts_once(name: str, mnist: Data, compiled: bool) -> None:
     pack = pack_of(name, 2, mnist, compiled=compiled)
     model = registry.build(pack.cells[0])
     for _ in range(STEPS):
-        batch, noise = pack._draws()
+        batch, noise = pack._next_batch()
         with torch.no_grad():
             for key, value in pack.params.items():
                 model.get_parameter(key).copy_(value[0])
         model.terms(
             type(batch)(*(part[0] for part in batch)), {key: draw[0] for key, draw in noise.items()}
         )
-        pack.one_step()
+        pack.train_step()
     expected = dict(model.named_buffers())
     assert set(expected) == set(model_state.state_names(pack.model))
     for key, value in expected.items():
-        torch.testing.assert_close(pack.other[key][0], value.detach(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(pack.untrained[key][0], value.detach(), rtol=1e-4, atol=1e-5)
 
 
 @OVER_MODELS
@@ -129,7 +131,7 @@ def interrupted_rows(name: str, store: Store, times: int) -> int:
     cells, done = tuple(Cell(name, seed, 12) for seed in range(3)), 0
     values: dict[str, Any] = {
         "report_seconds": 0.0,
-        "plugins": (source_files.single("stateful.py", SOURCE),),
+        "plugins": (source_files.plugin_from_text("stateful.py", SOURCE),),
         "compile": "never",
     }
     while len(store.rows()) < len(cells):
@@ -164,26 +166,26 @@ def test_a_checkpoint_of_an_older_version_is_refused_in_a_line(
     name: str, store: Store, mnist: Data
 ) -> None:
     pack = pack_of(name, 1, mnist)
-    pack.one_step()
-    state = pack.state(0)
+    pack.train_step()
+    state = pack.extract_state(0)
     old = {key: value for key, value in state.tensors.items() if not key.startswith("state.")}
     record = {
         "step": state.step,
         "seconds": state.seconds,
         "curve": state.curve,
-        "source": registry.source(name),
+        "source": registry.source_hash(name),
     }
     store.write(checkpoint_key(pack.cells[0]), tensor_file.dump(old, record))
     with pytest.raises(
-        BadInput, match=r"without the state that a step changes \(.*\); delete it to train"
+        InputError, match=r"without the state that a step changes \(.*\); delete it to train"
     ):
-        plan.check_files(store, pack.cells)
+        plan.check_checkpoints(store, pack.cells)
     with pytest.raises(ValueError, match="a checkpoint holds no"):
         pack_of(name, 1, mnist, [CellState(old, state.step, state.seconds, state.curve)])
 
 
 def test_a_checkpoint_of_a_model_without_state_needs_none(mnist: Data) -> None:
-    assert trainer.lacking_state(registry.build(Cell("vae", 0, 12, settings=(("z", 2),))), {}) == ""
+    assert trainer.missing_state(registry.build(Cell("vae", 0, 12, settings=(("z", 2),))), {}) == ""
 
 
 def test_a_checkpoint_of_another_text_is_not_gone_on_from(
@@ -191,14 +193,14 @@ def test_a_checkpoint_of_another_text_is_not_gone_on_from(
 ) -> None:
     """A cell is never trained half by one text and half by another."""
     cell = Cell("warmed", 0, 12)
-    pack = Pack([cell], mnist)
-    pack.one_step()
+    pack = PackTrainer([cell], mnist)
+    pack.train_step()
     running = trial._Trial(Task((cell,), str(store.root)), store)
-    running._save(pack)
-    assert plan.check_files(store, [cell]) == []
-    found = running._checkpoint(cell)
+    running._save_checkpoints(pack)
+    assert plan.check_checkpoints(store, [cell]) == []
+    found = running._load_checkpoint(cell)
     assert found is not None
     assert found.step == 1
-    monkeypatch.setattr(registry, "source", lambda name: "another text")
-    assert plan.check_files(store, [cell]) == [cell]
-    assert running._checkpoint(cell) is None
+    monkeypatch.setattr(registry, "source_hash", lambda name: "another text")
+    assert plan.check_checkpoints(store, [cell]) == [cell]
+    assert running._load_checkpoint(cell) is None

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.data.binarization import binarise
-from harness.data.labelled_subset import labelled, labelled_indices
+from harness.data.labelled_subset import draw_labelled_indices, select_labelled
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
@@ -17,7 +17,7 @@ from harness.plugins.dataset import Data
 from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms, draw_noise
 from harness.storage import tensor_file
 from harness.training import compilation
-from harness.training.trainer import BLOWN_UP, CellState, Pack, prepared
+from harness.training.trainer import DIVERGENCE_THRESHOLD, CellState, PackTrainer, make_trainer
 from tests.conftest import CellMaker
 
 ARMS = [
@@ -33,14 +33,14 @@ STEPS = 50
 WILD = 10.0
 
 
-def trained(cells: list[Cell], data: Data, steps: int) -> Pack:
-    pack = Pack(cells, data)
+def trained(cells: list[Cell], data: Data, steps: int) -> PackTrainer:
+    pack = PackTrainer(cells, data)
     for _ in range(steps):
-        pack.one_step()
+        pack.train_step()
     return pack
 
 
-def weights(pack: Pack, index: int) -> dict[str, torch.Tensor]:
+def weights(pack: PackTrainer, index: int) -> dict[str, torch.Tensor]:
     return {name: value[index].detach() for name, value in pack.params.items()}
 
 
@@ -61,7 +61,7 @@ def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
     model = registry.build(cell)
     optimizer = torch.optim.Adam(model.parameters(), lr=cell.learning_rate)
     order = torch.randperm(60_000, generator=seeding.generator(cell.seed, "order", 0))
-    few = labelled_indices(data.train_y, cell.labels, cell.seed)
+    few = draw_labelled_indices(data.train_y, cell.labels, cell.seed)
     for step in range(steps):
         draws = seeding.generator(cell.seed, "binarisation", step)
         indices = order[step * 97 : (step + 1) * 97] if cell.has_bound else order[:0]
@@ -105,7 +105,7 @@ def mixed(make: CellMaker, model: str, supervision: str) -> list[Cell]:
     ]
 
 
-def same(pack: Pack, index: int, other: Pack, place: int = 0) -> None:
+def same(pack: PackTrainer, index: int, other: PackTrainer, place: int = 0) -> None:
     """A cell of one pack and of another: weights and sums of losses, to float32 rounding.
 
     Adam's step has a chance sign where a gradient is nearly 0: after 50 steps of `ssvae` on an AMD
@@ -119,7 +119,7 @@ def same(pack: Pack, index: int, other: Pack, place: int = 0) -> None:
         assert (value - expected[name]).norm() <= 0.03 * (expected[name] - start[name]).norm(), name
     ours, theirs = (
         torch.stack(trace)[..., at].sum(0)
-        for trace, at in ((pack._trace, index), (other._trace, place))
+        for trace, at in ((pack._recent_losses, index), (other._recent_losses, place))
     )
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=0)
 
@@ -167,17 +167,19 @@ def test_the_step_at_which_a_cell_diverges_is_known_however_seldom_it_is_looked_
         cell("vae", 0, iterations=2000),
         cell("vae", 1, iterations=2000, learning_rate=WILD),
     )
-    pack = Pack([calm, wild], mnist)
+    pack = PackTrainer([calm, wild], mnist)
     while pack.step < 10:
         pack.advance(most)
-    losses = [float(step[0]) for step in trained([wild], mnist, 10)._trace]
-    first = next(step for step, loss in enumerate(losses, 1) if not abs(loss) < BLOWN_UP)
+    losses = [float(step[0]) for step in trained([wild], mnist, 10)._recent_losses]
+    first = next(
+        step for step, loss in enumerate(losses, 1) if not abs(loss) < DIVERGENCE_THRESHOLD
+    )
     assert pack.diverged_at.tolist() == [-1, first]
     assert 1 < first < 10
 
 
 def test_a_pack_of_diverged_cells_stops(mnist: Data, cell: CellMaker) -> None:
-    pack = Pack([cell("vae", iterations=400, learning_rate=WILD)], mnist)
+    pack = PackTrainer([cell("vae", iterations=400, learning_rate=WILD)], mnist)
     while pack.running:
         pack.advance()
     assert pack.step < 400
@@ -189,11 +191,13 @@ def test_resuming_gives_the_same_bits(
 ) -> None:
     """From a step that lies between two points of the curve, which are every other step."""
     cells = [cell(model, seed, iterations=400, supervision=supervision) for seed in (0, 1)]
-    straight, first = Pack(cells, mnist), Pack(cells, mnist)
+    straight, first = PackTrainer(cells, mnist), PackTrainer(cells, mnist)
     for pack, steps in ((straight, 6), (first, 3)):
         while pack.step < steps:
-            pack.advance(most=0.0)
-    second = Pack(cells, mnist, state=[stored(first.state(index)) for index in (0, 1)])
+            pack.advance(max_seconds=0.0)
+    second = PackTrainer(
+        cells, mnist, states=[stored(first.extract_state(index)) for index in (0, 1)]
+    )
     while second.step < 6:
         second.advance()
     for index in (0, 1):
@@ -220,13 +224,13 @@ def stored(state: CellState) -> CellState:
 def test_an_epoch_shows_every_image_once_and_the_next_another_order(
     mnist: Data, cell: CellMaker
 ) -> None:
-    pack = Pack([cell("vae", iterations=2000)], mnist)
+    pack = PackTrainer([cell("vae", iterations=2000)], mnist)
     epochs = []
     for epoch in range(2):
         seen = []
         for step in range(619):
             pack.step = epoch * 619 + step
-            seen.append(pack._order()[0])
+            seen.append(pack._batch_indices()[0])
         assert [len(seen[0]), len(seen[-1])] == [97, 54]
         epochs.append(torch.cat(seen))
     assert all(torch.equal(order.sort().values, torch.arange(60_000)) for order in epochs)
@@ -237,31 +241,33 @@ def test_streams_are_shared_by_betas_and_models_and_not_by_seeds(
     mnist: Data, cell: CellMaker
 ) -> None:
     vae, other_beta, gmvae = (
-        Pack([c], mnist) for c in (cell("vae"), cell("vae", beta=4.0), cell("gmvae"))
+        PackTrainer([c], mnist) for c in (cell("vae"), cell("vae", beta=4.0), cell("gmvae"))
     )
-    other_seed = Pack([cell("vae", 1)], mnist)
-    assert torch.equal(vae._draws()[0].x, other_beta._draws()[0].x)
-    assert torch.equal(vae._draws()[0].x, gmvae._draws()[0].x)
-    assert not torch.equal(vae._draws()[0].x, other_seed._draws()[0].x)
+    other_seed = PackTrainer([cell("vae", 1)], mnist)
+    assert torch.equal(vae._next_batch()[0].x, other_beta._next_batch()[0].x)
+    assert torch.equal(vae._next_batch()[0].x, gmvae._next_batch()[0].x)
+    assert not torch.equal(vae._next_batch()[0].x, other_seed._next_batch()[0].x)
     assert torch.equal(vae.params["encoder.net.0.weight"], gmvae.params["encoder.net.0.weight"])
 
 
 def test_labelled_images_follow_the_seed_a_fixed_draw_or_a_list(
     mnist: Data, cell: CellMaker
 ) -> None:
-    by_seed = [labelled(cell("ssvae", seed), mnist, ()).grey for seed in (0, 1)]
-    fixed = [labelled(cell("ssvae", seed, label_draw="draw-7"), mnist, ()).grey for seed in (0, 1)]
-    listed = labelled(cell("ssvae", label_draw="file-abc", labels=3), mnist, (5, 5, 9))
+    by_seed = [select_labelled(cell("ssvae", seed), mnist, ()).grey for seed in (0, 1)]
+    fixed = [
+        select_labelled(cell("ssvae", seed, label_draw="draw-7"), mnist, ()).grey for seed in (0, 1)
+    ]
+    listed = select_labelled(cell("ssvae", label_draw="file-abc", labels=3), mnist, (5, 5, 9))
     assert not torch.equal(*by_seed)
     assert torch.equal(*fixed)
     assert torch.equal(listed.classes, mnist.train_y[[5, 5, 9]])
-    assert len(labelled(cell("vae"), mnist, ()).grey) == 0
+    assert len(select_labelled(cell("vae"), mnist, ()).grey) == 0
 
 
 def test_the_curve_has_means_that_add_up_and_ends_at_the_last_step(
     mnist: Data, cell: CellMaker
 ) -> None:
-    pack = Pack([cell("ssvae", iterations=7)], mnist)
+    pack = PackTrainer([cell("ssvae", iterations=7)], mnist)
     while pack.running:
         pack.advance()
     points = pack.curves[0]
@@ -273,7 +279,7 @@ def test_the_curve_has_means_that_add_up_and_ends_at_the_last_step(
 def test_all_test_images_are_looked_at_every_hundred_steps_at_most_and_at_the_end(
     mnist: Data, cell: CellMaker
 ) -> None:
-    pack = Pack([cell("ssvae", supervision="supervised", iterations=230)], mnist)
+    pack = PackTrainer([cell("ssvae", supervision="supervised", iterations=230)], mnist)
     while pack.running:
         pack.advance()
     watched = [point["step"] for point in pack.curves[0] if point["accuracy"] is not None]
@@ -350,7 +356,7 @@ def test_tied_weights_stay_tied_and_are_trained(
     monkeypatch.setattr("harness.plugins.registry._models", {"tied": Tied})
     pack = trained([Cell("tied", 0, 10)], mnist, steps=2)
     (moved,) = (value[0] for value in pack.params.values())
-    model = pack.trained(0)
+    model = pack.extract_model(0)
     assert isinstance(model, Tied)
     assert model.decoder.weight is model.encoder.weight
     assert torch.equal(model.encoder.weight, moved)
@@ -358,7 +364,7 @@ def test_tied_weights_stay_tied_and_are_trained(
 
 def test_cells_that_differ_in_more_than_scalars_are_no_pack(mnist: Data, cell: CellMaker) -> None:
     with pytest.raises(ValueError, match="differ in more"):
-        Pack([cell("vae"), dataclasses.replace(cell("vae"), batch_size=50)], mnist)
+        PackTrainer([cell("vae"), dataclasses.replace(cell("vae"), batch_size=50)], mnist)
 
 
 @OVER_ARMS
@@ -384,14 +390,14 @@ def test_a_step_away_from_the_cpu_waits_for_no_value_and_mixes_no_devices(
     monkeypatch.setattr(seeding, "generator", generator)
     monkeypatch.setattr("harness.training.trainer.draw_noise", noise)
     monkeypatch.setattr(
-        "harness.data.labelled_subset.labelled_indices",
+        "harness.data.labelled_subset.draw_labelled_indices",
         lambda classes, budget, seed: torch.arange(budget),
     )
     pack = trained(mixed(cell, model, supervision)[:3], mnist.to(away), 2)
-    assert {tensor.device for tensor in (*pack.params.values(), *pack._trace)} == {away}
-    assert [step.shape for step in pack._trace] == [(4, 3), (4, 3)]
+    assert {tensor.device for tensor in (*pack.params.values(), *pack._recent_losses)} == {away}
+    assert [step.shape for step in pack._recent_losses] == [(4, 3), (4, 3)]
     with pytest.raises(NotImplementedError, match="no data"):
-        pack._look_for_divergence(0)
+        pack._detect_divergence(0)
 
 
 # --- compiled -------------------------------------------------------------------------------------
@@ -414,16 +420,19 @@ def test_a_compiled_pack_trains_as_an_eager_one(
     Weights are not compared: Adam's first steps are as long for a slope of 1e-9 as for one of 1, of
     whichever sign.
     """
-    pack = Pack(mixed(cell, model, supervision)[:2], mnist, compiled=True)
-    assert pack.whole_batch is not pack.eager
-    assert pack.how == "compiled"
+    pack = PackTrainer(mixed(cell, model, supervision)[:2], mnist, compiled=True)
+    assert pack.full_batch_objective is not pack.eager_objective
+    assert pack.backend == "compiled"
     for _ in range(10):
-        now = (pack.params, pack.other, *pack._draws(), pack.betas)
-        (slopes, parts, _), (expected, losses, _) = pack.whole_batch(*now), pack.eager(*now)
+        now = (pack.params, pack.untrained, *pack._next_batch(), pack.betas)
+        (slopes, parts, _), (expected, losses, _) = (
+            pack.full_batch_objective(*now),
+            pack.eager_objective(*now),
+        )
         torch.testing.assert_close(parts, losses, rtol=1e-5, atol=1e-5)
         for name, slope in slopes.items():
             assert (slope - expected[name]).norm() <= 1e-4 * expected[name].norm(), name
-        pack.one_step()
+        pack.train_step()
 
 
 class Constant(Crossed):
@@ -446,10 +455,10 @@ def test_a_compiled_model_may_have_constants_and_slopes_anyhow_in_memory(
 ) -> None:
     monkeypatch.setattr("harness.plugins.registry._models", {"crossed": model})
     cells = [Cell("crossed", seed, 10) for seed in (0, 1)]
-    packs = [Pack(cells, mnist, compiled=compiled) for compiled in (True, False)]
+    packs = [PackTrainer(cells, mnist, compiled=compiled) for compiled in (True, False)]
     for pack in packs:
         for _ in range(6):
-            pack.one_step()
+            pack.train_step()
     for index in (0, 1):
         same(packs[0], index, packs[1], index)
 
@@ -458,12 +467,15 @@ def test_a_compiled_model_may_have_constants_and_slopes_anyhow_in_memory(
 @COMPILES
 def test_a_compiled_pack_resumes_to_the_same_bits(mnist: Data, cell: CellMaker) -> None:
     cells = mixed(cell, "vae", "none")[:2]
-    straight, first = Pack(cells, mnist, compiled=True), Pack(cells, mnist, compiled=True)
+    straight, first = (
+        PackTrainer(cells, mnist, compiled=True),
+        PackTrainer(cells, mnist, compiled=True),
+    )
     for pack, steps in ((straight, 6), (first, 3)):
         for _ in range(steps):
             pack.advance()
-    second = Pack(
-        cells, mnist, state=[stored(first.state(index)) for index in (0, 1)], compiled=True
+    second = PackTrainer(
+        cells, mnist, states=[stored(first.extract_state(index)) for index in (0, 1)], compiled=True
     )
     for _ in range(3):
         second.advance()
@@ -478,12 +490,12 @@ def test_a_compiled_pack_takes_the_smaller_last_batch_of_an_epoch(
     model: str, supervision: str, mnist: Data, cell: CellMaker
 ) -> None:
     cells = mixed(cell, model, supervision)[:2]
-    compiled, eager = Pack(cells, mnist, compiled=True), Pack(cells, mnist)
+    compiled, eager = PackTrainer(cells, mnist, compiled=True), PackTrainer(cells, mnist)
     for pack in (compiled, eager):
         pack.step = 618
-        assert pack._draws()[0].x.shape[1] == 54
-        pack.one_step()
-        pack.one_step()
+        assert pack._next_batch()[0].x.shape[1] == 54
+        pack.train_step()
+        pack.train_step()
     for index in (0, 1):
         same(compiled, index, eager, index)
 
@@ -495,7 +507,7 @@ def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: object) -> None:
         raise RuntimeError("a fault of the compiler")
 
-    monkeypatch.setattr(compilation, "compiled", broken)
+    monkeypatch.setattr(compilation, "compile_objective", broken)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
 
 
@@ -503,33 +515,33 @@ def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_fails_to_compile_by_itself_trains_all_the_same_and_says_so(
     mnist: Data, cell: CellMaker
 ) -> None:
-    one = cell("vae", iterations=compilation.COMPILE_FROM)
-    pack = prepared([one], mnist, mode="auto")
-    assert pack.how == "eager (RuntimeError on compiling)"
-    pack.one_step()
-    pack.one_step()
+    one = cell("vae", iterations=compilation.MIN_STEPS_TO_COMPILE)
+    pack = make_trainer([one], mnist, mode="auto")
+    assert pack.backend == "eager (RuntimeError on compiling)"
+    pack.train_step()
+    pack.train_step()
     same(pack, 0, trained([one], mnist, 2))
 
 
 @pytest.mark.usefixtures("no_compiling")
 def test_what_was_asked_to_compile_and_fails_is_told(mnist: Data, cell: CellMaker) -> None:
     with pytest.raises(RuntimeError, match="a fault of the compiler"):
-        prepared([cell("vae")], mnist, mode="always")
+        make_trainer([cell("vae")], mnist, mode="always")
 
 
 @pytest.mark.usefixtures("no_compiling")
 @pytest.mark.parametrize(
-    ("mode", "iterations"), [("never", 20_000), ("auto", compilation.COMPILE_FROM - 1)]
+    ("mode", "iterations"), [("never", 20_000), ("auto", compilation.MIN_STEPS_TO_COMPILE - 1)]
 )
 def test_what_need_not_compile_is_not_tried(
     mode: Compile, iterations: int, mnist: Data, cell: CellMaker
 ) -> None:
-    assert prepared([cell("vae", iterations=iterations)], mnist, mode=mode).how == "eager"
+    assert make_trainer([cell("vae", iterations=iterations)], mnist, mode=mode).backend == "eager"
 
 
 def test_a_prepared_pack_goes_on_from_its_states(mnist: Data, cell: CellMaker) -> None:
-    first = Pack([cell("vae")], mnist)
+    first = PackTrainer([cell("vae")], mnist)
     first.advance()
-    second = prepared([cell("vae")], mnist, state=[first.state(0)])
+    second = make_trainer([cell("vae")], mnist, states=[first.extract_state(0)])
     assert second.step == 1
     assert all(torch.equal(value, second.params[name]) for name, value in first.params.items())
