@@ -44,7 +44,7 @@ NOTHING: dict[str, Any] = {  # what Ray asks every file for
 }
 LAUNCH = """
 import json, sys
-from harness.errors import BadInput
+from harness.errors import InputError
 from harness.execution.launcher import Resources
 from harness.execution.ray_tune import RayTune
 def slots(gpus):
@@ -52,7 +52,7 @@ def slots(gpus):
     launcher.close()
     return launcher.slots
 try: slots(2.0)
-except BadInput as error: print(json.dumps(str(error)))
+except InputError as error: print(json.dumps(str(error)))
 print(json.dumps([slots(0.5), slots(0.0)]))
 """
 

@@ -17,7 +17,7 @@ sys.stdin.readline()  # until the reader has gone
 for _ in range(20000):
     print("and more", file={stream})
 {stream}.flush()
-print(closed_pipe.unread(), file=open({report!r}, "w"))
+print(closed_pipe.is_reader_gone(), file=open({report!r}, "w"))
 sys.exit(7)
 """
 

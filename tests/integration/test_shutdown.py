@@ -27,8 +27,8 @@ from tests.conftest import ROOT, CellMaker, lasting
 # is an hour.
 PATIENT = """
 import runpy, sys
-from harness.execution.shutdown import Stop
-Stop.__init__.__defaults__ = (3600.0,)
+from harness.execution.shutdown import StopRequest
+StopRequest.__init__.__defaults__ = (3600.0,)
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
