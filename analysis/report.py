@@ -8,7 +8,6 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -16,43 +15,37 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from analysis.comparison import grid_family
-from analysis.comparison.comparisons import COLUMNS, compare_arms
+from analysis.comparison.comparisons import COLUMNS, compare_pairs
+from analysis.comparison.pairing import choose_pairs
 from analysis.frames import adaptive_seeds, duplicates, load
-from analysis.frames.arm_table import count_cells
+from analysis.frames.arm_table import count_cells, summarize_arms
 from analysis.frames.declared import Declaration, read_declaration
-from analysis.frames.load import Results
 from analysis.frames.training_length import shortened_banner
 from analysis.rendering import table
-from analysis.rendering.page import Page, render
-from analysis.rendering.section import Family, Picture
-from analysis.rendering.table import Table
-from analysis.reproduction import matching, references
+from analysis.rendering.page import Page, PageSection, render
+from analysis.rendering.section import Content, Picture, Plot
+from analysis.reproduction import references
 from analysis.reproduction.references import References
 from analysis.sections import (
     beta,
     caveats,
     class_balance,
-    image_agreement,
+    comparisons,
     label_budget,
+    learning_curves,
     overview,
     reproduction,
     samples,
     summary,
+    verdicts,
 )
-from analysis.sections import comparisons as comparison_section
-from analysis.sections.beta import compare_betas
-from analysis.sections.class_balance import compare_imbalance, run_balance_tests
-from analysis.sections.comparisons import build_families
-from analysis.sections.label_budget import compute_gains
-from analysis.sections.samples import SampleSheets, build_galleries
+from analysis.sections.base import ReportData
 from harness import closed_pipe
 from harness.errors import InputError, StorageError, strip_control_chars
 from harness.storage.store import TABLE, Store
 
 PIXELS_PER_INCH = 118  # of the page, an inch of a figure
 OUTPUT_WIDTH = 200  # columns of a pipe or a file: nothing wraps
-FILES_SECTION = "files"  # tables that are written and not shown
 MAX_VERDICTS_PRINTED = 6  # of a family, in the terminal
 
 
@@ -99,134 +92,117 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StorageError as failure:
         print(f"error: {strip_control_chars(failure.description)}", file=sys.stderr)
         return 1
-    for message in report.results.damaged:
+    for message in report.data.frames.damaged:
         print(f"damaged: {strip_control_chars(message)}", file=sys.stderr)
     print_summary(report)
     print(f"results: {table_path}\nreport: {page}")
     return 0
 
 
+# The sections of the page, in their order; nothing else knows it.
+SECTIONS = (
+    verdicts.SECTION,
+    summary.RESULTS,
+    comparisons.SECTION,
+    beta.SECTION,
+    label_budget.SECTION,
+    class_balance.SECTION,
+    reproduction.SECTION,
+    learning_curves.SECTION,
+    samples.SECTION,
+    summary.ESTIMATES,
+    overview.MISSING,
+    overview.REPRODUCE,
+)
+
+
 @dataclass(frozen=True)
 class Report:
-    """What a report is made of: what was found, where, its pictures, what is compared, how, and the
-    tables of it.
+    """What a report is built from, and the content of each section, by the section's name."""
 
-    rows: those of `results` that count, with the columns of `adaptive.marked`. notes: what a reader
-    must know.
-    """
-
-    results: Results
-    rows: pd.DataFrame
-    caveats: Sequence[str]
-    results_path: str
-    sheets: SampleSheets
-    declaration: Declaration
-    comparisons: pd.DataFrame
-    families: Sequence[Family]
-    tables: Mapping[str, Sequence[Table]]
-    sentences: Mapping[str, Sequence[str]]
+    data: ReportData
+    contents: Mapping[str, Content]
 
 
 def build_report(
     store: Store, results_path: str, published: References, show_all_references: bool = False
 ) -> Report:
-    """A results folder, what it is called, and published figures -> everything but our figures.
+    """A results folder, its name and published figures -> the report, its plots not yet drawn.
 
-    What others printed is shown where an arm of ours was trained as they say, or where
-    `show_all_references` asks for it.
+    Published figures are shown where an arm was trained as they were, or all of them where
+    `show_all_references` is true.
     """
-    loaded = load.read_results(store)
-    marked = adaptive_seeds.mark_adaptive(
-        loaded.rows[~duplicates.find_duplicates(loaded.rows)], loaded.provenance
+    data = read_data(store, results_path, published, show_all_references)
+    return Report(data, {section.name: section.build(data) for section in SECTIONS})
+
+
+def read_data(
+    store: Store, results_path: str, published: References, show_all_references: bool
+) -> ReportData:
+    """Read a results folder and derive what the sections share.
+
+    A seed that several cells claim counts in nothing.
+    """
+    frames = load.read_results(store)
+    counted = frames.rows[~duplicates.find_duplicates(frames.rows)]
+    marked = adaptive_seeds.mark_adaptive(counted, frames.provenance)
+    rows = marked.drop(columns="unrecorded")  # one caveat names them, not every verdict
+    arms, arm_counts = summarize_arms(rows), count_cells(rows)
+    declaration, compared = compare_declared(
+        rows, arms, read_declaration(frames.provenance, frames.rows)
     )
-    rows = marked.drop(columns="unrecorded")  # told once on the page, not at every verdict
-    declaration, comparisons = compare_declared(
-        rows, read_declaration(loaded.provenance, loaded.rows)
-    )
-    over_beta = compare_betas(
-        rows,
-        declaration.spec.model_copy(
-            update={"metrics": beta.select_metrics(declaration.spec.metrics)}
-        ),
-    )
-    gains_at_budgets, gains_between = compute_gains(rows, declaration.spec)
-    over_beta, gains_at_budgets = (
-        grid_family.add_grid_p(table, comparisons) for table in (over_beta, gains_at_budgets)
-    )
-    uniform, between = run_balance_tests(rows)
-    tables = {
-        "results": summary.build_summary_tables(rows),
-        "beta": beta.build_tables(over_beta),
-        "accuracy": [
-            *label_budget.build_tables(gains_at_budgets, gains_between),
-            *image_agreement.build_tables(store, rows, comparisons),
-        ],
-        "balance": class_balance.build_tables(uniform, between),
-        "beside": [],
-        "estimates": [summary.build_estimate_table(rows)],
-        FILES_SECTION: class_balance.build_seed_tables(uniform, between),
-    }
-    if show_all_references or matching.has_matching_arms(rows, published):
-        tables["beside"] = [
-            *reproduction.build_headline_tables(rows, published),
-            *reproduction.build_tables(rows, published),
-        ]
-    sentences = {
-        "beta": list(beta.build_sentences(over_beta)),
-        "accuracy": list(label_budget.build_sentences(gains_at_budgets)),
-        "balance": [],
-    }
-    if len(comparisons):
-        sentences["balance"] = class_balance.build_sentences(
-            compare_imbalance(rows, declaration.spec)
-        )
     messages = [
-        *duplicates.describe_duplicates(loaded.rows),
-        *caveats.list_caveats(rows),
+        *duplicates.describe_duplicates(frames.rows),
+        *caveats.list_caveats(rows, arm_counts),
         *adaptive_seeds.describe_unrecorded(marked),
-        *caveats.warn_about_selection(comparisons),
+        *caveats.warn_about_selection(compared),
     ]
-    return Report(
-        loaded,
-        rows,
-        messages,
-        results_path,
-        samples.read_sheets(store, rows),
-        replace(
-            declaration,
-            text=f"{declaration.text} {comparison_section.family_note(comparisons)}".strip(),
-        ),
-        comparisons,
-        build_families(comparisons),
-        tables,
-        sentences,
+    return ReportData(
+        store=store,
+        results_path=results_path,
+        frames=frames,
+        rows=rows,
+        arms=arms,
+        arm_counts=arm_counts,
+        declaration=declaration,
+        comparisons=compared,
+        families=verdicts.build_families(compared),
+        caveats=messages,
+        references=published,
+        show_all_references=show_all_references,
+        sheets=samples.read_sheets(store, rows),
     )
 
 
 def compare_declared(
-    rows: pd.DataFrame, declaration: Declaration
+    rows: pd.DataFrame, arms: pd.DataFrame, declaration: Declaration
 ) -> tuple[Declaration, pd.DataFrame]:
-    """The comparisons; a grid whose baseline has not been run yet is reported without any, and that
-    is said.
+    """The comparisons that the grid declared, and what they mean together, in the declaration.
+
+    Where the declared baseline has not been run yet, nothing is compared, and the declaration says
+    so.
     """
+    spec, text = declaration.spec, declaration.text
     try:
-        return declaration, compare_arms(rows, declaration.spec)
+        compared = compare_pairs(rows, arms, choose_pairs(arms, spec), spec)
     except InputError as error:
-        return replace(
-            declaration, text=f"{declaration.text} Nothing is compared: {error}."
-        ), pd.DataFrame(columns=COLUMNS)
+        compared = pd.DataFrame(columns=COLUMNS)
+        text = f"{text} Nothing is compared: {error}."
+    text = f"{text} {verdicts.family_note(compared)}".strip()
+    return replace(declaration, text=text), compared
 
 
 def write(report: Report, out: Path) -> Path:
-    """Write page, figures and tables under `out`; where the page lies."""
+    """Write page, figures and tables under `out`; the path of the page.
+
+    InputError: the folder cannot be written.
+    """
     try:
         for folder in ("figures", "tables"):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        for each in (
-            *chain(*report.tables.values()),
-            *chain(*(family.tables for family in report.families)),
-        ):
-            table.write(each, out / "tables")
+        for content in report.contents.values():
+            for each in (*content.tables, *content.files):
+                table.write(each, out / "tables")
         page = build_page(report, draw_figures(report, out / "figures"))
         (out / "report.html").write_text(render(page), encoding="utf-8")
     except OSError as error:
@@ -236,51 +212,45 @@ def write(report: Report, out: Path) -> Path:
     return out / "report.html"
 
 
-def draw_figures(report: Report, folder: Path) -> Mapping[str, Sequence[Picture]]:
-    """Draw the figures and write them to `folder`; the pictures of each section of the page."""
-    from analysis.plots import style
-    from analysis.sections import figures  # they take seconds to import: bad input is told before
+def draw_figures(report: Report, folder: Path) -> dict[str, list[Picture]]:
+    """Draw the plots of every section and write them to `folder`; the pictures by section."""
+    return {
+        name: [_save_plot(plot, folder) for plot in content.draw_plots()]
+        for name, content in report.contents.items()
+    }
 
-    pictures: dict[str, list[Picture]] = {}
-    rows = report.rows
-    items = figures.draw(rows, report.results.points, report.comparisons)
-    for item in chain(items, figures.draw_sheets(rows, report.sheets)):
-        png = style.save(item.figure, folder, item.name)[0].read_bytes()
-        picture = Picture(
-            png, item.title, item.caption, round(PIXELS_PER_INCH * item.figure.get_figwidth())
-        )
-        pictures.setdefault(item.section, []).append(picture)
-    return pictures
+
+def _save_plot(plot: Plot, folder: Path) -> Picture:
+    from analysis.plots import style  # takes seconds to import: errors of input come before
+
+    png = style.save(plot.figure, folder, plot.name)[0].read_bytes()
+    width = round(PIXELS_PER_INCH * plot.figure.get_figwidth())
+    return Picture(png, plot.title, plot.caption, width)
 
 
 def build_page(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Page:
-    """All that the page shows."""
-    rows, provenance = report.rows, report.results.provenance
+    """The page: its head, and every section that has anything to show."""
+    data = report.data
+    sections = [
+        PageSection(
+            each.name, each.title, report.contents[each.name], pictures[each.name], each.dense
+        )
+        for each in SECTIONS
+    ]
     return Page(
-        title=overview.title(rows),
-        answer=comparison_section.headline_sentence(report.families),
-        subtitle=overview.subtitle(rows),
-        banner=shortened_banner(count_cells(rows)),
-        facts=overview.collect_facts(rows),
-        caveats=report.caveats,
-        declared=report.declaration.text,
-        families=report.families,
-        tables=report.tables,
-        sentences=report.sentences,
-        pictures=pictures,
-        galleries=build_galleries(rows, report.sheets),
-        unfinished=caveats.list_unfinished_cells(rows),
-        unstarted=caveats.describe_unstarted_cells(report.results.rows, provenance),
-        commands=overview.list_commands(rows, provenance, report.results_path),
-        provenance=provenance,
+        title=overview.title(data.rows),
+        answer=verdicts.headline_sentence(data.families),
+        subtitle=overview.subtitle(data.rows),
+        banner=shortened_banner(data.arm_counts),
+        sections=[each for each in sections if not each.is_empty],
     )
 
 
 def print_summary(report: Report) -> None:
     """Print the summary: a table, the verdicts, and what a reader must know."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else OUTPUT_WIDTH)
-    rows = report.rows
-    printed = summary.build_estimate_table(rows, summary.select_main_metrics(rows))
+    data, rows = report.data, report.data.rows
+    printed = summary.build_estimate_table(rows, data.arm_counts, summary.select_main_metrics(rows))
     grid = RichTable(box=None, pad_edge=False, header_style="bold")
     for column in printed.text:
         grid.add_column(Text(str(column)), overflow="fold")
@@ -294,10 +264,11 @@ def print_summary(report: Report) -> None:
     console.print(grid)
     lines = [
         printed.caption,
-        *comparison_section.terminal_lines(report.families, MAX_VERDICTS_PRINTED),
-        *report.caveats,
+        *verdicts.terminal_lines(data.families, MAX_VERDICTS_PRINTED),
+        *data.caveats,
+        *reproduction.describe_flagged_rows(report.contents["beside"].tables),
     ]
-    for text in (*lines, *reproduction.describe_flagged_rows(report.tables["beside"])):
+    for text in lines:
         console.print(_escape_text(text), soft_wrap=True)
 
 

@@ -29,7 +29,7 @@ INTEGER_COLUMNS = [column.name for column in COLUMNS if pa.types.is_integer(colu
 
 
 @dataclass(frozen=True)
-class Results:
+class ResultFrames:
     """What a results folder holds.
 
     rows: a cell a row, the columns of `harness.storage.schema` and the arm's name. points: a point
@@ -44,7 +44,7 @@ class Results:
     damaged: Sequence[str] = ()
 
 
-def read_results(store: Store) -> Results:
+def read_results(store: Store) -> ResultFrames:
     """Everything that a report shows; a folder that is missing, empty or damaged is refused in one
     line.
     """
@@ -59,7 +59,7 @@ def read_results(store: Store) -> Results:
     finished = rows[rows["status"] == "ok"]
     with _translate_errors(f"the provenance in {store.name}"):
         provenance = store.provenance()
-    return Results(
+    return ResultFrames(
         rows, _read_curves(store, finished), provenance, [*contents.corrupt.values(), *dropped]
     )
 

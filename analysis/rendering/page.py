@@ -9,16 +9,15 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from analysis.rendering.section import BASELINE_HINT, Family, Picture
+from analysis.rendering.section import BASELINE_HINT, Content, Picture
 from analysis.rendering.table import NUMBER_PATTERN, Table, is_numeric
 
 TEMPLATE_FOLDER = Path(__file__).parent
@@ -26,80 +25,48 @@ MAX_UNFOLDED_VERDICTS = 12  # verdicts of a family that are read without unfoldi
 MAX_VERDICTS = 300  # verdicts of a family on the page, those to unfold included
 _FIRST_NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
 _UNBREAKABLE = re.compile(r"(\[[^\[\]]{,24}\]|\b[np] [=<] [\w.-]{,12}\w)")
-# Sections of the page that have a place of their own for figures; figures of any other section come
-# after them.
-SECTION_TITLES = {
-    "verdicts": "Verdicts",
-    "results": "Results",
-    "comparisons": "Comparisons in numbers",
-    "beta": "What β buys and costs",
-    "accuracy": "Supervised against semi-supervised",
-    "balance": "Balance of the sampled digits",
-    "beside": "Beside the source report",
-    "curves": "Learning curves",
-    "figures": "More figures",
-    "galleries": "Galleries",
-    "estimates": "Every estimate",
-    "missing": "What is missing or failed",
-    "reproduce": "What was run, and how to run it again",
-}
-PLACED_SECTIONS = ("differences", "bounds", "beta", "accuracy", "curves", "samples")
+
+
+@dataclass(frozen=True)
+class PageSection:
+    """A section as the page shows it: its address, its heading, its content and its plots drawn.
+
+    dense: whether its tables are set smaller.
+    """
+
+    name: str
+    title: str
+    content: Content
+    plots: Sequence[Picture] = ()
+    dense: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show below the heading."""
+        shown = self.content
+        return not (
+            self.plots
+            or shown.paragraphs
+            or shown.sentences
+            or shown.pictures
+            or shown.tables
+            or shown.values
+        )
 
 
 @dataclass(frozen=True)
 class Page:
-    """All that a page shows; what is empty is left out of it, or said in words."""
+    """All that a page shows: its head, and its sections in their order.
+
+    answer: the first verdict, for the head. banner: a warning about shortened runs. Both may be
+    empty.
+    """
 
     title: str
+    answer: str
     subtitle: str
     banner: str
-    facts: Mapping[str, str]
-    caveats: Sequence[str]
-    declared: str
-    families: Sequence[Family]
-    tables: Mapping[str, Sequence[Table]]
-    sentences: Mapping[str, Sequence[str]]
-    pictures: Mapping[str, Sequence[Picture]]
-    galleries: Mapping[str, Sequence[Picture]]
-    unfinished: pd.DataFrame
-    unstarted: str
-    commands: Sequence[str]
-    provenance: Sequence[Mapping[str, Any]]
-    answer: str = ""
-
-    @property
-    def contents(self) -> dict[str, str]:
-        """The sections that the page has, by their place in it."""
-        is_shown = {
-            "verdicts": True,
-            "results": True,
-            "comparisons": bool(self.families or self.pictures.get("differences")),
-            "beta": self.has("beta"),
-            "accuracy": self.has("accuracy"),
-            "balance": bool(self.tables.get("balance") or self.pictures.get("samples")),
-            "beside": bool(self.tables.get("beside")),
-            "curves": self.has("curves"),
-            "figures": bool(self.unplaced),
-            "galleries": True,
-            "estimates": True,
-            "missing": True,
-            "reproduce": True,
-        }
-        return {name: SECTION_TITLES[name] for name in SECTION_TITLES if is_shown[name]}
-
-    def has(self, section: str) -> bool:
-        """Whether there is a table or a figure for a section."""
-        return bool(self.tables.get(section) or self.pictures.get(section))
-
-    @property
-    def unplaced(self) -> list[Picture]:
-        """The figures of sections that have no place of their own."""
-        return [
-            each
-            for section, pictures in self.pictures.items()
-            if section not in PLACED_SECTIONS
-            for each in pictures
-        ]
+    sections: Sequence[PageSection]
 
 
 def render(page: Page) -> str:

@@ -1,20 +1,31 @@
-"""What a section of the report is made of: verdicts, families of verdicts, pictures."""
+"""What a section of the report shows: sentences, verdicts, plots, pictures and tables."""
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from analysis.rendering.table import Table
 
-DECIDED = ("better", "worse", "lower", "higher")
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
+DECIDED = ("better", "worse", "lower", "higher")
 DESCRIBED = ("too few seeds", "single run", "cannot be compared")
+BASELINE_HINT = (
+    "a baseline in the grid, `compare: {baseline: {COLUMN: VALUE}}`, narrows the family "
+    "to one pair an arm"
+)
+NOTEBOOK_DPI = 72
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One comparison: which arms, the verdict as a word, the verdict with its reason, and what to
-    beware of.
+    """One comparison of arm `a` with arm `b`.
+
+    word: the outcome, such as "better". reason: the outcome with its numbers. flags: reasons for
+    caution.
     """
 
     a: str
@@ -25,28 +36,25 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The whole of it: `gmvae against vae: better by 2.3 nats [2.0, 2.6], … – unequal seeds`."""
+        """The verdict in one line: `gmvae against vae: better by 2.3 nats … – unequal seeds`."""
         beware = f" – {', '.join(self.flags)}" if self.flags else ""
         return f"{self.a} against {self.b}: {self.reason}{beware}"
 
     @property
     def kind(self) -> str:
-        """One of decided, equivalent, described, open: its look on the page."""
+        """How the page shows it: decided, described, equivalent or open."""
         if self.word in DECIDED:
             return "decided"
-        return (
-            "described"
-            if self.word in DESCRIBED
-            else "equivalent"
-            if self.word == "equivalent"
-            else "open"
-        )
+        if self.word in DESCRIBED:
+            return "described"
+        return "equivalent" if self.word == "equivalent" else "open"
 
 
 @dataclass(frozen=True)
 class Family:
-    """All comparisons of one metric, which are corrected together; `tables` say the same in
-    numbers.
+    """All comparisons of one metric; their p-values are corrected together.
+
+    tally: how many comparisons there are of each outcome. tables: the same comparisons in numbers.
     """
 
     name: str
@@ -56,15 +64,31 @@ class Family:
     tables: tuple[Table, ...]
 
 
-BASELINE_HINT = (
-    "a baseline in the grid, `compare: {baseline: {COLUMN: VALUE}}`, narrows the family "
-    "to one pair an arm"
-)
+@dataclass(frozen=True)
+class Plot:
+    """A matplotlib figure, the name of its files, its title and a caption.
+
+    The caption names the kind of every interval and its n.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: "Figure"
+
+    def _repr_png_(self) -> bytes:
+        """The plot as notebooks show it."""
+        with io.BytesIO() as png:
+            self.figure.savefig(png, dpi=NOTEBOOK_DPI)
+            return png.getvalue()
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG on the page, what it shows, and its width in CSS pixels; 0 is that of its place."""
+    """A PNG on the page, its title, its caption and its width in CSS pixels.
+
+    A width of 0 fills the place where the picture is.
+    """
 
     png: bytes
     title: str
@@ -73,5 +97,30 @@ class Picture:
 
     @property
     def uri(self) -> str:
-        """The picture itself as an address."""
+        """The picture as a `data:` address."""
         return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+    def _repr_png_(self) -> bytes:
+        """The picture as notebooks show it."""
+        return self.png
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one section shows, in the order of the fields; a section without any of it is left out.
+
+    draw_plots: draws the plots, which takes seconds, when it is called. pictures: those of a
+    heading, by heading. tables_first: whether the tables come before the plots. files: tables that
+    are written to files and not shown. template, values: a template of its own in this folder, and
+    what it shows.
+    """
+
+    paragraphs: Sequence[str] = ()
+    sentences: Sequence[str] = ()
+    draw_plots: Callable[[], Iterable[Plot]] = tuple
+    pictures: Mapping[str, Sequence[Picture]] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    tables_first: bool = False
+    files: Sequence[Table] = ()
+    template: str = "section.html"
+    values: Mapping[str, Any] = field(default_factory=dict)

@@ -6,15 +6,17 @@ throughout: theirs is over all β.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.comparison import comparisons, grid_family, trend_verdict, verdict
-from analysis.frames import arm_table
 from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, Metric
+from analysis.rendering.section import Content, Plot
 from analysis.rendering.table import Table
+from analysis.sections.base import ReportData, Section
+from analysis.sections.captions import MAX_ARMS, describe_points, draw_first_arms
 from analysis.sections.comparisons import (
     GRID_P_HEADING,
     family_caption,
@@ -23,25 +25,86 @@ from analysis.sections.comparisons import (
     format_seeds_cell,
     format_verdict_cell,
 )
+from analysis.sections.samples import SHEET_CAPTIONS, SHEET_TITLES, select_first_seeds
 from analysis.sections.summary import EVALUATION_SET_NAMES
 from analysis.stats.differences import Floats
 from analysis.stats.thresholds import MIN_SEEDS
 from harness.experiment.grid import ComparisonSpec
 from harness.storage.schema import ARM_COLUMNS
 
+if TYPE_CHECKING:
+    from analysis.plots.style import Colours
+
 MONOTONE_METRICS = ("kl", "rec")  # what β moves one way throughout
 BETA_COLUMNS = ["group", "beta", "p_dunnett", *trend_verdict.TREND_COLUMNS, "trend_betas"]
 
 
-def compare_betas(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
-    """Results table with `arm` -> one row a group of arms that differ in β alone, metric and β
-    other than 1.
+def build(data: ReportData) -> Content:
+    """The trend over β, each β against β = 1, and what both look like."""
+    spec = data.declaration.spec
+    losses = spec.model_copy(update={"metrics": select_metrics(spec.metrics)})
+    comparisons = grid_family.add_grid_p(
+        compare_betas(data.rows, data.arms, losses), data.comparisons
+    )
+    return Content(
+        sentences=list(build_sentences(comparisons)),
+        draw_plots=lambda: draw(data),
+        tables=build_tables(comparisons),
+    )
+
+
+SECTION = Section("beta", "What β buys and costs", build)
+
+
+def draw(data: ReportData) -> Iterator[Plot]:
+    """Rate and distortion of models with several β, then the pictures of their samples by β."""
+    from analysis.plots.rate_distortion import find_beta_series
+
+    yield from draw_first_arms(
+        _draw_rate_distortion, find_beta_series(data.finished), data.arm_names
+    )
+    yield from draw_sheets(data)
+
+
+def _draw_rate_distortion(scored: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
+    from analysis.plots.rate_distortion import draw_rate_distortion
+
+    if len(scored):
+        caption = (
+            "What β buys and costs, on the test images: a line joins the means of one model in "
+            "order of β; whatever lies on one grey line has one NELBO = KL + reconstruction, at "
+            f"β = 1. {describe_points(scored, 'large mark', 'both ways')}"
+        )
+        figure = draw_rate_distortion(scored, palette)
+        yield Plot("rate-distortion", "Rate and distortion over β", caption, figure)
+
+
+def draw_sheets(data: ReportData) -> Iterator[Plot]:
+    """For each kind of sample sheet: the β of a model side by side, where there are several."""
+    from analysis.plots.rate_distortion import find_beta_series
+    from analysis.plots.sample_sheets import draw_sheets_by_beta
+
+    for kind, pngs in data.sheets.items():
+        series = find_beta_series(select_first_seeds(data.rows, pngs, data.arm_names))
+        shown = series[:MAX_ARMS]
+        if len(shown):
+            title = f"{SHEET_TITLES[kind]} over β"
+            about = f": {SHEET_CAPTIONS[kind]}" if SHEET_CAPTIONS[kind] else ""
+            caption = f"{title}{about}. The first finished seed of each arm, n = 1."
+            if len(series) > MAX_ARMS:
+                caption = f"{caption} The first {MAX_ARMS} of {len(series):,} arms."
+            figure = draw_sheets_by_beta(shown, pngs, kind)
+            yield Plot(f"{kind}-over-beta", title, caption, figure)
+
+
+def compare_betas(rows: pd.DataFrame, arms: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
+    """Results table with `arm`, its arms -> one row a group of arms that differ in β alone, metric
+    and β other than 1.
 
     The columns of `compare.COLUMNS` (a is β, b is β = 1; the family are the β of the group), then
     group, beta, p_dunnett (where no seeds are shared), and the group's trend, as `ordered.trend`
     tells it, over trend_betas.
     """
-    arms = arm_table.summarize_arms(rows)
     tables = [
         _compare_group(rows, arms, group, METRIC_BY_COLUMN[column], declared)
         for group in _group_by_beta(arms)

@@ -9,15 +9,14 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames.arm_names import arm_names
-from analysis.frames.arm_table import count_cells, estimate_arms
+from analysis.frames.arm_table import estimate_arms
 from analysis.frames.metrics import COLUMN_PREFIXES, find_scored_metrics
 from analysis.stats.thresholds import MIN_SEEDS
 from harness.storage.schema import adds_up
 
 
-def list_caveats(rows: pd.DataFrame) -> list[str]:
-    """Results table -> sentences, the gravest first; empty where there is nothing to say."""
-    arm_counts = count_cells(rows)
+def list_caveats(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> list[str]:
+    """Results table and its `count_cells` -> sentences, the gravest first; none where all is well."""
     arm_counts = arm_counts.assign(arm=arm_names(arm_counts))
     return [
         *describe_broken_sums(rows),

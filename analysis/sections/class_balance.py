@@ -7,19 +7,27 @@ tests are of runs, on their samples: with thousands of samples two seeds of one 
 Whether one model is more balanced than another is asked of the seeds, by `compare_imbalance`.
 """
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from analysis.comparison import comparisons, pairing
-from analysis.frames.arm_table import collect_values, summarize_arms
+from analysis.frames.arm_table import collect_values
 from analysis.frames.metrics import Metric
-from analysis.rendering.section import Verdict
+from analysis.rendering.section import Content, Plot, Verdict
 from analysis.rendering.table import Table
+from analysis.sections.base import ReportData, Section
+from analysis.sections.captions import draw_first_arms, format_seed_counts
 from analysis.sections.comparisons import format_p_cell
 from analysis.stats.multiplicity import adjust_p_values
 from analysis.stats.thresholds import ALPHA
 from analysis.stats.uniformity import batched_homogeneity_test, imbalance, uniformity_test
 from harness.experiment.grid import ComparisonSpec
+
+if TYPE_CHECKING:
+    from analysis.plots.style import Colours
 
 COUNTS_COLUMN = "digit_counts"
 IMBALANCE = Metric("imbalance", "imbalance", "Imbalance", "%", "test", factor=100.0)
@@ -37,6 +45,68 @@ HOMOGENEITY_COLUMNS = [
     "p_adjusted",
     "verdict",
 ]
+TESTS_NOTE = (
+    "One model significant against uniform and the other not is no difference between them: the "
+    "two are tested against each other."
+)
+IMBALANCE_NOTE = (
+    "Is one more balanced than the other? The imbalance of a run is the share of its samples that "
+    "would have to be another digit for all ten to be equally many; less is better, and the seeds "
+    "are asked:"
+)
+
+
+def build(data: ReportData) -> Content:
+    """The tests of digit counts, in words, tables and a plot; each single test goes to a file."""
+    uniform, between = run_balance_tests(data.rows)
+    tables, sentences = build_tables(uniform, between), []
+    if len(data.comparisons):
+        imbalances = compare_imbalance(data.rows, data.arms, data.declaration.spec)
+        sentences = build_sentences(imbalances)
+    return Content(
+        paragraphs=[*([TESTS_NOTE] if tables else []), *([IMBALANCE_NOTE] if sentences else [])],
+        sentences=sentences,
+        draw_plots=lambda: draw(data),
+        tables=tables,
+        files=build_seed_tables(uniform, between),
+    )
+
+
+SECTION = Section("balance", "Balance of the sampled digits", build)
+
+
+def draw(data: ReportData) -> Iterator[Plot]:
+    """How often each digit is sampled, a panel an arm."""
+    counted = data.finished[data.finished["digit_counts"].notna()]
+    yield from draw_first_arms(_draw_digits, counted, data.arm_names)
+
+
+def _draw_digits(counted: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
+    from analysis.plots.digit_counts import draw_digit_counts
+
+    if len(counted):
+        samples = counted["digit_counts"].map(sum).iloc[0]
+        caption = (
+            f"Digits that the judge sees in {samples:,} samples of the prior, "
+            f"{format_seed_counts(counted)}: pale bars are means over seeds, points single seeds, "
+            f"dashed is uniform. {_describe_intervals(counted)} No claim of balance is made here."
+        )
+        figure = draw_digit_counts(counted, palette)
+        yield Plot("digit-counts", "Digit counts", caption, figure)
+
+
+def _describe_intervals(rows: pd.DataFrame) -> str:
+    """The kinds of intervals that the plot of digit counts has."""
+    seeds = rows.groupby("arm").size()
+    kinds = []
+    if seeds.max() > 1:
+        kinds.append("over seeds the 95 % t-interval of the share")
+    if seeds.min() == 1:
+        kinds.append(
+            "where n = 1 the 95 % Wilson interval within that run, which tells nothing of other "
+            "seeds"
+        )
+    return f"The thin bar is {'; '.join(kinds)}; what leaves the panel is cut off."
 
 
 def run_balance_tests(
@@ -59,7 +129,10 @@ def run_balance_tests(
 
 
 def compare_imbalance(
-    rows: pd.DataFrame, declared: ComparisonSpec, column: str = COUNTS_COLUMN
+    rows: pd.DataFrame,
+    arms: pd.DataFrame,
+    declared: ComparisonSpec,
+    column: str = COUNTS_COLUMN,
 ) -> pd.DataFrame:
     """Results table with `arm` -> the columns of `compare.COLUMNS` for `IMBALANCE`: a row a pair of
     arms, over seeds.
@@ -73,7 +146,6 @@ def compare_imbalance(
     counted = counted.assign(
         samples=counted[column].map(np.sum), judges=counted.get("judge_accuracy")
     )
-    arms = summarize_arms(rows)
     arms = arms.assign(
         **{name: collect_values(counted, name, arms.index) for name in ("samples", "judges")}
     )

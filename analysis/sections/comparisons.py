@@ -1,9 +1,7 @@
-"""Comparisons in words and tables: what `analysis.compare` found, as sentences for people and
-tables to paste.
-"""
+"""The comparisons of arms in numbers: a plot and three tables a metric."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -11,8 +9,9 @@ import pandas as pd
 from analysis.comparison import verdict
 from analysis.frames.metrics import BOUND_PARTS, METRIC_BY_COLUMN, Metric
 from analysis.rendering import numbers
-from analysis.rendering.section import DECIDED, DESCRIBED, Family, Verdict
+from analysis.rendering.section import BASELINE_HINT, DESCRIBED, Content, Plot
 from analysis.rendering.table import Table
+from analysis.sections.base import ReportData, Section
 from analysis.sections.summary import EVALUATION_SET_NAMES
 from analysis.stats import multiplicity
 from analysis.stats.power import MAX_SEEDS
@@ -26,55 +25,88 @@ NEITHER_IS_BETTER = (
 DESCRIPTION_ONLY = "Below 5 seeds an arm is described, never judged: description only, no verdict."
 
 
-def build_families(comparisons: pd.DataFrame) -> list[Family]:
-    """Comparisons, as `comparisons` gives them -> a family a metric, in the order of the metrics."""
-    return [
-        _build_family(METRIC_BY_COLUMN[column], found.reset_index(drop=True))
-        for column in METRIC_BY_COLUMN
-        if len(found := comparisons[comparisons["metric"] == column])
+MAX_PAGES = 6  # of the plots of one metric
+
+
+def build(data: ReportData) -> Content:
+    """The differences of every family as plots, then its tables."""
+    return Content(
+        draw_plots=lambda: draw(data.comparisons),
+        tables=list(chain.from_iterable(family.tables for family in data.families)),
+    )
+
+
+SECTION = Section("comparisons", "Comparisons in numbers", build)
+
+
+def draw(comparisons: pd.DataFrame) -> Iterator[Plot]:
+    """The differences with their intervals, a metric a plot, on several pages where they are many."""
+    from analysis.plots import forest
+
+    for column, of_metric in comparisons.groupby("metric", sort=False):
+        metric, all_pages = METRIC_BY_COLUMN[str(column)], list(forest.split_pages(of_metric))
+        pages = all_pages[:MAX_PAGES]
+        title = f"Differences in {metric.title} on {EVALUATION_SET_NAMES[metric.evaluation]}"
+        side, limits = forest.shared_side(of_metric), forest.axis_range(of_metric)
+        for number, part in enumerate(pages, 1):
+            name = f"differences-{_file_name(metric)}" + (f"-{number}" if number > 1 else "")
+            page = f", page {number} of {len(pages)}" if len(pages) > 1 else ""
+            caption = (
+                f"{title}{page}. {_describe_marks(of_metric, metric)}"
+                f"{_describe_left_out(all_pages, metric)}"
+            )
+            yield Plot(name, title, caption, forest.draw_differences(part, metric, side, limits))
+
+
+def _describe_left_out(pages: Sequence[pd.DataFrame], metric: Metric) -> str:
+    """How many comparisons are not drawn, and where they are."""
+    rest = sum(map(len, pages[MAX_PAGES:]))
+    if not rest:
+        return ""
+    return (
+        f" {rest:,} more comparisons are not drawn: they are in "
+        f"comparisons-{_file_name(metric)}.csv; {BASELINE_HINT}."
+    )
+
+
+def _describe_marks(comparisons: pd.DataFrame, metric: Metric) -> str:
+    """What the marks of a plot of differences are."""
+    from analysis.plots.forest import difference_unit
+
+    margin = comparisons["margin"].max() * metric.factor
+    parts = [
+        "The dot is the mean difference, hollow where none is claimed; the thick bar its 95 % "
+        f"t-interval, unadjusted{_describe_adjustment(comparisons)}.",
+        "Beside it the verdict on the first arm and n, the pairs of seeds or, with “and”, the "
+        "seeds of each arm.",
     ]
+    if margin > 0:
+        unit = difference_unit(metric)
+        parts.append(f"Grey: the margin of equivalence, ± {margin:g} {unit}.")
+    if comparisons["flags"].map(lambda flags: "shortened" in flags).any():
+        parts.append("Shortened arms are among them.")
+    return " ".join(parts)
 
 
-def terminal_lines(found_families: Sequence[Family], limit: int) -> Iterator[str]:
-    """Families -> lines for a terminal, at most `limit` verdicts a family."""
-    for family in found_families:
-        yield f"{family.title}, {family.tally}"
-        yield from (f"  {each.sentence}" for each in family.verdicts[:limit])
-        if (rest := len(family.verdicts) - limit) > 0:
-            yield f"  and {rest} more: see the report"
+def _describe_adjustment(comparisons: pd.DataFrame) -> str:
+    """What the second bar and the triangles are; empty where nothing was tested."""
+    in_family = comparisons[comparisons["comparisons"] > 0]
+    if in_family.empty:
+        return ""
+    first = in_family.iloc[0]
+    return (
+        f", the thin bar adjusted for {count_comparisons(int(first['comparisons']))} "
+        f"({multiplicity.CORRECTION_NAMES[first['correction']]}, as is p), a triangle where a bar "
+        "goes on"
+    )
 
 
-def _build_family(metric: Metric, comparisons: pd.DataFrame) -> Family:
-    records = comparisons[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
-    verdicts = [Verdict(a, b, word, reason, flags) for a, b, word, reason, flags in records]
-    title = f"{metric.title} on {EVALUATION_SET_NAMES[metric.evaluation]}"
-    tables = (
+def build_tables(metric: Metric, title: str, comparisons: pd.DataFrame) -> tuple[Table, ...]:
+    """The comparisons of one metric: the differences, effect sizes and power, and single runs."""
+    return (
         _difference_table(metric, title, comparisons),
         _effect_table(metric, title, comparisons),
         _run_table(metric, title, comparisons),
-    )
-    return Family(
-        metric.column.replace("_", "-"),
-        title,
-        count_verdicts(comparisons["verdict"]),
-        verdicts,
-        tables,
-    )
-
-
-def count_verdicts(words: "pd.Series[str]") -> str:
-    """How many comparisons there are, and of each verdict.
-
-    >>> count_verdicts(pd.Series(["better", "worse", "no difference shown"]))
-    '3 comparisons: 2 better or worse, 1 no difference shown'
-    """
-    together = dict.fromkeys(DECIDED[:2], "better or worse") | dict.fromkeys(
-        DECIDED[2:], "lower or higher"
-    )
-    counted = words.replace(together).value_counts(sort=False)
-    return (
-        f"{_count_comparisons(len(words))}: "
-        f"{', '.join(f'{count:,} {word}' for word, count in counted.items())}"
     )
 
 
@@ -198,9 +230,9 @@ def family_caption(metric: Metric, comparisons: pd.DataFrame, scope: str = "") -
     )
     n_tested = int(comparisons["comparisons"].max())
     correction = multiplicity.CORRECTION_NAMES[comparisons["correction"].iloc[0]]
-    family = f" p adjusted by {correction} over {_count_comparisons(n_tested)}." if n_tested else ""
+    family = f" p adjusted by {correction} over {count_comparisons(n_tested)}." if n_tested else ""
     if family and scope:
-        family = f" p adjusted by {correction} over {_count_comparisons(n_tested)}, those {scope}."
+        family = f" p adjusted by {correction} over {count_comparisons(n_tested)}, those {scope}."
     description = f" {DESCRIPTION_ONLY}" if comparisons["verdict"].isin(DESCRIBED).any() else ""
     return (
         f"{better}; n is the number of seeds; the 95 % t-intervals are not "
@@ -208,42 +240,8 @@ def family_caption(metric: Metric, comparisons: pd.DataFrame, scope: str = "") -
     )
 
 
-def headline_sentence(found_families: Sequence[Family]) -> str:
-    """The first difference that is told, or how the first family ends, in a sentence; empty where
-    there is none.
-    """
-    for family in found_families:
-        for each in family.verdicts:
-            if each.kind == "decided":
-                amount, bracket, _ = each.reason.partition("], ")
-                shortened = replace(each, reason=amount + bracket.rstrip(", "))
-                return f"{family.title}: {shortened.sentence} ({family.tally})"
-    return f"{found_families[0].title}: {found_families[0].tally}" if found_families else ""
-
-
-def family_note(comparisons: pd.DataFrame) -> str:
-    """What it means that each metric is a family of its own, in a sentence; empty where nothing is
-    tested.
-    """
-    tested = comparisons.loc[
-        comparisons["p_adjusted"].notna(), ["metric", "correction"]
-    ].drop_duplicates()
-    count = len(tested)
-    if not count:
-        return ""
-    if set(tested["correction"]) != {"holm"}:
-        return (
-            "Each metric is a family of its own: in each, 5 % of the differences told are "
-            "expected to be false at most."
-        )
-    over = f"; over these {count} metrics together it can reach {5 * count} %" if count > 1 else ""
-    return (
-        f"Each metric is a family of its own: in each, the chance of any false difference is "
-        f"at most 5 %{over}."
-    )
-
-
-def _count_comparisons(count: int) -> str:
+def count_comparisons(count: int) -> str:
+    """A number of comparisons in words: `1 comparison`, `1,024 comparisons`."""
     return "1 comparison" if count == 1 else f"{count:,} comparisons"
 
 

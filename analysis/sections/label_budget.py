@@ -7,15 +7,19 @@ gains are compared with each other, seed by seed.
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from analysis.comparison import comparisons, grid_family, trend_verdict
 from analysis.comparison.verdict import difference_unit
-from analysis.frames import arm_table
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
+from analysis.rendering.section import Content, Plot
 from analysis.rendering.table import Table
+from analysis.sections import image_agreement
+from analysis.sections.base import ReportData, Section
+from analysis.sections.captions import describe_points, draw_first_arms
 from analysis.sections.comparisons import (
     GRID_P_HEADING,
     family_caption,
@@ -27,13 +31,70 @@ from analysis.sections.comparisons import (
 from harness.experiment.grid import ComparisonSpec
 from harness.storage.schema import ARM_COLUMNS
 
+if TYPE_CHECKING:
+    from analysis.plots.style import Colours
+
 GROUP_COLUMNS = [column for column in ARM_COLUMNS if column not in ("supervision", "labels")]
 GAIN_COLUMNS = ["group", "labels", *trend_verdict.TREND_COLUMNS]
 BUDGET_PAIR_COLUMNS = ["group", "labels_a", "labels_b"]
 
 
+def build(data: ReportData) -> Content:
+    """The gains, their trend, and the two classifiers of a seed image by image."""
+    each, between = compute_gains(data.rows, data.arms, data.declaration.spec)
+    each = grid_family.add_grid_p(each, data.comparisons)
+    return Content(
+        sentences=list(build_sentences(each)),
+        draw_plots=lambda: draw(data),
+        tables=[
+            *build_tables(each, between),
+            *image_agreement.build_tables(data.store, data.rows, data.comparisons),
+        ],
+    )
+
+
+SECTION = Section("accuracy", "Supervised against semi-supervised", build)
+
+
+def draw(data: ReportData) -> Iterator[Plot]:
+    """The accuracy of every run, and accuracies and gains over the label budgets."""
+    labelled = data.finished[data.finished["supervision"] != "none"]
+    scored = labelled[labelled["accuracy"].notna()]
+    yield from draw_first_arms(_draw_accuracy, scored, data.arm_names)
+
+
+def _draw_accuracy(scored: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
+    from analysis.plots.accuracy import draw_accuracy
+
+    if scored.empty:
+        return
+    caption = (
+        f"Supervised against semi-supervised; a line joins the runs of one seed. "
+        f"{describe_points(scored)}"
+    )
+    yield Plot("accuracy", "Accuracy", caption, draw_accuracy(scored, palette))
+    if scored["labels"].nunique() > 1:
+        yield from _draw_over_budgets(scored, palette)
+
+
+def _draw_over_budgets(scored: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
+    from analysis.plots.accuracy import draw_by_label_budget
+
+    caption = f"Accuracy over the number of labelled images. {describe_points(scored)}"
+    figure = draw_by_label_budget(scored, ACCURACY, palette)
+    yield Plot("accuracy-over-labels", "Accuracy over label budgets", caption, figure)
+    gained = scored.assign(gain=compute_seed_gains(scored)).dropna(subset=["gain"])
+    if gained["labels"].nunique() > 1:
+        caption = (
+            f"What unlabelled images add: semi-supervised less supervised, seed by seed. "
+            f"{describe_points(gained)}"
+        )
+        figure = draw_by_label_budget(gained, GAIN, palette)
+        yield Plot("gain-over-labels", "Gain over label budgets", caption, figure)
+
+
 def compute_gains(
-    rows: pd.DataFrame, declared: ComparisonSpec
+    rows: pd.DataFrame, arms: pd.DataFrame, declared: ComparisonSpec
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Results table with `arm` -> the gain at each label budget, and the gains of every two
     budgets, a row each.
@@ -44,7 +105,6 @@ def compute_gains(
     second a and b stand for the gains at labels_a and labels_b, a seed's gain being the difference
     of its two accuracies, and the family are the pairs of budgets.
     """
-    arms = arm_table.summarize_arms(rows)
     scored = rows.assign(gain=compute_seed_gains(rows))
     per_group = [
         (

@@ -1,4 +1,4 @@
-"""What was run, with what, on what: the facts at the head of a report."""
+"""What was run, on what and how: the title of a report, and the sections that end it."""
 
 import json
 import re
@@ -9,10 +9,40 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.arm_table import count_cells, format_status_counts
+from analysis.frames.arm_table import format_status_counts
+from analysis.rendering.section import Content
+from analysis.sections.base import ReportData, Section
+from analysis.sections.caveats import describe_unstarted_cells, list_unfinished_cells
 
 MAX_LISTED = 4
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")  # without the + of changed files
+
+
+def build_missing(data: ReportData) -> Content:
+    """The cells without a result, and how many of a run have no row yet."""
+    frames = data.frames
+    unstarted = describe_unstarted_cells(frames.rows, frames.provenance)
+    unfinished = list_unfinished_cells(data.rows)
+    return Content(
+        template="missing.html", values={"unstarted": unstarted, "unfinished": unfinished}
+    )
+
+
+def build_reproduce(data: ReportData) -> Content:
+    """The facts of the runs, their commands and their provenance."""
+    provenance = data.frames.provenance
+    return Content(
+        template="reproduce.html",
+        values={
+            "facts": collect_facts(data.rows, data.arm_counts),
+            "commands": list_commands(data.rows, provenance, data.results_path),
+            "provenance": provenance,
+        },
+    )
+
+
+MISSING = Section("missing", "What is missing or failed", build_missing)
+REPRODUCE = Section("reproduce", "What was run, and how to run it again", build_reproduce)
 
 
 def title(rows: pd.DataFrame) -> str:
@@ -31,13 +61,13 @@ def subtitle(rows: pd.DataFrame) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def collect_facts(rows: pd.DataFrame) -> dict[str, str]:
-    """Results table -> what a reader wants to know of the run, by name; what no row tells is left
+def collect_facts(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> dict[str, str]:
+    """Results table and its `count_cells` -> facts of the runs by name; what no row records is left
     out.
     """
     entries = {
         "Cells": format_status_counts(rows["status"].value_counts()),
-        "Arms": _format_arms(rows),
+        "Arms": _format_arms(arm_counts["cells"]),
         "Data": format_list(rows["dataset"]),
         "Steps": _format_steps(rows),
         "Time": _format_time(rows),
@@ -88,8 +118,7 @@ def _format_cells(rows: pd.DataFrame) -> str:
     return f"{cells}: {format_status_counts(rows['status'].value_counts())}"
 
 
-def _format_arms(rows: pd.DataFrame) -> str:
-    cells = count_cells(rows)["cells"]
+def _format_arms(cells: "pd.Series[int]") -> str:
     each = f"{cells.min()}" if cells.min() == cells.max() else f"{cells.min()} to {cells.max()}"
     return f"{len(cells):,}, with {each} {'seed' if each == '1' else 'seeds'} each"
 

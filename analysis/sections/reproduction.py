@@ -18,12 +18,18 @@ from analysis.frames import training_length
 from analysis.frames.arm_table import STATISTICS, list_rows
 from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, METRICS, EvaluationSet, Metric
 from analysis.rendering.numbers import format_estimate
+from analysis.rendering.section import Content
 from analysis.rendering.table import Mark, Table
-from analysis.reproduction import verdicts as reproduction_verdicts
 from analysis.reproduction.consistency import check_sum
-from analysis.reproduction.matching import estimate_candidates, matches_protocol
+from analysis.reproduction.matching import (
+    estimate_candidates,
+    has_matching_arms,
+    matches_protocol,
+)
 from analysis.reproduction.references import Protocol, Reference, References, ReferenceTable
+from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reference_digits
+from analysis.sections.base import ReportData, Section
 from analysis.sections.summary import EVALUATION_SET_NAMES, format_arm_estimate
 from harness.storage.schema import adds_up
 
@@ -36,6 +42,10 @@ VERDICT_CAPTION = (
     "Holm-adjusted over the figures of "
     "this table that are tested. Reproduced means equivalent within the margin, by two "
     "one-sided Welch tests."
+)
+PROTOCOL_NOTE = (
+    "Ours are the arms at β = 1 that were trained as the protocol says. A row whose parts do not "
+    "add up is flagged: NELBO = KL + reconstruction must hold to the printed decimals."
 )
 SUM_HEADING = "Sum of the parts"
 _LABEL_DRAW_REMARKS = {"seed": "each seed draws its own labels"}
@@ -53,17 +63,29 @@ class _Row:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def build_tables(rows: pd.DataFrame, references: References) -> list[Table]:
-    """Results table -> for each printed table, what others found beside ours, then the verdicts; in
-    printed order.
+def build(data: ReportData) -> Content:
+    """The source report's figures and ours, where they can be compared or the user asks for it."""
+    rows, references = data.rows, data.references
+    if not (data.show_all_references or has_matching_arms(rows, references)):
+        return Content()
+    verdicts = compute_verdicts(rows, references)
+    tables = [
+        *build_headline_tables(verdicts, references),
+        *build_tables(estimate_candidates(rows, references), verdicts, references),
+    ]
+    return Content(paragraphs=[PROTOCOL_NOTE] if tables else [], tables=tables)
+
+
+SECTION = Section("beside", "Beside the source report", build)
+
+
+def build_tables(ours: pd.DataFrame, verdicts: pd.DataFrame, references: References) -> list[Table]:
+    """`estimate_candidates` and `compute_verdicts` -> for each printed table, in printed order: the
+    figures of others and ours, then the verdicts.
 
     A table that holds neither a published reference nor a row of ours is left out. Printed digit
     counts and figures for context, which nothing of ours is tested against, come last.
     """
-    ours, verdicts = (
-        estimate_candidates(rows, references),
-        reproduction_verdicts.compute_verdicts(rows, references),
-    )
     result = []
     for table in references.tables:
         for evaluation in table.evaluations:
@@ -278,12 +300,11 @@ HEADLINE_CAPTION = (
 
 
 def build_headline_tables(
-    rows: pd.DataFrame, references: References, source: str = SOURCE_REPORT
+    verdicts: pd.DataFrame, references: References, source: str = SOURCE_REPORT
 ) -> list[Table]:
-    """Results table -> a line for each figure that `source` prints; no table where none of ours can
-    be compared.
+    """`compute_verdicts` -> a line for each figure that `source` prints; no table where none of ours
+    can be compared.
     """
-    verdicts = reproduction_verdicts.compute_verdicts(rows, references)
     source_verdicts = verdicts[verdicts["reference"] == source]
     if set(source_verdicts["verdict"]) <= {"cannot be compared"}:
         return []

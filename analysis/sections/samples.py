@@ -5,13 +5,11 @@ from typing import get_args
 
 import pandas as pd
 
-from analysis.frames.arm_names import arm_names
-from analysis.frames.arm_table import count_cells
-from analysis.rendering.section import Picture
+from analysis.rendering.section import Content, Picture
+from analysis.sections.base import ReportData, SampleSheets, Section
 from harness.errors import InputError
 from harness.storage.store import PictureKind, Store
 
-SampleSheets = Mapping[PictureKind, Mapping[str, bytes]]  # PNGs by kind and cell
 SHEET_TITLES: Mapping[PictureKind, str] = {
     "samples": "Samples from the prior",
     "reconstructions": "Reconstructions",
@@ -25,38 +23,50 @@ SHEET_CAPTIONS: Mapping[PictureKind, str] = {
 }
 
 
-def build_galleries(rows: pd.DataFrame, sheets: SampleSheets) -> dict[str, list[Picture]]:
-    """Rows with `arm`, and PNGs by kind and cell -> pictures by the title of their kind, of kinds
-    that have any.
+def build(data: ReportData) -> Content:
+    """The pictures of each arm's first finished seed, or a sentence where there are none."""
+    galleries = build_galleries(data.rows, data.sheets, data.arm_names)
+    missing = [] if galleries else ["No samples lie beside these results."]
+    return Content(paragraphs=missing, pictures=galleries)
+
+
+SECTION = Section("galleries", "Galleries", build)
+
+
+def build_galleries(
+    rows: pd.DataFrame, sheets: SampleSheets, arms: Sequence[str]
+) -> dict[str, list[Picture]]:
+    """Rows with `arm`, PNGs by kind and cell, the arms in order -> pictures by the title of their
+    kind; a kind without any is left out.
     """
     by_title = {
-        SHEET_TITLES[kind]: list(make_pictures(rows, pngs, kind)) for kind, pngs in sheets.items()
+        SHEET_TITLES[kind]: list(make_pictures(rows, pngs, kind, arms))
+        for kind, pngs in sheets.items()
     }
     return {title: pictures for title, pictures in by_title.items() if pictures}
 
 
 def make_pictures(
-    rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: PictureKind
+    rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: PictureKind, arms: Sequence[str]
 ) -> Iterator[Picture]:
-    """The pictures of one kind by their cell, an arm each in the order of the tables: the β of a
-    model follow on.
-    """
-    for arm, cell, seed, digits in select_first_seeds(rows, pngs)[
+    """The pictures of one kind, one an arm, in the order of `arms`; `pngs` are by cell."""
+    for arm, cell, seed, digits in select_first_seeds(rows, pngs, arms)[
         ["arm", "cell", "seed", "digit_counts_200"]
     ].to_numpy():
         description = _describe_digit_counts(digits) if kind == "samples" else SHEET_CAPTIONS[kind]
         yield Picture(pngs[cell], arm, f"seed {seed}{'; ' + description if description else ''}")
 
 
-def select_first_seeds(rows: pd.DataFrame, pngs: Mapping[str, bytes]) -> pd.DataFrame:
-    """The rows of the cells that have a picture, the first of each arm, in the order of the tables."""
+def select_first_seeds(
+    rows: pd.DataFrame, pngs: Mapping[str, bytes], arms: Sequence[str]
+) -> pd.DataFrame:
+    """The row of the first seed of each arm that has a picture, in the order of `arms`."""
     shown = (
         rows[rows["cell"].isin(pngs.keys())]
         .sort_values("seed", kind="stable")
         .drop_duplicates("arm")
     )
-    order = list(arm_names(count_cells(rows)))
-    return shown.sort_values("arm", key=lambda arms: arms.map(order.index), kind="stable")
+    return shown.sort_values("arm", key=lambda names: names.map(arms.index), kind="stable")
 
 
 def _describe_digit_counts(digits: Sequence[int] | None) -> str:
@@ -84,7 +94,7 @@ def _read_png(store: Store, kind: PictureKind, cell: str) -> bytes | None:
     png = store.pictures(kind, cell)
     if png is not None and not (png.startswith(PNG_MARKERS[0]) and png.endswith(PNG_MARKERS[1])):
         raise InputError(
-            f"{store.display_path(f'{kind}/{cell}.png')} is not a whole PNG; expected one, or no "
-            f"file"
+            f"{store.display_path(f'{kind}/{cell}.png')} is not a whole PNG; "
+            f"expected one, or no file"
         )
     return png

@@ -1,8 +1,7 @@
-"""The tables of our own arms: one to read at a glance for each evaluation set, and one that holds
-every estimate.
-"""
+"""The results of our own arms: a short table for each evaluation set, and one of every estimate."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,7 +9,6 @@ from analysis.frames import training_length
 from analysis.frames.arm_names import arm_names
 from analysis.frames.arm_table import (
     STATISTICS,
-    count_cells,
     estimate_arms,
     format_status_counts,
     list_rows,
@@ -27,7 +25,13 @@ from analysis.frames.metrics import (
     find_scored_metrics,
 )
 from analysis.rendering.numbers import format_estimate
+from analysis.rendering.section import Content, Plot
 from analysis.rendering.table import Table
+from analysis.sections.base import ReportData, Section
+from analysis.sections.captions import describe_points, draw_first_arms
+
+if TYPE_CHECKING:
+    from analysis.plots.style import Colours
 
 EVALUATION_SET_NAMES: dict[EvaluationSet, str] = {
     "test": "the test images",
@@ -36,14 +40,49 @@ EVALUATION_SET_NAMES: dict[EvaluationSet, str] = {
 ESTIMATE_CAPTION = "± is the standard error (SE) of the mean over n seeds"
 
 
-def build_summary_tables(rows: pd.DataFrame) -> list[Table]:
-    """Results table -> a table for each evaluation set that was scored: an arm a row, a metric a
-    column.
+def build_results(data: ReportData) -> Content:
+    """The short tables, then the losses as a plot."""
+    return Content(
+        draw_plots=lambda: draw(data),
+        tables=build_summary_tables(data.rows, data.arm_counts),
+        tables_first=True,
+    )
+
+
+def build_estimates(data: ReportData) -> Content:
+    """The table of every estimate."""
+    return Content(tables=[build_estimate_table(data.rows, data.arm_counts)])
+
+
+RESULTS = Section("results", "Results", build_results)
+ESTIMATES = Section("estimates", "Every estimate", build_estimates, dense=True)
+
+
+def draw(data: ReportData) -> Iterator[Plot]:
+    """NELBO, KL and reconstruction of every run."""
+    scored = data.finished[data.finished["nelbo"].notna()]
+    yield from draw_first_arms(_draw_bounds, scored, data.arm_names)
+
+
+def _draw_bounds(scored: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
+    from analysis.plots.losses import draw_losses
+
+    if len(scored):
+        figure = draw_losses(scored, [METRIC_BY_COLUMN[name] for name in BOUND_METRICS], palette)
+        caption = (
+            f"NELBO = KL + reconstruction, on the test images, at β = 1. {describe_points(scored)}"
+        )
+        yield Plot("losses", "NELBO, KL and reconstruction", caption, figure)
+
+
+def build_summary_tables(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> list[Table]:
+    """Results table and its `count_cells` -> a table for each evaluation set that was scored, with
+    a row an arm and a column a metric.
     """
     sets: dict[EvaluationSet, list[Metric]] = {}
     for metric in select_main_metrics(rows):
         sets.setdefault(metric.evaluation, []).append(metric)
-    return [_build_summary_table(rows, evaluation, chosen) for evaluation, chosen in sets.items()]
+    return [_build_summary_table(rows, arm_counts, *each) for each in sets.items()]
 
 
 def select_main_metrics(rows: pd.DataFrame) -> list[Metric]:
@@ -59,9 +98,12 @@ def select_main_metrics(rows: pd.DataFrame) -> list[Metric]:
 
 
 def _build_summary_table(
-    rows: pd.DataFrame, evaluation: EvaluationSet, metrics: Sequence[Metric]
+    rows: pd.DataFrame,
+    arm_counts: pd.DataFrame,
+    evaluation: EvaluationSet,
+    metrics: Sequence[Metric],
 ) -> Table:
-    arm_counts = count_cells(rows).reset_index(drop=True)
+    arm_counts = arm_counts.reset_index(drop=True)
     values = arm_counts.assign(arm=arm_names(arm_counts))
     text = pd.DataFrame({"Arm": values["arm"]})
     table = estimate_arms(rows, [metric.column for metric in metrics])
@@ -71,13 +113,9 @@ def _build_summary_table(
         values = values.join(estimates[STATISTICS].add_prefix(f"{metric.column}_"))
     text["Cells"] = [format_cells(arm) for arm in list_rows(arm_counts)]
     kept = (values.filter(regex="_n$") > 0).any(axis=1) | (evaluation == "test")
-    name, title = (
+    return Table(
         f"summary-{evaluation}".replace("_", "-"),
         f"Results on {EVALUATION_SET_NAMES[evaluation]}",
-    )
-    return Table(
-        name,
-        title,
         _build_caption(metrics, training_length.shortened_banner(arm_counts)),
         text[kept],
         values[kept],
@@ -94,9 +132,11 @@ def _build_caption(metrics: Sequence[Metric], short: str) -> str:
     return f"{ESTIMATE_CAPTION}{bounds}{accuracy}. {short}".strip()
 
 
-def build_estimate_table(rows: pd.DataFrame, metrics: Sequence[Metric] = METRICS) -> Table:
-    """Results table -> one row an arm and metric: mean, SD, SE, 95 % t-interval, n, and what is not
-    in n.
+def build_estimate_table(
+    rows: pd.DataFrame, arm_counts: pd.DataFrame, metrics: Sequence[Metric] = METRICS
+) -> Table:
+    """Results table and its `count_cells` -> one row an arm and metric: mean, SD, SE, 95 %
+    t-interval, n, and the cells that are not in n.
     """
     table = scale_estimates(estimate_arms(rows, [metric.column for metric in metrics]))
     table.insert(0, "arm", arm_names(table))
@@ -118,11 +158,10 @@ def build_estimate_table(rows: pd.DataFrame, metrics: Sequence[Metric] = METRICS
         evaluation=[metric.evaluation for metric in row_metrics],
     )
     caption = (
-        f"{ESTIMATE_CAPTION}; SD is the standard deviation over the same seeds, the interval "
-        f"that of "
-        f"the mean (Student's t)."
+        f"{ESTIMATE_CAPTION}; SD is the standard deviation over the same seeds, the interval that "
+        "of the mean (Student's t)."
     )
-    caption = f"{caption} {training_length.shortened_banner(count_cells(rows))}".strip()
+    caption = f"{caption} {training_length.shortened_banner(arm_counts)}".strip()
     return Table(
         "estimates", "Mean, SD, SE and 95 % t-interval of every arm", caption, text, values
     )

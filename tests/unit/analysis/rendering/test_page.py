@@ -2,34 +2,14 @@
 
 import pandas as pd
 
-from analysis.rendering.page import (
-    PLACED_SECTIONS,
-    SECTION_TITLES,
-    Page,
-    keep_together,
-    make_cells,
-    render,
-)
-from analysis.rendering.section import Picture
+from analysis.rendering.page import Page, PageSection, keep_together, make_cells, render
+from analysis.rendering.section import Content, Picture
 from analysis.rendering.table import Table
 
-BARE = Page(
-    title="t",
-    subtitle="",
-    banner="",
-    facts={},
-    caveats=[],
-    declared="Nothing stated.",
-    families=[],
-    tables={},
-    sentences={},
-    pictures={},
-    galleries={},
-    unfinished=pd.DataFrame(columns=["arm", "seed", "status", "error"]),
-    unstarted="",
-    commands=["c"],
-    provenance=[],
-)
+
+def page(*sections: PageSection) -> Page:
+    """A page of these sections, with nothing in its head but a title."""
+    return Page(title="t", answer="", subtitle="", banner="", sections=sections)
 
 
 def test_numbers_are_set_apart_from_what_they_are_of() -> None:
@@ -78,41 +58,29 @@ def test_no_line_breaks_within_a_number_and_nothing_escapes_escaping() -> None:
     assert keep_together("n = 9 of 10") == '<span class="kept">n = 9</span> of 10'
 
 
-def test_a_page_of_nothing_still_says_what_it_lacks() -> None:
-    html = render(BARE)
-    for said in (
-        "There is nothing to compare",
-        "No samples lie beside",
-        "Every cell in the table has a result",
-    ):
-        assert said in html
-    assert list(BARE.contents) == [
-        "verdicts",
-        "results",
-        "galleries",
-        "estimates",
-        "missing",
-        "reproduce",
-    ]
-    assert all(f'<section id="{name}"' in html for name in BARE.contents)
-
-
-def test_a_figure_of_a_section_that_the_page_does_not_know_is_shown_all_the_same() -> None:
-    new = Picture(b"new", "New", "A new figure.")
-    page = Page(
-        **{**vars(BARE), "pictures": {"novel": [new], "curves": [Picture(b"old", "Old", "")]}}
+def test_a_section_shows_all_that_it_holds() -> None:
+    text = pd.DataFrame({"Arm": ["a table"]})
+    content = Content(
+        paragraphs=["a paragraph"],
+        sentences=["a sentence"],
+        pictures={"a heading": [Picture(b"x", "a picture", "")]},
+        tables=[Table("t", "a title", "", text, text)],
     )
-    assert page.unplaced == [new]
-    html = render(page)
-    assert html.count("<img ") == 2
-    assert 'href="#figures"' in html
-    assert "A new figure." in html
+    html = render(page(PageSection("new", "New", content, [Picture(b"y", "Y", "a plot")])))
+    parts = ["a paragraph", "a sentence", "a plot", "a heading", "a picture", "a title", "a table"]
+    places = [html.rindex(f">{part}<") for part in parts]
+    assert places == sorted(places)
+    assert '<a href="#new">New</a>' in html
+    assert '<section id="new">' in html
 
 
-def test_every_place_for_figures_is_shown() -> None:
-    for name in PLACED_SECTIONS:
-        html = render(
-            Page(**{**vars(BARE), "pictures": {name: [Picture(b"x", "X", "Caption of it.")]}})
-        )
-        assert html.count("<img ") == 1, name
-    assert set(PLACED_SECTIONS) & set(SECTION_TITLES) == {"beta", "accuracy", "curves"}
+def test_tables_may_come_first() -> None:
+    text = pd.DataFrame({"Arm": ["a table"]})
+    content = Content(tables=[Table("t", "", "", text, text)], tables_first=True)
+    html = render(page(PageSection("new", "New", content, [Picture(b"y", "Y", "a plot")])))
+    assert html.index("a table") < html.index("a plot")
+
+
+def test_a_section_of_plots_alone_is_not_empty() -> None:
+    assert PageSection("new", "New", Content()).is_empty
+    assert not PageSection("new", "New", Content(), [Picture(b"y", "Y", "")]).is_empty

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.frames.arm_table import count_cells
 from analysis.rendering.table import (
     FORMULA_PREFIXES,
     MAX_ROWS,
@@ -18,7 +19,7 @@ from analysis.rendering.table import (
     to_markdown,
     write,
 )
-from analysis.sections.summary import build_estimate_table
+from analysis.sections import summary
 from harness.errors import strip_control_chars
 from tests.unit.analysis.conftest import HOSTILE, FrameMaker, made, row
 
@@ -32,6 +33,11 @@ def of(text: str) -> Table:
         pd.DataFrame({"Arm": [text]}),
         pd.DataFrame({"arm": [text]}),
     )
+
+
+def build_estimate_table(rows: pd.DataFrame) -> Table:
+    """Every estimate of these rows."""
+    return summary.build_estimate_table(rows, count_cells(rows))
 
 
 def test_every_form_carries_kind_and_n(results: FrameMaker, tmp_path: Path) -> None:

@@ -2,12 +2,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.sections.beta import compare_betas, dunnett_test
+from analysis.frames.arm_table import summarize_arms
+from analysis.sections import beta
+from analysis.sections.beta import dunnett_test
 from harness.experiment.grid import ComparisonSpec
 from tests.unit.analysis.example_frames import spread, table
 
 RNG = np.random.default_rng
 NELBO = ComparisonSpec(metrics=["nelbo"])
+
+
+def compare_betas(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
+    """What the section compares in these rows."""
+    return beta.compare_betas(rows, summarize_arms(rows), declared)
 
 
 @pytest.mark.parametrize(("arms", "n", "critical"), [(2, 5, 2.50), (3, 6, 2.54), (4, 5, 2.65)])

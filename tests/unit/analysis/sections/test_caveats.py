@@ -3,6 +3,7 @@
 import pandas as pd
 
 from analysis.frames.arm_names import row_arm_names
+from analysis.frames.arm_table import count_cells
 from analysis.sections.caveats import (
     describe_unstarted_cells,
     list_caveats,
@@ -14,7 +15,8 @@ from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 
 
 def test_nothing_to_say_of_enough_equal_seeds(results: FrameMaker) -> None:
-    assert list_caveats(results(*[row(made("vae", seed)) for seed in range(MIN_SEEDS)])) == []
+    rows = results(*[row(made("vae", seed)) for seed in range(MIN_SEEDS)])
+    assert list_caveats(rows, count_cells(rows)) == []
 
 
 def test_the_gravest_first(results: FrameMaker) -> None:
@@ -28,7 +30,7 @@ def test_the_gravest_first(results: FrameMaker) -> None:
     broken = rows.assign(
         nelbo=rows["nelbo"].mask((rows["seed"] == 0) & (rows["model"] == "vae"), 50.0)
     )
-    said = list_caveats(broken)
+    said = list_caveats(broken, count_cells(broken))
     words = [
         "nelbo 50.00 is not kl 19.00 + rec 81.00",
         "2 different lists of images",

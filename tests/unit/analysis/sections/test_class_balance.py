@@ -3,10 +3,11 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, chisquare
 
+from analysis.frames.arm_table import summarize_arms
+from analysis.sections import class_balance
 from analysis.sections.class_balance import (
     HOMOGENEITY_COLUMNS,
     UNIFORMITY_COLUMNS,
-    compare_imbalance,
     run_balance_tests,
 )
 from analysis.stats.uniformity import (
@@ -24,6 +25,11 @@ GMVAE = np.array([26, 15, 22, 25, 17, 17, 20, 14, 19, 25], dtype=float)
 
 
 EVEN, TURNED = np.full(10, 1000.0), np.array([1, -1] * 5, dtype=float)
+
+
+def compare_imbalance(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
+    """The imbalances of these rows, compared."""
+    return class_balance.compare_imbalance(rows, summarize_arms(rows), declared)
 
 
 def counted(counts: dict[str, list[np.ndarray]]) -> pd.DataFrame:

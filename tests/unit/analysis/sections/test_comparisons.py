@@ -1,4 +1,4 @@
-"""Comparisons in words and tables."""
+"""Comparisons in words and in numbers."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis.rendering.table import to_latex, to_markdown
-from analysis.sections.comparisons import (
+from analysis.sections.verdicts import (
     build_families,
     family_note,
     headline_sentence,

@@ -7,15 +7,22 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames.arm_names import row_arm_names
-from analysis.rendering.table import to_markdown
+from analysis.rendering.table import Table, to_markdown
 from analysis.reproduction.references import load
+from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reproduction
 from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 
 
+def build_headline_tables(rows: pd.DataFrame) -> list[Table]:
+    """The headline of these rows."""
+    verdicts = compute_verdicts(rows.assign(arm=row_arm_names(rows)), load())
+    return reproduction.build_headline_tables(verdicts, load())
+
+
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
     """The text of the one table."""
-    (table,) = reproduction.build_headline_tables(rows.assign(arm=row_arm_names(rows)), load())
+    (table,) = build_headline_tables(rows)
     return table.text
 
 
@@ -47,11 +54,11 @@ def test_what_does_not_add_up_is_not_compared_and_what_was_not_run_has_no_number
 
 def test_a_shortened_grid_has_no_headline(results: FrameMaker) -> None:
     rows = results(*[row(made("vae", seed, iterations=600)) for seed in range(5)])
-    assert reproduction.build_headline_tables(rows.assign(arm=row_arm_names(rows)), load()) == []
+    assert build_headline_tables(rows) == []
 
 
 def test_it_is_a_table_of_the_report(results: FrameMaker) -> None:
     rows = results(*seeds("vae", 5))
-    (table,) = reproduction.build_headline_tables(rows.assign(arm=row_arm_names(rows)), load())
+    (table,) = build_headline_tables(rows)
     assert table.name == "headline"
     assert "| vae: NELBO" in to_markdown(table)

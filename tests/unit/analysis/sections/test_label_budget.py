@@ -9,10 +9,11 @@ from scipy import stats
 
 from analysis.comparison.comparisons import COLUMNS
 from analysis.frames.arm_names import row_arm_names
+from analysis.frames.arm_table import summarize_arms
+from analysis.sections import label_budget
 from analysis.sections.label_budget import (
     BUDGET_PAIR_COLUMNS,
     GAIN_COLUMNS,
-    compute_gains,
     compute_seed_gains,
 )
 from harness.experiment.grid import ComparisonSpec
@@ -21,6 +22,13 @@ from tests.unit.analysis.conftest import FrameMaker, made, row
 KINDS = ("supervised", "semi-supervised")
 GAINS = {50: 0.20, 100: 0.10, 1000: 0.0}
 NOISE = np.random.default_rng(0).normal(scale=0.005, size=(3, 2, 6))
+
+
+def compute_gains(
+    rows: pd.DataFrame, declared: ComparisonSpec
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The gains in these rows, and the gains against each other."""
+    return label_budget.compute_gains(rows, summarize_arms(rows), declared)
 
 
 @pytest.fixture

@@ -6,18 +6,20 @@ import pytest
 
 from analysis.frames.arm_names import row_arm_names
 from analysis.rendering.table import Table, to_latex, to_markdown
+from analysis.reproduction.matching import estimate_candidates
 from analysis.reproduction.references import load
+from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reproduction
 from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 
 
 def tables(results: FrameMaker, *rows: dict[str, Any]) -> dict[str, Table]:
     """The tables of these rows, by name."""
-    frame = results(*rows)
-    return {
-        table.name: table
-        for table in reproduction.build_tables(frame.assign(arm=row_arm_names(frame)), load())
-    }
+    frame, references = results(*rows), load()
+    frame = frame.assign(arm=row_arm_names(frame))
+    ours, verdicts = estimate_candidates(frame, references), compute_verdicts(frame, references)
+    tables = reproduction.build_tables(ours, verdicts, references)
+    return {table.name: table for table in tables}
 
 
 def ours(table: Table) -> list[tuple[str, str, str]]:

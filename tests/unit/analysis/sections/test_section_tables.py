@@ -9,10 +9,9 @@ import pandas as pd
 from analysis.comparison import grid_family
 from analysis.comparison.comparisons import compare_arms
 from analysis.frames.arm_names import row_arm_names
+from analysis.frames.arm_table import summarize_arms
 from analysis.sections import beta, class_balance, image_agreement, label_budget
-from analysis.sections.beta import compare_betas
-from analysis.sections.class_balance import compare_imbalance, run_balance_tests
-from analysis.sections.label_budget import compute_gains
+from analysis.sections.class_balance import run_balance_tests
 from harness.experiment.grid import ComparisonSpec
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import FrameMaker, made, noisy, row
@@ -24,6 +23,18 @@ ARMS = ("supervised", "semi-supervised")
 def with_arms(rows: pd.DataFrame) -> pd.DataFrame:
     """A results table with the names of its arms."""
     return rows.assign(arm=row_arm_names(rows))
+
+
+def compare_betas(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
+    """Each β of these rows against β = 1."""
+    return beta.compare_betas(rows, summarize_arms(rows), declared)
+
+
+def compute_gains(
+    rows: pd.DataFrame, declared: ComparisonSpec
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The gains in these rows, and the gains against each other."""
+    return label_budget.compute_gains(rows, summarize_arms(rows), declared)
 
 
 def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) -> None:
@@ -104,7 +115,9 @@ def test_more_balanced_is_asked_of_the_seeds_in_words(results: FrameMaker) -> No
     ]
     runs = [row(made("vae", seed), **even[seed]) for seed in SEEDS]
     rows = with_arms(results(*runs, *[row(made("gmvae", seed), **odd[seed]) for seed in SEEDS]))
-    (said,) = class_balance.build_sentences(compare_imbalance(rows, ComparisonSpec()))
+    (said,) = class_balance.build_sentences(
+        class_balance.compare_imbalance(rows, summarize_arms(rows), ComparisonSpec())
+    )
     assert said.startswith("gmvae against vae: worse by ")
     assert "points" in said
     assert "n = 6" in said

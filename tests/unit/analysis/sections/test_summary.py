@@ -1,7 +1,21 @@
 """The tables of our own arms."""
 
-from analysis.sections.summary import build_estimate_table, build_summary_tables
+import pandas as pd
+
+from analysis.frames.arm_table import count_cells
+from analysis.rendering.table import Table
+from analysis.sections import summary
 from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
+
+
+def build_summary_tables(rows: pd.DataFrame) -> list[Table]:
+    """A table for each evaluation set of these rows."""
+    return summary.build_summary_tables(rows, count_cells(rows))
+
+
+def build_estimate_table(rows: pd.DataFrame) -> Table:
+    """Every estimate of these rows."""
+    return summary.build_estimate_table(rows, count_cells(rows))
 
 
 def test_a_table_for_each_evaluation_set(results: FrameMaker) -> None:

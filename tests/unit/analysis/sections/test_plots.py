@@ -1,38 +1,45 @@
-"""Which figures a table gives, and what they show."""
+"""Which plots a results table gives, and what they show."""
 
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
+from analysis import report
 from analysis.comparison.comparisons import compare_arms
-from analysis.frames.load import read_results
 from analysis.plots import style
-from analysis.sections import figures
-from analysis.sections.figures import Plot, draw, draw_sheets
-from analysis.sections.samples import read_sheets as read_sheets
+from analysis.rendering.section import Plot
+from analysis.reproduction import references
+from analysis.sections import beta, captions, comparisons
+from analysis.sections.base import ReportData
 from harness.experiment.grid import ComparisonSpec
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import curve, made, row
 
 
+def read(store: Store) -> ReportData:
+    """What the sections of a folder are built from."""
+    return report.read_data(store, "results", references.load(), show_all_references=False)
+
+
 def drawn(store: Store) -> dict[str, Plot]:
-    """The figures of a folder, by name."""
-    found = read_results(store)
-    return {item.name: item for item in draw(found.rows, found.points)}
+    """The plots of all sections, by name."""
+    built = report.build_report(store, "results", references.load())
+    plots = [plot for content in built.contents.values() for plot in content.draw_plots()]
+    return {plot.name: plot for plot in plots}
 
 
 def test_every_figure_there_are_values_for(full: Store) -> None:
     found = drawn(full)
-    assert list(found) == [
+    assert [name for name in found if not name.startswith("differences")] == [
         "losses",
         "rate-distortion",
+        "samples-over-beta",
         "accuracy",
+        "digit-counts",
         "curves-nelbo",
         "curves-accuracy",
-        "digit-counts",
     ]
     assert all("n" in item.caption and item.figure.axes for item in found.values())
     assert "n = 3 an arm" in found["losses"].caption
@@ -69,15 +76,8 @@ def test_comparisons_are_drawn_and_told_a_metric_a_figure(tmp_path: Path) -> Non
         for cell, off in ((made("vae", seed), 0.0), (made("gmvae", seed), -2.0)):
             nelbo = 100 + off + 0.1 * (seed * (cell.model == "vae"))
             store.write_row(row(cell, nelbo=nelbo, kl=20.0, rec=nelbo - 20))
-    found = read_results(store)
-    comparisons = compare_arms(
-        found.rows, ComparisonSpec(metrics=["nelbo", "rec"], margin={"nelbo": 0.5})
-    )
-    shown = [
-        item
-        for item in draw(found.rows, found.points, comparisons)
-        if item.section == "differences"
-    ]
+    spec = ComparisonSpec(metrics=["nelbo", "rec"], margin={"nelbo": 0.5})
+    shown = list(comparisons.draw(compare_arms(read(store).rows, spec)))
     assert [item.name for item in shown] == ["differences-nelbo", "differences-rec"]
     assert (
         "95 % t-interval, unadjusted, the thin bar adjusted for 1 comparison (Holm"
@@ -90,13 +90,7 @@ def test_comparisons_are_drawn_and_told_a_metric_a_figure(tmp_path: Path) -> Non
 
 
 def test_too_few_seeds_are_not_said_to_be_adjusted(full: Store) -> None:
-    found = read_results(full)
-    comparisons = compare_arms(found.rows, ComparisonSpec())
-    shown = [
-        item
-        for item in draw(found.rows, found.points, comparisons)
-        if item.section == "differences"
-    ]
+    shown = list(comparisons.draw(read(full).comparisons))
     assert shown
     assert not any("adjusted for" in item.caption or "Holm" in item.caption for item in shown)
     for item in shown:
@@ -104,19 +98,12 @@ def test_too_few_seeds_are_not_said_to_be_adjusted(full: Store) -> None:
 
 
 def test_no_comparisons_are_no_figure(full: Store) -> None:
-    found = read_results(full)
-    names = [item.name for item in draw(found.rows, found.points, pd.DataFrame())]
-    assert names == list(drawn(full))
+    assert list(comparisons.draw(read(full).comparisons.head(0))) == []
 
 
 def test_sheets_of_several_betas_stand_side_by_side(full: Store) -> None:
-    found = read_results(full)
-    shown = list(
-        draw_sheets(
-            found.rows, {"samples": read_sheets(full, found.rows)["samples"], "traversals": {}}
-        )
-    )
-    assert [(item.name, item.section) for item in shown] == [("samples-over-beta", "beta")]
+    shown = list(beta.draw_sheets(read(full)))
+    assert [item.name for item in shown] == ["samples-over-beta"]
     assert [axis.get_title(loc="left") for axis in shown[0].figure.axes] == ["β = 1", "β = 4"]
 
 
@@ -164,11 +151,7 @@ def test_a_shortened_arm_is_told_under_every_figure_of_scores(tmp_path: Path) ->
             made("vae", seed, beta=4.0, iterations=600),
         ):
             store.write_row(row(cell))
-    found = read_results(store)
-    shown = {
-        item.name: item
-        for item in draw(found.rows, found.points, compare_arms(found.rows, ComparisonSpec()))
-    }
+    shown = drawn(store)
     for name in ("losses", "rate-distortion"):
         assert shown[name].caption.endswith(". SHORTENED: 600 of 20,000 steps (vae).")
     assert shown["differences-nelbo"].caption.endswith("Shortened arms are among them.")
@@ -186,8 +169,8 @@ def test_a_hostile_name_is_no_formula(tmp_path: Path) -> None:
 
 def test_many_arms_look_different(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    for beta in range(1, 13):
-        cell = made("vae", beta=float(beta))
+    for value in range(1, 13):
+        cell = made("vae", beta=float(value))
         store.write_row(row(cell))
         store.write_curve(cell.id, curve(cell))
     lines = drawn(store)["curves-nelbo"].figure.axes[0].lines
@@ -207,8 +190,8 @@ def test_many_arms_are_capped_in_every_figure_and_that_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twelve arms and 66 pairs where three arms and one page are the most."""
-    monkeypatch.setattr(figures, "MAX_ARMS", 3)
-    monkeypatch.setattr(figures, "MAX_PAGES", 1)
+    monkeypatch.setattr(captions, "MAX_ARMS", 3)
+    monkeypatch.setattr(comparisons, "MAX_PAGES", 1)
     monkeypatch.setattr("analysis.plots.forest.MAX_PAGE_LINES", 20)
     store = Store(tmp_path)
     for number in range(12):
@@ -216,11 +199,7 @@ def test_many_arms_are_capped_in_every_figure_and_that_is_told(
             cell = made("vae", seed, settings=(("z", number + 1),))
             store.write_row(row(cell))
             store.write_curve(cell.id, curve(cell))
-    found = read_results(store)
-    drawings = {
-        item.name: item
-        for item in draw(found.rows, found.points, compare_arms(found.rows, ComparisonSpec()))
-    }
+    drawings = drawn(store)
     assert [name for name in drawings if name.startswith("differences")] == ["differences-nelbo"]
     assert (
         "49 more comparisons are not drawn: they are in comparisons-nelbo.csv; a baseline in the "

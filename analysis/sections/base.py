@@ -1,0 +1,70 @@
+"""What a section of the report is, and what all sections are built from."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.frames.arm_names import arm_names
+from analysis.frames.declared import Declaration
+from analysis.frames.load import ResultFrames
+from analysis.rendering.section import Content, Family
+from analysis.reproduction.references import References
+from harness.storage.store import PictureKind, Store
+
+SampleSheets = Mapping[PictureKind, Mapping[str, bytes]]  # PNGs by kind and cell
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """A results folder and what is derived from it, computed once for all sections.
+
+    - store, results_path: the folder, and its name as the user wrote it.
+    - frames: everything that was read from it.
+    - rows: the rows that count, with `arm` and `adaptive`; a seed that several cells claim is not
+      among them.
+    - arms: `summarize_arms` of the rows. arm_counts: `count_cells` of the rows.
+    - declaration: which comparisons the grid declared. comparisons: their results, the columns
+      `analysis.comparison.comparisons.COLUMNS`. families: the same by metric, in words.
+    - caveats: sentences that a reader needs before citing a number.
+    - references: the published figures. show_all_references: whether to show them even if no arm
+      was trained as they were.
+    - sheets: PNGs of samples, reconstructions and traversals.
+    """
+
+    store: Store
+    results_path: str
+    frames: ResultFrames
+    rows: pd.DataFrame
+    arms: pd.DataFrame
+    arm_counts: pd.DataFrame
+    declaration: Declaration
+    comparisons: pd.DataFrame
+    families: Sequence[Family]
+    caveats: Sequence[str]
+    references: References
+    show_all_references: bool
+    sheets: SampleSheets
+
+    @property
+    def finished(self) -> pd.DataFrame:
+        """The rows of the cells that have a result."""
+        return self.rows[self.rows["status"] == "ok"]
+
+    @property
+    def arm_names(self) -> list[str]:
+        """The names of the arms, in the order of the tables."""
+        return list(arm_names(self.arm_counts))
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the report: its name in addresses, its heading, and what builds it.
+
+    dense: whether the page sets its tables smaller.
+    """
+
+    name: str
+    title: str
+    build: Callable[[ReportData], Content]
+    dense: bool = False

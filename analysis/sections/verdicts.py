@@ -1,0 +1,109 @@
+"""The verdicts of a report as sentences, and what a reader must know before citing one."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from analysis.frames.metrics import METRIC_BY_COLUMN, Metric
+from analysis.rendering.section import DECIDED, Content, Family, Verdict
+from analysis.sections.base import ReportData, Section
+from analysis.sections.comparisons import build_tables, count_comparisons
+from analysis.sections.summary import EVALUATION_SET_NAMES
+
+
+def build(data: ReportData) -> Content:
+    """The families of comparisons, who declared them, and the caveats."""
+    return Content(
+        template="verdicts.html",
+        values={
+            "families": data.families,
+            "declared": data.declaration.text,
+            "caveats": data.caveats,
+        },
+    )
+
+
+SECTION = Section("verdicts", "Verdicts", build)
+
+
+def build_families(comparisons: pd.DataFrame) -> list[Family]:
+    """Comparisons, as `comparisons` gives them -> a family a metric, in the order of the metrics."""
+    return [
+        _build_family(METRIC_BY_COLUMN[column], found.reset_index(drop=True))
+        for column in METRIC_BY_COLUMN
+        if len(found := comparisons[comparisons["metric"] == column])
+    ]
+
+
+def terminal_lines(found_families: Sequence[Family], limit: int) -> Iterator[str]:
+    """Families -> lines for a terminal, at most `limit` verdicts a family."""
+    for family in found_families:
+        yield f"{family.title}, {family.tally}"
+        yield from (f"  {each.sentence}" for each in family.verdicts[:limit])
+        if (rest := len(family.verdicts) - limit) > 0:
+            yield f"  and {rest} more: see the report"
+
+
+def _build_family(metric: Metric, comparisons: pd.DataFrame) -> Family:
+    records = comparisons[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
+    verdicts = [Verdict(a, b, word, reason, flags) for a, b, word, reason, flags in records]
+    title = f"{metric.title} on {EVALUATION_SET_NAMES[metric.evaluation]}"
+    return Family(
+        metric.column.replace("_", "-"),
+        title,
+        count_verdicts(comparisons["verdict"]),
+        verdicts,
+        build_tables(metric, title, comparisons),
+    )
+
+
+def count_verdicts(words: "pd.Series[str]") -> str:
+    """How many comparisons there are, and of each verdict.
+
+    >>> count_verdicts(pd.Series(["better", "worse", "no difference shown"]))
+    '3 comparisons: 2 better or worse, 1 no difference shown'
+    """
+    together = dict.fromkeys(DECIDED[:2], "better or worse") | dict.fromkeys(
+        DECIDED[2:], "lower or higher"
+    )
+    counted = words.replace(together).value_counts(sort=False)
+    return (
+        f"{count_comparisons(len(words))}: "
+        f"{', '.join(f'{count:,} {word}' for word, count in counted.items())}"
+    )
+
+
+def headline_sentence(found_families: Sequence[Family]) -> str:
+    """The first difference that is told, or how the first family ends, in a sentence; empty where
+    there is none.
+    """
+    for family in found_families:
+        for each in family.verdicts:
+            if each.kind == "decided":
+                amount, bracket, _ = each.reason.partition("], ")
+                shortened = replace(each, reason=amount + bracket.rstrip(", "))
+                return f"{family.title}: {shortened.sentence} ({family.tally})"
+    return f"{found_families[0].title}: {found_families[0].tally}" if found_families else ""
+
+
+def family_note(comparisons: pd.DataFrame) -> str:
+    """What it means that each metric is a family of its own, in a sentence; empty where nothing is
+    tested.
+    """
+    tested = comparisons.loc[
+        comparisons["p_adjusted"].notna(), ["metric", "correction"]
+    ].drop_duplicates()
+    count = len(tested)
+    if not count:
+        return ""
+    if set(tested["correction"]) != {"holm"}:
+        return (
+            "Each metric is a family of its own: in each, 5 % of the differences told are "
+            "expected to be false at most."
+        )
+    over = f"; over these {count} metrics together it can reach {5 * count} %" if count > 1 else ""
+    return (
+        f"Each metric is a family of its own: in each, the chance of any false difference is "
+        f"at most 5 %{over}."
+    )
