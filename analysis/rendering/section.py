@@ -74,7 +74,7 @@ class Plot:
     name: str
     title: str
     caption: str
-    figure: "Figure"
+    figure: "Figure" = field(repr=False)
 
     def _repr_png_(self) -> bytes:
         """The plot as notebooks show it."""
@@ -90,7 +90,7 @@ class Picture:
     A width of 0 fills the place where the picture is.
     """
 
-    png: bytes
+    png: bytes = field(repr=False)
     title: str
     caption: str
     width: int = 0

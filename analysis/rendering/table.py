@@ -1,7 +1,7 @@
 """A table of the report: as text for people, as numbers for machines, and both written to files."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,9 +71,9 @@ class Table:
     name: str
     title: str
     caption: str
-    text: pd.DataFrame
-    values: pd.DataFrame
-    marks: tuple[Mark, ...] = ()
+    text: pd.DataFrame = field(repr=False)
+    values: pd.DataFrame = field(repr=False)
+    marks: tuple[Mark, ...] = field(default=(), repr=False)
 
     @property
     def excerpt(self) -> "Table":
@@ -87,6 +87,10 @@ class Table:
         return replace(
             self, caption=caption.strip(), text=self.text[:MAX_ROWS], marks=self.marks[:MAX_ROWS]
         )
+
+    def _repr_markdown_(self) -> str:
+        """The table as notebooks show it, its caption below."""
+        return to_markdown(self.excerpt)
 
 
 def is_numeric(column: "pd.Series[str]") -> bool:
