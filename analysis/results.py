@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis import report
 from analysis.comparison.comparisons import compare_pairs
+from analysis.frames.training_length import shortened_banner
 from analysis.rendering.section import Content, Plot, Verdict
 from analysis.reproduction import references as published
 from analysis.sections import overview, verdicts
@@ -33,8 +34,7 @@ class Results:
     _report: report.Report
 
     def __repr__(self) -> str:
-        rows = self.rows
-        return f"Results('{overview.title(rows)}: {overview.subtitle(rows).partition(' · ')[0]}')"
+        return f"Results('{overview.title(self.rows)}: {self.summary.partition(' · ')[0]}')"
 
     @classmethod
     def read(cls, folder: str | Path, references: str | Path | None = None) -> "Results":
@@ -61,9 +61,18 @@ class Results:
         return self._report.data.comparisons
 
     @property
+    def summary(self) -> str:
+        """What was run, in one line: cells by status, data, devices, commits."""
+        return overview.subtitle(self.rows)
+
+    @property
     def caveats(self) -> list[str]:
-        """What to know before citing a number: damaged files, failed cells, few seeds."""
-        return [*self._report.data.frames.damaged, *self._report.data.caveats]
+        """What to know before citing a number: damaged files, short training, failed cells, few
+        seeds.
+        """
+        data = self._report.data
+        shortened = shortened_banner(data.arm_counts)
+        return [*data.frames.damaged, *([shortened] if shortened else []), *data.caveats]
 
     def table(self) -> pd.DataFrame:
         """The estimates of every arm, one row an arm and metric.

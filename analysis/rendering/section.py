@@ -17,7 +17,7 @@ BASELINE_HINT = (
     "a baseline in the grid, `compare: {baseline: {COLUMN: VALUE}}`, narrows the family "
     "to one pair an arm"
 )
-NOTEBOOK_DPI = 72
+NOTEBOOK_DPI = 90
 
 
 @dataclass(frozen=True)
