@@ -36,6 +36,9 @@ class StorageError(OSError):
         )
 
 
+BadInput, StorageFailure = InputError, StorageError  # their names in version 0.1
+
+
 def unknown_name_error(kind: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that is not in a list, with the nearest name and the whole list.
 

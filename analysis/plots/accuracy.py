@@ -18,7 +18,7 @@ from analysis.plots.style import (
     MUTED,
     Colours,
     mark_means,
-    styled,
+    use_report_style,
     wrap_name,
 )
 from analysis.stats.estimates import estimate_means
@@ -33,7 +33,7 @@ SIDE_TEXT_STYLES: dict[int, dict[str, Any]] = {
 }
 
 
-@styled
+@use_report_style
 def draw_accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
     """Supervised against semi-supervised, a panel a data set and label budget; lines join the arms
     of a seed.
@@ -103,7 +103,7 @@ def _draw_pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
     )
 
 
-@styled
+@use_report_style
 def draw_by_label_budget(rows: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
     """Accuracy or its gain against the label budget, on a log axis: seeds, means with 95 %
     t-intervals joined.

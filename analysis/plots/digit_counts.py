@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from analysis.plots.style import FIGURE_WIDTH, INK, Colours, in_order, styled, wrap_name
+from analysis.plots.style import FIGURE_WIDTH, INK, Colours, in_order, use_report_style, wrap_name
 from analysis.stats.estimates import estimate_means
 from analysis.stats.thresholds import CONFIDENCE
 
@@ -32,7 +32,7 @@ def digit_shares(counts: np.ndarray) -> pd.DataFrame:
     return table[["digit", "mean", "low", "high"]]
 
 
-@styled
+@use_report_style
 def draw_digit_counts(rows: pd.DataFrame, palette: Colours) -> Figure:
     """A panel an arm: seeds as points, the mean as a bar with its interval, as `digit_shares` tells
     it; even is dashed.

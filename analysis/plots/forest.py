@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.frames.metrics import Metric
-from analysis.plots.style import FIGURE_WIDTH, INK, styled, wrap_name
+from analysis.plots.style import FIGURE_WIDTH, INK, use_report_style, wrap_name
 from analysis.rendering.section import DECIDED
 
 MAX_PAGE_LINES = 40  # of names, on a page
@@ -66,7 +66,7 @@ def axis_range(comparisons: pd.DataFrame) -> tuple[float, float]:
     return float(np.nanmin(points)), float(np.nanmax(points))
 
 
-@styled
+@use_report_style
 def draw_differences(
     comparisons: pd.DataFrame, metric: Metric, side: str, x_range: tuple[float, float]
 ) -> Figure:

@@ -23,7 +23,7 @@ from analysis.plots.style import (
     INK,
     MAX_LEGEND_CHARS,
     Colours,
-    styled,
+    use_report_style,
     wrap_name,
 )
 from analysis.stats.estimates import estimate_means
@@ -44,7 +44,7 @@ def find_beta_series(rows: pd.DataFrame) -> pd.DataFrame:
     return scored[scored.groupby("family")["beta"].transform("nunique") > 1]
 
 
-@styled
+@use_report_style
 def draw_rate_distortion(rows: pd.DataFrame, palette: Colours) -> Figure:
     """Rows as `find_beta_series` gives them -> a panel a data set: seeds as points, the means of a
     family joined in order of β.

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.plots.style import styled, wrap_name
+from analysis.plots.style import use_report_style, wrap_name
 from harness.storage.store import PictureKind
 
 TILE_PIXELS = 29  # pixels: a digit and the line beside it
@@ -21,7 +21,7 @@ PANEL_INCHES = (1.28, 1.98)  # inches
 PANELS_PER_ROW = 5  # panels in a line
 
 
-@styled
+@use_report_style
 def draw_sheets_by_beta(rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: PictureKind) -> Figure:
     """A row an arm, with the column `family`, and PNGs by cell -> a family a line of panels, in
     order of β.

@@ -61,6 +61,6 @@ def format_p(p: float) -> str:
     if p >= 1e-3:
         # as many as show on which side of .05 it lies
         near = (f"{p:.{digits}g}" for digits in range(2, 18))
-        return f"p = {next(said for said in near if float(said) != ALPHA or p == ALPHA)}"
+        return f"p = {next(text for text in near if float(text) != ALPHA or p == ALPHA)}"
     mantissa, exponent = f"{p:.0e}".split("e")
     return f"p = {mantissa}e{int(exponent)}"

@@ -1,4 +1,4 @@
-"""The objective of a pack: every cell's loss and the slopes of its parameters, as one function,
+"""The objective of a pack: every cell's loss and the gradients of its parameters, as one function,
 compiled or not.
 
 Parameters are stacked along a first dimension and `torch.func.vmap` runs one cell's gradient over
@@ -50,9 +50,9 @@ def make_objective(model: Model) -> Objective:
     ) -> tuple[Tensors, LossParts, Tensors]:
         leaves = {name: value.detach().requires_grad_() for name, value in trained.items()}
         loss, (parts, state) = losses(leaves, other, batch, noise, beta)
-        slopes = torch.autograd.grad(loss.sum(), list(leaves.values()))
+        gradients = torch.autograd.grad(loss.sum(), list(leaves.values()))
         return (
-            dict(zip(leaves, slopes, strict=True)),
+            dict(zip(leaves, gradients, strict=True)),
             LossParts(*(part.detach() for part in parts)),
             state,
         )
