@@ -23,7 +23,8 @@ from analysis.frames.arm_table import summarize_arms
 from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.sections import caveats
 from harness import closed_pipe
-from harness.errors import InputError, StorageError, strip_control_chars, unknown_name_error
+from harness.errors import InputError, strip_control_chars, unknown_name_error
+from harness.exit_codes import exit_codes
 from harness.experiment.grid import ComparisonSpec
 from harness.experiment.metrics import METRICS, check_margin
 
@@ -62,17 +63,11 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@exit_codes()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0, 2 for bad input or 1 for storage that fails, which are said in one line."""
+    """Run the command; the exit code."""
     args = parser().parse_args(argv)
-    try:
-        row = compare_two_arms(args.results, (args.a, args.b), args.metric, args.margin)
-    except InputError as error:
-        print(f"error: {strip_control_chars(str(error))}", file=sys.stderr)
-        return 2
-    except StorageError as failure:
-        print(f"error: {strip_control_chars(failure.description)}", file=sys.stderr)
-        return 1
+    row = compare_two_arms(args.results, (args.a, args.b), args.metric, args.margin)
     print(json.dumps(row, ensure_ascii=False, indent=1) if args.json else format_comparison(row))
     return 0
 

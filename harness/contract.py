@@ -1,4 +1,5 @@
-"""Deprecated path to the contract of models, now in `harness.plugins.model`; version 0.1 used it."""
+"""Deprecated path to the contract of models, now in `harness.plugins.model`; version 0.1 used it.
+"""
 
 from harness.plugins.model import CLASSES as CLASSES
 from harness.plugins.model import PIXELS as PIXELS

@@ -1,4 +1,5 @@
-"""Deprecated path to Ray's autoscaler, now in `harness.execution.autoscaler`; version 0.1 used it."""
+"""Deprecated path to Ray's autoscaler, now in `harness.execution.autoscaler`; version 0.1 used it.
+"""
 
 from harness.execution.autoscaler import spot_first as spot_first
 

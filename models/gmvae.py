@@ -1,4 +1,5 @@
-"""The VAE whose prior is a learned mixture of Gaussians (the GMVAE of Stanford CS236's homework 2)."""
+"""The VAE whose prior is a learned mixture of Gaussians (the GMVAE of Stanford CS236's homework 2).
+"""
 
 import math
 

@@ -1,4 +1,5 @@
-"""Published and measured figures: those of references.yaml, and those of a file of the user's own."""
+"""Published and measured figures: those of references.yaml, and those of a file of the user's own.
+"""
 
 import math
 from collections.abc import Iterable
@@ -186,7 +187,8 @@ class Entries(BaseModel):
 
 
 class References(Entries):
-    """All that is known; `report_subset` is the checksum of the file that lists that set's images."""
+    """All that is known; `report_subset` is the checksum of the file that lists that set's images.
+    """
 
     report_subset: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

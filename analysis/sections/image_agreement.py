@@ -1,4 +1,5 @@
-"""Supervised against semi-supervised image by image, for the page: a second level below the seeds."""
+"""Supervised against semi-supervised image by image, for the page: a second level below the seeds.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,5 @@
-"""What a step costs: ours, the limit of its matrix products, and others' steps, each on one thread."""
+"""What a step costs: ours, the limit of its matrix products, and others' steps, each on one thread.
+"""
 
 from collections.abc import Callable
 

@@ -1,1 +1,2 @@
-"""The command line: flags, the plan of a run, and what `--list`, `--dry-run` and `--status` print."""
+"""The command line: flags, the plan of a run, and what `--list`, `--dry-run` and `--status` print.
+"""

@@ -1,4 +1,5 @@
-"""Binarisation: grey levels as probabilities of a pixel being on (Salakhutdinov and Murray 2008)."""
+"""Binarisation: grey levels as probabilities of a pixel being on (Salakhutdinov and Murray 2008).
+"""
 
 from collections.abc import Sequence
 
@@ -37,7 +38,8 @@ def binarise_cells(grey: Tensor, generators: Sequence[torch.Generator]) -> Tenso
 
 
 def _binarise_into(out: Tensor, grey: Tensor, generator: torch.Generator) -> None:
-    """One cell's, on the CPU, into a tensor of the shape of its grey levels whose memory is dense."""
+    """One cell's, on the CPU, into a tensor of the shape of its grey levels whose memory is dense.
+    """
     draws = _random_bytes(grey.numel(), generator).view(grey.shape)
     torch.lt(draws, grey, out=out)  # a fifth of the time of (draws < grey).float()
     # an eighth of that of torch's nonzero

@@ -39,7 +39,8 @@ def elbo(model: Model, x: Tensor) -> ScoreGenerator:
 
 @torch.inference_mode()
 def subset_elbo(model: Model, x: Tensor) -> ScoreGenerator:
-    """NELBO, KL and reconstruction over the listed images: the mean of 100 single-sample repeats."""
+    """NELBO, KL and reconstruction over the listed images: the mean of 100 single-sample repeats.
+    """
     terms = []
     for index in range(SUBSET_REPEATS):
         terms.append(_evaluate_terms(model, x, "subset noise", index))

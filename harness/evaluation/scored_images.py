@@ -1,4 +1,5 @@
-"""The images that all cells are scored on, and the noise for them, in chunks that fit into memory."""
+"""The images that all cells are scored on, and the noise for them, in chunks that fit into memory.
+"""
 
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any

@@ -75,7 +75,8 @@ class EvaluationConfig:
                 )
 
     def check_indices(self, sizes: Mapping[str, tuple[int, int]]) -> None:
-        """Refuse indices beyond the test or training images, whose numbers are given by data set."""
+        """Refuse indices beyond the test or training images, whose numbers are given by data set.
+        """
         if self.dataset in sizes:
             for indices, size, split in zip(
                 (self.subset, self.labelled), sizes[self.dataset], ("test", "training"), strict=True

@@ -1,9 +1,9 @@
 """What a plug-in changes in the modules of others while its text runs, and for whom that holds.
 
-A plug-in may set attributes of modules and classes (`harness.training.adam.Adam.apply_gradients = ...`) and
-torch's settings. That is recorded, so that it can be taken away while the cells of other models are
-worked on. It is no sandbox: only attributes that the plug-in's own text names are looked at, in
-modules that were loaded before; the contents of dictionaries and lists, and what a plug-in's
+A plug-in may set attributes of modules and classes (`harness.training.adam.Adam.apply_gradients =
+...`) and torch's settings. That is recorded, so that it can be taken away while the cells of other
+models are worked on. It is no sandbox: only attributes that the plug-in's own text names are looked
+at, in modules that were loaded before; the contents of dictionaries and lists, and what a plug-in's
 functions do later, are not.
 """
 

@@ -64,7 +64,8 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def terms(self, batch: Batch, noise: Noise) -> Terms:
-        """The parts of the objective of each image; pure: the same arguments give the same terms."""
+        """The parts of the objective of each image; pure: the same arguments give the same terms.
+        """
 
     def forward(self, batch: Batch, noise: Noise) -> Terms:
         """The objective, as `torch.func.functional_call` calls it."""

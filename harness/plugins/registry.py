@@ -67,7 +67,8 @@ def register(name: str) -> Callable[[type[M]], type[M]]:
 
 
 def lookup(name: str) -> type[Model]:
-    """The model registered as `name`; an unknown name is refused with the nearest one and the list."""
+    """The model registered as `name`; an unknown name is refused with the nearest one and the list.
+    """
     _load_entry_points()
     if name not in _models:
         raise unknown_name_error("model", name, _models)
@@ -96,7 +97,8 @@ def build(cell: Cell) -> Model:
 
 
 def load(plugin: Plugin) -> None:
-    """Run a plug-in's texts, which register its models; again only if they are others than before."""
+    """Run a plug-in's texts, which register its models; again only if they are others than before.
+    """
     loaded = _loaded.get(plugin.name)
     if loaded is not None and loaded.plugin == plugin:
         _models.update(loaded.models)

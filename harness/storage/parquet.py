@@ -25,7 +25,8 @@ class TooLargeError(ValueError):
 
 
 def read(content: bytes) -> pa.Table:
-    """Bytes -> the table that they hold; `NotParquetError` or `TooLargeError` where that cannot be."""
+    """Bytes -> the table that they hold; `NotParquetError` or `TooLargeError` where that cannot be.
+    """
     try:
         file = _open_file(content, [])
         _check_size(file.metadata)

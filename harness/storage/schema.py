@@ -304,7 +304,8 @@ def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
 
 
 def _is_convertible(actual: pa.DataType, expected: pa.DataType) -> bool:
-    """Whether values of a type are text, numbers or lists of numbers as wanted, in whatever width."""
+    """Whether values of a type are text, numbers or lists of numbers as wanted, in whatever width.
+    """
     kinds = pa.types
     if kinds.is_dictionary(actual):
         return kinds.is_string(expected) and _is_convertible(actual.value_type, expected)

@@ -56,7 +56,8 @@ PictureKind = Literal["samples", "reconstructions", "traversals"]
 
 @dataclass(frozen=True)
 class Contents:
-    """The rows by their cells, a sentence on each torn key, and the stamps of the whole fragments."""
+    """The rows by their cells, a sentence on each torn key, and the stamps of the whole fragments.
+    """
 
     rows: Mapping[str, schema.Row]
     corrupt: Mapping[str, str]

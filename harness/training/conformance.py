@@ -420,7 +420,8 @@ def find_violation(cell: Cell, importance_weights: bool) -> str | None:
 
 
 def run_checks(cell: Cell) -> Iterator[tuple[str, str | None]]:
-    """Every check of a kind of cell, as its docstring says it, and what is wrong, if anything is."""
+    """Every check of a kind of cell, as its docstring says it, and what is wrong, if anything is.
+    """
     subject = Subject(cell, images=6, labels=2 * CLASSES)
     for check in CHECKS:
         try:

@@ -1,4 +1,5 @@
-"""Settings of a process that make it faster: the garbage collector, freed memory, denormal numbers."""
+"""Settings of a process that make it faster: the garbage collector, freed memory, denormal numbers.
+"""
 
 import ctypes
 import gc

@@ -11,7 +11,8 @@ from harness.plugins.source_files import Plugin
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is handed: the cells of one pack and all it must know to turn them into rows."""
+    """What a worker is handed: the cells of one pack and all it must know to turn them into rows.
+    """
 
     cells: tuple[Cell, ...]
     results: str

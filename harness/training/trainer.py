@@ -71,7 +71,8 @@ def make_trainer(
 
 
 class PackTrainer:
-    """Cells in training; `advance` takes them on, `extract_state` carries one over an interruption."""
+    """Cells in training; `advance` takes them on, `extract_state` carries one over an interruption.
+    """
 
     def __init__(
         self,

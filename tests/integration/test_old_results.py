@@ -1,4 +1,6 @@
-"""Results of earlier versions are read, shown and gone on from; `tests/data/README.md` says what they are."""
+"""Results of earlier versions are read, shown and gone on from; `tests/data/README.md` says what
+they are.
+"""
 
 import shutil
 from pathlib import Path

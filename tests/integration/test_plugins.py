@@ -321,7 +321,8 @@ def test_a_model_of_this_process_alone_is_not_given_to_ray(
 
 
 def python(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Python in a folder that comes first on its path, with the harness of this checkout after it."""
+    """Python in a folder that comes first on its path, with the harness of this checkout after it.
+    """
     paths = os.pathsep.join([str(folder), str(ROOT)])
     return subprocess.run(
         [sys.executable, *words],

@@ -1,4 +1,5 @@
-"""Ending early: real signals to real processes; what is resumed ends with the rows of a calm run."""
+"""Ending early: real signals to real processes; what is resumed ends with the rows of a calm run.
+"""
 
 import os
 import signal
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import StalledError
 from harness.execution import trial
-from harness.execution.shutdown import StalledError, StopRequest
+from harness.execution.shutdown import StopRequest
 from harness.experiment.cell import Cell
 from harness.monitoring import run_status
 from harness.plugins.dataset import Data

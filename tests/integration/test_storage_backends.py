@@ -339,7 +339,8 @@ def test_storage_that_is_gone_in_mid_run_ends_it_within_its_patience(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The trial waits, and then neither its checkpoint, the table nor the standing waits once more."""
+    """The trial waits, and then neither its checkpoint, the table nor the standing waits once more.
+    """
     gone: list[float] = []
 
     def refuses() -> bool:

@@ -1,4 +1,6 @@
-"""Unit tests see a small data set: the first images of MNIST, under MNIST's name with a checksum of their own."""
+"""Unit tests see a small data set: the first images of MNIST, under MNIST's name with a checksum of
+their own.
+"""
 
 import hashlib
 

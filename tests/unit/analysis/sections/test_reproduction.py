@@ -1,4 +1,5 @@
-"""Ours beside the source report's: only the same arm on the same images, and broken sums flagged."""
+"""Ours beside the source report's: only the same arm on the same images, and broken sums flagged.
+"""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Welch from summary numbers: against R, against tests that see the runs themselves, and by hand."""
+"""Welch from summary numbers: against R, against tests that see the runs themselves, and by hand.
+"""
 
 import numpy as np
 import pytest

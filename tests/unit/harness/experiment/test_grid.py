@@ -180,7 +180,8 @@ def test_a_model_without_labels_is_not_crossed_with_budgets() -> None:
 
 
 def test_a_file_of_labels_fixes_budget_and_draw() -> None:
-    """The list decides: two budgets of the grid become its one, and another list is another cell."""
+    """The list decides: two budgets of the grid become its one, and another list is another cell.
+    """
     keys = one_sweep(model="half", labels=[50, 200]) | {"label_draw": "subset"}
     chosen = grid_file.validate(keys)
     (cell,) = chosen.cells(CARDS, ListedDraw(99, "abc"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.execution.shutdown import StalledError
+from harness.errors import StalledError
 from harness.monitoring import run_status
 from harness.monitoring.progress import LINE_SECONDS, Progress
 from harness.storage.store import Store
@@ -30,7 +30,8 @@ def clock_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def make(cell: CellMaker, clock_time: list[float]) -> Make:
-    """Three cells of 100 steps in two tasks, two side by side, each step 0.1 s as measured before."""
+    """Three cells of 100 steps in two tasks, two side by side, each step 0.1 s as measured before.
+    """
 
     def progress(terminal: bool = False, store: Store | None = None) -> Progress:
         packs = [(cell("vae", 0, 100), cell("vae", 1, 100)), (cell("gmvae", 0, 100),)]

@@ -1,4 +1,5 @@
-"""Plug-ins as texts: a file, a folder, a package; known by content; odd ones refused in one line."""
+"""Plug-ins as texts: a file, a folder, a package; known by content; odd ones refused in one line.
+"""
 
 import hashlib
 import json

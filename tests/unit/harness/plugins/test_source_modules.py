@@ -114,7 +114,8 @@ def test_a_helper_of_another_plugin_is_taken_and_its_own_earlier_one_is_not(tmp_
 def test_ones_own_file_on_the_path_is_not_another_module(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where the command is run in the folder of the plug-in, by `python -m` or from a notebook."""
+    """As where the command is run in the folder of the plug-in, by `python -m` or from a notebook.
+    """
     monkeypatch.syspath_prepend(str(written(tmp_path / "own", d_helper="x = 1")))
     import d_helper  # type: ignore[import-not-found]
 

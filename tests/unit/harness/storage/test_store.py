@@ -467,7 +467,8 @@ def test_one_cell_twice_with_other_values_is_refused_in_either_order(
 
 
 def test_a_row_taken_out_of_the_table_is_read_from_its_fragment(folder: Store) -> None:
-    """Whoever filters with Arrow keeps the metadata, which says that the table holds the fragment."""
+    """Whoever filters with Arrow keeps the metadata, which says that the table holds the fragment.
+    """
     for number, cell in enumerate("ab"):
         folder.write_row(row(cell))
         os.utime(folder.path(f"rows/{cell}.json"), (number * 100, number * 100))

@@ -1,4 +1,5 @@
-"""How many cells a GPU holds: the arithmetic, on a made-up memory; and freed memory that is kept."""
+"""How many cells a GPU holds: the arithmetic, on a made-up memory; and freed memory that is kept.
+"""
 
 import os
 import platform

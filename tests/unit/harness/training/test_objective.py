@@ -55,7 +55,8 @@ def test_the_compiler_is_the_one_that_the_environment_names(
 def test_what_was_compiled_before_is_found_by_versions_and_not_by_the_sums_of_all_files(
     before: str,
 ) -> None:
-    """In a process of its own; where somebody has compiled in it already, keys stay what they are."""
+    """In a process of its own; where somebody has compiled in it already, keys stay what they are.
+    """
     told = f"{torch.__version__} {torch.version.git_version}".encode()
     check = (
         f"from torch._inductor import codecache; {before}from harness.training import compilation; "

@@ -85,7 +85,8 @@ def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
 def test_the_engine_is_the_plain_loop(
     model: str, supervision: str, mnist: Data, cell: CellMaker
 ) -> None:
-    """Catches, among others, a fused optimiser that reads transposed gradients in the wrong order."""
+    """Catches, among others, a fused optimiser that reads transposed gradients in the wrong order.
+    """
     one = cell(model, beta=1.0 if supervision == "supervised" else 2.0, supervision=supervision)
     close(one, weights(trained([one], mnist, 4), 0), plain_loop(one, mnist, 4))
 
