@@ -155,6 +155,11 @@ class Scorer:
         return scored_images.binarise_test_images(self.data)
 
     @cached_property
+    def subset_images(self) -> Tensor:
+        """The listed test images, binarised once for all cells: (n, PIXELS)."""
+        return scored_images.binarise_subset(self.data, self.evaluation.subset)
+
+    @cached_property
     def digit_classifier(self) -> DigitClassifier:
         """The classifier that counts digits among samples."""
         return digit_classifier.load(self.store, self.data)
@@ -275,18 +280,17 @@ class Scorer:
 
     def _subset_parts(self, model: Model) -> list[ScorePart]:
         """The scores over the listed images."""
-        indices, checksum = self.evaluation.subset, self.evaluation.subset_checksum
-        images = scored_images.binarise_subset(self.data, indices)
+        checksum = self.evaluation.subset_checksum
 
         def compute_elbo(_: dict[str, Tensor]) -> ScoreGenerator:
-            found = yield from elbo.subset_elbo(model, images)
+            found = yield from elbo.subset_elbo(model, self.subset_images)
             return {f"subset_{name}": value for name, value in found.items()} | {
                 "subset_checksum": checksum
             }
 
         parts = [ScorePart("subset bound", frozenset({"subset_nelbo"}), compute_elbo)]
         if "subset" in self.evaluation.iwae_on and self.evaluation.iwae:
-            parts.append(self._iwae_part(model, "subset_", lambda: images))
+            parts.append(self._iwae_part(model, "subset_", lambda: self.subset_images))
         return parts
 
 

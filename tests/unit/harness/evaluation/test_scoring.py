@@ -2,15 +2,17 @@
 row.
 """
 
+from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from harness.evaluation import iwae
+from harness.evaluation import digit_classifier, iwae, scored_images
 from harness.evaluation.scoring import ScorePart, Scorer, Scores
 from harness.execution import trial
 from harness.experiment.cell import Cell
@@ -240,6 +242,32 @@ def test_a_failed_row_of_an_older_version_is_scored_from_its_weights(
     assert before is not None
     assert row is not None
     assert (row["status"], row["nelbo"], row["error"]) == ("ok", before["nelbo"], None)
+
+
+def test_trial_prepares_the_scoring_once_for_all_cells(
+    run: Run, store: Store, cell: CellMaker, few: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test images, the subset and the digit classifier: once a trial, not once a cell."""
+    calls: Counter[str] = Counter()
+
+    def count(module: ModuleType, name: str) -> None:
+        original = getattr(module, name)
+
+        def counted(*args: Any) -> Any:
+            calls[name] += 1
+            return original(*args)
+
+        monkeypatch.setattr(module, name, counted)
+
+    count(scored_images, "binarise_test_images")
+    count(scored_images, "binarise_subset")
+    count(digit_classifier, "load")
+    evaluation = replace(
+        IWAE, iwae_on=("test", "subset"), dataset="mnist", subset=(0, 1), subset_checksum="abc"
+    )
+    list(run(*(cell("vae", seed, iterations=2) for seed in range(3)), evaluation=evaluation))
+    assert {row["status"] for row in store.rows().values()} == {"ok"}
+    assert calls == {"binarise_test_images": 1, "binarise_subset": 1, "load": 1}
 
 
 def test_every_chunk_meets_the_buffers_of_training(few: Data) -> None:
