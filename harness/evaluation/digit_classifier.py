@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from harness.data.binarization import binarise, scale_to_unit
 from harness.data.download import cache_folder
-from harness.evaluation.accuracy import compute_accuracy
+from harness.evaluation.classification import compute_accuracy, predict_classes
 from harness.evaluation.scored_images import binarise_test_images
 from harness.experiment import seeding
 from harness.plugins.dataset import Data
@@ -57,7 +57,7 @@ class DigitClassifier:
     @torch.inference_mode()
     def count_digits(self, images: Tensor) -> list[int]:
         """How many of the images (n, PIXELS) it takes for each class."""
-        classes = torch.cat([self.net.classify(part).argmax(-1) for part in images.split(1000)])
+        classes = predict_classes(self.net, images)
         return [int(count) for count in torch.bincount(classes, minlength=CLASSES)]
 
 

@@ -1,7 +1,6 @@
 """The images that all cells are scored on, and the noise for them, in chunks that fit into memory."""
 
-from collections.abc import Generator, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,9 +13,6 @@ from harness.plugins.dataset import Data
 from harness.plugins.model import Model, Noise, draw_noise
 
 CHUNK_SIZE = 1000  # images at a time
-
-# yields the share of the work that is done, returns columns of a row
-ScoreGenerator = Generator[float, None, dict[str, Any]]
 
 
 def binarise_test_images(data: Data) -> Tensor:

@@ -1,40 +1,36 @@
 """Scores of a trained cell, one after another: each is kept as it comes, and one that fails costs
 no other.
 
-A part is a generator that yields the share of its work that is done, 0 to 1, and returns columns of
-the row. Whoever drives it may stop between two of them; what is finished, and the draws of an
-unfinished IWAE bound, can be taken up.
+The scores are the registered metrics (`harness.plugins.metric`). Scoring may be stopped at every
+share of the work that a metric yields. Finished scores, and the tensors that an unfinished metric
+keeps, are then reused.
 """
 
+import functools
 import json
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from harness.data.binarization import scale_to_unit
 from harness.errors import StorageError
-from harness.evaluation import (
-    accuracy,
-    digit_classifier,
-    elbo,
-    image_grid,
-    iwae,
-    samples,
-    scored_images,
-)
+
+# importing these modules registers their metrics
+from harness.evaluation import accuracy as accuracy
+from harness.evaluation import elbo as elbo
+from harness.evaluation import iwae as iwae
+from harness.evaluation import samples as samples
 from harness.evaluation.checks import InvalidScoreError, NonFiniteError
-from harness.evaluation.digit_classifier import DigitClassifier
-from harness.evaluation.image_grid import SHEET_COLUMNS, SHEET_ROWS
+from harness.evaluation.inputs import MetricInputs, SharedInputs
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry
 from harness.plugins.dataset import Data
-from harness.plugins.model import Classifier, ImportanceWeighted, Model
+from harness.plugins.metric import ScoreGenerator, list_metrics
+from harness.plugins.model import Model
 from harness.plugins.model_state import clone_tensors, restore_buffers
 from harness.storage import tensor_file
 from harness.storage.layout import scores_key, weights_key
@@ -42,18 +38,20 @@ from harness.storage.schema import Status
 from harness.storage.store import Store
 
 Values = dict[str, Any]
-ScoreGenerator = Generator[float, None, Values]
 
 
 @dataclass(frozen=True)
 class ScorePart:
-    """One score: its name, the columns that it is asked for by, and what computes it from the
-    tensors kept before.
+    """One score of a cell.
+
+    name: of the score in the progress display and in error messages
+    columns: columns that the row must have been scored for and that this part fills
+    compute: starts the computation
     """
 
     name: str
     columns: frozenset[str]
-    compute: Callable[[dict[str, Tensor]], ScoreGenerator]
+    compute: Callable[[], ScoreGenerator]
 
 
 @dataclass
@@ -90,6 +88,7 @@ class Scorer:
 
     def __init__(self, store: Store, data: Data, evaluation: EvaluationConfig):
         self.store, self.data, self.evaluation = store, data, evaluation
+        self.shared = SharedInputs(store, data, evaluation)
 
     def has_weights(self, cell: Cell) -> bool:
         """Whether a cell's training is over: its weights are there, and its row or its model still
@@ -149,62 +148,30 @@ class Scorer:
         content = self.store.read(scores_key(cell.id))
         return {} if content is None else tensor_file.parse(content)[1]
 
-    @cached_property
-    def binary_test_images(self) -> Tensor:
-        """The test images, binarised once for all cells: (n, PIXELS)."""
-        return scored_images.binarise_test_images(self.data)
-
-    @cached_property
-    def subset_images(self) -> Tensor:
-        """The listed test images, binarised once for all cells: (n, PIXELS)."""
-        return scored_images.binarise_subset(self.data, self.evaluation.subset)
-
-    @cached_property
-    def digit_classifier(self) -> DigitClassifier:
-        """The classifier that counts digits among samples."""
-        return digit_classifier.load(self.store, self.data)
-
-    def list_parts(self, cell: Cell, model: Model) -> list[ScorePart]:
-        """All scores of a cell, the most wanted first."""
-        required = self.evaluation.required_columns(cell)
-        parts = []
-        if isinstance(model, Classifier):
-            parts.append(
-                ScorePart(
-                    "accuracy", required & {"accuracy"}, lambda _: self._score_accuracy(cell, model)
-                )
-            )
-        if not cell.has_bound:
-            return parts
-        samples = f"{self.evaluation.samples:,} samples"
-        parts += [
+    def list_parts(self, inputs: MetricInputs) -> list[ScorePart]:
+        """One part for each registered metric that applies to the cell, in their order."""
+        required = inputs.required_columns
+        return [
             ScorePart(
-                "bound", frozenset({"nelbo"}), lambda _: elbo.elbo(model, self.binary_test_images)
-            ),
-            ScorePart(samples, frozenset(), lambda _: self._score_samples(cell, model)),
-            ScorePart("pictures", frozenset(), lambda _: self._write_pictures(cell, model)),
+                metric.label(inputs),
+                required & metric.columns,
+                functools.partial(metric.compute, inputs),
+            )
+            for metric in list_metrics()
+            if metric.applies(inputs)
         ]
-        if "test" in self.evaluation.iwae_on and self.evaluation.iwae:
-            parts.append(self._iwae_part(model, "", lambda: self.binary_test_images))
-        if self.evaluation.covers(cell):
-            parts += self._subset_parts(model)
-        return parts
 
-    def list_missing_parts(
-        self, cell: Cell, model: Model, known: Mapping[str, Any]
-    ) -> list[ScorePart]:
-        """The parts that a row, or nothing known, does not hold yet; what failed before is tried
-        again.
-        """
+    def list_missing_parts(self, inputs: MetricInputs, known: Mapping[str, Any]) -> list[ScorePart]:
+        """The parts whose columns are not in `known`, a row; failed parts are tried again."""
         if known.get("status") != "ok":
-            return self.list_parts(cell, model)
+            return self.list_parts(inputs)
         evaluated = set((known.get("evaluated") or "").split(","))
         if known.get("subset_checksum") != self.evaluation.subset_checksum:
             evaluated = {name for name in evaluated if not name.startswith("subset_")}
         retry_failed = known.get("error") is not None
         return [
             part
-            for part in self.list_parts(cell, model)
+            for part in self.list_parts(inputs)
             if part.columns - evaluated or (retry_failed and not part.columns)
         ]
 
@@ -218,7 +185,7 @@ class Scorer:
                 continue
             yield Stage(part.name, number, len(parts), number / len(parts))
             try:
-                generator = part.compute(scores.unfinished)
+                generator = part.compute()
                 while True:
                     share = next(generator)
                     restore_buffers(model, buffers)
@@ -231,67 +198,6 @@ class Scorer:
             except Exception as error:
                 scores.errors[part.name] = error
             restore_buffers(model, buffers)
-
-    def _score_accuracy(self, cell: Cell, model: Classifier) -> ScoreGenerator:
-        predicted = accuracy.predict_classes(model, scale_to_unit(self.data.test_x))
-        self.store.write_classes(f"predictions/{cell.id}.npy", predicted.cpu().numpy())
-        yield 1.0
-        return {"accuracy": float((predicted == self.data.test_y).sum()) / len(predicted)}
-
-    def _score_samples(self, cell: Cell, model: Model) -> ScoreGenerator:
-        images = yield from samples.draw_samples(
-            model, self.evaluation.samples, self.data.test_x.device
-        )
-        sheet = images[: SHEET_ROWS * SHEET_COLUMNS]
-        self.store.write(f"samples/{cell.id}.png", image_grid.render_sheet(sheet))
-        return {
-            "digit_counts": self.digit_classifier.count_digits(images),
-            "digit_counts_200": self.digit_classifier.count_digits(sheet),
-            "judge_accuracy": self.digit_classifier.accuracy,
-            "judge_accuracy_binary": self.digit_classifier.accuracy_binary,
-        }
-
-    def _write_pictures(self, cell: Cell, model: Model) -> ScoreGenerator:
-        sheets = {
-            "reconstructions": samples.reconstruct_images(
-                model, self.binary_test_images, SHEET_ROWS, SHEET_COLUMNS
-            )
-        }
-        yield 0.5
-        sheets["traversals"] = samples.traverse_latents(
-            model, SHEET_ROWS, SHEET_COLUMNS, self.data.test_x.device
-        )
-        for kind, sheet in sheets.items():
-            if sheet is not None:
-                self.store.write(f"{kind}/{cell.id}.png", image_grid.render_sheet(sheet))
-        return {}
-
-    def _iwae_part(self, model: Model, prefix: str, images: Callable[[], Tensor]) -> ScorePart:
-        draws = self.evaluation.iwae
-        name = f"{prefix}iwae {', '.join(map(str, draws))}"
-
-        def compute(kept: dict[str, Tensor]) -> ScoreGenerator:
-            if not isinstance(model, ImportanceWeighted):
-                return {}
-            found = yield from iwae.iwae(model, images(), draws, kept, name)
-            return {f"{prefix}{column}": value for column, value in found.items()}
-
-        return ScorePart(name, frozenset(f"{prefix}iwae_{k}" for k in draws), compute)
-
-    def _subset_parts(self, model: Model) -> list[ScorePart]:
-        """The scores over the listed images."""
-        checksum = self.evaluation.subset_checksum
-
-        def compute_elbo(_: dict[str, Tensor]) -> ScoreGenerator:
-            found = yield from elbo.subset_elbo(model, self.subset_images)
-            return {f"subset_{name}": value for name, value in found.items()} | {
-                "subset_checksum": checksum
-            }
-
-        parts = [ScorePart("subset bound", frozenset({"subset_nelbo"}), compute_elbo)]
-        if "subset" in self.evaluation.iwae_on and self.evaluation.iwae:
-            parts.append(self._iwae_part(model, "subset_", lambda: self.subset_images))
-        return parts
 
 
 class CellScoring:
@@ -322,7 +228,8 @@ class CellScoring:
             self.known_columns["parameters"] = sum(
                 parameter.numel() for parameter in model.parameters()
             )
-            self.parts = self.scorer.list_missing_parts(self.cell, model, self.known_columns)
+            inputs = MetricInputs(self.scorer.shared, self.cell, model, self.scores.unfinished)
+            self.parts = self.scorer.list_missing_parts(inputs, self.known_columns)
         except StorageError:
             raise
         except Exception as error:

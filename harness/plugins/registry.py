@@ -26,6 +26,7 @@ from harness.experiment import seeding
 from harness.experiment.cell import Cell, ModelCard, Setting
 from harness.plugins import isolation, source_files, source_modules
 from harness.plugins.isolation import Change
+from harness.plugins.metric import Metric, registered_metrics
 from harness.plugins.model import Model
 from harness.plugins.source_files import Plugin
 
@@ -33,15 +34,17 @@ ENTRY_POINT_GROUP = "harness.models"
 # where the harness is installed, and our models beside it
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 M = TypeVar("M", bound=Model)
+V = TypeVar("V")
 _models: dict[str, type[Model]] = {}
 
 
 @dataclass(frozen=True)
 class _LoadedPlugin:
-    """A plug-in of this process: the models that it registered, and what it changed elsewhere."""
+    """A plug-in of this process: what it registered, and what it changed in other modules."""
 
     plugin: Plugin
     models: Mapping[str, type[Model]]
+    metrics: Mapping[str, Metric]
     changes: tuple[Change, ...]
 
 
@@ -100,22 +103,24 @@ def load(plugin: Plugin) -> None:
     loaded = _loaded.get(plugin.name)
     if loaded is not None and loaded.plugin == plugin:
         _models.update(loaded.models)
+        registered_metrics.update(loaded.metrics)
         return
     _load_entry_points()
     if loaded is not None:
         _unload(loaded)
-    before = dict(_models)
+    before, metrics_before = dict(_models), dict(registered_metrics)
     packages = {model.__module__.partition(".")[0] for model in before.values()}
     try:
         changes = isolation.record_changes(
             lambda: source_modules.import_modules(plugin), plugin.files.values(), packages
         )
     except InputError:
-        _models.clear()
-        _models.update(before)
+        _restore(_models, before)
+        _restore(registered_metrics, metrics_before)
         raise
-    new_models = {name: model for name, model in _models.items() if before.get(name) is not model}
-    _loaded[plugin.name] = _LoadedPlugin(plugin, new_models, changes)
+    _loaded[plugin.name] = _LoadedPlugin(
+        plugin, _find_new(_models, before), _find_new(registered_metrics, metrics_before), changes
+    )
     isolation.add_changes(changes)
 
 
@@ -129,9 +134,24 @@ def _unload(loaded: _LoadedPlugin) -> None:
     del _loaded[loaded.plugin.name]
     isolation.drop_changes(loaded.changes)
     source_modules.unload(loaded.plugin)
-    for name, model in loaded.models.items():
-        if _models.get(name) is model:
-            del _models[name]
+    _remove(_models, loaded.models)
+    _remove(registered_metrics, loaded.metrics)
+
+
+def _remove(registered: dict[str, V], values: Mapping[str, V]) -> None:
+    """Remove values, unless another one is registered under the name."""
+    for name, value in values.items():
+        if registered.get(name) is value:
+            del registered[name]
+
+
+def _restore(registered: dict[str, V], before: Mapping[str, V]) -> None:
+    registered.clear()
+    registered.update(before)
+
+
+def _find_new(registered: Mapping[str, V], before: Mapping[str, V]) -> dict[str, V]:
+    return {name: value for name, value in registered.items() if before.get(name) is not value}
 
 
 def find_plugin(name: str) -> Plugin | None:

@@ -342,6 +342,10 @@ class Store:
         np.save(sink, classes.astype(np.uint8), allow_pickle=False)
         self.write(key, sink.getvalue())
 
+    def write_predictions(self, cell: str, classes: np.ndarray) -> None:
+        """Write the class (n,) that a cell's classifier predicts for each grey test image."""
+        self.write_classes(f"predictions/{cell}.npy", classes)
+
     def predictions(self, cell: str) -> np.ndarray | None:
         """The class that a cell's classifier gives each grey test image, (n,) uint8, or None."""
         return self._read_classes(f"predictions/{cell}.npy")
@@ -353,6 +357,10 @@ class Store:
     def _read_classes(self, key: str) -> np.ndarray | None:
         content = self.read(key)
         return None if content is None else np.load(io.BytesIO(content), allow_pickle=False)
+
+    def write_picture(self, kind: PictureKind, cell: str, png: bytes) -> None:
+        """Write a PNG of a cell."""
+        self.write(f"{kind}/{cell}.png", png)
 
     def pictures(self, kind: PictureKind, cell: str) -> bytes | None:
         """A PNG of 200 digits of a cell, or None."""

@@ -18,7 +18,7 @@ from torch.func import stack_module_state
 
 from harness.data.binarization import binarise_cells
 from harness.data.labelled_subset import LabelledImages, select_labelled
-from harness.evaluation.accuracy import test_set_accuracy
+from harness.evaluation.classification import test_set_accuracy
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from harness.data.binarization import scale_to_unit
-from harness.evaluation import accuracy, digit_classifier, elbo, iwae, samples, scored_images
+from harness.evaluation import classification, digit_classifier, elbo, iwae, samples, scored_images
 from harness.evaluation.checks import InvalidScoreError
 from harness.evaluation.digit_classifier import SOURCE_ACCURACY
 from harness.plugins import registry
@@ -203,7 +203,7 @@ def test_more_draws_tighten_the_bound_of_a_real_model(mnist: Data, cell: CellMak
 def test_accuracy_is_on_grey_images_and_of_classifiers_alone(mnist: Data, cell: CellMaker) -> None:
     model = registry.build(cell("ssvae"))
     assert isinstance(model, Classifier)
-    found = accuracy.test_set_accuracy(model, mnist)
+    found = classification.test_set_accuracy(model, mnist)
     by_hand = (
         (model.classify(scale_to_unit(mnist.test_x)).argmax(1) == mnist.test_y)
         .double()
@@ -211,7 +211,7 @@ def test_accuracy_is_on_grey_images_and_of_classifiers_alone(mnist: Data, cell: 
         .item()
     )
     assert found == pytest.approx(by_hand)
-    assert accuracy.test_set_accuracy(registry.build(cell("vae")), mnist) is None
+    assert classification.test_set_accuracy(registry.build(cell("vae")), mnist) is None
 
 
 def test_samples_are_binary_and_the_same_for_every_call() -> None:
@@ -231,10 +231,10 @@ def test_the_judge_is_as_good_as_the_source_reports(mnist: Data, tmp_path: Path)
     found = digit_classifier.load(store, mnist)
     assert found.accuracy >= SOURCE_ACCURACY
     assert found.accuracy == pytest.approx(
-        accuracy.compute_accuracy(found.net, scale_to_unit(mnist.test_x), mnist.test_y)
+        classification.compute_accuracy(found.net, scale_to_unit(mnist.test_x), mnist.test_y)
     )
     assert found.accuracy_binary == pytest.approx(
-        accuracy.compute_accuracy(
+        classification.compute_accuracy(
             found.net, scored_images.binarise_test_images(mnist), mnist.test_y
         )
     )

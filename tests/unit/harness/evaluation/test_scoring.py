@@ -12,13 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.errors import InputError
 from harness.evaluation import digit_classifier, iwae, scored_images
 from harness.evaluation.scoring import ScorePart, Scorer, Scores
 from harness.execution import trial
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
-from harness.plugins import registry
+from harness.plugins import registry, source_files
 from harness.plugins.dataset import Data
+from harness.plugins.metric import register_metric
 from harness.plugins.model import ImportanceWeighted
 from harness.storage import schema
 from harness.storage.layout import log_key, scores_key, weights_key
@@ -270,6 +272,42 @@ def test_trial_prepares_the_scoring_once_for_all_cells(
     assert calls == {"binarise_test_images": 1, "binarise_subset": 1, "load": 1}
 
 
+METRIC = """
+from harness.evaluation.inputs import MetricInputs
+from harness.plugins.metric import ScoreGenerator, register_metric
+
+
+@register_metric("nll", unit="nats", better="lower")
+def score_nll(inputs: MetricInputs) -> ScoreGenerator:
+    yield 1.0
+    return {"nll": float(inputs.shared.test_images.sum(-1).mean())}
+"""
+
+
+def test_metric_in_one_file_fills_its_column(run: Run, store: Store, cell: CellMaker) -> None:
+    """Its plug-in registers it for the runs that load the plug-in."""
+    one, other = cell("vae", iterations=2), cell("vae", seed=1, iterations=2)
+    plugin = source_files.plugin_from_text("nll.py", METRIC)
+    updates = list(run(one, plugins=(plugin,)))
+    assert "scoring, 4 of 4: nll" in {update.stage for update in updates}
+    row = store.row(one.id)
+    assert row is not None
+    assert 50 < row["nll"] < 150
+    registry._unload(registry._loaded["nll.py"])
+    list(run(other))
+    assert (store.row(other.id) or {})["nll"] is None
+
+
+def score_nothing(_: object) -> Generator[float, None, dict[str, Any]]:
+    yield 1.0
+    return {}
+
+
+def test_metric_name_can_be_taken_once() -> None:
+    with pytest.raises(InputError, match="'accuracy' is taken by harness"):
+        register_metric("accuracy", unit="", better="higher")(score_nothing)
+
+
 def test_every_chunk_meets_the_buffers_of_training(few: Data) -> None:
     class Counting(Unweighted):
         def __init__(self) -> None:
@@ -279,7 +317,7 @@ def test_every_chunk_meets_the_buffers_of_training(few: Data) -> None:
 
     model, seen = Counting(), []
 
-    def work(_: dict[str, Tensor]) -> Generator[float, None, dict[str, Any]]:
+    def work() -> Generator[float, None, dict[str, Any]]:
         for share in (0.5, 1.0):
             seen.append(float(model.asked))
             model.asked += 1
