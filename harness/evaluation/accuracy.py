@@ -5,6 +5,7 @@ from harness.evaluation.classification import predict_classes
 from harness.evaluation.inputs import MetricInputs
 from harness.plugins.metric import ScoreGenerator, register_metric
 from harness.plugins.model import Classifier
+from harness.storage.layout import predictions_key
 
 
 def _is_classifier(inputs: MetricInputs) -> bool:
@@ -17,6 +18,6 @@ def score_accuracy(inputs: MetricInputs) -> ScoreGenerator:
     assert isinstance(inputs.model, Classifier)
     data = inputs.shared.data
     predicted = predict_classes(inputs.model, scale_to_unit(data.test_x))
-    inputs.shared.store.write_predictions(inputs.cell.id, predicted.cpu().numpy())
+    inputs.shared.store.write_classes(predictions_key(inputs.cell.id), predicted.cpu().numpy())
     yield 1.0
     return {"accuracy": float((predicted == data.test_y).sum()) / len(predicted)}

@@ -22,6 +22,7 @@ from harness.experiment import seeding
 from harness.plugins.dataset import Data
 from harness.plugins.model import CLASSES
 from harness.storage import tensor_file
+from harness.storage.layout import digit_classifier_key
 from harness.storage.store import Store
 
 SOURCE_ACCURACY = 0.9766  # what the source report's classifier reaches on MNIST's grey test images
@@ -65,7 +66,7 @@ def provide(store: Store, data: Data) -> None:
     """Put the data set's judge into the store, from the cache or, the first time on a machine, by
     training it.
     """
-    if store.read(_key(data)) is None:
+    if store.read(digit_classifier_key(data.name)) is None:
         cached = cache_folder() / "judges" / f"{data.name}-{data.checksum[:12]}.safetensors"
         if not cached.is_file():
             print(
@@ -77,21 +78,17 @@ def provide(store: Store, data: Data) -> None:
             started = time.perf_counter()
             _write_atomically(cached, _train(data))
             print(f"done in {time.perf_counter() - started:.0f} s", flush=True)
-        store.write(_key(data), cached.read_bytes())
+        store.write(digit_classifier_key(data.name), cached.read_bytes())
 
 
 def load(store: Store, data: Data) -> DigitClassifier:
     """The judge that lies in the store, on the data's device."""
-    tensors, record = tensor_file.parse(store.read(_key(data)) or b"")
+    tensors, record = tensor_file.parse(store.read(digit_classifier_key(data.name)) or b"")
     net = Net()
     net.load_state_dict(tensors)
     return DigitClassifier(
         net.to(data.test_x.device).eval(), record["accuracy"], record["accuracy_binary"]
     )
-
-
-def _key(data: Data) -> str:
-    return f"judges/{data.name}.safetensors"
 
 
 def _train(data: Data) -> bytes:

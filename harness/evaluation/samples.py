@@ -14,6 +14,7 @@ from harness.evaluation.scored_images import CHUNK_SIZE, chunk_sizes, draw_evalu
 from harness.experiment import seeding
 from harness.plugins.metric import ScoreGenerator, register_metric
 from harness.plugins.model import Model, Reconstructing
+from harness.storage.layout import picture_key
 
 TRAVERSAL_SD = 3.0  # a traversal goes from -3 to 3 standard deviations
 
@@ -38,7 +39,7 @@ def score_samples(inputs: MetricInputs) -> ScoreGenerator:
     device = shared.data.test_x.device
     images = yield from draw_samples(inputs.model, shared.evaluation.samples, device)
     sheet = images[: SHEET_ROWS * SHEET_COLUMNS]
-    shared.store.write_picture("samples", inputs.cell.id, render_sheet(sheet))
+    shared.store.write(picture_key("samples", inputs.cell.id), render_sheet(sheet))
     return {
         "digit_counts": classifier.count_digits(images),
         "digit_counts_200": classifier.count_digits(sheet),
@@ -55,10 +56,11 @@ def write_pictures(inputs: MetricInputs) -> ScoreGenerator:
     yield 0.5
     traversals = traverse_latents(inputs.model, *size, shared.data.test_x.device)
     if reconstructions is not None:
-        picture = render_sheet(reconstructions)
-        shared.store.write_picture("reconstructions", inputs.cell.id, picture)
+        key = picture_key("reconstructions", inputs.cell.id)
+        shared.store.write(key, render_sheet(reconstructions))
     if traversals is not None:
-        shared.store.write_picture("traversals", inputs.cell.id, render_sheet(traversals))
+        key = picture_key("traversals", inputs.cell.id)
+        shared.store.write(key, render_sheet(traversals))
     return {}
 
 

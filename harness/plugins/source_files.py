@@ -55,11 +55,6 @@ class Plugin:
         """Where a text came from, for people and tracebacks."""
         return self.name if self.kind == "file" else f"{self.name.rstrip('/')}/{path}"
 
-    @property
-    def store_key(self) -> str:
-        """Where the texts lie in a store."""
-        return f"plugins/{self.sha256}.json"
-
     def to_json(self) -> bytes:
         """What lies there: the texts by their paths, and the package's name."""
         record = {"kind": self.kind, "package": self.package, "files": dict(self.files)}

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from harness.experiment.cell import Cell
+from harness.storage.layout import tensorboard_key
 from harness.storage.store import Store
 
 
@@ -13,7 +14,7 @@ class TensorBoardWriter:
     def __init__(self, store: Store, cells: Iterable[Cell]):
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and only on request
 
-        self.writers = [SummaryWriter(str(store.path(f"tensorboard/{cell.id}"))) for cell in cells]
+        self.writers = [SummaryWriter(str(store.path(tensorboard_key(cell.id)))) for cell in cells]
         self.last_step = -1
 
     def add(self, curves: list[list[dict[str, Any]]]) -> None:

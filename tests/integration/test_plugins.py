@@ -17,6 +17,7 @@ from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import Model
 from harness.plugins.source_files import read_plugins
+from harness.storage.layout import plugin_key
 from harness.storage.store import Store
 from harness.training import trainer
 from tests.conftest import ROOT, lasting, readme_model
@@ -267,7 +268,7 @@ def test_a_folder_of_modules_is_trained_and_listed(
     assert command("r", "--models", "linear", "--seeds", "1", "--plugin", "own") == 0
     (plugin,) = read_plugins(["own"])
     assert sources("r") == [plugin.sha256]
-    assert set(json.loads(Store("r").read(plugin.store_key) or b"")["files"]) == {
+    assert set(json.loads(Store("r").read(plugin_key(plugin.sha256)) or b"")["files"]) == {
         "h_helper.py",
         "h_model.py",
     }

@@ -30,7 +30,6 @@ def test_a_file_is_known_by_its_text_alone(tmp_path: Path) -> None:
         == hashlib.sha256(file.read_bytes()).hexdigest()
         == plugin_from_text("other.py", "x = 'β'\n").sha256
     )
-    assert plugin.store_key == f"plugins/{plugin.sha256}.json"
     assert json.loads(plugin.to_json())["files"] == {"mine.py": "x = 'β'\n"}
 
 

@@ -163,7 +163,7 @@ def attack(new: Callable[[], str], examples: int, steps: int) -> None:
 
 def test_a_folder_under_attack_keeps_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """With fragments that the table spares at once, and not after a minute."""
-    monkeypatch.setattr("harness.storage.store.SETTLED_NS", 0)
+    monkeypatch.setattr("harness.storage.table.SETTLED_NS", 0)
     with tempfile.TemporaryDirectory() as root:
         attack(lambda: tempfile.mkdtemp(dir=root), examples=30, steps=20)
 
