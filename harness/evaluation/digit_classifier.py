@@ -6,9 +6,7 @@ both.
 """
 
 import time
-import uuid
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -23,6 +21,7 @@ from harness.plugins.dataset import Data
 from harness.plugins.model import CLASSES
 from harness.storage import tensor_file
 from harness.storage.layout import digit_classifier_key
+from harness.storage.local import write_atomically
 from harness.storage.store import Store
 
 SOURCE_ACCURACY = 0.9766  # what the source report's classifier reaches on MNIST's grey test images
@@ -76,7 +75,7 @@ def provide(store: Store, data: Data) -> None:
                 flush=True,
             )
             started = time.perf_counter()
-            _write_atomically(cached, _train(data))
+            write_atomically(cached, _train(data))
             print(f"done in {time.perf_counter() - started:.0f} s", flush=True)
         store.write(digit_classifier_key(data.name), cached.read_bytes())
 
@@ -120,10 +119,3 @@ def _train(data: Data) -> bytes:
         "data_checksum": data.checksum,
     }
     return tensor_file.dump(net.state_dict(), record)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    temporary.write_bytes(content)
-    temporary.replace(path)

@@ -17,7 +17,8 @@ import pytest
 from analysis import compare, report
 from harness import bench
 from harness.errors import InputError, StorageError
-from harness.storage.object_store import RETRY_PAUSES, RETRY_SECONDS, Bucket
+from harness.storage.object_store import Bucket
+from harness.storage.retry import POLICY, RetryPolicy
 from harness.storage.store import TABLE, Store, make_backend
 from tests.conftest import ROOT, SECRET, bucket, tree
 from tests.door import Door
@@ -41,7 +42,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr("harness.storage.object_store.time", made)
+    monkeypatch.setattr("harness.storage.retry.time", made)
     return made
 
 
@@ -119,7 +120,7 @@ def test_a_bucket_that_fails_for_a_while_is_asked_again(
         door.refusals = 3
         work()
     assert there.read("k") is None
-    assert "asked again in" in capsys.readouterr().err
+    assert "retrying in" in capsys.readouterr().err
 
 
 def test_a_put_that_fails_leaves_the_old_object(door: Door) -> None:
@@ -146,7 +147,7 @@ def test_nobody_there_is_told_after_the_patience(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(StorageError, match=r"results s3://bench/x: .*NETWORK_CONNECTION"):
         make_backend(bucket("127.0.0.1:1", "x")).read("k")
-    assert RETRY_SECONDS < clock.now <= RETRY_SECONDS + RETRY_PAUSES[1]
+    assert POLICY.seconds < clock.now <= POLICY.seconds + POLICY.pauses[1]
 
 
 def test_after_the_patience_each_request_is_one_until_one_is_answered(door: Door) -> None:
@@ -213,7 +214,7 @@ def test_a_server_that_fails_at_the_start_is_asked_again(
     there = behind(door)
     door.refusals = 3
     there.check_reachable()
-    assert capsys.readouterr().err.count("asked again in") == 3
+    assert capsys.readouterr().err.count("retrying in") == 3
 
 
 @pytest.mark.slow
@@ -235,7 +236,7 @@ def test_storage_that_fails_the_analysis_is_one_line(
     ):
         there.write(path.relative_to(results).as_posix(), path.read_bytes())
     # the first failure is the last
-    monkeypatch.setattr("harness.storage.object_store.RETRY_SECONDS", -1.0)
+    monkeypatch.setattr("harness.storage.retry.POLICY", RetryPolicy(seconds=-1.0))
     monkeypatch.setattr(door, "refuses", lambda: len(door.seen) > answered[-1])
 
     def asked() -> int:
@@ -350,7 +351,7 @@ def test_storage_that_is_gone_in_mid_run_ends_it_within_its_patience(
     monkeypatch.setattr(door, "refuses", refuses)
     flags = ["--models", "linear", "--seeds", "2", "--iterations", "10", "--plugin", str(own_model)]
     assert bench.main([*flags, "--launcher", "in-process", "--results", behind(door).address]) == 1
-    assert clock.now - gone[0] < 1.5 * RETRY_SECONDS
+    assert clock.now - gone[0] < 1.5 * POLICY.seconds
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: results s3://bench/")
 
 
