@@ -11,6 +11,11 @@ Supervision = Literal["none", "supervised", "semi-supervised"]
 
 Setting = bool | int | float | str
 
+# the training protocol that a grid follows where it says nothing else
+DATASET = "mnist"
+BATCH_SIZE = 97
+LEARNING_RATE = 1e-3
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -39,12 +44,12 @@ class Cell:
     iterations: int
     settings: tuple[tuple[str, Setting], ...] = ()
     beta: float = 1.0
-    dataset: str = "mnist"
+    dataset: str = DATASET
     supervision: Supervision = "none"
     labels: int = 0
     label_draw: str = "none"
-    batch_size: int = 97
-    learning_rate: float = 1e-3
+    batch_size: int = BATCH_SIZE
+    learning_rate: float = LEARNING_RATE
 
     @property
     def pack_key(self) -> "Cell":
@@ -86,6 +91,6 @@ class Cell:
             parts.append(f"β={self.beta:g}")
         if self.supervision != "none":
             parts += [self.supervision, f"labels={self.labels}"]
-        if self.dataset != "mnist":
+        if self.dataset != DATASET:
             parts.append(self.dataset)
         return " ".join([*parts, f"seed={self.seed}"])

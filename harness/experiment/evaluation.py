@@ -14,6 +14,7 @@ from harness.errors import InputError
 from harness.experiment.cell import Cell
 from harness.experiment.grid import DEFAULT_SAMPLES, ListedDraw
 from harness.experiment.metrics import IWAE_SAMPLES
+from harness.experiment.validation import format_validation_error
 
 Index = Annotated[int, Field(ge=0)]
 
@@ -117,11 +118,10 @@ def make_evaluation_config(
     try:
         subset_file = SubsetFile.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
         keys = ", ".join(SubsetFile.model_fields)
         raise InputError(
-            f"subset file {subset!r}: {key}: {first['msg']}; expected JSON with the keys {keys}"
+            f"subset file {subset!r}: {format_validation_error(error, top='the file')}; "
+            f"expected JSON with the keys {keys}"
         ) from None
     return EvaluationConfig(
         iwae=tuple(sorted(set(iwae))),

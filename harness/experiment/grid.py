@@ -13,7 +13,15 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from harness.errors import InputError, short_repr, unknown_name_error
-from harness.experiment.cell import Cell, ModelCard, Setting, Supervision
+from harness.experiment.cell import (
+    BATCH_SIZE,
+    DATASET,
+    LEARNING_RATE,
+    Cell,
+    ModelCard,
+    Setting,
+    Supervision,
+)
 from harness.experiment.metrics import METRICS, check_margin
 
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "emnist")
@@ -65,12 +73,12 @@ class Sweep(BaseModel):
     model_config = STRICT_CONFIG
     model: str
     beta: Positives = [1.0]
-    dataset: Names = ["mnist"]
+    dataset: Names = [DATASET]
     supervision: Supervisions | None = None
     labels: Counts = [100]
     iterations: Counts | None = None
-    batch_size: Counts = [97]
-    learning_rate: Positives = [1e-3]
+    batch_size: Counts = [BATCH_SIZE]
+    learning_rate: Positives = [LEARNING_RATE]
     settings: Settings = {}
 
     def cells(self, card: ModelCard, seeds: list[int], label_draw: str) -> Iterator[Cell]:
