@@ -1,4 +1,4 @@
-"""Deprecated path to the results store, now in `harness.storage.store`; version 0.1 used it."""
+"""Deprecated path of version 0.1 to the results store: use `harness.storage.store`."""
 
 from harness.storage.store import TABLE as TABLE
 from harness.storage.store import Contents as Found

@@ -50,7 +50,7 @@ def score_samples(inputs: MetricInputs) -> ScoreGenerator:
 
 @register_metric("pictures", unit="", better=None, columns=(), order=3)
 def write_pictures(inputs: MetricInputs) -> ScoreGenerator:
-    """No columns: reconstructions and traversals are written to the store, where a model has any."""
+    """No columns: write reconstructions and traversals to the store, where a model has any."""
     shared, size = inputs.shared, (SHEET_ROWS, SHEET_COLUMNS)
     reconstructions = reconstruct_images(inputs.model, shared.test_images, *size)
     yield 0.5

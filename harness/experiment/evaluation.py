@@ -1,6 +1,4 @@
-"""What a cell is scored on, as a frozen value: the test set always, a listed subset and IWAE bounds
-on request.
-"""
+"""What cells are scored on: the test set always, a listed subset and IWAE bounds on request."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -20,7 +18,7 @@ Index = Annotated[int, Field(ge=0)]
 
 
 class SubsetFile(BaseModel):
-    """A file of image lists: indices into a data set's test and training images, in file order."""
+    """A user's file of image lists: indices of test and training images, in file order."""
 
     dataset: str
     evaluation_test_indices: Annotated[list[Index], Field(min_length=1)]
@@ -29,8 +27,15 @@ class SubsetFile(BaseModel):
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """The evaluation of a run: `iwae` draws over the sets `iwae_on`, the `subset` of test images,
-    if any, and how many `samples` of the prior digits are counted among.
+    """The evaluation of a run.
+
+    iwae: numbers of draws of the IWAE bounds
+    iwae_on: image sets of the IWAE bounds, "test" and "subset"
+    dataset: the data set that `subset` and `labelled` refer to
+    subset: indices of test images
+    labelled: indices of labelled training images
+    subset_checksum: SHA-256 of the file of the lists
+    samples: samples from the prior in which digits are counted
     """
 
     iwae: tuple[int, ...] = ()
@@ -42,7 +47,7 @@ class EvaluationConfig:
     samples: int = DEFAULT_SAMPLES
 
     def required_columns(self, cell: Cell) -> frozenset[str]:
-        """The columns that a row of this cell must have been scored for."""
+        """The columns that the row of this cell must be scored for."""
         if not cell.has_bound:
             return frozenset({"accuracy"})
         sets = {"test": "", "subset": "subset_"} if self.covers(cell) else {"test": ""}
@@ -53,16 +58,14 @@ class EvaluationConfig:
 
     @property
     def listed_draw(self) -> ListedDraw | None:
-        """The labelled images of the file, if it lists any."""
+        """The labelled images of the file, None if it lists none."""
         if not self.labelled:
             return None
         content = ",".join(map(str, self.labelled)).encode()
         return ListedDraw(len(self.labelled), hashlib.sha256(content).hexdigest()[:12])
 
     def check_cells(self, cells: Sequence[Cell]) -> None:
-        """Refuse a subset of a data set that no cell has, and listed labels for cells of another
-        data set.
-        """
+        """Refuse a subset or listed labels of a data set that the cells do not use."""
         if self.subset and not any(self.covers(cell) for cell in cells):
             datasets = ", ".join(sorted({cell.dataset for cell in cells}))
             raise InputError(
@@ -76,7 +79,10 @@ class EvaluationConfig:
                 )
 
     def check_indices(self, sizes: Mapping[str, tuple[int, int]]) -> None:
-        """Refuse indices beyond the test or training images, whose numbers are given by data set."""
+        """Refuse indices that are too large.
+
+        sizes: the numbers of test and of training images, by data set
+        """
         if self.dataset in sizes:
             for indices, size, split in zip(
                 (self.subset, self.labelled), sizes[self.dataset], ("test", "training"), strict=True
@@ -88,7 +94,7 @@ class EvaluationConfig:
                     )
 
     def covers(self, cell: Cell) -> bool:
-        """Whether the listed subset is of the cell's data set."""
+        """Whether the subset lists images of the cell's data set."""
         return bool(self.subset) and cell.dataset == self.dataset
 
 
@@ -98,8 +104,10 @@ def make_evaluation_config(
     iwae_on: Sequence[str] | None,
     samples: int = DEFAULT_SAMPLES,
 ) -> EvaluationConfig:
-    """The evaluation that a user asks for; IWAE bounds are over the subset if there is one, else
-    over the test set.
+    """The evaluation that a user asks for; InputError if it is not possible.
+
+    subset: path of a `SubsetFile`
+    iwae_on: by default the subset if there is one, else the test set
     """
     unsupported = sorted(set(iwae) - set(IWAE_SAMPLES))
     if unsupported:

@@ -1,7 +1,7 @@
-"""The experiment as a frozen value: a grid is a chain of sweeps, times the seeds.
+"""A grid: sweeps over settings of models, times the seeds.
 
-Nothing here knows torch or ray. What a model can be asked is told by its `ModelCard`, so that a
-grid expands, and is refused, without building a model.
+Nothing here imports torch or ray. A `ModelCard` describes each model, so a grid is expanded and
+checked without building one.
 """
 
 import math
@@ -25,9 +25,9 @@ from harness.experiment.cell import (
 from harness.experiment.metrics import METRICS, check_margin
 
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "emnist")
-DEFAULT_SAMPLES = 10_000  # from the prior, among which digits are counted
-MIN_SAMPLES = 200  # which are shown as a sheet
-MAX_CELLS = 1_000_000  # of a grid, at most
+DEFAULT_SAMPLES = 10_000  # samples from the prior in which digits are counted
+MIN_SAMPLES = 200  # those of a picture
+MAX_CELLS = 1_000_000  # of a grid
 
 
 def _to_list(value: object) -> object:
@@ -35,7 +35,7 @@ def _to_list(value: object) -> object:
 
 
 def _expand_seeds(value: object) -> object:
-    """`seeds: 3` means seeds 0, 1, 2; a list is taken as it stands."""
+    """`seeds: 3` means seeds 0, 1, 2; a list is taken as it is."""
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
             raise ValueError(f"expected a number of seeds of at least 1, got {short_repr(value)}")
@@ -66,8 +66,9 @@ class ListedDraw:
 
 
 class Sweep(BaseModel):
-    """One model's settings; every list is crossed with every other. What is left out takes the
-    model's own default.
+    """Settings of one model; all lists are crossed with each other.
+
+    Missing settings take the model's defaults.
     """
 
     model_config = STRICT_CONFIG
@@ -82,8 +83,10 @@ class Sweep(BaseModel):
     settings: Settings = {}
 
     def cells(self, card: ModelCard, seeds: list[int], label_draw: str) -> Iterator[Cell]:
-        """Every point of the sweep in its canonical form: a model is never crossed with what it
-        does not have.
+        """All points of the sweep in canonical form.
+
+        Settings that do not apply to a model are not crossed: labels without supervision, for
+            example.
         """
         for name, values in self.settings.items():
             _check_setting(card, name, values)
@@ -136,7 +139,7 @@ class Sweep(BaseModel):
             )
 
     def _check_size(self, supervisions: Sized, seeds: Sized) -> None:
-        """Refuse, before anything is unfolded, a sweep of more cells than anybody can mean."""
+        """Refuse a sweep of more than `MAX_CELLS` cells before it is expanded."""
         axes = (
             supervisions,
             self.beta,
@@ -179,12 +182,11 @@ def _check_setting(card: ModelCard, name: str, values: list[Setting]) -> None:
 
 
 class ComparisonSpec(BaseModel):
-    """What the analysis compares, stated before the results are seen: one family of comparisons a
-    metric.
+    """The comparisons that the analysis makes, declared before the results are known.
 
-    The family is every pair of arms, or every arm against the one whose columns have the values of
-    `baseline`. A margin is the difference, in the metric's unit in the table (nats, fractions),
-    below which two arms count as equivalent.
+    There is one family of comparisons for each metric: every pair of arms, or every arm against the
+        one whose columns have the values of `baseline`. Two arms whose difference is below the
+        margin are equivalent; it is in the unit of the metric in the table (nats, fractions).
     """
 
     model_config = STRICT_CONFIG
@@ -203,9 +205,10 @@ class ComparisonSpec(BaseModel):
 
 
 class Grid(BaseModel):
-    """A chain of sweeps, times the seeds.
+    """Sweeps, times the seeds.
 
-    >>> grid = Grid(name="demo", seeds=3, sweeps=[{"model": "vae", "beta": [1, 4]}, {"model": "gmvae"}])
+    >>> sweeps = [{"model": "vae", "beta": [1, 4]}, {"model": "gmvae"}]
+    >>> grid = Grid(name="demo", seeds=3, sweeps=sweeps)
     >>> len(grid.cells({name: ModelCard(name, "", 20_000) for name in ("vae", "gmvae")}))
     9
     """
@@ -235,8 +238,9 @@ class Grid(BaseModel):
     def cells(
         self, cards: Mapping[str, ModelCard], listed_draw: ListedDraw | None = None
     ) -> list[Cell]:
-        """The distinct cells in the order of the sweeps; `listed_draw` are the labels of
-        `label_draw: subset`.
+        """The distinct cells in the order of the sweeps.
+
+        listed_draw: the labelled images for `label_draw: subset`
         """
         if self.label_draw == "subset" and listed_draw is None:
             raise InputError(
@@ -263,7 +267,8 @@ def _use_listed_labels(cell: Cell, listed_draw: ListedDraw | None) -> Cell:
 def name_cells(cells: Collection[Cell]) -> dict[Cell, str]:
     """Short names of cells, with the settings in which they differ.
 
-    >>> list(name_cells([Cell("vae", 0, 9, settings=(("z", 2),)), Cell("vae", 0, 9, settings=(("z", 4),))]).values())
+    >>> cells = [Cell("vae", 0, 9, settings=(("z", z),)) for z in (2, 4)]
+    >>> list(name_cells(cells).values())
     ['vae z=2 seed=0', 'vae z=4 seed=0']
     """
     values: dict[tuple[str, str], set[Setting]] = {}

@@ -97,13 +97,20 @@ COLUMNS: tuple[Column, ...] = (
         "digit_counts",
         pa.list_(pa.int64()),
         "",
-        "classes 0-9 the judge sees in prior samples, 10,000 or --samples",
+        "classes 0-9 that the digit classifier sees in prior samples, 10,000 or --samples",
     ),
     Column(
         "digit_counts_200", pa.list_(pa.int64()), "", "the same for the 200 samples of the gallery"
     ),
-    Column("judge_accuracy", pa.float64(), "", "the judge on grey test images"),
-    Column("judge_accuracy_binary", pa.float64(), "", "the judge on binarised test images"),
+    Column(
+        "judge_accuracy", pa.float64(), "", "accuracy of the digit classifier on grey test images"
+    ),
+    Column(
+        "judge_accuracy_binary",
+        pa.float64(),
+        "",
+        "accuracy of the digit classifier on binarised test images",
+    ),
     Column("parameters", pa.int64(), "", "number of trained parameters"),
     Column(
         "train_seconds",

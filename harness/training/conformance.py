@@ -399,11 +399,21 @@ def _check_pixels(what: str, pixels: object, images: int) -> None:
 # --- all together ---------------------------------------------------------------------------------
 
 PROBE_CHECKS: tuple[Check, ...] = (
-    check_terms, check_purity, check_stacking, check_bound, check_samples, check_reconstructions, check_classes,
-)  # fmt: skip
+    check_terms,
+    check_purity,
+    check_stacking,
+    check_bound,
+    check_samples,
+    check_reconstructions,
+    check_classes,
+)
 CHECKS: tuple[Check, ...] = (
-    *PROBE_CHECKS, check_weights, check_average_weight, check_images_alone, check_seed,
-)  # fmt: skip
+    *PROBE_CHECKS,
+    check_weights,
+    check_average_weight,
+    check_images_alone,
+    check_seed,
+)
 
 
 def find_violation(cell: Cell, importance_weights: bool) -> str | None:
