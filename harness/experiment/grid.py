@@ -85,16 +85,17 @@ class Sweep(BaseModel):
     def cells(self, card: ModelCard, seeds: list[int], label_draw: str) -> Iterator[Cell]:
         """All points of the sweep in canonical form.
 
-        Settings that do not apply to a model are not crossed: labels without supervision, for
-            example.
+        A setting that a model does not have, such as labels without supervision, is not crossed.
         """
         for name, values in self.settings.items():
             _check_setting(card, name, values)
         supervisions = self.supervision or card.supervisions[:1]
         for supervision in supervisions:
             if supervision not in card.supervisions:
-                raise InputError(f"model '{card.name}' has no supervision '{supervision}'; "
-                               f"expected one of: {', '.join(card.supervisions)}")  # fmt: skip
+                raise InputError(
+                    f"model '{card.name}' has no supervision '{supervision}'; "
+                    f"expected one of: {', '.join(card.supervisions)}"
+                )
         settings = {name: [default] for name, default in card.defaults.items()} | self.settings
         self._check_size(supervisions, seeds)
         axes = (

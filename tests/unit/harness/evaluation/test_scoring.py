@@ -1,6 +1,4 @@
-"""Scoring is work like training: kept as it comes, taken up where it stood, and no failure costs a
-row.
-"""
+"""Scoring is saved and resumed like training, and a score that fails costs no row."""
 
 from collections import Counter
 from collections.abc import Callable, Generator
@@ -41,7 +39,7 @@ def few(mnist: Data) -> Data:
 
 @pytest.fixture
 def run(store: Store, few: Data) -> Callable[..., Generator[Update, None, None]]:
-    """Run cells to the end, or as far as the caller goes."""
+    """Run cells; the caller may stop at any update."""
 
     def updates(
         *cells: Cell, evaluation: EvaluationConfig = PLAIN, **values: Any
@@ -63,10 +61,10 @@ def broken(*_: object) -> None:
     raise RuntimeError("boom\nand more")
 
 
-def test_weights_are_stored_before_scoring_begins_and_a_kill_then_costs_no_training(
+def test_a_kill_while_scoring_costs_no_training(
     run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process ends without a word, as one that is killed does."""
+    """The generator is dropped without being closed, like in a killed process."""
     one = cell("vae", iterations=2)
     updates = run(one)
     while not next(updates).stage:
@@ -99,11 +97,17 @@ def test_scoring_says_which_score_of_how_many_it_is_at(run: Run, cell: CellMaker
 
 @pytest.mark.parametrize("stop", [1, 3, 5, 7])
 def test_a_scoring_that_was_interrupted_goes_on_where_it_stood(
-    stop: int, run: Run, store: Store, cell: CellMaker, few: Data, tmp_path_factory: pytest.TempPathFactory,
+    stop: int,
+    run: Run,
+    store: Store,
+    cell: CellMaker,
+    few: Data,
+    tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    """Wherever it is cut off, each of the three chunks of images of the IWAE bound is computed
-    once.
+) -> None:
+    """Each of the three chunks of the IWAE bound is computed once.
+
+    It does not matter where the scoring is interrupted.
     """
     one, calm = cell("vae", iterations=2), Store(tmp_path_factory.mktemp("calm"))
     calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
@@ -132,7 +136,7 @@ def with_broken_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.vae.VAE.log_weight", broken)
 
 
-def test_one_more_score_that_fails_leaves_the_row_the_weights_and_the_status_as_they_were(
+def test_a_further_score_that_fails_changes_no_row(
     run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = cell("vae", iterations=2)
@@ -188,7 +192,7 @@ class Narrower(registry.lookup("vae")):  # type: ignore[misc]
 def test_weights_that_do_not_fit_the_model_any_more(
     status: str, run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A good row is kept and told; of a failed one, or none, the cell is trained anew."""
+    """A good row is kept and the error logged; otherwise the cell is trained again."""
     one = cell("vae", iterations=2)
     list(run(one))
     before = store.row(one.id)
@@ -213,7 +217,7 @@ def test_weights_that_do_not_fit_the_model_any_more(
         assert row["parameters"] < before["parameters"]
 
 
-def test_an_edited_text_that_still_fits_scores_and_the_row_names_both(
+def test_edited_code_that_still_fits_scores_and_is_named(
     run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = cell("vae", iterations=2)
@@ -227,10 +231,10 @@ def test_an_edited_text_that_still_fits_scores_and_the_row_names_both(
     assert (row["source"], row["iwae_10"] is not None) == ("first,second", True)
 
 
-def test_a_failed_row_of_an_older_version_is_scored_from_its_weights(
+def test_an_older_failed_row_is_scored_from_its_weights(
     run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a row holds nothing but the error, and its weights nothing but tensors."""
+    """Such a row holds only the error, and its weights only tensors."""
     one = cell("vae", iterations=2)
     list(run(one))
     before = store.row(one.id)
@@ -249,7 +253,7 @@ def test_a_failed_row_of_an_older_version_is_scored_from_its_weights(
 def test_trial_prepares_the_scoring_once_for_all_cells(
     run: Run, store: Store, cell: CellMaker, few: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The test images, the subset and the digit classifier: once a trial, not once a cell."""
+    """Image sets and digit classifier are prepared once a trial, not once a cell."""
     calls: Counter[str] = Counter()
 
     def count(module: ModuleType, name: str) -> None:
@@ -285,7 +289,7 @@ def score_nll(inputs: MetricInputs) -> ScoreGenerator:
 
 
 def test_metric_in_one_file_fills_its_column(run: Run, store: Store, cell: CellMaker) -> None:
-    """Its plug-in registers it for the runs that load the plug-in."""
+    """A plug-in registers it for the runs that load the plug-in."""
     one, other = cell("vae", iterations=2), cell("vae", seed=1, iterations=2)
     plugin = source_files.plugin_from_text("nll.py", METRIC)
     updates = list(run(one, plugins=(plugin,)))

@@ -1,6 +1,4 @@
-"""What a cell is scored on: the subset's file, the columns that are asked for, bad input in one
-line.
-"""
+"""What a cell is scored on: the subset file, required columns, bad input in one line."""
 
 import hashlib
 import json
@@ -52,7 +50,7 @@ def test_lists_are_taken_in_file_order_with_repeats(file: str) -> None:
     assert found.subset_checksum == hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-def test_other_keys_of_the_file_are_left_alone_and_labels_may_be_missing(tmp_path: Path) -> None:
+def test_other_keys_of_the_file_are_ignored(tmp_path: Path) -> None:
     lists = {"dataset": "mnist", "evaluation_test_indices": [1], "source": "a note"}
     found = make_evaluation_config(written(tmp_path / "s.json", lists), [], None)
     assert (found.subset, found.labelled, found.listed_draw) == ((1,), (), None)
