@@ -83,7 +83,6 @@ def fetch(name: str, root: Path) -> list[bytes]:
     The files are verified in a temporary folder and then moved, so the cache never holds a partial
     file. InputError if no source works.
     """
-    source = SOURCES[name]
     try:
         root.mkdir(parents=True, exist_ok=True)
         temporary_folder = tempfile.TemporaryDirectory(dir=root, prefix=".fetch-")
@@ -91,23 +90,27 @@ def fetch(name: str, root: Path) -> list[bytes]:
         raise InputError(
             f"data cache {root} cannot be written ({error.strerror}); set HARNESS_DATA or --data"
         ) from None
+    cached = root / SOURCES[name].folder
     with temporary_folder as temporary:
-        reasons = []
-        for mirror, download in MIRRORS.items():
-            try:
-                download(name, Path(temporary))
-                files = read_files(name, Path(temporary))
-            except Exception as error:  # whatever goes wrong, the next mirror is tried
-                reason = " ".join(str(error).split()) or type(error).__name__
-                reasons.append(f"{mirror}: {reason}")
-                continue
-            (root / source.folder).mkdir(parents=True, exist_ok=True)
-            for path in Path(temporary).iterdir():
-                path.replace(root / source.folder / path.name)
-            return files
+        files = _download(name, Path(temporary), cached)
+        cached.mkdir(parents=True, exist_ok=True)
+        for path in Path(temporary).iterdir():
+            path.replace(cached / path.name)
+    return files
+
+
+def _download(name: str, folder: Path, cached: Path) -> list[bytes]:
+    """Download into a folder from the first mirror whose files are right, and verify them."""
+    reasons = []
+    for mirror, download in MIRRORS.items():
+        try:
+            download(name, folder)
+            return read_files(name, folder)
+        except Exception as error:  # whatever goes wrong, the next mirror is tried
+            reason = " ".join(str(error).split()) or type(error).__name__
+            reasons.append(f"{mirror}: {reason}")
     raise InputError(
-        f"data set {name} cannot be fetched ({'; '.join(reasons)}); put its files into "
-        f"{root / source.folder}"
+        f"data set {name} cannot be fetched ({'; '.join(reasons)}); put its files into {cached}"
     )
 
 

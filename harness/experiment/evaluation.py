@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -120,26 +120,29 @@ def make_evaluation_config(
         raise InputError(
             "IWAE bounds over the subset need the subset: give its file (--subset FILE)"
         )
+    evaluation = EvaluationConfig(tuple(sorted(set(iwae))), image_sets, samples=samples)
     if subset is None:
-        return EvaluationConfig(tuple(sorted(set(iwae))), image_sets, samples=samples)
+        return evaluation
     content = _read_subset_file(subset)
+    lists = _parse_subset_file(subset, content)
+    return replace(
+        evaluation,
+        dataset=lists.dataset,
+        subset=tuple(lists.evaluation_test_indices),
+        labelled=tuple(lists.labelled_train_indices),
+        subset_checksum=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _parse_subset_file(subset: str, content: bytes) -> SubsetFile:
     try:
-        subset_file = SubsetFile.model_validate_json(content)
+        return SubsetFile.model_validate_json(content)
     except ValidationError as error:
         keys = ", ".join(SubsetFile.model_fields)
         raise InputError(
             f"subset file {subset!r}: {format_validation_error(error, top='the file')}; "
             f"expected JSON with the keys {keys}"
         ) from None
-    return EvaluationConfig(
-        iwae=tuple(sorted(set(iwae))),
-        iwae_on=image_sets,
-        dataset=subset_file.dataset,
-        subset=tuple(subset_file.evaluation_test_indices),
-        labelled=tuple(subset_file.labelled_train_indices),
-        subset_checksum=hashlib.sha256(content).hexdigest(),
-        samples=samples,
-    )
 
 
 def _read_subset_file(subset: str) -> bytes:

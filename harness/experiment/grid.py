@@ -5,10 +5,10 @@ checked without building one.
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -87,78 +87,79 @@ class Sweep(BaseModel):
 
         A setting that a model does not have, such as labels without supervision, is not crossed.
         """
+        self._check(card, seeds)
+        axes = self._axes(card, seeds)
+        for values in product(*axes.values()):
+            yield _make_cell(card, dict(zip(axes, values, strict=True)), label_draw)
+
+    def _check(self, card: ModelCard, seeds: Sized) -> None:
+        """Refuse settings and supervisions that the model does not have, and too many cells."""
         for name, values in self.settings.items():
             _check_setting(card, name, values)
-        supervisions = self.supervision or card.supervisions[:1]
-        for supervision in supervisions:
+        for supervision in self.supervision or ():
             if supervision not in card.supervisions:
                 raise InputError(
                     f"model '{card.name}' has no supervision '{supervision}'; "
                     f"expected one of: {', '.join(card.supervisions)}"
                 )
-        settings = {name: [default] for name, default in card.defaults.items()} | self.settings
-        self._check_size(supervisions, seeds)
-        axes = (
-            supervisions,
+        lists: tuple[Sized, ...] = (
+            self.supervision or card.supervisions[:1],
             self.beta,
             self.dataset,
             self.labels,
             self.iterations or [card.iterations],
-        )
-        inner_axes = (self.batch_size, self.learning_rate, list(product(*settings.values())), seeds)
-        for (
-            supervision,
-            beta,
-            dataset,
-            labels,
-            iterations,
-            batch_size,
-            rate,
-            point,
-            seed,
-        ) in product(*axes, *inner_axes):
-            unlabelled = Cell(
-                model=card.name,
-                seed=seed,
-                iterations=iterations,
-                settings=tuple(
-                    sorted(
-                        (n, _match_default_type(card.defaults[n], v))
-                        for n, v in zip(settings, point, strict=True)
-                    )
-                ),
-                beta=float(beta) if supervision != "supervised" else 1.0,
-                dataset=dataset,
-                supervision=supervision,
-                batch_size=batch_size,
-                learning_rate=float(rate),
-            )
-            yield (
-                replace(unlabelled, labels=labels, label_draw=label_draw)
-                if supervision != "none"
-                else unlabelled
-            )
-
-    def _check_size(self, supervisions: Sized, seeds: Sized) -> None:
-        """Refuse a sweep of more than `MAX_CELLS` cells before it is expanded."""
-        axes = (
-            supervisions,
-            self.beta,
-            self.dataset,
-            self.labels,
-            self.iterations or [0],
             self.batch_size,
+            self.learning_rate,
+            *self.settings.values(),
+            seeds,
         )
-        cells = math.prod(map(len, (*axes, self.learning_rate, *self.settings.values(), seeds)))
+        cells = math.prod(map(len, lists))
         if cells > MAX_CELLS:
             raise InputError(
                 f"the sweep of model '{self.model}' has {cells:,} cells; expected at most "
                 f"{MAX_CELLS:,}"
             )
 
+    def _axes(self, card: ModelCard, seeds: list[int]) -> dict[str, Sequence[Any]]:
+        """The values of each field of a cell; the last field varies fastest."""
+        settings = {name: [default] for name, default in card.defaults.items()} | self.settings
+        return {
+            "supervision": self.supervision or card.supervisions[:1],
+            "beta": self.beta,
+            "dataset": self.dataset,
+            "labels": self.labels,
+            "iterations": self.iterations or [card.iterations],
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "settings": [
+                _match_default_types(card, dict(zip(settings, values, strict=True)))
+                for values in product(*settings.values())
+            ],
+            "seed": seeds,
+        }
 
-def _match_default_type(default: Setting, value: Setting) -> Setting:
-    return float(value) if isinstance(default, float) else value
+
+def _make_cell(card: ModelCard, point: dict[str, Any], label_draw: str) -> Cell:
+    """The cell of a point of a sweep: β only with a bound, labels only with a supervision."""
+    supervision = point["supervision"]
+    labelled = supervision != "none"
+    point |= {
+        "beta": 1.0 if supervision == "supervised" else float(point["beta"]),
+        "learning_rate": float(point["learning_rate"]),
+        "labels": point["labels"] if labelled else 0,
+        "label_draw": label_draw if labelled else "none",
+    }
+    return Cell(card.name, **point)
+
+
+def _match_default_types(
+    card: ModelCard, settings: Mapping[str, Setting]
+) -> tuple[tuple[str, Setting], ...]:
+    """Settings sorted by name; an integer becomes a float where the default is one."""
+    return tuple(
+        (name, float(value) if isinstance(card.defaults[name], float) else value)
+        for name, value in sorted(settings.items())
+    )
 
 
 def _check_setting(card: ModelCard, name: str, values: list[Setting]) -> None:
