@@ -16,18 +16,16 @@ import torch
 from torch import Tensor
 from torch.func import stack_module_state
 
-from harness.data.binarization import binarise_cells
-from harness.data.labelled_subset import LabelledImages, select_labelled
 from harness.evaluation.classification import test_set_accuracy
-from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
 from harness.plugins import model_state, registry
 from harness.plugins.dataset import Data
-from harness.plugins.model import Batch, Model, Noise, draw_noise
+from harness.plugins.model import Batch, Model, Noise
 from harness.storage.schema import infer_estimator
 from harness.training import compilation, objective
 from harness.training.adam import Adam, match_memory_layout
+from harness.training.batches import BatchStream
 
 CURVE_POINTS = 200
 # the accuracy, which takes all test images, is computed after so many curve points and steps
@@ -96,19 +94,14 @@ class PackTrainer:
         self.data = data
         self.backend = "compiled" if compiled else "eager"
         self.device = data.train_x.device
-        labelled_sets = [select_labelled(cell, data, listed_indices) for cell in cells]
-        self.labelled = LabelledImages(
-            torch.stack([one.grey for one in labelled_sets]),
-            torch.stack([one.classes for one in labelled_sets]),
-        )
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)
         self.step = 0
         self.seconds = 0.0
         self.curves: list[list[dict[str, Any]]] = [[] for _ in cells]
         self.diverged_at = torch.full((len(cells),), -1)
-        self._orders: dict[int, Tensor] = {}
         models = [registry.build(cell).to(self.device) for cell in cells]
         self.model = models[0]
+        self.batches = BatchStream(self.cells, data, listed_indices, self.model)
         self.eager_objective = self.full_batch_objective = objective.make_objective(self.model)
         if compiled:
             self.full_batch_objective = compilation.compile_objective(
@@ -205,43 +198,7 @@ class PackTrainer:
         )
 
     def _next_batch(self) -> tuple[Batch, Noise]:
-        """Images and noise of this step, binarised anew; (cells, ...) each."""
-        generators = [
-            seeding.generator(cell.seed, "binarisation", self.step, self.device)
-            for cell in self.cells
-        ]
-        indices = self._batch_indices()
-        # seven times as fast as train_x[indices]
-        grey = self.data.train_x.index_select(0, indices.flatten())
-        x = binarise_cells(grey.unflatten(0, indices.shape), generators)
-        labelled_x = binarise_cells(self.labelled.grey, generators)
-        noise = [self._draw_cell_noise(cell, x.shape[1]) for cell in self.cells]
-        return Batch(x, labelled_x, self.labelled.classes), {
-            name: _stack([draw[name] for draw in noise]) for name in noise[0]
-        }
-
-    def _batch_indices(self) -> Tensor:
-        """Indices of this step's images: (cells, batch).
-
-        Every epoch has its own order, and its last batch holds the remaining images. Cells without
-        a bound see only labelled images, so their batch is empty.
-        """
-        size, n_images = self.cells[0].batch_size, len(self.data.train_x)
-        epoch, batch_in_epoch = divmod(self.step, -(-n_images // size))
-        if epoch not in self._orders:
-            self._orders = {
-                epoch: torch.stack([self._permute_images(cell, epoch) for cell in self.cells])
-            }
-        order = self._orders[epoch][:, batch_in_epoch * size : (batch_in_epoch + 1) * size]
-        return order if self.cells[0].has_bound else order[:, :0]
-
-    def _permute_images(self, cell: Cell, epoch: int) -> Tensor:
-        generator = seeding.generator(cell.seed, "order", epoch)
-        return torch.randperm(len(self.data.train_x), generator=generator).to(self.device)
-
-    def _draw_cell_noise(self, cell: Cell, n_images: int) -> Noise:
-        generator = seeding.generator(cell.seed, "noise", self.step, self.device)
-        return draw_noise(self.model, n_images, generator)
+        return self.batches.draw(self.step)
 
     # --- curves -----------------------------------------------------------------------------------
 
@@ -352,8 +309,3 @@ def missing_state(model: Model, tensors: Collection[str]) -> str:
 def _nan_to_none(value: Any) -> Any:
     """None for nan, which means a part that the model does not have."""
     return None if value != value else value
-
-
-def _stack(parts: Sequence[Tensor]) -> Tensor:
-    """Tensors of the cells as one, (cells, ...); that of a single cell is not copied."""
-    return parts[0].unsqueeze(0) if len(parts) == 1 else torch.stack(list(parts))

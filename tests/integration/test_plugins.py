@@ -50,10 +50,10 @@ GREY = (
     LINEAR.replace('"linear"', '"grey"')
     + """
 
-import harness.training.trainer, harness.evaluation.scored_images
+import harness.training.batches, harness.evaluation.scored_images
 from harness.data.binarization import scale_to_unit
 
-harness.training.trainer.binarise_cells = lambda grey, generators: scale_to_unit(grey)
+harness.training.batches.binarise_cells = lambda grey, generators: scale_to_unit(grey)
 harness.evaluation.scored_images.binarise_test_images = lambda data: scale_to_unit(data.test_x)
 """
 )

@@ -220,10 +220,7 @@ def test_an_epoch_shows_every_image_once_in_a_new_order(mnist: Data, cell: CellM
     pack = PackTrainer([cell("vae", iterations=2000)], mnist)
     epochs = []
     for epoch in range(2):
-        seen = []
-        for step in range(619):
-            pack.step = epoch * 619 + step
-            seen.append(pack._batch_indices()[0])
+        seen = [pack.batches.batch_indices(epoch * 619 + step)[0] for step in range(619)]
         assert [len(seen[0]), len(seen[-1])] == [97, 54]
         epochs.append(torch.cat(seen))
     assert all(torch.equal(order.sort().values, torch.arange(60_000)) for order in epochs)
@@ -376,7 +373,7 @@ def test_a_gpu_step_neither_waits_nor_mixes_devices(
         }
 
     monkeypatch.setattr(seeding, "generator", generator)
-    monkeypatch.setattr("harness.training.trainer.draw_noise", noise)
+    monkeypatch.setattr("harness.training.batches.draw_noise", noise)
     monkeypatch.setattr(
         "harness.data.labelled_subset.draw_labelled_indices",
         lambda classes, budget, seed: torch.arange(budget),
