@@ -116,8 +116,7 @@ def simulated(
 def drawn(
     rng: np.random.Generator, tables: int, n: int, comparisons: int, correlation: float
 ) -> NDArray[np.float64]:
-    """Standard normal results of a baseline and the other arms: (tables, 1 + comparisons, seeds).
-    """
+    """Standard normal results of a baseline and the other arms: (tables, 1 + comparisons, seeds)."""
     common = rng.normal(size=(tables, 1, n))
     own = rng.normal(size=(tables, comparisons + 1, n))
     return np.asarray(np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own)

@@ -1,5 +1,4 @@
-"""Many comparisons at once: those of one design and one number of seeds go through a test together.
-"""
+"""Many comparisons at once: those of one design and one number of seeds go through a test together."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, fields
@@ -27,8 +26,7 @@ def build_matrix(arms: Indices, seeds: Indices, values: Floats, arm_count: int) 
 
 
 def count_common_seeds(values: Floats, a: Indices, b: Indices) -> Indices:
-    """How many seeds both arms have: values (arms, seeds), a, b (comparisons,) -> (comparisons,).
-    """
+    """How many seeds both arms have: values (arms, seeds), a, b (comparisons,) -> (comparisons,)."""
     finite = np.isfinite(values)
     counts = [
         (finite[a[part]] & finite[b[part]]).sum(axis=1) for part in _make_batches(values, len(a))
@@ -69,8 +67,7 @@ def compute_differences(
 def _group_by_design(
     a: Floats, b: Floats, is_paired: Bools
 ) -> Iterator[tuple[Indices, str, Floats, Floats]]:
-    """Comparisons of one design and one number of seeds: their places, the design and both samples.
-    """
+    """Comparisons of one design and one number of seeds: their places, the design and both samples."""
     keep_a, keep_b = np.isfinite(a), np.isfinite(b)
     keep_a[is_paired] = keep_b[is_paired] = keep_a[is_paired] & keep_b[is_paired]
     group_keys = np.column_stack([is_paired, keep_a.sum(axis=1), keep_b.sum(axis=1)])

@@ -1,5 +1,4 @@
-"""A comparison in words: the verdict with its reason, never more than the number of seeds can show.
-"""
+"""A comparison in words: the verdict with its reason, never more than the number of seeds can show."""
 
 import math
 from collections.abc import Mapping
@@ -228,8 +227,7 @@ def _exact_p_text(row: Row) -> str:
 
 
 def _floor_text(row: Row) -> str:
-    """The least p of the exact test, where it and the family keep that test from ever reaching .05.
-    """
+    """The least p of the exact test, where it and the family keep that test from ever reaching .05."""
     if not row["p_floor"] * row["comparisons"] > ALPHA or row["p_floor"] <= SAMPLED_P_FLOOR:
         return ""
     which = "exact paired" if row["design"] == "paired" else "exact"

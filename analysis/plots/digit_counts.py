@@ -76,8 +76,7 @@ def _draw_panel(axis: Axes, counts: np.ndarray, palette: Colours, arm: str) -> N
 
 
 def _panel_height(rows: pd.DataFrame) -> float:
-    """The height of the panels, %: room for every seed, and for intervals up to half as high again.
-    """
+    """The height of the panels, %: room for every seed, and for intervals up to half as high again."""
     every = [np.stack(counted.to_list()) for _, counted in rows.groupby("arm")["digit_counts"]]
     tallest = max(
         float((100 * counted / counted.sum(axis=1, keepdims=True)).max()) for counted in every

@@ -97,8 +97,7 @@ def draw_differences(
 
 
 def _page_rows(comparisons: pd.DataFrame, side: str) -> list[PlotRow]:
-    """The lines of a page: above each group the arm that its comparisons share, then what differs.
-    """
+    """The lines of a page: above each group the arm that its comparisons share, then what differs."""
     heading_format, row_format = ("{}", "− {}") if side == "a" else ("… − {}", "{}")
     lines: list[PlotRow] = []
     for arm, group in comparisons.groupby(side, sort=False):

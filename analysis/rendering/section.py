@@ -25,8 +25,7 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The whole of it: `gmvae against vae: better by 2.3 nats [2.0, 2.6], … – unequal seeds`.
-        """
+        """The whole of it: `gmvae against vae: better by 2.3 nats [2.0, 2.6], … – unequal seeds`."""
         beware = f" – {', '.join(self.flags)}" if self.flags else ""
         return f"{self.a} against {self.b}: {self.reason}{beware}"
 

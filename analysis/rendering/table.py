@@ -77,8 +77,7 @@ class Table:
 
     @property
     def excerpt(self) -> "Table":
-        """What of it people read: its first rows, and in the caption how many are left to the CSV.
-        """
+        """What of it people read: its first rows, and in the caption how many are left to the CSV."""
         rest = len(self.text) - MAX_ROWS
         if rest <= 0:
             return self
@@ -162,8 +161,7 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    r"""The table as a LaTeX float with booktabs' rules; the document needs \usepackage{booktabs}.
-    """
+    r"""The table as a LaTeX float with booktabs' rules; the document needs \usepackage{booktabs}."""
     escaped = table.text.map(_escape_tex).rename(columns=_escape_tex)
     floating = escaped.to_latex(
         index=False,

@@ -123,8 +123,7 @@ def _compute_dunnett_p(
 
 
 def _compute_trend(values: Floats, betas: Floats, metric: Metric) -> dict[str, Any]:
-    """The trend of one group and over which β it is asked: values (β, seeds), betas (β,) in order.
-    """
+    """The trend of one group and over which β it is asked: values (β, seeds), betas (β,) in order."""
     kept = np.isfinite(values).any(axis=1) & ((betas >= 1) | (metric.name in MONOTONE_METRICS))
     betas_text = ", ".join(f"{beta:g}" for beta in betas[kept])
     return {

@@ -112,8 +112,7 @@ def _run_homogeneity_tests(counted: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compare_pairs(group: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one data set and seed, an arm each -> `HOMOGENEITY_COLUMNS`, every pair of them.
-    """
+    """The rows of one data set and seed, an arm each -> `HOMOGENEITY_COLUMNS`, every pair of them."""
     a, b = np.triu_indices(len(group), 1)
     counts, arms = np.stack(group["counts"].to_list()), group["arm"].to_numpy()
     chi2, df, p = batched_homogeneity_test(counts[a], counts[b])
@@ -166,8 +165,7 @@ def build_tables(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
 
 
 def build_sentences(comparisons: pd.DataFrame) -> list[str]:
-    """What `compare_imbalance` gives -> a verdict a pair of arms, in words, with what to beware of.
-    """
+    """What `compare_imbalance` gives -> a verdict a pair of arms, in words, with what to beware of."""
     records = comparisons[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
     return [Verdict(*each).sentence for each in records]
 

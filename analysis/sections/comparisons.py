@@ -27,8 +27,7 @@ DESCRIPTION_ONLY = "Below 5 seeds an arm is described, never judged: description
 
 
 def build_families(comparisons: pd.DataFrame) -> list[Family]:
-    """Comparisons, as `comparisons` gives them -> a family a metric, in the order of the metrics.
-    """
+    """Comparisons, as `comparisons` gives them -> a family a metric, in the order of the metrics."""
     return [
         _build_family(METRIC_BY_COLUMN[column], found.reset_index(drop=True))
         for column in METRIC_BY_COLUMN

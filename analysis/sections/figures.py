@@ -52,8 +52,7 @@ class Plot:
 def draw(
     rows: pd.DataFrame, points: pd.DataFrame, comparisons: pd.DataFrame | None = None
 ) -> Iterator[Plot]:
-    """Rows and points, as in `Results`, what `compared` says -> the figures there are values for.
-    """
+    """Rows and points, as in `Results`, what `compared` says -> the figures there are values for."""
     palette = style.colours(list(arm_names(count_cells(rows))))
     finished = rows[rows["status"] == "ok"]
     if comparisons is not None and len(comparisons):

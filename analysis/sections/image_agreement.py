@@ -1,5 +1,4 @@
-"""Supervised against semi-supervised image by image, for the page: a second level below the seeds.
-"""
+"""Supervised against semi-supervised image by image, for the page: a second level below the seeds."""
 
 from collections.abc import Iterator
 

@@ -49,8 +49,7 @@ def make_pictures(
 
 
 def select_first_seeds(rows: pd.DataFrame, pngs: Mapping[str, bytes]) -> pd.DataFrame:
-    """The rows of the cells that have a picture, the first of each arm, in the order of the tables.
-    """
+    """The rows of the cells that have a picture, the first of each arm, in the order of the tables."""
     shown = (
         rows[rows["cell"].isin(pngs.keys())]
         .sort_values("seed", kind="stable")
@@ -70,8 +69,7 @@ PNG_MARKERS = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")  # how one begins and en
 
 
 def read_sheets(store: Store, rows: pd.DataFrame) -> SampleSheets:
-    """Of each kind the PNGs of each arm's first finished seed by their cell, where there are any.
-    """
+    """Of each kind the PNGs of each arm's first finished seed by their cell, where there are any."""
     finished = rows[rows["status"] == "ok"].sort_values("seed", kind="stable")
     first_cells = finished.drop_duplicates("arm")["cell"]
     return {

@@ -49,8 +49,7 @@ def _exact_p_values(ranks: NDArray[np.int64], observed: int) -> tuple[float, flo
 
 @cache
 def _null_distribution(ranks: tuple[int, ...]) -> Floats:
-    """The chance of each L, from 0 on, that one seed with these ranks can have: (largest L + 1,).
-    """
+    """The chance of each L, from 0 on, that one seed with these ranks can have: (largest L + 1,)."""
     orders = np.array(list(permutations(ranks)))
     counts = np.bincount(orders @ np.arange(1, len(ranks) + 1))
     return np.asarray(counts / counts.sum())

@@ -60,8 +60,7 @@ class Times:
         }
 
     def _of_trials(self) -> tuple[float, float]:
-        """What a trial took for its first result, and for the others together: medians over trials.
-        """
+        """What a trial took for its first result, and for the others together: medians over trials."""
         taken: dict[str, list[float]] = {}
         for news in self.news:
             taken.setdefault(news.trial, []).append(news.worker)

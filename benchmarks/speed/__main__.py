@@ -31,8 +31,7 @@ LIMIT_ROUNDS = 10
 
 
 class Report:
-    """Numbers of a part as they come, and the lines that compare them with what was to be reached.
-    """
+    """Numbers of a part as they come, and the lines that compare them with what was to be reached."""
 
     def __init__(self) -> None:
         self.numbers: list[dict[str, object]] = []

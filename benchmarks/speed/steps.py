@@ -1,5 +1,4 @@
-"""What a step costs: ours, the limit of its matrix products, and others' steps, each on one thread.
-"""
+"""What a step costs: ours, the limit of its matrix products, and others' steps, each on one thread."""
 
 from collections.abc import Callable
 

@@ -30,8 +30,7 @@ class Heartbeat:
         self._thread.start()
 
     def next(self) -> Update:
-        """The latest update, with the clocks of this process; what ended the trial badly is raised.
-        """
+        """The latest update, with the clocks of this process; what ended the trial badly is raised."""
         if not self._finished.is_set():
             self._updated.wait(self._seconds)
         self._updated.clear()

@@ -12,8 +12,7 @@ OBJECT_STORE_BYTES = 2**30  # at most; the largest data set takes a quarter
 
 
 def import_ray(address: str | None) -> str:
-    """Import Ray with the settings that it reads from the environment; the address that was meant.
-    """
+    """Import Ray with the settings that it reads from the environment; the address that was meant."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")

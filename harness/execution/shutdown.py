@@ -21,8 +21,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _interrupt_main() -> None:
-    """From another thread: a real signal, which wakes the main thread from whatever it waits for.
-    """
+    """From another thread: a real signal, which wakes the main thread from whatever it waits for."""
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 

@@ -95,8 +95,7 @@ class _Trial:
     # --- training ---------------------------------------------------------------------------------
 
     def _max_pack_size(self, cells: list[Cell], data: Data) -> int:
-        """Cells that are trained together: all of them, and on a GPU as many as its memory holds.
-        """
+        """Cells that are trained together: all of them, and on a GPU as many as its memory holds."""
         if self.device.type == "cpu" or not cells:
             return max(1, len(cells))
         labelled_indices = self.task.evaluation.labelled

@@ -65,8 +65,7 @@ def sockets(host: Host) -> set[tuple[int, str]]:
 
 
 def documented(kinds: set[str]) -> set[tuple[int, str]]:
-    """The single ports that docs/cluster.md tells of a node of these kinds, with every interface.
-    """
+    """The single ports that docs/cluster.md tells of a node of these kinds, with every interface."""
     rows = [(int(port), where) for port, last, kind, where in TABLE if kind in kinds and not last]
     return {(port, interface) for port, where in rows for interface in where.strip().split(" and ")}
 

@@ -28,8 +28,7 @@ GRID = {
 
 
 class Placed(NamedTuple):
-    """A trial: when it began and ended, where, on which GPU, the steps and the number of its cells.
-    """
+    """A trial: when it began and ended, where, on which GPU, the steps and the number of its cells."""
 
     begun: float
     ended: float

@@ -1,5 +1,4 @@
-"""Ending early: real signals to real processes; what is resumed ends with the rows of a calm run.
-"""
+"""Ending early: real signals to real processes; what is resumed ends with the rows of a calm run."""
 
 import os
 import signal

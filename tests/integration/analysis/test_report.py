@@ -155,8 +155,7 @@ def test_models_of_ones_own_have_no_source_report_beside_them(
 def test_a_seed_under_two_cells_is_named_and_counts_in_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """β = 1 and β = 1.0 have two ids and one arm: the mean used to be of seven runs of six seeds.
-    """
+    """β = 1 and β = 1.0 have two ids and one arm: the mean used to be of seven runs of six seeds."""
     store = Store(tmp_path / "results")
     for cell in [made(model, seed) for model in ("vae", "gmvae") for seed in range(6)] + [
         made("vae", 3, beta=1)

@@ -1,5 +1,4 @@
-"""Ours beside the source report's: only the same arm on the same images, and broken sums flagged.
-"""
+"""Ours beside the source report's: only the same arm on the same images, and broken sums flagged."""
 
 from typing import Any
 

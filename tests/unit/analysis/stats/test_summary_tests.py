@@ -1,5 +1,4 @@
-"""Welch from summary numbers: against R, against tests that see the runs themselves, and by hand.
-"""
+"""Welch from summary numbers: against R, against tests that see the runs themselves, and by hand."""
 
 import numpy as np
 import pytest
