@@ -49,6 +49,14 @@ def row_arm_names(rows: pd.DataFrame) -> pd.Series:
     )
 
 
+def series_names(rows: pd.DataFrame, *columns: str) -> pd.Series:
+    """Results table -> the name of each row's arm without `columns` of `ARM_COLUMNS`.
+
+    Arms that differ in these columns alone share the name and form a series.
+    """
+    return row_arm_names(rows.assign(**dict.fromkeys(columns, 1)))
+
+
 def _varies(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Series:
     if not scope:
         return pd.Series(arms[column].nunique() > 1, arms.index)

@@ -1,6 +1,4 @@
-"""What the rows of an arm have in common: how many there are of each status, what the seeds drive,
-what they ran on.
-"""
+"""Tables with one row per arm: cells by status, what the cells ran on, means of the metrics."""
 
 import json
 from collections.abc import Sequence
@@ -8,49 +6,90 @@ from typing import get_args
 
 import pandas as pd
 
+from analysis.frames.arm_names import row_arm_names
 from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.stats.estimates import estimate_means
 from harness.errors import unknown_name_error
 from harness.experiment.cell import Setting, Supervision
 from harness.storage.schema import ARM_COLUMNS, Status
 
+STATISTICS = ["n", "mean", "sd", "se", "low", "high"]
 VALUE_SET_COLUMNS = (
-    "git_commit", "device", "data_checksum", "subset_checksum", "estimator", "data_kind", "source", "torch", "python",
+    "git_commit",
+    "device",
+    "data_checksum",
+    "subset_checksum",
+    "estimator",
+    "data_kind",
+    "source",
+    "torch",
+    "python",
     "objective",
-)  # fmt: skip
+)
 SEED_HISTORY_COLUMNS = ("adaptive", "unrecorded")
 SCALAR_COLUMNS = tuple(column for column in ARM_COLUMNS if column != "settings")
+_SORT_COLUMNS = [
+    "dataset",
+    "size",
+    "model",
+    "supervision",
+    "labels",
+    "beta",
+    "settings",
+    "iterations",
+    "learning_rate",
+    "name",
+]
+
+
+def count_cells(rows: pd.DataFrame) -> pd.DataFrame:
+    """Results table -> one row per arm, the smallest model first.
+
+    The index is the arm's name; the columns are `ARM_COLUMNS`, full_length, parameters, cells (how
+    many the arm has) and how many of them have each status.
+    """
+    return _count_by_arm(rows.assign(arm=row_arm_names(rows)))
 
 
 def summarize_arms(rows: pd.DataFrame) -> pd.DataFrame:
-    """Results table with `arm` -> one row an arm, by its name, the smallest model first.
+    """Results table with `arm` -> `count_cells` by that name, and what the cells were run with.
 
-    The columns are `ARM_COLUMNS`, full_length, how many cells there are of each status, `seeded`
-    (what the seed drives in every finished cell) and, for each of `VALUE_SET_COLUMNS`, the
-    different values of the finished cells; both are frozensets, empty where nothing is recorded.
-    torch, python and objective are parts of `versions`. Those of `SEED_HISTORY_COLUMNS` are there
-    where `adaptive.marked` told them.
+    Added columns: `seeded`, the purposes that the seed drives in every finished cell, and for each
+    of `VALUE_SET_COLUMNS` the distinct values of the finished cells; all are frozensets, empty
+    where nothing is recorded. torch, python and objective are read from `versions`. Those of
+    `SEED_HISTORY_COLUMNS` are added where `adaptive_seeds.mark_adaptive` has set them.
     """
-    statuses = {status: rows["status"] == status for status in get_args(Status)}
-    groups = rows.assign(**statuses).groupby("arm", sort=False)
-    arms = groups[[*ARM_COLUMNS, "full_length", "parameters"]].first()
-    arms = arms.join(groups[list(statuses)].sum())
+    arms = _count_by_arm(rows)
     finished = _add_versions(rows[rows["status"] == "ok"])
     for column in VALUE_SET_COLUMNS:
         arms[column] = collect_values(finished, column, arms.index)
     for column in SEED_HISTORY_COLUMNS:
         if column in rows:
-            arms[column] = groups[column].any()
+            arms[column] = rows.groupby("arm")[column].any()
     arms["seeded"] = collect_values(finished, "seeded", arms.index).map(_intersect_purposes)
-    return _sort_arms(arms)
+    return arms
+
+
+def _count_by_arm(rows: pd.DataFrame) -> pd.DataFrame:
+    statuses = {status: rows["status"] == status for status in get_args(Status)}
+    groups = rows.assign(**statuses).groupby("arm", sort=False)
+    arms = groups[[*ARM_COLUMNS, "full_length", "parameters"]].first()
+    arms = arms.assign(cells=groups.size()).join(groups[list(statuses)].sum())
+    keys = arms.assign(
+        size=arms.groupby("model")["parameters"].transform("min"),
+        supervision=arms["supervision"].map(get_args(Supervision).index),
+        name=arms.index,
+    )
+    return arms.loc[keys.sort_values(_SORT_COLUMNS, kind="stable", na_position="last").index]
 
 
 def select_arms(arms: pd.DataFrame, wanted: dict[str, Setting]) -> pd.DataFrame:
     """The arms whose columns and settings have these values, numbers compared as numbers; unknown
     ones are refused.
 
-    >>> arms = pd.DataFrame({"model": ["vae", "vae"], "beta": [1.0, 4.0], "settings": ['{"z": 10}'] * 2})
-    >>> list(select_arms(arms.reindex(columns=ARM_COLUMNS), {"model": "vae", "beta": "4", "z": "10"}).index)
+    >>> arms = pd.DataFrame({"model": "vae", "beta": [1.0, 4.0], "settings": '{"z": 10}'})
+    >>> arms = arms.reindex(columns=ARM_COLUMNS)
+    >>> list(select_arms(arms, {"model": "vae", "beta": "4", "z": "10"}).index)
     [1]
     """
     columns = {column: arms[column] for column in SCALAR_COLUMNS} | _expand_settings(arms)
@@ -117,25 +156,6 @@ def _intersect_purposes(recorded: frozenset[str]) -> frozenset[str]:
     return frozenset.intersection(*sets) if sets else frozenset()
 
 
-def _sort_arms(arms: pd.DataFrame) -> pd.DataFrame:
-    size = arms.groupby("model")["parameters"].transform("min")
-    rank = arms["supervision"].map(get_args(Supervision).index)
-    by = [
-        "dataset",
-        "size",
-        "model",
-        "rank",
-        "labels",
-        "beta",
-        "settings",
-        "iterations",
-        "learning_rate",
-        "name",
-    ]
-    keyed = arms.assign(size=size, rank=rank, name=arms.index)
-    return arms.loc[keyed.sort_values(by, kind="stable", na_position="last").index]
-
-
 def _expand_settings(arms: pd.DataFrame) -> dict[str, pd.Series]:
     values = arms["settings"].map(json.loads)
     names = dict.fromkeys(name for value in values for name in value)
@@ -153,20 +173,17 @@ def _format_value(value: object) -> str:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
-STATISTICS = ["n", "mean", "sd", "se", "low", "high"]
+def estimate_arms(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Results table -> one row per arm and column: `count_cells`, metric, `STATISTICS`, missing.
 
-
-def estimate_arms(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Results table -> one row an arm and column: `count_cells`, then metric, n, mean, sd, se, low,
-    high, missing.
-
-    `missing` are the finished cells that hold no value in the column; failed and diverged cells are
-    counted beside, and none of them is in n. Values keep the unit of the results table.
+    `missing` counts the finished cells that hold no value in the column. Failed and diverged cells
+    are in their own columns; no cell of these three kinds is in n. Values keep the unit of the
+    results table.
     """
-    finished = frame.assign(arm=_arm_numbers(frame))[frame["status"] == "ok"]
+    finished = rows.assign(arm=row_arm_names(rows))[rows["status"] == "ok"]
     long = finished.melt(id_vars="arm", value_vars=list(columns), var_name="metric")
     arm_counts = (
-        count_cells(frame)
+        count_cells(rows)
         .reset_index()
         .merge(pd.DataFrame({"metric": list(columns)}, dtype=str), how="cross")
     )
@@ -175,45 +192,6 @@ def estimate_arms(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     )
     n = table["n"].fillna(0).astype(int)
     return table.assign(n=n, missing=table["ok"] - n).drop(columns="arm")
-
-
-def count_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Results table -> one row an arm: `ARM_COLUMNS`, full_length, parameters, and how many cells
-    there are of each status.
-
-    The index numbers the arms as the table meets them; the rows go from the smallest model to the
-    largest.
-    """
-    statuses = {status: (frame["status"] == status).astype(int) for status in get_args(Status)}
-    groups = frame.assign(**statuses, arm=_arm_numbers(frame)).groupby("arm")
-    first = groups[[*ARM_COLUMNS, "full_length", "parameters"]].first()
-    arm_rows = first.join(
-        groups.agg(cells=("cell", "size"), **{status: (status, "sum") for status in statuses})
-    )
-    by = [
-        "dataset",
-        "size",
-        "model",
-        "supervision",
-        "labels",
-        "beta",
-        "settings",
-        "iterations",
-        "learning_rate",
-    ]
-    with_size = arm_rows.assign(size=arm_rows.groupby("model")["parameters"].transform("min"))
-    return with_size.sort_values(by, kind="stable", na_position="last", key=_sort_key).drop(
-        columns="size"
-    )
-
-
-def _arm_numbers(frame: pd.DataFrame) -> pd.Series:
-    return frame.groupby(list(ARM_COLUMNS), sort=False, dropna=False).ngroup()
-
-
-def _sort_key(column: pd.Series) -> pd.Series:
-    order = get_args(Supervision)
-    return column.map(order.index) if column.name == "supervision" else column
 
 
 def list_rows(table: pd.DataFrame) -> list[pd.Series]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.comparison import comparisons, grid_family, trend_verdict, verdict
 from analysis.frames import arm_table
+from analysis.frames.arm_names import series_names
 from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, Metric
 from analysis.rendering.table import Table
 from analysis.sections.comparisons import (
@@ -27,7 +28,6 @@ from analysis.sections.summary import EVALUATION_SET_NAMES
 from analysis.stats.differences import Floats
 from analysis.stats.thresholds import MIN_SEEDS
 from harness.experiment.grid import ComparisonSpec
-from harness.storage.schema import ARM_COLUMNS
 
 MONOTONE_METRICS = ("kl", "rec")  # what β moves one way throughout
 BETA_COLUMNS = ["group", "beta", "p_dunnett", *trend_verdict.TREND_COLUMNS, "trend_betas"]
@@ -70,9 +70,7 @@ def dunnett_test(arms: list[Floats], control: Floats) -> Floats:
 def _group_by_beta(arms: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Arms that differ in β alone, in the order of β, where β = 1 and another are among them."""
     bounded = arms[arms["supervision"] != "supervised"]
-    for _, group in bounded.groupby(
-        [column for column in ARM_COLUMNS if column != "beta"], sort=False
-    ):
+    for _, group in bounded.groupby(series_names(bounded, "beta"), sort=False):
         if len(group) > 1 and (group["beta"] == 1).sum() == 1:
             yield group.sort_values("beta")
 

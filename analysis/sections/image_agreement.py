@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from analysis.frames.arm_names import series_names
 from analysis.rendering.table import Table
 from analysis.sections.comparisons import format_p_cell
 from analysis.stats.agreement import Classes, mcnemar, wilson_interval
 from analysis.stats.multiplicity import adjust_p_values
-from harness.storage.schema import ARM_COLUMNS
 from harness.storage.store import Store
 
 _CAPTION = (
@@ -45,12 +45,11 @@ def build_tables(store: Store, rows: pd.DataFrame, comparisons: pd.DataFrame) ->
 def _find_supervision_pairs(
     rows: pd.DataFrame, comparisons: pd.DataFrame
 ) -> Iterator[tuple[str, str]]:
-    shared_columns = [name for name in ARM_COLUMNS if name != "supervision"]
-    settings = rows.drop_duplicates("arm").set_index("arm")[shared_columns]
+    series = series_names(rows.drop_duplicates("arm").set_index("arm"), "supervision")
     for a, b in comparisons.loc[comparisons["metric"] == "accuracy", ["a", "b"]].itertuples(
         index=False
     ):
-        if settings.loc[a].equals(settings.loc[b]):
+        if series[a] == series[b]:
             yield a, b
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from analysis.comparison import comparisons, grid_family, trend_verdict
 from analysis.comparison.verdict import difference_unit
 from analysis.frames import arm_table
+from analysis.frames.arm_names import series_names
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
 from analysis.rendering.table import Table
 from analysis.sections.comparisons import (
@@ -80,7 +81,8 @@ def _group_by_budget(arms: pd.DataFrame) -> Iterator[pd.DataFrame]:
     several budgets.
     """
     labelled = arms[arms["supervision"] != "none"].rename_axis("name").reset_index()
-    for _, group in labelled.groupby(GROUP_COLUMNS, sort=False):
+    series = series_names(labelled, "supervision", "labels")
+    for _, group in labelled.groupby(series, sort=False):
         both = (
             group.pivot(index="labels", columns="supervision", values="name").sort_index().dropna()
         )
