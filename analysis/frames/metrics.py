@@ -32,6 +32,11 @@ class Metric:
         """Title and unit: `NELBO (nats)`."""
         return f"{self.title} ({self.unit})"
 
+    @property
+    def difference_unit(self) -> str:
+        """Unit of the difference of two values in `unit`: points where that is %."""
+        return "points" if self.unit == "%" else self.unit
+
 
 def _make_bound_metrics(evaluation: EvaluationSet) -> list[Metric]:
     titles = {"nelbo": "NELBO", "kl": "KL", "rec": "Reconstruction"}

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.comparison import comparisons, grid_family, trend_verdict, verdict
+from analysis.comparison import comparisons, grid_family, trend_verdict
 from analysis.frames import arm_table
 from analysis.frames.arm_names import series_names
 from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, Metric
+from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.table import Table
 from analysis.sections.comparisons import (
     GRID_P_HEADING,
     family_caption,
     format_interval_cells,
-    format_p_cell,
     format_seeds_cell,
     format_verdict_cell,
 )
@@ -167,8 +167,7 @@ def _build_table(metric: Metric, comparisons: pd.DataFrame) -> Table:
             "Arms": comparisons["group"],
             "β": comparisons["beta"].map("{:g}".format),
             "Seeds": [format_seeds_cell(row) for row in comparisons.to_dict("records")],
-            f"Difference from β = 1 "
-            f"({verdict.difference_unit(metric)}) [95 % CI]": format_interval_cells(
+            f"Difference from β = 1 ({metric.difference_unit}) [95 % CI]": format_interval_cells(
                 metric, comparisons
             ),
             "p": comparisons["p"].map(format_p_cell),

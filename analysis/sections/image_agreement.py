@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.frames.arm_names import series_names
+from analysis.rendering.numbers import format_interval, format_p_cell
 from analysis.rendering.table import Table
-from analysis.sections.comparisons import format_p_cell
 from analysis.stats.agreement import Classes, mcnemar, wilson_interval
 from analysis.stats.multiplicity import adjust_p_values
 from harness.storage.store import Store
@@ -72,7 +72,9 @@ def _format_table(values: pd.DataFrame) -> pd.DataFrame:
 
 def _format_accuracy(values: pd.DataFrame, arm: str) -> list[str]:
     percentages = 100 * values[[f"accuracy_{arm}", f"low_{arm}", f"high_{arm}"]]
-    return [f"{mean:.2f} [{low:.2f}, {high:.2f}]" for mean, low, high in percentages.to_numpy()]
+    return [
+        f"{mean:.2f} {format_interval(low, high)}" for mean, low, high in percentages.to_numpy()
+    ]
 
 
 # fmt: off

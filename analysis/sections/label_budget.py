@@ -12,16 +12,15 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import comparisons, grid_family, trend_verdict
-from analysis.comparison.verdict import difference_unit
 from analysis.frames import arm_table
 from analysis.frames.arm_names import series_names
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
+from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.table import Table
 from analysis.sections.comparisons import (
     GRID_P_HEADING,
     family_caption,
     format_interval_cells,
-    format_p_cell,
     format_seeds_cell,
     format_verdict_cell,
 )
@@ -241,7 +240,7 @@ def _format_table(
                 heading: (mean * metric.factor).map("{:.2f}".format)
                 for heading, mean in means.items()
             },
-            f"{difference} ({difference_unit(metric)}) [95 % CI]": format_interval_cells(
+            f"{difference} ({metric.difference_unit}) [95 % CI]": format_interval_cells(
                 metric, comparisons
             ),
             "p": comparisons["p"].map(format_p_cell),

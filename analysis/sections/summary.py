@@ -26,7 +26,7 @@ from analysis.frames.metrics import (
     Metric,
     find_scored_metrics,
 )
-from analysis.rendering.numbers import format_estimate
+from analysis.rendering.numbers import format_estimate, format_interval
 from analysis.rendering.table import Table
 
 EVALUATION_SET_NAMES: dict[EvaluationSet, str] = {
@@ -151,4 +151,4 @@ def _format_number(value: float) -> str:
 
 
 def _format_interval(arm: pd.Series) -> str:
-    return "–" if pd.isna(arm["low"]) else f"[{arm['low']:.2f}, {arm['high']:.2f}]"
+    return format_interval(arm["low"], arm["high"])
