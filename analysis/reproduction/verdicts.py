@@ -91,22 +91,17 @@ def _run_tests(pairs: pd.DataFrame, which: np.ndarray) -> pd.DataFrame:
         return pairs
     ours, theirs = (_collect_numbers(pairs[which], prefix) for prefix in ("", "their_"))
     margin = pairs.loc[which, "margin"].to_numpy()
-    low, high = summary_tests.confidence_interval(ours, theirs)
-    p = summary_tests.welch_p(ours, theirs)
-    detectable = power.detectable_difference(
-        summary_tests.standard_error(ours, theirs),
-        summary_tests.degrees_of_freedom(ours, theirs),
-        np.full(len(p), ALPHA / len(p)),
-    )
+    test = summary_tests.welch_test(ours, theirs)
+    p = test.p
+    detectable = power.detectable_difference(test.se, test.df, np.full(len(p), ALPHA / len(p)))
     p_equivalence = np.where(
         np.isnan(margin),
         np.nan,
-        adjust_p_values(summary_tests.tost_p(ours, theirs, np.nan_to_num(margin)), "holm"),
+        adjust_p_values(test.tost_p(np.nan_to_num(margin)), "holm"),
     )
     columns = (
-        ours.mean - theirs.mean,
-        low,
-        high,
+        test.difference,
+        *test.interval,
         p,
         adjust_p_values(p, "holm"),
         p_equivalence,

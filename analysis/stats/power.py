@@ -43,21 +43,22 @@ def detectable_difference(se: Floats, df: Floats, alpha: Floats) -> Floats:
     return differences
 
 
-def seeds_needed(difference: Floats, spread: Floats, freedom: Floats, alpha: Floats) -> Floats:
-    """Seeds an arm that find this difference with 80 % power, five at least; infinite beyond
-    100,000: (comparisons,).
+def seeds_needed(
+    difference: Floats, sd_per_seed: Floats, df_per_seed: Floats, alpha: Floats
+) -> Floats:
+    """Seeds per arm that find this difference with 80 % power, at least 5: (comparisons,).
 
-    `spread` and `freedom` are those of `difference.Difference`: with m seeds the standard error is
-    spread / √m and the degrees of freedom are freedom · (m - 1).
+    It is infinite beyond `MAX_SEEDS`. For sd_per_seed and df_per_seed see
+    `analysis.stats.differences.Difference`.
     """
     from scipy.optimize import elementwise
 
-    needed = np.where(np.isfinite(difference) & np.isfinite(spread), float(MIN_SEEDS), np.nan)
+    needed = np.where(np.isfinite(difference) & np.isfinite(sd_per_seed), float(MIN_SEEDS), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = np.where(
-            difference == 0, 0.0, np.minimum(np.abs(difference) / spread, _MAX_EFFECT)
+            difference == 0, 0.0, np.minimum(np.abs(difference) / sd_per_seed, _MAX_EFFECT)
         )
-    args = effect, freedom, alpha
+    args = effect, df_per_seed, alpha
     needed[_power_gap_at(np.full(effect.shape, float(MAX_SEEDS)), *args) < 0] = np.inf
     solvable = (_power_gap_at(np.full(effect.shape, float(MIN_SEEDS)), *args) < 0) & np.isfinite(
         needed
@@ -78,5 +79,5 @@ def _power_gap(effect: Floats, df: Floats, alpha: Floats) -> Floats:
     return t_test_power(effect, df, alpha) - POWER
 
 
-def _power_gap_at(seeds: Floats, effect: Floats, freedom: Floats, alpha: Floats) -> Floats:
-    return _power_gap(effect * np.sqrt(seeds), freedom * (seeds - 1), alpha)
+def _power_gap_at(seeds: Floats, effect: Floats, df_per_seed: Floats, alpha: Floats) -> Floats:
+    return _power_gap(effect * np.sqrt(seeds), df_per_seed * (seeds - 1), alpha)
