@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import binomtest
 
 from analysis.plots.style import FIGURE_WIDTH, INK, Colours, in_order, styled, wrap_name
+from analysis.stats.agreement import wilson_interval
 from analysis.stats.estimates import estimate_means
-from analysis.stats.thresholds import CONFIDENCE
 
 
 def digit_shares(counts: np.ndarray) -> pd.DataFrame:
@@ -24,11 +23,8 @@ def digit_shares(counts: np.ndarray) -> pd.DataFrame:
     long = pd.DataFrame({"digit": np.tile(np.arange(10), len(share)), "share": share.ravel()})
     table = estimate_means(long, ["digit"], "share")
     if len(counts) == 1:
-        tests = [binomtest(int(count), int(counts.sum())) for count in counts[0]]
-        limits = [test.proportion_ci(CONFIDENCE, method="wilson") for test in tests]
-        table = table.assign(
-            low=[100 * limit.low for limit in limits], high=[100 * limit.high for limit in limits]
-        )
+        low, high = wilson_interval(counts[0], counts.sum())
+        table = table.assign(low=100 * low, high=100 * high)
     return table[["digit", "mean", "low", "high"]]
 
 

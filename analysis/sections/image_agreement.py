@@ -124,7 +124,7 @@ def _summarize_agreement(a: Classes, b: Classes, targets: Classes) -> dict[str, 
         low, high = wilson_interval(agreement.both + only, len(targets))
         record |= {
             f"accuracy_{name}": (agreement.both + only) / len(targets),
-            f"low_{name}": low,
-            f"high_{name}": high,
+            f"low_{name}": float(low),
+            f"high_{name}": float(high),
         }
     return record

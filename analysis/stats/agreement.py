@@ -7,10 +7,11 @@ training do.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats.thresholds import CONFIDENCE
 
+Floats = NDArray[np.float64]
 Classes = NDArray[np.uint8]
 
 
@@ -44,14 +45,16 @@ def mcnemar(a: Classes, b: Classes, targets: Classes) -> Agreement:
     return Agreement(both, only_a, only_b, neither, min(1.0, float(p)))
 
 
-def wilson_interval(correct: int, images: int) -> tuple[float, float]:
-    """95 % interval of one network's accuracy over the images, fractions: Wilson (1927), J. Am.
-    Stat. Assoc. 22:209.
+def wilson_interval(counts: ArrayLike, total: int) -> tuple[Floats, Floats]:
+    """Low and high end of the 95 % interval of counts / total, fractions of the shape of counts.
 
-    >>> [round(end, 4) for end in wilson_interval(81, 263)]
+    Wilson (1927), J. Am. Stat. Assoc. 22:209.
+
+    >>> [end.round(4).item() for end in wilson_interval(81, 263)]
     [0.2553, 0.3662]
     """
-    from scipy.stats import binomtest
+    from statsmodels.stats.proportion import proportion_confint  # slow to import
 
-    low, high = binomtest(correct, images).proportion_ci(CONFIDENCE, method="wilson")
-    return float(low), float(high)
+    counts = np.asarray(counts)
+    low, high = proportion_confint(counts, total, alpha=1 - CONFIDENCE, method="wilson")
+    return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
