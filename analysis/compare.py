@@ -10,16 +10,15 @@ better. Below five seeds arms are described, not judged, and belong to no family
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from analysis.comparison import verdict
 from analysis.comparison.comparisons import compare_pairs
 from analysis.frames import pooled
-from analysis.frames.arm_table import summarize_arms
+from analysis.frames.arm_table import list_rows, summarize_arms
 from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.sections import caveats
 from harness import closed_pipe
@@ -101,7 +100,7 @@ def compare_two_arms(
         raise InputError(
             f"{a!r} and {b!r} were not both scored for {column}; expected a metric that both have"
         )
-    return {name: _to_json_value(value) for name, value in table.iloc[0].items()}  # type: ignore[misc]
+    return {name: _to_json_value(value) for name, value in list_rows(table)[0].items()}
 
 
 def format_comparison(row: dict[str, Any]) -> str:
@@ -123,14 +122,10 @@ def warn(sentences: Iterable[str]) -> None:
 
 
 def _to_json_value(value: Any) -> Any:
-    """A value as JSON knows it."""
-    if isinstance(value, tuple):
-        return list(value)
-    if isinstance(value, float) and np.isposinf(value):
-        return verdict.BEYOND_MAX_SEEDS
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value.item() if isinstance(value, np.generic) else value
+    """A value that JSON can hold: no nan, and text for an infinite number of seeds."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return verdict.BEYOND_MAX_SEEDS if value > 0 else None
+    return list(value) if isinstance(value, tuple) else value
 
 
 if __name__ == "__main__":

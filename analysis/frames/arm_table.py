@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from harness.errors import unknown_name_error
 from harness.experiment.cell import Setting, Supervision
 from harness.storage.schema import ARM_COLUMNS, Status
 
+Row = dict[str, Any]
 STATISTICS = ["n", "mean", "sd", "se", "low", "high"]
 VALUE_SET_COLUMNS = (
     "git_commit",
@@ -194,9 +195,9 @@ def estimate_arms(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return table.assign(n=n, missing=table["ok"] - n).drop(columns="arm")
 
 
-def list_rows(table: pd.DataFrame) -> list[pd.Series]:
-    """The rows of a table, one Series each."""
-    return [row for _, row in table.iterrows()]
+def list_rows(table: pd.DataFrame) -> list[Row]:
+    """The rows of a table, values by column name."""
+    return table.to_dict("records")  # type: ignore[return-value]  # names are strings
 
 
 def scale_estimates(table: pd.DataFrame) -> pd.DataFrame:
@@ -207,7 +208,7 @@ def scale_estimates(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: table[name] * factors for name in STATISTICS[1:]})
 
 
-def format_status_counts(arm: pd.Series) -> str:
+def format_status_counts(arm: Row | pd.Series) -> str:
     """How many cells there are of each status.
 
     >>> format_status_counts(pd.Series({"ok": 9, "failed": 1, "diverged": 0, "missing": 2}))

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison.verdict import decide, format_amount, introduce_difference
-from analysis.frames.arm_table import list_rows
+from analysis.frames.arm_table import Row, list_rows
 from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.rendering.numbers import format_interval, format_p
 from analysis.reproduction.matching import estimate_candidates, match_printed_values
@@ -122,7 +122,7 @@ def _collect_numbers(pairs: pd.DataFrame, prefix: str) -> summary_tests.SampleSu
     return summary_tests.SampleSummary(pairs[f"{prefix}n"].to_numpy(dtype=np.int64), mean, sd)
 
 
-def _describe_verdict(pair: pd.Series) -> str:
+def _describe_verdict(pair: Row) -> str:
     """A verdict in words: what, by how much, by which test, of how many runs."""
     if pair["verdict"] == "single run":
         parts = [_describe_single_run(pair), pair["flags"]]
@@ -140,7 +140,7 @@ def _describe_verdict(pair: pd.Series) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _describe_single_run(pair: pd.Series) -> str:
+def _describe_single_run(pair: Row) -> str:
     inside = pair["prediction_low"] <= pair["their_mean"] <= pair["prediction_high"]
     where, conclusion = (
         ("inside", "neither reproduced nor contradicted")
@@ -152,7 +152,7 @@ def _describe_single_run(pair: pd.Series) -> str:
     return f"single run: {pair['printed']} lies {where} {ours}: {conclusion}"
 
 
-def _describe_test(pair: pd.Series) -> str:
+def _describe_test(pair: Row) -> str:
     metric = METRIC_BY_COLUMN[pair["metric"]]
     unit = metric.difference_unit
     by = format_amount(pair["difference"], (pair["low"], pair["high"]), metric, 2)

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames import training_length
-from analysis.frames.arm_table import STATISTICS, list_rows
+from analysis.frames.arm_table import STATISTICS, Row, list_rows
 from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, METRICS, EvaluationSet, Metric
 from analysis.rendering.numbers import format_estimate
 from analysis.rendering.table import Mark, Table
@@ -298,13 +298,13 @@ def build_headline_tables(
     ]
 
 
-def _format_arm(verdict: pd.Series) -> str:
+def _format_arm(verdict: Row) -> str:
     """The model, and the arm of it where it has several."""
     model, supervision = verdict["model"], verdict["supervision"]
     return str(model) if supervision == "none" else f"{model} {supervision}"
 
 
-def _format_printed(verdict: pd.Series, references: References) -> str:
+def _format_printed(verdict: Row, references: References) -> str:
     """The figure with its ±, in the decimals that it was printed with."""
     metric = METRIC_BY_COLUMN[verdict["metric"]]
     (reference,) = [
