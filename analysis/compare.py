@@ -1,11 +1,11 @@
-"""Arms against each other: verdicts with their numbers, as a frame, and one from the shell.
+"""Command that compares two arms and prints the verdict with its numbers.
 
     python analysis/compare.py RESULTS [RESULTS ...] --a model=gmvae --b model=vae --metric nelbo
 
-A single question from the shell is a family of one: of many, ask the report, which corrects them
-together. Differences are a - b in the unit of the results table: nats for losses, of which less is
-better, and fractions for accuracies, of which more is; of KL or reconstruction alone neither is
-better. Below five seeds arms are described, not judged, and belong to no family.
+It runs one comparison, uncorrected. For several, use the report, which adjusts for multiple
+comparisons. Differences are a - b in the unit of the results table: nats for losses, where lower is
+better, and fractions for accuracies, where higher is. Of KL or reconstruction alone neither is
+better. Below five seeds there is no verdict.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0, 2 for bad input or 1 for storage that fails, which are said in one line."""
+    """Run the command; return 0, or 2 for bad input and 1 for failed storage with one line why."""
     args = parser().parse_args(argv)
     try:
         row = compare_two_arms(args.results, (args.a, args.b), args.metric, args.margin)
@@ -79,8 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def compare_two_arms(
     paths: Sequence[str], choices: tuple[str, str], column: str, margin: float | None
 ) -> dict[str, Any]:
-    """One comparison: its columns `COLUMNS` as JSON knows them, None for nan, "more than 100000"
-    seeds for infinite.
+    """One comparison: the columns `COLUMNS` of `analysis.comparison.comparisons` by name.
+
+    Values can be written as JSON: None for nan, "more than 100000" for an infinite number of seeds.
     """
     if column not in METRICS:
         raise unknown_name_error("metric", column, METRICS)
@@ -104,7 +105,7 @@ def compare_two_arms(
 
 
 def format_comparison(row: dict[str, Any]) -> str:
-    """The verdict on a line, and what stands behind it."""
+    """The verdict on one line, then the numbers behind it."""
     metric = METRIC_BY_COLUMN[row["metric"]]
     flags = f" – {', '.join(row['flags'])}" if row["flags"] else ""
     lines = [f"{metric.title}: {row['a']} against {row['b']}: {row['text']}{flags}"]
@@ -113,7 +114,7 @@ def format_comparison(row: dict[str, Any]) -> str:
 
 
 def warn(sentences: Iterable[str]) -> None:
-    """Print what makes a number doubtful, the first few of it."""
+    """Print the first few sentences on rows whose numbers are doubtful to standard error."""
     lines = list(sentences)
     for text in lines[:MAX_WARNINGS]:
         print(f"beware: {strip_control_chars(text)}", file=sys.stderr)
