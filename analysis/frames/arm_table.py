@@ -85,8 +85,9 @@ def _count_by_arm(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def select_arms(arms: pd.DataFrame, wanted: dict[str, Setting]) -> pd.DataFrame:
-    """The arms whose columns and settings have these values, numbers compared as numbers; unknown
-    ones are refused.
+    """The arms with these values of columns and settings; numbers are compared as numbers.
+
+    Raises `InputError` for an unknown name or value.
 
     >>> arms = pd.DataFrame({"model": "vae", "beta": [1.0, 4.0], "settings": '{"z": 10}'})
     >>> arms = arms.reindex(columns=ARM_COLUMNS)
@@ -108,14 +109,12 @@ def select_arms(arms: pd.DataFrame, wanted: dict[str, Setting]) -> pd.DataFrame:
 
 
 def format_filter(wanted: dict[str, Setting]) -> str:
-    """A choice as it is written: `model=gmvae,beta=4`."""
+    """Format a filter as on the command line: `model=gmvae,beta=4`."""
     return ",".join(f"{name}={_format_value(value)}" for name, value in wanted.items())
 
 
 def collect_values(finished: pd.DataFrame, column: str, arms: pd.Index) -> pd.Series:
-    """The different values of a column by arm; most arms have one, and arms of the same one share
-    its set.
-    """
+    """Distinct values of a column of finished cells by arm, each a frozenset (often shared)."""
     if column not in finished:
         return pd.Series([frozenset()] * len(arms), arms)
     pairs = finished[["arm", column]].dropna().drop_duplicates().set_index("arm")[column]
@@ -127,9 +126,7 @@ def collect_values(finished: pd.DataFrame, column: str, arms: pd.Index) -> pd.Se
 
 
 def _add_versions(rows: pd.DataFrame) -> pd.DataFrame:
-    """With what of `versions` changes numbers: torch, python (3.11), objective; None where it is
-    not recorded.
-    """
+    """Add the versions that can change numbers: torch, python (as 3.11), objective; or None."""
     if "versions" not in rows:
         return rows
     parsed = {text: json.loads(text) for text in rows["versions"].dropna().unique()}
@@ -149,7 +146,7 @@ def _add_versions(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _intersect_purposes(recorded: frozenset[str]) -> frozenset[str]:
-    """What the seed drives in all of the cells: {"weights,order", "weights"} -> {"weights"}."""
+    """Purposes that the seed drives in all cells: {"weights,order", "weights"} -> {"weights"}."""
     sets = [
         frozenset(purpose.strip() for purpose in text.split(",") if purpose.strip())
         for text in recorded
@@ -201,7 +198,7 @@ def list_rows(table: pd.DataFrame) -> list[Row]:
 
 
 def scale_estimates(table: pd.DataFrame) -> pd.DataFrame:
-    """What `estimate_arms` gives, each estimate in its metric's unit."""
+    """`estimate_arms` with each estimate in its metric's unit."""
     factors = table["metric"].map(
         {column: metric.factor for column, metric in METRIC_BY_COLUMN.items()}
     )
@@ -209,7 +206,7 @@ def scale_estimates(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_status_counts(arm: Row | pd.Series) -> str:
-    """How many cells there are of each status.
+    """Format the number of cells of each status.
 
     >>> format_status_counts(pd.Series({"ok": 9, "failed": 1, "diverged": 0, "missing": 2}))
     '9 ok (2 not scored), 1 failed'

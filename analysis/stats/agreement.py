@@ -1,7 +1,7 @@
-"""Two classifiers on the same images: which of them the images tell apart, given one run of each.
+"""Compare two trained classifiers on the same images.
 
-It is a second level below the seeds: it says that two trained networks differ, not that two ways of
-training do.
+A significant result shows that these two networks differ, not that the two ways of training do:
+that is tested over seeds.
 """
 
 from typing import NamedTuple
@@ -16,9 +16,7 @@ Classes = NDArray[np.uint8]
 
 
 class Agreement(NamedTuple):
-    """How many images only a, only b, both or neither classify right, and the p of McNemar's exact
-    test.
-    """
+    """Numbers of images that both, one or neither network classifies right, and McNemar's p."""
 
     both: int
     only_a: int
@@ -33,8 +31,9 @@ class Agreement(NamedTuple):
 
 
 def mcnemar(a: Classes, b: Classes, targets: Classes) -> Agreement:
-    """Predictions of a and b, true classes, each (images,) -> McNemar's exact test, Psychometrika
-    12:153 (1947).
+    """McNemar's exact test: predictions of a and b and true classes, each (images,).
+
+    McNemar (1947), Psychometrika 12:153.
     """
     from statsmodels.stats.contingency_tables import mcnemar as exact  # slow to import
 

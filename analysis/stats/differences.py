@@ -93,7 +93,7 @@ def half_width(se: Floats, df: Floats, alpha: Floats | float) -> Floats:
 
 
 def has_no_spread(se: Floats, a: Floats, b: Floats) -> Bools:
-    """Where a standard error is zero but for rounding; a, b are the means: (comparisons,)."""
+    """Whether a standard error is zero up to rounding; a, b are the means: (comparisons,)."""
     return np.asarray(se <= ROUNDING_TOLERANCE * np.maximum(np.abs(a), np.abs(b)))
 
 
@@ -101,11 +101,11 @@ def hedges_g(a: Floats, b: Floats, df: Floats) -> Floats:
     """Hedges' g: mean difference over the SD within the arms, times J(df): (comparisons,).
 
     J(m) = Γ(m/2) / (√(m/2) Γ((m - 1)/2)), Hedges (1981), J. Educ. Stat. 6:107, eq. 6e. The SD is
-    the root of the mean variance of the two arms, each with the weight of its degrees of freedom;
-    of pairs too: Bonett (2008), Psychol. Methods 13:99; Cumming (2012), Understanding the New
-    Statistics, ch. 11, where m is the number of pairs less one. That of Borenstein et al. (2009),
-    Introduction to Meta-Analysis, eq. 4.27, SD of the differences / √(2(1 - r)), is the same where
-    both arms have one SD, and where they have not it is no SD of either and grows as r nears 1.
+    the root of the mean variance of the arms, weighted by their degrees of freedom, for pairs as
+    well: Bonett (2008), Psychol. Methods 13:99; Cumming (2012), Understanding the New Statistics,
+    ch. 11, where m is the number of pairs less one. The SD of Borenstein et al. (2009),
+    Introduction to Meta-Analysis, eq. 4.27, is equal if both arms have the same SD; if not, it is
+    the SD of neither and grows as the correlation nears 1.
     """
     freedom = a.shape[-1] + b.shape[-1] - 2
     squares = _variance(a) * (a.shape[-1] - 1) + _variance(b) * (b.shape[-1] - 1)
@@ -119,10 +119,9 @@ def hedges_g(a: Floats, b: Floats, df: Floats) -> Floats:
 
 
 def superiority(a: Floats, b: Floats) -> Floats:
-    """P(A > B) + P(A = B) / 2 for one seed of each drawn at random, 1 or 0 without overlap:
-    (comparisons,).
+    """P(A > B) + P(A = B) / 2 for one seed of each drawn at random: (comparisons,).
 
-    It is Mann and Whitney's U over n_a · n_b: Mann, Whitney (1947), Ann. Math. Stat. 18:50.
+    It is U / (n_a · n_b): Mann, Whitney (1947), Ann. Math. Stat. 18:50.
     """
     from scipy.stats import mannwhitneyu
 
@@ -164,9 +163,7 @@ def _variance(values: Floats) -> Floats:
 
 
 def _correlation(a: Floats, b: Floats) -> Floats:
-    """Pearson's correlation of the pairs, nan where an arm does not vary: (comparisons, pairs) ->
-    (comparisons,).
-    """
+    """Pearson's correlation of the pairs, nan where an arm does not vary: (comparisons,)."""
     from scipy.stats import pearsonr
 
     nans = np.full(len(a), np.nan)
