@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.comparison import comparisons, grid_family, trend_verdict, verdict
+from analysis.comparison import comparisons, grid_family, trend_verdict
 from analysis.frames import arm_table
+from analysis.frames.arm_names import series_names
 from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, Metric
+from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.table import Table
 from analysis.sections.comparisons import (
     GRID_P_HEADING,
     family_caption,
     format_interval_cells,
-    format_p_cell,
     format_seeds_cell,
     format_verdict_cell,
 )
@@ -27,7 +28,6 @@ from analysis.sections.summary import EVALUATION_SET_NAMES
 from analysis.stats.differences import Floats
 from analysis.stats.thresholds import MIN_SEEDS
 from harness.experiment.grid import ComparisonSpec
-from harness.storage.schema import ARM_COLUMNS
 
 MONOTONE_METRICS = ("kl", "rec")  # what β moves one way throughout
 BETA_COLUMNS = ["group", "beta", "p_dunnett", *trend_verdict.TREND_COLUMNS, "trend_betas"]
@@ -70,9 +70,7 @@ def dunnett_test(arms: list[Floats], control: Floats) -> Floats:
 def _group_by_beta(arms: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Arms that differ in β alone, in the order of β, where β = 1 and another are among them."""
     bounded = arms[arms["supervision"] != "supervised"]
-    for _, group in bounded.groupby(
-        [column for column in ARM_COLUMNS if column != "beta"], sort=False
-    ):
+    for _, group in bounded.groupby(series_names(bounded, "beta"), sort=False):
         if len(group) > 1 and (group["beta"] == 1).sum() == 1:
             yield group.sort_values("beta")
 
@@ -169,8 +167,7 @@ def _build_table(metric: Metric, comparisons: pd.DataFrame) -> Table:
             "Arms": comparisons["group"],
             "β": comparisons["beta"].map("{:g}".format),
             "Seeds": [format_seeds_cell(row) for row in comparisons.to_dict("records")],
-            f"Difference from β = 1 "
-            f"({verdict.difference_unit(metric)}) [95 % CI]": format_interval_cells(
+            f"Difference from β = 1 ({metric.difference_unit}) [95 % CI]": format_interval_cells(
                 metric, comparisons
             ),
             "p": comparisons["p"].map(format_p_cell),

@@ -13,9 +13,9 @@ import pandas as pd
 from analysis.comparison import comparisons, pairing
 from analysis.frames.arm_table import collect_values, summarize_arms
 from analysis.frames.metrics import Metric
+from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.section import Verdict
 from analysis.rendering.table import Table
-from analysis.sections.comparisons import format_p_cell
 from analysis.stats.multiplicity import adjust_p_values
 from analysis.stats.thresholds import ALPHA
 from analysis.stats.uniformity import batched_homogeneity_test, imbalance, uniformity_test

@@ -17,8 +17,8 @@ from analysis.plots.accuracy import draw_accuracy, draw_by_label_budget
 from analysis.plots.digit_counts import draw_digit_counts
 from analysis.plots.forest import (
     axis_range,
-    difference_unit,
     draw_differences,
+    full_difference_unit,
     shared_side,
     split_pages,
 )
@@ -144,7 +144,7 @@ def _describe_marks(comparisons: pd.DataFrame, metric: Metric) -> str:
         + "Beside it the verdict on the first arm and n, the pairs of seeds or, with “and”, the "
         "seeds of each arm."
         + (
-            f" Grey: the margin of equivalence, ± {margin:g} {difference_unit(metric)}."
+            f" Grey: the margin of equivalence, ± {margin:g} {full_difference_unit(metric)}."
             if margin > 0
             else ""
         )
