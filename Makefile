@@ -1,22 +1,32 @@
-# Two commands, each complete on a machine that has Python 3.11+, make and git: `make bench` and `make test`.
+# Each complete on a machine that has Python 3.11+, make and git: `make bench`, and `make check` (3 minutes) or `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 RESULTS ?= results/quick
+WORKERS ?= -n 2 --dist loadfile
 
-.PHONY: bench test calibration speed cluster setup format
+.PHONY: bench check test coverage calibration speed cluster setup format
 bench: setup
 	@status=0; $(BIN)/python harness/bench.py quick --results $(RESULTS) || status=$$?; \
 	if [ $$status -ne 2 ]; then $(BIN)/python analysis/report.py $(RESULTS) || exit $$?; fi; exit $$status
 
-test: setup
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r tests/moto.lock
+check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy --explicit-package-bases benchmarks
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest $(WORKERS) tests/unit harness models analysis
+
+test: check
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r tests/moto.lock
+	$(BIN)/pytest $(WORKERS) tests/integration
+	$(BIN)/pytest tests/cluster
+
+coverage: setup
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r tests/moto.lock
+	$(BIN)/pytest $(WORKERS) --cov=harness --cov=models --cov=analysis --cov-report=term tests/unit tests/integration \
+	harness models analysis
 
 calibration: setup
 	$(BIN)/python benchmarks/calibration.py

@@ -1,29 +1,29 @@
-"""Arms against each other: verdicts with their numbers, as a frame, and one from the shell.
+"""Command that compares two arms and prints the verdict with its numbers.
 
     python analysis/compare.py RESULTS [RESULTS ...] --a model=gmvae --b model=vae --metric nelbo
 
-A single question from the shell is a family of one: of many, ask the report, which corrects them
-together. Differences are a - b in the unit of the results table: nats for losses, of which less is
-better, and fractions for accuracies, of which more is; of KL or reconstruction alone neither is
-better. Below five seeds arms are described, not judged, and belong to no family.
+It runs one comparison, uncorrected. For several, use the report, which adjusts for multiple
+comparisons. Differences are a - b in the unit of the results table: nats for losses, where lower is
+better, and fractions for accuracies, where higher is. Of KL or reconstruction alone neither is
+better. Below five seeds there is no verdict.
 """
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from analysis.comparison import verdict
 from analysis.comparison.comparisons import compare_pairs
 from analysis.frames import pooled
-from analysis.frames.arm_table import summarize_arms
+from analysis.frames.arm_table import list_rows, summarize_arms
 from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.sections import caveats
 from harness import closed_pipe
-from harness.errors import InputError, StorageError, strip_control_chars, unknown_name_error
+from harness.errors import InputError, strip_control_chars, unknown_name_error
+from harness.exit_codes import exit_codes
 from harness.experiment.grid import ComparisonSpec
 from harness.experiment.metrics import METRICS, check_margin
 
@@ -62,17 +62,11 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@exit_codes()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0, 2 for bad input or 1 for storage that fails, which are said in one line."""
+    """Run the command; the exit code."""
     args = parser().parse_args(argv)
-    try:
-        row = compare_two_arms(args.results, (args.a, args.b), args.metric, args.margin)
-    except InputError as error:
-        print(f"error: {strip_control_chars(str(error))}", file=sys.stderr)
-        return 2
-    except StorageError as failure:
-        print(f"error: {strip_control_chars(failure.description)}", file=sys.stderr)
-        return 1
+    row = compare_two_arms(args.results, (args.a, args.b), args.metric, args.margin)
     print(json.dumps(row, ensure_ascii=False, indent=1) if args.json else format_comparison(row))
     return 0
 
@@ -80,8 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def compare_two_arms(
     paths: Sequence[str], choices: tuple[str, str], column: str, margin: float | None
 ) -> dict[str, Any]:
-    """One comparison: its columns `COLUMNS` as JSON knows them, None for nan, "more than 100000"
-    seeds for infinite.
+    """One comparison: the columns `COLUMNS` of `analysis.comparison.comparisons` by name.
+
+    Values can be written as JSON: None for nan, "more than 100000" for an infinite number of seeds.
     """
     if column not in METRICS:
         raise unknown_name_error("metric", column, METRICS)
@@ -101,11 +96,11 @@ def compare_two_arms(
         raise InputError(
             f"{a!r} and {b!r} were not both scored for {column}; expected a metric that both have"
         )
-    return {name: _to_json_value(value) for name, value in table.iloc[0].items()}  # type: ignore[misc]
+    return {name: _to_json_value(value) for name, value in list_rows(table)[0].items()}
 
 
 def format_comparison(row: dict[str, Any]) -> str:
-    """The verdict on a line, and what stands behind it."""
+    """The verdict on one line, then the numbers behind it."""
     metric = METRIC_BY_COLUMN[row["metric"]]
     flags = f" – {', '.join(row['flags'])}" if row["flags"] else ""
     lines = [f"{metric.title}: {row['a']} against {row['b']}: {row['text']}{flags}"]
@@ -114,7 +109,7 @@ def format_comparison(row: dict[str, Any]) -> str:
 
 
 def warn(sentences: Iterable[str]) -> None:
-    """Print what makes a number doubtful, the first few of it."""
+    """Print the first few sentences on rows whose numbers are doubtful to standard error."""
     lines = list(sentences)
     for text in lines[:MAX_WARNINGS]:
         print(f"beware: {strip_control_chars(text)}", file=sys.stderr)
@@ -123,14 +118,10 @@ def warn(sentences: Iterable[str]) -> None:
 
 
 def _to_json_value(value: Any) -> Any:
-    """A value as JSON knows it."""
-    if isinstance(value, tuple):
-        return list(value)
-    if isinstance(value, float) and np.isposinf(value):
-        return verdict.BEYOND_MAX_SEEDS
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value.item() if isinstance(value, np.generic) else value
+    """A value that JSON can hold: no nan, and text for an infinite number of seeds."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return verdict.BEYOND_MAX_SEEDS if value > 0 else None
+    return list(value) if isinstance(value, tuple) else value
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ from analysis.sections import (
 )
 from analysis.sections.base import ReportData
 from harness import closed_pipe
-from harness.errors import InputError, StorageError, strip_control_chars
+from harness.errors import InputError, strip_control_chars
+from harness.exit_codes import exit_codes
 from harness.storage.store import TABLE, Store
 
 PIXELS_PER_INCH = 118  # of the page, an inch of a figure
@@ -73,25 +74,19 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@exit_codes()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0, 2 for bad input or 1 for storage that fails, which are said in one line."""
+    """Run the command; the exit code."""
     args = parser().parse_args(argv)
-    try:
-        store = Store(args.results)
-        report = build_report(
-            store,
-            args.results,
-            references.load(args.references),
-            show_all_references=args.references is not None,
-        )
-        table_path = store.display_path(TABLE if store.backend.version(TABLE) else "rows")
-        page = write(report, args.out or store.report_folder / "report")
-    except InputError as error:
-        print(f"error: {strip_control_chars(str(error))}", file=sys.stderr)
-        return 2
-    except StorageError as failure:
-        print(f"error: {strip_control_chars(failure.description)}", file=sys.stderr)
-        return 1
+    store = Store(args.results)
+    report = build_report(
+        store,
+        args.results,
+        references.load(args.references),
+        show_all_references=args.references is not None,
+    )
+    table_path = store.display_path(TABLE if store.backend.version(TABLE) else "rows")
+    page = write(report, args.out or store.report_folder / "report")
     for message in report.data.frames.damaged:
         print(f"damaged: {strip_control_chars(message)}", file=sys.stderr)
     print_summary(report)

@@ -1,11 +1,13 @@
-"""The functions that one value passes through: a cell from the command line to its row, and rows to the page.
+"""The functions that one value passes through: a cell from the command line to its row, and rows to
+the page.
 
     python -m benchmarks.walks
 
 A stop is a function of ours that is called with the value: as an argument, or inside a tuple, list,
-dictionary or object that is an argument. The walk is the one that really happens: a cell of `vae` is
-trained for 20 steps in this process, and `results/report` is made into a page in a scratch folder.
-Prints a Markdown table: stops, the files that they are in, and calls, each function as often as it is called.
+dictionary or object that is an argument. The walk is the one that really happens: a cell of `vae`
+is trained for 20 steps in this process, and `results/report` is made into a page in a scratch
+folder. Prints a Markdown table: stops, the files that they are in, and calls, each function as
+often as it is called.
 """
 
 import contextlib
@@ -64,7 +66,9 @@ def is_rows(value: Any) -> bool:
 
 
 def follow(matches: Callable[[Any], bool], work: Callable[[], object]) -> Walk:
-    """How often each function of ours, as (file, name), is called with a value that matches while `work` runs."""
+    """How often each function of ours, as (file, name), is called with a value that matches while
+    `work` runs.
+    """
     walk: Walk = Counter()
 
     def record(frame: FrameType, event: str, _: object) -> None:

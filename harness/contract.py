@@ -1,4 +1,4 @@
-"""Deprecated path to the contract of models, now in `harness.plugins.model`; version 0.1 used it."""
+"""Deprecated path of version 0.1 to the contract of models: use `harness.plugins.model`."""
 
 from harness.plugins.model import CLASSES as CLASSES
 from harness.plugins.model import PIXELS as PIXELS

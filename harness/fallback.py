@@ -1,4 +1,4 @@
-"""Deprecated path to Ray's autoscaler, now in `harness.execution.autoscaler`; version 0.1 used it."""
+"""Deprecated path of version 0.1 to the autoscaler: use `harness.execution.autoscaler`."""
 
 from harness.execution.autoscaler import spot_first as spot_first
 

@@ -1,4 +1,4 @@
-"""Deprecated path to cells and grids, now in `harness.experiment`; version 0.1 used it."""
+"""Deprecated path of version 0.1 to cells and grids: use `harness.experiment`."""
 
 from harness.experiment.cell import Cell as Cell
 from harness.experiment.cell import ModelCard as ModelCard

@@ -1,6 +1,4 @@
-"""Deprecated path to the registry of models, now in `harness.plugins.registry`; version 0.1 used
-it.
-"""
+"""Deprecated path of version 0.1 to the registry of models: use `harness.plugins.registry`."""
 
 from harness.plugins.registry import ENTRY_POINT_GROUP as GROUP
 from harness.plugins.registry import PROJECT_ROOT as HOME

@@ -1,6 +1,4 @@
-"""Deprecated path to the columns of the results table, now in `harness.storage.schema`; version 0.1
-used it.
-"""
+"""Deprecated path of version 0.1 to the columns of results: use `harness.storage.schema`."""
 
 from harness.storage.schema import ARM_COLUMNS as ARM
 from harness.storage.schema import COLUMN_NAMES as NAMES

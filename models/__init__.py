@@ -1,5 +1,6 @@
-"""Our models, one a file. Importing this package registers them; the harness finds it by its entry
-point.
+"""The models, one per file. Importing this package registers them.
+
+The harness finds the package by its entry point.
 """
 
 from models import gmvae as gmvae

@@ -1,4 +1,4 @@
-"""Densities and divergences of the models, each in nats."""
+"""Densities and divergences, in nats."""
 
 import math
 
@@ -16,8 +16,9 @@ def variance(raw: Tensor) -> Tensor:
 
 
 def reparameterize(mean: Tensor, var: Tensor, noise: Tensor) -> Tensor:
-    """The reparameterised draw mean + √var · noise (Kingma & Welling 2014, section 2.4); (...) ->
-    (...).
+    """The reparameterised draw mean + √var · noise: (...) -> (...).
+
+    Source: Kingma & Welling 2014, section 2.4.
     """
     return mean + var.sqrt() * noise
 
@@ -33,24 +34,25 @@ def log_standard_normal(z: Tensor) -> Tensor:
 
 
 def log_mixture(z: Tensor, means: Tensor, variances: Tensor) -> Tensor:
-    """log Σ_k N(z; mean_k, var_k) / k, diagonal: z (..., latent), means and variances (k, latent)
-    -> (...), nats.
+    """log Σ_k N(z; mean_k, var_k) / k with diagonal variances, in nats.
 
-    The squares (z - mean)²/var are expanded: one matrix product [z², z] · [1/var, -2 mean/var]
-    instead of an array (..., k, latent).
+    z (..., latent), means and variances (k, latent) -> (...). The squares (z - mean)²/var are
+    expanded into one matrix product, [z², z] · [1/var, -2 mean/var], which needs no array (..., k,
+    latent).
     """
     precision = variances.reciprocal()
     offset = (means.square() * precision + variances.log() + LOG_2PI).sum(-1)
     weights = torch.cat([precision, -2 * means * precision], -1)
     exponents = -0.5 * (torch.cat([z.square(), z], -1) @ weights.T + offset)
-    # logsumexp, whose own slope takes the exponentials twice
+    # logsumexp by hand: the gradient of torch's computes the exponentials twice
     largest = exponents.detach().amax(-1, keepdim=True)
     return (exponents - largest).exp().sum(-1).log() + largest.squeeze(-1) - math.log(len(means))
 
 
 def kl_standard_normal(mean: Tensor, var: Tensor) -> Tensor:
-    """KL(N(mean, var) || N(0, I)): (..., latent) -> (...), nats (Kingma & Welling 2014, appendix
-    B).
+    """KL(N(mean, var) || N(0, I)): (..., latent) -> (...), in nats.
+
+    Source: Kingma & Welling 2014, appendix B.
     """
     return 0.5 * (mean.square() + var - var.log() - 1).sum(-1)
 
@@ -62,11 +64,11 @@ def kl_uniform(logits: Tensor) -> Tensor:
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
-    """-log Bernoulli(x; sigmoid(logits)): (..., pixels) -> (...), nats; x may lack leading
-    dimensions of the logits.
+    """-log Bernoulli(x; sigmoid(logits)): (..., pixels) -> (...), in nats.
 
-    softplus(l) - x·l is written log(1 + exp(-|l|)) + |l|/2 + (1/2 - x)·l: log1p would keep digits
-    far below the rounding of a sum over pixels, and take ten times as long on a CPU.
+    x may lack leading dimensions of the logits. softplus(l) - x·l is computed as log(1 + exp(-|l|))
+    + |l|/2 + (1/2 - x)·l. log1p would be more precise than the rounding of the sum over pixels, and
+    ten times as slow on a CPU.
     """
     magnitude = logits.abs()
     return ((1 + (-magnitude).exp()).log() + 0.5 * magnitude + (0.5 - x) * logits).sum(-1)

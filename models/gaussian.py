@@ -1,4 +1,4 @@
-"""Deprecated path to distributions, now in `models.distributions`; version 0.1 used it."""
+"""Deprecated path of version 0.1 to distributions: use `models.distributions`."""
 
 from models.distributions import LOG_2PI as LOG_2PI
 from models.distributions import MIN_VARIANCE as MIN_VARIANCE

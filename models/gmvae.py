@@ -1,4 +1,7 @@
-"""The VAE whose prior is a learned mixture of Gaussians (the GMVAE of Stanford CS236's homework 2)."""
+"""The VAE whose prior is a learned mixture of Gaussians.
+
+Source: the GMVAE of Stanford CS236, homework 2.
+"""
 
 import math
 
@@ -26,16 +29,16 @@ class GMVAE(Model):
         self.raw_variances = nn.Parameter(torch.randn(k, z) / math.sqrt(k * z))
 
     def noise(self, batch: int) -> dict[str, Shape]:
-        """One draw of z an image, and one that chooses its component when sampling."""
+        """One draw of z per image, and one that selects its component when sampling."""
         return {"z": (batch, self.z), "component": (batch,)}
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
-        """The bound, its KL estimated by one sample: the mixture has no analytic one."""
+        """The bound; its KL is estimated by one sample, as a mixture has no analytic KL."""
         kl, rec = self._kl_and_rec(batch.x, noise["z"])
         return Terms(rec, kl, rec.new_zeros(()))
 
     def sample(self, noise: Noise) -> Tensor:
-        """A component at even odds, z from it, decoded."""
+        """A uniformly drawn component, z from it, decoded."""
         component = (torch.special.ndtr(noise["component"]) * self.k).long().clamp(max=self.k - 1)
         z = reparameterize(
             self.means[component], variance(self.raw_variances)[component], noise["z"]

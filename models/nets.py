@@ -1,4 +1,4 @@
-"""Deprecated path to networks, now in `models.networks`; version 0.1 used it."""
+"""Deprecated path of version 0.1 to networks: use `models.networks`."""
 
 from models.networks import ELU as ELU
 from models.networks import HIDDEN as HIDDEN

@@ -1,4 +1,4 @@
-"""The networks of the protocol: linear layers in torch's default initialisation, nothing else."""
+"""The networks of the protocol: linear layers in torch's default initialisation."""
 
 from itertools import pairwise
 
@@ -11,21 +11,24 @@ HIDDEN = 300
 
 
 class ELU(nn.Module):
-    """The exponential linear unit (Clevert et al. 2016), any shape; torch's own takes ten times as
-    long on a CPU.
+    """The exponential linear unit (Clevert et al. 2016) for any shape.
+
+    torch's own takes ten times as long on a CPU.
     """
 
     def forward(self, h: Tensor) -> Tensor:
-        """max(h, 0) + exp(min(h, 0)) - 1, where torch's takes expm1: the same to the rounding of 1,
-        6e-8.
+        """max(h, 0) + exp(min(h, 0)) - 1.
+
+        torch's uses expm1; the results agree to the rounding of 1, 6e-8.
         """
         above = h.relu()
         return above + ((h - above).exp() - 1)
 
 
 def mlp(sizes: list[int], activation: type[nn.Module]) -> nn.Sequential:
-    """Linear layers of the given sizes with the activation between them: (..., sizes[0]) -> (...,
-    sizes[-1]).
+    """Linear layers of these sizes with the activation between them.
+
+    (..., sizes[0]) -> (..., sizes[-1])
     """
     layers: list[nn.Module] = []
     for inner, outer in pairwise(sizes):
@@ -54,7 +57,8 @@ class Encoder(nn.Module):
 
 
 def decoder(latent: int) -> nn.Sequential:
-    """p(x|z) = Bernoulli(logits(z)): a net z-300-300-784 with ELU, (..., latent) -> (..., PIXELS)
-    logits.
+    """p(x|z) = Bernoulli(logits(z)): a net z-300-300-784 with ELU.
+
+    (..., latent) -> logits (..., PIXELS)
     """
     return mlp([latent, HIDDEN, HIDDEN, PIXELS], ELU)

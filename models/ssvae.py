@@ -1,5 +1,6 @@
-"""The semi-supervised VAE (model M2 of Kingma et al. 2014) and, as an arm of it, its classifier
-alone.
+"""The semi-supervised VAE (model M2 of Kingma et al. 2014).
+
+With supervision "supervised" it is the classifier alone.
 """
 
 import math
@@ -24,8 +25,9 @@ from models.networks import ELU, HIDDEN, mlp, positive
 
 
 class ClassConditional(nn.Module):
-    """A net whose input is [v, one-hot y], for all classes at once: the first layer meets v once,
-    not once a class.
+    """A net whose input is [v, one-hot y], evaluated for all classes at once.
+
+    The first layer multiplies v once, and not once for each class.
     """
 
     def __init__(self, sizes: list[int]):
@@ -35,13 +37,14 @@ class ClassConditional(nn.Module):
         self.rest = mlp(sizes[1:], ELU)
 
     def forward(self, v: Tensor) -> Tensor:
-        """(batch, size), the same v for every class, or (CLASSES, batch, size) -> (CLASSES, batch,
-        output).
+        """The outputs for every class: (CLASSES, batch, output).
+
+        v: (batch, size) for all classes, or (CLASSES, batch, size)
         """
         return self._apply_layers(v, self._class_bias(v).unsqueeze(1))
 
     def for_class(self, v: Tensor, y: Tensor) -> Tensor:
-        """(batch, size) and one class each, (batch,) -> (batch, output)."""
+        """The output for one class per image: v (batch, size), y (batch,) -> (batch, output)."""
         return self._apply_layers(v, self._class_bias(v)[y])
 
     def _class_bias(self, v: Tensor) -> Tensor:
@@ -80,11 +83,11 @@ class SSVAE(Model):
         self.classifier = mlp([PIXELS, HIDDEN, HIDDEN, CLASSES], nn.ReLU)
 
     def noise(self, batch: int) -> dict[str, Shape]:
-        """One draw of z per class and image, and one that chooses the class when sampling."""
+        """One draw of z per class and image, and one that selects the class when sampling."""
         return {"z": (CLASSES, batch, self.z), "y": (batch,)}
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
-        """The bound over unlabelled images plus the weighted cross-entropy of the labelled ones."""
+        """The bound of the unlabelled images, and the weighted cross-entropy of the others."""
         extra = self.class_weight * F.cross_entropy(self.classifier(batch.labelled), batch.targets)
         if not self.generative:
             return Terms(extra.new_zeros(()), extra.new_zeros(()), extra)
@@ -95,13 +98,13 @@ class SSVAE(Model):
         return Terms((q * rec).sum(0), kl, extra)
 
     def sample(self, noise: Noise) -> Tensor:
-        """A class at even odds, z from the prior, decoded."""
+        """A uniformly drawn class, z from the prior, decoded."""
         y = (torch.special.ndtr(noise["y"]) * CLASSES).long().clamp(max=CLASSES - 1)
         z = noise["z"][y, torch.arange(len(y), device=y.device)]
         return self.decoder.for_class(z, y).sigmoid()
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
-        """The likeliest y under q(y|x), z from q(z|x,y), decoded."""
+        """The most probable y under q(y|x), z from q(z|x,y), decoded."""
         mean, raw = self.encoder(x).chunk(2, -1)
         decoded = self.decoder(reparameterize(mean, variance(raw), noise["z"])).sigmoid()
         probabilities: Tensor = decoded[
@@ -110,7 +113,7 @@ class SSVAE(Model):
         return probabilities
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
-        """log Σ_y p(y) p(x|y,z_y) p(z_y) / q(z_y|x,y): the sum over y stays exact, z_y is drawn."""
+        """log Σ_y p(y) p(x|y,z_y) p(z_y) / q(z_y|x,y): an exact sum over y, one draw z_y each."""
         mean, var, z, rec = self._per_class(x, noise["z"])
         log_ratio = log_standard_normal(z) - log_normal(z, mean, var) - rec
         return torch.logsumexp(log_ratio, 0) - math.log(CLASSES)
@@ -121,8 +124,9 @@ class SSVAE(Model):
         return logits
 
     def _per_class(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Mean, variance and draw of z, each (CLASSES, batch, z), and -log p(x|z_y,y), (CLASSES,
-        batch).
+        """Mean, variance and draw of z, (CLASSES, batch, z) each, and -log p(x|z_y,y).
+
+        The last is (CLASSES, batch).
         """
         mean, raw = self.encoder(x).chunk(2, -1)
         var = variance(raw)

@@ -1,5 +1,6 @@
-"""The variational autoencoder (Kingma & Welling 2014); with β ≠ 1 in the cell, the β-VAE (Higgins
-et al. 2017).
+"""The variational autoencoder (Kingma & Welling 2014).
+
+With β ≠ 1 in the cell it is the β-VAE (Higgins et al. 2017).
 """
 
 from torch import Tensor
@@ -27,7 +28,7 @@ class VAE(Model):
         self.decoder = decoder(z)
 
     def noise(self, batch: int) -> dict[str, Shape]:
-        """One draw of z an image."""
+        """One draw of z per image."""
         return {"z": (batch, self.z)}
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
@@ -49,7 +50,7 @@ class VAE(Model):
         return probabilities
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
-        """log p(x|z) + log p(z) - log q(z|x), with the sampled KL."""
+        """log p(x|z) + log p(z) - log q(z|x)."""
         mean, var = self.encoder(x)
         z = reparameterize(mean, var, noise["z"])
         return log_standard_normal(z) - log_normal(z, mean, var) - bernoulli_nll(self.decoder(z), x)

@@ -1,4 +1,4 @@
-"""Many comparisons at once: those of one design and one number of seeds go through a test together."""
+"""Many comparisons at once: all of one design and one number of seeds share a call of the test."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, fields
@@ -11,13 +11,16 @@ from analysis.stats import differences, equivalence
 from analysis.stats.differences import Bools, Difference, Floats
 
 Indices = NDArray[np.int64]
-MAX_BATCH_VALUES = 4_000_000  # values at a time: what keeps a million rows within memory
+MAX_BATCH_VALUES = 4_000_000  # per call, so that a million rows fit into memory
+DIFFERENCE_TESTS = {"paired": differences.paired, "welch": differences.welch}
+EQUIVALENCE_TESTS = {"paired": equivalence.paired, "welch": equivalence.welch}
 COLUMNS = [*(field.name for field in fields(Difference)), "p_equivalence"]
 
 
 def build_matrix(arms: Indices, seeds: Indices, values: Floats, arm_count: int) -> Floats:
-    """Values by arm (numbered below `arm_count`) and seed, nan where there is none: (rows,) ->
-    (arms, distinct seeds).
+    """Values (rows,) -> (arms, distinct seeds), nan where an arm lacks a seed.
+
+    arms (rows,) numbers the arms from 0 to `arm_count` - 1.
     """
     columns, seeds = np.unique(seeds, return_inverse=True)
     table = np.full((arm_count, len(columns)), np.nan)
@@ -26,7 +29,7 @@ def build_matrix(arms: Indices, seeds: Indices, values: Floats, arm_count: int) 
 
 
 def count_common_seeds(values: Floats, a: Indices, b: Indices) -> Indices:
-    """How many seeds both arms have: values (arms, seeds), a, b (comparisons,) -> (comparisons,)."""
+    """How many seeds both arms have: values (arms, seeds), arm numbers a, b (comparisons,)."""
     finite = np.isfinite(values)
     counts = [
         (finite[a[part]] & finite[b[part]]).sum(axis=1) for part in _make_batches(values, len(a))
@@ -35,9 +38,7 @@ def count_common_seeds(values: Floats, a: Indices, b: Indices) -> Indices:
 
 
 def has_differing_seeds(values: Floats, a: Indices, b: Indices) -> Bools:
-    """Whether two arms differ at any seed that both have: values (arms, seeds), a, b
-    (comparisons,).
-    """
+    """Whether two arms differ at a seed that both have; shapes as in `count_common_seeds`."""
     flags = [
         (np.isfinite(x) & np.isfinite(y) & (x != y)).any(axis=1)
         for x, y in ((values[a[part]], values[b[part]]) for part in _make_batches(values, len(a)))
@@ -48,18 +49,18 @@ def has_differing_seeds(values: Floats, a: Indices, b: Indices) -> Bools:
 def compute_differences(
     values: Floats, a: Indices, b: Indices, is_paired: Bools, margin: float | None
 ) -> pd.DataFrame:
-    """One row a comparison, the columns of `Difference` and p_equivalence, nan without a margin.
+    """One row per comparison: the columns of `Difference`, and p_equivalence, nan without a margin.
 
-    values (arms, seeds); a, b (comparisons,) number the arms; pairs (comparisons,): by the common
-    seeds, else Welch.
+    values (arms, seeds); a, b (comparisons,) are arm numbers; is_paired (comparisons,) chooses the
+    test of the pairs of common seeds, else Welch's.
     """
     table = pd.DataFrame(np.nan, index=range(len(a)), columns=COLUMNS)
     for part in _make_batches(values, len(a)):
         samples = values[a[part]], values[b[part]]
         for at, design, x, y in _group_by_design(*samples, is_paired[part]):
-            columns = asdict(getattr(differences, design)(x, y))
+            columns = asdict(DIFFERENCE_TESTS[design](x, y))
             if margin is not None:
-                columns["p_equivalence"] = getattr(equivalence, design)(x, y, margin)
+                columns["p_equivalence"] = EQUIVALENCE_TESTS[design](x, y, margin)
             table.loc[part.start + at, list(columns)] = np.column_stack(list(columns.values()))
     return table
 
@@ -67,7 +68,7 @@ def compute_differences(
 def _group_by_design(
     a: Floats, b: Floats, is_paired: Bools
 ) -> Iterator[tuple[Indices, str, Floats, Floats]]:
-    """Comparisons of one design and one number of seeds: their places, the design and both samples."""
+    """For each design and number of seeds: indices of the comparisons, design, both samples."""
     keep_a, keep_b = np.isfinite(a), np.isfinite(b)
     keep_a[is_paired] = keep_b[is_paired] = keep_a[is_paired] & keep_b[is_paired]
     group_keys = np.column_stack([is_paired, keep_a.sum(axis=1), keep_b.sum(axis=1)])

@@ -264,7 +264,7 @@ def _mask_untestable(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     tests = ["p", "p_exact", "p_equivalence"]
     table["same"] = table["p"].eq(1) & table["difference"].eq(0)
     no_spread = has_no_spread(*(table[name].to_numpy() for name in ("se", "mean_a", "mean_b")))
-    table.loc[no_spread & ~table["same"], ["low", "high", "se", "spread"]] = np.nan
+    table.loc[no_spread & ~table["same"], ["low", "high", "se", "sd_per_seed"]] = np.nan
     table["constant"] = no_spread & ~table["same"] & ~table["seedless"]
     table.loc[~table["enough"] | table["seedless"], tests] = np.nan
     estimate_columns = [name for name in batch.COLUMNS if name not in ("mean_a", "mean_b")]
@@ -306,9 +306,13 @@ def _add_power(table: pd.DataFrame) -> pd.DataFrame:
     alpha = thresholds.ALPHA / table["comparisons"].where(
         table["comparisons"] > 0, len(table)
     ).to_numpy(dtype=float)
-    se, df, spread, freedom = (table[name].to_numpy() for name in ("se", "df", "spread", "freedom"))
-    needed = power.seeds_needed(table["difference"].to_numpy(), spread, freedom, alpha)
-    return table.assign(detectable=power.detectable_difference(se, df, alpha), seeds_needed=needed)
+    se, df, difference, sd_per_seed, df_per_seed = (
+        table[name].to_numpy() for name in ("se", "df", "difference", "sd_per_seed", "df_per_seed")
+    )
+    return table.assign(
+        detectable=power.detectable_difference(se, df, alpha),
+        seeds_needed=power.seeds_needed(difference, sd_per_seed, df_per_seed, alpha),
+    )
 
 
 def _add_text(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:

@@ -1,6 +1,4 @@
-"""What a reader of a comparison must beware of, in words: flags beside the verdict, which they do
-not change.
-"""
+"""Flags of a comparison: warnings in words beside the verdict, which they do not change."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,7 +7,7 @@ from typing import Any
 from analysis.frames.adaptive_seeds import SEED_HISTORY_UNKNOWN
 from analysis.stats.thresholds import ALPHA
 
-Arm = Mapping[Any, Any]
+Arm = Mapping[Any, Any]  # a row of `summarize_arms` with the arm's name
 COMMITS = ("git_commit", "commits")
 DEVICES = ("device", "devices")
 PAIR_COLUMNS = (COMMITS[0], DEVICES[0])  # columns that two cells of one seed should share
@@ -25,10 +23,10 @@ def flags(
     has_verdict: bool,
     differing: frozenset[str],
 ) -> Iterator[str]:
-    """Of two arms: their facts and names, numbers of values, common seeds, design, whether there is
-    a verdict.
+    """The flags of arm a against arm b.
 
-    `differing` are those of `PAIR_COLUMNS` that differ between two cells of one seed.
+    n: numbers of values of a and b; n_common: of shared seeds; differing: those of `PAIR_COLUMNS`
+    in which two cells of one seed differ.
     """
     yield from (
         _lost_runs_flag(arm, has_verdict) for arm in (a, b) if arm["failed"] + arm["diverged"]
@@ -51,7 +49,7 @@ def flags(
 def p_value_flags(
     p: float, p_exact: float, p_lost: float, lost: tuple[int, int], names: tuple[str, str]
 ) -> Iterator[str]:
-    """What the p-values of one comparison, none of them adjusted, say against each other."""
+    """Flags where the unadjusted p-values of one comparison contradict each other."""
     if (p <= ALPHA < p_exact) or (p_exact <= ALPHA < p):
         yield "t and the exact test disagree"
     if p_lost <= ALPHA:
@@ -59,7 +57,7 @@ def p_value_flags(
 
 
 def describe_far_seeds(seeds: list[int], arm: str) -> str:
-    """Seeds that are far from the others of an arm.
+    """Name the seeds of an arm that are far from its others.
 
     >>> describe_far_seeds([9], "vae"), describe_far_seeds([3, 9], "vae")
     ('a seed far from the others: seed 9 of vae', 'seeds far from the others: seeds 3 and 9 of vae')
@@ -104,9 +102,7 @@ def _label_flags(a: Arm, b: Arm) -> Iterator[str]:
 
 
 def _setting_flags(a: Arm, b: Arm) -> Iterator[str]:
-    """Settings that two models share and that differ; within one model the names of the arms tell
-    them.
-    """
+    """Shared settings in which two models differ; within one model the arm names show them."""
     if a["model"] == b["model"] or a["settings"] == b["settings"]:
         return
     ours, theirs = (json.loads(arm["settings"]) for arm in (a, b))
@@ -145,7 +141,7 @@ def _provenance_flags(a: Arm, b: Arm, design: str, differing: frozenset[str]) ->
 def _mixture_flags(
     a: frozenset[str], b: frozenset[str], noun: str, differs_within_pairs: bool
 ) -> Iterator[str]:
-    """One of three: nothing in common, two cells of one seed that differ, more than one value."""
+    """At most one of three flags: no value in common, cells of one seed differ, several values."""
     if a and b and not a & b:
         yield f"different {noun}"
     elif differs_within_pairs:

@@ -1,12 +1,11 @@
-"""One pair in two families: its p in the grid's own family, told where the pair stands in a smaller
-one.
+"""The p-value that a pair of arms has in the grid's family, shown beside that of a smaller family.
 
-A pair of arms may be compared in the family that the grid names and again among the β of one model
-or the budgets of labels. The correction is of the family, so the two p differ, and both are shown
-with the family that they are of.
+A pair may be compared in the family that the grid declares and again among the β or the label
+budgets of one model. The correction depends on the family, so the two p-values differ; each is
+shown with its family.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -18,11 +17,10 @@ GRID_COLUMNS = ["p_grid", "correction_grid", "comparisons_grid"]
 
 
 def add_grid_p(comparisons: pd.DataFrame, grid: pd.DataFrame) -> pd.DataFrame:
-    """Comparisons of a smaller family and the grid's own -> the former with the columns
-    `GRID_COLUMNS`, nan where not in both.
+    """Comparisons of a smaller family and of the grid -> the former with `GRID_COLUMNS`.
 
-    p_grid: the same pair's p on the same metric, whichever arm comes first, corrected in the grid's
-    family of comparisons_grid.
+    p_grid: the adjusted p of the same pair and metric among the comparisons_grid of the grid's
+    family, whichever arm comes first; nan where that family does not hold the pair.
     """
     keys = ["metric", "a", "b"]
     known = grid.rename(
@@ -39,16 +37,18 @@ def add_grid_p(comparisons: pd.DataFrame, grid: pd.DataFrame) -> pd.DataFrame:
 def format_grid_p_cells(comparisons: pd.DataFrame) -> list[str]:
     """`add_grid_p` -> the grid's p in a cell of a table: `0.11 (Holm, 15)`, or a dash."""
     return [
-        format_grid_p(row).removeprefix("p ").removeprefix("= ") or "–"
+        _format_with_family(row, numbers.format_p_cell) or "–"
         for row in comparisons.to_dict("records")
     ]
 
 
 def format_grid_p(row: Mapping[Any, Any]) -> str:
-    """`p = 0.11 (Holm, 15)`; empty where the pair has no p in the grid's family, or that was not
-    asked.
-    """
+    """`p = 0.11 (Holm, 15)`; empty where the grid's family has no p of this pair."""
+    return _format_with_family(row, numbers.format_p)
+
+
+def _format_with_family(row: Mapping[Any, Any], format_p: Callable[[float], str]) -> str:
     if pd.isna(row.get("p_grid")):
         return ""
     correction = multiplicity.CORRECTION_NAMES[row["correction_grid"]]
-    return f"{numbers.format_p(row['p_grid'])} ({correction}, {row['comparisons_grid']:.0f})"
+    return f"{format_p(row['p_grid'])} ({correction}, {row['comparisons_grid']:.0f})"

@@ -1,21 +1,18 @@
-"""Which arms are compared with which, how their seeds are matched, and what keeps two from being
-compared.
+"""Which arms are compared, whether their seeds are paired, and what makes a comparison impossible.
 
-Pairs or not is read from the rows. The cells of two arms with the same seed depend on each other as
-soon as the seed drives one purpose in both (`seeded`: weights, order, ...). Then Welch's test,
-which takes the arms for independent, does not apply, while the test of the pairs holds whatever
-share of the randomness is common: two models of different shape, or an arm whose labels are drawn
-by the seed against one with the same labels for every seed, are paired as well, and the latter is
-flagged. Welch's test is taken where the seeds drive nothing in common or that is not recorded, and
-where two arms of five seeds or more share fewer than five.
+The design follows from the rows. Two cells with the same seed are dependent as soon as the seed
+drives one purpose in both (`seeded`: weights, order, ...). Welch's test assumes independent arms
+and does not apply then; the paired test is valid whatever share of the randomness is common. Models
+of different shape are therefore paired too, and so is an arm that draws labels by seed with an arm
+of fixed labels, which is flagged. Welch's test is used where the seeds drive nothing in common,
+where that is not recorded, and where two arms of five or more seeds share fewer than five.
 """
 
-from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
 
 import pandas as pd
 
+from analysis.comparison.flags import Arm
 from analysis.frames import number_kinds
 from analysis.frames.arm_table import format_filter, select_arms
 from analysis.frames.metrics import ACCURACY, NLL, Metric
@@ -25,13 +22,11 @@ from harness.experiment.cell import Setting
 from harness.experiment.grid import ComparisonSpec
 from harness.experiment.metrics import BOUND_METRICS
 
-Arm = Mapping[Any, Any]
-DESIGNS = ("paired", "welch")
-
 
 def choose_pairs(arms: pd.DataFrame, declared: ComparisonSpec) -> list[tuple[str, str]]:
-    """`arm.facts` -> names (a, b) of the arms to compare, within a data set; a comes after b, or b
-    is the baseline.
+    """`summarize_arms` -> names (a, b) of the arms to compare, each pair of one data set.
+
+    b is the baseline; without one all pairs are compared, and b is the earlier arm of the table.
     """
     chosen_pairs: list[tuple[str, str]] = []
     for _, group in arms.groupby("dataset", sort=False):
@@ -54,28 +49,24 @@ def _baseline_arm(arms: pd.DataFrame, arm_filter: dict[str, Setting]) -> str:
 
 
 def can_have_metric(arms: pd.DataFrame, metric: Metric, n_scored: pd.Series) -> pd.Series:
-    """Which arms could have the metric: a classifier alone has no bound, a model without labels no
+    """Which arms can have the metric: a classifier alone has no bound, a model without labels no
     accuracy.
 
-    `n_scored`: how many values each arm has; one that has any is never left out.
+    n_scored: how many values each arm has; an arm that has any is never left out.
     """
     excluded = "none" if metric == ACCURACY else "supervised"
     return (arms["supervision"] != excluded) | (n_scored > 0)
 
 
 def choose_design(a: Arm, b: Arm, n: tuple[int, int], n_common: int) -> str:
-    """ "paired" or "welch": of two arms, their numbers of values and the number of seeds that both
-    have.
-    """
+    """Choose "paired" or "welch"; n: numbers of values of a and b, n_common: of shared seeds."""
     if not n_common or not a["seeded"] & b["seeded"]:
         return "welch"
     return "welch" if n_common < MIN_SEEDS <= min(n) else "paired"
 
 
 def has_matching_estimator(arms: pd.DataFrame, metric: Metric) -> pd.Series:
-    """Which arms hold what the metric is: a bound an ELBO, an exact likelihood that; of other
-    metrics all.
-    """
+    """Which arms were scored with the estimator that the metric needs: ELBO, exact or any."""
     kind = (
         number_kinds.EXACT
         if metric == NLL
@@ -87,9 +78,7 @@ def has_matching_estimator(arms: pd.DataFrame, metric: Metric) -> pd.Series:
 
 
 def find_obstacle(a: Arm, b: Arm, metric: Metric) -> str:
-    """Why two arms cannot be compared at all, empty where they can: what they were scored on must
-    be one thing.
-    """
+    """Why two arms cannot be compared; empty if they were scored on the same data in one way."""
     if a["dataset"] != b["dataset"]:
         return "different data sets"
     if len(a["data_checksum"] | b["data_checksum"]) > 1:
@@ -105,7 +94,7 @@ def find_obstacle(a: Arm, b: Arm, metric: Metric) -> str:
 
 
 def _likelihood_obstacle(a: Arm, b: Arm) -> str:
-    """Whether two likelihoods are numbers of one kind, of pixels of one kind."""
+    """Why two likelihoods cannot be compared: other kinds of pixels or of estimators."""
     if len(a["data_kind"] | b["data_kind"]) > 1:
         return (
             f"different kinds of pixels ({' and '.join(sorted(a['data_kind'] | b['data_kind']))})"

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.comparison import verdict
+from analysis.comparison.verdict import format_amount
 from analysis.frames.metrics import Metric
-from analysis.rendering import numbers
+from analysis.rendering.numbers import format_p
 from analysis.stats.differences import Floats, paired
 from analysis.stats.thresholds import ALPHA, MIN_SEEDS
 from analysis.stats.trend_tests import page_trend, slopes
@@ -94,17 +94,14 @@ def _trend_text(
     outcome: str, statistics: dict[str, float], values: Floats, metric: Metric, variable: str
 ) -> str:
     slope, low, high = (
-        numbers.format_number(statistics[name] * metric.factor, 2)
-        for name in ("slope", "slope_low", "slope_high")
+        statistics[name] * metric.factor for name in ("slope", "slope_low", "slope_high")
     )
-    slope_text = (
-        f"{slope} {verdict.difference_unit(metric)} [{low}, {high}] per doubling of {variable}"
-    )
+    slope_text = f"{format_amount(slope, (low, high), metric, 2)} per doubling of {variable}"
     test = "paired t" if values.shape[1] == 2 else "Page's trend test"
     direction_text = {"none shown": "no trend shown"}.get(outcome, f"{outcome} with {variable}")
     return (
         f"{direction_text}: {slope_text}, {test}, n = {len(values)}, "
-        f"{numbers.format_p(statistics['trend_p'])}{_disagreement_text(outcome, statistics)}"
+        f"{format_p(statistics['trend_p'])}{_disagreement_text(outcome, statistics)}"
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from analysis.frames.metrics import ACCURACY, BOUND_PARTS, GAIN, Metric
-from analysis.rendering.numbers import format_number, format_p
+from analysis.rendering.numbers import format_interval, format_number, format_p, format_p_cell
 from analysis.rendering.section import DECIDED
 from analysis.stats.multiplicity import CORRECTION_NAMES
 from analysis.stats.permutation import SAMPLED_P_FLOOR
@@ -36,11 +36,19 @@ def outcome(row: Row, metric: Metric) -> Outcome:
         return "single run" if 1 in (row["n_a"], row["n_b"]) else "too few seeds"
     if row["seedless"]:
         return "single run"
-    if row["p_equivalence_adjusted"] <= ALPHA:
-        return "equivalent"
-    if not row["p_adjusted"] <= ALPHA:
-        return "no difference shown"
+    claim = decide(row["p_adjusted"], row["p_equivalence_adjusted"])
+    if claim != "different":
+        return claim
     return direction_words(metric)[(row["difference"] > 0) != higher_is_better(metric)]
+
+
+def decide(
+    p: float, p_equivalence: float
+) -> Literal["equivalent", "different", "no difference shown"]:
+    """What two adjusted p-values allow to claim, equivalence first; nan is no test."""
+    if p_equivalence <= ALPHA:
+        return "equivalent"
+    return "different" if p <= ALPHA else "no difference shown"
 
 
 def higher_is_better(metric: Metric) -> bool:
@@ -70,11 +78,9 @@ def describe(row: Row, metric: Metric) -> str:
     if verdict_word in ("too few seeds", "single run"):
         return f"{verdict_word} ({_no_verdict_reason(row)}): {_describe_difference(row, metric)}"
     if verdict_word in DECIDED:
-        return (
-            f"{verdict_word} by "
-            f"{_format_amount(row, metric, verdict_word == direction_words(metric)[0])}, "
-            f"{_describe_test(row)}"
-        )
+        is_better = verdict_word == direction_words(metric)[0]
+        sign = 1.0 if is_better == higher_is_better(metric) else -1.0
+        return f"{verdict_word} by {_format_amount(row, metric, sign)}, {_describe_test(row)}"
     if verdict_word == "equivalent":
         return (
             f"equivalent within {_format_margin(row, metric)}: "
@@ -152,43 +158,47 @@ def _lost_run_details(row: Row) -> dict[str, str]:
         for side in ("a", "b")
     }
     return details | {
-        "p of as many lost runs in both (Fisher's exact test)": format_p(
-            row["p_lost"]
-        ).removeprefix("p = ")
+        "p of as many lost runs in both (Fisher's exact test)": format_p_cell(row["p_lost"])
     }
 
 
-def difference_unit(metric: Metric) -> str:
-    """nats, or percentage points for an accuracy."""
-    return "points" if metric.unit == "%" else metric.unit
-
-
 def _describe_difference(row: Row, metric: Metric) -> str:
-    """The difference as it is, a - b, with its interval where there is one."""
+    """The signed difference a - b, with its interval where there is one."""
     if math.isnan(row["difference"]):
         return "nothing to compare"
-    yet_differs = row["verdict"] == "equivalent" and row["p_adjusted"] <= ALPHA
+    equivalent = row["verdict"] == "equivalent"
     excludes_zero = row["verdict"] == "no difference shown" and row["low"] * row["high"] > 0
     return (
-        f"{'yet differs by' if yet_differs else 'difference'} "
-        f"{_format_interval(row, metric, 1.0)}{' unadjusted' if excludes_zero else ''}"
+        f"{introduce_difference(equivalent, row['p_adjusted'])} "
+        f"{_format_amount(row, metric, 1.0)}{' unadjusted' if excludes_zero else ''}"
     )
 
 
-def _format_amount(row: Row, metric: Metric, better: bool) -> str:
-    """The difference without its direction, which the word tells."""
-    return _format_interval(row, metric, 1.0 if better == higher_is_better(metric) else -1.0)
+def introduce_difference(equivalent: bool, p_adjusted: float) -> str:
+    """The words before a difference: arms may be equivalent and yet differ significantly."""
+    return "yet differs by" if equivalent and p_adjusted <= ALPHA else "difference"
 
 
-def _format_interval(row: Row, metric: Metric, sign: float) -> str:
-    decimals = _decimals(row, metric)
-    value, *ends = (sign * metric.factor * row[name] for name in ("difference", "low", "high"))
-    amount = f"{format_number(value, decimals)} {difference_unit(metric)}"
-    if row["constant"]:
-        return f"{amount}, which does not vary"
-    if math.isnan(ends[0]):
-        return amount
-    return f"{amount} [{', '.join(format_number(end, decimals) for end in sorted(ends))}]"
+def format_amount(
+    difference: float, interval: tuple[float, float], metric: Metric, decimals: int
+) -> str:
+    """A difference with its interval, all in the metric's unit: `2.3 nats [2.0, 2.6]`.
+
+    >>> from analysis.frames.metrics import ACCURACY
+    >>> nans = (math.nan, math.nan)
+    >>> format_amount(1.5, (1.0, 2.0), ACCURACY, 1), format_amount(1.5, nans, ACCURACY, 1)
+    ('1.5 points [1.0, 2.0]', '1.5 points')
+    """
+    amount = f"{format_number(difference, decimals)} {metric.difference_unit}"
+    return amount if math.isnan(interval[0]) else f"{amount} {format_interval(*interval, decimals)}"
+
+
+def _format_amount(row: Row, metric: Metric, sign: float) -> str:
+    """The difference times `sign`: -1 where the verdict's word gives the direction."""
+    value, low, high = (sign * metric.factor * row[name] for name in ("difference", "low", "high"))
+    interval = (low, high) if sign > 0 else (high, low)
+    amount = format_amount(value, interval, metric, _decimals(row, metric))
+    return f"{amount}, which does not vary" if row["constant"] else amount
 
 
 def _decimals(row: Row, metric: Metric) -> int:
@@ -240,7 +250,7 @@ def _format_margin(row: Row, metric: Metric) -> str:
     """The margin in the unit of the sentence, and as it was given where that is another: a
     fraction.
     """
-    printed = f"{format_number(row['margin'] * metric.factor, None)} {difference_unit(metric)}"
+    printed = f"{format_number(row['margin'] * metric.factor, None)} {metric.difference_unit}"
     return printed if metric.factor == 1 else f"{printed} (margin {row['margin']:g}, a fraction)"
 
 

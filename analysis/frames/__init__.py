@@ -1,3 +1,1 @@
-"""Data frames of a results folder: rows, arms, their names, and what is known of how they came to
-be.
-"""
+"""Data frames of a results folder: rows, arms and their names, declared comparisons."""

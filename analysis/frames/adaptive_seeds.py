@@ -1,9 +1,7 @@
-"""Seeds that were added after results were there: an adaptive stop, which fixed-n tests do not
-allow for.
+"""Detect seeds that were added after results were known, which invalidates fixed-n tests.
 
-Testing after every seed from 3 to 10 finds a difference that is not there 15 times in 100, not 5.
-The runs of all folders that are read together are asked together: where the seeds lie does not
-matter.
+Testing after every seed from 3 to 10 finds a difference that does not exist in 15 of 100 cases
+instead of 5. Runs of all folders that are read together count, wherever their seeds are stored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +15,10 @@ SEED_HISTORY_UNKNOWN = "whether seeds were added later is not known"
 def mark_adaptive(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Results table with `arm` -> the same with `adaptive` and `unrecorded`.
 
-    adaptive: whether a later run asked for more seeds of the row's arm. Later means that it began
-    when the arm already had a finished cell of an earlier run. A run that was taken up again asks
-    for the same seeds and is not adaptive, nor are those that ran at the same time. unrecorded: a
-    finished row whose run has no record with seeds and a start.
+    adaptive: whether a later run requested more seeds of the row's arm. A run is later if it began
+    when the arm already had a finished cell of an earlier run. A resumed run requests the same
+    seeds and is not adaptive; nor are runs at the same time. unrecorded: a finished row whose run
+    has no record with seeds and a start time.
     """
     runs = {
         str(run["run"]): run
@@ -43,13 +41,12 @@ def mark_adaptive(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -
 
 
 def describe_unrecorded(rows: pd.DataFrame) -> Iterator[str]:
-    """`mark_adaptive` -> a sentence where some arms hold rows of which nothing is known."""
+    """`mark_adaptive` -> a sentence if some arms have rows without a record of their run."""
     arms, unknown = rows["arm"].nunique(), rows.loc[rows["unrecorded"], "arm"].nunique()
     if unknown:
         yield (
             f"{SEED_HISTORY_UNKNOWN} for {unknown} of {arms} arms: the folder holds no record of "
-            f"the runs "
-            f"that wrote their rows"
+            f"the runs that wrote their rows"
         )
 
 

@@ -1,4 +1,4 @@
-"""Short names of arms: each shows only what tells it from the other arms of the same table."""
+"""Short names of arms, with only the settings that distinguish them from the others of a table."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pandas as pd
 from harness.storage.schema import ARM_COLUMNS
 
 Wording = Callable[[Any], str]
-# In this order after the model's name: column, what it is compared within, how it is said.
+# In this order after the model: column, columns within which it must vary to be shown, wording.
 _NAME_PARTS: tuple[tuple[str, tuple[str, ...], Wording], ...] = (
     ("supervision", ("model",), " {}".format),
     ("labels", ("labelled",), " {:,} labels".format),
@@ -22,8 +22,7 @@ _NAME_PARTS: tuple[tuple[str, tuple[str, ...], Wording], ...] = (
 
 
 def arm_names(arms: pd.DataFrame) -> pd.Series:
-    """Arms, one a row with the columns `ARM_COLUMNS` -> a name each, with the same index; no two
-    arms share one.
+    """One row per arm with the columns `ARM_COLUMNS` -> a unique name for each, same index.
 
     >>> from harness.experiment.grid import Cell
     >>> from harness.storage.schema import describe_cell
@@ -49,6 +48,14 @@ def row_arm_names(rows: pd.DataFrame) -> pd.Series:
     )
 
 
+def series_names(rows: pd.DataFrame, *columns: str) -> pd.Series:
+    """Results table -> the name of each row's arm without `columns` of `ARM_COLUMNS`.
+
+    Arms that differ in these columns alone share the name and form a series.
+    """
+    return row_arm_names(rows.assign(**dict.fromkeys(columns, 1)))
+
+
 def _varies(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Series:
     if not scope:
         return pd.Series(arms[column].nunique() > 1, arms.index)
@@ -56,9 +63,7 @@ def _varies(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Serie
 
 
 def _format_beta(arms: pd.DataFrame) -> pd.Series:
-    """β = 1 goes without saying for a model that has no other; so does the β of a classifier, which
-    is always 1.
-    """
+    """β where it varies; β = 1 is left out for a model, or a classifier, that has no other β."""
     shown = _varies(arms, "beta", ("model", "supervision")) | (
         _varies(arms, "beta", ()) & (arms["beta"] != 1)
     )
@@ -70,5 +75,5 @@ def _format_settings(arms: pd.DataFrame) -> pd.Series:
     names = pd.Series("", arms.index, dtype=str)
     for setting in dict.fromkeys(name for value in values for name in value):
         text = values.map(lambda value, key=setting: f" {key}={value[key]}" if key in value else "")
-        names += text.where(_varies(arms.assign(said=text), "said", ("model",)), "")
+        names += text.where(_varies(arms.assign(text=text), "text", ("model",)), "")
     return names

@@ -1,56 +1,97 @@
-"""What the rows of an arm have in common: how many there are of each status, what the seeds drive,
-what they ran on.
-"""
+"""Tables with one row per arm: cells by status, what the cells ran on, means of the metrics."""
 
 import json
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import pandas as pd
 
+from analysis.frames.arm_names import row_arm_names
 from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.stats.estimates import estimate_means
 from harness.errors import unknown_name_error
 from harness.experiment.cell import Setting, Supervision
 from harness.storage.schema import ARM_COLUMNS, Status
 
+Row = dict[str, Any]
+STATISTICS = ["n", "mean", "sd", "se", "low", "high"]
 VALUE_SET_COLUMNS = (
-    "git_commit", "device", "data_checksum", "subset_checksum", "estimator", "data_kind", "source", "torch", "python",
+    "git_commit",
+    "device",
+    "data_checksum",
+    "subset_checksum",
+    "estimator",
+    "data_kind",
+    "source",
+    "torch",
+    "python",
     "objective",
-)  # fmt: skip
+)
 SEED_HISTORY_COLUMNS = ("adaptive", "unrecorded")
 SCALAR_COLUMNS = tuple(column for column in ARM_COLUMNS if column != "settings")
+_SORT_COLUMNS = [
+    "dataset",
+    "size",
+    "model",
+    "supervision",
+    "labels",
+    "beta",
+    "settings",
+    "iterations",
+    "learning_rate",
+    "name",
+]
+
+
+def count_cells(rows: pd.DataFrame) -> pd.DataFrame:
+    """Results table -> one row per arm, the smallest model first.
+
+    The index is the arm's name; the columns are `ARM_COLUMNS`, full_length, parameters, cells (how
+    many the arm has) and how many of them have each status.
+    """
+    return _count_by_arm(rows.assign(arm=row_arm_names(rows)))
 
 
 def summarize_arms(rows: pd.DataFrame) -> pd.DataFrame:
-    """Results table with `arm` -> one row an arm, by its name, the smallest model first.
+    """Results table with `arm` -> `count_cells` by that name, and what the cells were run with.
 
-    The columns are `ARM_COLUMNS`, full_length, how many cells there are of each status, `seeded`
-    (what the seed drives in every finished cell) and, for each of `VALUE_SET_COLUMNS`, the
-    different values of the finished cells; both are frozensets, empty where nothing is recorded.
-    torch, python and objective are parts of `versions`. Those of `SEED_HISTORY_COLUMNS` are there
-    where `adaptive.marked` told them.
+    Added columns: `seeded`, the purposes that the seed drives in every finished cell, and for each
+    of `VALUE_SET_COLUMNS` the distinct values of the finished cells; all are frozensets, empty
+    where nothing is recorded. torch, python and objective are read from `versions`. Those of
+    `SEED_HISTORY_COLUMNS` are added where `adaptive_seeds.mark_adaptive` has set them.
     """
-    statuses = {status: rows["status"] == status for status in get_args(Status)}
-    groups = rows.assign(**statuses).groupby("arm", sort=False)
-    arms = groups[[*ARM_COLUMNS, "full_length", "parameters"]].first()
-    arms = arms.join(groups[list(statuses)].sum())
+    arms = _count_by_arm(rows)
     finished = _add_versions(rows[rows["status"] == "ok"])
     for column in VALUE_SET_COLUMNS:
         arms[column] = collect_values(finished, column, arms.index)
     for column in SEED_HISTORY_COLUMNS:
         if column in rows:
-            arms[column] = groups[column].any()
+            arms[column] = rows.groupby("arm")[column].any()
     arms["seeded"] = collect_values(finished, "seeded", arms.index).map(_intersect_purposes)
-    return _sort_arms(arms)
+    return arms
+
+
+def _count_by_arm(rows: pd.DataFrame) -> pd.DataFrame:
+    statuses = {status: rows["status"] == status for status in get_args(Status)}
+    groups = rows.assign(**statuses).groupby("arm", sort=False)
+    arms = groups[[*ARM_COLUMNS, "full_length", "parameters"]].first()
+    arms = arms.assign(cells=groups.size()).join(groups[list(statuses)].sum())
+    keys = arms.assign(
+        size=arms.groupby("model")["parameters"].transform("min"),
+        supervision=arms["supervision"].map(get_args(Supervision).index),
+        name=arms.index,
+    )
+    return arms.loc[keys.sort_values(_SORT_COLUMNS, kind="stable", na_position="last").index]
 
 
 def select_arms(arms: pd.DataFrame, wanted: dict[str, Setting]) -> pd.DataFrame:
-    """The arms whose columns and settings have these values, numbers compared as numbers; unknown
-    ones are refused.
+    """The arms with these values of columns and settings; numbers are compared as numbers.
 
-    >>> arms = pd.DataFrame({"model": ["vae", "vae"], "beta": [1.0, 4.0], "settings": ['{"z": 10}'] * 2})
-    >>> list(select_arms(arms.reindex(columns=ARM_COLUMNS), {"model": "vae", "beta": "4", "z": "10"}).index)
+    Raises `InputError` for an unknown name or value.
+
+    >>> arms = pd.DataFrame({"model": "vae", "beta": [1.0, 4.0], "settings": '{"z": 10}'})
+    >>> arms = arms.reindex(columns=ARM_COLUMNS)
+    >>> list(select_arms(arms, {"model": "vae", "beta": "4", "z": "10"}).index)
     [1]
     """
     columns = {column: arms[column] for column in SCALAR_COLUMNS} | _expand_settings(arms)
@@ -68,14 +109,12 @@ def select_arms(arms: pd.DataFrame, wanted: dict[str, Setting]) -> pd.DataFrame:
 
 
 def format_filter(wanted: dict[str, Setting]) -> str:
-    """A choice as it is written: `model=gmvae,beta=4`."""
+    """Format a filter as on the command line: `model=gmvae,beta=4`."""
     return ",".join(f"{name}={_format_value(value)}" for name, value in wanted.items())
 
 
 def collect_values(finished: pd.DataFrame, column: str, arms: pd.Index) -> pd.Series:
-    """The different values of a column by arm; most arms have one, and arms of the same one share
-    its set.
-    """
+    """Distinct values of a column of finished cells by arm, each a frozenset (often shared)."""
     if column not in finished:
         return pd.Series([frozenset()] * len(arms), arms)
     pairs = finished[["arm", column]].dropna().drop_duplicates().set_index("arm")[column]
@@ -87,9 +126,7 @@ def collect_values(finished: pd.DataFrame, column: str, arms: pd.Index) -> pd.Se
 
 
 def _add_versions(rows: pd.DataFrame) -> pd.DataFrame:
-    """With what of `versions` changes numbers: torch, python (3.11), objective; None where it is
-    not recorded.
-    """
+    """Add the versions that can change numbers: torch, python (as 3.11), objective; or None."""
     if "versions" not in rows:
         return rows
     parsed = {text: json.loads(text) for text in rows["versions"].dropna().unique()}
@@ -109,31 +146,12 @@ def _add_versions(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _intersect_purposes(recorded: frozenset[str]) -> frozenset[str]:
-    """What the seed drives in all of the cells: {"weights,order", "weights"} -> {"weights"}."""
+    """Purposes that the seed drives in all cells: {"weights,order", "weights"} -> {"weights"}."""
     sets = [
         frozenset(purpose.strip() for purpose in text.split(",") if purpose.strip())
         for text in recorded
     ]
     return frozenset.intersection(*sets) if sets else frozenset()
-
-
-def _sort_arms(arms: pd.DataFrame) -> pd.DataFrame:
-    size = arms.groupby("model")["parameters"].transform("min")
-    rank = arms["supervision"].map(get_args(Supervision).index)
-    by = [
-        "dataset",
-        "size",
-        "model",
-        "rank",
-        "labels",
-        "beta",
-        "settings",
-        "iterations",
-        "learning_rate",
-        "name",
-    ]
-    keyed = arms.assign(size=size, rank=rank, name=arms.index)
-    return arms.loc[keyed.sort_values(by, kind="stable", na_position="last").index]
 
 
 def _expand_settings(arms: pd.DataFrame) -> dict[str, pd.Series]:
@@ -153,20 +171,17 @@ def _format_value(value: object) -> str:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
-STATISTICS = ["n", "mean", "sd", "se", "low", "high"]
+def estimate_arms(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Results table -> one row per arm and column: `count_cells`, metric, `STATISTICS`, missing.
 
-
-def estimate_arms(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Results table -> one row an arm and column: `count_cells`, then metric, n, mean, sd, se, low,
-    high, missing.
-
-    `missing` are the finished cells that hold no value in the column; failed and diverged cells are
-    counted beside, and none of them is in n. Values keep the unit of the results table.
+    `missing` counts the finished cells that hold no value in the column. Failed and diverged cells
+    are in their own columns; no cell of these three kinds is in n. Values keep the unit of the
+    results table.
     """
-    finished = frame.assign(arm=_arm_numbers(frame))[frame["status"] == "ok"]
+    finished = rows.assign(arm=row_arm_names(rows))[rows["status"] == "ok"]
     long = finished.melt(id_vars="arm", value_vars=list(columns), var_name="metric")
     arm_counts = (
-        count_cells(frame)
+        count_cells(rows)
         .reset_index()
         .merge(pd.DataFrame({"metric": list(columns)}, dtype=str), how="cross")
     )
@@ -177,60 +192,21 @@ def estimate_arms(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return table.assign(n=n, missing=table["ok"] - n).drop(columns="arm")
 
 
-def count_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Results table -> one row an arm: `ARM_COLUMNS`, full_length, parameters, and how many cells
-    there are of each status.
-
-    The index numbers the arms as the table meets them; the rows go from the smallest model to the
-    largest.
-    """
-    statuses = {status: (frame["status"] == status).astype(int) for status in get_args(Status)}
-    groups = frame.assign(**statuses, arm=_arm_numbers(frame)).groupby("arm")
-    first = groups[[*ARM_COLUMNS, "full_length", "parameters"]].first()
-    arm_rows = first.join(
-        groups.agg(cells=("cell", "size"), **{status: (status, "sum") for status in statuses})
-    )
-    by = [
-        "dataset",
-        "size",
-        "model",
-        "supervision",
-        "labels",
-        "beta",
-        "settings",
-        "iterations",
-        "learning_rate",
-    ]
-    with_size = arm_rows.assign(size=arm_rows.groupby("model")["parameters"].transform("min"))
-    return with_size.sort_values(by, kind="stable", na_position="last", key=_sort_key).drop(
-        columns="size"
-    )
-
-
-def _arm_numbers(frame: pd.DataFrame) -> pd.Series:
-    return frame.groupby(list(ARM_COLUMNS), sort=False, dropna=False).ngroup()
-
-
-def _sort_key(column: pd.Series) -> pd.Series:
-    order = get_args(Supervision)
-    return column.map(order.index) if column.name == "supervision" else column
-
-
-def list_rows(table: pd.DataFrame) -> list[pd.Series]:
-    """The rows of a table, one Series each."""
-    return [row for _, row in table.iterrows()]
+def list_rows(table: pd.DataFrame) -> list[Row]:
+    """The rows of a table, values by column name."""
+    return table.to_dict("records")  # type: ignore[return-value]  # names are strings
 
 
 def scale_estimates(table: pd.DataFrame) -> pd.DataFrame:
-    """What `estimate_arms` gives, each estimate in its metric's unit."""
+    """`estimate_arms` with each estimate in its metric's unit."""
     factors = table["metric"].map(
         {column: metric.factor for column, metric in METRIC_BY_COLUMN.items()}
     )
     return table.assign(**{name: table[name] * factors for name in STATISTICS[1:]})
 
 
-def format_status_counts(arm: pd.Series) -> str:
-    """How many cells there are of each status.
+def format_status_counts(arm: Row | pd.Series) -> str:
+    """Format the number of cells of each status.
 
     >>> format_status_counts(pd.Series({"ok": 9, "failed": 1, "diverged": 0, "missing": 2}))
     '9 ok (2 not scored), 1 failed'

@@ -1,9 +1,7 @@
-"""What the grid said about comparisons before its results were seen, read from the provenance of
-its runs and the rows.
+"""The comparisons that a grid declared before its results were seen, read from provenance and rows.
 
-"Before" is only said where the records prove it: the first run's record is as old as the first
-finished row. What a later record says otherwise was said when results were there; it is told and
-does not count.
+"Before" is claimed only where the records prove it: the first run's record is older than the first
+finished row. A different declaration of a later run is reported and does not count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,15 +21,16 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is compared, and where that comes from, in words."""
+    """What is compared, and a text that says where this declaration comes from."""
 
     spec: ComparisonSpec
     text: str
 
 
 def read_declaration(provenance: Sequence[Record], rows: pd.DataFrame) -> Declaration:
-    """Provenance records, oldest first, and the results table -> what the first record says, and
-    whether beforehand.
+    """Provenance records, oldest first, and the results table -> what the first record declares.
+
+    Raises `InputError` if that record holds no valid comparison.
     """
     records = [record for record in provenance if isinstance(record.get("grid"), Mapping)]
     if not records:
@@ -57,9 +56,7 @@ def read_declaration(provenance: Sequence[Record], rows: pd.DataFrame) -> Declar
 
 
 def _describe_source(record: Record, declared: ComparisonSpec, finished: pd.Series) -> str:
-    """Who names the family, and when: the record of the first run, the times at which finished rows
-    were written.
-    """
+    """Which grid declared the family, and whether it did so before the first finished row."""
     grid = record["grid"].get("name")
     if not _is_explicit(record, declared):
         return f"The grid {grid} names no comparison of its own; default"
@@ -71,7 +68,7 @@ def _describe_source(record: Record, declared: ComparisonSpec, finished: pd.Seri
 def _describe_change(
     records: Sequence[Record], declared: ComparisonSpec, finished: pd.Series
 ) -> str:
-    """What a later record says otherwise, and how many cells were done by then."""
+    """The first different declaration of a later record, and how many cells were done by then."""
     for record in records[1:]:
         if (later := _read_comparison(record)) != declared:
             done = _count_finished_before(record, finished)
@@ -81,29 +78,26 @@ def _describe_change(
 
 
 def _count_finished_before(record: Record, finished: pd.Series) -> int:
-    """How many rows may have been written before the run began: "" is a row that does not tell
-    when.
-    """
+    """How many rows may be older than the run; a row without a time ("") may be."""
     return int((finished < str(record.get("started") or "~")).sum())
 
 
 def _is_explicit(record: Record, declared: ComparisonSpec) -> bool:
-    """Whether the grid named the comparison itself; an older record tells it only by differing from
-    the default.
-    """
+    """Whether the grid names the comparison; of older records: whether it is not the default."""
     return bool(record.get("compare_given", declared != ComparisonSpec()))
 
 
 def _read_comparison(record: Record) -> ComparisonSpec:
-    """What the grid of a run compares."""
+    """The comparison that the grid of a run declares."""
     compare = record["grid"].get("compare")
     return ComparisonSpec() if compare is None else _validate(compare)
 
 
 def describe_comparison(declared: ComparisonSpec) -> str:
-    """What is compared with what.
+    """Word what is compared with what.
 
-    >>> describe_comparison(ComparisonSpec(metrics=["nelbo"], baseline={"beta": 1.0}, margin={"nelbo": 0.5}))
+    >>> spec = ComparisonSpec(metrics=["nelbo"], baseline={"beta": 1.0}, margin={"nelbo": 0.5})
+    >>> describe_comparison(spec)
     'every arm against beta=1.0, on nelbo, Holm; equivalence within 0.5 (nelbo)'
     """
     against = ", ".join(f"{name}={value}" for name, value in declared.baseline.items())
@@ -121,6 +115,6 @@ def _validate(compare: Any) -> ComparisonSpec:
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise InputError(
-            f"the provenance names no comparison: grid key 'compare.{where}'; expected that of a "
-            f"grid"
+            f"the provenance names no comparison: grid key 'compare.{where}'; "
+            "expected that of a grid"
         ) from None

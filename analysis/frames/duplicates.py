@@ -1,6 +1,4 @@
-"""One seed of an arm under two cells of one folder: nobody can say which is meant, so neither is
-counted.
-"""
+"""Seeds of an arm with two cells in one folder: which is meant is unknown, so none counts."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,14 +6,12 @@ import pandas as pd
 
 
 def find_duplicates(rows: pd.DataFrame, columns: Sequence[str] = ()) -> "pd.Series[bool]":
-    """Results table with `arm` -> which rows share arm, seed and the columns `columns` with
-    another.
-    """
+    """Results table with `arm` -> which rows share arm, seed and `columns` with another row."""
     return rows.duplicated(["arm", "seed", *columns], keep=False)
 
 
 def describe_duplicates(rows: pd.DataFrame, columns: Sequence[str] = ()) -> Iterator[str]:
-    """A sentence on each seed that is there twice, with the way out."""
+    """A sentence for each seed with several cells, with the remedy."""
     for key, group in rows[find_duplicates(rows, columns)].groupby(["arm", "seed", *columns]):
         arm, seed, *where = key
         suffix = "".join(f" of folder {place}" for place in where)

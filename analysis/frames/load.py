@@ -1,6 +1,4 @@
-"""A results folder as a report reads it: all of it, and all of it checked, before anything is
-written.
-"""
+"""Read a results folder for a report and check all of it before anything is written."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,7 +17,7 @@ from harness.experiment.cell import Supervision
 from harness.storage.schema import ARM_COLUMNS, COLUMNS, CURVE_SCHEMA, Status
 from harness.storage.store import TABLE, Store
 
-# of any number: its fourth power, which variances of variances need, is a number too
+# The fourth power of any number must be finite: variances of variances need it.
 MAX_NUMBER = 1e12
 DIGITS = 10
 REQUIRED_COLUMNS = ["cell", *ARM_COLUMNS, "seed", "full_length", "status"]
@@ -30,12 +28,12 @@ INTEGER_COLUMNS = [column.name for column in COLUMNS if pa.types.is_integer(colu
 
 @dataclass(frozen=True)
 class ResultFrames:
-    """What a results folder holds.
+    """Contents of a results folder.
 
-    rows: a cell a row, the columns of `harness.storage.schema` and the arm's name. points: a point
-    of a curve a row, with arm, seed and the columns of `harness.storage.schema.CURVE_SCHEMA`.
-    provenance: a record a run. damaged: a sentence on each file of rows that is torn, and on digit
-    counts that are none: they were left out.
+    rows: one row per cell, the columns of `harness.storage.schema` and the arm's name. points: one
+    row per point of a learning curve, with arm, seed and the columns of
+    `harness.storage.schema.CURVE_SCHEMA`. provenance: one record per run. damaged: a sentence for
+    each corrupt file of rows and for invalid digit counts, all of which are left out.
     """
 
     rows: pd.DataFrame
@@ -45,9 +43,7 @@ class ResultFrames:
 
 
 def read_results(store: Store) -> ResultFrames:
-    """Everything that a report shows; a folder that is missing, empty or damaged is refused in one
-    line.
-    """
+    """Read all that a report shows; `InputError` if the folder is missing, empty or damaged."""
     store.check_reachable()
     if not store.backend.exists():
         raise InputError(
@@ -103,7 +99,7 @@ def _refuse(store: Store, rows: pd.DataFrame, why: str) -> None:
 
 
 def _drop_bad_digit_counts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows without digit counts that are not ten, and a sentence where there were such."""
+    """Remove digit counts that are not ten counts, with a sentence for each such column."""
     messages = []
     for column in ("digit_counts", "digit_counts_200"):
         odd = (
@@ -140,9 +136,7 @@ def _read_curves(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
 
 @contextmanager
 def _translate_errors(what: str) -> Iterator[None]:
-    """Whatever reading a damaged file raises becomes bad input, said in one line; storage that
-    fails is none.
-    """
+    """Turn what a damaged file raises into an `InputError` of one line; keep `StorageError`."""
     try:
         yield
     except StorageError:

@@ -1,6 +1,4 @@
-"""What a report speaks of, named once: column of the results table, heading, unit and evaluation
-set.
-"""
+"""The metrics of a report: column of the results table, heading, unit and evaluation set."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,13 +10,13 @@ from harness.experiment.metrics import IWAE_SAMPLES
 EvaluationSet = Literal["test", "report_subset"]
 COLUMN_PREFIXES: dict[EvaluationSet, str] = {"test": "", "report_subset": "subset_"}
 BOUND_METRICS = ("nelbo", "kl", "rec")
-# of the bound: less of one is more of the other, so neither lower nor higher is better
+# Less of one part of the bound is more of the other: neither lower nor higher is better.
 BOUND_PARTS = ("kl", "rec")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One column of the results table; a value of the table times `factor` is in `unit`."""
+    """A column of the results table; its values times `factor` are in `unit`."""
 
     column: str
     name: str
@@ -32,6 +30,11 @@ class Metric:
         """Title and unit: `NELBO (nats)`."""
         return f"{self.title} ({self.unit})"
 
+    @property
+    def difference_unit(self) -> str:
+        """Unit of the difference of two values in `unit`: points where that is %."""
+        return "points" if self.unit == "%" else self.unit
+
 
 def _make_bound_metrics(evaluation: EvaluationSet) -> list[Metric]:
     titles = {"nelbo": "NELBO", "kl": "KL", "rec": "Reconstruction"}
@@ -44,7 +47,7 @@ def _make_bound_metrics(evaluation: EvaluationSet) -> list[Metric]:
 
 NLL = Metric("nll", "nll", "Exact −log p(x)", "nats", "test")
 ACCURACY = Metric("accuracy", "accuracy", "Accuracy", "%", "test", factor=100.0)
-# of two arms, in no column of the table
+# of two arms; no column of the results table
 GAIN = Metric("gain", "gain", "Gain in accuracy", "%", "test", factor=100.0)
 METRICS: tuple[Metric, ...] = (
     *_make_bound_metrics("test"),
@@ -56,5 +59,5 @@ METRIC_BY_COLUMN = {metric.column: metric for metric in METRICS}
 
 
 def find_scored_metrics(rows: pd.DataFrame) -> list[Metric]:
-    """The metrics of which at least one row holds a value, in the order of `METRICS`."""
+    """The metrics that have a value in at least one row, in the order of `METRICS`."""
     return [metric for metric in METRICS if rows[metric.column].notna().any()]

@@ -1,9 +1,8 @@
-"""What a row holds of log p(x): an ELBO, the exact value or nothing; a number of one kind never
-stands for another.
+"""Which estimate of log p(x) a row holds (ELBO, exact value, none), so that they are never mixed.
 
-A model without a bound may give zeros for its KL and reconstruction, or its exact likelihood under
-their names. They are taken out once, where rows are read, so that no table, plot or verdict sets
-them beside an ELBO.
+A model without a bound may report zeros as KL and reconstruction, or its exact likelihood under
+their names. These are removed once, where rows are read, so that no table, plot or verdict compares
+them with an ELBO.
 """
 
 import numpy as np
@@ -18,11 +17,9 @@ _LOSSES = ["nelbo", "kl", "rec"]
 
 
 def fill_estimators(rows: pd.DataFrame) -> pd.DataFrame:
-    """Results table -> the same with `estimator` in every row that was scored, and bounds where
-    they are bounds.
+    """Results table -> the same with `estimator` in every scored row, and bounds of ELBOs only.
 
-    Rows that older versions wrote do not name their kind: losses that are all zero are none, all
-    else is an ELBO.
+    Rows of older versions lack the estimator: it is "none" if all losses are zero, else "elbo".
     """
     nelbo, kl, rec = (rows[name].astype(float) for name in _LOSSES)
     unnamed = rows["estimator"].isna() & nelbo.notna()
@@ -40,6 +37,6 @@ def fill_estimators(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def mask_curve(points: pd.DataFrame, estimator: object) -> pd.DataFrame:
-    """A learning curve of a cell of this kind, its losses taken out where they are no bound."""
+    """A learning curve, with nan as losses if the cell's estimator is not an ELBO."""
     not_elbo = isinstance(estimator, str) and estimator != ELBO
     return points.assign(**dict.fromkeys(_LOSSES, np.nan)) if not_elbo else points

@@ -1,9 +1,8 @@
-"""Several results folders read together, so that an arm of one commit or machine meets an arm of
-another.
+"""Read several results folders together, to compare arms of different commits or machines.
 
-The folders are pooled: cells of one setting are one arm wherever they lie, unless a choice says
-`results=2` (the second folder on the command line) or `results=PATH`. A cell that lies in several
-counts once, and in what order the folders are named changes nothing.
+The folders are pooled: cells of one setting are one arm in whichever folder they are, unless a
+filter has `results=2` (the second folder of the command line) or `results=PATH`. A cell that is in
+several folders counts once. The order of the folders changes nothing.
 """
 
 import sys
@@ -27,9 +26,7 @@ ArmFilter = dict[str, Setting]
 
 @dataclass(frozen=True)
 class Pool:
-    """Where the folders lie, their rows with `results`, the number of the row's folder from 1, and
-    all provenance.
-    """
+    """Paths, rows and provenance of the folders; `results` is the row's folder, from 1."""
 
     paths: Sequence[str]
     rows: pd.DataFrame
@@ -37,7 +34,7 @@ class Pool:
 
 
 def read_pool(paths: Sequence[str]) -> Pool:
-    """The rows and the provenance of all folders; what is torn is named on the standard error."""
+    """Read rows and provenance of all folders; print what is damaged to standard error."""
     all_results = [load.read_results(Store(path)) for path in paths]
     for message in (message for each in all_results for message in each.damaged):
         print(f"damaged: {message}", file=sys.stderr)
@@ -53,7 +50,7 @@ def read_pool(paths: Sequence[str]) -> Pool:
 
 
 def parse_filter(text: str) -> ArmFilter:
-    """A choice as it is written -> its columns and values.
+    """Parse COLUMN=VALUE,... of the command line; `InputError` if it has another form.
 
     >>> parse_filter("model=gmvae,beta=4")
     {'model': 'gmvae', 'beta': '4'}
@@ -72,11 +69,9 @@ def parse_filter(text: str) -> ArmFilter:
 def select_two_arms(
     pool: Pool, filters: tuple[ArmFilter, ArmFilter], metric: str
 ) -> tuple[pd.DataFrame, str, str]:
-    """The rows of the arms that the choices name, one a seed, and the arms' names; each choice must
-    name one arm.
+    """Rows of the two arms, one per seed, and the arms' names; each filter must match one arm.
 
-    The columns `arm`, `adaptive` and `unrecorded` are added. `metric` is the column that will be
-    compared.
+    Added columns: `arm`, `adaptive`, `unrecorded`. metric: the column that will be compared.
     """
     parts = [_select_arm(pool, arm_filter, metric) for arm_filter in filters]
     names = [
@@ -93,8 +88,7 @@ def select_two_arms(
     if names[0] == names[1]:
         raise InputError(
             f"--a {format_filter(filters[0])} and --b {format_filter(filters[1])} are the same "
-            f"arm, {names[0]}; "
-            f"expected two"
+            f"arm, {names[0]}; expected two"
         )
     both = pd.concat(
         [part.assign(arm=name) for part, name in zip(parts, names, strict=True)], ignore_index=True
@@ -121,12 +115,11 @@ def _select_arm(pool: Pool, arm_filter: ArmFilter, metric: str) -> pd.DataFrame:
 
 
 def _keep_one_row_per_seed(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One row a seed of an arm: a scored one before a finished one before a failed one, none where
-    results differ.
+    """One row per seed of an arm: scored before finished before failed.
 
-    NELBO and accuracy are asked beside the metric: where they differ, the cell was trained twice.
-    Which of two rows that are as good is kept depends on what they hold, never on the order of the
-    folders.
+    Raises `InputError` if two rows of a seed have different results. NELBO and accuracy are checked
+    as well as the metric: if they differ, the cell was trained twice. Which of two equally good
+    rows is kept depends on their values, never on the order of the folders.
     """
     for message in duplicates.describe_duplicates(rows, [FOLDER_COLUMN]):
         raise InputError(message)
@@ -149,9 +142,7 @@ def _keep_one_row_per_seed(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _refuse_conflicts(finished: pd.DataFrame, column: str) -> None:
-    """Refuse the first seed of which two rows hold different values of the column; an empty one
-    differs from none.
-    """
+    """Refuse the first seed with two different values of the column; nan is no conflict."""
     values = finished.groupby("seed")[column].nunique()
     if (values > 1).any():
         seed = values.index[values > 1][0]

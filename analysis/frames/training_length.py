@@ -1,10 +1,10 @@
-"""Whether a cell was trained for as long as its model asks, in words."""
+"""Wording of training lengths: full, shortened or longer than the model's full length."""
 
 import pandas as pd
 
 
 def describe_length(iterations: int, full_length: float) -> str:
-    """A length in words.
+    """Word a training length.
 
     >>> describe_length(600, 30_000)
     'shortened: 600 of 30,000 steps'
@@ -19,7 +19,7 @@ def describe_length(iterations: int, full_length: float) -> str:
 
 
 def shortened_banner(cells: pd.DataFrame) -> str:
-    """What was shortened, for the top of the page; empty where nothing was.
+    """Text for the top of the page that lists shortened models; empty if there are none.
 
     >>> cells = pd.DataFrame({"model": ["vae", "gmvae"], "iterations": 600, "full_length": 20_000})
     >>> shortened_banner(cells)

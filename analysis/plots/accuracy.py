@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from analysis.frames.arm_names import arm_names, row_arm_names
+from analysis.frames.arm_names import arm_names, row_arm_names, series_names
 from analysis.frames.arm_table import count_cells
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
 from analysis.plots.style import (
@@ -18,7 +18,7 @@ from analysis.plots.style import (
     MUTED,
     Colours,
     mark_means,
-    styled,
+    use_report_style,
     wrap_name,
 )
 from analysis.stats.estimates import estimate_means
@@ -33,12 +33,12 @@ SIDE_TEXT_STYLES: dict[int, dict[str, Any]] = {
 }
 
 
-@styled
+@use_report_style
 def draw_accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
     """Supervised against semi-supervised, a panel a data set and label budget; lines join the arms
     of a seed.
     """
-    rows = rows.assign(series=_series_names(rows))
+    rows = rows.assign(series=series_names(rows, "labels"))
     colour_of = _series_colours(rows, palette)
     facets = list(rows.groupby(["dataset", "labels"]))
     arms = max(facet["arm"].nunique() for _, facet in facets)
@@ -103,12 +103,14 @@ def _draw_pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
     )
 
 
-@styled
+@use_report_style
 def draw_by_label_budget(rows: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
     """Accuracy or its gain against the label budget, on a log axis: seeds, means with 95 %
     t-intervals joined.
     """
-    data = rows.assign(series=_series_names(rows), value=rows[metric.column] * metric.factor)
+    data = rows.assign(
+        series=series_names(rows, "labels"), value=rows[metric.column] * metric.factor
+    )
     figure = Figure(figsize=(FIGURE_WIDTH, 3.8), layout="constrained")
     axis = figure.subplots()
     for name, colour in _series_colours(data, palette).items():
@@ -131,11 +133,6 @@ def draw_by_label_budget(rows: pd.DataFrame, metric: Metric, palette: Colours) -
         axis.axhline(0, color=INK, lw=0.9, zorder=2)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
-
-
-def _series_names(rows: pd.DataFrame) -> pd.Series:
-    """The name of each row's arm, whatever its label budget."""
-    return row_arm_names(rows.assign(labels=1))
 
 
 def _series_colours(rows: pd.DataFrame, palette: Colours) -> Colours:

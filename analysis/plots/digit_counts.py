@@ -1,42 +1,37 @@
-"""Digit counts: what the judge sees in samples of the prior."""
+"""Digit counts: the classes that the digit classifier predicts for samples of the prior."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import binomtest
 
-from analysis.plots.style import FIGURE_WIDTH, INK, Colours, in_order, styled, wrap_name
+from analysis.plots.style import FIGURE_WIDTH, INK, Colours, in_order, use_report_style, wrap_name
+from analysis.stats.agreement import wilson_interval
 from analysis.stats.estimates import estimate_means
-from analysis.stats.thresholds import CONFIDENCE
 
 
 def digit_shares(counts: np.ndarray) -> pd.DataFrame:
-    """Counts (seeds, 10) -> a digit a row: its share of the samples, mean, low and high, in %.
+    """Counts (seeds, classes) -> one row per digit: mean share of the samples, low and high, in %.
 
-    Over seeds the interval is the 95 % t-interval of the share; of a single seed it is that of
-    Wilson (1927, JASA 22:209, eq. 2), which holds within that run and tells nothing of other seeds.
+    Over seeds the interval is the 95 % t-interval of the share. Of a single seed it is that of
+    Wilson (1927, JASA 22:209, eq. 2), which is valid within that run only.
 
     >>> digit_shares(np.array([[1000] * 10])).loc[0].round(2).tolist()
     [0.0, 10.0, 9.43, 10.6]
     """
     share = 100 * counts / counts.sum(axis=1, keepdims=True)
-    long = pd.DataFrame({"digit": np.tile(np.arange(10), len(share)), "share": share.ravel()})
+    digits = np.tile(np.arange(counts.shape[1]), len(share))
+    long = pd.DataFrame({"digit": digits, "share": share.ravel()})
     table = estimate_means(long, ["digit"], "share")
     if len(counts) == 1:
-        tests = [binomtest(int(count), int(counts.sum())) for count in counts[0]]
-        limits = [test.proportion_ci(CONFIDENCE, method="wilson") for test in tests]
-        table = table.assign(
-            low=[100 * limit.low for limit in limits], high=[100 * limit.high for limit in limits]
-        )
+        low, high = wilson_interval(counts[0], counts.sum())
+        table = table.assign(low=100 * low, high=100 * high)
     return table[["digit", "mean", "low", "high"]]
 
 
-@styled
+@use_report_style
 def draw_digit_counts(rows: pd.DataFrame, palette: Colours) -> Figure:
-    """A panel an arm: seeds as points, the mean as a bar with its interval, as `digit_shares` tells
-    it; even is dashed.
-    """
+    """A panel per arm: seeds as points, `digit_shares` as bars, a dashed line at equal shares."""
     arms = in_order(rows, palette)
     columns = min(len(arms), 2 if len(arms) == 4 else 3)
     lines = -(-len(arms) // columns)
@@ -69,14 +64,14 @@ def _draw_panel(axis: Axes, counts: np.ndarray, palette: Colours, arm: str) -> N
     )
     points = 100 * counts / counts.sum(axis=1, keepdims=True)
     axis.plot(intervals["digit"] - 0.16, points.T, ".", color=INK, alpha=0.6, ms=3.5, mew=0)
-    axis.axhline(10, color=INK, lw=0.9, ls="--")
-    axis.set(title=wrap_name(f"{arm} (n = {len(counts)})", 21), xticks=range(10))
+    axis.axhline(100 / len(intervals), color=INK, lw=0.9, ls="--")
+    axis.set(title=wrap_name(f"{arm} (n = {len(counts)})", 21), xticks=intervals["digit"])
     axis.grid(axis="x", visible=False)
     axis.tick_params(labelbottom=True)
 
 
 def _panel_height(rows: pd.DataFrame) -> float:
-    """The height of the panels, %: room for every seed, and for intervals up to half as high again."""
+    """Upper limit of the panels in %: above every seed, and above intervals up to 1.5 times that."""
     every = [np.stack(counted.to_list()) for _, counted in rows.groupby("arm")["digit_counts"]]
     tallest = max(
         float((100 * counted / counted.sum(axis=1, keepdims=True)).max()) for counted in every

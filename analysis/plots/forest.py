@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.frames.metrics import Metric
-from analysis.plots.style import FIGURE_WIDTH, INK, styled, wrap_name
+from analysis.plots.style import FIGURE_WIDTH, INK, use_report_style, wrap_name
+from analysis.rendering.numbers import format_p
 from analysis.rendering.section import DECIDED
 
 MAX_PAGE_LINES = 40  # of names, on a page
@@ -66,7 +67,7 @@ def axis_range(comparisons: pd.DataFrame) -> tuple[float, float]:
     return float(np.nanmin(points)), float(np.nanmax(points))
 
 
-@styled
+@use_report_style
 def draw_differences(
     comparisons: pd.DataFrame, metric: Metric, side: str, x_range: tuple[float, float]
 ) -> Figure:
@@ -144,13 +145,13 @@ def _draw_frame(axis: Axes, margin: float, metric: Metric, x_limits: tuple[float
     axis.set_xlim(x_limits[0] - padding, x_limits[1] + padding)
     axis.set_xlabel(
         f"difference in {metric.title}, "
-        f"{difference_unit(metric)}{BETTER_SIDE_HINTS.get(metric.name, LEFT_IS_BETTER)}"
+        f"{full_difference_unit(metric)}{BETTER_SIDE_HINTS.get(metric.name, LEFT_IS_BETTER)}"
     )
 
 
-def difference_unit(metric: Metric) -> str:
-    """The unit of a difference: that of shares is points."""
-    return "percentage points" if metric.unit == "%" else metric.unit
+def full_difference_unit(metric: Metric) -> str:
+    """The unit of a difference without abbreviation: nats, percentage points."""
+    return metric.difference_unit.replace("points", "percentage points")
 
 
 def _label_arms(axis: Axes, lines: Sequence[PlotRow]) -> None:
@@ -185,7 +186,7 @@ def _seeds_and_p(row: dict[str, Any]) -> str:
     p = row["p_adjusted"]
     if row["verdict"] not in P_VALUE_VERDICTS or not np.isfinite(p):
         return f", n = {n}"
-    return f", n = {n}, p {'< 0.001' if p < 0.001 else f'= {p:.2g}'}"
+    return f", n = {n}, {'p < 0.001' if p < 0.001 else format_p(p)}"
 
 
 def _max_name_lines(comparisons: pd.DataFrame) -> int:

@@ -14,7 +14,7 @@ from analysis.plots.style import (
     MAX_LEGEND_CHARS,
     Colours,
     in_order,
-    styled,
+    use_report_style,
     wrap_name,
 )
 from analysis.stats.estimates import estimate_means
@@ -22,7 +22,7 @@ from analysis.stats.estimates import estimate_means
 THOUSANDS_FORMAT = FuncFormatter(lambda step, _: f"{step:,.0f}")
 
 
-@styled
+@use_report_style
 def draw_learning_curves(points: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
     """Points of curves -> an arm a line: the mean over its seeds, its 95 % t-interval as a band;
     and the end of it.

@@ -8,11 +8,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.frames.metrics import Metric
-from analysis.plots.style import FIGURE_WIDTH, Colours, in_order, mark_means, styled, wrap_name
+from analysis.plots.style import (
+    FIGURE_WIDTH,
+    Colours,
+    in_order,
+    mark_means,
+    use_report_style,
+    wrap_name,
+)
 from analysis.stats.estimates import estimate_means
 
 
-@styled
+@use_report_style
 def draw_losses(rows: pd.DataFrame, metrics: Sequence[Metric], palette: Colours) -> Figure:
     """A panel a metric, an arm a line: seeds as points, and their mean with its 95 % t-interval."""
     names = in_order(rows, palette)

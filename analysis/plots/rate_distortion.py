@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.frames.arm_names import row_arm_names
+from analysis.frames.arm_names import series_names
 from analysis.plots.label_placement import LabelPlacer
 from analysis.plots.style import (
     DASHES,
@@ -23,7 +23,7 @@ from analysis.plots.style import (
     INK,
     MAX_LEGEND_CHARS,
     Colours,
-    styled,
+    use_report_style,
     wrap_name,
 )
 from analysis.stats.estimates import estimate_means
@@ -34,34 +34,32 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def find_beta_series(rows: pd.DataFrame) -> pd.DataFrame:
-    """Finished rows -> those with a bound whose arm differs in β alone from another, with the
-    column `family`.
+    """Finished rows -> those with a bound whose arm differs in β alone from another.
+
+    The added column `series` names what these arms have in common.
     """
     scored = rows.dropna(subset=["kl", "rec"])
-    if scored.empty:
-        return scored.assign(family="")
-    scored = scored.assign(family=row_arm_names(scored.assign(beta=1.0)))
-    return scored[scored.groupby("family")["beta"].transform("nunique") > 1]
+    scored = scored.assign(series=series_names(scored, "beta"))
+    return scored[scored.groupby("series")["beta"].transform("nunique") > 1]
 
 
-@styled
+@use_report_style
 def draw_rate_distortion(rows: pd.DataFrame, palette: Colours) -> Figure:
-    """Rows as `find_beta_series` gives them -> a panel a data set: seeds as points, the means of a
-    family joined in order of β.
+    """Rows of `find_beta_series` -> a panel per data set.
 
-    Means have 95 % t-intervals both ways; grey lines join what has the same NELBO, which the right
-    axis tells.
+    Each seed is a point. The means of a series are joined in order of β and have 95 % t-intervals
+    in both directions. Grey lines join points of equal NELBO, whose value is on the right axis.
     """
     panels = list(rows.groupby("dataset"))
     figure = Figure(
-        figsize=(FIGURE_WIDTH, 0.5 + 4.4 * len(panels) + 0.12 * rows["family"].nunique()),
+        figsize=(FIGURE_WIDTH, 0.5 + 4.4 * len(panels) + 0.12 * rows["series"].nunique()),
         layout="constrained",
     )
     axes = list(figure.subplots(len(panels), 1, squeeze=False).flat)
     styles = _line_styles(rows, palette)
     for axis, (dataset, facet) in zip(axes, panels, strict=True):
-        for family, style in styles.items():
-            _draw_series(axis, facet[facet["family"] == family], style)
+        for series, style in styles.items():
+            _draw_series(axis, facet[facet["series"] == series], style)
         _draw_nelbo_lines(axis)
         axis.set(
             title=wrap_name(str(dataset), MAX_LEGEND_CHARS) if len(panels) > 1 else "",
@@ -79,16 +77,14 @@ def draw_rate_distortion(rows: pd.DataFrame, palette: Colours) -> Figure:
 
 
 def _line_styles(rows: pd.DataFrame, palette: Colours) -> LineStyles:
-    """A mark and a dash a family; a colour that no other has where the palette has as many, that of
-    its first arm.
-    """
+    """A marker, a dash and a colour for each series; colours repeat if the palette has too few."""
     arms = rows.sort_values("arm", key=lambda names: names.map(list(palette).index), kind="stable")
     marks = zip(
-        dict.fromkeys(arms["family"]), palette.values(), cycle(MARKERS), cycle(DASHES), strict=False
+        dict.fromkeys(arms["series"]), palette.values(), cycle(MARKERS), cycle(DASHES), strict=False
     )
     return {
-        family: {"color": colour, "marker": mark, "ls": dash}
-        for family, colour, mark, dash in marks
+        series: {"color": colour, "marker": mark, "ls": dash}
+        for series, colour, mark, dash in marks
     }
 
 
@@ -110,7 +106,7 @@ def _draw_series(axis: Axes, rows: pd.DataFrame, style: Mapping[str, Any]) -> No
     }
     bars |= {"xerr": rate["high"] - rate["mean"], "yerr": distortion["high"] - distortion["mean"]}
     axis.errorbar(rate["mean"], distortion["mean"], **bars)
-    name = wrap_name(str(rows["family"].iloc[0]), MAX_LEGEND_CHARS)
+    name = wrap_name(str(rows["series"].iloc[0]), MAX_LEGEND_CHARS)
     axis.plot(
         rate["mean"],
         distortion["mean"],
@@ -153,16 +149,16 @@ def _draw_nelbo_lines(axis: Axes) -> None:
 def _label_betas(
     figure: Figure, axes: Sequence[Axes], facets: Sequence[pd.DataFrame], styles: LineStyles
 ) -> None:
-    """Write β beside the means while there is room, a family's ends before what lies between."""
+    """Write β beside the means where there is room, those at both ends of a series first."""
     figure.draw_without_rendering()
     for axis, facet in zip(axes, facets, strict=True):
-        means = facet.groupby(["family", "beta"])[["kl", "rec"]].mean().reset_index()
+        means = facet.groupby(["series", "beta"])[["kl", "rec"]].mean().reset_index()
         placer = LabelPlacer(
-            axis, [paths[["kl", "rec"]].to_numpy() for _, paths in means.groupby("family")]
+            axis, [paths[["kl", "rec"]].to_numpy() for _, paths in means.groupby("series")]
         )
-        ends = means.groupby("family")["beta"].transform(
+        ends = means.groupby("series")["beta"].transform(
             lambda betas: betas.isin([betas.min(), betas.max()])
         )
         ordered = means.assign(ends=ends).sort_values("ends", ascending=False, kind="stable")
-        for family, beta, kl, rec, _ in ordered.itertuples(index=False):
-            placer.place(f"β={beta:.12g}", (kl, rec), color=styles[family]["color"])
+        for series, beta, kl, rec, _ in ordered.itertuples(index=False):
+            placer.place(f"β={beta:.12g}", (kl, rec), color=styles[series]["color"])

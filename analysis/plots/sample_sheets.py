@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.plots.style import styled, wrap_name
+from analysis.plots.style import use_report_style, wrap_name
 from harness.storage.store import PictureKind
 
 TILE_PIXELS = 29  # pixels: a digit and the line beside it
@@ -21,15 +21,16 @@ PANEL_INCHES = (1.28, 1.98)  # inches
 PANELS_PER_ROW = 5  # panels in a line
 
 
-@styled
+@use_report_style
 def draw_sheets_by_beta(rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: PictureKind) -> Figure:
-    """A row an arm, with the column `family`, and PNGs by cell -> a family a line of panels, in
-    order of β.
+    """One row per arm with the column `series`, and PNGs by cell -> panels in order of β.
+
+    Each series starts a new line of panels.
     """
     lines = [
         line
-        for _, family in rows.groupby("family", sort=False)
-        for line in _panel_rows(family.sort_values("beta"))
+        for _, series in rows.groupby("series", sort=False)
+        for line in _panel_rows(series.sort_values("beta"))
     ]
     columns = max(map(len, lines))
     size = (0.4 + PANEL_INCHES[0] * columns, PANEL_INCHES[1] * len(lines))
@@ -41,7 +42,7 @@ def draw_sheets_by_beta(rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: Pic
             axis.set_title(f"β = {beta:.12g}", fontsize=9, fontweight="normal")
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
-        axes[0].set_ylabel(wrap_name(line["family"].iloc[0], 26), fontsize=9, fontweight="bold")
+        axes[0].set_ylabel(wrap_name(line["series"].iloc[0], 26), fontsize=9, fontweight="bold")
         for axis in axes[len(line) :]:
             axis.remove()
     return figure
@@ -67,9 +68,9 @@ def crop_sheet(png: bytes, kind: PictureKind) -> np.ndarray:
     return pixels[:, pixel_columns]
 
 
-def _panel_rows(family: pd.DataFrame) -> list[pd.DataFrame]:
-    """The arms of a family, ACROSS at a time."""
+def _panel_rows(series: pd.DataFrame) -> list[pd.DataFrame]:
+    """The arms of a series, `PANELS_PER_ROW` at a time."""
     return [
-        family.iloc[start : start + PANELS_PER_ROW]
-        for start in range(0, len(family), PANELS_PER_ROW)
+        series.iloc[start : start + PANELS_PER_ROW]
+        for start in range(0, len(series), PANELS_PER_ROW)
     ]

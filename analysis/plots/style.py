@@ -70,7 +70,7 @@ def colours(arms: Sequence[str]) -> Colours:
     return dict(zip(arms, cycle(strong), strict=False))
 
 
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def use_report_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Draw in the style of the report and leave matplotlib's own settings as they were."""
 
     @functools.wraps(draw)

@@ -1,4 +1,4 @@
-"""Numbers as text: a mean with its ±, a p-value, a number with its decimals."""
+"""Numbers as text: means with their ±, intervals, p-values, numbers with their decimals."""
 
 import math
 from decimal import Decimal
@@ -28,39 +28,64 @@ def format_estimate(
         return "–"
     runs = "n not stated" if n is None else f"n = {n}"
     if spread is None or math.isnan(spread):
-        return f"{_format_number(mean, digits)} ({runs}, no ±)"
-    return f"{_format_number(mean, digits)} ± {_format_number(spread, digits)} ({kind}, {runs})"
+        return f"{format_number(mean, digits)} ({runs}, no ±)"
+    return f"{format_number(mean, digits)} ± {format_number(spread, digits)} ({kind}, {runs})"
 
 
-def _format_number(value: Number, digits: int) -> str:
-    return str(value) if isinstance(value, Decimal) else f"{value:.{digits}f}"
+def format_number(value: Number, decimals: int | None) -> str:
+    """A number with so many decimals, with six significant digits if None; a dash for nan.
 
-
-def format_number(value: float, decimals: int | None) -> str:
-    """A number as it is printed; without decimals as short as it goes.
+    A Decimal keeps the decimals it was printed with.
 
     >>> format_number(-2.345, 1), format_number(0.5, None), format_number(-0.01, 1)
     ('−2.3', '0.5', '0.0')
     """
     if math.isnan(value):
         return "–"
-    printed = f"{value:.6g}" if decimals is None else f"{value:.{decimals}f}"
+    if isinstance(value, Decimal):
+        printed = str(value)
+    else:
+        printed = f"{value:.6g}" if decimals is None else f"{value:.{decimals}f}"
     return printed.lstrip("-") if float(printed) == 0 else printed.replace("-", "−")
 
 
-def format_p(p: float) -> str:
-    """A p-value as it is printed.
+def format_interval(low: float, high: float, decimals: int = 2) -> str:
+    """An interval in brackets; a dash where there is none (nan).
 
-    >>> format_p(0.5234), format_p(0.00283), format_p(1.3e-8), format_p(0.0)
-    ('p = 0.52', 'p = 0.0028', 'p = 1e-8', 'p < 1e-300')
-    >>> format_p(0.0496), format_p(0.0504), format_p(0.05)
-    ('p = 0.0496', 'p = 0.0504', 'p = 0.05')
+    >>> format_interval(-1.5, 2.25), format_interval(float("nan"), float("nan"))
+    ('[−1.50, 2.25]', '–')
     """
+    if math.isnan(low):
+        return "–"
+    return f"[{format_number(low, decimals)}, {format_number(high, decimals)}]"
+
+
+def format_p(p: float) -> str:
+    """A p-value in a sentence: `p = 0.52`.
+
+    >>> format_p(0.5234), format_p(1.3e-8), format_p(0.0)
+    ('p = 0.52', 'p = 1e-8', 'p < 1e-300')
+    """
+    printed = format_p_cell(p)
+    return f"p {printed}" if printed.startswith("<") else f"p = {printed}"
+
+
+def format_p_cell(p: float) -> str:
+    """A p-value in a column of p-values; a dash for nan.
+
+    A value near .05 has as many digits as show on which side of .05 it is.
+
+    >>> format_p_cell(0.5234), format_p_cell(0.00283), format_p_cell(1.3e-8), format_p_cell(0.0)
+    ('0.52', '0.0028', '1e-8', '< 1e-300')
+    >>> format_p_cell(0.0496), format_p_cell(0.0504), format_p_cell(0.05)
+    ('0.0496', '0.0504', '0.05')
+    """
+    if math.isnan(p):
+        return "–"
     if p < 1e-300:
-        return "p < 1e-300"
+        return "< 1e-300"
     if p >= 1e-3:
-        # as many as show on which side of .05 it lies
-        near = (f"{p:.{digits}g}" for digits in range(2, 18))
-        return f"p = {next(said for said in near if float(said) != ALPHA or p == ALPHA)}"
+        candidates = (f"{p:.{digits}g}" for digits in range(2, 18))
+        return next(text for text in candidates if float(text) != ALPHA or p == ALPHA)
     mantissa, exponent = f"{p:.0e}".split("e")
-    return f"p = {mantissa}e{int(exponent)}"
+    return f"{mantissa}e{int(exponent)}"

@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.frames import training_length
 from analysis.frames.arm_names import arm_names
 from analysis.frames.arm_table import (
+    Row,
     estimate_arms,
     format_status_counts,
     list_rows,
@@ -101,7 +102,7 @@ def _match_printed_value(
     references: References,
 ) -> list[dict[str, Any]]:
     printed = _make_reference_columns(reference, metric, references.margins.get(metric.name))
-    matches: list[pd.Series | None] = [*list_rows(arms[arms["metric"] == metric.column])]
+    matches: list[Row | None] = [*list_rows(arms[arms["metric"] == metric.column])]
     return [
         printed | _make_own_columns(arm, metric, protocol, reference) for arm in matches or [None]
     ]
@@ -128,7 +129,7 @@ def _make_reference_columns(
 
 
 def _make_own_columns(
-    arm: pd.Series | None, metric: Metric, protocol: Protocol, reference: Reference
+    arm: Row | None, metric: Metric, protocol: Protocol, reference: Reference
 ) -> dict[str, Any]:
     if arm is None:
         reasons = [
@@ -152,11 +153,15 @@ def _make_own_columns(
         if arm["failed"] or arm["diverged"] or 0 < arm["n"] < arm["ok"]
         else ""
     )
-    return {**arm[["arm", "n", "mean", "sd"]], "reasons": "; ".join(reasons), "flags": unfinished}
+    return {
+        **{name: arm[name] for name in ("arm", "n", "mean", "sd")},
+        "reasons": "; ".join(reasons),
+        "flags": unfinished,
+    }
 
 
 def _find_own_obstacles(
-    arm: pd.Series, metric: Metric, protocol: Protocol, reference: Reference
+    arm: Row, metric: Metric, protocol: Protocol, reference: Reference
 ) -> Iterator[str]:
     if arm["iterations"] != arm["full_length"]:
         yield training_length.describe_length(arm["iterations"], arm["full_length"])

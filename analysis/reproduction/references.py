@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from analysis.frames.metrics import METRICS, EvaluationSet
 from harness.errors import InputError, short_repr, unknown_name_error
 from harness.experiment import yaml_file
-from harness.experiment.cell import Setting, Supervision
+from harness.experiment.cell import BATCH_SIZE, DATASET, LEARNING_RATE, Setting, Supervision
 
 # of any figure: larger ones, and smaller than its inverse, are slips of the pen
 MAX_VALUE = Decimal("1e12")
@@ -88,9 +88,9 @@ class Protocol(BaseModel):
     labels: int = 0
     label_draw: str = ""
     beta: float = 1.0
-    dataset: str = "mnist"
-    batch_size: int = 97
-    learning_rate: float = 1e-3
+    dataset: str = DATASET
+    batch_size: int = BATCH_SIZE
+    learning_rate: float = LEARNING_RATE
 
 
 class Reference(BaseModel):

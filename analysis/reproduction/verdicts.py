@@ -21,14 +21,21 @@ The tested figures of one table on one evaluation set are one family: both p are
 import numpy as np
 import pandas as pd
 
-from analysis.frames.arm_table import list_rows
-from analysis.rendering.numbers import format_number, format_p
+from analysis.comparison.verdict import decide, format_amount, introduce_difference
+from analysis.frames.arm_table import Row, list_rows
+from analysis.frames.metrics import METRIC_BY_COLUMN
+from analysis.rendering.numbers import format_interval, format_p
 from analysis.reproduction.matching import estimate_candidates, match_printed_values
 from analysis.reproduction.references import References
 from analysis.stats import power, summary_tests
 from analysis.stats.multiplicity import adjust_p_values
 from analysis.stats.thresholds import ALPHA, MIN_SEEDS
 
+OUTCOMES = {
+    "equivalent": "reproduced",
+    "different": "differs",
+    "no difference shown": "no difference shown",
+}
 TEST_COLUMNS = ("difference", "low", "high", "p", "p_adjusted", "p_equivalence", "detectable")
 
 
@@ -69,7 +76,11 @@ def compute_family_verdicts(pairs: pd.DataFrame) -> pd.DataFrame:
         "tested",
     )
     pairs = _add_prediction_intervals(_run_tests(pairs, kinds == "tested"), kinds == "single run")
-    pairs["verdict"] = np.where(kinds == "tested", _decide_outcomes(pairs), kinds)
+    outcomes = [
+        OUTCOMES[decide(p, p_equivalence)]
+        for p, p_equivalence in pairs[["p_adjusted", "p_equivalence"]].to_numpy()
+    ]
+    pairs["verdict"] = np.where(kinds == "tested", outcomes, kinds)
     pairs["text"] = [_describe_verdict(pair) for pair in list_rows(pairs)]
     return pairs.drop(columns=["reasons", "flags", "printed"])
 
@@ -80,22 +91,17 @@ def _run_tests(pairs: pd.DataFrame, which: np.ndarray) -> pd.DataFrame:
         return pairs
     ours, theirs = (_collect_numbers(pairs[which], prefix) for prefix in ("", "their_"))
     margin = pairs.loc[which, "margin"].to_numpy()
-    low, high = summary_tests.confidence_interval(ours, theirs)
-    p = summary_tests.welch_p(ours, theirs)
-    detectable = power.detectable_difference(
-        summary_tests.standard_error(ours, theirs),
-        summary_tests.degrees_of_freedom(ours, theirs),
-        np.full(len(p), ALPHA / len(p)),
-    )
+    test = summary_tests.welch_test(ours, theirs)
+    p = test.p
+    detectable = power.detectable_difference(test.se, test.df, np.full(len(p), ALPHA / len(p)))
     p_equivalence = np.where(
         np.isnan(margin),
         np.nan,
-        adjust_p_values(summary_tests.tost_p(ours, theirs, np.nan_to_num(margin)), "holm"),
+        adjust_p_values(test.tost_p(np.nan_to_num(margin)), "holm"),
     )
     columns = (
-        ours.mean - theirs.mean,
-        low,
-        high,
+        test.difference,
+        *test.interval,
         p,
         adjust_p_values(p, "holm"),
         p_equivalence,
@@ -116,12 +122,7 @@ def _collect_numbers(pairs: pd.DataFrame, prefix: str) -> summary_tests.SampleSu
     return summary_tests.SampleSummary(pairs[f"{prefix}n"].to_numpy(dtype=np.int64), mean, sd)
 
 
-def _decide_outcomes(pairs: pd.DataFrame) -> np.ndarray:
-    outcomes = [pairs["p_equivalence"] <= ALPHA, pairs["p_adjusted"] <= ALPHA]
-    return np.select(outcomes, ["reproduced", "differs"], "no difference shown")
-
-
-def _describe_verdict(pair: pd.Series) -> str:
+def _describe_verdict(pair: Row) -> str:
     """A verdict in words: what, by how much, by which test, of how many runs."""
     if pair["verdict"] == "single run":
         parts = [_describe_single_run(pair), pair["flags"]]
@@ -139,22 +140,22 @@ def _describe_verdict(pair: pd.Series) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _describe_single_run(pair: pd.Series) -> str:
+def _describe_single_run(pair: Row) -> str:
     inside = pair["prediction_low"] <= pair["their_mean"] <= pair["prediction_high"]
     where, conclusion = (
         ("inside", "neither reproduced nor contradicted")
         if inside
         else ("outside", "not to be expected of ours")
     )
-    bounds = f"[{pair['prediction_low']:.2f}, {pair['prediction_high']:.2f}]"
+    bounds = format_interval(pair["prediction_low"], pair["prediction_high"])
     ours = f"our 95 % prediction interval of one run {bounds}, n = {pair['n']}"
     return f"single run: {pair['printed']} lies {where} {ours}: {conclusion}"
 
 
-def _describe_test(pair: pd.Series) -> str:
-    unit = "points" if pair["unit"] == "%" else pair["unit"]
-    difference, low, high = (format_number(pair[name], 2) for name in ("difference", "low", "high"))
-    by = f"{difference} {unit} [{low}, {high}]"
+def _describe_test(pair: Row) -> str:
+    metric = METRIC_BY_COLUMN[pair["metric"]]
+    unit = metric.difference_unit
+    by = format_amount(pair["difference"], (pair["low"], pair["high"]), metric, 2)
     family = (
         f"Holm, {pair['comparisons']} comparisons" if pair["comparisons"] > 1 else "one comparison"
     )
@@ -164,7 +165,7 @@ def _describe_test(pair: pd.Series) -> str:
     )
     within = f"within {pair['margin']:g} {unit}"
     if pair["verdict"] == "reproduced":
-        yet = "yet differs by" if pair["p_adjusted"] <= ALPHA else "difference"
+        yet = introduce_difference(True, pair["p_adjusted"])
         return (
             f"reproduced {within} (equivalence: {format_p(pair['p_equivalence'])}); {yet} {by} "
             f"({test})"

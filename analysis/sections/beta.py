@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.comparison import comparisons, grid_family, trend_verdict, verdict
+from analysis.comparison import comparisons, grid_family, trend_verdict
+from analysis.frames.arm_names import series_names
 from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, Metric
+from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.section import Content, Plot
 from analysis.rendering.table import Table
 from analysis.sections.base import ReportData, Section
@@ -21,7 +23,6 @@ from analysis.sections.comparisons import (
     GRID_P_HEADING,
     family_caption,
     format_interval_cells,
-    format_p_cell,
     format_seeds_cell,
     format_verdict_cell,
 )
@@ -30,7 +31,6 @@ from analysis.sections.summary import EVALUATION_SET_NAMES
 from analysis.stats.differences import Floats
 from analysis.stats.thresholds import MIN_SEEDS
 from harness.experiment.grid import ComparisonSpec
-from harness.storage.schema import ARM_COLUMNS
 
 if TYPE_CHECKING:
     from analysis.plots.style import Colours
@@ -133,9 +133,7 @@ def dunnett_test(arms: list[Floats], control: Floats) -> Floats:
 def _group_by_beta(arms: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Arms that differ in β alone, in the order of β, where β = 1 and another are among them."""
     bounded = arms[arms["supervision"] != "supervised"]
-    for _, group in bounded.groupby(
-        [column for column in ARM_COLUMNS if column != "beta"], sort=False
-    ):
+    for _, group in bounded.groupby(series_names(bounded, "beta"), sort=False):
         if len(group) > 1 and (group["beta"] == 1).sum() == 1:
             yield group.sort_values("beta")
 
@@ -232,8 +230,7 @@ def _build_table(metric: Metric, comparisons: pd.DataFrame) -> Table:
             "Arms": comparisons["group"],
             "β": comparisons["beta"].map("{:g}".format),
             "Seeds": [format_seeds_cell(row) for row in comparisons.to_dict("records")],
-            f"Difference from β = 1 "
-            f"({verdict.difference_unit(metric)}) [95 % CI]": format_interval_cells(
+            f"Difference from β = 1 ({metric.difference_unit}) [95 % CI]": format_interval_cells(
                 metric, comparisons
             ),
             "p": comparisons["p"].map(format_p_cell),

@@ -1,5 +1,6 @@
 """The comparisons of arms in numbers: a plot and three tables a metric."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 from analysis.comparison import verdict
 from analysis.frames.metrics import BOUND_PARTS, METRIC_BY_COLUMN, Metric
 from analysis.rendering import numbers
+from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.section import BASELINE_HINT, DESCRIBED, Content, Plot
 from analysis.rendering.table import Table
 from analysis.sections.base import ReportData, Section
@@ -71,7 +73,7 @@ def _describe_left_out(pages: Sequence[pd.DataFrame], metric: Metric) -> str:
 
 def _describe_marks(comparisons: pd.DataFrame, metric: Metric) -> str:
     """What the marks of a plot of differences are."""
-    from analysis.plots.forest import difference_unit
+    from analysis.plots.forest import full_difference_unit
 
     margin = comparisons["margin"].max() * metric.factor
     parts = [
@@ -81,7 +83,7 @@ def _describe_marks(comparisons: pd.DataFrame, metric: Metric) -> str:
         "seeds of each arm.",
     ]
     if margin > 0:
-        unit = difference_unit(metric)
+        unit = full_difference_unit(metric)
         parts.append(f"Grey: the margin of equivalence, ± {margin:g} {unit}.")
     if comparisons["flags"].map(lambda flags: "shortened" in flags).any():
         parts.append("Shortened arms are among them.")
@@ -120,7 +122,7 @@ def _leading_columns(comparisons: pd.DataFrame) -> dict[str, Any]:
 
 
 def _difference_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Table:
-    unit, factor = verdict.difference_unit(metric), metric.factor
+    unit, factor = metric.difference_unit, metric.factor
     text = pd.DataFrame(
         {
             **_leading_columns(comparisons),
@@ -145,7 +147,7 @@ def _difference_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> 
 
 
 def _effect_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Table:
-    unit, factor = verdict.difference_unit(metric), metric.factor
+    unit, factor = metric.difference_unit, metric.factor
     text = pd.DataFrame(
         {
             **_leading_columns(comparisons),
@@ -268,8 +270,12 @@ def format_seeds_cell(row: dict[Any, Any]) -> str:
 def format_interval_cells(metric: Metric, comparisons: pd.DataFrame) -> list[str]:
     """Differences in the metric's unit, each with its interval where it has one."""
     parts = (comparisons[["difference", "low", "high"]].astype(float) * metric.factor).to_numpy()
-    texts = [tuple(map(_format_number, part)) for part in parts]
-    return [middle if low == "–" else f"{middle} [{low}, {high}]" for middle, low, high in texts]
+    return [
+        _format_number(middle)
+        if math.isnan(low)
+        else f"{_format_number(middle)} {numbers.format_interval(low, high)}"
+        for middle, low, high in parts
+    ]
 
 
 def _format_number(value: float) -> str:
@@ -278,12 +284,3 @@ def _format_number(value: float) -> str:
 
 def _format_seeds_needed(value: float) -> str:
     return "–" if pd.isna(value) else f"> {MAX_SEEDS:,}" if value > MAX_SEEDS else f"{value:,.0f}"
-
-
-def format_p_cell(p: float) -> str:
-    """A p-value in a column of them.
-
-    >>> format_p_cell(0.5234), format_p_cell(1.3e-8), format_p_cell(0.0), format_p_cell(float("nan"))
-    ('0.52', '1e-8', '< 1e-300', '–')
-    """
-    return "–" if pd.isna(p) else numbers.format_p(p).removeprefix("p ").removeprefix("= ")

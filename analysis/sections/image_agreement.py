@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from analysis.frames.arm_names import series_names
+from analysis.rendering.numbers import format_interval, format_p_cell
 from analysis.rendering.table import Table
-from analysis.sections.comparisons import format_p_cell
 from analysis.stats.agreement import Classes, mcnemar, wilson_interval
 from analysis.stats.multiplicity import adjust_p_values
-from harness.storage.schema import ARM_COLUMNS
 from harness.storage.store import Store
 
 _CAPTION = (
@@ -45,12 +45,11 @@ def build_tables(store: Store, rows: pd.DataFrame, comparisons: pd.DataFrame) ->
 def _find_supervision_pairs(
     rows: pd.DataFrame, comparisons: pd.DataFrame
 ) -> Iterator[tuple[str, str]]:
-    shared_columns = [name for name in ARM_COLUMNS if name != "supervision"]
-    settings = rows.drop_duplicates("arm").set_index("arm")[shared_columns]
+    series = series_names(rows.drop_duplicates("arm").set_index("arm"), "supervision")
     for a, b in comparisons.loc[comparisons["metric"] == "accuracy", ["a", "b"]].itertuples(
         index=False
     ):
-        if settings.loc[a].equals(settings.loc[b]):
+        if series[a] == series[b]:
             yield a, b
 
 
@@ -73,7 +72,9 @@ def _format_table(values: pd.DataFrame) -> pd.DataFrame:
 
 def _format_accuracy(values: pd.DataFrame, arm: str) -> list[str]:
     percentages = 100 * values[[f"accuracy_{arm}", f"low_{arm}", f"high_{arm}"]]
-    return [f"{mean:.2f} [{low:.2f}, {high:.2f}]" for mean, low, high in percentages.to_numpy()]
+    return [
+        f"{mean:.2f} {format_interval(low, high)}" for mean, low, high in percentages.to_numpy()
+    ]
 
 
 # fmt: off
@@ -123,7 +124,7 @@ def _summarize_agreement(a: Classes, b: Classes, targets: Classes) -> dict[str, 
         low, high = wilson_interval(agreement.both + only, len(targets))
         record |= {
             f"accuracy_{name}": (agreement.both + only) / len(targets),
-            f"low_{name}": low,
-            f"high_{name}": high,
+            f"low_{name}": float(low),
+            f"high_{name}": float(high),
         }
     return record

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import comparisons, grid_family, trend_verdict
-from analysis.comparison.verdict import difference_unit
+from analysis.frames.arm_names import series_names
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
+from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.section import Content, Plot
 from analysis.rendering.table import Table
 from analysis.sections import image_agreement
@@ -24,7 +25,6 @@ from analysis.sections.comparisons import (
     GRID_P_HEADING,
     family_caption,
     format_interval_cells,
-    format_p_cell,
     format_seeds_cell,
     format_verdict_cell,
 )
@@ -140,7 +140,8 @@ def _group_by_budget(arms: pd.DataFrame) -> Iterator[pd.DataFrame]:
     several budgets.
     """
     labelled = arms[arms["supervision"] != "none"].rename_axis("name").reset_index()
-    for _, group in labelled.groupby(GROUP_COLUMNS, sort=False):
+    series = series_names(labelled, "supervision", "labels")
+    for _, group in labelled.groupby(series, sort=False):
         both = (
             group.pivot(index="labels", columns="supervision", values="name").sort_index().dropna()
         )
@@ -299,7 +300,7 @@ def _format_table(
                 heading: (mean * metric.factor).map("{:.2f}".format)
                 for heading, mean in means.items()
             },
-            f"{difference} ({difference_unit(metric)}) [95 % CI]": format_interval_cells(
+            f"{difference} ({metric.difference_unit}) [95 % CI]": format_interval_cells(
                 metric, comparisons
             ),
             "p": comparisons["p"].map(format_p_cell),

@@ -15,12 +15,12 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames import training_length
-from analysis.frames.arm_table import STATISTICS, list_rows
+from analysis.frames.arm_table import STATISTICS, Row, list_rows
 from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, METRICS, EvaluationSet, Metric
 from analysis.rendering.numbers import format_estimate
 from analysis.rendering.section import Content
 from analysis.rendering.table import Mark, Table
-from analysis.reproduction.consistency import check_sum
+from analysis.reproduction.consistency import check_means, check_sum
 from analysis.reproduction.matching import (
     estimate_candidates,
     has_matching_arms,
@@ -31,7 +31,6 @@ from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reference_digits
 from analysis.sections.base import ReportData, Section
 from analysis.sections.summary import EVALUATION_SET_NAMES, format_arm_estimate
-from harness.storage.schema import adds_up
 
 SPREAD_CAPTION = (
     "Each ± says whether it is a standard error (SE) or a standard deviation (SD), and n how "
@@ -225,6 +224,7 @@ def _make_own_row(name: str, arm: pd.DataFrame) -> _Row:
                 first["label_draw"], f"labels: {first['label_draw']}, the same for every seed"
             )
         )
+    check = check_means({metric: row["mean"] for metric, row in scored.items()})
     if not scored:
         return _Row(
             f"ours: {name}",
@@ -235,24 +235,13 @@ def _make_own_row(name: str, arm: pd.DataFrame) -> _Row:
         name=f"ours: {name}",
         mark="aside" if on_other_images or first["iterations"] < first["full_length"] else "ours",
         remark="; ".join(remarks),
-        sum_check=_describe_sum({metric: row["mean"] for metric, row in scored.items()}),
+        sum_check=check.text if check else "–",
         estimates={metric: format_arm_estimate(row) for metric, row in scored.items()},
         values={
             f"{metric}_{statistic}": row[statistic]
             for metric, row in scored.items()
             for statistic in STATISTICS
         },
-    )
-
-
-def _describe_sum(means: dict[str, float]) -> str:
-    if not set(BOUND_METRICS) <= set(means):
-        return "–"
-    nelbo, kl, rec = (means[name] for name in BOUND_METRICS)
-    return (
-        "adds up"
-        if adds_up(nelbo, kl, rec)
-        else f"does not add up: {kl + rec:.2f}, not {nelbo:.2f}"
     )
 
 
@@ -330,13 +319,13 @@ def build_headline_tables(
     ]
 
 
-def _format_arm(verdict: pd.Series) -> str:
+def _format_arm(verdict: Row) -> str:
     """The model, and the arm of it where it has several."""
     model, supervision = verdict["model"], verdict["supervision"]
     return str(model) if supervision == "none" else f"{model} {supervision}"
 
 
-def _format_printed(verdict: pd.Series, references: References) -> str:
+def _format_printed(verdict: Row, references: References) -> str:
     """The figure with its ±, in the decimals that it was printed with."""
     metric = METRIC_BY_COLUMN[verdict["metric"]]
     (reference,) = [

@@ -9,6 +9,7 @@ from analysis.frames import training_length
 from analysis.frames.arm_names import arm_names
 from analysis.frames.arm_table import (
     STATISTICS,
+    Row,
     estimate_arms,
     format_status_counts,
     list_rows,
@@ -24,7 +25,7 @@ from analysis.frames.metrics import (
     Metric,
     find_scored_metrics,
 )
-from analysis.rendering.numbers import format_estimate
+from analysis.rendering.numbers import format_estimate, format_interval
 from analysis.rendering.section import Content, Plot
 from analysis.rendering.table import Table
 from analysis.sections.base import ReportData, Section
@@ -167,12 +168,12 @@ def build_estimate_table(
     )
 
 
-def format_arm_estimate(arm: "pd.Series[float]") -> str:
+def format_arm_estimate(arm: Row) -> str:
     """An arm's estimate in one line, its ± named."""
     return format_estimate(arm["mean"], arm["se"], "SE", int(arm["n"]))
 
 
-def format_cells(arm: pd.Series) -> str:
+def format_cells(arm: Row) -> str:
     """What became of an arm's cells, and their length where it is not the full one: `9 ok, 1
     failed; shortened: …`.
     """
@@ -189,5 +190,5 @@ def _format_number(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.2f}"
 
 
-def _format_interval(arm: pd.Series) -> str:
-    return "–" if pd.isna(arm["low"]) else f"[{arm['low']:.2f}, {arm['high']:.2f}]"
+def _format_interval(arm: Row) -> str:
+    return format_interval(arm["low"], arm["high"])

@@ -1,23 +1,22 @@
-"""Two classifiers on the same images: which of them the images tell apart, given one run of each.
+"""Compare two trained classifiers on the same images.
 
-It is a second level below the seeds: it says that two trained networks differ, not that two ways of
-training do.
+A significant result shows that these two networks differ, not that the two ways of training do:
+that is tested over seeds.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats.thresholds import CONFIDENCE
 
+Floats = NDArray[np.float64]
 Classes = NDArray[np.uint8]
 
 
 class Agreement(NamedTuple):
-    """How many images only a, only b, both or neither classify right, and the p of McNemar's exact
-    test.
-    """
+    """Numbers of images that both, one or neither network classifies right, and McNemar's p."""
 
     both: int
     only_a: int
@@ -32,8 +31,9 @@ class Agreement(NamedTuple):
 
 
 def mcnemar(a: Classes, b: Classes, targets: Classes) -> Agreement:
-    """Predictions of a and b, true classes, each (images,) -> McNemar's exact test, Psychometrika
-    12:153 (1947).
+    """McNemar's exact test: predictions of a and b and true classes, each (images,).
+
+    McNemar (1947), Psychometrika 12:153.
     """
     from statsmodels.stats.contingency_tables import mcnemar as exact  # slow to import
 
@@ -44,14 +44,16 @@ def mcnemar(a: Classes, b: Classes, targets: Classes) -> Agreement:
     return Agreement(both, only_a, only_b, neither, min(1.0, float(p)))
 
 
-def wilson_interval(correct: int, images: int) -> tuple[float, float]:
-    """95 % interval of one network's accuracy over the images, fractions: Wilson (1927), J. Am.
-    Stat. Assoc. 22:209.
+def wilson_interval(counts: ArrayLike, total: int) -> tuple[Floats, Floats]:
+    """Low and high end of the 95 % interval of counts / total, fractions of the shape of counts.
 
-    >>> [round(end, 4) for end in wilson_interval(81, 263)]
+    Wilson (1927), J. Am. Stat. Assoc. 22:209.
+
+    >>> [end.round(4).item() for end in wilson_interval(81, 263)]
     [0.2553, 0.3662]
     """
-    from scipy.stats import binomtest
+    from statsmodels.stats.proportion import proportion_confint  # slow to import
 
-    low, high = binomtest(correct, images).proportion_ci(CONFIDENCE, method="wilson")
-    return float(low), float(high)
+    counts = np.asarray(counts)
+    low, high = proportion_confint(counts, total, alpha=1 - CONFIDENCE, method="wilson")
+    return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)

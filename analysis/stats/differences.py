@@ -1,42 +1,37 @@
-"""Two samples against each other: the difference of their means, its interval and p, its size, and
-what pairs allow.
+"""Two samples against each other: difference of the means, interval, p, effect size and pairs.
 
-Samples a and b hold the seeds on the last axis, one comparison a row; nothing is missing.
+Samples a and b have the seeds on the last axis, one comparison per row, without missing values.
 Differences are a - b, in the unit of the values; every result is (comparisons,).
 """
 
-import math
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, stdtrit
 
 from analysis.stats import permutation
-from analysis.stats.thresholds import CONFIDENCE, MIN_SEEDS
+from analysis.stats.summary_tests import TTest, paired_test, summarize, welch_test
+from analysis.stats.thresholds import MIN_SEEDS
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-# from which the signs of pairs can reach .05; of two samples the divisions can from five each, 2 /
-# 252
+# The least number of pairs whose sign test can reach .05. Of two samples, five each: 2 / 252.
 MIN_PAIRS = 6
-ROUNDING_TOLERANCE = (
-    1e-12  # relative to the means: a smaller standard error is no spread but rounding
-)
+# Relative to the means: a smaller standard error is rounding.
+ROUNDING_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What two samples say about the difference of their means, each (comparisons,); nan where n
-    cannot say it.
+    """What two samples show about the difference of their means; nan where n is too small.
 
-    se and df belong to the difference: m seeds an arm would give se = spread / √m and df = freedom
-    · (m - 1), of which power is computed; g is Hedges'; superiority is P(A > B) + P(A = B) / 2 of
-    two seeds drawn at random; correlation belongs to pairs alone. p_exact is that of the
-    permutations, from 6 pairs or 5 seeds in each of two samples on: below, it cannot reach .05 or
-    nothing is judged. p_floor is the smallest p that it can have.
+    With m seeds per arm the standard error would be sd_per_seed / √m and the degrees of freedom
+    df_per_seed · (m - 1); power is computed from these. g is Hedges' g. superiority is P(A > B) +
+    P(A = B) / 2 of two seeds drawn at random. correlation is that of the pairs. p_exact is that of
+    the permutations, given from 6 pairs or from 5 seeds in each of two samples: with fewer it
+    cannot reach .05, or no verdict is given. p_floor is the smallest value it can take.
     """
 
     mean_a: Floats
@@ -44,8 +39,8 @@ class Difference:
     difference: Floats
     se: Floats
     df: Floats
-    spread: Floats
-    freedom: Floats
+    sd_per_seed: Floats
+    df_per_seed: Floats
     low: Floats
     high: Floats
     p: Floats
@@ -57,44 +52,34 @@ class Difference:
 
 
 def paired(a: Floats, b: Floats) -> Difference:
-    """Student's t of the pairs: a, b (comparisons, pairs); Student (1908), Biometrika 6:1."""
-    from scipy.stats import ttest_rel  # two seconds, which bad input need not wait for; so below
-
-    pairs = a.shape[-1]
-    sd = np.asarray(np.std(a - b, axis=-1, ddof=1)) if pairs > 1 else np.full(len(a), np.nan)
-    return _from_t_test(
-        ttest_rel,
+    """Student's t of the pairs: a, b (comparisons, pairs)."""
+    pairs, within = a.shape[-1], summarize(a - b)
+    nans = np.full(len(a), np.nan)
+    return _collect_statistics(
+        paired_test(within),
         a,
         b,
-        spread=sd,
-        freedom=np.ones(len(a)),
-        se=sd / math.sqrt(max(pairs, 1)),
-        g_df=np.full(len(a), pairs - 1.0),
+        sd_per_seed=within.sd,
+        df_per_seed=np.ones(len(a)),
+        g_df=pairs - 1,
         correlation=_correlation(a, b),
-        p_exact=permutation.sign_flip_p(a, b) if pairs >= MIN_PAIRS else np.full(len(a), np.nan),
-        p_floor=np.full(len(a), permutation.min_sign_flip_p(pairs) if pairs else np.nan),
+        p_exact=permutation.sign_flip_p(a, b) if pairs >= MIN_PAIRS else nans,
+        p_floor=np.full(len(a), permutation.min_sign_flip_p(pairs)) if pairs else nans,
     )
 
 
 def welch(a: Floats, b: Floats) -> Difference:
-    """Welch's t of two independent samples: a (comparisons, n_a), b (comparisons, n_b); Welch
-    (1947), Biometrika.
-    """
-    from scipy.stats import ttest_ind
-
-    nans = np.full(len(a), np.nan)
-    sizes = a.shape[-1], b.shape[-1]
-    variances = [_variance(x) if x.shape[-1] > 1 else nans for x in (a, b)]
-    both = variances[0] + variances[1]
-    squares = variances[0] ** 2 + variances[1] ** 2
-    return _from_t_test(
-        lambda x, y, axis: ttest_ind(x, y, axis=axis, equal_var=False),
+    """Welch's t of two independent samples: a (comparisons, n_a), b (comparisons, n_b)."""
+    sizes, nans = (a.shape[-1], b.shape[-1]), np.full(len(a), np.nan)
+    one, other = summarize(a), summarize(b)
+    variance, squares = one.sd**2 + other.sd**2, one.sd**4 + other.sd**4
+    return _collect_statistics(
+        welch_test(one, other),
         a,
         b,
-        spread=np.sqrt(both),
-        freedom=np.where(squares > 0, both**2 / np.where(squares > 0, squares, 1.0), 1.0),
-        se=np.sqrt(variances[0] / max(a.shape[-1], 1) + variances[1] / max(b.shape[-1], 1)),
-        g_df=np.full(len(a), a.shape[-1] + b.shape[-1] - 2.0),
+        sd_per_seed=np.sqrt(variance),
+        df_per_seed=np.where(squares > 0, variance**2 / np.where(squares > 0, squares, 1.0), 1.0),
+        g_df=sum(sizes) - 2,
         correlation=nans,
         p_exact=permutation.two_sample_p(a, b) if min(sizes) >= MIN_SEEDS else nans,
         p_floor=np.full(len(a), permutation.min_two_sample_p(*sizes)) if min(sizes) else nans,
@@ -108,7 +93,7 @@ def half_width(se: Floats, df: Floats, alpha: Floats | float) -> Floats:
 
 
 def has_no_spread(se: Floats, a: Floats, b: Floats) -> Bools:
-    """Where a standard error is zero but for rounding; a, b are the means: (comparisons,)."""
+    """Whether a standard error is zero up to rounding; a, b are the means: (comparisons,)."""
     return np.asarray(se <= ROUNDING_TOLERANCE * np.maximum(np.abs(a), np.abs(b)))
 
 
@@ -116,11 +101,11 @@ def hedges_g(a: Floats, b: Floats, df: Floats) -> Floats:
     """Hedges' g: mean difference over the SD within the arms, times J(df): (comparisons,).
 
     J(m) = Γ(m/2) / (√(m/2) Γ((m - 1)/2)), Hedges (1981), J. Educ. Stat. 6:107, eq. 6e. The SD is
-    the root of the mean variance of the two arms, each with the weight of its degrees of freedom;
-    of pairs too: Bonett (2008), Psychol. Methods 13:99; Cumming (2012), Understanding the New
-    Statistics, ch. 11, where m is the number of pairs less one. That of Borenstein et al. (2009),
-    Introduction to Meta-Analysis, eq. 4.27, SD of the differences / √(2(1 - r)), is the same where
-    both arms have one SD, and where they have not it is no SD of either and grows as r nears 1.
+    the root of the mean variance of the arms, weighted by their degrees of freedom, for pairs as
+    well: Bonett (2008), Psychol. Methods 13:99; Cumming (2012), Understanding the New Statistics,
+    ch. 11, where m is the number of pairs less one. The SD of Borenstein et al. (2009),
+    Introduction to Meta-Analysis, eq. 4.27, is equal if both arms have the same SD; if not, it is
+    the SD of neither and grows as the correlation nears 1.
     """
     freedom = a.shape[-1] + b.shape[-1] - 2
     squares = _variance(a) * (a.shape[-1] - 1) + _variance(b) * (b.shape[-1] - 1)
@@ -134,10 +119,9 @@ def hedges_g(a: Floats, b: Floats, df: Floats) -> Floats:
 
 
 def superiority(a: Floats, b: Floats) -> Floats:
-    """P(A > B) + P(A = B) / 2 for one seed of each drawn at random, 1 or 0 without overlap:
-    (comparisons,).
+    """P(A > B) + P(A = B) / 2 for one seed of each drawn at random: (comparisons,).
 
-    It is Mann and Whitney's U over n_a · n_b: Mann, Whitney (1947), Ann. Math. Stat. 18:50.
+    It is U / (n_a · n_b): Mann, Whitney (1947), Ann. Math. Stat. 18:50.
     """
     from scipy.stats import mannwhitneyu
 
@@ -147,36 +131,30 @@ def superiority(a: Floats, b: Floats) -> Floats:
     return np.asarray(u / (a.shape[-1] * b.shape[-1]))
 
 
-def _from_t_test(
-    test: Any, a: Floats, b: Floats, se: Floats, g_df: Floats, **more: Floats
-) -> Difference:
-    """The result of a t-test of scipy's, nan where there is too little to test.
+def _collect_statistics(test: TTest, a: Floats, b: Floats, g_df: int, **more: Floats) -> Difference:
+    """A t-test with the other statistics of its samples.
 
-    A difference that does not vary has no t: its p is the least of the permutations, of pairs that
-    of the sign test.
+    A difference that does not vary has no t: its p is `p_floor`, of equal means 1.
     """
-    nans = np.full(len(a), np.nan)
-    means = [np.asarray(x.mean(axis=-1)) if x.shape[-1] else nans for x in (a, b)]
-    difference = np.asarray(means[0] - means[1])
-    df, p, low, high, g = nans, nans, nans, nans, nans
+    mean_a, mean_b = summarize(a).mean, summarize(b).mean
+    difference, p, (low, high) = mean_a - mean_b, test.p, test.interval
+    df, g = (np.full(len(a), np.nan) for _ in range(2))
     if min(a.shape[-1], b.shape[-1]) > 1:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            # samples without spread, which are mended below
-            warnings.simplefilter("ignore", RuntimeWarning)
-            result = test(a, b, axis=-1)
-            df, p = result.df, result.pvalue
-            low, high = result.confidence_interval(CONFIDENCE)
-        no_spread = has_no_spread(se, *means)
-        same = np.abs(difference) <= ROUNDING_TOLERANCE * np.maximum(
-            np.abs(means[0]), np.abs(means[1])
-        )
-        p = np.where(no_spread, np.where(same, 1.0, more["p_floor"]), p)
-        df = np.where(no_spread, min(a.shape[-1], b.shape[-1]) - 1.0, df)
+        no_spread = has_no_spread(test.se, mean_a, mean_b)
+        equal = has_no_spread(np.abs(difference), mean_a, mean_b)
+        p = np.where(no_spread, np.where(equal, 1.0, more["p_floor"]), p)
+        df = np.where(no_spread, min(a.shape[-1], b.shape[-1]) - 1.0, test.df)
         low, high = (np.where(no_spread, difference, bound) for bound in (low, high))
-        g = hedges_g(a, b, g_df)
+        g = hedges_g(a, b, np.full(len(a), float(g_df)))
     statistics = {"low": low, "high": high, "p": p, "g": g, "superiority": superiority(a, b)}
     return Difference(
-        mean_a=means[0], mean_b=means[1], difference=difference, se=se, df=df, **statistics, **more
+        mean_a=mean_a,
+        mean_b=mean_b,
+        difference=difference,
+        se=test.se,
+        df=df,
+        **statistics,
+        **more,
     )
 
 
@@ -185,9 +163,7 @@ def _variance(values: Floats) -> Floats:
 
 
 def _correlation(a: Floats, b: Floats) -> Floats:
-    """Pearson's correlation of the pairs, nan where an arm does not vary: (comparisons, pairs) ->
-    (comparisons,).
-    """
+    """Pearson's correlation of the pairs, nan where an arm does not vary: (comparisons,)."""
     from scipy.stats import pearsonr
 
     nans = np.full(len(a), np.nan)

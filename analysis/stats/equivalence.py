@@ -1,52 +1,34 @@
 """Whether two arms are the same within a margin: two one-sided t-tests.
 
-Schuirmann (1987), J. Pharmacokin. Biopharm. 15:657.
-
-Samples hold the seeds on the last axis, one comparison a row; the margin is in the unit of the
-values. The p is that of "the means lie a margin or more apart": a small one says that they are
-equivalent. Where the difference does not vary there is no t, and both one-sided tests are
-permutations: within the margin p is the least that one direction can have.
+Schuirmann (1987), J. Pharmacokin. Biopharm. 15:657. Samples have the seeds on the last axis, one
+comparison per row; the margin is in the unit of the values. The p is that of means a margin or more
+apart: a small one shows equivalence. A difference that does not vary has no t; both one-sided tests
+are then permutations, and within the margin p is the smallest that one direction can have.
 """
 
-from collections.abc import Callable
 from math import comb
 
 import numpy as np
 
 from analysis.stats.differences import ROUNDING_TOLERANCE, Floats
+from analysis.stats.summary_tests import TTest, paired_test, summarize, welch_test
 
 
 def paired(a: Floats, b: Floats, margin: float) -> Floats:
-    """p of a margin or more apart, of pairs: (comparisons, pairs) twice -> (comparisons,)."""
-    # half a second, which bad input need not wait for
-    from statsmodels.stats.weightstats import ttost_paired
-
-    floor = 0.5 ** a.shape[-1]
-    return _tost_p(a, b, margin, floor, lambda x, y: ttost_paired(x, y, -margin, margin)[0])
+    """p of means a margin or more apart: a, b (comparisons, pairs) -> (comparisons,)."""
+    return _tost_p(paired_test(summarize(a - b)), a, b, margin, floor=0.5 ** a.shape[-1])
 
 
 def welch(a: Floats, b: Floats, margin: float) -> Floats:
-    """p of a margin or more apart, of independent samples: (comparisons, n_a), (comparisons, n_b)
-    -> (comparisons,).
-    """
-    from statsmodels.stats.weightstats import ttost_ind
-
+    """The same of independent samples: a (comparisons, n_a), b (comparisons, n_b)."""
     floor = 1 / comb(a.shape[-1] + b.shape[-1], a.shape[-1])
-    return _tost_p(
-        a, b, margin, floor, lambda x, y: ttost_ind(x, y, -margin, margin, usevar="unequal")[0]
-    )
+    return _tost_p(welch_test(summarize(a), summarize(b)), a, b, margin, floor)
 
 
-def _tost_p(
-    a: Floats, b: Floats, margin: float, floor: float, test: Callable[[Floats, Floats], Floats]
-) -> Floats:
-    """The test's p; nan below two seeds; where nothing varies 1 beyond the margin and within it the
-    floor.
-    """
+def _tost_p(test: TTest, a: Floats, b: Floats, margin: float, floor: float) -> Floats:
+    """nan below two seeds; without any spread 1 beyond the margin and `floor` within it."""
     if min(a.shape[-1], b.shape[-1]) < 2:
         return np.full(len(a), np.nan)
-    with np.errstate(all="ignore"):
-        p = np.asarray(test(a.T, b.T))
     spread = (
         np.ptp(a - b, axis=-1) if a.shape == b.shape else np.ptp(a, axis=-1) + np.ptp(b, axis=-1)
     )
@@ -54,4 +36,4 @@ def _tost_p(
         np.abs(a).max(axis=-1), np.abs(b).max(axis=-1)
     )
     beyond_margin = np.abs(a.mean(axis=-1) - b.mean(axis=-1)) >= margin
-    return np.where(no_spread, np.where(beyond_margin, 1.0, floor), p)
+    return np.where(no_spread, np.where(beyond_margin, 1.0, floor), test.tost_p(margin))

@@ -1,4 +1,4 @@
-"""What a handful of runs says about their mean: n, SD, SE and the 95 % t-interval.
+"""Mean of a few runs: n, SD, SE and the 95 % t-interval.
 
 The interval is the mean ± t(0.975, n - 1) · SE, that of `scipy.stats.ttest_1samp(x,
 0).confidence_interval()`; SD has n - 1 in its denominator. At n = 1 there is no SD, no SE and no
@@ -13,8 +13,7 @@ from analysis.stats.thresholds import CONFIDENCE
 
 
 def estimate_means(frame: pd.DataFrame, by: list[str], column: str) -> pd.DataFrame:
-    """One row a group of `by`: n, mean, sd, se, low, high of `column`; n counts the values that are
-    not missing.
+    """One row per group of `by`: n, mean, sd, se, low, high of `column`; n leaves out nan.
 
     >>> runs = pd.DataFrame({"arm": "a", "nelbo": [1, 2, 3, 4, 5]})
     >>> print(estimate_means(runs, ["arm"], "nelbo").round(3).to_string(index=False))

@@ -1,8 +1,8 @@
-"""A family of comparisons: p-values corrected together, and the level at which each was tested.
+"""Adjust the p-values of a family of tests, and find the level at which each was tested.
 
-Holm (1979), Scand. J. Stat. 6:65, keeps the chance of any false difference below alpha; Benjamini
-and Hochberg (1995), J. R. Stat. Soc. B 57:289, the expected share of false ones among those that
-are claimed.
+Holm (1979), Scand. J. Stat. 6:65, bounds the probability of any false difference by alpha;
+Benjamini and Hochberg (1995), J. R. Stat. Soc. B 57:289, the expected share of false ones among
+those claimed.
 """
 
 from typing import Literal
@@ -16,9 +16,7 @@ Correction = Literal["holm", "bh"]
 
 
 def adjust_p_values(p: Floats, correction: Correction) -> Floats:
-    """p-values of one family -> corrected ones, to be compared with .05: (comparisons,) ->
-    (comparisons,).
-    """
+    """p-values of one family -> adjusted ones, to be compared with .05: (comparisons,)."""
     order, n_tests = np.argsort(p, kind="stable"), len(p)
     if correction == "holm":
         raised = np.maximum.accumulate(p[order] * np.arange(n_tests, 0, -1))
@@ -32,15 +30,13 @@ def adjust_p_values(p: Floats, correction: Correction) -> Floats:
 
 
 def alpha_levels(p: Floats, p_adjusted: Floats, correction: Correction) -> Floats:
-    """The alpha at which each p was tested, given what `adjust_p_values` made of them:
-    (comparisons,) -> (comparisons,).
+    """The alpha at which each p was tested: p and p_adjusted (comparisons,) -> (comparisons,).
 
-    An interval of level 1 - alpha leaves out zero exactly where the corrected p says that there is
-    a difference. Holm tests the k-th smallest p at .05 / (m - k + 1) and stops at the first that is
-    larger; what comes after stays at the level of the stop. With Benjamini-Hochberg all have .05 ·
-    R / m, R being how many are claimed, which are the intervals of Benjamini and Yekutieli (2005),
-    J. Am. Stat. Assoc. 100:71. The smallest p of a Holm family has Bonferroni's interval; the
-    intervals together do not claim to hold all at once.
+    An interval of level 1 - alpha excludes zero exactly where the adjusted p is at most .05. Holm
+    tests the k-th smallest of m p-values at .05 / (m - k + 1) and stops at the first that is
+    larger; the rest keep the level of the stop. With Benjamini-Hochberg all have .05 · R / m, where
+    R are claimed: the intervals of Benjamini and Yekutieli (2005), J. Am. Stat. Assoc. 100:71. The
+    intervals are not simultaneous.
     """
     n_tests = len(p)
     n_claimed = int((p_adjusted <= ALPHA).sum())

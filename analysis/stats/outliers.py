@@ -1,8 +1,7 @@
-"""The runs of an arm one by one: its median, its worst, those far from the others, and whether more
-were lost in one.
+"""Single runs of an arm: median, worst run, runs far from the others, and lost runs.
 
-A mean and a t-test hide one collapsed run in ten, and no test of the means sees a collapse that the
-other arm never has: a count can. Values are (arms, seeds), nan where there is none.
+A mean and a t-test do not show one collapsed run in ten; a count of lost runs does. Values are
+(arms, seeds), nan where there is none.
 """
 
 import numpy as np
@@ -31,11 +30,9 @@ def medians(values: Floats) -> Floats:
 
 
 def deviations(values: Floats) -> Floats:
-    """How far each run lies from the median of its arm, in robust standard deviations; nan where
-    that has no sense.
+    """Distance of each run from the median of its arm in robust SDs: (arms, seeds).
 
-    Below five seeds, and where half of the seeds have one value, there is no scale to tell far from
-    near.
+    It is nan with fewer than five seeds, and if half of the seeds have one value.
     """
     distances = values - medians(values)[:, None]
     scale = _SD_PER_MAD * medians(np.abs(distances))
@@ -49,16 +46,15 @@ def is_far(values: Floats) -> Bools:
 
 
 def is_collapsed(values: Floats, direction: int) -> Bools:
-    """Which runs are far on the bad side: that of `direction`, 1 or -1, or on either side where it
-    is 0.
-    """
+    """Which runs are far on the bad side `direction`, 1 or -1; 0 means on either side."""
     distances = deviations(values)
     return (np.abs(distances) if direction == 0 else direction * distances) > MAX_DEVIATION
 
 
 def find_worst(values: Floats, direction: int) -> tuple[Floats, np.ndarray]:
-    """The value farthest in a direction, 1 or -1, of every arm, and its place; nan without a value:
-    (arms,) twice.
+    """The extreme value of every arm in a direction, 1 or -1, and its index: (arms,) each.
+
+    The value is nan for an arm without values.
     """
     if not values.shape[1] or not direction:
         return np.full(len(values), np.nan), np.zeros(len(values), np.int64)
@@ -67,11 +63,10 @@ def find_worst(values: Floats, direction: int) -> tuple[Floats, np.ndarray]:
 
 
 def lost_runs_p(counts: pd.DataFrame) -> Floats:
-    """p of as many lost runs in both arms; counts: lost and kept of a, lost and kept of b ->
-    (comparisons,).
+    """Fisher's exact test, two-sided, of equally many lost runs in both arms: (comparisons,).
 
-    Fisher's exact test, two-sided: Fisher (1935), The Design of Experiments. nan where no run was
-    lost.
+    counts: a row per comparison with lost and kept of a, lost and kept of b. nan if no run was
+    lost. Fisher (1935), The Design of Experiments.
     """
     from scipy.stats import fisher_exact
 

@@ -1,11 +1,10 @@
-"""The p of a permutation: of pairs by the signs of their differences, of two samples by how they
-could be divided.
+"""Permutation tests: of pairs by the signs of their differences, of two samples by all divisions.
 
-No normal law is asked for. Where there are at most `MAX_PERMUTATIONS` signs or divisions all are
-tried, and p is exact; above, that many are drawn by a fixed seed, and p = (1 + as extreme) / (1 +
-drawn): Phipson, Smyth (2010), Stat. Appl. Genet. Mol. Biol. 9:39. Samples hold the seeds on the
-last axis, one comparison a row; p is two-sided, (comparisons,), and the same whatever the order of
-the seeds and whichever arm is a.
+They assume no normal distribution. Up to `MAX_PERMUTATIONS` signs or divisions, all are tried and p
+is exact. Above that, so many are drawn with a fixed seed, and p = (1 + as extreme) / (1 + drawn):
+Phipson, Smyth (2010), Stat. Appl. Genet. Mol. Biol. 9:39. Samples have the seeds on the last axis,
+one comparison per row. p is two-sided, (comparisons,), and depends neither on the order of the
+seeds nor on which arm is a.
 """
 
 from collections.abc import Iterator
@@ -17,20 +16,21 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 MAX_PERMUTATIONS = 9_999
-SAMPLED_P_FLOOR = 1 / (1 + MAX_PERMUTATIONS)  # the least p where they are drawn
-TIE_TOLERANCE = 1e-9  # of the largest value: sums that are this near are equal but for rounding
-ROUNDING_TOLERANCE = 1e-12  # of the values themselves, whose difference may be much smaller
-_CHUNK_VALUES = 4_000_000  # numbers at a time: what keeps memory small
+SAMPLED_P_FLOOR = 1 / (1 + MAX_PERMUTATIONS)  # the smallest p when permutations are drawn
+TIE_TOLERANCE = 1e-9  # of the largest value: sums this close are equal up to rounding
+ROUNDING_TOLERANCE = 1e-12  # of the values, which may be much larger than their difference
+_CHUNK_VALUES = 4_000_000  # numbers at a time, to limit memory
 
 
 def min_sign_flip_p(pairs: int) -> float:
-    """The least p that `sign_flip_p` can give."""
+    """The smallest p that `sign_flip_p` can give."""
     return SAMPLED_P_FLOOR if 2**pairs > MAX_PERMUTATIONS else min(1.0, 2.0 ** (1 - pairs))
 
 
 def min_two_sample_p(n_a: int, n_b: int) -> float:
-    """The least p that `two_sample_p` can give; of equal numbers a division and its mirror are
-    equally extreme.
+    """The smallest p that `two_sample_p` can give.
+
+    With equal n a division and its mirror image are equally extreme.
     """
     divisions = comb(n_a + n_b, n_a)
     return (
@@ -41,11 +41,9 @@ def min_two_sample_p(n_a: int, n_b: int) -> float:
 
 
 def sign_flip_p(a: Floats, b: Floats) -> Floats:
-    """p of the mean difference of pairs over all signs: Fisher (1935), The Design of Experiments, §
-    21.
+    """p of the mean difference of pairs over all signs: a, b (comparisons, pairs).
 
-    a, b (comparisons, pairs). Sums that tie but for rounding count as ties, as they do in whole
-    numbers.
+    Fisher (1935), The Design of Experiments, § 21. Sums that are equal up to rounding are ties.
     """
     sizes = np.sort(np.abs(a - b), axis=-1)
     largest = np.maximum(np.abs(a), np.abs(b)).max(axis=-1, initial=0.0)
@@ -65,12 +63,11 @@ def sign_flip_p(a: Floats, b: Floats) -> Floats:
 
 
 def two_sample_p(a: Floats, b: Floats) -> Floats:
-    """p of Welch's t over the divisions of both samples into two of their sizes; a (comparisons,
-    n_a), b alike.
+    """p of Welch's t over all divisions into two samples: a (comparisons, n_a), b alike.
 
-    It holds for one law in both arms and, with many seeds, for equal means whatever the variances,
-    as the difference of the means does not: Janssen (1997), Stat. Probab. Lett. 36:9. Of equal
-    sizes it is the same as that difference.
+    It is exact if both arms have one distribution. With many seeds it is also valid for equal means
+    and unequal variances, unlike a test of the difference of means: Janssen (1997), Stat. Probab.
+    Lett. 36:9. With equal n both tests are the same.
     """
     n_smaller, n_values = min(a.shape[-1], b.shape[-1]), a.shape[-1] + b.shape[-1]
     pool, smaller = _center_and_scale(a, b)
@@ -90,8 +87,9 @@ def two_sample_p(a: Floats, b: Floats) -> Floats:
 
 
 def _center_and_scale(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """All values in order, and the smaller sample; both with the mean of all at 0 and the farthest
-    value at 1.
+    """All values in order, and the smaller sample, shifted and scaled alike.
+
+    The mean of all values becomes 0 and the value farthest from it 1 or -1.
     """
     pool = np.sort(np.concatenate([a, b], axis=-1), axis=-1)
     middle = pool.mean(axis=-1, keepdims=True)
@@ -102,10 +100,9 @@ def _center_and_scale(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 
 
 def _threshold_terms(pool: Floats, smaller: Floats) -> tuple[Floats, Floats, Floats]:
-    """u, v, w, each (comparisons, 1), so that t² of a division reaches that of ours where u · S² −
-    v · Q >= w.
+    """u, v, w, each (comparisons, 1): t² of a division reaches the observed if u · S² − v · Q >= w.
 
-    S and Q are the sum of the smaller sample and that of its squares. All values sum to zero, hence
+    S and Q are the sum of the smaller sample and the sum of its squares. All values sum to zero, so
     the means differ by c · S and the squared standard error is x · Q + y · (all squares − Q) − z ·
     S².
     """
@@ -127,9 +124,7 @@ def _threshold_terms(pool: Floats, smaller: Floats) -> tuple[Floats, Floats, Flo
 
 
 def _sign_rows(pairs: int) -> Iterator[Floats]:
-    """Rows of 1 and -1, (some, pairs): one of each two that are mirrors, or `MAX_PERMUTATIONS`
-    drawn ones.
-    """
+    """Chunks of rows of signs, (rows, pairs): one of each two mirror images, or drawn ones."""
     if 2**pairs <= MAX_PERMUTATIONS:
         bits = np.arange(2 ** max(pairs - 1, 0))[:, None] >> np.arange(pairs) & 1
         yield np.where(bits, -1.0, 1.0)
@@ -140,9 +135,7 @@ def _sign_rows(pairs: int) -> Iterator[Floats]:
 
 
 def _split_rows(n_values: int, n_smaller: int) -> Iterator[Floats]:
-    """Rows of 1 where a value goes to the smaller sample, (some, values): every division, or
-    `MAX_PERMUTATIONS` drawn ones.
-    """
+    """Chunks of rows of divisions, (rows, values), 1 for the smaller sample: all, or drawn ones."""
     exhaustive, rng = comb(n_values, n_smaller) <= MAX_PERMUTATIONS, np.random.default_rng(0)
     divisions = combinations(range(n_values), n_smaller)
     for part in _chunks(comb(n_values, n_smaller) if exhaustive else MAX_PERMUTATIONS, n_values):

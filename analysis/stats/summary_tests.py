@@ -1,17 +1,15 @@
-"""Two means of which only n, mean and SD are known: Welch's test, the interval, equivalence, one
-run more.
+"""Student's and Welch's t from n, mean and SD: p, interval, equivalence, and one more run.
 
-The samples are ours and theirs; differences are ours − theirs. Arrays of one length in and out, in
-the metric's unit.
+Samples that are known run by run are summarised first (`summarize`), so that printed figures and
+our own runs go through the same test. Differences are ours − theirs. All arrays are
+(comparisons,), in the unit of the values.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
-from scipy.stats import ttest_ind_from_stats
+from scipy.special import stdtr, stdtrit
 
 from analysis.stats.thresholds import CONFIDENCE
 
@@ -20,9 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SampleSummary:
-    """Summary numbers, each (comparisons,): how many runs, their mean, their standard deviation (n
-    − 1).
-    """
+    """How many runs, their mean, and their standard deviation with n − 1 in the denominator."""
 
     n: NDArray[np.int64]
     mean: Floats
@@ -30,68 +26,75 @@ class SampleSummary:
 
     @property
     def variance(self) -> Floats:
-        """The squared standard error of the mean: (comparisons,)."""
-        return np.asarray(self.sd**2 / self.n)
+        """The squared standard error of the mean."""
+        return np.asarray(self.sd**2 / np.maximum(self.n, 1))
 
 
-def welch_p(ours: SampleSummary, theirs: SampleSummary) -> Floats:
-    """Two-sided p of equal means, variances not assumed equal: Welch (1947), Biometrika 34:28."""
-    return _t_test_p(ours, theirs, 0.0, "two-sided")
+def summarize(values: Floats) -> SampleSummary:
+    """Values (comparisons, n) -> n, mean and SD of each row; nan where n is too small for them."""
+    n, nans = values.shape[-1], np.full(len(values), np.nan)
+    mean = np.asarray(values.mean(axis=-1)) if n else nans
+    sd = np.asarray(np.std(values, axis=-1, ddof=1)) if n > 1 else nans
+    return SampleSummary(np.full(len(values), n), mean, sd)
 
 
-def tost_p(ours: SampleSummary, theirs: SampleSummary, margin: Floats) -> Floats:
-    """p that the means lie `margin` or more apart: two one-sided Welch tests, Schuirmann (1987),
-    the larger p.
+@dataclass(frozen=True)
+class TTest:
+    """A difference, its standard error and degrees of freedom, from which all else follows.
+
+    A result is nan where se is zero or nan and the statistic has no value.
     """
-    return np.maximum(
-        _t_test_p(ours, theirs, -margin, "greater"), _t_test_p(ours, theirs, margin, "less")
-    )
+
+    difference: Floats
+    se: Floats
+    df: Floats
+
+    @property
+    def p(self) -> Floats:
+        """Two-sided p of no difference."""
+        return np.asarray(2 * stdtr(self.df, -np.abs(self._in_se(self.difference))))
+
+    @property
+    def interval(self) -> tuple[Floats, Floats]:
+        """Low and high end of the 95 % interval: difference ∓ t(0.975, df) · SE."""
+        half = stdtrit(self.df, (1 + CONFIDENCE) / 2) * self.se
+        return self.difference - half, self.difference + half
+
+    def tost_p(self, margin: Floats | float) -> Floats:
+        """p that the means are `margin` or more apart: the larger p of two one-sided tests.
+
+        Schuirmann (1987), J. Pharmacokin. Biopharm. 15:657.
+        """
+        above = stdtr(self.df, self._in_se(self.difference - margin))
+        below = stdtr(self.df, -self._in_se(self.difference + margin))
+        return np.asarray(np.maximum(above, below))
+
+    def _in_se(self, distance: Floats) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(distance / self.se)
 
 
-def _t_test_p(
-    ours: SampleSummary,
-    theirs: SampleSummary,
-    shift: Floats | float,
-    alternative: Literal["two-sided", "less", "greater"],
-) -> Floats:
-    result = ttest_ind_from_stats(
-        mean1=ours.mean - shift,
-        std1=ours.sd,
-        nobs1=ours.n,
-        mean2=theirs.mean,
-        std2=theirs.sd,
-        nobs2=theirs.n,
-        equal_var=False,
-        alternative=alternative,
-    )
-    return np.asarray(result.pvalue)
+def paired_test(pairs: SampleSummary) -> TTest:
+    """Student's t of the differences within pairs: Student (1908), Biometrika 6:1."""
+    return TTest(pairs.mean, np.sqrt(pairs.variance), pairs.n.astype(float) - 1)
 
 
-def confidence_interval(ours: SampleSummary, theirs: SampleSummary) -> tuple[Floats, Floats]:
-    """The 95 % interval of the difference: d ± t(0.975, Welch's degrees of freedom) · SE of d."""
-    half = stdtrit(degrees_of_freedom(ours, theirs), (1 + CONFIDENCE) / 2) * standard_error(
-        ours, theirs
-    )
-    difference = ours.mean - theirs.mean
-    return difference - half, difference + half
+def welch_test(ours: SampleSummary, theirs: SampleSummary) -> TTest:
+    """Welch's t of two independent samples, variances not assumed equal.
 
-
-def standard_error(ours: SampleSummary, theirs: SampleSummary) -> Floats:
-    """The standard error of the difference."""
-    return np.sqrt(ours.variance + theirs.variance)
-
-
-def degrees_of_freedom(ours: SampleSummary, theirs: SampleSummary) -> Floats:
-    """Welch–Satterthwaite degrees of freedom."""
+    Welch (1947), Biometrika 34:28; the degrees of freedom are those of Satterthwaite.
+    """
     one, other = ours.variance, theirs.variance
-    return np.asarray((one + other) ** 2 / (one**2 / (ours.n - 1) + other**2 / (theirs.n - 1)))
+    with np.errstate(divide="ignore", invalid="ignore"):  # n = 1, no variance: nan
+        df = (one + other) ** 2 / (one**2 / (ours.n - 1) + other**2 / (theirs.n - 1))
+    return TTest(ours.mean - theirs.mean, np.sqrt(one + other), np.asarray(df))
 
 
 def prediction_interval(ours: SampleSummary) -> tuple[Floats, Floats]:
     """The 95 % prediction interval of one more run: mean ± t(0.975, n − 1) · SD · √(1 + 1/n).
 
-    Hahn and Meeker (1991), Statistical Intervals, section 4.7; it supposes normal runs, made as
-    ours are.
+    Hahn and Meeker (1991), Statistical Intervals, section 4.7. It assumes that runs are normal and
+    that the new one is made as ours are.
     """
     half = stdtrit(ours.n - 1, (1 + CONFIDENCE) / 2) * ours.sd * np.sqrt(1 + 1 / ours.n)
     return ours.mean - half, ours.mean + half

@@ -1,6 +1,4 @@
-"""Whether values go one way with something that has an order, such as β or a number of labels, and
-how fast.
-"""
+"""Trend tests and slopes of values over ordered steps, such as β or the number of labels."""
 
 from functools import cache
 from itertools import permutations
@@ -16,16 +14,15 @@ MAX_EXACT_STEPS = 8  # steps up to which all orders are tried: 40,320
 
 
 def page_trend(values: Floats) -> tuple[float, float]:
-    """Values (seeds, steps in order) -> p of a trend up or down, and 1 or -1: Page (1963), J. Am.
-    Stat. Assoc. 58:216.
+    """Page's test: values (seeds, steps in order) -> two-sided p, and 1 (up) or -1 (down).
 
-    p is the smaller of the two one-sided p-values, doubled. It is that of all orders of each seed's
-    own ranks, ties and all: exact up to `MAX_EXACT_STEPS` steps, above by the normal law with the
-    mean and variance over these orders.
+    Page (1963), J. Am. Stat. Assoc. 58:216. p is twice the smaller one-sided p. Its distribution is
+    that over all orders of each seed's ranks, ties included: exact up to `MAX_EXACT_STEPS` steps,
+    above that normal with the mean and variance over these orders.
     """
     # differences of fractions that are equal but for rounding are ties
     rounded = np.round(values, 12)
-    # doubled, so that ties have whole ones too
+    # doubled, so that the ranks of ties are integers
     ranks = np.round(2 * rankdata(rounded, axis=1)).astype(int)
     steps = np.arange(1, values.shape[1] + 1)
     observed = int((ranks @ steps).sum())
@@ -38,9 +35,7 @@ def page_trend(values: Floats) -> tuple[float, float]:
 
 
 def _exact_p_values(ranks: NDArray[np.int64], observed: int) -> tuple[float, float]:
-    """p of an L as large, and of one as small, as seen, over all orders of each seed's ranks: ranks
-    (seeds, steps).
-    """
+    """p of an L at least, and at most, as large as observed: ranks (seeds, steps)."""
     distribution = np.ones(1)
     for row in ranks:
         distribution = np.convolve(distribution, _null_distribution(tuple(sorted(row))))
@@ -49,7 +44,7 @@ def _exact_p_values(ranks: NDArray[np.int64], observed: int) -> tuple[float, flo
 
 @cache
 def _null_distribution(ranks: tuple[int, ...]) -> Floats:
-    """The chance of each L, from 0 on, that one seed with these ranks can have: (largest L + 1,)."""
+    """Probability of each L from 0 on, for one seed with these ranks: (largest L + 1,)."""
     orders = np.array(list(permutations(ranks)))
     counts = np.bincount(orders @ np.arange(1, len(ranks) + 1))
     return np.asarray(counts / counts.sum())
@@ -66,8 +61,6 @@ def _normal_p_values(ranks: NDArray[np.int64], observed: int) -> tuple[float, fl
 
 
 def slopes(values: Floats, steps: Floats) -> Floats:
-    """Values (seeds, steps), steps (steps,) -> the least-squares slope per doubling of each seed:
-    (seeds,).
-    """
+    """Least-squares slope per doubling of the step: values (seeds, steps) -> (seeds,)."""
     doublings = np.log2(steps) - np.log2(steps).mean()
     return np.asarray(values @ doublings / (doublings @ doublings))

@@ -1,4 +1,4 @@
-"""Whether counts are even over classes: against uniform, and one model against another."""
+"""Tests of counts over classes: against uniform, and of one model against another."""
 
 import numpy as np
 from scipy.special import chdtrc
@@ -7,8 +7,7 @@ from analysis.stats.differences import Floats
 
 
 def imbalance(counts: Floats) -> float:
-    """Counts (classes,) -> distance in total variation from uniform, a fraction; nan without
-    samples.
+    """Total variation distance of counts (classes,) from uniform, a fraction; nan without samples.
 
     >>> imbalance(np.array([10.0, 10.0, 10.0, 30.0])).round(3).item()
     0.25
@@ -18,25 +17,22 @@ def imbalance(counts: Floats) -> float:
 
 
 def uniformity_test(counts: Floats) -> tuple[float, float]:
-    """Counts (classes,) -> chi-squared against as many of each class, and its p."""
+    """Counts (classes,) -> chi-squared against equal counts, and its p."""
     expected = counts.sum() / len(counts)
     chi2 = float(((counts - expected) ** 2 / expected).sum())
     return chi2, float(chdtrc(len(counts) - 1, chi2))
 
 
 def homogeneity_test(a: Floats, b: Floats) -> tuple[float, int, float]:
-    """Counts (classes,) of two models -> chi-squared against one common balance, degrees of
-    freedom, p.
-    """
+    """Counts (classes,) of two models -> chi-squared of equal shares, degrees of freedom, p."""
     chi2, df, p = batched_homogeneity_test(a[None], b[None])
     return float(chi2[0]), int(df[0]), float(p[0])
 
 
 def batched_homogeneity_test(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
-    """Counts (pairs, classes) of two models a row, none without samples -> what `homogeneity_test`
-    says of each, (pairs,).
+    """`homogeneity_test` of each row: a, b (pairs, classes), no row without samples -> (pairs,).
 
-    A class that neither has ever sampled says nothing and is left out of the degrees of freedom.
+    A class without a count in either row is left out of the degrees of freedom.
     """
     both = a + b
     seen, total = both > 0, both.sum(axis=1, keepdims=True)

@@ -35,7 +35,7 @@ from harness.scheduling import mixed_sources, packing, step_timing
 from harness.scheduling import plan as planning
 from harness.scheduling.plan import Plan
 from harness.storage import provenance
-from harness.storage.layout import log_key
+from harness.storage.layout import log_key, plugin_key, provenance_key, targets_key
 from harness.storage.store import Contents, Store
 from harness.training import conformance, step_cost
 from harness.training.rows import write_row
@@ -256,14 +256,14 @@ def start_run(
             file=sys.stderr,
         )
     for plugin in plugins:
-        store.write(plugin.store_key, plugin.to_json())
-    store.write(f"provenance/{record['run']}.json", json.dumps(record, indent=1).encode())
+        store.write(plugin_key(plugin.sha256), plugin.to_json())
+    store.write(provenance_key(str(record["run"])), json.dumps(record, indent=1).encode())
     if args.resume == "never":
         planning.delete_saved_state(store, plan.todo)
     for dataset in sets.values():
         with registry.isolate_model():  # the judge is of no model's
             digit_classifier.provide(store, dataset)
-        store.write_classes(f"targets/{dataset.name}.npy", dataset.test_y.numpy())
+        store.write_classes(targets_key(dataset.name), dataset.test_y.numpy())
     return record
 
 

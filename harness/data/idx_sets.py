@@ -1,8 +1,8 @@
-"""The data sets in IDX files: found or fetched, verified on every load.
+"""The data sets in IDX files: found or downloaded, and verified whenever they are loaded.
 
-A file is used if its bytes have the pinned SHA-256, or if its archive has the MD5 that torchvision
-publishes for it; anything else is named and refused. `python -m harness.data NAME` fetches and
-verifies a data set.
+A file is used if its bytes have the SHA-256 listed here, or if its archive has the MD5 that
+torchvision publishes; others are refused. `python -m harness.data NAME` downloads and verifies a
+data set.
 """
 
 import hashlib
@@ -20,8 +20,11 @@ from harness.plugins.model import PIXELS
 
 
 def load(name: str, folder: str | Path | None = None) -> Data:
-    """A data set, every file of it verified: from `folder` alone if given, else from the cache,
-    fetched if missing.
+    """A data set; every file is verified.
+
+    folder: the only place to look; by default the cache, where missing files are downloaded
+
+    InputError if a file is missing or altered.
     """
     if name not in SOURCES:
         raise unknown_name_error("dataset", name, DATASETS)
@@ -39,9 +42,6 @@ def load(name: str, folder: str | Path | None = None) -> Data:
         return _build_data(name, fetch(name, cache_folder()))
 
 
-# --- files ----------------------------------------------------------------------------------------
-
-
 def _build_data(name: str, files: list[bytes]) -> Data:
     train_x, train_y, test_x, test_y = (_parse_idx(content) for content in files)
     if name == "emnist":  # stored with rows and columns exchanged
@@ -54,12 +54,9 @@ def _build_data(name: str, files: list[bytes]) -> Data:
 
 
 def _parse_idx(content: bytes) -> Tensor:
-    """An IDX file of bytes -> a tensor of the shape that its header tells."""
+    """The bytes of an IDX file -> a tensor of the shape in its header."""
     dimensions = content[3]
     shape = np.frombuffer(content, ">u4", dimensions, offset=4).astype(int)
     return torch.from_numpy(
         np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape).copy()
     )
-
-
-# --- fetching -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The labelled images of a cell: balanced over the classes, drawn from a seed."""
+"""The labelled images of a cell: equally many of each class, drawn from a seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ from harness.plugins.model import CLASSES
 
 
 def draw_labelled_indices(classes: Tensor, budget: int, seed: int) -> Tensor:
-    """The labelled images of a seed: (n,) classes -> (budget,) indices, as many of each class.
+    """Draw labelled images, equally many of each class.
 
-    Budgets nest: the images of a smaller budget are among those of a larger one of the same seed.
+    classes: (n,); returns indices (budget,). Budgets are nested: the images of a smaller budget are
+    among those of a larger one of the same seed. InputError if the budget cannot be drawn.
     """
     if budget % CLASSES:
         raise InputError(
@@ -39,15 +40,16 @@ def draw_labelled_indices(classes: Tensor, budget: int, seed: int) -> Tensor:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Labelled images: grey levels (..., labels, PIXELS) as bytes, classes (..., labels)."""
+    """Grey levels (..., labels, PIXELS) as bytes and classes (..., labels)."""
 
     grey: Tensor
     classes: Tensor
 
 
 def select_labelled(cell: Cell, data: Data, listed_indices: Sequence[int]) -> LabelledImages:
-    """The labelled images of a cell, from its seed, a fixed draw, or the `listed_indices` indices
-    of a file.
+    """The labelled images of a cell, as its `label_draw` says.
+
+    They are drawn from its seed, from a fixed draw, or are the `listed_indices` of a file.
     """
     if cell.label_draw == "none":
         indices = torch.empty(0, dtype=torch.long)

@@ -1,30 +1,23 @@
-"""The accuracy of a model that classifies, and the classes that it predicts."""
-
-import torch
-from torch import Tensor
+"""The metric `accuracy`: how often a model that classifies is right about the grey test images."""
 
 from harness.data.binarization import scale_to_unit
-from harness.evaluation.scored_images import CHUNK_SIZE
-from harness.plugins.dataset import Data
-from harness.plugins.model import Classifier, Model
+from harness.evaluation.classification import predict_classes
+from harness.evaluation.inputs import MetricInputs
+from harness.plugins.metric import ScoreGenerator, register_metric
+from harness.plugins.model import Classifier
+from harness.storage.layout import predictions_key
 
 
-@torch.inference_mode()
-def test_set_accuracy(model: Model, data: Data) -> float | None:
-    """Fraction of the grey test images that a classifier names right; None for other models."""
-    return (
-        compute_accuracy(model, scale_to_unit(data.test_x), data.test_y)
-        if isinstance(model, Classifier)
-        else None
-    )
+def _is_classifier(inputs: MetricInputs) -> bool:
+    return isinstance(inputs.model, Classifier)
 
 
-@torch.inference_mode()
-def predict_classes(classifier: Classifier, x: Tensor) -> Tensor:
-    """The class that a classifier gives each image: (n, PIXELS) -> (n,)."""
-    return torch.cat([classifier.classify(images).argmax(-1) for images in x.split(CHUNK_SIZE)])
-
-
-def compute_accuracy(classifier: Classifier, x: Tensor, y: Tensor) -> float:
-    """Fraction of images x (n, PIXELS) whose class y (n,) is named right."""
-    return float((predict_classes(classifier, x) == y).sum()) / len(y)
+@register_metric("accuracy", unit="", better="higher", order=0, applies=_is_classifier)
+def score_accuracy(inputs: MetricInputs) -> ScoreGenerator:
+    """Column accuracy, a fraction; the predicted classes are written to the store."""
+    assert isinstance(inputs.model, Classifier)
+    data = inputs.shared.data
+    predicted = predict_classes(inputs.model, scale_to_unit(data.test_x))
+    inputs.shared.store.write_classes(predictions_key(inputs.cell.id), predicted.cpu().numpy())
+    yield 1.0
+    return {"accuracy": float((predicted == data.test_y).sum()) / len(predicted)}

@@ -1,4 +1,4 @@
-"""What a score must be: finite, and within what its kind can be."""
+"""Checks that a score is finite and possible for binary images."""
 
 import math
 
@@ -8,21 +8,23 @@ KL_TOLERANCE = 1e-3  # nats
 
 
 class InvalidScoreError(ValueError):
-    """A score that no model can have on binary images; the message says which, and what was
-    expected.
+    """A score that no model of binary images can have.
+
+    The message names the score and what was expected.
     """
 
 
 class NonFiniteError(InvalidScoreError):
-    """A score that is no number: the training has diverged."""
+    """A score that is nan or infinite: the training has diverged."""
 
     def __init__(self, name: str):
         super().__init__(f"not finite after training: {name}")
 
 
 def check_kl(kl: Tensor) -> None:
-    """Refuse a KL (images,) whose mean is below 0 by more than four standard errors: it would be no
-    divergence.
+    """Refuse a KL divergence, given per image (images,), whose mean is clearly below 0.
+
+    "Clearly" means by more than four standard errors; InvalidScoreError.
     """
     noise = 4 * float(kl.std()) / len(kl) ** 0.5
     if float(kl.mean()) < -noise - KL_TOLERANCE:
@@ -32,7 +34,7 @@ def check_kl(kl: Tensor) -> None:
 
 
 def check_not_negative(name: str, mean: float) -> float:
-    """The mean, refused where it is below 0: binary images have no density."""
+    """The mean; InvalidScoreError if it is below 0, as binary images have no density."""
     if mean < 0:
         raise InvalidScoreError(
             f"{name} is {mean:.6g} nats; expected at least 0, as images are binary"
@@ -41,7 +43,7 @@ def check_not_negative(name: str, mean: float) -> float:
 
 
 def check_finite(name: str, mean: float) -> float:
-    """The mean, refused where it is no number."""
+    """The mean; NonFiniteError if it is nan or infinite."""
     if not math.isfinite(mean):
         raise NonFiniteError(name)
     return mean

@@ -1,14 +1,11 @@
-"""The judge: a small convolutional classifier, trained once a data set, that counts the digits
-among a model's samples.
+"""The digit classifier: a small convolutional net that counts digits among a model's samples.
 
-Samples are binary, so it learns from binarised and grey images alike, and its accuracy is known on
-both.
+It is trained once for each data set. As samples are binary, it learns from binarised and grey
+images alike, and its accuracy is measured on both.
 """
 
 import time
-import uuid
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -16,29 +13,37 @@ from torch import Tensor, nn
 
 from harness.data.binarization import binarise, scale_to_unit
 from harness.data.download import cache_folder
-from harness.evaluation.accuracy import compute_accuracy
+from harness.evaluation.classification import compute_accuracy, predict_classes
 from harness.evaluation.scored_images import binarise_test_images
 from harness.experiment import seeding
 from harness.plugins.dataset import Data
 from harness.plugins.model import CLASSES
 from harness.storage import tensor_file
+from harness.storage.layout import digit_classifier_key
+from harness.storage.local import write_atomically
 from harness.storage.store import Store
 
-SOURCE_ACCURACY = 0.9766  # what the source report's classifier reaches on MNIST's grey test images
+SOURCE_ACCURACY = 0.9766  # of the source report's classifier, on MNIST's grey test images
 EPOCHS = 3
 BATCH_SIZE = 128
 IMAGE_SIDE = 28
 
 
 class Net(nn.Module):
-    """784 -> 16 and 32 channels of 5×5 at stride 2 -> 128 -> classes, ReLU."""
+    """784 -> 16 and 32 channels of 5×5 at stride 2 -> 128 -> classes, with ReLU."""
 
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(1, 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 32, 5, 2, 2), nn.ReLU(), nn.Flatten(),
-            nn.Linear(32 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, CLASSES),
-        )  # fmt: skip
+            nn.Conv2d(1, 16, 5, 2, 2),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 5, 2, 2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * 7 * 7, 128),
+            nn.ReLU(),
+            nn.Linear(128, CLASSES),
+        )
 
     def classify(self, x: Tensor) -> Tensor:
         """(batch, PIXELS), binary or grey in [0, 1] -> logits (batch, CLASSES)."""
@@ -48,7 +53,11 @@ class Net(nn.Module):
 
 @dataclass(frozen=True)
 class DigitClassifier:
-    """A trained net and its accuracy on grey and on binarised test images."""
+    """A trained net.
+
+    accuracy: fraction of grey test images classified correctly
+    accuracy_binary: the same for binarised test images
+    """
 
     net: Net
     accuracy: float
@@ -56,33 +65,30 @@ class DigitClassifier:
 
     @torch.inference_mode()
     def count_digits(self, images: Tensor) -> list[int]:
-        """How many of the images (n, PIXELS) it takes for each class."""
-        classes = torch.cat([self.net.classify(part).argmax(-1) for part in images.split(1000)])
+        """How many of the images (n, PIXELS) are classified as each class: (CLASSES,)."""
+        classes = predict_classes(self.net, images)
         return [int(count) for count in torch.bincount(classes, minlength=CLASSES)]
 
 
 def provide(store: Store, data: Data) -> None:
-    """Put the data set's judge into the store, from the cache or, the first time on a machine, by
-    training it.
+    """Write the digit classifier of a data set to the store, unless it is there.
+
+    It comes from the cache of this machine; the first time it is trained.
     """
-    if store.read(_key(data)) is None:
+    if store.read(digit_classifier_key(data.name)) is None:
         cached = cache_folder() / "judges" / f"{data.name}-{data.checksum[:12]}.safetensors"
         if not cached.is_file():
-            print(
-                f"training the classifier that counts digits of {data.name}, once on this "
-                f"machine: ",
-                end="",
-                flush=True,
-            )
+            message = f"training the classifier that counts digits of {data.name}"
+            print(f"{message}, once on this machine: ", end="", flush=True)
             started = time.perf_counter()
-            _write_atomically(cached, _train(data))
+            write_atomically(cached, _train(data))
             print(f"done in {time.perf_counter() - started:.0f} s", flush=True)
-        store.write(_key(data), cached.read_bytes())
+        store.write(digit_classifier_key(data.name), cached.read_bytes())
 
 
 def load(store: Store, data: Data) -> DigitClassifier:
-    """The judge that lies in the store, on the data's device."""
-    tensors, record = tensor_file.parse(store.read(_key(data)) or b"")
+    """The digit classifier in the store, on the device of the data."""
+    tensors, record = tensor_file.parse(store.read(digit_classifier_key(data.name)) or b"")
     net = Net()
     net.load_state_dict(tensors)
     return DigitClassifier(
@@ -90,13 +96,10 @@ def load(store: Store, data: Data) -> DigitClassifier:
     )
 
 
-def _key(data: Data) -> str:
-    return f"judges/{data.name}.safetensors"
-
-
 def _train(data: Data) -> bytes:
-    """Three epochs of Adam over images of which half are binarised afresh; the rate falls linearly
-    to zero.
+    """Train for three epochs with Adam and return the file's content.
+
+    Half of each batch is binarised anew, and the learning rate falls linearly to zero.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive(seeding.EVALUATION_SEED, "judge"))
@@ -123,10 +126,3 @@ def _train(data: Data) -> bytes:
         "data_checksum": data.checksum,
     }
     return tensor_file.dump(net.state_dict(), record)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    temporary.write_bytes(content)
-    temporary.replace(path)

@@ -1,8 +1,7 @@
-"""The evidence lower bound of a trained model and its parts, in nats an image at β = 1.
+"""The metrics `elbo` and `subset elbo`: the evidence lower bound and its parts, in nats per image.
 
-Two evaluation sets, never mixed: all test images, binarised once for all cells; and a listed
-subset, binarised once with numpy's RandomState(0), each metric the mean of 100 single-sample
-repeats.
+The bound is at β = 1. There are two evaluation sets, which are never mixed: all test images, with
+one sample of z each; and the listed subset, with the mean of 100 repeats of one sample each.
 """
 
 from collections.abc import Sequence
@@ -12,23 +11,55 @@ import torch
 from torch import Tensor
 
 from harness.evaluation.checks import check_finite, check_kl, check_not_negative
-from harness.evaluation.scored_images import CHUNK_SIZE, ScoreGenerator, draw_evaluation_noise
+from harness.evaluation.inputs import MetricInputs
+from harness.evaluation.scored_images import CHUNK_SIZE, draw_evaluation_noise
 from harness.experiment.seeding import EvaluationPurpose
+from harness.plugins.metric import ScoreGenerator, register_metric
 from harness.plugins.model import Batch, Model, Terms
 from harness.storage.schema import Estimator, infer_estimator
 
 SUBSET_REPEATS = 100
 
 
+TEST_COLUMNS = ("nelbo", "kl", "rec", "nll", "estimator", "data_kind")
+SUBSET_COLUMNS = ("subset_nelbo", "subset_kl", "subset_rec", "subset_checksum")
+
+
+@register_metric(
+    "elbo", unit="nats", better="lower", columns=TEST_COLUMNS, order=1, label=lambda _: "bound"
+)
+def score_elbo(inputs: MetricInputs) -> ScoreGenerator:
+    """The columns that `elbo` returns, over the test images."""
+    return elbo(inputs.model, inputs.shared.test_images)
+
+
+def _covers_subset(inputs: MetricInputs) -> bool:
+    return "subset_nelbo" in inputs.required_columns
+
+
+@register_metric(
+    "subset elbo",
+    unit="nats",
+    better="lower",
+    columns=SUBSET_COLUMNS,
+    order=5,
+    applies=_covers_subset,
+    label=lambda _: "subset bound",
+)
+def score_subset_elbo(inputs: MetricInputs) -> ScoreGenerator:
+    """The columns that `subset_elbo` returns, as subset_*, and the checksum of the subset."""
+    values = yield from subset_elbo(inputs.model, inputs.shared.subset_images)
+    checksum = {"subset_checksum": inputs.shared.evaluation.subset_checksum}
+    return {f"subset_{name}": value for name, value in values.items()} | checksum
+
+
 @torch.inference_mode()
 def elbo(model: Model, x: Tensor) -> ScoreGenerator:
-    """What a model says of log p(x) over the test images x (n, PIXELS), one sample of z an image.
+    """What the model's terms say about log p(x) of images x (n, PIXELS), one sample of z each.
 
-    Columns: estimator, data_kind and, as far as the model has them, nelbo, kl, rec, nll, in nats an
-    image.
-
-    BadScore where a number is impossible for binary images: a NELBO below 0, or a KL below 0 by
-    more than its noise.
+    Columns: estimator, data_kind and, as far as the model has them, nelbo, kl, rec, nll, in nats
+    per image. InvalidScoreError where a number is impossible for binary images: a NELBO below 0,
+    or a KL below 0 by more than its standard error explains.
     """
     chunks, terms = x.split(CHUNK_SIZE), []
     for index, images in enumerate(chunks):
@@ -39,7 +70,7 @@ def elbo(model: Model, x: Tensor) -> ScoreGenerator:
 
 @torch.inference_mode()
 def subset_elbo(model: Model, x: Tensor) -> ScoreGenerator:
-    """NELBO, KL and reconstruction over the listed images: the mean of 100 single-sample repeats."""
+    """nelbo, kl and rec of images x (n, PIXELS): the mean of 100 repeats, one sample of z each."""
     terms = []
     for index in range(SUBSET_REPEATS):
         terms.append(_evaluate_terms(model, x, "subset noise", index))
@@ -49,14 +80,14 @@ def subset_elbo(model: Model, x: Tensor) -> ScoreGenerator:
 
 
 def _evaluate_terms(model: Model, x: Tensor, purpose: EvaluationPurpose, index: int) -> Terms:
-    """A model's terms of unlabelled images x (batch, PIXELS), each part (batch,)."""
+    """The terms of unlabelled images x (batch, PIXELS); each part is (batch,)."""
     unlabelled = Batch(x, x[:0], torch.empty(0, dtype=torch.long, device=x.device))
     terms = model.terms(unlabelled, draw_evaluation_noise(model, len(x), purpose, index, x.device))
     return Terms(*(None if part is None else part.expand(len(x)) for part in terms))
 
 
 def _check_and_average(chunks: Sequence[Terms]) -> dict[str, Any]:
-    """The columns that terms of chunks of images fill, where binary images allow them."""
+    """The columns from the terms of each chunk of images, checked: means over all images."""
     rec, kl, _, nll = (_concatenate(parts) for parts in zip(*chunks, strict=True))
     means = {
         name: float(part.mean()) for name, part in (("kl", kl), ("rec", rec)) if part is not None
@@ -70,7 +101,7 @@ def _check_and_average(chunks: Sequence[Terms]) -> dict[str, Any]:
     elif estimator_kind == "exact":
         values |= {"nll": means["rec"]}
     if estimator_kind == "none" and means.get("rec") == means.get("kl") == 0:
-        return values  # zeros that stand for nothing
+        return values  # the model has neither part
     if rec is not None and kl is not None:
         check_kl(kl)
         means = {"nelbo": check_not_negative("nelbo", float((kl + rec).mean()))} | means

@@ -1,4 +1,4 @@
-"""Sheets of digits: samples, reconstructions, traversals."""
+"""Sheets of digits as PNG: samples, reconstructions, traversals."""
 
 import io
 
@@ -10,8 +10,9 @@ SHEET_ROWS, SHEET_COLUMNS, IMAGE_SIDE = 10, 20, 28
 
 
 def render_sheet(images: Tensor) -> bytes:
-    """A PNG of ROWS × COLUMNS digits, a pixel between them: (ROWS · COLUMNS, PIXELS) in [0, 1] ->
-    bytes.
+    """A PNG of SHEET_ROWS × SHEET_COLUMNS digits with a pixel between them.
+
+    images: (SHEET_ROWS · SHEET_COLUMNS, PIXELS) in [0, 1]
     """
     tiles = (
         images.reshape(SHEET_ROWS, SHEET_COLUMNS, IMAGE_SIDE, IMAGE_SIDE)

@@ -1,6 +1,9 @@
-"""Importance-weighted bounds (Burda, Grosse and Salakhutdinov 2016), in nats an image."""
+"""The metrics `iwae` and `subset iwae`: importance-weighted bounds, in nats per image.
 
-from collections.abc import Sequence
+Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016.
+"""
+
+from collections.abc import MutableMapping, Sequence
 
 import numpy as np
 import torch
@@ -8,13 +11,57 @@ from torch import Tensor
 from torch.func import vmap
 
 from harness.evaluation.checks import check_finite
-from harness.evaluation.scored_images import ScoreGenerator, to_device
+from harness.evaluation.inputs import MetricInputs
+from harness.evaluation.scored_images import to_device
 from harness.experiment import seeding
+from harness.experiment.metrics import IWAE_SAMPLES
+from harness.plugins.metric import ScoreGenerator, register_metric
 from harness.plugins.model import ImportanceWeighted, Model, Noise, draw_noise
 
-IWAE_CHUNK_SIZE = 100
+IWAE_CHUNK_SIZE = 100  # images at a time
+DRAWS_PER_CALL = 10  # of z, at a time
+TEST_COLUMNS = frozenset(f"iwae_{k}" for k in IWAE_SAMPLES)
+SUBSET_COLUMNS = frozenset(f"subset_iwae_{k}" for k in IWAE_SAMPLES)
 
-DRAWS_PER_CALL = 10
+
+def _label(inputs: MetricInputs) -> str:
+    return f"iwae {', '.join(map(str, inputs.shared.evaluation.iwae))}"
+
+
+@register_metric(
+    "iwae",
+    unit="nats",
+    better="lower",
+    columns=TEST_COLUMNS,
+    order=4,
+    applies=lambda inputs: not TEST_COLUMNS.isdisjoint(inputs.required_columns),
+    label=_label,
+)
+def score_iwae(inputs: MetricInputs) -> ScoreGenerator:
+    """Columns iwae_K over the test images, for each number of draws K that is configured."""
+    return _score_bounds(inputs, inputs.shared.test_images, "")
+
+
+@register_metric(
+    "subset iwae",
+    unit="nats",
+    better="lower",
+    columns=SUBSET_COLUMNS,
+    order=6,
+    applies=lambda inputs: not SUBSET_COLUMNS.isdisjoint(inputs.required_columns),
+    label=lambda inputs: f"subset_{_label(inputs)}",
+)
+def score_subset_iwae(inputs: MetricInputs) -> ScoreGenerator:
+    """Columns subset_iwae_K over the listed images."""
+    return _score_bounds(inputs, inputs.shared.subset_images, "subset_")
+
+
+def _score_bounds(inputs: MetricInputs, images: Tensor, prefix: str) -> ScoreGenerator:
+    if not isinstance(inputs.model, ImportanceWeighted):
+        return {}
+    draws, name = inputs.shared.evaluation.iwae, prefix + _label(inputs)
+    values = yield from iwae(inputs.model, images, draws, inputs.unfinished, name)
+    return {prefix + column: value for column, value in values.items()}
 
 
 @torch.inference_mode()
@@ -22,14 +69,14 @@ def iwae(
     model: ImportanceWeighted,
     x: Tensor,
     samples: Sequence[int],
-    unfinished: dict[str, Tensor],
+    unfinished: MutableMapping[str, Tensor],
     name: str,
 ) -> ScoreGenerator:
-    """-log (1/k) Σ p(x,z)/q(z|x), mean over the images x (n, PIXELS), for each k (Burda et al.
-    2015, eq. 8).
+    """-log (1/k) Σ p(x,z)/q(z|x), the mean over images x (n, PIXELS), for each k in `samples`.
 
-    The bounds of fewer draws use the first of the draws of the largest. `kept[name]` (k, images)
-    holds the bounds of the images that are done; a scoring that is taken up goes on behind them.
+    Burda et al. 2016, eq. 8. A bound of fewer draws uses the first draws of the largest one.
+    `unfinished[name]` (len(samples), images) holds the bounds of the images that are done; an
+    interrupted computation continues after them.
     """
     done = unfinished.setdefault(name, torch.empty(len(samples), 0, dtype=torch.float64))
     for index, images in enumerate(x.split(IWAE_CHUNK_SIZE)):
@@ -46,8 +93,9 @@ def iwae(
 
 
 def _log_weights(model: ImportanceWeighted, x: Tensor, chunk: int, draws: int) -> Tensor:
-    """log w of each draw and image: (draws, images); x meets the encoder once for every
-    DRAWS_AT_ONCE draws.
+    """log w of each draw and image: (draws, images).
+
+    The model encodes x once for every DRAWS_PER_CALL draws.
     """
     generator = seeding.evaluation_generator("iwae noise", chunk)
     weights = []

@@ -1,21 +1,74 @@
-"""Samples from the prior, reconstructions and latent traversals."""
+"""The metric `samples`: which digits a model samples; and its pictures.
+
+Pictures are samples from the prior, reconstructions and latent traversals.
+"""
 
 from collections.abc import Generator
 
 import torch
 from torch import Tensor
 
+from harness.evaluation.image_grid import SHEET_COLUMNS, SHEET_ROWS, render_sheet
+from harness.evaluation.inputs import MetricInputs
 from harness.evaluation.scored_images import CHUNK_SIZE, chunk_sizes, draw_evaluation_noise
 from harness.experiment import seeding
+from harness.plugins.metric import ScoreGenerator, register_metric
 from harness.plugins.model import Model, Reconstructing
+from harness.storage.layout import picture_key
 
-TRAVERSAL_SD = 3.0  # standard deviations, of a traversal
+TRAVERSAL_SD = 3.0  # a traversal goes from -3 to 3 standard deviations
+
+
+DIGIT_COLUMNS = ("digit_counts", "digit_counts_200", "judge_accuracy", "judge_accuracy_binary")
+
+
+@register_metric(
+    "samples",
+    unit="images",
+    better=None,
+    columns=DIGIT_COLUMNS,
+    order=2,
+    label=lambda inputs: f"{inputs.shared.evaluation.samples:,} samples",
+)
+def score_samples(inputs: MetricInputs) -> ScoreGenerator:
+    """Columns digit_counts and digit_counts_200, (CLASSES,) each, and the classifier's accuracy.
+
+    The first 200 samples are written to the store as a picture.
+    """
+    shared, classifier = inputs.shared, inputs.shared.digit_classifier
+    device = shared.data.test_x.device
+    images = yield from draw_samples(inputs.model, shared.evaluation.samples, device)
+    sheet = images[: SHEET_ROWS * SHEET_COLUMNS]
+    shared.store.write(picture_key("samples", inputs.cell.id), render_sheet(sheet))
+    return {
+        "digit_counts": classifier.count_digits(images),
+        "digit_counts_200": classifier.count_digits(sheet),
+        "judge_accuracy": classifier.accuracy,
+        "judge_accuracy_binary": classifier.accuracy_binary,
+    }
+
+
+@register_metric("pictures", unit="", better=None, columns=(), order=3)
+def write_pictures(inputs: MetricInputs) -> ScoreGenerator:
+    """No columns: write reconstructions and traversals to the store, where a model has any."""
+    shared, size = inputs.shared, (SHEET_ROWS, SHEET_COLUMNS)
+    reconstructions = reconstruct_images(inputs.model, shared.test_images, *size)
+    yield 0.5
+    traversals = traverse_latents(inputs.model, *size, shared.data.test_x.device)
+    if reconstructions is not None:
+        key = picture_key("reconstructions", inputs.cell.id)
+        shared.store.write(key, render_sheet(reconstructions))
+    if traversals is not None:
+        key = picture_key("traversals", inputs.cell.id)
+        shared.store.write(key, render_sheet(traversals))
+    return {}
 
 
 @torch.inference_mode()
 def draw_samples(model: Model, count: int, device: torch.device) -> Generator[float, None, Tensor]:
-    """Binary images from the prior, the same noise for every cell: returns (count, PIXELS), yields
-    the share done.
+    """Binary images from the prior, with the same noise for every cell.
+
+    Yields the share that is done and returns (count, PIXELS).
     """
     images = []
     for index, size in enumerate(chunk_sizes(count)):
@@ -31,10 +84,10 @@ def draw_samples(model: Model, count: int, device: torch.device) -> Generator[fl
 
 @torch.inference_mode()
 def reconstruct_images(model: Model, images: Tensor, rows: int, columns: int) -> Tensor | None:
-    """Lines of images (n, PIXELS), each above the line of their reconstructions: (rows · columns,
-    PIXELS) in [0, 1].
+    """Lines of images, each above the line of their reconstructions.
 
-    None for a model that does not reconstruct.
+    images (n, PIXELS) -> (rows · columns, PIXELS) in [0, 1]; None for a model that cannot
+    reconstruct.
     """
     if not isinstance(model, Reconstructing):
         return None
@@ -48,10 +101,10 @@ def reconstruct_images(model: Model, images: Tensor, rows: int, columns: int) ->
 
 @torch.inference_mode()
 def traverse_latents(model: Model, rows: int, columns: int, device: torch.device) -> Tensor | None:
-    """A line for each of the first latent dimensions, from -REACH to REACH with all others 0: (rows
-    · columns, PIXELS).
+    """One line for each of the first latent dimensions: (rows · columns, PIXELS).
 
-    What is walked along is the noise (..., batch, latent) that `sample` takes. None for a model
+    Along a line one dimension goes from -TRAVERSAL_SD to TRAVERSAL_SD and all others are 0. The
+    dimensions are those of the noise (..., batch, latent) that `sample` takes. None for a model
     whose latent space has fewer dimensions than there are lines.
     """
     n_images = rows * columns

@@ -1,7 +1,6 @@
-"""The images that all cells are scored on, and the noise for them, in chunks that fit into memory."""
+"""The images that cells are scored on, and the noise of scoring, in chunks that fit into memory."""
 
-from collections.abc import Generator, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,15 +12,13 @@ from harness.experiment.seeding import EvaluationPurpose
 from harness.plugins.dataset import Data
 from harness.plugins.model import Model, Noise, draw_noise
 
-CHUNK_SIZE = 1000  # images at a time
-
-# yields the share of the work that is done, returns columns of a row
-ScoreGenerator = Generator[float, None, dict[str, Any]]
+CHUNK_SIZE = 1000  # images scored at a time
 
 
 def binarise_test_images(data: Data) -> Tensor:
-    """The test images binarised once: the same draw for every cell and device; (n, PIXELS) floats 0
-    or 1.
+    """The binarised test images, the same for every cell and device.
+
+    (n, PIXELS) floats 0 or 1
     """
     return binarise(data.test_x.cpu(), seeding.evaluation_generator("test binarisation")).to(
         data.test_x.device
@@ -29,8 +26,9 @@ def binarise_test_images(data: Data) -> Tensor:
 
 
 def binarise_subset(data: Data, indices: Sequence[int]) -> Tensor:
-    """The listed test images, binarised once as the source report's code does; (n, PIXELS) floats 0
-    or 1.
+    """The listed test images, binarised with numpy's RandomState(0) like the source report.
+
+    (len(indices), PIXELS) floats 0 or 1
     """
     grey = (
         scale_to_unit(data.test_x[torch.tensor(indices, device=data.test_x.device)]).cpu().numpy()
@@ -40,7 +38,7 @@ def binarise_subset(data: Data, indices: Sequence[int]) -> Tensor:
 
 
 def chunk_sizes(count: int) -> Iterator[int]:
-    """`CHUNK_SIZE` until `count` images are through: chunk_sizes(2500) gives 1000, 1000, 500."""
+    """The sizes of the chunks of `count` images: chunk_sizes(2500) gives 1000, 1000, 500."""
     while count > 0:
         yield min(CHUNK_SIZE, count)
         count -= CHUNK_SIZE
@@ -49,12 +47,15 @@ def chunk_sizes(count: int) -> Iterator[int]:
 def draw_evaluation_noise(
     model: Model, n_images: int, purpose: EvaluationPurpose, index: int, device: torch.device
 ) -> Noise:
-    """The noise of an evaluation draw for so many images, on a device."""
+    """The noise of one draw of scoring for `n_images` images, on a device."""
     return to_device(
         draw_noise(model, n_images, seeding.evaluation_generator(purpose, index)), device
     )
 
 
 def to_device(noise: Noise, device: torch.device) -> Noise:
-    """The noise on a device; it was drawn on the CPU, so that all devices see the same."""
+    """The noise on a device.
+
+    Noise is drawn on the CPU, so that it is the same for all devices.
+    """
     return {name: draw.to(device) for name, draw in noise.items()}

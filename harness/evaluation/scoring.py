@@ -1,40 +1,35 @@
-"""Scores of a trained cell, one after another: each is kept as it comes, and one that fails costs
-no other.
+"""Computes the scores of a trained cell; a score that fails does not affect the others.
 
-A part is a generator that yields the share of its work that is done, 0 to 1, and returns columns of
-the row. Whoever drives it may stop between two of them; what is finished, and the draws of an
-unfinished IWAE bound, can be taken up.
+The scores are the registered metrics (`harness.plugins.metric`). Scoring may be stopped at every
+share of the work that a metric yields. Finished scores, and the tensors that an unfinished metric
+keeps, are then reused.
 """
 
+import functools
 import json
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from harness.data.binarization import scale_to_unit
 from harness.errors import StorageError
-from harness.evaluation import (
-    accuracy,
-    digit_classifier,
-    elbo,
-    image_grid,
-    iwae,
-    samples,
-    scored_images,
-)
+
+# importing these modules registers their metrics
+from harness.evaluation import accuracy as accuracy
+from harness.evaluation import elbo as elbo
+from harness.evaluation import iwae as iwae
+from harness.evaluation import samples as samples
 from harness.evaluation.checks import InvalidScoreError, NonFiniteError
-from harness.evaluation.digit_classifier import DigitClassifier
-from harness.evaluation.image_grid import SHEET_COLUMNS, SHEET_ROWS
+from harness.evaluation.inputs import MetricInputs, SharedInputs
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry
 from harness.plugins.dataset import Data
-from harness.plugins.model import Classifier, ImportanceWeighted, Model
+from harness.plugins.metric import ScoreGenerator, list_metrics
+from harness.plugins.model import Model
 from harness.plugins.model_state import clone_tensors, restore_buffers
 from harness.storage import tensor_file
 from harness.storage.layout import scores_key, weights_key
@@ -42,24 +37,30 @@ from harness.storage.schema import Status
 from harness.storage.store import Store
 
 Values = dict[str, Any]
-ScoreGenerator = Generator[float, None, Values]
 
 
 @dataclass(frozen=True)
 class ScorePart:
-    """One score: its name, the columns that it is asked for by, and what computes it from the
-    tensors kept before.
+    """One score of a cell.
+
+    name: of the score in the progress display and in error messages
+    columns: columns that the row must have been scored for and that this part fills
+    compute: starts the computation
     """
 
     name: str
     columns: frozenset[str]
-    compute: Callable[[dict[str, Tensor]], ScoreGenerator]
+    compute: Callable[[], ScoreGenerator]
 
 
 @dataclass
 class Scores:
-    """What is known of a cell so far: parts that are done, their values, why others failed, and
-    unfinished tensors.
+    """The scores of a cell so far.
+
+    done: names of the finished parts
+    values: their columns
+    errors: why other parts failed, by name
+    unfinished: tensors that unfinished parts keep
     """
 
     done: list[str] = field(default_factory=list)
@@ -70,8 +71,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class Stage:
-    """How far the scoring of a cell is: the part at work, parts done of all, and the share of all
-    that is done.
+    """The progress of scoring a cell.
+
+    name: of the part that is computed
+    done, parts: number of finished parts, of all parts
+    share: of all work that is done, 0 to 1
     """
 
     name: str
@@ -84,19 +88,17 @@ class Stage:
 
 
 class Scorer:
-    """What the scoring of many cells has in common: the data set, its test images binarised once,
-    its judge.
-    """
+    """Scores cells of one trial and keeps their weights in a store."""
 
     def __init__(self, store: Store, data: Data, evaluation: EvaluationConfig):
         self.store, self.data, self.evaluation = store, data, evaluation
+        self.shared = SharedInputs(store, data, evaluation)
 
     def has_weights(self, cell: Cell) -> bool:
-        """Whether a cell's training is over: its weights are there, and its row or its model still
-        wants them.
+        """Whether a cell is trained: it has weights that its row or its model can use.
 
-        A good row keeps its weights whatever became of the model's text; else they must be of this
-        text, or fit it.
+        A row that is not failed keeps its weights, even if the model's code has changed. Otherwise
+        the weights must come from the present code, or fit it.
         """
         if self.store.version(weights_key(cell)) is None:
             return False
@@ -116,7 +118,7 @@ class Scorer:
         return True
 
     def write_weights(self, cell: Cell, model: Model, training_columns: Values) -> None:
-        """Keep a cell's final weights and buffers, and what its row will say of the training."""
+        """Write a cell's final weights and buffers, and the row's columns about training."""
         self.store.write(
             scores_key(cell.id),
             tensor_file.dump({"none": torch.empty(0)}, {"trained": training_columns}),
@@ -125,7 +127,7 @@ class Scorer:
         self.store.write(weights_key(cell), tensor_file.dump(tensors, {"cell": cell.id}))
 
     def load(self, cell: Cell) -> Model:
-        """A cell's trained model; ValueError where the weights do not fit it."""
+        """A cell's trained model; ValueError if the stored weights do not fit the model."""
         tensors, _ = tensor_file.parse(self.store.read(weights_key(cell)) or b"")
         model = registry.build(cell).to(self.data.test_x.device)
         model_state = model.state_dict()
@@ -143,69 +145,44 @@ class Scorer:
         return model.eval()
 
     def read_record(self, cell: Cell) -> Values:
-        """The record of scores that an interrupted scoring kept, and what the row will say of the
-        training.
+        """The record of an interrupted scoring: scores, and the row's columns about training.
+
+        Empty if there is none.
         """
         content = self.store.read(scores_key(cell.id))
         return {} if content is None else tensor_file.parse(content)[1]
 
-    @cached_property
-    def binary_test_images(self) -> Tensor:
-        """The test images, binarised once for all cells: (n, PIXELS)."""
-        return scored_images.binarise_test_images(self.data)
-
-    @cached_property
-    def digit_classifier(self) -> DigitClassifier:
-        """The classifier that counts digits among samples."""
-        return digit_classifier.load(self.store, self.data)
-
-    def list_parts(self, cell: Cell, model: Model) -> list[ScorePart]:
-        """All scores of a cell, the most wanted first."""
-        required = self.evaluation.required_columns(cell)
-        parts = []
-        if isinstance(model, Classifier):
-            parts.append(
-                ScorePart(
-                    "accuracy", required & {"accuracy"}, lambda _: self._score_accuracy(cell, model)
-                )
-            )
-        if not cell.has_bound:
-            return parts
-        samples = f"{self.evaluation.samples:,} samples"
-        parts += [
+    def list_parts(self, inputs: MetricInputs) -> list[ScorePart]:
+        """One part for each registered metric that applies to the cell, in their order."""
+        required = inputs.required_columns
+        return [
             ScorePart(
-                "bound", frozenset({"nelbo"}), lambda _: elbo.elbo(model, self.binary_test_images)
-            ),
-            ScorePart(samples, frozenset(), lambda _: self._score_samples(cell, model)),
-            ScorePart("pictures", frozenset(), lambda _: self._write_pictures(cell, model)),
+                metric.label(inputs),
+                required & metric.columns,
+                functools.partial(metric.compute, inputs),
+            )
+            for metric in list_metrics()
+            if metric.applies(inputs)
         ]
-        if "test" in self.evaluation.iwae_on and self.evaluation.iwae:
-            parts.append(self._iwae_part(model, "", lambda: self.binary_test_images))
-        if self.evaluation.covers(cell):
-            parts += self._subset_parts(model)
-        return parts
 
-    def list_missing_parts(
-        self, cell: Cell, model: Model, known: Mapping[str, Any]
-    ) -> list[ScorePart]:
-        """The parts that a row, or nothing known, does not hold yet; what failed before is tried
-        again.
-        """
+    def list_missing_parts(self, inputs: MetricInputs, known: Mapping[str, Any]) -> list[ScorePart]:
+        """The parts whose columns are not in `known`, a row; failed parts are tried again."""
         if known.get("status") != "ok":
-            return self.list_parts(cell, model)
+            return self.list_parts(inputs)
         evaluated = set((known.get("evaluated") or "").split(","))
         if known.get("subset_checksum") != self.evaluation.subset_checksum:
             evaluated = {name for name in evaluated if not name.startswith("subset_")}
         retry_failed = known.get("error") is not None
         return [
             part
-            for part in self.list_parts(cell, model)
+            for part in self.list_parts(inputs)
             if part.columns - evaluated or (retry_failed and not part.columns)
         ]
 
     def compute(self, model: Model, parts: Sequence[ScorePart], scores: Scores) -> Iterator[Stage]:
-        """Compute what is not done yet into `scores`; the model meets every draw with its buffers
-        as they were.
+        """Compute the parts that are not done and put their results into `scores`.
+
+        The model's buffers are restored before every chunk of work.
         """
         buffers = clone_tensors(dict(model.named_buffers()))
         for number, part in enumerate(parts):
@@ -213,7 +190,7 @@ class Scorer:
                 continue
             yield Stage(part.name, number, len(parts), number / len(parts))
             try:
-                generator = part.compute(scores.unfinished)
+                generator = part.compute()
                 while True:
                     share = next(generator)
                     restore_buffers(model, buffers)
@@ -227,74 +204,12 @@ class Scorer:
                 scores.errors[part.name] = error
             restore_buffers(model, buffers)
 
-    def _score_accuracy(self, cell: Cell, model: Classifier) -> ScoreGenerator:
-        predicted = accuracy.predict_classes(model, scale_to_unit(self.data.test_x))
-        self.store.write_classes(f"predictions/{cell.id}.npy", predicted.cpu().numpy())
-        yield 1.0
-        return {"accuracy": float((predicted == self.data.test_y).sum()) / len(predicted)}
-
-    def _score_samples(self, cell: Cell, model: Model) -> ScoreGenerator:
-        images = yield from samples.draw_samples(
-            model, self.evaluation.samples, self.data.test_x.device
-        )
-        sheet = images[: SHEET_ROWS * SHEET_COLUMNS]
-        self.store.write(f"samples/{cell.id}.png", image_grid.render_sheet(sheet))
-        return {
-            "digit_counts": self.digit_classifier.count_digits(images),
-            "digit_counts_200": self.digit_classifier.count_digits(sheet),
-            "judge_accuracy": self.digit_classifier.accuracy,
-            "judge_accuracy_binary": self.digit_classifier.accuracy_binary,
-        }
-
-    def _write_pictures(self, cell: Cell, model: Model) -> ScoreGenerator:
-        sheets = {
-            "reconstructions": samples.reconstruct_images(
-                model, self.binary_test_images, SHEET_ROWS, SHEET_COLUMNS
-            )
-        }
-        yield 0.5
-        sheets["traversals"] = samples.traverse_latents(
-            model, SHEET_ROWS, SHEET_COLUMNS, self.data.test_x.device
-        )
-        for kind, sheet in sheets.items():
-            if sheet is not None:
-                self.store.write(f"{kind}/{cell.id}.png", image_grid.render_sheet(sheet))
-        return {}
-
-    def _iwae_part(self, model: Model, prefix: str, images: Callable[[], Tensor]) -> ScorePart:
-        draws = self.evaluation.iwae
-        name = f"{prefix}iwae {', '.join(map(str, draws))}"
-
-        def compute(kept: dict[str, Tensor]) -> ScoreGenerator:
-            if not isinstance(model, ImportanceWeighted):
-                return {}
-            found = yield from iwae.iwae(model, images(), draws, kept, name)
-            return {f"{prefix}{column}": value for column, value in found.items()}
-
-        return ScorePart(name, frozenset(f"{prefix}iwae_{k}" for k in draws), compute)
-
-    def _subset_parts(self, model: Model) -> list[ScorePart]:
-        """The scores over the listed images."""
-        indices, checksum = self.evaluation.subset, self.evaluation.subset_checksum
-        images = scored_images.binarise_subset(self.data, indices)
-
-        def compute_elbo(_: dict[str, Tensor]) -> ScoreGenerator:
-            found = yield from elbo.subset_elbo(model, images)
-            return {f"subset_{name}": value for name, value in found.items()} | {
-                "subset_checksum": checksum
-            }
-
-        parts = [ScorePart("subset bound", frozenset({"subset_nelbo"}), compute_elbo)]
-        if "subset" in self.evaluation.iwae_on and self.evaluation.iwae:
-            parts.append(self._iwae_part(model, "subset_", lambda: images))
-        return parts
-
 
 class CellScoring:
-    """The scoring of one cell, from its weights to its row; it can be taken up where it was kept.
+    """The scoring of one cell, from its weights to its row; it can be interrupted and resumed.
 
-    `model` gives a model that was trained just now, of which no older row tells; else its stored
-    weights are loaded.
+    model: gives the model of a cell that was just trained and has no row yet; by default the stored
+    weights are loaded
     """
 
     def __init__(self, scorer: Scorer, cell: Cell, model: Callable[[], Model] | None = None):
@@ -310,7 +225,7 @@ class CellScoring:
         self.seconds = 0.0
 
     def run(self) -> Iterator[Stage]:
-        """Compute the scores that are missing; what goes wrong is in `error`."""
+        """Compute the missing scores; `error` holds what went wrong."""
         started = time.perf_counter()
         try:
             self._resume()
@@ -318,7 +233,8 @@ class CellScoring:
             self.known_columns["parameters"] = sum(
                 parameter.numel() for parameter in model.parameters()
             )
-            self.parts = self.scorer.list_missing_parts(self.cell, model, self.known_columns)
+            inputs = MetricInputs(self.scorer.shared, self.cell, model, self.scores.unfinished)
+            self.parts = self.scorer.list_missing_parts(inputs, self.known_columns)
         except StorageError:
             raise
         except Exception as error:
@@ -331,7 +247,7 @@ class CellScoring:
         self.seconds = previous_seconds + time.perf_counter() - started
 
     def save(self) -> None:
-        """Put what is done into the store, for whoever takes it up."""
+        """Write the finished scores to the store, so that another process can continue."""
         scores = {"done": self.scores.done, "values": self.scores.values, "seconds": self.seconds}
         tensors = self.scores.unfinished or {"none": torch.empty(0)}
         record = {"trained": self.training_columns, "of": self._fingerprint()} | scores
@@ -348,7 +264,7 @@ class CellScoring:
             self.seconds = record["seconds"]
 
     def _fingerprint(self) -> Values:
-        """What kept scores must be of, to be taken up."""
+        """What must be the same for saved scores to be used again."""
         evaluation = json.loads(json.dumps(asdict(self.scorer.evaluation)))
         return {
             "evaluation": evaluation,
@@ -358,13 +274,15 @@ class CellScoring:
 
     @property
     def error(self) -> Exception | None:
-        """The first thing that went wrong."""
+        """The first error, None if there is none."""
         return next(iter(self.scores.errors.values()), None)
 
     @property
     def status(self) -> Status:
-        """That of the row: a finished one stays, and without its first score a new one has failed
-        or diverged.
+        """The status of the row.
+
+        A row that was "ok" before stays so. A new one has failed or diverged if its first score is
+        missing.
         """
         if self.scored_before:
             return "ok"
@@ -375,7 +293,7 @@ class CellScoring:
         return "diverged" if isinstance(error, NonFiniteError) else "failed"
 
     def row(self) -> Values:
-        """The columns that training and scoring fill."""
+        """The columns from training and scoring."""
         done = [part for part in self.parts if part.name in self.scores.done]
         evaluated_before = (
             set((self.known_columns.get("evaluated") or "").split(",")) - {""}
@@ -392,7 +310,7 @@ class CellScoring:
         return values
 
     def _describe_errors(self) -> str | None:
-        """What could not be scored and why, in a line."""
+        """Which scores failed and why, in one line."""
         errors = self.scores.errors.items()
         messages = {
             name: str(error)
@@ -403,8 +321,9 @@ class CellScoring:
         return "; ".join(messages.values()) or None
 
     def _source_hashes(self) -> str | None:
-        """The plug-in that trained the cell and, after a comma, another that scored it; None where
-        none is known.
+        """The checksum of the plug-in that trained the cell, None if it was none.
+
+        After a comma follows that of another version that scored it.
         """
         training_source, current_source = (
             self.known_columns.get("source"),
@@ -418,7 +337,7 @@ class CellScoring:
 
 
 def describe_error(error: BaseException) -> str:
-    """An error in a line: its kind and the first line of what it says.
+    """An error in one line: its type and the first line of its message.
 
     >>> describe_error(RuntimeError("no room"))
     'RuntimeError: no room'
@@ -427,5 +346,5 @@ def describe_error(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says."""
+    """The first line of an error's message."""
     return (str(error).strip().splitlines() or ["no reason given"])[0]

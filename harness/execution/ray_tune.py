@@ -81,18 +81,18 @@ class RayTune:
         ready = [
             replace(task, report_seconds=report_seconds) for task in self.resources.grant(tasks)
         ]
-        tries = RetryQueue(ready)
+        retries = RetryQueue(ready)
         worker = tune.with_resources(
             tune.with_parameters(Worker, tasks=ready, sets=to_arrays(sets)), granted
         )
         with (
             tempfile.TemporaryDirectory(prefix="tune-") as scratch,
-            Watchdog(self.patience, tries, stop) as watchdog,
+            Watchdog(self.patience, retries, stop) as watchdog,
         ):
             tune.Tuner(
                 worker,
                 tune_config=tune.TuneConfig(
-                    search_alg=make_searcher(tries), num_samples=-1, reuse_actors=True
+                    search_alg=make_searcher(retries), num_samples=-1, reuse_actors=True
                 ),
                 run_config=tune.RunConfig(
                     name="grid",
@@ -101,7 +101,7 @@ class RayTune:
                     stop=make_stopper(stop),
                     # else no process is used again
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    callbacks=[make_callback(tries, on_update, watchdog, stop)],
+                    callbacks=[make_callback(retries, on_update, watchdog, stop)],
                 ),
             ).fit()
         if stop.requested:

@@ -11,11 +11,20 @@ Supervision = Literal["none", "supervised", "semi-supervised"]
 
 Setting = bool | int | float | str
 
+# the training protocol that a grid follows where it says nothing else
+DATASET = "mnist"
+BATCH_SIZE = 97
+LEARNING_RATE = 1e-3
+
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a grid must know of a model: its settings with their defaults, the supervisions it has,
-    its full length.
+    """What a grid needs to know about a model.
+
+    story: how the model generates an image, in formulas
+    iterations: steps of a full training
+    supervisions: those that the model supports
+    defaults: its settings with their default values
     """
 
     name: str
@@ -27,11 +36,10 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class Cell:
-    """One point of a grid: everything that decides what is trained, and nothing else.
+    """One point of a grid: everything that determines the training, and nothing else.
 
-    `label_draw` says where the labelled images come from: "none", "seed" (drawn from the cell's own
-    seed), "draw-N" (the same draw N for every seed) or "file-HASH" (the list in a file that the
-    user named).
+    label_draw: where the labelled images come from: "none", "seed" (drawn from the cell's own
+        seed), "draw-N" (draw N, the same for every seed) or "file-HASH" (the list in a user's file)
     """
 
     model: str
@@ -39,24 +47,24 @@ class Cell:
     iterations: int
     settings: tuple[tuple[str, Setting], ...] = ()
     beta: float = 1.0
-    dataset: str = "mnist"
+    dataset: str = DATASET
     supervision: Supervision = "none"
     labels: int = 0
     label_draw: str = "none"
-    batch_size: int = 97
-    learning_rate: float = 1e-3
+    batch_size: int = BATCH_SIZE
+    learning_rate: float = LEARNING_RATE
 
     @property
     def pack_key(self) -> "Cell":
-        """What cells of one pack have in common: the cell without its seed, β and learning rate."""
+        """What cells of one pack have in common: the cell without seed, β and learning rate."""
         return replace(self, seed=0, beta=1.0, learning_rate=1.0)
 
     @cached_property
     def id(self) -> str:
-        """Sixteen hex digits: a hash of the cell's canonical JSON, made once: a driver asks for it
-        at every report.
+        """Sixteen hex digits: a hash of the cell's canonical JSON, computed once.
 
-        >>> Cell("vae", seed=0, iterations=10).id == Cell("vae", seed=0, iterations=10, beta=1.0).id
+        >>> one = Cell("vae", seed=0, iterations=10)
+        >>> one.id == Cell("vae", seed=0, iterations=10, beta=1.0).id
         True
         """
         values = {part.name: getattr(self, part.name) for part in fields(self)}
@@ -65,19 +73,21 @@ class Cell:
 
     @property
     def has_bound(self) -> bool:
-        """Whether the cell trains a generative model; "supervised" trains a classifier alone: no
-        NELBO, no β.
+        """Whether the cell trains a generative model.
+
+        A "supervised" cell trains only a classifier and has no NELBO and no β.
         """
         return self.supervision != "supervised"
 
     def __str__(self) -> str:
-        """A short name for people: `ssvae supervised labels=100 seed=3`; `names` tells settings
-        apart too.
+        """A short name: `ssvae supervised labels=100 seed=3`.
+
+        It leaves out settings; `name` can include them.
         """
         return self.name()
 
     def name(self, settings: Collection[str] = ()) -> str:
-        """A short name that tells the values of these settings."""
+        """A short name with the values of these settings."""
         parts = [
             self.model,
             *(f"{name}={value}" for name, value in self.settings if name in settings),
@@ -86,6 +96,6 @@ class Cell:
             parts.append(f"β={self.beta:g}")
         if self.supervision != "none":
             parts += [self.supervision, f"labels={self.labels}"]
-        if self.dataset != "mnist":
+        if self.dataset != DATASET:
             parts.append(self.dataset)
         return " ".join([*parts, f"seed={self.seed}"])

@@ -1,10 +1,8 @@
-"""What a cell is scored on, as a frozen value: the test set always, a listed subset and IWAE bounds
-on request.
-"""
+"""What cells are scored on: the test set always, a listed subset and IWAE bounds on request."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,12 +12,13 @@ from harness.errors import InputError
 from harness.experiment.cell import Cell
 from harness.experiment.grid import DEFAULT_SAMPLES, ListedDraw
 from harness.experiment.metrics import IWAE_SAMPLES
+from harness.experiment.validation import format_validation_error
 
 Index = Annotated[int, Field(ge=0)]
 
 
 class SubsetFile(BaseModel):
-    """A file of image lists: indices into a data set's test and training images, in file order."""
+    """A user's file of image lists: indices of test and training images, in file order."""
 
     dataset: str
     evaluation_test_indices: Annotated[list[Index], Field(min_length=1)]
@@ -28,8 +27,15 @@ class SubsetFile(BaseModel):
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """The evaluation of a run: `iwae` draws over the sets `iwae_on`, the `subset` of test images,
-    if any, and how many `samples` of the prior digits are counted among.
+    """The evaluation of a run.
+
+    iwae: numbers of draws of the IWAE bounds
+    iwae_on: image sets of the IWAE bounds, "test" and "subset"
+    dataset: the data set that `subset` and `labelled` refer to
+    subset: indices of test images
+    labelled: indices of labelled training images
+    subset_checksum: SHA-256 of the file of the lists
+    samples: samples from the prior in which digits are counted
     """
 
     iwae: tuple[int, ...] = ()
@@ -41,7 +47,7 @@ class EvaluationConfig:
     samples: int = DEFAULT_SAMPLES
 
     def required_columns(self, cell: Cell) -> frozenset[str]:
-        """The columns that a row of this cell must have been scored for."""
+        """The columns that the row of this cell must be scored for."""
         if not cell.has_bound:
             return frozenset({"accuracy"})
         sets = {"test": "", "subset": "subset_"} if self.covers(cell) else {"test": ""}
@@ -52,16 +58,14 @@ class EvaluationConfig:
 
     @property
     def listed_draw(self) -> ListedDraw | None:
-        """The labelled images of the file, if it lists any."""
+        """The labelled images of the file, None if it lists none."""
         if not self.labelled:
             return None
         content = ",".join(map(str, self.labelled)).encode()
         return ListedDraw(len(self.labelled), hashlib.sha256(content).hexdigest()[:12])
 
     def check_cells(self, cells: Sequence[Cell]) -> None:
-        """Refuse a subset of a data set that no cell has, and listed labels for cells of another
-        data set.
-        """
+        """Refuse a subset or listed labels of a data set that the cells do not use."""
         if self.subset and not any(self.covers(cell) for cell in cells):
             datasets = ", ".join(sorted({cell.dataset for cell in cells}))
             raise InputError(
@@ -75,7 +79,10 @@ class EvaluationConfig:
                 )
 
     def check_indices(self, sizes: Mapping[str, tuple[int, int]]) -> None:
-        """Refuse indices beyond the test or training images, whose numbers are given by data set."""
+        """Refuse indices that are too large.
+
+        sizes: the numbers of test and of training images, by data set
+        """
         if self.dataset in sizes:
             for indices, size, split in zip(
                 (self.subset, self.labelled), sizes[self.dataset], ("test", "training"), strict=True
@@ -87,7 +94,7 @@ class EvaluationConfig:
                     )
 
     def covers(self, cell: Cell) -> bool:
-        """Whether the listed subset is of the cell's data set."""
+        """Whether the subset lists images of the cell's data set."""
         return bool(self.subset) and cell.dataset == self.dataset
 
 
@@ -97,8 +104,10 @@ def make_evaluation_config(
     iwae_on: Sequence[str] | None,
     samples: int = DEFAULT_SAMPLES,
 ) -> EvaluationConfig:
-    """The evaluation that a user asks for; IWAE bounds are over the subset if there is one, else
-    over the test set.
+    """The evaluation that a user asks for; InputError if it is not possible.
+
+    subset: path of a `SubsetFile`
+    iwae_on: by default the subset if there is one, else the test set
     """
     unsupported = sorted(set(iwae) - set(IWAE_SAMPLES))
     if unsupported:
@@ -111,27 +120,29 @@ def make_evaluation_config(
         raise InputError(
             "IWAE bounds over the subset need the subset: give its file (--subset FILE)"
         )
+    evaluation = EvaluationConfig(tuple(sorted(set(iwae))), image_sets, samples=samples)
     if subset is None:
-        return EvaluationConfig(tuple(sorted(set(iwae))), image_sets, samples=samples)
+        return evaluation
     content = _read_subset_file(subset)
+    lists = _parse_subset_file(subset, content)
+    return replace(
+        evaluation,
+        dataset=lists.dataset,
+        subset=tuple(lists.evaluation_test_indices),
+        labelled=tuple(lists.labelled_train_indices),
+        subset_checksum=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _parse_subset_file(subset: str, content: bytes) -> SubsetFile:
     try:
-        subset_file = SubsetFile.model_validate_json(content)
+        return SubsetFile.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
         keys = ", ".join(SubsetFile.model_fields)
         raise InputError(
-            f"subset file {subset!r}: {key}: {first['msg']}; expected JSON with the keys {keys}"
+            f"subset file {subset!r}: {format_validation_error(error, top='the file')}; "
+            f"expected JSON with the keys {keys}"
         ) from None
-    return EvaluationConfig(
-        iwae=tuple(sorted(set(iwae))),
-        iwae_on=image_sets,
-        dataset=subset_file.dataset,
-        subset=tuple(subset_file.evaluation_test_indices),
-        labelled=tuple(subset_file.labelled_train_indices),
-        subset_checksum=hashlib.sha256(content).hexdigest(),
-        samples=samples,
-    )
 
 
 def _read_subset_file(subset: str) -> bytes:

@@ -1,25 +1,33 @@
-"""The experiment as a frozen value: a grid is a chain of sweeps, times the seeds.
+"""A grid: sweeps over settings of models, times the seeds.
 
-Nothing here knows torch or ray. What a model can be asked is told by its `ModelCard`, so that a
-grid expands, and is refused, without building a model.
+Nothing here imports torch or ray. A `ModelCard` describes each model, so a grid is expanded and
+checked without building one.
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from harness.errors import InputError, short_repr, unknown_name_error
-from harness.experiment.cell import Cell, ModelCard, Setting, Supervision
+from harness.experiment.cell import (
+    BATCH_SIZE,
+    DATASET,
+    LEARNING_RATE,
+    Cell,
+    ModelCard,
+    Setting,
+    Supervision,
+)
 from harness.experiment.metrics import METRICS, check_margin
 
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "emnist")
-DEFAULT_SAMPLES = 10_000  # from the prior, among which digits are counted
-MIN_SAMPLES = 200  # which are shown as a sheet
-MAX_CELLS = 1_000_000  # of a grid, at most
+DEFAULT_SAMPLES = 10_000  # samples from the prior in which digits are counted
+MIN_SAMPLES = 200  # those of a picture
+MAX_CELLS = 1_000_000  # of a grid
 
 
 def _to_list(value: object) -> object:
@@ -27,7 +35,7 @@ def _to_list(value: object) -> object:
 
 
 def _expand_seeds(value: object) -> object:
-    """`seeds: 3` means seeds 0, 1, 2; a list is taken as it stands."""
+    """`seeds: 3` means seeds 0, 1, 2; a list is taken as it is."""
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
             raise ValueError(f"expected a number of seeds of at least 1, got {short_repr(value)}")
@@ -58,95 +66,100 @@ class ListedDraw:
 
 
 class Sweep(BaseModel):
-    """One model's settings; every list is crossed with every other. What is left out takes the
-    model's own default.
+    """Settings of one model; all lists are crossed with each other.
+
+    Missing settings take the model's defaults.
     """
 
     model_config = STRICT_CONFIG
     model: str
     beta: Positives = [1.0]
-    dataset: Names = ["mnist"]
+    dataset: Names = [DATASET]
     supervision: Supervisions | None = None
     labels: Counts = [100]
     iterations: Counts | None = None
-    batch_size: Counts = [97]
-    learning_rate: Positives = [1e-3]
+    batch_size: Counts = [BATCH_SIZE]
+    learning_rate: Positives = [LEARNING_RATE]
     settings: Settings = {}
 
     def cells(self, card: ModelCard, seeds: list[int], label_draw: str) -> Iterator[Cell]:
-        """Every point of the sweep in its canonical form: a model is never crossed with what it
-        does not have.
+        """All points of the sweep in canonical form.
+
+        A setting that a model does not have, such as labels without supervision, is not crossed.
         """
+        self._check(card, seeds)
+        axes = self._axes(card, seeds)
+        for values in product(*axes.values()):
+            yield _make_cell(card, dict(zip(axes, values, strict=True)), label_draw)
+
+    def _check(self, card: ModelCard, seeds: Sized) -> None:
+        """Refuse settings and supervisions that the model does not have, and too many cells."""
         for name, values in self.settings.items():
             _check_setting(card, name, values)
-        supervisions = self.supervision or card.supervisions[:1]
-        for supervision in supervisions:
+        for supervision in self.supervision or ():
             if supervision not in card.supervisions:
-                raise InputError(f"model '{card.name}' has no supervision '{supervision}'; "
-                               f"expected one of: {', '.join(card.supervisions)}")  # fmt: skip
-        settings = {name: [default] for name, default in card.defaults.items()} | self.settings
-        self._check_size(supervisions, seeds)
-        axes = (
-            supervisions,
+                raise InputError(
+                    f"model '{card.name}' has no supervision '{supervision}'; "
+                    f"expected one of: {', '.join(card.supervisions)}"
+                )
+        lists: tuple[Sized, ...] = (
+            self.supervision or card.supervisions[:1],
             self.beta,
             self.dataset,
             self.labels,
             self.iterations or [card.iterations],
-        )
-        inner_axes = (self.batch_size, self.learning_rate, list(product(*settings.values())), seeds)
-        for (
-            supervision,
-            beta,
-            dataset,
-            labels,
-            iterations,
-            batch_size,
-            rate,
-            point,
-            seed,
-        ) in product(*axes, *inner_axes):
-            unlabelled = Cell(
-                model=card.name,
-                seed=seed,
-                iterations=iterations,
-                settings=tuple(
-                    sorted(
-                        (n, _match_default_type(card.defaults[n], v))
-                        for n, v in zip(settings, point, strict=True)
-                    )
-                ),
-                beta=float(beta) if supervision != "supervised" else 1.0,
-                dataset=dataset,
-                supervision=supervision,
-                batch_size=batch_size,
-                learning_rate=float(rate),
-            )
-            yield (
-                replace(unlabelled, labels=labels, label_draw=label_draw)
-                if supervision != "none"
-                else unlabelled
-            )
-
-    def _check_size(self, supervisions: Sized, seeds: Sized) -> None:
-        """Refuse, before anything is unfolded, a sweep of more cells than anybody can mean."""
-        axes = (
-            supervisions,
-            self.beta,
-            self.dataset,
-            self.labels,
-            self.iterations or [0],
             self.batch_size,
+            self.learning_rate,
+            *self.settings.values(),
+            seeds,
         )
-        cells = math.prod(map(len, (*axes, self.learning_rate, *self.settings.values(), seeds)))
+        cells = math.prod(map(len, lists))
         if cells > MAX_CELLS:
             raise InputError(
                 f"the sweep of model '{self.model}' has {cells:,} cells; expected at most "
                 f"{MAX_CELLS:,}"
             )
 
+    def _axes(self, card: ModelCard, seeds: list[int]) -> dict[str, Sequence[Any]]:
+        """The values of each field of a cell; the last field varies fastest."""
+        settings = {name: [default] for name, default in card.defaults.items()} | self.settings
+        return {
+            "supervision": self.supervision or card.supervisions[:1],
+            "beta": self.beta,
+            "dataset": self.dataset,
+            "labels": self.labels,
+            "iterations": self.iterations or [card.iterations],
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "settings": [
+                _match_default_types(card, dict(zip(settings, values, strict=True)))
+                for values in product(*settings.values())
+            ],
+            "seed": seeds,
+        }
 
-def _match_default_type(default: Setting, value: Setting) -> Setting:
-    return float(value) if isinstance(default, float) else value
+
+def _make_cell(card: ModelCard, point: dict[str, Any], label_draw: str) -> Cell:
+    """The cell of a point of a sweep: β only with a bound, labels only with a supervision."""
+    supervision = point["supervision"]
+    labelled = supervision != "none"
+    point |= {
+        "beta": 1.0 if supervision == "supervised" else float(point["beta"]),
+        "learning_rate": float(point["learning_rate"]),
+        "labels": point["labels"] if labelled else 0,
+        "label_draw": label_draw if labelled else "none",
+    }
+    return Cell(card.name, **point)
+
+
+def _match_default_types(
+    card: ModelCard, settings: Mapping[str, Setting]
+) -> tuple[tuple[str, Setting], ...]:
+    """Settings sorted by name; an integer becomes a float where the default is one."""
+    return tuple(
+        (name, float(value) if isinstance(card.defaults[name], float) else value)
+        for name, value in sorted(settings.items())
+    )
 
 
 def _check_setting(card: ModelCard, name: str, values: list[Setting]) -> None:
@@ -171,12 +184,11 @@ def _check_setting(card: ModelCard, name: str, values: list[Setting]) -> None:
 
 
 class ComparisonSpec(BaseModel):
-    """What the analysis compares, stated before the results are seen: one family of comparisons a
-    metric.
+    """The comparisons that the analysis makes, declared before the results are known.
 
-    The family is every pair of arms, or every arm against the one whose columns have the values of
-    `baseline`. A margin is the difference, in the metric's unit in the table (nats, fractions),
-    below which two arms count as equivalent.
+    There is one family of comparisons for each metric: every pair of arms, or every arm against the
+        one whose columns have the values of `baseline`. Two arms whose difference is below the
+        margin are equivalent; it is in the unit of the metric in the table (nats, fractions).
     """
 
     model_config = STRICT_CONFIG
@@ -195,9 +207,10 @@ class ComparisonSpec(BaseModel):
 
 
 class Grid(BaseModel):
-    """A chain of sweeps, times the seeds.
+    """Sweeps, times the seeds.
 
-    >>> grid = Grid(name="demo", seeds=3, sweeps=[{"model": "vae", "beta": [1, 4]}, {"model": "gmvae"}])
+    >>> sweeps = [{"model": "vae", "beta": [1, 4]}, {"model": "gmvae"}]
+    >>> grid = Grid(name="demo", seeds=3, sweeps=sweeps)
     >>> len(grid.cells({name: ModelCard(name, "", 20_000) for name in ("vae", "gmvae")}))
     9
     """
@@ -227,8 +240,9 @@ class Grid(BaseModel):
     def cells(
         self, cards: Mapping[str, ModelCard], listed_draw: ListedDraw | None = None
     ) -> list[Cell]:
-        """The distinct cells in the order of the sweeps; `listed_draw` are the labels of
-        `label_draw: subset`.
+        """The distinct cells in the order of the sweeps.
+
+        listed_draw: the labelled images for `label_draw: subset`
         """
         if self.label_draw == "subset" and listed_draw is None:
             raise InputError(
@@ -255,7 +269,8 @@ def _use_listed_labels(cell: Cell, listed_draw: ListedDraw | None) -> Cell:
 def name_cells(cells: Collection[Cell]) -> dict[Cell, str]:
     """Short names of cells, with the settings in which they differ.
 
-    >>> list(name_cells([Cell("vae", 0, 9, settings=(("z", 2),)), Cell("vae", 0, 9, settings=(("z", 4),))]).values())
+    >>> cells = [Cell("vae", 0, 9, settings=(("z", z),)) for z in (2, 4)]
+    >>> list(name_cells(cells).values())
     ['vae z=2 seed=0', 'vae z=4 seed=0']
     """
     values: dict[tuple[str, str], set[Setting]] = {}

@@ -1,4 +1,4 @@
-"""Grids as YAML files: the shipped ones and a user's own, with flags laid over them."""
+"""Grids as YAML files, shipped or a user's own, and the flags that change them."""
 
 import re
 from collections.abc import Mapping
@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from harness.errors import InputError, short_repr, truncate, unknown_name_error
+from harness.errors import InputError, unknown_name_error
 from harness.experiment import yaml_file
 from harness.experiment.grid import ComparisonSpec, Grid, Sweep
+from harness.experiment.validation import format_validation_error
 
 SHIPPED_FOLDER = Path(__file__).parent / "grids"
 
@@ -20,8 +21,9 @@ def list_shipped() -> dict[str, Path]:
 
 
 def read(name: str) -> dict[str, Any]:
-    """A shipped grid's name or a YAML file -> its keys, not validated yet, so that flags can be
-    laid over them.
+    """The keys of a grid, given a shipped grid's name or the path of a YAML file.
+
+    They are not validated yet, because flags may still change them (`apply_flags`).
     """
     path = list_shipped().get(name) or Path(name)
     if not path.is_file():
@@ -47,25 +49,21 @@ def read(name: str) -> dict[str, Any]:
 
 
 def validate(keys: Mapping[str, Any]) -> Grid:
-    """A grid from its keys; bad ones are told in one line: where, what was given, what was
-    expected.
-    """
+    """A grid from its keys; InputError says in one line what is wrong with them."""
     try:
         return Grid.model_validate(dict(keys))
     except ValidationError as error:
-        raise InputError(_format_validation_error(error)) from None
+        raise InputError(_format_error(error)) from None
 
 
 def apply_flags(
     keys: Mapping[str, Any], flags: Mapping[str, Any], models: list[str] | None = None
 ) -> Grid:
-    """A grid with flags laid over it: a sweep's keys over every sweep, the grid's own over the
-    grid.
+    """A grid with flags in place of its keys; the flags of a sweep apply to every sweep.
 
-    `models` keeps the sweeps of these models alone and adds a plain sweep of one that the grid
-    lacks.
+    models: keep only the sweeps of these models, and add a plain sweep of a model that has none
     """
-    # what was not said stays unsaid: `model_fields_set`
+    # unset keys stay unset, so that `model_fields_set` tells them apart
     grid = validate(keys).model_dump(exclude_unset=True)
     if models:
         kept_sweeps = [sweep for sweep in grid["sweeps"] if sweep["model"] in models]
@@ -78,20 +76,12 @@ def apply_flags(
     return validate(grid | {key: value for key, value in flags.items() if key not in sweep_flags})
 
 
-def _format_validation_error(error: ValidationError) -> str:
-    errors = error.errors()
-    # a typo also leaves a key missing
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    location = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden":
-        parts: dict[str, type[BaseModel]] = {"sweeps": Sweep, "compare": ComparisonSpec}
-        holding_model = parts.get(location[0], Grid) if len(location) > 1 else Grid
-        return str(unknown_name_error("grid key", location[-1], holding_model.model_fields))
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "bool_type":  # pydantic names the first type that a setting can have
-        location, message = location[:-1], "expected a number, a word or a truth value"
-    key_path = ".".join(part for part in location if not part.startswith(("list[", "function-")))
-    input_text = (
-        "" if first["type"] in ("missing", "value_error") else f", got {short_repr(first['input'])}"
-    )
-    return f"grid key '{truncate(key_path)}': {message[0].lower()}{message[1:]}{input_text}"
+def _format_error(error: ValidationError) -> str:
+    """The first mistake in one line, an unknown key before all others: a typo has two mistakes."""
+    unknown = [e["loc"] for e in error.errors() if e["type"] == "extra_forbidden"]
+    if not unknown:
+        return format_validation_error(error, "grid key '{}': ")
+    *parents, key = map(str, unknown[0])
+    parts: dict[str, type[BaseModel]] = {"sweeps": Sweep, "compare": ComparisonSpec}
+    model = parts.get(parents[0], Grid) if parents else Grid
+    return str(unknown_name_error("grid key", key, model.model_fields))

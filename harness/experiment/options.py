@@ -1,4 +1,4 @@
-"""What flags choose between, where several files know the words."""
+"""Choices of flags that several modules use."""
 
 from typing import Literal, get_args
 

@@ -1,9 +1,8 @@
-"""One stream of random numbers a purpose: `derive(seed, purpose)`, and nothing else, feeds
-randomness.
+"""Random streams: each purpose has its own, from `derive(seed, purpose, index)`.
 
-Every draw is addressed by seed, purpose and index (the epoch of an order, the step of a noise), so
-no generator's state is ever carried along: a run that is resumed at step n draws what an
-uninterrupted one draws there.
+Nothing else feeds randomness. A draw is addressed by seed, purpose and index (the epoch of an
+order, the step of a noise), so no generator's state is stored: a run that is resumed at step n
+draws the same numbers there as an uninterrupted one.
 """
 
 import hashlib
@@ -24,13 +23,15 @@ EvaluationPurpose = Literal[
 ]
 Purpose = TrainingPurpose | EvaluationPurpose
 PURPOSES = (*get_args(TrainingPurpose), *get_args(EvaluationPurpose))
-# Evaluation draws are common to all cells, whatever their seed, so that arms meet on the same test.
+# the seed of evaluation draws, which all cells share, so that arms are compared on the same test
 EVALUATION_SEED = 0
 
 
 def derive(seed: int, purpose: Purpose, index: int = 0) -> int:
-    """A seed of 63 bits for draw `index` of a purpose: independent of every other purpose, index
-    and seed.
+    """A seed of 63 bits for draw `index` of a purpose.
+
+    Draws of different seeds, purposes and indices are independent. ValueError for an unknown
+    purpose.
 
     >>> derive(0, "order") == derive(0, "order", 0) != derive(0, "noise")
     True
@@ -44,12 +45,10 @@ def derive(seed: int, purpose: Purpose, index: int = 0) -> int:
 def generator(
     seed: int, purpose: Purpose, index: int = 0, device: torch.device | str = "cpu"
 ) -> torch.Generator:
-    """A torch generator at the start of draw `index` of a purpose."""
+    """A torch generator for draw `index` of a purpose."""
     return torch.Generator(device).manual_seed(derive(seed, purpose, index))
 
 
 def evaluation_generator(purpose: EvaluationPurpose, index: int = 0) -> torch.Generator:
-    """A generator of evaluation draws, on the CPU: the same for every cell, whatever device it is
-    scored on.
-    """
+    """A CPU generator for evaluation: the same for every cell and device."""
     return generator(EVALUATION_SEED, purpose, index)

@@ -1,6 +1,4 @@
-"""YAML that a user wrote, read within limits: a few lines of aliases can stand for billions of
-values.
-"""
+"""Reads YAML of users within limits: a few lines of aliases can stand for billions of values."""
 
 import re
 from typing import Any
@@ -12,14 +10,10 @@ MAX_VALUES = 100_000
 
 
 class YamlLoader(yaml.SafeLoader):
-    """PyYAML's loader, which takes 1e-3 for a word where YAML 1.2, and anybody who writes it, means
-    a number.
-    """
+    """PyYAML's loader; it reads 1e-3 as a number, as YAML 1.2 does and PyYAML does not."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Lay `<<: *other` under a mapping, as PyYAML does, unless the mappings merged grow without
-        end.
-        """
+        """Merge `<<: *other` like PyYAML; YAMLError if the result is too large."""
         super().flatten_mapping(node)
         if len(node.value) > MAX_VALUES:
             raise yaml.YAMLError(f"merged mappings of more than {MAX_VALUES:,} keys")
@@ -31,9 +25,10 @@ YamlLoader.add_implicit_resolver(
 
 
 def parse_yaml(content: bytes, loader: type[yaml.SafeLoader] = YamlLoader) -> Any:
-    """YAML in UTF-8 -> its values; ValueError says in one line why there are none.
+    """The values in YAML bytes (UTF-8).
 
-    At most a million characters and, with aliases written out, 100,000 values.
+    ValueError says in one line what is wrong. The limits are a million characters and, with aliases
+    written out, 100,000 values.
     """
     if len(content) > MAX_CHARACTERS:
         raise ValueError(f"{len(content):,} bytes; expected at most {MAX_CHARACTERS:,}")
@@ -48,9 +43,7 @@ def parse_yaml(content: bytes, loader: type[yaml.SafeLoader] = YamlLoader) -> An
 
 
 def _check_value_count(values: Any) -> None:
-    """Refuse what unfolds to too many values, as lists of aliases of lists do, and what holds
-    itself.
-    """
+    """Refuse too many values, as in nested lists of aliases, and values that contain themselves."""
     pending, n_values = [values], 0
     while pending:
         value = pending.pop()

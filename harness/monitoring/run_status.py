@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
+from harness.storage.layout import PROGRESS, log_key, progress_key
 from harness.storage.store import Store
 
 STALE_SECONDS = 60.0  # a driver writes every ten
@@ -94,21 +95,16 @@ class RunStatus:
         )
 
 
-def status_key(run: str) -> str:
-    """Where the standing of a run lies in the store."""
-    return f"progress/{run}.json"
-
-
 def write(store: Store, status: RunStatus) -> None:
     """Put a run's standing into the store."""
-    store.write(status_key(status.run), json.dumps(asdict(status)).encode())
+    store.write(progress_key(status.run), json.dumps(asdict(status)).encode())
 
 
 def read(store: Store) -> list[RunStatus]:
     """The standings of all runs, oldest first; what is no whole one is left out, as nothing depends
     on it.
     """
-    statuses = (_parse(store.read(place) or b"") for place in store.keys("progress", ".json"))
+    statuses = (_parse(store.read(place) or b"") for place in store.keys(*PROGRESS))
     return sorted(
         (one for one in statuses if one is not None), key=lambda one: (one.run[:17], one.written)
     )
@@ -117,7 +113,7 @@ def read(store: Store) -> list[RunStatus]:
 def read_failure_reason(store: Store, cell: str) -> str:
     """Why a cell (its id) failed, in a line: its row's, or the first line of its log."""
     row = store.row(cell) or {}
-    log = (store.read(f"logs/{cell}.txt") or b"").decode(errors="replace")
+    log = (store.read(log_key(cell)) or b"").decode(errors="replace")
     return str(row.get("error") or log or "no reason was written").splitlines()[0]
 
 

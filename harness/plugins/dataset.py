@@ -8,8 +8,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Data:
-    """A data set: grey levels 0-255 as bytes, (n, PIXELS), classes, (n,) int64, and a checksum over
-    all four files.
+    """A data set.
+
+    train_x, test_x: grey levels 0 to 255 as bytes, (n, PIXELS)
+    train_y, test_y: classes (n,), int64
+    checksum: over the checksums of its files
     """
 
     name: str

@@ -1,10 +1,10 @@
-"""What a plug-in changes in the modules of others while its text runs, and for whom that holds.
+"""Records what a plug-in changes in other modules, and limits the changes to its own models.
 
-A plug-in may set attributes of modules and classes (`harness.training.adam.Adam.apply_gradients = ...`) and
-torch's settings. That is recorded, so that it can be taken away while the cells of other models are
-worked on. It is no sandbox: only attributes that the plug-in's own text names are looked at, in
-modules that were loaded before; the contents of dictionaries and lists, and what a plug-in's
-functions do later, are not.
+A plug-in may set attributes of modules and classes, such as
+`harness.training.adam.Adam.apply_gradients`, and settings of torch. The changes are recorded, and
+undone while cells of other models are trained or scored. This is not a sandbox: it sees only
+attributes that are named in the plug-in's code, in modules that were loaded before. It does not
+see the contents of dictionaries and lists, or what the functions of a plug-in do later.
 """
 
 import ast
@@ -27,9 +27,7 @@ Snapshot = dict[int, tuple[Holder, dict[str, Any]]]
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """One thing that a plug-in changed: its name, how to put a value there, and the values before
-    and after.
-    """
+    """One change by a plug-in: what it is, how to set it, and the values before and after."""
 
     name: str
     set_value: Callable[[Any], object]
@@ -39,7 +37,7 @@ class Change:
 
 @dataclass(frozen=True)
 class _Setting:
-    """One of torch's or NumPy's settings, which are no attributes."""
+    """A setting of torch or NumPy that is not an attribute."""
 
     name: str
     get_value: Callable[[], Any]
@@ -47,7 +45,7 @@ class _Setting:
 
 
 def _set_default_device(device: torch.device) -> None:
-    # "cpu" itself would slow every call down
+    # a default device, even "cpu", slows down every call
     torch.set_default_device(None if device.type == "cpu" else device)
 
 
@@ -71,19 +69,20 @@ _active: list[Change] = []
 
 
 def add_changes(changes: Iterable[Change]) -> None:
-    """Let changes stand beside those that do."""
+    """Make changes, besides those that are active."""
     _activate([*_active, *changes])
 
 
 def drop_changes(changes: Collection[Change]) -> None:
-    """Take changes away for good."""
+    """Undo changes and forget them."""
     _activate([change for change in _active if change not in changes])
 
 
 @contextmanager
 def only_changes(changes: Sequence[Change]) -> Iterator[None]:
-    """These changes stand and no others; afterwards all is as it was, settings that were changed
-    meanwhile too.
+    """Have these changes active inside this block, and no others.
+
+    Afterwards everything is as before, including settings that were changed inside.
     """
     previous, settings = list(_active), _read_settings()
     _activate(changes)
@@ -98,10 +97,13 @@ def only_changes(changes: Sequence[Change]) -> Iterator[None]:
 def record_changes(
     work: Callable[[], None], texts: Iterable[str], packages: Collection[str] = ()
 ) -> tuple[Change, ...]:
-    """What `work`, which runs these texts, changes in the packages; it meets no other's changes,
-    and its own go.
+    """The changes that `work` makes; they are undone afterwards.
 
-    The number of threads is the command's to say (`--cpus-per-trial`), and put back at once.
+    texts: the code that `work` runs
+    packages: packages to watch besides `WATCHED_PACKAGES`
+
+    Changes of other plug-ins are not active during `work`. The number of threads is always
+    restored, because `--cpus-per-trial` decides it.
     """
     names, watched_packages, threads = (
         assigned_names(texts),
@@ -125,14 +127,15 @@ def record_changes(
 
 
 def assigned_names(texts: Iterable[str]) -> set[str]:
-    """Names that texts may set on something: of attributes that are assigned, of keywords, and
-    within strings.
+    """The names that code may assign on another object.
 
-    Other names change for other reasons: torch replaces functions of its own when parts of it are
-    imported.
+    They are names of assigned attributes, of keyword arguments, and parts of strings. Other
+    attributes may change for other reasons: torch, for example, replaces functions when parts of it
+    are imported.
 
-    >>> sorted(assigned_names(["adam.Adam.apply_gradients = f; self.x = 1; setattr(engine, 'binarise_cells', g)"]))
-    ['apply_gradients', 'binarise_cells']
+    >>> text = "adam.Adam.step = f; self.x = 1; setattr(engine, 'binarise_cells', g)"
+    >>> sorted(assigned_names([text]))
+    ['binarise_cells', 'step']
     """
     return {
         name
@@ -146,7 +149,7 @@ def assigned_names(texts: Iterable[str]) -> set[str]:
 def _parse(text: str) -> ast.AST:
     try:
         return ast.parse(text)
-    except (SyntaxError, ValueError):  # it will not run either
+    except (SyntaxError, ValueError):  # code that will not run either
         return ast.Module([], [])
 
 
@@ -161,7 +164,7 @@ def _node_names(node: ast.AST) -> list[str]:
 
 
 def _activate(changes: Sequence[Change]) -> None:
-    """Put what stands back as it was before, last first, then these in place."""
+    """Undo the active changes, the last one first, and make these."""
     for change in reversed(_active):
         change.set_value(change.before)
     _active[:] = changes
@@ -170,7 +173,7 @@ def _activate(changes: Sequence[Change]) -> None:
 
 
 def _take_snapshot(names: Collection[str], packages: Collection[str]) -> Snapshot:
-    """The values of these names in every loaded module of the packages and in their classes."""
+    """The values of these names in all loaded modules of the packages and in their classes."""
     return {
         id(holder): (holder, {name: vars(holder)[name] for name in names if name in vars(holder)})
         for holder in _holders(packages)
@@ -178,11 +181,11 @@ def _take_snapshot(names: Collection[str], packages: Collection[str]) -> Snapsho
 
 
 def _holders(packages: Collection[str]) -> Iterator[Holder]:
-    """The loaded modules of the packages, and the classes that can be reached in them."""
+    """The loaded modules of the packages, and the classes in them."""
     for name, module in list(sys.modules.items()):
         if isinstance(module, ModuleType) and _top_package(name) in packages:
             yield module
-            # asks no value
+            # type() instead of isinstance(), which may run code of the value
             classes = [value for value in vars(module).values() if issubclass(type(value), type)]
             yield from (
                 held_class
@@ -196,7 +199,7 @@ def _top_package(module: str) -> str:
 
 
 def _find_changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
-    """The differences, without what was loaded meanwhile."""
+    """The differences, without modules that were loaded in between."""
     for key, (holder, old) in before.items():
         new = after[key][1] if key in after else old
         for name in old.keys() | new.keys():

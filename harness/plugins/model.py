@@ -1,8 +1,8 @@
-"""What a model owes the harness: a pure objective. Parameters, data and noise in, named terms out.
+"""The contract of a model: a pure function from parameters, data and noise to named loss terms.
 
-A model draws nothing itself and knows neither β nor the optimiser, so that the same code trains one
-seed or, stacked with `torch.func.vmap`, many. Images are binary vectors of `PIXELS` values; noise
-is always standard normal (a uniform draw is its `torch.special.ndtr`). Losses are in nats per
+A model draws no random numbers and knows neither β nor the optimiser. So the same code trains one
+seed or, stacked with `torch.func.vmap`, many. Images are binary vectors of `PIXELS` values. Noise
+is standard normal; `torch.special.ndtr` turns it into uniform noise. Losses are in nats per
 image.
 """
 
@@ -21,8 +21,9 @@ Noise = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """One step's data; zero labelled images for a model without labels, an empty `x` for a
-    "supervised" cell.
+    """The data of one step.
+
+    A model without labels gets zero labelled images, a "supervised" cell gets an empty `x`.
     """
 
     x: Tensor  # (batch, PIXELS), binary images as floats
@@ -31,80 +32,82 @@ class Batch(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """Parts of the objective, each (batch,) or one number, in nats per image; None where the model
-    has no such part.
+    """The terms of the objective in nats per image: (batch,) or one number, None if absent.
 
-    The engine minimises what is given: rec + β·kl + extra, or nll + extra. A model with `rec` and
-    `kl` has a bound, NELBO = rec + kl; one with `nll` an exact likelihood; one with neither, such
-    as a GAN, has no number to compare.
+    Training minimises the sum of the given terms, rec + β·kl + extra or nll + extra. A model with
+    `rec` and `kl` has a bound, NELBO = rec + kl; one with `nll` has an exact likelihood. One with
+    neither, such as a GAN, has no likelihood to compare.
     """
 
     rec: Tensor | None = None  # E_q[-log p(x|z)]
     kl: Tensor | None = None  # KL(q(z|x) || p(z)), or its estimate
-    extra: Tensor | None = None  # what the loss adds to the bound: a weighted cross-entropy, say
+    extra: Tensor | None = None  # anything else in the loss, such as a weighted cross-entropy
     nll: Tensor | None = None  # -log p(x), exact
 
 
 class Model(nn.Module, ABC):
     """A generative model of binary images.
 
-    The constructor's keyword arguments, with their defaults, are the settings that a grid can
+    The keyword arguments of the constructor, with their defaults, are the settings that a grid can
     sweep. A model that uses labels lists its `supervisions` and takes the cell's as the keyword
     `supervision`.
     """
 
-    iterations: ClassVar[int] = 20_000  # full length; fewer are a shortened run
+    iterations: ClassVar[int] = 20_000  # steps of a full training; a grid may ask for fewer
     supervisions: ClassVar[tuple[Supervision, ...]] = ("none",)
 
     @abstractmethod
     def noise(self, batch: int) -> dict[str, Shape]:
-        """Names and shapes of the standard normal noise that `batch` images need, in training and
-        in sampling.
+        """Shapes by name of the standard normal noise for `batch` images.
+
+        Training and sampling use the same shapes.
         """
 
     @abstractmethod
     def terms(self, batch: Batch, noise: Noise) -> Terms:
-        """The parts of the objective of each image; pure: the same arguments give the same terms."""
+        """The terms of the objective; pure: the same arguments give the same terms."""
 
     def forward(self, batch: Batch, noise: Noise) -> Terms:
-        """The objective, as `torch.func.functional_call` calls it."""
+        """The objective, in the form that `torch.func.functional_call` calls."""
         return self.terms(batch, noise)
 
     @abstractmethod
     def sample(self, noise: Noise) -> Tensor:
-        """Images from the prior: noise for n images -> (n, PIXELS), the probabilities of their
-        pixels.
-        """
+        """The pixel probabilities of images from the prior: noise for n images -> (n, PIXELS)."""
 
 
 @runtime_checkable
 class ImportanceWeighted(Protocol):
-    """A model whose bound can be tightened by importance weights (Burda et al. 2015)."""
+    """A model whose bound importance weights can tighten (Burda et al. 2016)."""
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
-        """log p(x, z) - log q(z|x) at one draw of z: (batch, PIXELS) -> (batch,), nats."""
+        """log p(x, z) - log q(z|x) at one draw of z: (batch, PIXELS) -> (batch,), in nats."""
 
 
 @runtime_checkable
 class Reconstructing(Protocol):
-    """A model that can show what its latent variables keep of an image."""
+    """A model that can reconstruct an image from its latent variables."""
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
-        """E[x|z] at one draw of z from q(z|x): (batch, PIXELS) -> (batch, PIXELS), the
-        probabilities of the pixels.
+        """The pixel probabilities E[x|z] at one draw of z from q(z|x).
+
+        (batch, PIXELS) -> (batch, PIXELS)
         """
 
 
 @runtime_checkable
 class Classifier(Protocol):
-    """A model that tells an image's class."""
+    """A model that predicts the class of an image."""
 
     def classify(self, x: Tensor) -> Tensor:
-        """Logits of the classes: (batch, PIXELS), binary or grey in [0, 1] -> (batch, CLASSES)."""
+        """The logits of the classes: (batch, PIXELS) -> (batch, CLASSES).
+
+        The images are binary or grey levels in [0, 1].
+        """
 
 
 def draw_noise(model: Model, images: int, generator: torch.Generator) -> Noise:
-    """The standard normal noise that a model asks for, from a generator, on its device."""
+    """The noise of a model for `images` images, from a generator and on its device."""
     shapes = model.noise(images).items()
     return {
         name: torch.randn(shape, device=generator.device, generator=generator)

@@ -1,10 +1,9 @@
-"""Models by name: registered where they are defined, found by name, third parties' through an entry
-point.
+"""Models by name. They are registered where they are defined; entry points add others.
 
-`register` is a decorator; the first look-up imports every entry point of the group
-`harness.models`, in whatever process asks, Ray's workers included. A model in files of the user's
-own is a plug-in: it comes as texts (`load`), which travel with the trial, and what it changes in
-other modules holds for its own models (`isolate_model`).
+`register` is a decorator. The first look-up in a process, Ray's workers included, imports every
+entry point of the group `harness.models`. A model in a user's own files is a plug-in: `load` runs
+its code, which travels with the trial. What it changes in other modules holds for its own models
+only (`isolate_model`).
 """
 
 import functools
@@ -26,22 +25,25 @@ from harness.experiment import seeding
 from harness.experiment.cell import Cell, ModelCard, Setting
 from harness.plugins import isolation, source_files, source_modules
 from harness.plugins.isolation import Change
+from harness.plugins.metric import Metric, registered_metrics
 from harness.plugins.model import Model
 from harness.plugins.source_files import Plugin
 
 ENTRY_POINT_GROUP = "harness.models"
-# where the harness is installed, and our models beside it
+# the folder of the packages harness and models
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 M = TypeVar("M", bound=Model)
+V = TypeVar("V")
 _models: dict[str, type[Model]] = {}
 
 
 @dataclass(frozen=True)
 class _LoadedPlugin:
-    """A plug-in of this process: the models that it registered, and what it changed elsewhere."""
+    """A plug-in of this process: what it registered, and what it changed in other modules."""
 
     plugin: Plugin
     models: Mapping[str, type[Model]]
+    metrics: Mapping[str, Metric]
     changes: tuple[Change, ...]
 
 
@@ -49,7 +51,10 @@ _loaded: dict[str, _LoadedPlugin] = {}  # by the plug-in's name
 
 
 def register(name: str) -> Callable[[type[M]], type[M]]:
-    """Class decorator: make a model known as `name`; a name can be taken once."""
+    """Class decorator: register a model as `name`.
+
+    InputError if another class has the name.
+    """
 
     def add(model: type[M]) -> type[M]:
         taken = _models.get(name)
@@ -67,7 +72,7 @@ def register(name: str) -> Callable[[type[M]], type[M]]:
 
 
 def lookup(name: str) -> type[Model]:
-    """The model registered as `name`; an unknown name is refused with the nearest one and the list."""
+    """The model registered as `name`; InputError for an unknown name."""
     _load_entry_points()
     if name not in _models:
         raise unknown_name_error("model", name, _models)
@@ -75,13 +80,16 @@ def lookup(name: str) -> type[Model]:
 
 
 def cards() -> dict[str, ModelCard]:
-    """What a grid must know of each registered model."""
+    """The card of each registered model, by name."""
     _load_entry_points()
     return {name: _make_card(name, model) for name, model in sorted(_models.items())}
 
 
 def build(cell: Cell) -> Model:
-    """A cell's model, its weights drawn from the cell's seed: the same for every β and data set."""
+    """The model of a cell, with weights drawn from the cell's seed.
+
+    The weights do not depend on β and the data set. InputError if the model refuses its settings.
+    """
     model = lookup(cell.model)
     keywords = {"supervision": cell.supervision} if model.supervisions != ("none",) else {}
     with torch.random.fork_rng(devices=[]):
@@ -96,62 +104,82 @@ def build(cell: Cell) -> Model:
 
 
 def load(plugin: Plugin) -> None:
-    """Run a plug-in's texts, which register its models; again only if they are others than before."""
+    """Run the code of a plug-in, which registers its models and metrics.
+
+    A plug-in that is loaded already runs again only if its code has changed. InputError if it
+    fails.
+    """
     loaded = _loaded.get(plugin.name)
     if loaded is not None and loaded.plugin == plugin:
         _models.update(loaded.models)
+        registered_metrics.update(loaded.metrics)
         return
     _load_entry_points()
     if loaded is not None:
         _unload(loaded)
-    before = dict(_models)
+    before, metrics_before = dict(_models), dict(registered_metrics)
     packages = {model.__module__.partition(".")[0] for model in before.values()}
     try:
         changes = isolation.record_changes(
             lambda: source_modules.import_modules(plugin), plugin.files.values(), packages
         )
     except InputError:
-        _models.clear()
-        _models.update(before)
+        _restore(_models, before)
+        _restore(registered_metrics, metrics_before)
         raise
-    new_models = {name: model for name, model in _models.items() if before.get(name) is not model}
-    _loaded[plugin.name] = _LoadedPlugin(plugin, new_models, changes)
+    _loaded[plugin.name] = _LoadedPlugin(
+        plugin, _find_new(_models, before), _find_new(registered_metrics, metrics_before), changes
+    )
     isolation.add_changes(changes)
 
 
 def load_source(name: str, text: str) -> None:
-    """Run the text of one file, as `load` does."""
+    """Run the code of one file like `load`."""
     load(source_files.plugin_from_text(name, text))
 
 
 def _unload(loaded: _LoadedPlugin) -> None:
-    """Take back all that a plug-in did."""
+    """Undo everything that loading a plug-in did."""
     del _loaded[loaded.plugin.name]
     isolation.drop_changes(loaded.changes)
     source_modules.unload(loaded.plugin)
-    for name, model in loaded.models.items():
-        if _models.get(name) is model:
-            del _models[name]
+    _remove(_models, loaded.models)
+    _remove(registered_metrics, loaded.metrics)
+
+
+def _remove(registered: dict[str, V], values: Mapping[str, V]) -> None:
+    """Remove values, unless another one is registered under the name."""
+    for name, value in values.items():
+        if registered.get(name) is value:
+            del registered[name]
+
+
+def _restore(registered: dict[str, V], before: Mapping[str, V]) -> None:
+    registered.clear()
+    registered.update(before)
+
+
+def _find_new(registered: Mapping[str, V], before: Mapping[str, V]) -> dict[str, V]:
+    return {name: value for name, value in registered.items() if before.get(name) is not value}
 
 
 def find_plugin(name: str) -> Plugin | None:
-    """The plug-in that registered a model; None for one that is installed."""
+    """The plug-in that registered a model; None for a model of an installed package."""
     loaded = _find_loaded(name)
     return None if loaded is None else loaded.plugin
 
 
 def source_hash(name: str) -> str | None:
-    """SHA-256 of the plug-in that registered a model; None for one that is installed."""
+    """SHA-256 of the plug-in that registered a model; None for an installed package."""
     registered_by = find_plugin(name)
     return None if registered_by is None else registered_by.sha256
 
 
 @contextmanager
 def isolate_model(name: str | None = None) -> Iterator[None]:
-    """Where the cells of a model are worked on: what its own plug-in changes elsewhere holds, and
-    no other's changes.
+    """Apply the changes of a model's plug-in inside this block, and those of no other.
 
-    Without a name no plug-in's changes hold. Outside of rooms all do.
+    Without a name no plug-in's changes apply. Outside such blocks all apply.
     """
     loaded = None if name is None else _find_loaded(name)
     with isolation.only_changes(() if loaded is None else loaded.changes):
@@ -159,7 +187,7 @@ def isolate_model(name: str | None = None) -> Iterator[None]:
 
 
 def describe_unused_changes(plugins: Iterable[Plugin]) -> list[str]:
-    """A sentence on each plug-in that changes what no cell will meet, as it registers no model."""
+    """A sentence for each plug-in that changes other modules but registers no model."""
     return [
         f"plug-in {loaded.plugin.name!r} changes "
         f"{', '.join(change.name for change in loaded.changes)}: no cell is "
@@ -170,7 +198,7 @@ def describe_unused_changes(plugins: Iterable[Plugin]) -> list[str]:
 
 
 def refuse_local(names: Iterable[str]) -> None:
-    """Refuse a model that workers could not load: one that this process alone defines."""
+    """Refuse models that Ray's workers cannot load, as only this process defines them."""
     for name in names:
         model = lookup(name)
         installed = (
@@ -180,8 +208,7 @@ def refuse_local(names: Iterable[str]) -> None:
         if _find_loaded(name) is None and not installed:
             raise InputError(
                 f"model '{name}' is defined in this process alone; Ray's workers cannot load it: "
-                f"put it into a file "
-                "(--plugin FILE) or use --launcher in-process"
+                "put it into a file (--plugin FILE) or use --launcher in-process"
             )
 
 
@@ -199,7 +226,7 @@ def _find_loaded(name: str) -> _LoadedPlugin | None:
 
 @functools.cache
 def _load_entry_points() -> frozenset[str]:
-    """The models that importing the entry points registered."""
+    """Import the entry points; the names of the models that they registered."""
     before = set(_models)
     for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
         bundled = _find_bundled(point.module.partition(".")[0])
@@ -216,17 +243,17 @@ def _load_entry_points() -> frozenset[str]:
 
 
 def _entry_point_packages() -> set[str]:
-    """The packages that entry points name."""
+    """The packages of the entry points."""
     return {
         point.module.partition(".")[0] for point in metadata.entry_points(group=ENTRY_POINT_GROUP)
     }
 
 
 def _find_bundled(package: str) -> ModuleSpec | None:
-    """A package that lies beside the harness: it is imported from there, as a user's folder may
-    bear the same name.
+    """The package beside the harness, if there is one of this name.
 
-    Where a user's was imported before, ours can be no more, and that is refused.
+    It is imported from there, because a user's folder may have the same name. InputError if another
+    module of the name was imported before.
     """
     spec = PathFinder.find_spec(package, [str(PROJECT_ROOT)])
     if spec is None or spec.origin is None:
@@ -235,15 +262,13 @@ def _find_bundled(package: str) -> ModuleSpec | None:
     if imported is not None and not _is_same_file(imported.__file__, spec.origin):
         raise InputError(
             f"another module {package!r} ({imported.__file__ or 'a folder'}) was imported before "
-            f"the "
-            f"harness's own, "
-            f"{spec.origin}; expected another name for it"
+            f"the harness's own, {spec.origin}; expected another name for it"
         )
     return spec
 
 
 def _import(spec: ModuleSpec) -> None:
-    """Import a module from where it was found, unless that was done."""
+    """Import a module from its spec, unless it is imported already."""
     if spec.name in sys.modules or spec.loader is None:
         return
     sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
@@ -280,7 +305,7 @@ def _read_defaults(name: str, model: type[Model]) -> Mapping[str, Setting]:
 
 
 def load_plugins(names: Sequence[str]) -> tuple[Plugin, ...]:
-    """The plug-ins at these paths, loaded."""
+    """Read and load the plug-ins at these paths."""
     plugins = source_files.read_plugins(names)
     for plugin in plugins:
         load(plugin)

@@ -1,8 +1,6 @@
-"""A plug-in as texts: a Python file, a folder of modules or a package, read once, known by its
-SHA-256.
+"""The source code of a plug-in: a Python file, a folder of modules, or a package.
 
-The texts are what travels to the workers and what is kept beside the results, so that a row names
-what trained it.
+It is read once, sent to the workers, and stored beside the results. Rows name it by its SHA-256.
 """
 
 import hashlib
@@ -17,15 +15,16 @@ from typing import Literal
 from harness.errors import InputError
 
 PluginKind = Literal["file", "folder", "package"]
-MAX_PLUGIN_BYTES = (
-    8 * 2**20
-)  # bytes of Python that one plug-in may have: it is copied to every worker
+MAX_PLUGIN_BYTES = 8 * 2**20  # of one plug-in, which is copied to every worker
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """The texts of a plug-in by their paths in it; `name` is its path as the user gave it,
-    `package` what to import.
+    """The source code of a plug-in.
+
+    name: its path as the user gave it
+    files: the code by path inside the plug-in
+    package: the name of the package, empty for other kinds
     """
 
     name: str
@@ -35,7 +34,7 @@ class Plugin:
 
     @cached_property
     def sha256(self) -> str:
-        """Of a file's text; of a folder's, SHA-256 of their canonical JSON."""
+        """SHA-256 of a file's code, or of the canonical JSON of a folder's files."""
         if self.kind == "file":
             (content,) = self.files.values()
         else:
@@ -44,24 +43,20 @@ class Plugin:
 
     @cached_property
     def modules(self) -> Mapping[str, str]:
-        """The path of each module by the name that it is imported by; a file's name is made so that
-        it hides none.
+        """The path of each module, by the name that it is imported by.
+
+        The module of a single file gets a name that hides no other module.
         """
         if self.kind == "file":
             return dict.fromkeys([re.sub(r"\W", "_", f"plugin {self.name}")], *self.files)
         return {_module_name(self.package, path): path for path in self.files}
 
     def display_path(self, path: str) -> str:
-        """Where a text came from, for people and tracebacks."""
+        """The path of a file as it is shown to people and in tracebacks."""
         return self.name if self.kind == "file" else f"{self.name.rstrip('/')}/{path}"
 
-    @property
-    def store_key(self) -> str:
-        """Where the texts lie in a store."""
-        return f"plugins/{self.sha256}.json"
-
     def to_json(self) -> bytes:
-        """What lies there: the texts by their paths, and the package's name."""
+        """The content of the stored file: kind, package and code."""
         record = {"kind": self.kind, "package": self.package, "files": dict(self.files)}
         return json.dumps(record, indent=1, ensure_ascii=False).encode()
 
@@ -72,7 +67,7 @@ def plugin_from_text(name: str, text: str) -> Plugin:
 
 
 def read_plugins(names: Iterable[str]) -> tuple[Plugin, ...]:
-    """The plug-ins at the paths that the user gave, each once; what cannot be read is refused."""
+    """The plug-ins at these paths, each once; InputError if one cannot be read."""
     return tuple(
         _read_folder(name) if Path(name).is_dir() else _read_file(name)
         for name in dict.fromkeys(names)
@@ -101,8 +96,7 @@ def _read_folder(name: str) -> Plugin:
         contents = f"{size / 2**20:.0f} MiB of Python files" if paths else "no Python file"
         raise InputError(
             f"model folder {name!r} holds {contents}; expected one or more, "
-            f"{MAX_PLUGIN_BYTES / 2**20:.0f} MiB "
-            f"at most"
+            f"{MAX_PLUGIN_BYTES / 2**20:.0f} MiB at most"
         )
     expected = f"expected Python files in folder {name!r}"
     files = {
@@ -121,8 +115,9 @@ def _read_folder(name: str) -> Plugin:
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
-    """The Python files of a folder and of the packages in it, sorted; what Python cannot import by
-    name is left out.
+    """The Python files of a folder and of the packages in it, sorted.
+
+    Files that Python cannot import by name are left out.
     """
     for path in sorted(folder.iterdir()):
         if path.suffix == ".py" and path.is_file() and path.name != "__main__.py":
@@ -139,19 +134,17 @@ def _read_text(path: Path, problem: str, expected: str) -> str:
 
 
 def _check_names(plugin: Plugin) -> None:
-    """Refuse files that no other could import."""
+    """Refuse files whose names cannot be imported."""
     for module, path in plugin.modules.items():
         if not all(part.isidentifier() for part in module.split(".")):
             raise InputError(
                 f"{plugin.display_path(path)!r} makes a module {module!r}; expected a name that "
-                f"Python "
-                f"can import: letters, "
-                "digits and _"
+                "Python can import: letters, digits and _"
             )
 
 
 def _module_name(package: str, path: str) -> str:
-    """The name of a module.
+    """The module name of a path.
 
     >>> _module_name("mine", "nets/__init__.py"), _module_name("", "helper.py")
     ('mine.nets', 'helper')

@@ -1,9 +1,7 @@
-"""Imports plug-ins from their texts, the same in every process; nothing of them is looked for on
-this machine's disk.
+"""Imports plug-ins from their source code, without looking for it on this machine's disk.
 
-Modules of a folder import each other by their plain names, a package's relatively or by the
-package's name. Tracebacks show lines of the text that was loaded, whatever has become of the file
-since.
+Modules of a folder import each other by their plain names, those of a package relatively or by the
+package's name. Tracebacks show the code that was loaded, even if the file has changed since.
 """
 
 import importlib
@@ -52,8 +50,9 @@ _finders: dict[str, _PluginFinder] = {}  # by the plug-in's name
 
 
 def import_modules(plugin: Plugin) -> None:
-    """Import every module of a plug-in; one that does not load is told in one line and leaves
-    nothing behind.
+    """Import every module of a plug-in.
+
+    If one fails to load, InputError says so in one line and nothing stays imported.
     """
     label = f"model {'file' if plugin.kind == 'file' else 'folder'} {plugin.name!r}"
     _check_names_are_free(plugin, label)
@@ -84,7 +83,7 @@ def import_modules(plugin: Plugin) -> None:
 
 
 def unload(plugin: Plugin) -> None:
-    """Take the modules of a plug-in out of what can be imported."""
+    """Remove the modules of a plug-in."""
     finder = _finders.pop(plugin.name, None)
     if finder in sys.meta_path:
         sys.meta_path.remove(finder)
@@ -93,8 +92,9 @@ def unload(plugin: Plugin) -> None:
 
 
 def _check_names_are_free(plugin: Plugin, label: str) -> None:
-    """Refuse names of other modules, loaded or installed; the plug-in's own file, found on the
-    path, is none.
+    """Refuse names of other modules, loaded or installed.
+
+    The plug-in's own file may be found on the path and does not count.
     """
     for module, path in plugin.modules.items():
         if "." in module:
@@ -106,10 +106,10 @@ def _check_names_are_free(plugin: Plugin, label: str) -> None:
 
 
 def _find_other_module(module: str) -> str | None:
-    """Where another module of a name comes from.
+    """Where another module of this name comes from, None if there is none.
 
-    `python harness/bench.py` puts the harness's folder on the path, whose files are nobody's plain
-    `data` or `store`.
+    `python harness/bench.py` puts the harness's folder on the path; its files do not count, as
+    nobody imports them by their plain names.
     """
     if module in sys.stdlib_module_names:
         return "Python's own"
@@ -129,7 +129,7 @@ def _has_text(path: str, text: str) -> bool:
 
 
 def _hint(plugin: Plugin, error: BaseException) -> str:
-    """What to do where a single file imports one that lies beside it."""
+    """Advice for a single file that imports another one beside it, else an empty text."""
     if plugin.kind != "file" or not isinstance(error, ImportError):
         return ""
     sibling = (error.name or "").partition(".")[0]

@@ -11,7 +11,14 @@ from harness.experiment.options import Resume
 from harness.plugins import registry
 from harness.plugins.model import Model
 from harness.storage import tensor_file
-from harness.storage.layout import checkpoint_key, scores_key, weights_key
+from harness.storage.layout import (
+    CHECKPOINTS,
+    SCORES,
+    WEIGHTS,
+    checkpoint_key,
+    scores_key,
+    weights_key,
+)
 from harness.storage.schema import Row
 from harness.storage.store import Store
 from harness.training import trainer
@@ -120,8 +127,7 @@ def _list_saved_files(store: Store, cells: Sequence[Cell]) -> list[tuple[Cell, s
     """The checkpoints, weights and kept scores of the cells that are there: by listings, not a
     request a cell.
     """
-    folders = ("checkpoints", "weights", "scores")
-    existing = {key for folder in folders for key in store.keys(folder, ".safetensors")}
+    existing = {key for folder in (CHECKPOINTS, WEIGHTS, SCORES) for key in store.keys(*folder)}
     keys = [
         (cell, (checkpoint_key(cell), weights_key(cell), scores_key(cell.id))) for cell in cells
     ]

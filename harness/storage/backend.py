@@ -1,5 +1,6 @@
-"""Where bytes lie by key. Every write is whole or not there at all; what fails for good raises
-`StorageFailure`.
+"""The interface of storage: contents by key.
+
+Every write is atomic. An operation that fails raises `StorageError`.
 """
 
 from collections.abc import Iterable
@@ -7,9 +8,7 @@ from typing import NamedTuple, Protocol
 
 
 class FileVersion(NamedTuple):
-    """What tells one content of a key from the next: when it was written (ns, the place's clock)
-    and its bytes.
-    """
+    """Distinguishes one content of a key from the next: time of writing (ns) and size (bytes)."""
 
     mtime_ns: int
     size: int
@@ -18,35 +17,33 @@ class FileVersion(NamedTuple):
 class StorageBackend(Protocol):
     """Contents by key.
 
-    `address` opens it again, in any process; `name` is what people are shown, and no query or
-    credentials are in it.
+    address: opens the same storage in any process
+    name: the address as it is shown to people, without query and credentials
     """
 
     address: str
     name: str
 
     def check_reachable(self) -> None:
-        """Refuse, within seconds, a place where nobody answers or nothing may be read."""
+        """Check within seconds that the storage can be read; InputError if not."""
 
     def read(self, key: str) -> bytes | None:
-        """The bytes under `key`, None where there are none."""
+        """The content of `key`, None if there is none."""
 
     def read_all(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """The bytes under those of the keys that are there."""
+        """The content of each key that exists."""
 
     def write(self, key: str, content: bytes) -> None:
-        """Put `content` under `key`; readers see the old content or the new one."""
+        """Write `content` under `key`; readers see the old content or the new one."""
 
     def remove(self, key: str) -> None:
-        """Forget `key`, if it is there."""
+        """Remove `key`, if it exists."""
 
     def versions(self, folder: str, suffix: str) -> dict[str, FileVersion]:
-        """The stamps of the keys `folder/*suffix`, sorted by key; what a killed writer left is no
-        key.
-        """
+        """The version of each key `folder/*suffix`, sorted by key, without temporary files."""
 
     def version(self, key: str) -> FileVersion | None:
-        """The stamp of a key, None where it is not there."""
+        """The version of `key`, None if it does not exist."""
 
     def exists(self) -> bool:
         """Whether anything was ever written here."""

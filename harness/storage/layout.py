@@ -1,23 +1,122 @@
-"""Where the files of one cell lie in a results folder."""
+"""Where every file lies in a results folder.
+
+results.parquet                one row per cell, compacted from rows/
+rows/CELL.json                 one row, written by the worker that computed it
+curves/CELL.parquet            the learning curve
+samples/CELL.png               200 digits from the prior
+reconstructions/CELL.png       lines of test images, each above its reconstructions
+traversals/CELL.png            one line per latent dimension
+predictions/CELL.npy           the class that a classifier predicts for each test image
+targets/DATASET.npy            the true classes of the test images
+weights/CELL.safetensors       final weights
+checkpoints/CELL.safetensors   training state, removed when the cell is done
+scores/CELL.safetensors        scores of an interrupted scoring, removed with its end
+judges/DATASET.safetensors     the digit classifier
+provenance/RUN.json            the command, versions and machine of a run
+plugins/SHA256.json            the files of a plug-in, by the checksum that rows name
+damaged/                       unreadable rows and tables, moved here unchanged
+progress/RUN.json              the status of a run
+logs/CELL.txt                  the last error of a failed cell
+tensorboard/CELL/              TensorBoard's event files
+"""
+
+from typing import Literal
 
 from harness.experiment.cell import Cell
 
+TABLE = "results.parquet"
+PictureKind = Literal["samples", "reconstructions", "traversals"]
 
-def checkpoint_key(cell: Cell) -> str:
-    """Where a cell's training state lies in the store."""
-    return f"checkpoints/{cell.id}.safetensors"
+# folders that are listed, and the suffix of the files in them
+ROWS = ("rows", ".json")
+CURVES = ("curves", ".parquet")
+CHECKPOINTS = ("checkpoints", ".safetensors")
+WEIGHTS = ("weights", ".safetensors")
+SCORES = ("scores", ".safetensors")
+PROVENANCE = ("provenance", ".json")
+PROGRESS = ("progress", ".json")
+LOGS = ("logs", ".txt")
 
 
-def log_key(cell: str) -> str:
-    """Where what a failed cell (its id) said last lies in the store."""
-    return f"logs/{cell}.txt"
+def name_of(key: str) -> str:
+    """The cell, run or data set that a key belongs to.
+
+    >>> name_of("curves/0123456789abcdef.parquet")
+    '0123456789abcdef'
+    """
+    return key.rpartition("/")[2].partition(".")[0]
+
+
+def row_key(cell: str) -> str:
+    """The row of a cell (its id)."""
+    return f"rows/{cell}.json"
+
+
+def curve_key(cell: str) -> str:
+    """The learning curve of a cell (its id)."""
+    return f"curves/{cell}.parquet"
+
+
+def picture_key(kind: PictureKind, cell: str) -> str:
+    """A picture of a cell (its id)."""
+    return f"{kind}/{cell}.png"
+
+
+def predictions_key(cell: str) -> str:
+    """The classes that the classifier of a cell (its id) predicts."""
+    return f"predictions/{cell}.npy"
+
+
+def targets_key(dataset: str) -> str:
+    """The true classes of a data set's test images."""
+    return f"targets/{dataset}.npy"
 
 
 def weights_key(cell: Cell) -> str:
-    """Where a cell's final weights lie in the store."""
+    """The final weights of a cell."""
     return f"weights/{cell.id}.safetensors"
 
 
+def checkpoint_key(cell: Cell) -> str:
+    """The training state of a cell."""
+    return f"checkpoints/{cell.id}.safetensors"
+
+
 def scores_key(cell: str) -> str:
-    """Where the scores of a cell (its id) lie until its row is written."""
+    """The scores of a cell (its id) until its row is written."""
     return f"scores/{cell}.safetensors"
+
+
+def digit_classifier_key(dataset: str) -> str:
+    """The digit classifier of a data set."""
+    return f"judges/{dataset}.safetensors"
+
+
+def provenance_key(run: str) -> str:
+    """The provenance of a run (its id)."""
+    return f"provenance/{run}.json"
+
+
+def plugin_key(sha256: str) -> str:
+    """The files of a plug-in, by its checksum."""
+    return f"plugins/{sha256}.json"
+
+
+def damaged_key(digest: str, key: str) -> str:
+    """Where the unreadable content of `key` is moved to; `digest` is of the content."""
+    return f"damaged/{digest}-{key.rpartition('/')[2]}"
+
+
+def progress_key(run: str) -> str:
+    """The status of a run (its id)."""
+    return f"progress/{run}.json"
+
+
+def log_key(cell: str) -> str:
+    """The last error of a cell (its id)."""
+    return f"logs/{cell}.txt"
+
+
+def tensorboard_key(cell: str) -> str:
+    """The folder of a cell's (its id) TensorBoard files."""
+    return f"tensorboard/{cell}"

@@ -1,4 +1,4 @@
-"""A place that is a folder, on this machine or shared."""
+"""A results folder in a file system, local or shared."""
 
 import os
 import uuid
@@ -10,8 +10,25 @@ from harness.errors import InputError, StorageError
 from harness.storage.backend import FileVersion
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that readers see the old content or the new one; folders are created.
+
+    The content is on disk before the file gets its name. OSError if that fails.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 class Folder:
-    """A folder: a temporary file, fsync, rename."""
+    """A folder of files."""
 
     def __init__(self, root: str | Path):
         self.root = Path(root).expanduser().absolute()
@@ -20,10 +37,10 @@ class Folder:
             raise InputError(f"results {str(root)!r} is a file; expected a folder")
 
     def check_reachable(self) -> None:
-        """Nothing: a folder that is not there yet can be made."""
+        """Nothing to check: a missing folder is created when something is written."""
 
     def read(self, key: str) -> bytes | None:
-        """The bytes under `key`, None where there are none."""
+        """The content of `key`, None if there is none."""
         with self._convert_errors():
             try:
                 return self.path(key).read_bytes()
@@ -31,33 +48,22 @@ class Folder:
                 return None
 
     def read_all(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """The bytes under those of the keys that are there."""
+        """The content of each key that exists."""
         return {key: content for key in keys if (content := self.read(key)) is not None}
 
     def write(self, key: str, content: bytes) -> None:
-        """Put `content` under `key`: a temporary file, fsync, rename; readers see the old file or
-        the new one.
-        """
+        """Write `content` under `key`; readers see the old file or the new one."""
         path = self.path(key)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         with self._convert_errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with temporary.open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_atomically(path, content)
 
     def remove(self, key: str) -> None:
-        """Forget `key`, if it is there."""
+        """Remove `key`, if it exists."""
         with self._convert_errors():
             self.path(key).unlink(missing_ok=True)
 
     def versions(self, folder: str, suffix: str) -> dict[str, FileVersion]:
-        """The stamps of the keys `folder/*suffix`, sorted by key; temporary files are none."""
+        """The version of each key `folder/*suffix`, sorted by key, without temporary files."""
         with self._convert_errors():
             keys = sorted(
                 f"{folder}/{path.name}" for path in self.path(folder).glob(f"[!.]*{suffix}")
@@ -65,7 +71,7 @@ class Folder:
         return {key: version for key in keys if (version := self.version(key)) is not None}
 
     def version(self, key: str) -> FileVersion | None:
-        """The stamp of a key, None where it is not there."""
+        """The version of `key`, None if it does not exist."""
         with self._convert_errors():
             try:
                 state = self.path(key).stat()
@@ -74,12 +80,12 @@ class Folder:
         return FileVersion(state.st_mtime_ns, state.st_size)
 
     def exists(self) -> bool:
-        """Whether the folder is there."""
+        """Whether the folder exists."""
         with self._convert_errors():
             return self.root.exists()
 
     def path(self, key: str) -> Path:
-        """Where `key` lies; a key that would leave the folder is refused."""
+        """The file of `key`; ValueError if it leaves the folder."""
         path = (self.root / key).resolve()
         if not path.is_relative_to(self.root.resolve()):
             raise ValueError(f"key {key!r} leaves the results folder")

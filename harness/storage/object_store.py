@@ -1,18 +1,15 @@
-"""A place that is a bucket of an object store, or a folder in one.
+"""A results folder in a bucket of an object store.
 
     s3://bucket/path                                           S3
-    s3://bucket/path?endpoint_override=HOST:PORT&scheme=http   a compatible server; AWS_ENDPOINT_URL says it as well
+    s3://bucket/path?endpoint_override=HOST:PORT&scheme=http   a compatible server
     gs://bucket/path                                           Google Cloud Storage
 
-Credentials come from the environment, a profile or the machine's role, never from an address. A
-bucket that may only be down for a moment is asked again for two minutes; then every request fails
-at its first try, until one is answered.
+AWS_ENDPOINT_URL names a compatible server as well. Credentials come from the environment, a
+profile or the machine's role, never from an address. Requests that fail are repeated as
+`harness.storage.retry` says.
 """
 
 import os
-import re
-import sys
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -22,38 +19,25 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from harness.errors import InputError, StorageError
 from harness.storage.backend import FileVersion
+from harness.storage.retry import PERMANENT_ERRORS, UNREACHABLE, retry
 
-RETRY_SECONDS = 120.0  # seconds for which a bucket is asked again
-FIRST_RETRY_SECONDS = 5.0  # seconds for which it is asked again at the start, where nobody answers
-RETRY_PAUSES = (0.5, 8.0)  # seconds: the first, doubled up to the last
-MAX_PARALLEL_REQUESTS = 32  # requests to a bucket side by side
+MAX_PARALLEL_REQUESTS = 32
 ADDRESS_OPTIONS = {
     "s3": ("endpoint_override", "scheme", "region"),
     "gs": ("endpoint_override", "scheme", "anonymous"),
 }
-PERMANENT_ERRORS = re.compile(  # what a bucket answers that no waiting mends
-    r"NO_SUCH_BUCKET|INVALID_BUCKET|ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH|PERMISSION_DENIED|"
-    r"UNAUTHENTICATED|NOT_FOUND|Bucket .* not found|HTTP status (30\d|40[0-7]|41\d)|Unable to parse|Invalid"
-)
-UNREACHABLE = re.compile("NETWORK_CONNECTION|UNAVAILABLE")  # nobody answered
-_down_since: dict[
-    str, float
-] = {}  # the addresses that do not answer this process, and since when (s)
 T = TypeVar("T")
 
 
 class Bucket:
-    """A folder of a bucket. An object gets its name when its last byte has come: a put is whole or
-    nothing.
-    """
+    """A folder of a bucket. A write is atomic: an object exists once all its bytes have arrived."""
 
     def __init__(self, parts: SplitResult):
         bucket, path = parts.netloc, parts.path.strip("/")
         if "@" in bucket:
             raise InputError(
                 f"results at {parts.scheme}://...: credentials in the address would be written "
-                f"down; "
-                "expected them in the environment, a profile or the machine's role"
+                "down; expected them in the environment, a profile or the machine's role"
             )
         self.name = f"{parts.scheme}://{bucket}/{path}".rstrip("/")
         if not bucket or parts.fragment or {".", "..", ""} & set((path or "-").split("/")):
@@ -63,8 +47,9 @@ class Bucket:
         self.scheme, self.bucket, self.root = parts.scheme, bucket, f"{bucket}/{path}".rstrip("/")
 
     def check_reachable(self) -> None:
-        """Make sure, within seconds, that there is a bucket that may be read; one that only fails
-        is asked as ever.
+        """Check within seconds that the bucket exists and can be read; InputError if not.
+
+        A server that answers with a transient error is retried like in every other request.
         """
 
         def list_root() -> None:
@@ -72,21 +57,23 @@ class Bucket:
 
             try:
                 self.filesystem.get_file_info(fs.FileSelector(self.root))
-            except FileNotFoundError:  # the bucket is there, and nothing in it under the address
+            except FileNotFoundError:  # the bucket exists and has nothing under the address
                 return
 
         try:
-            self._retry(list_root, is_first=True)
+            retry(list_root, self.address, self.name, is_first=True)
         except StorageError as failure:
-            if PERMANENT_ERRORS.search(failure.reason) or UNREACHABLE.search(failure.reason):
-                expected = "a bucket that is there and may be read"
-                raise InputError(
-                    f"results {self.name!r} cannot be read: {failure.reason}; expected {expected}"
-                ) from None
-            raise
+            if not PERMANENT_ERRORS.search(failure.reason) and not UNREACHABLE.search(
+                failure.reason
+            ):
+                raise
+            raise InputError(
+                f"results {self.name!r} cannot be read: {failure.reason}; "
+                "expected a bucket that is there and may be read"
+            ) from None
 
     def read(self, key: str) -> bytes | None:
-        """The bytes under `key`, None where there are none."""
+        """The content of `key`, None if there is none."""
 
         def get() -> bytes | None:
             try:
@@ -98,28 +85,26 @@ class Bucket:
         return self._retry(get)
 
     def read_all(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """The bytes under those of the keys that are there, many requests side by side."""
+        """The content of each key that exists; the requests run in parallel."""
         key_list = list(keys)
         contents = zip(key_list, self.pool.map(self.read, key_list), strict=True)
         return {key: content for key, content in contents if content is not None}
 
     def write(self, key: str, content: bytes) -> None:
-        """Put `content` under `key`; readers see the old object or the new one."""
+        """Write `content` under `key`; readers see the old object or the new one."""
         path = self.path(key)
 
         def put() -> None:
-            """Closing commits what was written, and so does dropping the stream: nothing may come
-            between.
-            """
+            # closing commits the object, and so does dropping the stream after an interrupt
             stream = self.filesystem.open_output_stream(path)
             stream.write(content)
             stream.close()
 
-        # not in the main thread, which Ctrl-C interrupts
+        # in another thread than the main one, which Ctrl-C interrupts
         self._retry(lambda: self.pool.submit(put).result())
 
     def remove(self, key: str) -> None:
-        """Forget `key`, if it is there."""
+        """Remove `key`, if it exists."""
 
         def delete() -> None:
             try:
@@ -130,7 +115,7 @@ class Bucket:
         self._retry(delete)
 
     def versions(self, folder: str, suffix: str) -> dict[str, FileVersion]:
-        """The stamps of the keys `folder/*suffix`, sorted by key."""
+        """The version of each key `folder/*suffix`, sorted by key."""
         infos = {f"{folder}/{info.base_name}": info for info in self._list_files(self.path(folder))}
         return {
             key: FileVersion(info.mtime_ns, info.size)
@@ -139,51 +124,28 @@ class Bucket:
         }
 
     def version(self, key: str) -> FileVersion | None:
-        """The stamp of a key, None where it is not there."""
+        """The version of `key`, None if it does not exist."""
         info = self._retry(lambda: self.filesystem.get_file_info(self.path(key)))
         return FileVersion(info.mtime_ns, info.size) if info.is_file else None
 
     def exists(self) -> bool:
-        """Whether anything lies under the address."""
+        """Whether there is anything under the address."""
         return bool(self._list_files(self.root))
 
     def path(self, key: str) -> str:
-        """Where `key` lies; a key that would leave the folder is refused."""
+        """The path of `key` in the bucket; ValueError if it leaves the folder."""
         if PurePosixPath(key).is_absolute() or {".", "..", ""} & set(key.split("/")):
             raise ValueError(f"key {key!r} leaves the results folder")
         return f"{self.root}/{key}"
 
     @cached_property
     def filesystem(self) -> Any:
-        """The file system of pyarrow: its own second tries are off, as ours are longer."""
-        from datetime import timedelta
-
-        from pyarrow import fs  # half a second to import, and only for buckets
-
-        if self.scheme == "gs":
-            return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=10), **self.options)
-        no_retries = fs.AwsStandardS3RetryStrategy(max_attempts=1)
-        endpoint = urlsplit(
-            os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        )
-        connection = (
-            {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
-            if endpoint.netloc
-            else {}
-        )
-        if not connection and "endpoint_override" not in self.options:
-            connection = {"region": fs.resolve_s3_region(self.bucket)}
-        timeouts = {"connect_timeout": 10, "request_timeout": 30}
-        return fs.S3FileSystem(
-            retry_strategy=no_retries,
-            allow_delayed_open=True,
-            **timeouts,
-            **(connection | self.options),
-        )
+        """PyArrow's file system, opened at the first request."""
+        return _open_filesystem(self.scheme, self.bucket, self.options)
 
     @cached_property
     def pool(self) -> ThreadPoolExecutor:
-        """What asks side by side."""
+        """The threads of parallel requests."""
         return ThreadPoolExecutor(MAX_PARALLEL_REQUESTS, thread_name_prefix="bucket")
 
     def _list_files(self, path: str) -> list[Any]:
@@ -193,40 +155,38 @@ class Bucket:
             lambda: list(self.filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True)))
         )
 
-    def _retry(self, work: Callable[[], T], is_first: bool = False) -> T:
-        """Do it again, with growing pauses, while what stands in the way may pass."""
-        (pause, longest), started = RETRY_PAUSES, time.monotonic()
-        while True:
-            try:
-                result = work()
-            except OSError as error:
-                self._raise_or_wait(" ".join(str(error).split()), started, pause, is_first)
-            else:
-                _down_since.pop(self.address, None)
-                return result
-            time.sleep(pause)
-            pause = min(longest, 2 * pause)
+    def _retry(self, work: Callable[[], T]) -> T:
+        return retry(work, self.address, self.name)
 
-    def _raise_or_wait(self, message: str, started: float, pause: float, is_first: bool) -> None:
-        """Raise where what was told will last, or has lasted too long since; else say when the
-        bucket is asked again.
 
-        The first request has little patience where nobody answers, and says nothing of it: the
-        address may be wrong.
-        """
-        is_address_unproven = is_first and UNREACHABLE.search(message)
-        since = min(started, _down_since.get(self.address, started))
-        if PERMANENT_ERRORS.search(message) or time.monotonic() > since + (
-            FIRST_RETRY_SECONDS if is_address_unproven else RETRY_SECONDS
-        ):
-            raise StorageError(self.name, message) from None
-        _down_since.setdefault(self.address, started)
-        if not is_address_unproven:
-            print(f"results {self.name}: {message}; asked again in {pause:g} s", file=sys.stderr)
+def _open_filesystem(scheme: str, bucket: str, options: dict[str, Any]) -> Any:
+    """A file system of PyArrow without retries of its own."""
+    from datetime import timedelta
+
+    from pyarrow import fs  # imported here: it takes half a second and only buckets need it
+
+    if scheme == "gs":
+        return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=10), **options)
+    # PyArrow does not read AWS_ENDPOINT_URL (apache/arrow#49643)
+    variables = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    endpoint = urlsplit(next(filter(None, map(os.environ.get, variables)), ""))
+    if endpoint.netloc:
+        connection = {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
+    elif "endpoint_override" not in options:
+        connection = {"region": fs.resolve_s3_region(bucket)}
+    else:
+        connection = {}
+    return fs.S3FileSystem(
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),
+        allow_delayed_open=True,
+        connect_timeout=10,
+        request_timeout=30,
+        **(connection | options),
+    )
 
 
 def _parse_options(parts: SplitResult, name: str) -> dict[str, Any]:
-    """What the query of an address says, and nothing that we do not know."""
+    """The options in the query of an address; InputError for an unknown one."""
     options = {
         key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()
     }

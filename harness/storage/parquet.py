@@ -1,31 +1,33 @@
-"""Parquet that nobody vouches for: read whole, within limits, and without a thread that could
-outlive Python.
+"""Reads parquet files of unknown origin within limits, without threads that outlive Python.
 
-`pyarrow.parquet.read_table` reads by Arrow's data set scanner, whose threads may still hold a
-Python file while Python ends, which aborts the process (apache/arrow#34314). Here the bytes are
-copied into Arrow's own memory and read by one thread. What a file would unfold to is asked of its
-metadata first: a few kilobytes can hold a billion equal values.
+`pyarrow.parquet.read_table` uses Arrow's data set scanner. Its threads may still hold a Python file
+when Python ends, which aborts the process (apache/arrow#34314). Here the bytes are copied into
+Arrow's own memory and read by one thread. The metadata is checked first, because a few kilobytes
+can encode a billion equal values.
 """
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-MAX_ROWS = 5_000_000  # a row of the results takes some kilobytes of Python
-MAX_BYTES = 2**31  # what a column of text can hold in Arrow
-VALUE_BYTES = 8  # bytes, of a number or of a place in a dictionary
+MAX_ROWS = 5_000_000  # a row of results takes some kilobytes in Python
+MAX_BYTES = 2**31  # the limit of a text column in Arrow
+VALUE_BYTES = 8  # size of a number or of an index into a dictionary
 
 
 class NotParquetError(ValueError):
-    """Bytes that are no parquet file, or not a whole one."""
+    """Bytes that are not a complete parquet file."""
 
 
 class TooLargeError(ValueError):
-    """A file that would take more memory than it may."""
+    """A file that would need too much memory."""
 
 
 def read(content: bytes) -> pa.Table:
-    """Bytes -> the table that they hold; `NotParquetError` or `TooLargeError` where that cannot be."""
+    """The table in the bytes of a parquet file.
+
+    `NotParquetError` or `TooLargeError` if it cannot be read.
+    """
     try:
         file = _open_file(content, [])
         _check_size(file.metadata)
@@ -43,7 +45,7 @@ def read(content: bytes) -> pa.Table:
 
 
 def get_metadata(table: pa.Table, name: bytes) -> str | None:
-    """What the metadata of a table says under a name; None where it says nothing."""
+    """The value of a key in a table's metadata, None if there is none."""
     value: bytes | None = (table.schema.metadata or {}).get(name)
     return None if value is None else value.decode(errors="replace")
 
@@ -77,7 +79,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _decoded_bytes(column: pa.ChunkedArray) -> int:
-    """Bytes of a dictionary's text once every row has its own."""
+    """Bytes of a dictionary column's text once it is written out for every row."""
     if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
         return 0
     parts = (

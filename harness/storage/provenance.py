@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, versions, machine, data, the grid itself."""
+"""The provenance of a result: commit, library versions, machine, command."""
 
 import functools
 import os
@@ -21,10 +21,9 @@ def utc_now() -> str:
 
 
 def git_commit(folder: Path = Path(__file__).parent) -> str:
-    """The commit that a folder is of, with + where tracked files differ from it; "unknown" outside
-    a checkout.
+    """The commit of a folder, followed by + if tracked files differ; "unknown" outside git.
 
-    Published results are tracked too, and are none of what they come from.
+    Published results, which are tracked as well, do not count.
     """
     try:
         head = _git(folder, "rev-parse", "HEAD")
@@ -51,7 +50,7 @@ def library_versions() -> dict[str, str]:
 
 
 def describe_device(torch_device: torch.device) -> str:
-    """What a device is, in words: `cpu: AMD EPYC`, `cuda: NVIDIA H100`."""
+    """A device in words: `cpu: AMD EPYC`, `cuda: NVIDIA H100`."""
     name = (
         torch.cuda.get_device_name(torch_device)
         if torch_device.type == "cuda"
@@ -61,7 +60,7 @@ def describe_device(torch_device: torch.device) -> str:
 
 
 def describe_machine() -> dict[str, object]:
-    """This machine, as far as a result may depend on it."""
+    """The properties of this machine that may affect a result."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
         "host": socket.gethostname(),
@@ -73,7 +72,7 @@ def describe_machine() -> dict[str, object]:
 
 
 def command_line() -> str:
-    """The command that is running, as a user would type it."""
+    """The running command as a user would type it."""
     return " ".join(["python harness/bench.py", *sys.argv[1:]])
 
 

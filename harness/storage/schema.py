@@ -1,8 +1,8 @@
-"""The columns of the results table, named once: writer and reader import them from here.
+"""The columns of the results table, defined once for writers and readers.
 
-Losses are in nats per image at β = 1, accuracies are fractions. Evaluation sets never mix: columns
-without a prefix are over the whole test set, `subset_*` over the list of images that the user
-named.
+Losses are in nats per image at β = 1, accuracies are fractions. The evaluation sets are never
+mixed: columns without a prefix are over the whole test set, `subset_*` over a list of images that
+the user named.
 """
 
 import json
@@ -26,8 +26,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, Arrow type, unit (empty where it has none), meaning, and the schema that
-    brought it.
+    """A column of the results table.
+
+    type: its Arrow type
+    unit: empty where it has none
+    since: the first schema that has it
     """
 
     name: str
@@ -94,13 +97,20 @@ COLUMNS: tuple[Column, ...] = (
         "digit_counts",
         pa.list_(pa.int64()),
         "",
-        "classes 0-9 the judge sees in prior samples, 10,000 or --samples",
+        "classes 0-9 that the digit classifier sees in prior samples, 10,000 or --samples",
     ),
     Column(
         "digit_counts_200", pa.list_(pa.int64()), "", "the same for the 200 samples of the gallery"
     ),
-    Column("judge_accuracy", pa.float64(), "", "the judge on grey test images"),
-    Column("judge_accuracy_binary", pa.float64(), "", "the judge on binarised test images"),
+    Column(
+        "judge_accuracy", pa.float64(), "", "accuracy of the digit classifier on grey test images"
+    ),
+    Column(
+        "judge_accuracy_binary",
+        pa.float64(),
+        "",
+        "accuracy of the digit classifier on binarised test images",
+    ),
     Column("parameters", pa.int64(), "", "number of trained parameters"),
     Column(
         "train_seconds",
@@ -145,7 +155,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
 )
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
-VERSION = "2"  # tables of schema 1 are read: what came later is null there
+VERSION = "2"  # tables of schema 1 can be read; later columns are null there
 SCHEMA = pa.schema(
     [pa.field(c.name, c.type, metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS],
     metadata={"harness.storage.schema": VERSION},
@@ -185,27 +195,28 @@ CURVE_SCHEMA = pa.schema(
         ),
     ]
 )
-# What older tables and curves lack: it is null there. A column that a curve gets later says `since`
-# in its metadata.
+# Columns that older tables and curves lack; they are read as null. A later column of a curve has
+# `since` in its metadata.
 LATER_COLUMNS = frozenset(column.name for column in COLUMNS if column.since != "1")
 LATER_CURVE_COLUMNS = frozenset(
     field.name for field in CURVE_SCHEMA if field.metadata.get(b"since", b"1") != b"1"
 )
-PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # what pandas writes of a frame's index
-# What an arm is: all seeds of one setting. Everything of a cell but its seed.
+PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # the column in which pandas stores an index
+# An arm is all seeds of one setting, so its columns are those of a cell without the seed.
 ARM_COLUMNS = tuple(f.name for f in fields(Cell) if f.name != "seed")
 SUM_TOLERANCE = 1e-6
 
 
 def describe_cell(cell: Cell) -> Row:
-    """The columns that a cell itself fills."""
+    """The columns that describe a cell."""
     values = {name: value for name, value in asdict(cell).items() if name in COLUMN_NAMES}
     return values | {"cell": cell.id, "settings": json.dumps(dict(cell.settings), sort_keys=True)}
 
 
 def make_row(values: Mapping[str, Any]) -> Row:
-    """All columns in order, None where nothing is given; refuses unknown columns and parts that do
-    not add up.
+    """All columns in order, None where no value is given.
+
+    ValueError for an unknown column and for parts that do not add up.
 
     >>> make_row({"cell": "c", "nelbo": 99.06, "kl": 17.18, "rec": 81.25})
     Traceback (most recent call last):
@@ -228,13 +239,15 @@ def make_row(values: Mapping[str, Any]) -> Row:
 
 
 def infer_estimator(rec: float | None, kl: float | None) -> Estimator:
-    """What rec and kl, means over images in nats, say about log p(x).
+    """What the means rec and kl over images, in nats, say about log p(x).
 
-    Images are discrete, so a bound that is exactly 0 is none, and a KL that is exactly 0 leaves no
-    gap to log p(x).
+    A bound of exactly 0 cannot be one, as images are discrete: "none". A KL of exactly 0 leaves no
+        gap to log p(x): "exact".
 
-    >>> infer_estimator(80.4, 19.3), infer_estimator(88.0, 0.0), infer_estimator(0.0, 0.0), infer_estimator(36.8, None)
-    ('elbo', 'exact', 'none', 'none')
+    >>> infer_estimator(80.4, 19.3), infer_estimator(88.0, 0.0)
+    ('elbo', 'exact')
+    >>> infer_estimator(0.0, 0.0), infer_estimator(36.8, None)
+    ('none', 'none')
     """
     if rec is None or kl is None or rec == kl == 0:
         return "none"
@@ -253,19 +266,20 @@ def adds_up(
 
 
 def is_known_version(version: str | None) -> bool:
-    """Whether a table of this schema can be read; one that went through pandas says none."""
+    """Whether a table of this schema can be read; pandas drops the version, which gives None."""
     return version is None or version in {str(number) for number in range(1, int(VERSION) + 1)}
 
 
 def conform_to_schema(
     table: pa.Table, expected: pa.Schema = SCHEMA, optional: Collection[str] = LATER_COLUMNS
 ) -> pa.Table:
-    """A table that others may have written -> the columns of `expected`, in order and type; null
-    where one came `optional`.
+    """The columns of `expected`, in order and type, of a table that others may have written.
 
-    The order of the columns, pandas' index, text and lists of another width, numbers that became
-    floats, nan and infinity make no difference. ValueError names a column that is missing, strange,
-    there twice or of another type.
+    optional: columns that may be missing; they are null then
+
+    Accepted are another order, pandas' index, text and lists of another width, numbers that became
+    floats, nan and infinity. ValueError names a column that is missing, unknown, duplicated or of
+    another type.
     """
     table = table.drop_columns(
         [name for name in table.column_names if PANDAS_INDEX.fullmatch(name)]
@@ -289,7 +303,7 @@ def conform_to_schema(
 
 
 def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    """A column in the type of the field, without loss."""
+    """A column in the type of a field, without loss; ValueError if that is impossible."""
     if not _is_convertible(column.type, field.type):
         raise ValueError(f"its column {field.name} holds {column.type}; expected {field.type}")
     if pa.types.is_floating(column.type):
@@ -304,7 +318,10 @@ def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
 
 
 def _is_convertible(actual: pa.DataType, expected: pa.DataType) -> bool:
-    """Whether values of a type are text, numbers or lists of numbers as wanted, in whatever width."""
+    """Whether values of a type are text, numbers or lists of numbers like `expected`.
+
+    The width of the type does not matter.
+    """
     kinds = pa.types
     if kinds.is_dictionary(actual):
         return kinds.is_string(expected) and _is_convertible(actual.value_type, expected)

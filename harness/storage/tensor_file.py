@@ -1,4 +1,4 @@
-"""Tensors with a JSON record, as safetensors bytes: nothing that is loaded can execute code."""
+"""Tensors with a JSON record as safetensors bytes; loading them executes no code."""
 
 import json
 from typing import Any
@@ -8,11 +8,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-CONTIGUOUS = torch.contiguous_format  # a copy each: views of one tensor are stored by value
+CONTIGUOUS = torch.contiguous_format  # each tensor is copied, so views are stored by value
 
 
 def dump(tensors: dict[str, Tensor], record: dict[str, Any]) -> bytes:
-    """Tensors by name and a record -> the bytes of a safetensors file."""
+    """The bytes of a safetensors file with tensors by name and a record."""
     contiguous = {
         name: tensor.detach().cpu().clone(memory_format=CONTIGUOUS)
         for name, tensor in tensors.items()
@@ -21,7 +21,7 @@ def dump(tensors: dict[str, Tensor], record: dict[str, Any]) -> bytes:
 
 
 def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The inverse of `dump`; ValueError where the bytes are not whole."""
+    """The tensors and the record in the bytes of `dump`; ValueError if they are incomplete."""
     try:
         tensors = safetensors.torch.load(content)
         size = int.from_bytes(content[:8], "little")

@@ -1,5 +1,6 @@
-"""Adam over the stacked parameters of a pack (Kingma & Ba 2015), fused, each cell with its own
-learning rate.
+"""Adam (Kingma & Ba 2015) over the stacked parameters of a pack.
+
+The step is fused, and each cell has its own learning rate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,21 +9,20 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-# the function: the class would import a compiler, a second in every process
+# the function, as importing the class imports a compiler: a second in every process
 from torch.optim.adam import adam
 
-DECAY_RATES = (0.9, 0.999)  # of the two moments
+DECAY_RATES = (0.9, 0.999)  # β1 and β2
 EPSILON = 1e-8
 
 
 class Adam:
-    """The two moments, `exp_avg` and `exp_avg_sq`, of parameters (cells, ...), and the step that
-    all of them stand at.
+    """The state of Adam for parameters (cells, ...): two moments and the number of steps.
 
-    The fused step walks through the memory of parameter, slope and moments from end to end,
-    whatever their strides; so all four are shown to it with their dimensions in the order of the
-    parameter's memory. `match_memory_layout` gives a parameter the memory that its slopes have; a
-    slope that lies otherwise is copied.
+    The fused step reads the memory of parameter, gradient and moments from start to end, whatever
+    their strides. So all four are passed with their dimensions in the order of the parameter's
+    memory. `match_memory_layout` gives a parameter the layout of its gradients; a gradient of
+    another layout is copied.
     """
 
     def __init__(self, params: Mapping[str, Tensor], learning_rates: Sequence[float]):
@@ -40,7 +40,7 @@ class Adam:
 
     @property
     def step(self) -> int:
-        """Steps taken; set when a training is taken up again."""
+        """Steps taken; set when a training is resumed."""
         return int(self._groups[0].steps[0])
 
     @step.setter
@@ -50,7 +50,7 @@ class Adam:
                 counter.fill_(taken)
 
     def apply_gradients(self, gradients: Mapping[str, Tensor]) -> None:
-        """One step; neighbours of one learning rate take it in one fused call."""
+        """Take one step; neighbouring cells of one learning rate share a fused call."""
         in_order = [gradient.contiguous() for gradient in self._in_memory_order(gradients)]
         for group in self._groups:
             group.apply_gradients(
@@ -64,9 +64,7 @@ class Adam:
 
 
 class _ParamGroup:
-    """Neighbouring cells of one learning rate: views of their parameters and moments, and their
-    counters of steps.
-    """
+    """Neighbouring cells of one learning rate: views of their parameters and moments."""
 
     def __init__(
         self,
@@ -105,8 +103,9 @@ class _ParamGroup:
 
 
 def match_memory_layout(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """A copy of a parameter (cells, ...) that lies in memory as its slope does, one cell after
-    another.
+    """A copy of a parameter (cells, ...) with the memory layout of its gradient.
+
+    The memory of one cell is contiguous, as cells of one learning rate must be.
     """
     order = _memory_order(gradient)
     dense = parameter.permute(order).clone(memory_format=torch.contiguous_format)
@@ -114,13 +113,13 @@ def match_memory_layout(parameter: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _memory_order(tensor: Tensor) -> list[int]:
-    """The dimensions from the slowest in memory to the fastest; cells stay first."""
+    """The dimensions ordered from the largest stride to the smallest; cells stay first."""
     strides = tensor.stride()
     return [0, *sorted(range(1, tensor.ndim), key=lambda dimension: -strides[dimension])]
 
 
 def _group_by_lr(learning_rates: Sequence[float]) -> list[tuple[slice, float]]:
-    """Neighbours of one learning rate.
+    """Groups of neighbouring cells of one learning rate.
 
     >>> _group_by_lr([0.1, 0.1, 0.2])
     [(slice(0, 2, None), 0.1), (slice(2, 3, None), 0.2)]

@@ -1,4 +1,4 @@
-"""Compiled objectives: made once a kind of pack and kept in this process."""
+"""Compiled objectives: compiled once for each kind and size of pack, and kept in this process."""
 
 import functools
 import logging
@@ -21,18 +21,19 @@ from harness.plugins.model_state import Tensors, clone_tensors
 from harness.training.objective import LossParts, Objective, _make_loss
 from harness.training.process_tuning import paused_gc
 
-MIN_STEPS_TO_COMPILE = 500  # steps; a shorter training is over before compiling pays
-
-MAX_COMPILED_FUNCTIONS = 256  # compiled functions that one process may hold
+MIN_STEPS_TO_COMPILE = 500  # a shorter training ends before compiling pays
+MAX_COMPILED_FUNCTIONS = 256  # kept in one process
 
 
 def compile_objective(kind: Cell, cells: int, device: torch.device, threads: int) -> Objective:
-    """The same, compiled for packs of a kind (`Cell.pack_key`) and size and kept for the next pack
-    in this process.
+    """The objective of `objective.make_objective`, compiled for one kind and size of pack.
 
-    The operations are recorded by `make_fx` in the first call, which takes a quarter of the time
-    that reading the bytecode (`torch.compile`) does, and compiled by Inductor, or found among what
-    it compiled on this machine before.
+    kind: `Cell.pack_key` of the pack
+    cells: cells in the pack
+
+    `make_fx` records the operations in the first call, which takes a quarter of the time that
+    `torch.compile` needs to read bytecode. Inductor compiles them, or finds them in its cache on
+    this machine.
     """
     return _compile_cached(registry.lookup(kind.model), kind, cells, device, threads)
 
@@ -41,16 +42,20 @@ def compile_objective(kind: Cell, cells: int, device: torch.device, threads: int
 def _compile_cached(
     model: type[Model], kind: Cell, cells: int, device: torch.device, threads: int
 ) -> Objective:
-    """By the class too: a name may stand for another one later in a process, as in a notebook."""
+    """The cache of compiled objectives.
+
+    The class is part of the key: a name may mean another class later in a process, as in a
+        notebook.
+    """
     gradient_function = vmap(grad(_make_loss(registry.build(kind).to(device)), has_aux=True))
     compiled_by_layout: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
 
     def objective(*args: Any) -> tuple[Tensors, LossParts, Tensors]:
         flat, nested = tree_flatten(args)
-        # shapes are the same for all of a kind and size
+        # the shapes are fixed by kind and size, the strides are not
         layout = tuple(tensor.stride() for tensor in flat)
         if layout not in compiled_by_layout:
-            # recording a step takes it
+            # recording runs the step, which may change the state in place
             example, _ = tree_flatten((args[0], clone_tensors(args[1]), *args[2:]))
             with paused_gc():
                 compiled_by_layout[layout] = _compile(gradient_function, example, nested, threads)
@@ -63,13 +68,16 @@ def _compile_cached(
 def _compile(
     function: Callable[..., Any], example: list[Any], structure: TreeSpec, threads: int
 ) -> Callable[..., Any]:
-    """A function of nested tensors compiled for tensors like these, which it takes as a list."""
-    # two seconds to import, and needed here alone
+    """A function of nested tensors, compiled for tensors of the shapes of `example`.
+
+    The compiled function takes the tensors as a flat list.
+    """
+    # imported here: it takes two seconds and is only used here
     from torch._inductor import config, standalone_compile
     from torch.fx.experimental.proxy_tensor import make_fx
 
     _set_inductor_keys()
-    # it misses a CUDA that nobody asked for
+    # it warns that CUDA is missing
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     output_structures: list[TreeSpec] = []
 
@@ -79,7 +87,7 @@ def _compile(
         return values
 
     graph = make_fx(call_flat)(*example)
-    # no pool of processes beside a worker
+    # a worker must not start a pool of compiler processes
     with config.patch({"compile_threads": 1, "cpp.threads": threads}):
         compiled_graph = standalone_compile(graph, example, dynamic_shapes="from_example_inputs")
     return lambda tensors: tree_unflatten(compiled_graph(*tensors), output_structures[0])
@@ -87,10 +95,10 @@ def _compile(
 
 @functools.cache
 def _set_inductor_keys() -> None:
-    """Have Inductor find what it compiled before by torch's version, which pins Triton's.
+    """Let Inductor identify cached code by torch's version, which also pins Triton's.
 
-    By itself it reads and sums all files of both, some 1.5 s at the start of every worker; to be
-    told is what `set` of its keys is for.
+    By default it reads and hashes all files of both, some 1.5 s at the start of every worker. Its
+    keys have a method `set` for this purpose.
     """
     from torch._inductor import codecache
 
@@ -99,14 +107,14 @@ def _set_inductor_keys() -> None:
     for name, value in keys.items():
         set_key = getattr(getattr(codecache, name, None), "set", None)
         if set_key:
-            with suppress(RuntimeError):  # somebody has compiled in this process before us
+            with suppress(RuntimeError):  # something was compiled in this process before
                 set_key(value)
 
 
 def should_compile(mode: Compile, iterations: int, device: torch.device) -> bool:
-    """Whether a training is to be compiled: "auto" means long ones on CPUs with a C++ compiler.
+    """Whether to compile a training; "auto" means long ones on CPUs with a C++ compiler.
 
-    On GPUs the gain was never measured, so it has to be asked for.
+    On GPUs the gain has not been measured, so "auto" does not compile there.
     """
     if mode != "auto":
         return mode == "always"

@@ -1,8 +1,7 @@
-"""Whether a model keeps the contract, found out on a few made-up images before anything is trained.
+"""Checks that a model keeps the contract, on a few made-up images, before anything is trained.
 
-`PROBE_CHECKS` is what every kind of cell goes through at the start of a run: a step and a call of
-every score, on two images. `CHECKS` is all that a model owes the harness; `--check FILE` and the
-project's tests run it.
+Every kind of cell runs `PROBE_CHECKS` at the start of a run: a step and a call of every score, on
+two images. `CHECKS` is the whole contract; `--check FILE` and the project's tests run it.
 """
 
 import copy
@@ -35,9 +34,8 @@ from harness.plugins.model_state import clone_tensors, restore_buffers
 from harness.plugins.source_files import Plugin
 from harness.training import objective
 
-WEIGHT_DRAWS = 4000  # draws of an importance weight
-# What an error says where torch.func.vmap or autograd cannot take an operation -> the same in words
-# of the contract.
+WEIGHT_DRAWS = 4000  # draws of z in the check of importance weights
+# part of an error message of torch.func.vmap or autograd -> the same in words of the contract
 CAUSES = {
     "random operation": "draws random numbers itself: take them from `noise`",
     ".item()": "looks at the value of a tensor (.item()): use tensor operations instead",
@@ -58,15 +56,18 @@ CAUSES = {
 
 
 class ContractError(Exception):
-    """A model does not keep the contract; the message says how, in a sentence that goes on from the
-    model's name.
+    """A model does not keep the contract.
+
+    The message says how, as the rest of a sentence that begins with the model's name.
     """
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model under test: its cell, and how many images and labelled images of made-up data it
-    meets.
+    """A model under test: its cell and the size of the made-up data.
+
+    images: unlabelled images
+    labels: labelled images
     """
 
     cell: Cell
@@ -74,7 +75,7 @@ class Subject:
     labels: int = CLASSES
 
     def build(self, seed: int | None = None) -> Model:
-        """The model with fresh weights of a seed, the cell's by default."""
+        """The model with fresh weights of a seed, by default the cell's."""
         try:
             return registry.build(self.cell if seed is None else replace(self.cell, seed=seed))
         except InputError:
@@ -84,12 +85,12 @@ class Subject:
 
     @cached_property
     def model(self) -> Model:
-        """The model with the weights of the cell."""
+        """The model with the weights of the cell's seed."""
         return self.build()
 
     @cached_property
     def batch(self) -> Batch:
-        """Binary images of even odds and, for a cell that uses labels, labelled ones."""
+        """Random binary images, with labelled ones for a cell that uses labels."""
         generator = torch.Generator().manual_seed(0)
         x = torch.rand(
             self.images if self.cell.has_bound else 0, PIXELS, generator=generator
@@ -100,11 +101,11 @@ class Subject:
 
     @property
     def unlabelled(self) -> Batch:
-        """The images as a score gives them."""
+        """The images without the labelled ones, as in scoring."""
         return Batch(self.batch.x, self.batch.x[:0], torch.empty(0, dtype=torch.long))
 
     def noise(self, images: int | None = None, seed: int = 1) -> Noise:
-        """The noise that the model asks for."""
+        """Noise of the shapes that the model asks for."""
         with convert_errors("noise"):
             return draw_noise(
                 self.model,
@@ -113,7 +114,7 @@ class Subject:
             )
 
     def terms(self) -> Terms:
-        """The terms of the batch, from the same buffers at every call."""
+        """The terms of the batch; the buffers are the same before every call."""
         buffers, batch = (
             clone_tensors(dict(self.model.named_buffers())),
             Batch(*(part.clone() for part in self.batch)),
@@ -131,7 +132,7 @@ Check = Callable[[Subject], None]
 
 @contextmanager
 def convert_errors(what: str) -> Iterator[None]:
-    """Errors in here are misfits of `what`."""
+    """Raise errors inside this block as a ContractError about `what`."""
     try:
         yield
     except (ContractError, InputError):
@@ -160,9 +161,7 @@ def _format_error(error: Exception) -> str:
 
 
 def check_terms(subject: Subject) -> None:
-    """Terms are named, finite numbers, one an image or one in all, and say one thing about log
-    p(x).
-    """
+    """Terms are named and finite, one number an image or one in all, and agree about log p(x)."""
     terms = subject.terms()
     if not isinstance(terms, Terms):
         raise ContractError(
@@ -214,7 +213,9 @@ def check_purity(subject: Subject) -> None:
 
 
 def _random_state() -> bytes:
-    """That of torch; draws of numpy and of Python show in the terms, and others may draw from those
+    """The state of torch's generator.
+
+    Draws from numpy or Python are found by comparing the terms; other code may use those generators
     meanwhile.
     """
     state: bytes = torch.get_rng_state().numpy().tobytes()
@@ -222,8 +223,9 @@ def _random_state() -> bytes:
 
 
 def _attributes(model: Model) -> Mapping[str, Any]:
-    """What the modules hold beside parameters and buffers, by name: numbers, words, and tensors as
-    bytes.
+    """The attributes of all modules that are neither parameters nor buffers, by name.
+
+    Only numbers, strings, and tensors as bytes.
     """
     attributes: dict[str, Any] = {}
     for path, module in model.named_modules():
@@ -305,7 +307,7 @@ def check_seed(subject: Subject) -> None:
 
 @contextmanager
 def evaluation_mode(subject: Subject, what: str) -> Iterator[Model]:
-    """The model as scores meet it: a copy of it in evaluation mode, no gradients."""
+    """A copy of the model in evaluation mode, without gradients, as in scoring."""
     with convert_errors(what):
         model = copy.deepcopy(subject.model).eval()
         with torch.inference_mode():
@@ -362,8 +364,9 @@ def check_weights(subject: Subject) -> None:
 
 
 def check_average_weight(subject: Subject) -> None:
-    """E[log p(x,z) - log q(z|x)] is not below the ELBO; with one latent variable and no classes it
-    is the ELBO.
+    """The mean importance weight is not below the ELBO; without classes it equals it.
+
+    E[log p(x,z) - log q(z|x)] is the ELBO of a model with one latent variable.
     """
     if not (subject.cell.has_bound and isinstance(subject.model, ImportanceWeighted)):
         return
@@ -396,17 +399,27 @@ def _check_pixels(what: str, pixels: object, images: int) -> None:
 # --- all together ---------------------------------------------------------------------------------
 
 PROBE_CHECKS: tuple[Check, ...] = (
-    check_terms, check_purity, check_stacking, check_bound, check_samples, check_reconstructions, check_classes,
-)  # fmt: skip
+    check_terms,
+    check_purity,
+    check_stacking,
+    check_bound,
+    check_samples,
+    check_reconstructions,
+    check_classes,
+)
 CHECKS: tuple[Check, ...] = (
-    *PROBE_CHECKS, check_weights, check_average_weight, check_images_alone, check_seed,
-)  # fmt: skip
+    *PROBE_CHECKS,
+    check_weights,
+    check_average_weight,
+    check_images_alone,
+    check_seed,
+)
 
 
 def find_violation(cell: Cell, importance_weights: bool) -> str | None:
-    """Why a kind of cell cannot be trained and scored, in a sentence; None where it can.
+    """Why a kind of cell cannot be trained and scored, in a sentence; None if it can.
 
-    BadInput where the model refuses its settings.
+    InputError if the model refuses its settings.
     """
     subject = Subject(cell)
     checks = (*PROBE_CHECKS, check_weights) if importance_weights else PROBE_CHECKS
@@ -420,7 +433,7 @@ def find_violation(cell: Cell, importance_weights: bool) -> str | None:
 
 
 def run_checks(cell: Cell) -> Iterator[tuple[str, str | None]]:
-    """Every check of a kind of cell, as its docstring says it, and what is wrong, if anything is."""
+    """The first line of each check's docstring, and what is wrong, or None."""
     subject = Subject(cell, images=6, labels=2 * CLASSES)
     for check in CHECKS:
         try:
@@ -431,13 +444,11 @@ def run_checks(cell: Cell) -> Iterator[tuple[str, str | None]]:
             fault = str(error)
         yield (check.__doc__ or "").splitlines()[0], fault
         if fault and check is check_terms:
-            return  # what is no Terms cannot be asked further
+            return  # the other checks need the terms
 
 
 def print_report(plugin: Plugin) -> int:
-    """Print what every model of a plug-in owes the harness, and what it does not keep; 1 where
-    there is such.
-    """
+    """Print the result of every check for every model of a plug-in; 1 if one fails, else 0."""
     names = [name for name in registry.cards() if registry.find_plugin(name) == plugin]
     if not names:
         raise InputError(
@@ -457,7 +468,7 @@ def print_report(plugin: Plugin) -> int:
 
 
 def _default_cells(name: str) -> Iterator[Cell]:
-    """A cell of every supervision that a model has, with its default settings."""
+    """One cell for each supervision of a model, with its default settings."""
     card = registry.cards()[name]
     settings = tuple(sorted(card.defaults.items()))
     for supervision in card.supervisions:

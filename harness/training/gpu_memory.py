@@ -4,16 +4,15 @@ from collections.abc import Callable
 
 import torch
 
-RESERVED_SHARE = (
-    0.1  # of the memory, for what the measurement does not see: fragments, scoring, libraries
-)
+# share of the memory for what is not measured: fragmentation, scoring, libraries
+RESERVED_SHARE = 0.1
 
 
 def max_pack_size(peak_bytes: Callable[[int], int], memory_bytes: int, max_cells: int) -> int:
-    """Cells of a pack that fit into `memory_bytes` bytes, between 1 and `max_cells`, where
-    `peak_bytes(n)` is what a pack of n takes.
+    """The number of cells whose pack fits into `memory_bytes` bytes, from 1 to `max_cells`.
 
-    The peak grows by the same amount with every cell; packs of one and of two tell how much.
+    peak_bytes: the peak memory of a pack of n cells. It grows by the same amount with every cell,
+        so packs of one and of two cells are measured.
 
     >>> max_pack_size(lambda cells: 100 + 50 * cells, memory_bytes=1000, max_cells=64)
     16
@@ -31,13 +30,13 @@ def max_pack_size(peak_bytes: Callable[[int], int], memory_bytes: int, max_cells
 
 
 def available_bytes(device: torch.device, share: float) -> int:
-    """Bytes of a GPU's memory that a trial with a share of it may take now."""
+    """Bytes of a GPU's memory that a trial with this share of the GPU may use now."""
     free, total = torch.cuda.mem_get_info(device)
     return int(min(free, total * min(1.0, share)))
 
 
 def measure_peak_bytes(work: Callable[[], object], device: torch.device) -> int:
-    """Bytes that some work takes on a GPU beyond what lies there already."""
+    """Bytes that `work` allocates at its peak on a GPU, beyond what is allocated before."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
     allocated_before = torch.cuda.memory_allocated(device)

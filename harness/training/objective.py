@@ -1,10 +1,9 @@
-"""The objective of a pack: every cell's loss and the slopes of its parameters, as one function,
-compiled or not.
+"""Loss and gradients of all cells of a pack, compiled or not.
 
-Parameters are stacked along a first dimension and `torch.func.vmap` runs one cell's gradient over
-it (HFTA, Wang et al., MLSys 2021, arXiv 2102.02344). Compiled by Inductor, what stands between two
-matrix products becomes one loop over the memory; this takes a C++ compiler and, the first time on a
-machine, some ten seconds a kind of pack.
+Parameters are stacked along a first dimension, and `torch.func.vmap` runs the gradient of one cell
+over it (HFTA, Wang et al., MLSys 2021, arXiv 2102.02344). Inductor compiles the operations between
+two matrix products into one loop over memory. This needs a C++ compiler and, the first time on a
+machine, some ten seconds for each kind of pack.
 """
 
 import functools
@@ -20,11 +19,10 @@ from harness.plugins.model_state import Tensors, clone_tensors, restore_buffers,
 
 
 class LossParts(NamedTuple):
-    """Means over the batch of the loss and of the parts it is made of, loss = rec + β·kl + extra;
-    (cells,) each.
+    """Means over the batch of the loss and its parts, loss = rec + β·kl + extra; (cells,) each.
 
-    A part that the model does not have is nan; `rec` is the exact -log p(x) of a model that gives
-    it as `nll`.
+    A part that the model does not have is nan. For a model that gives `nll`, `rec` is that exact
+    -log p(x).
     """
 
     loss: Tensor
@@ -33,15 +31,16 @@ class LossParts(NamedTuple):
     extra: Tensor
 
 
-# Trained parameters, other tensors, batch, noise and β, each (cells, ...) -> gradients of the
-# trained ones, parts, and the state after the step: those of the other tensors that a step may
-# change.
+# (trained parameters, other tensors, batch, noise, β), each (cells, ...) -> (gradients of the
+# trained parameters, parts of the loss, state after the step). The state is those of the other
+# tensors that a step may change.
 Objective = Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensors, LossParts, Tensors]]
 
 
 def make_objective(model: Model) -> Objective:
-    """The objective of any number of cells of a model, of any number of images, one operation after
-    another.
+    """The objective of a model, not compiled.
+
+    It takes any number of cells and of images.
     """
     losses = vmap(_make_loss(model))
 
@@ -50,9 +49,9 @@ def make_objective(model: Model) -> Objective:
     ) -> tuple[Tensors, LossParts, Tensors]:
         leaves = {name: value.detach().requires_grad_() for name, value in trained.items()}
         loss, (parts, state) = losses(leaves, other, batch, noise, beta)
-        slopes = torch.autograd.grad(loss.sum(), list(leaves.values()))
+        gradients = torch.autograd.grad(loss.sum(), list(leaves.values()))
         return (
-            dict(zip(leaves, slopes, strict=True)),
+            dict(zip(leaves, gradients, strict=True)),
             LossParts(*(part.detach() for part in parts)),
             state,
         )
@@ -63,7 +62,7 @@ def make_objective(model: Model) -> Objective:
 def _make_loss(
     model: Model,
 ) -> Callable[[Tensors, Tensors, Batch, Noise, Tensor], tuple[Tensor, tuple[LossParts, Tensors]]]:
-    """One cell's loss, and beside it the parts and the state after the step."""
+    """The loss of one cell, with its parts and the state after the step."""
     changing = state_names(model)
 
     def loss(
@@ -71,7 +70,7 @@ def _make_loss(
     ) -> tuple[Tensor, tuple[LossParts, Tensors]]:
         tensors = trained | other
         parts = weigh_terms(functional_call(model, tensors, (batch, noise)), beta)
-        # functional_call leaves what was assigned
+        # functional_call leaves the buffers that the model assigned in `tensors`
         state = {name: tensors[name].detach().clone() for name in changing}
         return parts.loss, (parts, state)
 
@@ -79,7 +78,7 @@ def _make_loss(
 
 
 def weigh_terms(terms: Terms, beta: Tensor | float) -> LossParts:
-    """The means of a model's terms over the batch, and their weighted sum, the loss."""
+    """The means of a model's terms over the batch, and the loss, their weighted sum."""
     rec, kl, extra, nll = (None if part is None else part.mean() for part in terms)
     distortion = rec if nll is None else nll
     summands = [
@@ -91,9 +90,10 @@ def weigh_terms(terms: Terms, beta: Tensor | float) -> LossParts:
 
 
 def trained_parameters(model: Model, batch: Batch, noise: Noise) -> tuple[set[str], bool]:
-    """The parameters that the objective depends on, and whether it is an exact likelihood.
+    """The names of the parameters that the objective depends on; whether it is exact.
 
-    A supervised cell leaves its decoder untouched. Buffers stay as they were.
+    A supervised cell, for example, does not train its decoder. The objective is exact if it is a
+    likelihood and not a bound. The model's buffers are restored afterwards.
     """
     trainable = {
         name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad

@@ -1,4 +1,7 @@
-"""Settings of a process that make it faster: the garbage collector, freed memory, denormal numbers."""
+"""Settings of a process that make it faster.
+
+They concern the garbage collector, freed memory and denormal numbers.
+"""
 
 import ctypes
 import gc
@@ -10,8 +13,8 @@ from contextlib import contextmanager
 def paused_gc() -> Iterator[None]:
     """Pause the garbage collector inside this block.
 
-    Imports and compilation make a million objects that all stay. Searching them for cycles again
-    and again takes a third to half of their time.
+    Imports and compilation create a million objects that all stay. Searching them for cycles takes
+    a third to half of their time.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -23,20 +26,16 @@ def paused_gc() -> Iterator[None]:
 
 
 KEPT_BYTES = 2**28  # freed memory that a process keeps
-
-
-MMAP_THRESHOLD_BYTES = 2**25  # that glibc takes for a block of its own
-
-
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+MMAP_THRESHOLD_BYTES = 2**25  # larger blocks are mapped separately by glibc
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep the memory that a step frees, for the next one.
+    """Let this process keep the memory that a step frees, for the next step.
 
-    By itself glibc may give it back after every step, and the system then clears thousands of pages
-    for each: a fifth of a step of `ssvae`, in processes where the blocks happen to lie so. With
-    another C library nothing is done.
+    Otherwise glibc may return it to the system after every step, and the system then has to clear
+    thousands of pages again. This costs up to a fifth of a step of `ssvae`, depending on where its
+    blocks are allocated. With another C library nothing is done.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
@@ -46,12 +45,12 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def flush_denormals() -> Iterator[None]:
-    """Numbers below 1.2e-38 are zero in this thread: a classifier that is sure of itself has slopes
-    of that size.
+    """Treat numbers below 1.2e-38 as zero in this thread and in threads that it starts.
 
-    CPUs take many times as long on them. A pool of threads has it from the thread that makes it.
+    CPUs take many times as long with such numbers, and the gradients of a classifier that is
+    certain of its classes are that small.
     """
-    import torch  # slow to import, and needed for nothing else here
+    import torch  # imported here: slow, and only used here
 
     torch.set_flush_denormal(True)
     try:

@@ -1,4 +1,4 @@
-"""The row of a cell that ended: what every row holds besides its scores."""
+"""The row of a cell that has ended: the columns besides its scores."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from harness.training.task import Task
 
 
 def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping[str, Any]) -> None:
-    """Write the row of a cell that ended with a status."""
+    """Write the row of a cell that has ended with a status."""
     fixed = {
         "grid": task.grid,
         "run": task.run,
@@ -26,6 +26,6 @@ def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping
 
 
 def seed_purposes(cell: Cell) -> tuple[TrainingPurpose, ...]:
-    """The purposes that the cell's own seed drives."""
+    """The random streams that the cell's own seed drives."""
     always: tuple[TrainingPurpose, ...] = ("weights", "order", "binarisation", "noise")
     return (*always, "labels") if cell.label_draw == "seed" else always

@@ -8,8 +8,10 @@ from harness.experiment.cell import Cell
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that a step of a pack takes: `fixed` + `per_cell` · cells; and that the scoring of a
-    cell takes.
+    """Seconds that work on a pack takes.
+
+    fixed, per_cell: a step takes `fixed` + `per_cell` · cells
+    score: scoring of one cell
     """
 
     fixed: float
@@ -17,7 +19,7 @@ class Cost:
     score: float = 0.0
 
     def step_seconds(self, cells: int) -> float:
-        """Seconds of a step of a pack of so many cells.
+        """Seconds of a step of a pack of `cells` cells.
 
         >>> Cost(fixed=0.002, per_cell=0.005).step_seconds(8)
         0.042
@@ -43,8 +45,6 @@ class Cost:
 
 Costs = Mapping[Cell, Cost]  # by `Cell.pack_key`
 
-OVERHEAD_SHARE = (
-    0.1  # a pack is large enough when what its cells share is a tenth of what they do not
-)
-
-MAX_PACK_SIZE = 64  # cells of a pack; a larger one gains nothing and loses more when it dies
+# a pack is large enough when its fixed seconds are at most this share of those of its cells
+OVERHEAD_SHARE = 0.1
+MAX_PACK_SIZE = 64  # cells; a larger pack gains nothing, and loses more work when it dies

@@ -1,4 +1,4 @@
-"""What a trial is asked to do, and what it reports while it works."""
+"""What a trial has to do, and what it reports while it works."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,13 @@ from harness.plugins.source_files import Plugin
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is handed: the cells of one pack and all it must know to turn them into rows."""
+    """What a worker needs to turn the cells of one pack into rows.
+
+    results: the address of the store
+    grid, run: names that the rows carry
+    gpus: share of a GPU, 0 for a CPU trial
+    checkpoint_seconds, report_seconds: intervals between checkpoints and between reports
+    """
 
     cells: tuple[Cell, ...]
     results: str
@@ -30,15 +36,20 @@ class Task:
 
 @dataclass(frozen=True)
 class Update:
-    """How a trial stands: steps done of its cells together, seconds a step, NELBO of the first,
-    cells that ended.
+    """The state of a trial at one moment.
 
-    A cell ends with the status of its row, or as "unscored" where its row lacks a score that was
-    asked for. `saved` counts the checkpoints written by this process: what is lost if it dies now
-    began at the last of them. `waits` is set where the process has died, and no other has begun
-    with what is left. `stage` says what is done beside training, in words; `scored` counts the
-    cells that were scored, with the share that is done of the one at work, and `score_seconds` is
-    what one of them took. The last two are clocks of the trial's process.
+    steps: steps done, of all cells together
+    step_seconds: seconds per step of one cell
+    nelbo: the NELBO of the first cell, nats
+    ended: the status of each cell that has ended, that of its row, or "unscored" if the row lacks a
+        score that was requested
+    saved: checkpoints that this process has written; what it did since the last one is lost if it
+        dies now
+    waits: whether the process has died and its remaining cells have not been started again
+    stage: what is done besides training, in words
+    scored: cells scored, with the share that is done of the present one
+    score_seconds: seconds that scoring one cell took
+    cpu_seconds, wall_seconds: clocks of the trial's process
     """
 
     steps: int = 0

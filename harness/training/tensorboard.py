@@ -4,20 +4,21 @@ from collections.abc import Iterable
 from typing import Any
 
 from harness.experiment.cell import Cell
+from harness.storage.layout import tensorboard_key
 from harness.storage.store import Store
 
 
 class TensorBoardWriter:
-    """TensorBoard logs: the points of each cell's curve as they come."""
+    """Writes the points of each cell's learning curve as they are recorded."""
 
     def __init__(self, store: Store, cells: Iterable[Cell]):
-        from torch.utils.tensorboard import SummaryWriter  # slow to import, and only on request
+        from torch.utils.tensorboard import SummaryWriter  # imported here: slow, and rarely used
 
-        self.writers = [SummaryWriter(str(store.path(f"tensorboard/{cell.id}"))) for cell in cells]
+        self.writers = [SummaryWriter(str(store.path(tensorboard_key(cell.id)))) for cell in cells]
         self.last_step = -1
 
     def add(self, curves: list[list[dict[str, Any]]]) -> None:
-        """Write the last point of each curve, unless that was done."""
+        """Write the last point of each curve, unless it is written already."""
         if not curves[0] or curves[0][-1]["step"] == self.last_step:
             return
         self.last_step = curves[0][-1]["step"]

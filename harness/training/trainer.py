@@ -1,9 +1,9 @@
-"""Trains a pack: the one training loop.
+"""The training loop: trains all cells of a pack at once.
 
-A pack is cells that share everything but seed, β and learning rate: one stacked model (`objective`)
-and one fused optimiser step (`adam`) for all of them. Every cell keeps its own order, binarisation
-and noise, addressed by (seed, purpose, step), so a cell's training does not depend on the pack that
-it runs in. A pack of one is the same code.
+The cells of a pack differ only in seed, β and learning rate. They are one stacked model
+(`objective`) with one fused optimiser step (`adam`). Each cell has its own order of images,
+binarisation and noise, which depend only on (seed, purpose, step). So the training of a cell does
+not depend on its pack, and a pack of one cell runs the same code.
 """
 
 import math
@@ -16,30 +16,33 @@ import torch
 from torch import Tensor
 from torch.func import stack_module_state
 
-from harness.data.binarization import binarise_cells
-from harness.data.labelled_subset import LabelledImages, select_labelled
-from harness.evaluation.accuracy import test_set_accuracy
-from harness.experiment import seeding
+from harness.evaluation.classification import test_set_accuracy
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
 from harness.plugins import model_state, registry
 from harness.plugins.dataset import Data
-from harness.plugins.model import Batch, Model, Noise, draw_noise
+from harness.plugins.model import Batch, Model, Noise
 from harness.storage.schema import infer_estimator
 from harness.training import compilation, objective
 from harness.training.adam import Adam, match_memory_layout
+from harness.training.batches import BatchStream
 
 CURVE_POINTS = 200
-ACCURACY_EVERY_POINTS = 10  # curve points, and
-ACCURACY_EVERY_STEPS = 100  # steps, at least: all test images are looked at
-# nats; a loss beyond it has diverged, finite or not: guessing all 784 pixels at even odds costs 543
+# the accuracy, which takes all test images, is computed after so many curve points and steps
+ACCURACY_EVERY_POINTS = 10
+ACCURACY_EVERY_STEPS = 100
+# nats; a larger loss counts as diverged. Predicting 1/2 for each of 784 pixels gives 543 nats
 DIVERGENCE_THRESHOLD = 1e9
 
 
 @dataclass(frozen=True)
 class CellState:
-    """One cell's training state: tensors by name, the step they stand at, the curve and the seconds
-    so far.
+    """The training state of one cell.
+
+    tensors: by name, see `PackTrainer.extract_state`
+    step: steps taken
+    seconds: training time so far
+    curve: the points of the learning curve so far
     """
 
     tensors: dict[str, Tensor]
@@ -55,8 +58,12 @@ def make_trainer(
     states: Sequence[CellState] = (),
     mode: Compile = "never",
 ) -> "PackTrainer":
-    """A pack, compiled if that is wanted; by "auto", a machine or a model that fails to compile
-    trains all the same.
+    """A trainer, compiled if `compilation.should_compile` says so.
+
+    listed_indices: the labelled images of a file, for cells that use one
+    states: saved states to continue from, one for each cell or none
+
+    If compiling fails with mode "auto", the pack is trained without.
     """
     if not compilation.should_compile(mode, cells[0].iterations, data.train_x.device):
         return PackTrainer(cells, data, listed_indices, states)
@@ -71,7 +78,7 @@ def make_trainer(
 
 
 class PackTrainer:
-    """Cells in training; `advance` takes them on, `extract_state` carries one over an interruption."""
+    """Cells in training: `advance` trains them, `extract_state` saves one of them."""
 
     def __init__(
         self,
@@ -87,19 +94,14 @@ class PackTrainer:
         self.data = data
         self.backend = "compiled" if compiled else "eager"
         self.device = data.train_x.device
-        labelled_sets = [select_labelled(cell, data, listed_indices) for cell in cells]
-        self.labelled = LabelledImages(
-            torch.stack([one.grey for one in labelled_sets]),
-            torch.stack([one.classes for one in labelled_sets]),
-        )
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)
         self.step = 0
         self.seconds = 0.0
         self.curves: list[list[dict[str, Any]]] = [[] for _ in cells]
         self.diverged_at = torch.full((len(cells),), -1)
-        self._orders: dict[int, Tensor] = {}
         models = [registry.build(cell).to(self.device) for cell in cells]
         self.model = models[0]
+        self.batches = BatchStream(self.cells, data, listed_indices, self.model)
         self.eager_objective = self.full_batch_objective = objective.make_objective(self.model)
         if compiled:
             self.full_batch_objective = compilation.compile_objective(
@@ -107,7 +109,7 @@ class PackTrainer:
             )
         self.params, self.untrained = self._split_tensors(models)
         self.adam = Adam(self.params, [cell.learning_rate for cell in cells])
-        # what `Parts` holds, of each step since the last point: (4, cells)
+        # the `LossParts` of each step since the last point: (4, cells)
         self._recent_losses: list[Tensor] = []
         if states:
             self._resume(states)
@@ -115,8 +117,9 @@ class PackTrainer:
     def _split_tensors(
         self, models: Sequence[Model]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The tensors that are trained, in memory as their slopes come, and all others; (cells,
-        ...) each.
+        """The trained tensors, in the memory layout of their gradients, and all others.
+
+        (cells, ...) each.
         """
         params, buffers = stack_module_state(models)
         tensors = {name: value.detach() for name, value in (params | buffers).items()}
@@ -140,12 +143,12 @@ class PackTrainer:
 
     @property
     def iterations(self) -> int:
-        """Steps in all."""
+        """Steps of the whole training."""
         return self.cells[0].iterations
 
     @property
     def stride(self) -> int:
-        """Steps between two points of a curve."""
+        """Steps between two points of the learning curve."""
         return max(1, -(-self.iterations // CURVE_POINTS))
 
     @property
@@ -154,8 +157,9 @@ class PackTrainer:
         return self.step < self.iterations and bool((self.diverged_at < 0).any())
 
     def advance(self, max_seconds: float = math.inf) -> None:
-        """Train to the next point of the curve and write it, or stop short of it after
-        `max_seconds` seconds.
+        """Train until the next point of the learning curve, and record it.
+
+        After `max_seconds` seconds it returns before that point.
         """
         started, first_step = time.perf_counter(), self.step
         next_point = min(self.iterations, (self.step // self.stride + 1) * self.stride)
@@ -168,9 +172,9 @@ class PackTrainer:
             self._record_point()
 
     def train_step(self) -> None:
-        """One optimiser step of every cell; nothing here waits for the device."""
+        """Take one optimiser step of every cell, without waiting for the device."""
         batch, noise = self._next_batch()
-        # the last batch of an epoch is smaller
+        # the last batch of an epoch may be smaller; only full batches are compiled
         is_full_batch = batch.x.shape[1] in (0, self.cells[0].batch_size)
         objective_function = self.full_batch_objective if is_full_batch else self.eager_objective
         gradients, parts, state = objective_function(
@@ -182,7 +186,10 @@ class PackTrainer:
         self.step += 1
 
     def _detect_divergence(self, first_step: int) -> None:
-        """Which cells diverged since step `first_step`, and when; this waits for the device."""
+        """Record which cells have diverged since step `first_step`, and at which step.
+
+        This waits for the device.
+        """
         losses = torch.stack(self._recent_losses[first_step - self.step :])[:, 0].cpu()
         diverged = ~(losses.abs() < DIVERGENCE_THRESHOLD)
         newly_diverged = diverged.any(0) & (self.diverged_at < 0)
@@ -191,43 +198,7 @@ class PackTrainer:
         )
 
     def _next_batch(self) -> tuple[Batch, Noise]:
-        """What all cells meet in this step, binarised afresh; (cells, ...) each."""
-        generators = [
-            seeding.generator(cell.seed, "binarisation", self.step, self.device)
-            for cell in self.cells
-        ]
-        indices = self._batch_indices()
-        # in a seventh of the time of train_x[order]
-        grey = self.data.train_x.index_select(0, indices.flatten())
-        x = binarise_cells(grey.unflatten(0, indices.shape), generators)
-        labelled_x = binarise_cells(self.labelled.grey, generators)
-        noise = [self._draw_cell_noise(cell, x.shape[1]) for cell in self.cells]
-        return Batch(x, labelled_x, self.labelled.classes), {
-            name: _stack([draw[name] for draw in noise]) for name in noise[0]
-        }
-
-    def _batch_indices(self) -> Tensor:
-        """Indices of this step's images, (cells, batch): every epoch its own order, its last batch
-        what is left.
-
-        Cells without a bound see labelled images alone.
-        """
-        size, n_images = self.cells[0].batch_size, len(self.data.train_x)
-        epoch, batch_in_epoch = divmod(self.step, -(-n_images // size))
-        if epoch not in self._orders:
-            self._orders = {
-                epoch: torch.stack([self._permute_images(cell, epoch) for cell in self.cells])
-            }
-        order = self._orders[epoch][:, batch_in_epoch * size : (batch_in_epoch + 1) * size]
-        return order if self.cells[0].has_bound else order[:, :0]
-
-    def _permute_images(self, cell: Cell, epoch: int) -> Tensor:
-        generator = seeding.generator(cell.seed, "order", epoch)
-        return torch.randperm(len(self.data.train_x), generator=generator).to(self.device)
-
-    def _draw_cell_noise(self, cell: Cell, n_images: int) -> Noise:
-        generator = seeding.generator(cell.seed, "noise", self.step, self.device)
-        return draw_noise(self.model, n_images, generator)
+        return self.batches.draw(self.step)
 
     # --- curves -----------------------------------------------------------------------------------
 
@@ -255,8 +226,9 @@ class PackTrainer:
             )
 
     def _likelihood_columns(self, rec: float, kl: float) -> dict[str, float]:
-        """What the means of a point say about log p(x): a bound, an exact value, or nothing; and
-        the parts.
+        """The columns of a curve point about log p(x), from the means `rec` and `kl`.
+
+        They are nelbo for a bound or nll for an exact value, and the parts.
         """
         if self.has_exact_nll:
             return {"nll": rec}
@@ -267,15 +239,15 @@ class PackTrainer:
 
     @property
     def seconds_per_cell(self) -> float:
-        """Seconds of training so far that fall to each cell."""
+        """Seconds of training so far, divided by the number of cells."""
         return self.seconds / len(self.cells)
 
     # --- cells in and out -------------------------------------------------------------------------
 
     def extract_model(self, index: int) -> Model:
-        """A cell's model with its present weights."""
+        """The model of a cell with its present weights."""
         model = registry.build(self.cells[index]).to(self.device)
-        # a weight that is tied has one place
+        # a tied weight appears once in these
         model_tensors = dict(model.named_parameters()) | dict(model.named_buffers())
         with torch.no_grad():
             for name, value in (self.params | self.untrained).items():
@@ -283,7 +255,7 @@ class PackTrainer:
         return model.eval()
 
     def extract_state(self, index: int) -> CellState:
-        """A cell's training state; `PackTrainer(..., state=[...])` goes on from it."""
+        """The training state of a cell; `PackTrainer(..., states=[...])` continues from it."""
         tensors = {
             f"{kind}.{name}": value[index].clone(memory_format=torch.contiguous_format)
             for kind, by_name in self._state_tensors().items()
@@ -294,7 +266,7 @@ class PackTrainer:
         return CellState(tensors, self.step, self.seconds_per_cell, list(self.curves[index]))
 
     def _state_tensors(self) -> dict[str, dict[str, Tensor]]:
-        """What changes in training, (cells, ...) each, by kind and name."""
+        """The tensors that training changes, (cells, ...) each, by kind and name."""
         state = {name: self.untrained[name] for name in model_state.state_names(self.model)}
         return {
             "param": self.params,
@@ -304,7 +276,7 @@ class PackTrainer:
         }
 
     def _resume(self, states: Sequence[CellState]) -> None:
-        """Put saved states in place; all of them stand at one step."""
+        """Continue from saved states, which are all at the same step."""
         for state in states:
             if missing := missing_state(self.model, state.tensors):
                 raise ValueError(
@@ -325,8 +297,9 @@ class PackTrainer:
 
 
 def missing_state(model: Model, tensors: Collection[str]) -> str:
-    """The names of a model's changing tensors that a checkpoint does not hold: one of an older
-    version, say.
+    """The names of a model's state tensors that are not in a checkpoint, comma-separated.
+
+    A checkpoint of an older version may lack some.
     """
     return ", ".join(
         name for name in model_state.state_names(model) if f"state.{name}" not in tensors
@@ -334,10 +307,5 @@ def missing_state(model: Model, tensors: Collection[str]) -> str:
 
 
 def _nan_to_none(value: Any) -> Any:
-    """None for what is not a number: a part that the model does not have."""
+    """None for nan, which means a part that the model does not have."""
     return None if value != value else value
-
-
-def _stack(parts: Sequence[Tensor]) -> Tensor:
-    """Tensors of the cells as one, (cells, ...); the only one of a single cell is not copied."""
-    return parts[0].unsqueeze(0) if len(parts) == 1 else torch.stack(list(parts))

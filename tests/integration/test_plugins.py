@@ -1,6 +1,4 @@
-"""Plug-ins through the command: their record, their isolation, folders of them, and what cannot
-travel.
-"""
+"""Plug-ins through the command: their record, isolation, folders, and refusals."""
 
 import json
 import os
@@ -17,6 +15,7 @@ from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import Model
 from harness.plugins.source_files import read_plugins
+from harness.storage.layout import plugin_key
 from harness.storage.store import Store
 from harness.training import trainer
 from tests.conftest import ROOT, lasting, readme_model
@@ -51,10 +50,10 @@ GREY = (
     LINEAR.replace('"linear"', '"grey"')
     + """
 
-import harness.training.trainer, harness.evaluation.scored_images
+import harness.training.batches, harness.evaluation.scored_images
 from harness.data.binarization import scale_to_unit
 
-harness.training.trainer.binarise_cells = lambda grey, generators: scale_to_unit(grey)
+harness.training.batches.binarise_cells = lambda grey, generators: scale_to_unit(grey)
 harness.evaluation.scored_images.binarise_test_images = lambda data: scale_to_unit(data.test_x)
 """
 )
@@ -63,7 +62,7 @@ Bench = Callable[..., int]
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """The command in this process and in an empty folder."""
+    """The command, run in this process and in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
     def run(results: str, *flags: str) -> int:
@@ -96,7 +95,7 @@ def test_a_run_keeps_the_texts_and_rows_and_provenance_name_them(
     }
 
 
-def test_a_text_that_changed_is_told_before_it_trains(
+def test_changed_code_is_reported_before_training(
     command: Bench, mnist: Data, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--models", "linear", "--plugin", "mine.py", "--seeds"]
@@ -195,7 +194,7 @@ def test_changes_of_a_plugin_without_models_are_told(
     )
 
 
-def test_an_edited_plugin_takes_its_earlier_changes_and_models_back() -> None:
+def test_an_edited_plugin_undoes_its_earlier_changes() -> None:
     held = trainer.DIVERGENCE_THRESHOLD
     registry.load_source(
         "mine.py",
@@ -224,8 +223,9 @@ def test_a_plugin_that_fails_leaves_no_model_and_no_change() -> None:
 def test_workers_load_folders_and_keep_changes_apart_too(
     command: Bench, mnist: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The processes of the longer, patched cells go on with the others; an own `models` hides none
-    of ours.
+    """Workers of the longer, patched cells go on to the cells of other models.
+
+    A user's package `models` does not hide ours.
     """
     patched = WARM_UP.replace("0.99", "decay") + "\nfrom g_helper import decay\n"
     written(Path("own"), model=patched, g_helper="decay = 0.99")
@@ -267,7 +267,7 @@ def test_a_folder_of_modules_is_trained_and_listed(
     assert command("r", "--models", "linear", "--seeds", "1", "--plugin", "own") == 0
     (plugin,) = read_plugins(["own"])
     assert sources("r") == [plugin.sha256]
-    assert set(json.loads(Store("r").read(plugin.store_key) or b"")["files"]) == {
+    assert set(json.loads(Store("r").read(plugin_key(plugin.sha256)) or b"")["files"]) == {
         "h_helper.py",
         "h_model.py",
     }
@@ -321,7 +321,7 @@ def test_a_model_of_this_process_alone_is_not_given_to_ray(
 
 
 def python(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Python in a folder that comes first on its path, with the harness of this checkout after it."""
+    """Python in a folder that is first on its path; this checkout is second."""
     paths = os.pathsep.join([str(folder), str(ROOT)])
     return subprocess.run(
         [sys.executable, *words],
@@ -342,7 +342,7 @@ def test_an_own_folder_called_models_hides_none_of_ours(tmp_path: Path) -> None:
     assert "linear    5,000 steps" in done.stdout
 
 
-def test_an_own_models_that_was_imported_first_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_users_models_imported_first_is_one_line(tmp_path: Path) -> None:
     written(tmp_path / "models", __init__="")
     code = "import models; from harness.bench import main; raise SystemExit(main(['--list']))"
     done = python("-c", code, folder=tmp_path)

@@ -28,7 +28,7 @@ from harness.experiment.grid import ListedDraw
 from harness.plugins import registry
 from harness.storage.schema import ARM_COLUMNS
 from harness.storage.store import Store
-from tests.conftest import README, ROOT
+from tests.conftest import ROOT
 
 RESULTS = ROOT / "results"
 PUBLISHED = RESULTS / "report"
@@ -166,14 +166,15 @@ def test_what_git_tracks_is_small_and_holds_no_weights(folder: Path) -> None:
     assert 0 < sum(path.stat().st_size for path in files) < LIMIT
 
 
-def test_the_readme_shows_what_the_rows_give(rows: pd.DataFrame) -> None:
+def test_the_docs_show_what_the_rows_give(rows: pd.DataFrame) -> None:
     """To mend it: `python analysis/report.py results/report` writes tables/headline.md, to be put
     between the marks.
     """
     published = references.load()
     verdicts = compute_verdicts(rows, published)
     (shown,) = reproduction.build_headline_tables(verdicts, published)
-    _, _, rest = README.partition("<!-- headline -->\n")
+    page = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
+    _, _, rest = page.partition("<!-- headline -->\n")
     assert rest.partition("<!-- end -->")[0] == table.to_markdown(shown)
 
 

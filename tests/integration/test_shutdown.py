@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import StalledError
 from harness.execution import trial
-from harness.execution.shutdown import StalledError, StopRequest
+from harness.execution.shutdown import StopRequest
 from harness.experiment.cell import Cell
 from harness.monitoring import run_status
 from harness.plugins.dataset import Data

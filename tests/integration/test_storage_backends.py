@@ -1,6 +1,4 @@
-"""Places: a bucket behaves as a folder does, is asked again while it may come back, and never tells
-a secret.
-"""
+"""Storage: a bucket behaves like a folder, transient errors are retried, no secret is shown."""
 
 import math
 import os
@@ -17,16 +15,15 @@ import pytest
 from analysis import compare, report
 from harness import bench
 from harness.errors import InputError, StorageError
-from harness.storage.object_store import RETRY_PAUSES, RETRY_SECONDS, Bucket
+from harness.storage.object_store import Bucket
+from harness.storage.retry import POLICY, RetryPolicy
 from harness.storage.store import TABLE, Store, make_backend
 from tests.conftest import ROOT, SECRET, bucket, tree
 from tests.door import Door
 
 
 class Clock:
-    """The time that a bucket reads, in seconds: it goes only while a bucket pauses, so that a pause
-    takes no time.
-    """
+    """The clock of the retry rule, in seconds; it only advances in pauses, which take no time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -41,13 +38,13 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr("harness.storage.object_store.time", made)
+    monkeypatch.setattr("harness.storage.retry.time", made)
     return made
 
 
 @pytest.fixture
 def door(s3: str, clock: Clock) -> Iterator[Door]:
-    """A door to the S3 server; pauses take no time."""
+    """A proxy in front of the S3 server; pauses take no time."""
     made = Door(s3)
     thread = threading.Thread(target=made.serve_forever)
     thread.start()
@@ -68,7 +65,7 @@ def behind(door: Door) -> Bucket:
 
 @pytest.mark.parametrize("size", [0, 1, 25_000_000])
 def test_what_is_put_is_read_back(size: int, s3: str) -> None:
-    """The largest goes in several parts."""
+    """The largest is uploaded in several parts."""
     there, content = make_backend(bucket(s3)), os.urandom(size)
     there.write("weights/a", content)
     assert there.read("weights/a") == content
@@ -109,17 +106,21 @@ def test_a_list_is_longer_than_a_page(s3: str) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_a_bucket_that_fails_for_a_while_is_asked_again(
+def test_a_bucket_that_fails_for_a_while_is_retried(
     status: int, door: Door, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there = behind(door)
     door.status = status
-    for work in (lambda: there.write("k", b"v"), lambda: there.read("k"), lambda: there.versions(".x", ""),
-                 lambda: there.remove("k")):  # fmt: skip
+    for work in (
+        lambda: there.write("k", b"v"),
+        lambda: there.read("k"),
+        lambda: there.versions(".x", ""),
+        lambda: there.remove("k"),
+    ):
         door.refusals = 3
         work()
     assert there.read("k") is None
-    assert "asked again in" in capsys.readouterr().err
+    assert "retrying in" in capsys.readouterr().err
 
 
 def test_a_put_that_fails_leaves_the_old_object(door: Door) -> None:
@@ -132,7 +133,7 @@ def test_a_put_that_fails_leaves_the_old_object(door: Door) -> None:
     assert there.read("k") == b"old"
 
 
-def test_what_no_waiting_mends_is_told_at_once(door: Door) -> None:
+def test_permanent_errors_are_raised_at_once(door: Door) -> None:
     there = behind(door)
     door.refusals, door.status = 10**6, 403
     with pytest.raises(StorageError, match="ACCESS_DENIED"):
@@ -140,18 +141,19 @@ def test_what_no_waiting_mends_is_told_at_once(door: Door) -> None:
     assert len(door.seen) == 1
 
 
-def test_nobody_there_is_told_after_the_patience(
+def test_a_missing_server_is_an_error_after_two_minutes(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(StorageError, match=r"results s3://bench/x: .*NETWORK_CONNECTION"):
         make_backend(bucket("127.0.0.1:1", "x")).read("k")
-    assert RETRY_SECONDS < clock.now <= RETRY_SECONDS + RETRY_PAUSES[1]
+    assert POLICY.seconds < clock.now <= POLICY.seconds + POLICY.pauses[1]
 
 
-def test_after_the_patience_each_request_is_one_until_one_is_answered(door: Door) -> None:
-    """What a run asks of storage at its end does not wait once more each time, by whichever object
-    it asks.
+def test_after_two_minutes_requests_fail_at_once(door: Door) -> None:
+    """The end of a run does not wait two minutes for each request.
+
+    This holds for every object with the same address.
     """
     there = behind(door)
     again = Store(there.address)
@@ -169,7 +171,7 @@ def test_after_the_patience_each_request_is_one_until_one_is_answered(door: Door
 
 
 def commands(address: str) -> list[Callable[[], int]]:
-    """Every command that is given an address of results."""
+    """All commands that take an address of results."""
     arms = ["--a", "model=vae", "--b", "model=gmvae"]
     return [
         lambda: bench.main(["--models", "vae", "--results", address, "--launcher", "in-process"]),
@@ -189,10 +191,10 @@ def commands(address: str) -> list[Callable[[], int]]:
         ("forbidden", "ACCESS_DENIED"),
     ],
 )
-def test_an_address_that_is_wrong_is_refused_in_one_line_within_seconds(
+def test_a_wrong_address_is_refused_within_seconds(
     wrong: str, told: str, door: Door, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By every command; the two minutes are for a bucket that was there."""
+    """By every command; only a bucket that answered before is retried for two minutes."""
     door.refusals, door.status = (10**6, 403) if wrong == "forbidden" else (0, 500)
     server = "127.0.0.1:1" if wrong == "nobody" else f"127.0.0.1:{door.server_port}"
     address = (
@@ -207,25 +209,28 @@ def test_an_address_that_is_wrong_is_refused_in_one_line_within_seconds(
         assert clock.now - begun < 10
 
 
-def test_a_server_that_fails_at_the_start_is_asked_again(
+def test_a_server_that_fails_at_the_start_is_retried(
     door: Door, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there = behind(door)
     door.refusals = 3
     there.check_reachable()
-    assert capsys.readouterr().err.count("asked again in") == 3
+    assert capsys.readouterr().err.count("retrying in") == 3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["report", "compare"])
-def test_storage_that_fails_the_analysis_is_one_line(
+def test_failing_storage_of_the_analysis_is_one_line(
     command: str,
     door: Door,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """At its first request, its second, half-way, or at its last; exit code 1, and no traceback."""
+    """The first, the second, a middle or the last request fails.
+
+    The exit code is 1 and there is no traceback.
+    """
     there, answered = behind(door), [math.inf]
     results = ROOT / "results" / "beta"
     for path in (
@@ -235,7 +240,7 @@ def test_storage_that_fails_the_analysis_is_one_line(
     ):
         there.write(path.relative_to(results).as_posix(), path.read_bytes())
     # the first failure is the last
-    monkeypatch.setattr("harness.storage.object_store.RETRY_SECONDS", -1.0)
+    monkeypatch.setattr("harness.storage.retry.POLICY", RetryPolicy(seconds=-1.0))
     monkeypatch.setattr(door, "refuses", lambda: len(door.seen) > answered[-1])
 
     def asked() -> int:
@@ -255,7 +260,7 @@ def test_storage_that_fails_the_analysis_is_one_line(
         )
 
 
-def test_a_bucket_that_is_not_there_is_refused_before_anything_is_written(s3: str) -> None:
+def test_a_missing_bucket_is_refused_before_any_write(s3: str) -> None:
     store = Store(f"s3://no-such-bucket/x?endpoint_override={s3}&scheme=http")
     with pytest.raises(
         InputError,
@@ -299,7 +304,7 @@ def test_an_address_that_cannot_be_used_is_refused_in_one_line(address: str, tol
     assert SECRET not in str(refused.value)
 
 
-def test_people_are_shown_no_query_and_processes_are_handed_it() -> None:
+def test_the_name_of_an_address_has_no_query() -> None:
     address = bucket("127.0.0.1:1", "x")
     store = Store(address)
     assert (store.name, store.address, store.display_path(TABLE)) == (
@@ -311,7 +316,7 @@ def test_people_are_shown_no_query_and_processes_are_handed_it() -> None:
 
 
 def test_google_storage_goes_through_the_same_door() -> None:
-    """Opened, not asked: there is no server of it here."""
+    """Only opened, as there is no server for tests."""
     there = make_backend("gs://bench/x?anonymous=true")
     assert isinstance(there, Bucket)
     assert there.filesystem.type_name == "gcs"
@@ -332,14 +337,14 @@ def test_a_key_does_not_leave_its_part_of_a_bucket(key: str) -> None:
 
 
 @pytest.mark.slow
-def test_storage_that_is_gone_in_mid_run_ends_it_within_its_patience(
+def test_storage_lost_in_mid_run_ends_it_after_two_minutes(
     own_model: Path,
     door: Door,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The trial waits, and then neither its checkpoint, the table nor the standing waits once more."""
+    """The trial waits; checkpoint, table and status do not wait again."""
     gone: list[float] = []
 
     def refuses() -> bool:
@@ -350,16 +355,17 @@ def test_storage_that_is_gone_in_mid_run_ends_it_within_its_patience(
     monkeypatch.setattr(door, "refuses", refuses)
     flags = ["--models", "linear", "--seeds", "2", "--iterations", "10", "--plugin", str(own_model)]
     assert bench.main([*flags, "--launcher", "in-process", "--results", behind(door).address]) == 1
-    assert clock.now - gone[0] < 1.5 * RETRY_SECONDS
+    assert clock.now - gone[0] < 1.5 * POLICY.seconds
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: results s3://bench/")
 
 
 @pytest.mark.slow
-def test_a_grid_of_ray_trials_ends_in_a_bucket_and_a_report_reads_it(
+def test_a_grid_of_ray_trials_ends_in_a_bucket(
     own_model: Path, tmp_path: Path, s3: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Twice the same command: the second does nothing. The secret is in no object, no line and no
-    page.
+    """The second run of the command does nothing, and a report reads the bucket.
+
+    The secret is in no object, no output and no page.
     """
     address = bucket(s3)
     store = Store(address)
@@ -385,7 +391,7 @@ def test_a_grid_of_ray_trials_ends_in_a_bucket_and_a_report_reads_it(
 
 
 def contents(store: Store) -> dict[str, bytes]:
-    """Everything in a store's bucket by its key."""
+    """Everything in a store's bucket, by key."""
     from pyarrow import fs
 
     assert isinstance(store.backend, Bucket)

@@ -1,4 +1,4 @@
-"""What every registered model owes the harness; a new model is covered by being registered."""
+"""Every registered model keeps the contract; a new model is tested once it is registered."""
 
 import pytest
 
@@ -38,9 +38,10 @@ def test_a_model_passes_the_probe_of_a_run(
 
 
 def test_every_model_is_asked_what_it_can_do(cell: CellMaker) -> None:
-    """Else a check that asks `isinstance` would pass by asking nothing."""
-    abilities = {name: {"log_weight", "reconstruct"} for name in ("vae", "gmvae", "ssvae")} | {"ssvae": {
-        "log_weight", "reconstruct", "classify"}}  # fmt: skip
+    """Otherwise a check under `isinstance` could pass without testing anything."""
+    abilities = {name: {"log_weight", "reconstruct"} for name in ("vae", "gmvae", "ssvae")} | {
+        "ssvae": {"log_weight", "reconstruct", "classify"}
+    }
     for name, expected in abilities.items():
         assert all(hasattr(registry.lookup(name), method) for method in expected)
 

@@ -77,7 +77,7 @@ def test_bernoulli_nll_and_its_broadcast_over_classes() -> None:
     )
 
 
-def test_bernoulli_nll_is_finite_where_the_decoder_is_sure_and_wrong() -> None:
+def test_bernoulli_nll_is_finite_for_confident_errors() -> None:
     assert distributions.bernoulli_nll(
         torch.tensor([200.0, -200.0]), torch.tensor([0.0, 1.0])
     ).item() == pytest.approx(400)
@@ -85,8 +85,9 @@ def test_bernoulli_nll_is_finite_where_the_decoder_is_sure_and_wrong() -> None:
 
 @pytest.fixture
 def extreme() -> torch.Tensor:
-    """Logits from sure and 0 to sure and 1, past where the exponential of a float is nothing; 0 is
-    not among them.
+    """Logits from a certain 0 to a certain 1, without 0.
+
+    At the ends exp underflows in float32.
     """
     return torch.cat([torch.linspace(-100, 100, 4000), torch.tensor([-1e-6, 1e-6, -1e4, 1e4])])
 
@@ -95,27 +96,27 @@ def extreme() -> torch.Tensor:
 def test_bernoulli_nll_in_single_precision_is_the_exact_one(
     extreme: torch.Tensor, pixel: float
 ) -> None:
-    """Value and slope against torch's cross-entropy in double precision."""
+    """Value and gradient against torch's cross-entropy in double precision."""
     x = torch.full_like(extreme, pixel)
     logits, exact = extreme.clone().requires_grad_(), extreme.double().requires_grad_()
     ours = distributions.bernoulli_nll(logits.unsqueeze(-1), x.unsqueeze(-1))
     theirs = binary_cross_entropy_with_logits(exact, x.double(), reduction="none")
     assert ((ours - theirs).abs() <= 2e-7 * (1 + exact.abs())).all()
-    (slope,), (expected,) = (
+    (gradient,), (expected,) = (
         torch.autograd.grad(ours.sum(), logits),
         torch.autograd.grad(theirs.sum(), exact),
     )
-    assert slope.isfinite().all()
-    torch.testing.assert_close(slope.double(), expected, rtol=0, atol=2e-7)
+    assert gradient.isfinite().all()
+    torch.testing.assert_close(gradient.double(), expected, rtol=0, atol=2e-7)
 
 
-def test_the_slope_of_bernoulli_nll_at_a_logit_of_zero_is_half_less_the_pixel() -> None:
-    """Every logit of a decoder whose last layer starts at zero."""
+def test_bernoulli_nll_gradient_at_a_logit_of_zero() -> None:
+    """All logits are 0 if the decoder's last layer starts at zero."""
     logits = torch.zeros(2, requires_grad=True)
-    (slope,) = torch.autograd.grad(
+    (gradient,) = torch.autograd.grad(
         distributions.bernoulli_nll(logits, torch.tensor([0.0, 1.0])), logits
     )
-    assert slope.tolist() == [0.5, -0.5]
+    assert gradient.tolist() == [0.5, -0.5]
 
 
 def test_mixture_density_against_a_direct_sum_and_torch(
@@ -136,9 +137,10 @@ def test_mixture_density_against_a_direct_sum_and_torch(
     assert ours[0].item() == pytest.approx(math.log(sum(densities) / 7))
 
 
-def test_mixture_density_in_single_precision_with_narrow_components() -> None:
-    """The expanded squares lose digits where variances are small: still within a thousandth of a
-    nat.
+def test_mixture_density_with_narrow_components() -> None:
+    """The expanded squares lose precision where variances are small.
+
+    The error stays below a thousandth of a nat.
     """
     generator = torch.Generator().manual_seed(1)
     means = 2 * torch.randn(500, 10, generator=generator)
@@ -151,10 +153,10 @@ def test_mixture_density_in_single_precision_with_narrow_components() -> None:
 
 
 @pytest.mark.parametrize("reach", [1.0, 50.0])
-def test_the_slope_of_the_mixture_density_is_that_of_a_direct_logsumexp(
+def test_mixture_density_gradient_equals_a_direct_logsumexp(
     reach: float, q: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    """Also where every component's density is 0 in floating point."""
+    """Also if the density of every component underflows to 0."""
     means, variances = q
     z = (
         reach * torch.randn(5, 10, dtype=torch.double, generator=torch.Generator().manual_seed(3))

@@ -11,9 +11,7 @@ ROUNDING = 1.2e-7  # of numbers near 1
 
 @pytest.fixture
 def wide() -> torch.Tensor:
-    """From where the exponential is nothing, past steps smaller than rounding, to large; 0 itself
-    among them.
-    """
+    """Numbers from where exp underflows, through very small ones and 0, to large ones."""
     near = torch.logspace(-12, 2, 2000)
     return torch.cat([-near.flip(0), torch.zeros(1), near, torch.tensor([-1e30, 1e30])])
 
@@ -24,13 +22,13 @@ def test_the_elu_is_torchs_to_the_rounding_of_numbers_near_one(wide: torch.Tenso
     assert torch.equal(ours[wide > 0], wide[wide > 0])
 
 
-def slopes(activation: nn.Module, h: torch.Tensor) -> torch.Tensor:
+def gradients(activation: nn.Module, h: torch.Tensor) -> torch.Tensor:
     inputs = h.clone().requires_grad_()
-    (slope,) = torch.autograd.grad(activation(inputs).sum(), inputs)
-    return slope
+    (gradient,) = torch.autograd.grad(activation(inputs).sum(), inputs)
+    return gradient
 
 
-def test_the_slope_of_the_elu_is_torchs(wide: torch.Tensor) -> None:
-    """At 0 too, where every unit of a layer of zeros stands."""
-    assert (slopes(ELU(), wide) - slopes(nn.ELU(), wide)).abs().max() <= ROUNDING
-    assert slopes(ELU(), torch.zeros(1)).item() == 1
+def test_elu_gradient_equals_torchs(wide: torch.Tensor) -> None:
+    """Also at 0, the value of all units of a layer of zeros."""
+    assert (gradients(ELU(), wide) - gradients(nn.ELU(), wide)).abs().max() <= ROUNDING
+    assert gradients(ELU(), torch.zeros(1)).item() == 1

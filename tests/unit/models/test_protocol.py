@@ -1,4 +1,4 @@
-"""Our models against the protocol: sizes, and the SSVAE's bound against a loop over y."""
+"""The models against the protocol: sizes, and the SSVAE's bound against a loop over y."""
 
 import math
 
@@ -34,9 +34,7 @@ def images() -> torch.Tensor:
 
 
 def with_class(net: ClassConditional, v: torch.Tensor, y: int) -> torch.Tensor:
-    """The net as the protocol tells it: the one-hot y appended to the input of one plain linear
-    layer.
-    """
+    """The net of the protocol: one-hot y appended to the input of a linear layer."""
     one_hot = torch.zeros(len(v), CLASSES, dtype=v.dtype)
     one_hot[:, y] = 1
     output: torch.Tensor = net.rest(torch.nn.functional.elu(net.first(torch.cat([v, one_hot], 1))))
@@ -46,7 +44,7 @@ def with_class(net: ClassConditional, v: torch.Tensor, y: int) -> torch.Tensor:
 def looped_bound(
     model: SSVAE, x: torch.Tensor, noise: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """KL and reconstruction of each image by a loop over y, with torch's own densities."""
+    """KL and reconstruction of each image by a loop over y, with torch's densities."""
     q = Categorical(logits=model.classifier(x))
     kl = kl_divergence(q, Categorical(logits=torch.zeros(len(x), CLASSES, dtype=x.dtype)))
     rec = torch.zeros(len(x), dtype=x.dtype)
@@ -78,8 +76,9 @@ def test_the_bound_is_the_sum_over_y(ssvae: SSVAE, images: torch.Tensor) -> None
 def test_a_class_major_array_read_batch_major_is_noticed(
     ssvae: SSVAE, images: torch.Tensor
 ) -> None:
-    """The classic slip: (10, batch) folded as (batch, 10) pairs an image with another's class:
-    about 18 % accuracy.
+    """A typical mistake: (10, batch) reshaped to (batch, 10).
+
+    It pairs images with the classes of others and gives an accuracy of about 18 %.
     """
     noise = torch.randn(
         CLASSES, 4, 5, dtype=torch.double, generator=torch.Generator().manual_seed(2)
@@ -143,8 +142,9 @@ def test_gmvae_starts_and_samples_as_the_protocol_says() -> None:
 
 @pytest.mark.parametrize("model", ["vae", "gmvae", "ssvae"])
 def test_the_reconstruction_is_what_the_bound_measures(model: str, cell: CellMaker) -> None:
-    """-log p(x|z) under the reconstruction's probabilities is the bound's `rec`, for `ssvae` once
-    it is sure of y.
+    """-log p(x|z) under the reconstruction's probabilities is the bound's `rec`.
+
+    For `ssvae` this holds once it is certain of y.
     """
     built = registry.build(cell(model)).double()
     if isinstance(built, SSVAE):

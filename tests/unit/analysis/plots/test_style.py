@@ -1,4 +1,4 @@
-"""What the single plots work out: intervals of digit counts, room for words, families over β, pages
+"""What the single plots work out: intervals of digit counts, room for words, series over β, pages
 of comparisons.
 """
 
@@ -113,7 +113,7 @@ def test_a_full_panel_has_no_room() -> None:
     assert len(axis.texts) == 0
 
 
-def test_a_family_needs_two_betas(results: FrameMaker) -> None:
+def test_a_series_needs_two_betas(results: FrameMaker) -> None:
     cells = [
         made("vae", beta=1.0),
         made("vae", beta=4.0),
@@ -124,7 +124,7 @@ def test_a_family_needs_two_betas(results: FrameMaker) -> None:
     rows = results(*map(row, cells))
     found = find_beta_series(rows)
     assert set(found["model"]) == {"vae"}
-    assert set(found["family"]) == {"vae"}
+    assert set(found["series"]) == {"vae"}
     assert find_beta_series(rows[rows["model"] == "ssvae"]).empty
 
 

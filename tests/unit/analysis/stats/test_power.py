@@ -46,8 +46,8 @@ def test_the_detectable_difference_of_two_samples_is_statsmodels_own() -> None:
 def test_the_spread_of_a_difference_tells_what_more_seeds_would_give(test: object) -> None:
     a, b = np.random.default_rng(0).normal(size=(2, 3, 8)) * np.array([1.0, 3.0])[:, None, None]
     found = test(a, b)  # type: ignore[operator]
-    assert found.se == pytest.approx(found.spread / np.sqrt(8))
-    assert found.df == pytest.approx(found.freedom * 7)
+    assert found.se == pytest.approx(found.sd_per_seed / np.sqrt(8))
+    assert found.df == pytest.approx(found.df_per_seed * 7)
 
 
 def test_a_difference_of_nothing_needs_more_seeds_than_there_are() -> None:

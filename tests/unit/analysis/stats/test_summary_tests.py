@@ -1,4 +1,4 @@
-"""Welch from summary numbers: against R, against tests that see the runs themselves, and by hand."""
+"""Welch from summary numbers: against R, against tests of the runs themselves, and by hand."""
 
 import numpy as np
 import pytest
@@ -27,11 +27,10 @@ def test_sleep_as_in_r() -> None:
     0.2054832].
     """
     one, other = numbers(ONE), numbers(OTHER)
-    assert summary_tests.welch_p(one, other) == pytest.approx(0.07939, abs=5e-6)
-    assert summary_tests.degrees_of_freedom(one, other) == pytest.approx(17.776, abs=5e-4)
-    assert np.ravel(summary_tests.confidence_interval(one, other)) == pytest.approx(
-        [-3.3654832, 0.2054832], abs=5e-8
-    )
+    test = summary_tests.welch_test(one, other)
+    assert test.p == pytest.approx(0.07939, abs=5e-6)
+    assert test.df == pytest.approx(17.776, abs=5e-4)
+    assert np.ravel(test.interval) == pytest.approx([-3.3654832, 0.2054832], abs=5e-8)
 
 
 def test_as_a_test_that_sees_the_runs() -> None:
@@ -40,23 +39,22 @@ def test_as_a_test_that_sees_the_runs() -> None:
         (draw.normal(0, 1, n), draw.normal(0.3, 2, m)) for n, m in ((5, 10), (10, 5), (7, 100))
     ]
     ours, theirs = (numbers(*samples) for samples in zip(*pairs, strict=True))
-    p, low_high = (
-        summary_tests.welch_p(ours, theirs),
-        np.transpose(summary_tests.confidence_interval(ours, theirs)),
-    )
-    same = summary_tests.tost_p(ours, theirs, np.full(3, 0.9))
+    test = summary_tests.welch_test(ours, theirs)
+    low_high = np.transpose(test.interval)
+    same = test.tost_p(np.full(3, 0.9))
     for place, (one, other) in enumerate(pairs):
         seen = stats.ttest_ind(one, other, equal_var=False)
-        assert p[place] == pytest.approx(seen.pvalue)
+        assert test.p[place] == pytest.approx(seen.pvalue)
         assert low_high[place] == pytest.approx(list(seen.confidence_interval()))
         assert same[place] == pytest.approx(ttost_ind(one, other, -0.9, 0.9, usevar="unequal")[0])
 
 
 def test_no_distance_is_no_equivalence() -> None:
     same = numbers(ONE)
-    assert summary_tests.tost_p(same, same, np.array([1e-9])) > 0.49
-    assert summary_tests.tost_p(same, same, np.array([9.0])) < 1e-6
-    assert summary_tests.tost_p(numbers(ONE + 20), same, np.array([9.0])) > 0.99
+    test = summary_tests.welch_test(same, same)
+    assert test.tost_p(1e-9) > 0.49
+    assert test.tost_p(9.0) < 1e-6
+    assert summary_tests.welch_test(numbers(ONE + 20), same).tost_p(9.0) > 0.99
 
 
 def test_one_more_run_is_predicted_as_a_regression_on_a_constant_does() -> None:

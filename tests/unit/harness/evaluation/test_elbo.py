@@ -1,4 +1,4 @@
-"""Scores of a model, on real MNIST and against sums written out by hand."""
+"""Scores on real MNIST, compared with sums that are written out."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from harness.data.binarization import scale_to_unit
-from harness.evaluation import accuracy, digit_classifier, elbo, iwae, samples, scored_images
+from harness.evaluation import classification, digit_classifier, elbo, iwae, samples, scored_images
 from harness.evaluation.checks import InvalidScoreError
 from harness.evaluation.digit_classifier import SOURCE_ACCURACY
 from harness.plugins import registry
@@ -54,7 +54,7 @@ class Known(Unweighted):
 
 
 def finish(work: Generator[float, None, T]) -> T:
-    """What a score returns, once its work is done; its shares go from above 0 to 1."""
+    """The result of a score; the shares that it yields must rise."""
     shares = []
     while True:
         try:
@@ -89,7 +89,7 @@ def test_the_bound_of_a_real_model_is_that_of_its_terms(mnist: Data, cell: CellM
 
 
 class Given(Unweighted):
-    """A model that gives the terms it was made with."""
+    """A model that returns the terms it is constructed with."""
 
     def __init__(self, **terms: float):
         super().__init__()
@@ -115,7 +115,7 @@ class Given(Unweighted):
         ({"rec": 0.0, "kl": 0.0, "extra": 1.0}, {"estimator": "none"}),
     ],
 )
-def test_a_row_holds_what_the_terms_say_of_the_likelihood_and_no_more(
+def test_a_row_holds_the_likelihood_that_the_terms_give(
     terms: dict[str, float], expected: dict[str, Any], mnist: Data
 ) -> None:
     found = finish(elbo.elbo(Given(**terms), scored_images.binarise_test_images(mnist)[:9]))
@@ -142,7 +142,7 @@ def test_what_no_model_of_binary_images_can_have_is_refused(
 
 
 def test_a_kl_below_zero_by_its_noise_is_none_of_these(mnist: Data) -> None:
-    """Known's KL is N(0, 1) an image: below zero half of the time."""
+    """Known's KL is N(0, 1) for each image, so its mean is below zero half of the time."""
     assert (
         finish(elbo.elbo(Known(), scored_images.binarise_test_images(mnist)[:100]))["estimator"]
         == "elbo"
@@ -178,7 +178,7 @@ def test_iwae_is_the_log_mean_of_weights(mnist: Data) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 2])
-def test_an_iwae_bound_is_taken_up_behind_the_images_that_are_done(after: int, mnist: Data) -> None:
+def test_an_iwae_bound_continues_after_the_finished_images(after: int, mnist: Data) -> None:
     x, kept = scored_images.binarise_subset(mnist, range(250)), dict[str, torch.Tensor]()
     work = iwae.iwae(Known(), x, (10, 100), kept, "iwae")
     for _ in range(after):
@@ -203,7 +203,7 @@ def test_more_draws_tighten_the_bound_of_a_real_model(mnist: Data, cell: CellMak
 def test_accuracy_is_on_grey_images_and_of_classifiers_alone(mnist: Data, cell: CellMaker) -> None:
     model = registry.build(cell("ssvae"))
     assert isinstance(model, Classifier)
-    found = accuracy.test_set_accuracy(model, mnist)
+    found = classification.test_set_accuracy(model, mnist)
     by_hand = (
         (model.classify(scale_to_unit(mnist.test_x)).argmax(1) == mnist.test_y)
         .double()
@@ -211,7 +211,7 @@ def test_accuracy_is_on_grey_images_and_of_classifiers_alone(mnist: Data, cell: 
         .item()
     )
     assert found == pytest.approx(by_hand)
-    assert accuracy.test_set_accuracy(registry.build(cell("vae")), mnist) is None
+    assert classification.test_set_accuracy(registry.build(cell("vae")), mnist) is None
 
 
 def test_samples_are_binary_and_the_same_for_every_call() -> None:
@@ -225,16 +225,16 @@ def test_samples_are_binary_and_the_same_for_every_call() -> None:
 
 
 @pytest.mark.slow
-def test_the_judge_is_as_good_as_the_source_reports(mnist: Data, tmp_path: Path) -> None:
+def test_the_digit_classifier_is_as_good_as_the_source_reports(mnist: Data, tmp_path: Path) -> None:
     store = Store(tmp_path)
     digit_classifier.provide(store, mnist)
     found = digit_classifier.load(store, mnist)
     assert found.accuracy >= SOURCE_ACCURACY
     assert found.accuracy == pytest.approx(
-        accuracy.compute_accuracy(found.net, scale_to_unit(mnist.test_x), mnist.test_y)
+        classification.compute_accuracy(found.net, scale_to_unit(mnist.test_x), mnist.test_y)
     )
     assert found.accuracy_binary == pytest.approx(
-        accuracy.compute_accuracy(
+        classification.compute_accuracy(
             found.net, scored_images.binarise_test_images(mnist), mnist.test_y
         )
     )
@@ -263,7 +263,7 @@ def test_reconstructions_stand_under_their_images(mnist: Data, cell: CellMaker) 
 
 @pytest.mark.parametrize("name", ["vae", "gmvae", "ssvae"])
 def test_a_traversal_walks_one_dimension_a_line(name: str, cell: CellMaker) -> None:
-    """The middle of every line is the same image, that of z = 0; elsewhere lines differ."""
+    """The middle of every line is the image of z = 0; elsewhere lines differ."""
     sheet = samples.traverse_latents(registry.build(cell(name)), 3, 5, torch.device("cpu"))
     assert sheet is not None
     lines = sheet.unflatten(0, (3, 5))
@@ -273,5 +273,5 @@ def test_a_traversal_walks_one_dimension_a_line(name: str, cell: CellMaker) -> N
     assert not torch.allclose(lines[0, 0], lines[0, 4], atol=1e-4)
 
 
-def test_a_latent_space_with_fewer_dimensions_than_lines_has_no_traversal() -> None:
+def test_a_small_latent_space_has_no_traversal() -> None:
     assert samples.traverse_latents(Unweighted(), 3, 5, torch.device("cpu")) is None

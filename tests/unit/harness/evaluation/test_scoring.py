@@ -1,22 +1,24 @@
-"""Scoring is work like training: kept as it comes, taken up where it stood, and no failure costs a
-row.
-"""
+"""Scoring is saved and resumed like training, and a score that fails costs no row."""
 
+from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from harness.evaluation import iwae
+from harness.errors import InputError
+from harness.evaluation import digit_classifier, iwae, scored_images
 from harness.evaluation.scoring import ScorePart, Scorer, Scores
 from harness.execution import trial
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
-from harness.plugins import registry
+from harness.plugins import registry, source_files
 from harness.plugins.dataset import Data
+from harness.plugins.metric import register_metric
 from harness.plugins.model import ImportanceWeighted
 from harness.storage import schema
 from harness.storage.layout import log_key, scores_key, weights_key
@@ -37,7 +39,7 @@ def few(mnist: Data) -> Data:
 
 @pytest.fixture
 def run(store: Store, few: Data) -> Callable[..., Generator[Update, None, None]]:
-    """Run cells to the end, or as far as the caller goes."""
+    """Run cells; the caller may stop at any update."""
 
     def updates(
         *cells: Cell, evaluation: EvaluationConfig = PLAIN, **values: Any
@@ -59,10 +61,10 @@ def broken(*_: object) -> None:
     raise RuntimeError("boom\nand more")
 
 
-def test_weights_are_stored_before_scoring_begins_and_a_kill_then_costs_no_training(
+def test_a_kill_while_scoring_costs_no_training(
     run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process ends without a word, as one that is killed does."""
+    """The generator is dropped without being closed, like in a killed process."""
     one = cell("vae", iterations=2)
     updates = run(one)
     while not next(updates).stage:
@@ -95,11 +97,17 @@ def test_scoring_says_which_score_of_how_many_it_is_at(run: Run, cell: CellMaker
 
 @pytest.mark.parametrize("stop", [1, 3, 5, 7])
 def test_a_scoring_that_was_interrupted_goes_on_where_it_stood(
-    stop: int, run: Run, store: Store, cell: CellMaker, few: Data, tmp_path_factory: pytest.TempPathFactory,
+    stop: int,
+    run: Run,
+    store: Store,
+    cell: CellMaker,
+    few: Data,
+    tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    """Wherever it is cut off, each of the three chunks of images of the IWAE bound is computed
-    once.
+) -> None:
+    """Each of the three chunks of the IWAE bound is computed once.
+
+    It does not matter where the scoring is interrupted.
     """
     one, calm = cell("vae", iterations=2), Store(tmp_path_factory.mktemp("calm"))
     calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
@@ -128,7 +136,7 @@ def with_broken_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.vae.VAE.log_weight", broken)
 
 
-def test_one_more_score_that_fails_leaves_the_row_the_weights_and_the_status_as_they_were(
+def test_a_further_score_that_fails_changes_no_row(
     run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = cell("vae", iterations=2)
@@ -184,7 +192,7 @@ class Narrower(registry.lookup("vae")):  # type: ignore[misc]
 def test_weights_that_do_not_fit_the_model_any_more(
     status: str, run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A good row is kept and told; of a failed one, or none, the cell is trained anew."""
+    """A good row is kept and the error logged; otherwise the cell is trained again."""
     one = cell("vae", iterations=2)
     list(run(one))
     before = store.row(one.id)
@@ -209,7 +217,7 @@ def test_weights_that_do_not_fit_the_model_any_more(
         assert row["parameters"] < before["parameters"]
 
 
-def test_an_edited_text_that_still_fits_scores_and_the_row_names_both(
+def test_edited_code_that_still_fits_scores_and_is_named(
     run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = cell("vae", iterations=2)
@@ -223,10 +231,10 @@ def test_an_edited_text_that_still_fits_scores_and_the_row_names_both(
     assert (row["source"], row["iwae_10"] is not None) == ("first,second", True)
 
 
-def test_a_failed_row_of_an_older_version_is_scored_from_its_weights(
+def test_an_older_failed_row_is_scored_from_its_weights(
     run: Run, store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a row holds nothing but the error, and its weights nothing but tensors."""
+    """Such a row holds only the error, and its weights only tensors."""
     one = cell("vae", iterations=2)
     list(run(one))
     before = store.row(one.id)
@@ -242,6 +250,68 @@ def test_a_failed_row_of_an_older_version_is_scored_from_its_weights(
     assert (row["status"], row["nelbo"], row["error"]) == ("ok", before["nelbo"], None)
 
 
+def test_trial_prepares_the_scoring_once_for_all_cells(
+    run: Run, store: Store, cell: CellMaker, few: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Image sets and digit classifier are prepared once a trial, not once a cell."""
+    calls: Counter[str] = Counter()
+
+    def count(module: ModuleType, name: str) -> None:
+        original = getattr(module, name)
+
+        def counted(*args: Any) -> Any:
+            calls[name] += 1
+            return original(*args)
+
+        monkeypatch.setattr(module, name, counted)
+
+    count(scored_images, "binarise_test_images")
+    count(scored_images, "binarise_subset")
+    count(digit_classifier, "load")
+    evaluation = replace(
+        IWAE, iwae_on=("test", "subset"), dataset="mnist", subset=(0, 1), subset_checksum="abc"
+    )
+    list(run(*(cell("vae", seed, iterations=2) for seed in range(3)), evaluation=evaluation))
+    assert {row["status"] for row in store.rows().values()} == {"ok"}
+    assert calls == {"binarise_test_images": 1, "binarise_subset": 1, "load": 1}
+
+
+METRIC = """
+from harness.evaluation.inputs import MetricInputs
+from harness.plugins.metric import ScoreGenerator, register_metric
+
+
+@register_metric("nll", unit="nats", better="lower")
+def score_nll(inputs: MetricInputs) -> ScoreGenerator:
+    yield 1.0
+    return {"nll": float(inputs.shared.test_images.sum(-1).mean())}
+"""
+
+
+def test_metric_in_one_file_fills_its_column(run: Run, store: Store, cell: CellMaker) -> None:
+    """A plug-in registers it for the runs that load the plug-in."""
+    one, other = cell("vae", iterations=2), cell("vae", seed=1, iterations=2)
+    plugin = source_files.plugin_from_text("nll.py", METRIC)
+    updates = list(run(one, plugins=(plugin,)))
+    assert "scoring, 4 of 4: nll" in {update.stage for update in updates}
+    row = store.row(one.id)
+    assert row is not None
+    assert 50 < row["nll"] < 150
+    registry._unload(registry._loaded["nll.py"])
+    list(run(other))
+    assert (store.row(other.id) or {})["nll"] is None
+
+
+def score_nothing(_: object) -> Generator[float, None, dict[str, Any]]:
+    yield 1.0
+    return {}
+
+
+def test_metric_name_can_be_taken_once() -> None:
+    with pytest.raises(InputError, match="'accuracy' is taken by harness"):
+        register_metric("accuracy", unit="", better="higher")(score_nothing)
+
+
 def test_every_chunk_meets_the_buffers_of_training(few: Data) -> None:
     class Counting(Unweighted):
         def __init__(self) -> None:
@@ -251,7 +321,7 @@ def test_every_chunk_meets_the_buffers_of_training(few: Data) -> None:
 
     model, seen = Counting(), []
 
-    def work(_: dict[str, Tensor]) -> Generator[float, None, dict[str, Any]]:
+    def work() -> Generator[float, None, dict[str, Any]]:
         for share in (0.5, 1.0):
             seen.append(float(model.asked))
             model.asked += 1

@@ -1,6 +1,4 @@
-"""What a cell is scored on: the subset's file, the columns that are asked for, bad input in one
-line.
-"""
+"""What a cell is scored on: the subset file, required columns, bad input in one line."""
 
 import hashlib
 import json
@@ -52,7 +50,7 @@ def test_lists_are_taken_in_file_order_with_repeats(file: str) -> None:
     assert found.subset_checksum == hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-def test_other_keys_of_the_file_are_left_alone_and_labels_may_be_missing(tmp_path: Path) -> None:
+def test_other_keys_of_the_file_are_ignored(tmp_path: Path) -> None:
     lists = {"dataset": "mnist", "evaluation_test_indices": [1], "source": "a note"}
     found = make_evaluation_config(written(tmp_path / "s.json", lists), [], None)
     assert (found.subset, found.labelled, found.listed_draw) == ((1,), (), None)
@@ -75,28 +73,28 @@ def test_the_labelled_list_has_a_checksum_of_its_order(file: str) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"dataset": None}, "dataset: Input should be a valid string"),
+        ({"dataset": None}, "dataset: input should be a valid string"),
         (
             {"evaluation_test_indices": []},
-            "evaluation_test_indices: List should have at least 1 item",
+            "evaluation_test_indices: list should have at least 1 item",
         ),
         (
             {"evaluation_test_indices": [0, -1]},
-            "evaluation_test_indices.1: Input should be greater than or equal to 0",
+            "evaluation_test_indices.1: input should be greater than or equal to 0",
         ),
         (
             {"evaluation_test_indices": ["a"]},
-            "evaluation_test_indices.0: Input should be a valid integer",
+            "evaluation_test_indices.0: input should be a valid integer",
         ),
         (
             {"evaluation_test_indices": [0.5]},
-            "evaluation_test_indices.0: Input should be a valid integer",
+            "evaluation_test_indices.0: input should be a valid integer",
         ),
-        ({"evaluation_test_indices": 7}, "evaluation_test_indices: Input should be a valid array"),
-        ({"labelled_train_indices": None}, "labelled_train_indices: Input should be a valid array"),
+        ({"evaluation_test_indices": 7}, "evaluation_test_indices: input should be a valid array"),
+        ({"labelled_train_indices": None}, "labelled_train_indices: input should be a valid array"),
         (
             {"labelled_train_indices": [-5]},
-            "labelled_train_indices.0: Input should be greater than or equal to 0",
+            "labelled_train_indices.0: input should be greater than or equal to 0",
         ),
     ],
 )
@@ -109,7 +107,7 @@ def test_a_bad_list_is_named(tmp_path: Path, change: dict[str, object], expected
 @pytest.mark.parametrize("missing", ["dataset", "evaluation_test_indices"])
 def test_a_missing_list_is_named(tmp_path: Path, missing: str) -> None:
     lists = {name: value for name, value in LISTS.items() if name != missing}
-    assert f"{missing}: Field required" in refusal(written(tmp_path / "s.json", lists), [], None)
+    assert f"{missing}: field required" in refusal(written(tmp_path / "s.json", lists), [], None)
 
 
 @pytest.mark.parametrize("content", [b"", b"[1, 2", b"[1, 2]", b"dataset: mnist", b"\xff\xfe"])

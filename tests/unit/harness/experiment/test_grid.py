@@ -1,4 +1,4 @@
-"""The grid: cells whose ids never change, in one canonical form, and bad input told in one line."""
+"""The grid: cells in canonical form whose ids never change, and bad input in one line."""
 
 import pickle
 import tempfile
@@ -88,14 +88,28 @@ def one_sweep(**values: Any) -> dict[str, Any]:
     [
         (Cell("vae", 0, 10), "68b58fd912fd6a33"),
         (
-            Cell("ssvae", 3, 30_000, (("class_weight", 100.0), ("z", 64)), 2.5, "kmnist", "semi-supervised", 100,
-                 "draw-7", 50, 3e-4),
+            Cell(
+                "ssvae",
+                3,
+                30_000,
+                (("class_weight", 100.0), ("z", 64)),
+                2.5,
+                "kmnist",
+                "semi-supervised",
+                100,
+                "draw-7",
+                50,
+                3e-4,
+            ),
             "3b153be0582dd121",
         ),
     ],
-)  # fmt: skip
+)
 def test_ids_are_those_of_all_earlier_results(cell: Cell, expected: str) -> None:
-    """If this fails, no finished cell would be found again: do not adapt the ids, restore them."""
+    """If this fails, finished cells are no longer found.
+
+    Restore the ids instead of changing this test.
+    """
     assert cell.id == expected
 
 
@@ -166,7 +180,7 @@ def test_how_a_value_is_written_does_not_matter() -> None:
 
 
 def test_a_supervised_cell_is_not_crossed_with_beta() -> None:
-    """Two β of the semi-supervised arm, one supervised."""
+    """Two β give two semi-supervised cells and one supervised cell."""
     keys = one_sweep(model="half", beta=[1, 4], supervision=["semi-supervised", "supervised"])
     assert Counter(cell.supervision for cell in cells(keys)) == {
         "semi-supervised": 2,
@@ -180,7 +194,10 @@ def test_a_model_without_labels_is_not_crossed_with_budgets() -> None:
 
 
 def test_a_file_of_labels_fixes_budget_and_draw() -> None:
-    """The list decides: two budgets of the grid become its one, and another list is another cell."""
+    """The list determines both: the two budgets of the grid become one.
+
+    Another list gives another cell.
+    """
     keys = one_sweep(model="half", labels=[50, 200]) | {"label_draw": "subset"}
     chosen = grid_file.validate(keys)
     (cell,) = chosen.cells(CARDS, ListedDraw(99, "abc"))
@@ -211,7 +228,7 @@ def test_names_tell_apart_what_a_sweep_varies() -> None:
 
 
 def arms(name: str) -> Counter[tuple[Any, ...]]:
-    """How many seeds each arm of a shipped grid has."""
+    """The number of seeds of each arm of a shipped grid."""
     found = grid_file.validate(grid_file.read(name)).cells(registry.cards())
     return Counter((c.model, c.supervision, c.beta, c.labels, c.iterations) for c in found)
 
@@ -239,7 +256,7 @@ def test_labels_sweeps_both_arms() -> None:
     }
 
 
-def test_quick_is_small_and_has_the_reports_models_and_seeds_enough_for_verdicts() -> None:
+def test_quick_is_small_and_has_enough_seeds() -> None:
     found = arms("quick")
     assert set(found.values()) == {MIN_SEEDS}
     assert {model for model, *_ in found} == {"vae", "gmvae", "ssvae"}
@@ -247,7 +264,7 @@ def test_quick_is_small_and_has_the_reports_models_and_seeds_enough_for_verdicts
 
 
 @pytest.mark.parametrize("name", grid_file.list_shipped())
-def test_shipped_grids_are_the_protocol_in_all_that_they_do_not_name(name: str) -> None:
+def test_shipped_grids_follow_the_protocol_otherwise(name: str) -> None:
     chosen = grid_file.validate(grid_file.read(name))
     found = chosen.cells(registry.cards())
     assert (chosen.name, bool(chosen.title)) == (name, True)
@@ -277,7 +294,7 @@ def test_no_flags_change_nothing() -> None:
 
 
 def test_what_a_grid_does_not_say_stays_unsaid() -> None:
-    """The provenance tells a comparison that was named from the default."""
+    """The provenance distinguishes a declared comparison from the default."""
     named = grid_file.apply_flags(
         TWO | {"compare": {"metrics": ["nelbo", "accuracy"]}}, {"seeds": 3}
     )
@@ -500,7 +517,7 @@ def test_a_grid_that_is_not_there_is_told_from_a_misspelt_one(tmp_path: Path) ->
 def test_numbers_are_written_as_anybody_writes_them(
     tmp_path: Path, written: str, meant: float
 ) -> None:
-    """PyYAML alone takes 1e-3 for a word."""
+    """PyYAML alone reads 1e-3 as a string."""
     path = tmp_path / "mine.yaml"
     path.write_text(f"seeds: 1\nsweeps: [{{model: vae, learning_rate: [{written}]}}]\n")
     assert grid_file.validate(grid_file.read(str(path))).sweeps[0].learning_rate == [meant]

@@ -1,4 +1,4 @@
-"""One stream a purpose: the numbers never change, and no stream follows from another."""
+"""Random streams: the numbers never change, and streams are independent."""
 
 import os
 import subprocess
@@ -27,7 +27,10 @@ ADDRESSES = st.tuples(st.integers(0, 2**63 - 1), st.sampled_from(PURPOSES), st.i
 def test_streams_are_those_of_all_earlier_results(
     address: tuple[int, Purpose, int], expected: int
 ) -> None:
-    """If this fails, earlier results cannot be repeated: restore the streams."""
+    """If this fails, earlier results cannot be repeated.
+
+    Restore the streams.
+    """
     assert derive(*address) == expected
 
 
@@ -53,8 +56,9 @@ def test_every_address_has_its_own_seed_that_torch_takes(
 
 
 def test_streams_do_not_correlate() -> None:
-    """Of 10,000 normal draws each: every pair of streams has a correlation within five standard
-    errors of 0.
+    """10,000 normal draws each.
+
+    The correlation of every pair of streams is within five standard errors of 0.
     """
     addresses = [
         (seed, purpose, index) for seed in (0, 1) for purpose in PURPOSES for index in (0, 1)
@@ -66,7 +70,7 @@ def test_streams_do_not_correlate() -> None:
     assert off.abs().max() < 5 / 100
 
 
-def test_a_generator_starts_at_its_address_whatever_was_drawn_before() -> None:
+def test_a_generator_does_not_depend_on_earlier_draws() -> None:
     def draw(index: int) -> torch.Tensor:
         return torch.randn(5, generator=seeding.generator(3, "noise", index))
 

@@ -1,6 +1,4 @@
-"""What a plug-in changes elsewhere: found, taken away, put back; what changes for other reasons is
-not touched.
-"""
+"""What a plug-in changes in other modules is found, undone and made again; nothing else is."""
 
 import sys
 from collections.abc import Iterator
@@ -24,18 +22,18 @@ from harness.training import adam, trainer
 
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
-    """Nothing stands once a test is over."""
+    """No changes are active after a test."""
     yield
     drop_changes(list(isolation._active))
 
 
 def present() -> Any:
-    """What most texts here change."""
+    """The values that most tests here change."""
     return trainer.DIVERGENCE_THRESHOLD
 
 
 def changed(text: str, **names: Any) -> tuple[Change, ...]:
-    """The changes of a text, which stand."""
+    """The changes that code makes; they are active."""
     changes = record_changes(
         lambda: exec(text, {"adam": adam, "engine": trainer, "torch": torch, "np": np} | names),
         [text],
@@ -44,10 +42,12 @@ def changed(text: str, **names: Any) -> tuple[Change, ...]:
     return changes
 
 
-def test_attributes_of_modules_and_classes_are_taken_away_and_put_back() -> None:
+def test_changed_attributes_are_undone_and_made_again() -> None:
     held = trainer.DIVERGENCE_THRESHOLD, adam.Adam.apply_gradients, torch.nn.Linear.forward
     changes = changed(
-        "engine.DIVERGENCE_THRESHOLD = 1\nadam.Adam.apply_gradients = print\nsetattr(torch.nn.Linear, 'forward', len)"
+        "engine.DIVERGENCE_THRESHOLD = 1\n"
+        "adam.Adam.apply_gradients = print\n"
+        "setattr(torch.nn.Linear, 'forward', len)"
     )
     where = {
         "harness.training.trainer.DIVERGENCE_THRESHOLD",
@@ -114,7 +114,7 @@ def test_threads_are_the_commands_to_say() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_of_two_that_change_the_same_each_has_its_own_and_meets_the_original() -> None:
+def test_two_plugins_that_change_the_same_are_independent() -> None:
     original = trainer.DIVERGENCE_THRESHOLD
     text = "engine.DIVERGENCE_THRESHOLD = (name, engine.DIVERGENCE_THRESHOLD)"
     first, second = (changed(text, name=name) for name in "ab")
@@ -134,8 +134,9 @@ def test_a_text_that_fails_leaves_nothing() -> None:
 
 
 def test_what_changes_without_the_texts_word_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As torch, parts of which replace functions of others on their first import; modules that come
-    are new names.
+    """Torch, for example, replaces functions when parts of it are first imported.
+
+    Newly imported modules are new names and no changes.
     """
     fake = ModuleType("torch.a_part")
     monkeypatch.setitem(sys.modules, "torch.a_part", fake)

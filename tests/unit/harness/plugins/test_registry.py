@@ -1,4 +1,4 @@
-"""Models by name: ours, a user's file, a third party's package; bad ones refused in one line."""
+"""Models by name: ours, a user's file, another package; bad ones are refused in one line."""
 
 import os
 import subprocess
@@ -55,7 +55,7 @@ CARD = ModelCard(
 
 @pytest.fixture(autouse=True)
 def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, type[Model]]:
-    """The registry with what it has, and as it was when the test is over."""
+    """The registry, restored after the test."""
     registry.cards()
     found = dict(registry._models)
     monkeypatch.setattr(registry, "_models", found)
@@ -63,7 +63,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, type[Model]]:
 
 
 class Silent(Model):
-    """A model that has nothing to say."""
+    """A model without a docstring."""
 
     def noise(self, batch: int) -> dict[str, Shape]:
         return {}
@@ -90,7 +90,7 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
         registry.lookup("vea")
 
 
-def test_a_name_is_taken_once_and_registering_a_model_again_changes_nothing() -> None:
+def test_a_name_is_taken_once() -> None:
     registry.register("silent")(Silent)
     registry.register("silent")(Silent)
     assert registry.lookup("silent") is Silent
@@ -134,7 +134,7 @@ def test_weights_follow_the_seed_and_nothing_else(cell: CellMaker) -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_settings_reach_the_model_and_bad_ones_are_refused_in_one_line(cell: CellMaker) -> None:
+def test_settings_reach_the_model_or_are_refused(cell: CellMaker) -> None:
     narrow, default = (registry.build(cell("vae", settings=chosen)) for chosen in ({"z": 3}, {}))
     assert sum(p.numel() for p in narrow.parameters()) < sum(
         p.numel() for p in default.parameters()
@@ -175,7 +175,7 @@ def test_supervision_reaches_the_models_that_have_one(cell: CellMaker) -> None:
 # --- a user's file --------------------------------------------------------------------------------
 
 
-def test_a_model_file_registers_its_models_and_can_be_loaded_again(tmp_path: Path) -> None:
+def test_a_model_file_can_be_loaded_again(tmp_path: Path) -> None:
     file = tmp_path / "echo.py"
     file.write_text(SOURCE, encoding="utf-8")
     for _ in range(2):  # a worker that is used again loads it again
@@ -221,8 +221,9 @@ def test_a_model_file_with_a_taken_name_says_so() -> None:
 
 
 def with_third_party(folder: Path, source: str, code: str) -> subprocess.CompletedProcess[str]:
-    """Run Python code where a distribution of this source is installed: a module and a folder of
-    entry points.
+    """Run Python code where another distribution is installed.
+
+    It is a module with this source and a folder of entry points.
     """
     about = folder / "third_party-1.0.dist-info"
     about.mkdir()
@@ -249,7 +250,7 @@ def test_a_third_partys_package_is_found_by_its_entry_point(tmp_path: Path) -> N
     assert module == "third_party"
 
 
-def test_a_third_partys_package_that_does_not_load_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_entry_point_that_fails_is_one_line(tmp_path: Path) -> None:
     code = "from harness import bench; raise SystemExit(bench.main(['--list']))"
     done = with_third_party(tmp_path, "import nothing_like_it", code)
     assert done.returncode == 2

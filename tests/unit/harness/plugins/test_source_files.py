@@ -1,4 +1,4 @@
-"""Plug-ins as texts: a file, a folder, a package; known by content; odd ones refused in one line."""
+"""The code of plug-ins: files, folders, packages; identified by content, refused in one line."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from harness.plugins.source_files import Plugin, plugin_from_text, read_plugins
 
 
 def written(folder: Path, **files: str) -> Path:
-    """A folder of Python files, each under its name without .py."""
+    """A folder of Python files; the keywords are names without .py."""
     for name, text in files.items():
         path = folder / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,11 +30,10 @@ def test_a_file_is_known_by_its_text_alone(tmp_path: Path) -> None:
         == hashlib.sha256(file.read_bytes()).hexdigest()
         == plugin_from_text("other.py", "x = 'β'\n").sha256
     )
-    assert plugin.store_key == f"plugins/{plugin.sha256}.json"
     assert json.loads(plugin.to_json())["files"] == {"mine.py": "x = 'β'\n"}
 
 
-def test_a_folder_brings_its_modules_and_packages_and_nothing_else(tmp_path: Path) -> None:
+def test_a_folder_plugin_has_its_modules_and_packages_only(tmp_path: Path) -> None:
     folder = written(
         tmp_path / "own",
         **{"a": "1", "nets/deep": "2", "loose/c": "3", "__main__": "4", "nets/__init__": "5"},

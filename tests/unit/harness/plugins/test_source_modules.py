@@ -1,6 +1,4 @@
-"""Importing plug-ins from texts: siblings, packages, names that are taken, tracebacks, what is left
-behind.
-"""
+"""Importing plug-ins: siblings, packages, names that are taken, tracebacks, unloading."""
 
 import sys
 import traceback
@@ -17,7 +15,7 @@ from tests.unit.harness.plugins.test_source_files import written
 
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
-    """No plug-in's modules once a test is over."""
+    """No modules of plug-ins are left after a test."""
     before = set(source_modules._finders)
     yield
     for name in set(source_modules._finders) - before:
@@ -31,8 +29,12 @@ def loaded(folder: Path, **files: str) -> Plugin:
 
 
 def test_modules_of_a_folder_import_each_other_by_plain_name(tmp_path: Path) -> None:
-    loaded(tmp_path / "own", a_model="from a_helper import " "net\nfrom " "a_nets.deep import y", a_helper="net = 3",
-           **{"a_nets/__init__": "", "a_nets/deep": "y = 4"})  # fmt: skip
+    loaded(
+        tmp_path / "own",
+        a_model="from a_helper import net\nfrom a_nets.deep import y",
+        a_helper="net = 3",
+        **{"a_nets/__init__": "", "a_nets/deep": "y = 4"},
+    )
     assert sys.modules["a_model"].net == 3
     assert sys.modules["a_model"].y == 4
 
@@ -49,7 +51,7 @@ def test_a_package_imports_relatively_and_by_name(tmp_path: Path) -> None:
 
 
 def test_the_files_themselves_are_not_needed_any_more(tmp_path: Path) -> None:
-    """A worker has the texts alone."""
+    """A worker has only the code, not the files."""
     folder = written(
         tmp_path / "own",
         b_model="def late():\n    from b_helper import net\n    return net",
@@ -99,7 +101,7 @@ def test_the_harnesss_own_files_take_no_plain_name(
     assert (sys.modules["g_model"].errors.x, sys.modules["g_model"].data.x) == (1, 2)
 
 
-def test_a_helper_of_another_plugin_is_taken_and_its_own_earlier_one_is_not(tmp_path: Path) -> None:
+def test_a_helpers_name_may_be_taken_by_another_plugin(tmp_path: Path) -> None:
     first = loaded(tmp_path / "a", c_helper="x = 1")
     with pytest.raises(
         InputError,
@@ -114,7 +116,10 @@ def test_a_helper_of_another_plugin_is_taken_and_its_own_earlier_one_is_not(tmp_
 def test_ones_own_file_on_the_path_is_not_another_module(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where the command is run in the folder of the plug-in, by `python -m` or from a notebook."""
+    """The command may run in the folder of the plug-in.
+
+    `python -m` and notebooks put that folder on the path.
+    """
     monkeypatch.syspath_prepend(str(written(tmp_path / "own", d_helper="x = 1")))
     import d_helper  # type: ignore[import-not-found]
 
@@ -122,7 +127,7 @@ def test_ones_own_file_on_the_path_is_not_another_module(
     assert sys.modules["d_helper"] is not d_helper
 
 
-def test_a_file_that_misses_its_sibling_is_told_to_bring_the_folder(tmp_path: Path) -> None:
+def test_a_file_without_its_sibling_gets_a_hint(tmp_path: Path) -> None:
     written(tmp_path, e_helper="net = 3", **{"e_nets/__init__": ""})
     for line in ("from e_helper import net", "import e_nets.x", "from .e_helper import net"):
         with pytest.raises(
@@ -137,9 +142,7 @@ def test_a_file_that_misses_its_sibling_is_told_to_bring_the_folder(tmp_path: Pa
 
 
 @pytest.mark.parametrize("fault", ["1 / 0", "raise SystemExit(3)", "def f(:", "import e_nothing"])
-def test_a_folder_that_does_not_load_names_the_module_and_leaves_nothing(
-    tmp_path: Path, fault: str
-) -> None:
+def test_a_folder_that_fails_names_its_module(tmp_path: Path, fault: str) -> None:
     path, modules = list(sys.meta_path), set(sys.modules)
     with pytest.raises(
         InputError, match=r"\Amodel folder '[^\n]*own': f_two\.py does not load: \w+: [^\n]+\Z"

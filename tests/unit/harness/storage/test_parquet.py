@@ -1,6 +1,4 @@
-"""Parquet of others: limits that hold before anything is unfolded, and a way of reading that leaves
-nothing behind.
-"""
+"""Parquet files of unknown origin: limits that hold before decoding, and no threads left behind."""
 
 import contextlib
 import io
@@ -27,8 +25,9 @@ def test_what_is_written_is_read() -> None:
 def test_neither_the_data_set_scanner_nor_a_python_file_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Their threads may hold Python's memory while Python ends: "terminate called without an active
-    exception".
+    """Their threads may use Python's memory while Python ends.
+
+    The message is then "terminate called without an active exception".
     """
     opened = []
 
@@ -70,7 +69,7 @@ def test_a_small_file_that_unfolds_to_much_is_refused(
 
 
 def test_a_damaged_file_is_told_or_read() -> None:
-    """Cut or with a byte changed, anywhere."""
+    """Truncated, or with one byte changed, anywhere."""
     content = written(pa.table({"n": list(range(50)), "word": ["some text"] * 50}))
     chance = random.Random(0)
     cut = [content[:length] for length in range(0, len(content), 40)]

@@ -1,4 +1,4 @@
-"""Which commit a row is of, and whether it is that alone."""
+"""The commit of a row, and whether files differ from it."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,7 @@ from harness.storage.provenance import git_commit
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout with a file of code and one of published results."""
+    """A checkout with a file of code and a published result."""
     for file in ("harness/training/trainer.py", "results/report/results.parquet"):
         (tmp_path / file).parent.mkdir(parents=True)
         (tmp_path / file).write_text("as committed")

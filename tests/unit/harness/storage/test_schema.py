@@ -1,4 +1,4 @@
-"""The columns of the results: described with their units, checked on every row."""
+"""The columns of results: described with units, and checked on every row."""
 
 import json
 import math
@@ -104,7 +104,7 @@ def test_a_bound_without_its_parts_is_refused(prefix: str, missing: str) -> None
         schema.make_row({"cell": "c"} | values)
 
 
-def test_a_row_has_all_columns_in_order_and_none_for_what_is_not_finite() -> None:
+def test_a_row_has_all_columns_and_none_for_non_finite() -> None:
     row = schema.make_row({"accuracy": math.nan, "train_seconds": math.inf, "cell": "c"})
     assert tuple(row) == COLUMN_NAMES
     assert {name: value for name, value in row.items() if value is not None} == {"cell": "c"}
@@ -130,9 +130,18 @@ def test_a_cell_fills_its_own_columns() -> None:
     row = schema.describe_cell(cell)
     assert json.loads(row.pop("settings")) == {"w": 1.5, "z": 2}
     assert row == {
-        "cell": cell.id, "model": "ssvae", "seed": 3, "iterations": 9, "beta": 1.0, "dataset": "kmnist",
-        "supervision": "supervised", "labels": 50, "label_draw": "draw-7", "batch_size": 10, "learning_rate": 0.1,
-    }  # fmt: skip
+        "cell": cell.id,
+        "model": "ssvae",
+        "seed": 3,
+        "iterations": 9,
+        "beta": 1.0,
+        "dataset": "kmnist",
+        "supervision": "supervised",
+        "labels": 50,
+        "label_draw": "draw-7",
+        "batch_size": 10,
+        "learning_rate": 0.1,
+    }
 
 
 def test_an_arm_is_all_of_a_cell_but_its_seed() -> None:

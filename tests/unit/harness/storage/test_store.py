@@ -1,4 +1,4 @@
-"""The store: what is written is read back, whole or not at all, whoever else writes."""
+"""The store: contents are read back as written, even if several processes write."""
 
 import io
 import json
@@ -80,7 +80,7 @@ def refused(expected: str) -> AbstractContextManager[Any]:
 @given(
     st.dictionaries(st.sampled_from(CELLS), st.fixed_dictionaries({}, optional=FIELDS), min_size=1)
 )
-def test_rows_are_read_back_as_they_were_written_before_and_after_compaction(
+def test_rows_are_read_back_before_and_after_compaction(
     found: dict[str, Row],
 ) -> None:
     written = {cell: schema.make_row(values | {"cell": cell}) for cell, values in found.items()}
@@ -104,8 +104,9 @@ STEPS = st.lists(
 @settings(max_examples=40, deadline=None)
 @given(STEPS)
 def test_no_interleaving_of_several_stores_loses_a_row(steps: list[tuple[int, str]]) -> None:
-    """Each write has a number; whoever writes, every cell ends with its last one, and so does the
-    table.
+    """Writes are numbered; every cell ends with its last one, in rows and table.
+
+    It does not matter which store writes it.
     """
     last: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -158,9 +159,19 @@ def test_a_row_is_checked_before_it_is_written(store: Store) -> None:
 
 
 def test_an_empty_store_has_no_rows_and_an_empty_table(store: Store) -> None:
-    assert (store.rows(), store.row("a"), store.curve("a"), store.pictures("samples", "a"), store.provenance()) == (
-        {}, None, None, None, [],
-    )  # fmt: skip
+    assert (
+        store.rows(),
+        store.row("a"),
+        store.curve("a"),
+        store.pictures("samples", "a"),
+        store.provenance(),
+    ) == (
+        {},
+        None,
+        None,
+        None,
+        [],
+    )
     store.compact()
     assert table(store).shape == (0, len(COLUMN_NAMES))
     assert store.rows() == {}
@@ -190,12 +201,21 @@ def test_the_table_tells_units(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", json.dumps(row("a")).encode()[:-9], b"[]", b'""', b"null", b"3", b"\xff", b'{"cell": "a", "seed": "x"}',
-     b'{"cell": "a", "loss": 1}', b'{"cell": "a", "nelbo": 3, "kl": 1, "rec": 1}'],
-)  # fmt: skip
-def test_a_torn_fragment_is_named_left_out_and_set_aside_with_its_content(
-    store: Store, content: bytes
-) -> None:
+    [
+        b"",
+        b"{",
+        json.dumps(row("a")).encode()[:-9],
+        b"[]",
+        b'""',
+        b"null",
+        b"3",
+        b"\xff",
+        b'{"cell": "a", "seed": "x"}',
+        b'{"cell": "a", "loss": 1}',
+        b'{"cell": "a", "nelbo": 3, "kl": 1, "rec": 1}',
+    ],
+)
+def test_a_corrupt_row_file_is_named_and_quarantined(store: Store, content: bytes) -> None:
     store.write_row(row("b"))
     store.write("rows/a.json", content)
     assert store.row("a") is None
@@ -251,8 +271,8 @@ def test_a_torn_table_is_made_again_from_the_fragments_and_kept(store: Store) ->
     assert store.scan().corrupt == {}
 
 
-def test_a_torn_table_that_cells_need_is_refused_and_left_untouched(store: Store) -> None:
-    """Cell b has a curve and no fragment: its row was in the table alone."""
+def test_a_corrupt_table_that_cells_need_is_refused(store: Store) -> None:
+    """Cell b has a curve and no row file, so its row was only in the table."""
     store.write_row(row("a"))
     store.write_curve("b", [])
     store.write(TABLE, b"PAR1")
@@ -268,8 +288,10 @@ def test_a_torn_table_that_cells_need_is_refused_and_left_untouched(store: Store
 def test_fragments_that_the_table_holds_are_not_read_again(
     folder: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Old ones: a row of the last minute could be replaced under the same stamp where clocks tick
-    in seconds.
+    """Only old ones are skipped.
+
+    A row file of the last minute could be replaced without changing its version, where clocks have
+    a resolution of seconds.
     """
     for number, cell in enumerate("abcd"):
         folder.write_row(row(cell, finished="1"))
@@ -284,7 +306,10 @@ def test_fragments_that_the_table_holds_are_not_read_again(
 
 
 def test_a_table_from_elsewhere_spares_no_fragment(folder: Store, tmp_path: Path) -> None:
-    """Both hold cell a, written at the same moment to the same length; ours is the later row."""
+    """Both folders have cell a, written at the same time with the same length.
+
+    Ours is the later row.
+    """
     other = Store(tmp_path / "other")
     for store, finished in ((folder, "2"), (other, "1")):
         for cell, moment in (("a", 0), ("b", 100)):
@@ -296,7 +321,7 @@ def test_a_table_from_elsewhere_spares_no_fragment(folder: Store, tmp_path: Path
 
 
 def watched(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The keys of every reading of many contents from now on."""
+    """The keys of every call of `read_all` from now on."""
     read: list[list[str]] = []
     read_all = store.backend.read_all
 
@@ -312,7 +337,7 @@ def watched(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_ten_thousand_cells_compact_in_one_reading(
     folder: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thousand of them failed, and one fragment is torn; no fragment is read twice."""
+    """A thousand have failed and one row file is corrupt; none is read twice."""
     for number in range(10_000):
         status = "failed" if number % 10 == 0 else "ok"
         text = json.dumps(row(f"{number:05}", seed=number, status=status))
@@ -323,8 +348,9 @@ def test_ten_thousand_cells_compact_in_one_reading(
     folder.compact()
     assert [len(keys) for keys in read] == [len({key for keys in read for key in keys})] == [10_000]
     assert table(folder)["status"].value_counts().to_pylist() == [
-        {"values": "ok", "counts": 9000}, {"values": "failed", "counts": 999},
-    ]  # fmt: skip
+        {"values": "ok", "counts": 9000},
+        {"values": "failed", "counts": 999},
+    ]
     assert list(folder.scan().corrupt) == ["rows/00000.json"]
 
 
@@ -341,7 +367,7 @@ def changed(name: str, values: list[Any]) -> pa.Table:
 
 
 def foreign(change: str) -> pa.Table:
-    """A table that is almost ours."""
+    """A table that differs slightly from ours."""
     ours = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA)
     tables = {
         "an old version": lambda: ours.replace_schema_metadata({"harness.storage.schema": "0"}),
@@ -395,7 +421,7 @@ def test_a_table_of_another_schema_is_refused_and_left_untouched(store: Store, c
     assert store.read(TABLE) == content
 
 
-def test_a_table_of_the_first_schema_is_read_and_what_it_lacks_is_null(store: Store) -> None:
+def test_a_table_of_the_first_schema_is_read_with_nulls(store: Store) -> None:
     older = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA).drop_columns(
         list(schema.LATER_COLUMNS)
     )
@@ -404,7 +430,7 @@ def test_a_table_of_the_first_schema_is_read_and_what_it_lacks_is_null(store: St
     assert {"estimator", "nll", "data_kind", "source"} == schema.LATER_COLUMNS
 
 
-def test_the_order_of_the_columns_and_no_version_make_no_difference(store: Store) -> None:
+def test_column_order_and_a_missing_version_do_not_matter(store: Store) -> None:
     ours = pa.Table.from_pylist([row("a"), row("b")], schema=schema.SCHEMA)
     store.write(TABLE, parquet_of(ours.select(COLUMN_NAMES[::-1]).replace_schema_metadata()))
     assert store.rows() == {"a": row("a"), "b": row("b")}
@@ -413,8 +439,9 @@ def test_the_order_of_the_columns_and_no_version_make_no_difference(store: Store
 @settings(max_examples=25, deadline=None)
 @given(rows=st.dictionaries(st.sampled_from(CELLS), VALUED, min_size=1), split=st.integers(0, 4))
 def test_rows_survive_pandas(rows: dict[str, dict[str, Any]], split: int) -> None:
-    """Filtered, concatenated and shuffled in pandas, a table says what it said; empty columns
-    become floats there.
+    """A table is filtered, concatenated and shuffled in pandas.
+
+    Pandas turns empty columns into floats.
     """
     with tempfile.TemporaryDirectory() as place:
         store, path = Store(place), Path(place, TABLE)
@@ -456,9 +483,7 @@ def test_of_one_cell_twice_in_a_table_the_later_counts(folder: Store) -> None:
 
 
 @pytest.mark.parametrize("finished", [None, "1"])
-def test_one_cell_twice_with_other_values_is_refused_in_either_order(
-    folder: Store, finished: str | None
-) -> None:
+def test_one_cell_twice_with_other_values_is_refused(folder: Store, finished: str | None) -> None:
     pair = [row("a", host=host, finished=finished) for host in "xy"]
     for rows in (pair, pair[::-1]):
         folder.write(TABLE, parquet_of(pa.Table.from_pylist(rows, schema=schema.SCHEMA)))
@@ -467,7 +492,7 @@ def test_one_cell_twice_with_other_values_is_refused_in_either_order(
 
 
 def test_a_row_taken_out_of_the_table_is_read_from_its_fragment(folder: Store) -> None:
-    """Whoever filters with Arrow keeps the metadata, which says that the table holds the fragment."""
+    """Filtering with Arrow keeps the metadata that lists the row file."""
     for number, cell in enumerate("ab"):
         folder.write_row(row(cell))
         os.utime(folder.path(f"rows/{cell}.json"), (number * 100, number * 100))
@@ -484,9 +509,7 @@ def test_what_a_table_says_of_fragments_may_be_anything(folder: Store, said: byt
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"cell,model\n"])
-def test_a_table_that_is_no_parquet_is_refused_and_left_untouched(
-    store: Store, content: bytes
-) -> None:
+def test_a_table_that_is_not_parquet_is_left_untouched(store: Store, content: bytes) -> None:
     store.write(TABLE, content)
     with refused(f"{TABLE} is not a parquet file"):
         store.compact()
@@ -546,7 +569,7 @@ for n in range(30):
 """
 
 
-def test_two_processes_at_once_lose_nothing_and_readers_see_whole_rows(store: Store) -> None:
+def test_two_writing_processes_lose_nothing(store: Store) -> None:
     command = [sys.executable, "-c", WRITER]
     writers = [
         subprocess.Popen([*command, name, store.address], stderr=subprocess.PIPE) for name in "xy"
@@ -561,7 +584,7 @@ def test_two_processes_at_once_lose_nothing_and_readers_see_whole_rows(store: St
     # moto answers 500 where a second put replaces the object of one not yet answered; it is asked
     # again
     else:
-        assert [line for line in told.splitlines() if "; asked again in " not in line] == []
+        assert [line for line in told.splitlines() if "; retrying in " not in line] == []
     store.compact()
     expected = {"shared"} | {f"{name}{n}" for name in "xy" for n in range(30)}
     assert set(store.rows()) == set(table(store)["cell"].to_pylist()) == expected
@@ -573,7 +596,7 @@ def test_two_processes_at_once_lose_nothing_and_readers_see_whole_rows(store: St
 # --- places and keys ------------------------------------------------------------------------------
 
 
-def test_opening_a_store_creates_nothing_and_preparing_leaves_a_folder(folder: Store) -> None:
+def test_opening_a_store_creates_nothing(folder: Store) -> None:
     folder.rows()
     assert not folder.root.exists()
     folder.prepare()

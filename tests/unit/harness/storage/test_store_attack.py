@@ -1,8 +1,7 @@
-"""The store under attack: whoever writes, dies, tears, copies and compacts, no row is lost, doubled
-or torn.
+"""Random sequences of writes, crashes, damage, copies and compactions lose no row.
 
-A model runs beside it: the number of the last whole row in each fragment, None for a torn one, and
-in the table.
+A model runs beside the store: the number of the last complete row in each row file, None for a
+corrupt one, and in the table.
 """
 
 import json
@@ -32,22 +31,22 @@ WHO = st.integers(0, 1)
 
 
 class Killed(BaseException):
-    """The writer dies."""
+    """The writer is killed."""
 
 
 def die(*_: object) -> None:
-    """Die here."""
+    """Be killed here."""
     raise Killed
 
 
 def row(cell: str, number: int) -> dict[str, Any]:
-    """The row with a number, whole or not at all: every field says the number."""
+    """The row with a number; every field contains the number."""
     values = {"cell": cell, "seed": number, "error": "x" * number, "finished": f"{number:06}"}
     return schema.make_row({"model": "vae", "status": "ok", **values})
 
 
 class Attack(RuleBasedStateMachine):
-    """Two stores on one place, and a third place to copy from."""
+    """Two stores at one address, and another address to copy from."""
 
     new: Callable[[], str]
 
@@ -74,7 +73,7 @@ class Attack(RuleBasedStateMachine):
         stage=st.sampled_from(["os.fsync", "pathlib.Path.replace", "put", "SIGKILL"]),
     )
     def crash(self, cell: str, who: int, stage: str) -> None:
-        """A writer dies before it has committed; SIGKILL leaves half a temporary file."""
+        """A writer is killed before its file is renamed; half a temporary file remains."""
         store, content = self.stores[who], json.dumps(row(cell, self.next())).encode()
         with pytest.MonkeyPatch.context() as patch, suppress(Killed):
             if not isinstance(store.backend, Folder):
@@ -106,7 +105,7 @@ class Attack(RuleBasedStateMachine):
 
     @rule(who=WHO)
     def set_aside(self, who: int) -> None:
-        """What is torn lies in damaged/ afterwards, and no longer in rows/."""
+        """Corrupt files are in damaged/ afterwards and no longer in rows/."""
         torn = {
             cell: self.stores[0].read(f"rows/{cell}.json")
             for cell, held in self.fragments.items()
@@ -126,7 +125,7 @@ class Attack(RuleBasedStateMachine):
 
     @rule(who=WHO, cells=st.sets(CELLS))
     def merge_a_table(self, who: int, cells: set[str]) -> None:
-        """A table that holds at least what ours holds, of later rows."""
+        """A table with at least the rows of ours, and later ones."""
         for cell in cells | set(self.table):
             self.table[cell] = self.next()
             self.other.write_row(row(cell, self.number))
@@ -162,8 +161,8 @@ def attack(new: Callable[[], str], examples: int, steps: int) -> None:
 
 
 def test_a_folder_under_attack_keeps_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With fragments that the table spares at once, and not after a minute."""
-    monkeypatch.setattr("harness.storage.store.SETTLED_NS", 0)
+    """Row files in the table are skipped at once, and not only after a minute."""
+    monkeypatch.setattr("harness.storage.table.SETTLED_NS", 0)
     with tempfile.TemporaryDirectory() as root:
         attack(lambda: tempfile.mkdtemp(dir=root), examples=30, steps=20)
 

@@ -1,4 +1,4 @@
-"""Tensors and their record come back from bytes, or are refused."""
+"""Tensors and their record are read back from bytes, or refused."""
 
 import pickle
 

@@ -1,6 +1,4 @@
-"""Models that do not keep the contract are found before anything is trained, and told in a
-sentence.
-"""
+"""Models that break the contract are found before training, and described in a sentence."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +21,7 @@ Mess = Callable[["Sound", Tensor, Tensor, Batch], object]
 
 
 class Sound(Model):
-    """A small VAE whose terms a test can spoil."""
+    """A small VAE whose terms a test can change."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +126,7 @@ SPOILT: dict[str, tuple[Mess, str]] = {
 
 @pytest.fixture
 def sound(monkeypatch: pytest.MonkeyPatch) -> type[Sound]:
-    """The model, registered for a test."""
+    """The model, registered for one test."""
     monkeypatch.setattr(registry, "_models", registry._models | {"sound": Sound})
     return Sound
 
@@ -177,7 +175,7 @@ def test_scores_are_called_before_training(
     )
 
 
-def test_a_model_that_cannot_be_built_is_a_misfit_and_settings_it_refuses_are_bad_input(
+def test_a_model_that_cannot_be_built_breaks_the_contract(
     sound: type[Sound], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def build(error: Exception) -> None:
@@ -238,7 +236,7 @@ def test_check_says_of_every_promise_whether_it_is_kept(
     assert out.endswith("2 models checked, 1 promises not kept\n")
 
 
-def test_a_model_that_does_not_fit_is_a_failed_row_and_the_others_run(
+def test_a_model_that_breaks_the_contract_is_a_failed_row(
     plugin: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [

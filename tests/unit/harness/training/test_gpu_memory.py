@@ -1,4 +1,4 @@
-"""How many cells a GPU holds: the arithmetic, on a made-up memory; and freed memory that is kept."""
+"""How many cells fit into a GPU's memory, and freed memory that the process keeps."""
 
 import os
 import platform
@@ -65,7 +65,7 @@ def test_packs_of_one_and_of_two_are_measured_once(
 
 
 @pytest.mark.parametrize("most", [1, 2])
-def test_nothing_is_measured_for_packs_as_small_as_the_measurement(most: int) -> None:
+def test_small_packs_are_not_measured(most: int) -> None:
     assert (
         max_pack_size(lambda cells: pytest.fail("measured"), memory_bytes=0, max_cells=most) == most
     )
@@ -74,7 +74,7 @@ def test_nothing_is_measured_for_packs_as_small_as_the_measurement(most: int) ->
 @pytest.mark.parametrize(
     ("free", "share", "expected"), [(900, 0.25, 250), (100, 0.25, 100), (900, 2.0, 900)]
 )
-def test_a_trial_may_take_its_share_of_a_gpu_as_far_as_it_is_free(
+def test_a_trial_may_use_its_share_of_free_gpu_memory(
     free: int, share: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (free, 1000))
@@ -111,9 +111,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def cleared(how: str) -> int:
-    """Pages that the system cleared for five steps of a process of its own, which glibc has give
-    back what is freed.
-    """
+    """Pages that the system clears for five steps of a new process whose glibc returns memory."""
     gives_back = {"MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_MMAP_THRESHOLD_": "131072"}
     command = [sys.executable, "-c", PAGES, how]
     return int(subprocess.check_output(command, env=os.environ | gives_back, text=True))

@@ -30,10 +30,14 @@ LONG, SHORT = MIN_STEPS_TO_COMPILE, MIN_STEPS_TO_COMPILE - 1
         ("never", LONG, "cpu", ["g++"], False),
     ],
 )
-def test_long_trainings_on_cpus_are_compiled_where_there_is_a_compiler(
-    mode: Compile, iterations: int, device: str, compilers: Sequence[str], expected: bool,
+def test_long_trainings_on_cpus_are_compiled(
+    mode: Compile,
+    iterations: int,
+    device: str,
+    compilers: Sequence[str],
+    expected: bool,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr("shutil.which", lambda name: name if name in compilers else None)
     assert should_compile(mode, iterations, torch.device(device)) is expected
@@ -52,10 +56,10 @@ def test_the_compiler_is_the_one_that_the_environment_names(
 @pytest.mark.parametrize(
     "before", ["", "codecache.torch_key(); "], ids=["first", "after somebody else"]
 )
-def test_what_was_compiled_before_is_found_by_versions_and_not_by_the_sums_of_all_files(
+def test_inductors_cache_is_keyed_by_versions(
     before: str,
 ) -> None:
-    """In a process of its own; where somebody has compiled in it already, keys stay what they are."""
+    """Tested in a new process; keys that are set already are kept."""
     told = f"{torch.__version__} {torch.version.git_version}".encode()
     check = (
         f"from torch._inductor import codecache; {before}from harness.training import compilation; "

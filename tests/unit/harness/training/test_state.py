@@ -1,5 +1,6 @@
-"""Tensors that a step changes without a gradient are part of a cell: checkpointed, resumed to the
-bit, kept.
+"""Tensors that a step changes without a gradient belong to the state of a cell.
+
+They are in checkpoints, and resuming restores them to the bit.
 """
 
 import os
@@ -36,7 +37,7 @@ OVER_MODELS = pytest.mark.parametrize("name", NAMES)
 
 @pytest.fixture(autouse=True)
 def models() -> Iterator[None]:
-    """The stateful models, registered for a test."""
+    """The stateful models, registered for one test."""
     registry.load_source("stateful.py", SOURCE)
     yield
     for name in NAMES:
@@ -81,16 +82,14 @@ def interrupted_everywhere(name: str, cells: int, data: Data, compiled: bool) ->
 
 @OVER_MODELS
 @pytest.mark.parametrize("cells", [1, 3])
-def test_a_training_interrupted_at_any_step_ends_with_the_same_bits(
+def test_an_interrupted_training_ends_with_the_same_bits(
     name: str, cells: int, mnist: Data
 ) -> None:
     interrupted_everywhere(name, cells, mnist, compiled=False)
 
 
 def each_step_counts_once(name: str, mnist: Data, compiled: bool) -> None:
-    """The state of a pack, and that of the model by itself with the pack's parameters at every
-    step.
-    """
+    """Compare the state of a pack with that of the model alone, at every step."""
     pack = pack_of(name, 2, mnist, compiled=compiled)
     model = registry.build(pack.cells[0])
     for _ in range(STEPS):
@@ -109,24 +108,23 @@ def each_step_counts_once(name: str, mnist: Data, compiled: bool) -> None:
 
 
 @OVER_MODELS
-def test_each_step_changes_the_state_once_as_the_model_alone_does(name: str, mnist: Data) -> None:
-    """Neither laying out memory nor measuring counts as a step."""
+def test_each_step_changes_the_state_once(name: str, mnist: Data) -> None:
+    """Choosing a memory layout and measuring memory do not count as steps."""
     each_step_counts_once(name, mnist, compiled=False)
 
 
 @pytest.mark.slow
 @COMPILES
 @OVER_MODELS
-def test_compiled_trainings_resume_to_the_same_bits_and_count_each_step_once(
-    name: str, mnist: Data
-) -> None:
+def test_compiled_trainings_resume_to_the_same_bits(name: str, mnist: Data) -> None:
     interrupted_everywhere(name, 2, mnist, compiled=True)
     each_step_counts_once(name, mnist, compiled=True)
 
 
 def interrupted_rows(name: str, store: Store, times: int) -> int:
-    """Run three cells to their rows, closed after each report until `times` interruptions have
-    passed; how many did.
+    """Run three cells to their rows with up to `times` interruptions; how many there were.
+
+    Each interruption closes the trial after one report.
     """
     cells, done = tuple(Cell(name, seed, 12) for seed in range(3)), 0
     values: dict[str, Any] = {
@@ -148,7 +146,7 @@ def interrupted_rows(name: str, store: Store, times: int) -> int:
 def test_rows_after_many_interruptions_are_those_of_a_calm_run(
     name: str, store: Store, tmp_path_factory: pytest.TempPathFactory, mnist: Data
 ) -> None:
-    """Eight times while training and scoring, for each of the models."""
+    """Eight interruptions while training and scoring, for each of the models."""
     from harness.evaluation import digit_classifier
 
     calm = Store(tmp_path_factory.mktemp("calm"))
@@ -191,7 +189,7 @@ def test_a_checkpoint_of_a_model_without_state_needs_none(mnist: Data) -> None:
 def test_a_checkpoint_of_another_text_is_not_gone_on_from(
     store: Store, mnist: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cell is never trained half by one text and half by another."""
+    """A cell is never trained partly by one version of a plug-in and partly by another."""
     cell = Cell("warmed", 0, 12)
     pack = PackTrainer([cell], mnist)
     pack.train_step()

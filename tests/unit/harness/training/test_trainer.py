@@ -1,4 +1,4 @@
-"""The training loop: a pack is its cells trained alone, on real MNIST."""
+"""The training loop: a pack gives what its cells give alone, on real MNIST."""
 
 import dataclasses
 import os
@@ -45,8 +45,9 @@ def weights(pack: PackTrainer, index: int) -> dict[str, torch.Tensor]:
 
 
 def close(cell: Cell, ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
-    """The same way from the same start, rounding apart: where a gradient is nearly 0, Adam's step
-    has a chance sign.
+    """The same change from the same start, up to rounding.
+
+    Where a gradient is nearly 0, the sign of Adam's step is arbitrary.
     """
     start = registry.build(cell).state_dict()
     for name, value in ours.items():
@@ -55,9 +56,7 @@ def close(cell: Cell, ours: dict[str, torch.Tensor], theirs: dict[str, torch.Ten
 
 
 def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
-    """The protocol as one would write it for one cell: an eager model, torch's plain Adam, the same
-    streams.
-    """
+    """The protocol written plainly for one cell: an eager model, torch's Adam, the same streams."""
     model = registry.build(cell)
     optimizer = torch.optim.Adam(model.parameters(), lr=cell.learning_rate)
     order = torch.randperm(60_000, generator=seeding.generator(cell.seed, "order", 0))
@@ -85,7 +84,7 @@ def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
 def test_the_engine_is_the_plain_loop(
     model: str, supervision: str, mnist: Data, cell: CellMaker
 ) -> None:
-    """Catches, among others, a fused optimiser that reads transposed gradients in the wrong order."""
+    """This catches a fused optimiser that reads transposed gradients in the wrong order."""
     one = cell(model, beta=1.0 if supervision == "supervised" else 2.0, supervision=supervision)
     close(one, weights(trained([one], mnist, 4), 0), plain_loop(one, mnist, 4))
 
@@ -94,9 +93,7 @@ def test_the_engine_is_the_plain_loop(
 
 
 def mixed(make: CellMaker, model: str, supervision: str) -> list[Cell]:
-    """Eight cells of an arm: seeds and, where there is a bound, β in no order, some of them more
-    than once.
-    """
+    """Eight cells of one arm with seeds and β in mixed order, some more than once."""
     betas = (1.0,) * 8 if supervision == "supervised" else (1.0, 4.0, 0.5, 2.0, 0.25, 8.0, 1.5, 1.0)
     seeds = (0, 1, 2, 0, 3, 1, 4, 5)
     return [
@@ -106,11 +103,11 @@ def mixed(make: CellMaker, model: str, supervision: str) -> list[Cell]:
 
 
 def same(pack: PackTrainer, index: int, other: PackTrainer, place: int = 0) -> None:
-    """A cell of one pack and of another: weights and sums of losses, to float32 rounding.
+    """Compare a cell in two packs: weights and sums of losses, to float32 rounding.
 
-    Adam's step has a chance sign where a gradient is nearly 0: after 50 steps of `ssvae` on an AMD
-    EPYC with AVX2 the first layer lay 1 % of its way apart. Another cell's weights lie a whole way
-    apart.
+    Where a gradient is nearly 0, the sign of Adam's step is arbitrary. After 50 steps of `ssvae` on
+    an AMD EPYC with AVX2 the first layers differed by 1 % of the distance trained. The weights of
+    different cells differ by 100 %.
     """
     cell = pack.cells[index]
     assert cell == other.cells[place]
@@ -129,7 +126,7 @@ def same(pack: PackTrainer, index: int, other: PackTrainer, place: int = 0) -> N
 def test_a_cell_trains_in_any_pack_as_it_does_alone(
     model: str, supervision: str, mnist: Data, cell: CellMaker
 ) -> None:
-    """In two packs, among other neighbours and in another order."""
+    """In two packs, with other neighbours and in another order."""
     cells = mixed(cell, model, supervision)
     stranger = dataclasses.replace(cells[4], seed=9)
     looked_at = (0, 3, 7) if supervision == "semi-supervised" else range(8)
@@ -159,10 +156,8 @@ def test_one_diverging_cell_does_not_touch_its_neighbours(mnist: Data, cell: Cel
 
 
 @pytest.mark.parametrize("most", [0.0, 3600.0])
-def test_the_step_at_which_a_cell_diverges_is_known_however_seldom_it_is_looked_at(
-    most: float, mnist: Data, cell: CellMaker
-) -> None:
-    """After every step, and once after the ten steps between two points of the curve."""
+def test_the_step_of_divergence_is_exact(most: float, mnist: Data, cell: CellMaker) -> None:
+    """Checked after every step, and after the ten steps between two curve points."""
     calm, wild = (
         cell("vae", 0, iterations=2000),
         cell("vae", 1, iterations=2000, learning_rate=WILD),
@@ -189,7 +184,7 @@ def test_a_pack_of_diverged_cells_stops(mnist: Data, cell: CellMaker) -> None:
 def test_resuming_gives_the_same_bits(
     model: str, supervision: str, mnist: Data, cell: CellMaker
 ) -> None:
-    """From a step that lies between two points of the curve, which are every other step."""
+    """Resumed between two points of the curve, which are two steps apart."""
     cells = [cell(model, seed, iterations=400, supervision=supervision) for seed in (0, 1)]
     straight, first = PackTrainer(cells, mnist), PackTrainer(cells, mnist)
     for pack, steps in ((straight, 6), (first, 3)):
@@ -213,7 +208,7 @@ def test_resuming_gives_the_same_bits(
 
 
 def stored(state: CellState) -> CellState:
-    """A state after a trip through the bytes of a checkpoint."""
+    """A state after writing and parsing a checkpoint."""
     content = tensor_file.dump(
         state.tensors, {"step": state.step, "seconds": state.seconds, "curve": state.curve}
     )
@@ -221,16 +216,11 @@ def stored(state: CellState) -> CellState:
     return CellState(tensors, record["step"], record["seconds"], record["curve"])
 
 
-def test_an_epoch_shows_every_image_once_and_the_next_another_order(
-    mnist: Data, cell: CellMaker
-) -> None:
+def test_an_epoch_shows_every_image_once_in_a_new_order(mnist: Data, cell: CellMaker) -> None:
     pack = PackTrainer([cell("vae", iterations=2000)], mnist)
     epochs = []
     for epoch in range(2):
-        seen = []
-        for step in range(619):
-            pack.step = epoch * 619 + step
-            seen.append(pack._batch_indices()[0])
+        seen = [pack.batches.batch_indices(epoch * 619 + step)[0] for step in range(619)]
         assert [len(seen[0]), len(seen[-1])] == [97, 54]
         epochs.append(torch.cat(seen))
     assert all(torch.equal(order.sort().values, torch.arange(60_000)) for order in epochs)
@@ -264,9 +254,7 @@ def test_labelled_images_follow_the_seed_a_fixed_draw_or_a_list(
     assert len(select_labelled(cell("vae"), mnist, ()).grey) == 0
 
 
-def test_the_curve_has_means_that_add_up_and_ends_at_the_last_step(
-    mnist: Data, cell: CellMaker
-) -> None:
+def test_curve_means_add_up_and_end_at_the_last_step(mnist: Data, cell: CellMaker) -> None:
     pack = PackTrainer([cell("ssvae", iterations=7)], mnist)
     while pack.running:
         pack.advance()
@@ -276,7 +264,7 @@ def test_the_curve_has_means_that_add_up_and_ends_at_the_last_step(
     assert points[-1]["accuracy"] is not None
 
 
-def test_all_test_images_are_looked_at_every_hundred_steps_at_most_and_at_the_end(
+def test_accuracy_is_watched_every_hundred_steps_and_at_the_end(
     mnist: Data, cell: CellMaker
 ) -> None:
     pack = PackTrainer([cell("ssvae", supervision="supervised", iterations=230)], mnist)
@@ -307,9 +295,7 @@ class Tied(Model):
 
 
 class Crossed(Model):
-    """Two matrices whose slopes are each other: in memory they lie as the other one does,
-    transposed.
-    """
+    """Two matrices that are each other's gradients, transposed in memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -329,16 +315,14 @@ class Crossed(Model):
 
 
 class Spread(Crossed):
-    """A matrix whose slope is one number, spread over it: it has no memory of its own for every
-    element.
-    """
+    """A matrix whose gradient is one number expanded to all elements."""
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
         return super().terms(batch, noise)._replace(extra=self.left.sum())
 
 
 @pytest.mark.parametrize("model", [Crossed, Spread])
-def test_models_whose_slopes_lie_anyhow_in_memory_are_the_plain_loop(
+def test_any_gradient_layout_trains_like_the_plain_loop(
     model: type[Model], mnist: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.plugins.registry._models", {"crossed": model})
@@ -368,11 +352,12 @@ def test_cells_that_differ_in_more_than_scalars_are_no_pack(mnist: Data, cell: C
 
 
 @OVER_ARMS
-def test_a_step_away_from_the_cpu_waits_for_no_value_and_mixes_no_devices(
+def test_a_gpu_step_neither_waits_nor_mixes_devices(
     model: str, supervision: str, mnist: Data, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On torch's device without values, where looking at one is an error: the path that a GPU
-    takes, without one.
+    """On torch's meta device, which has no values: reading one is an error.
+
+    This runs the code path of a GPU without one.
     """
     away = torch.device("meta")
 
@@ -388,7 +373,7 @@ def test_a_step_away_from_the_cpu_waits_for_no_value_and_mixes_no_devices(
         }
 
     monkeypatch.setattr(seeding, "generator", generator)
-    monkeypatch.setattr("harness.training.trainer.draw_noise", noise)
+    monkeypatch.setattr("harness.training.batches.draw_noise", noise)
     monkeypatch.setattr(
         "harness.data.labelled_subset.draw_labelled_indices",
         lambda classes, budget, seed: torch.arange(budget),
@@ -414,29 +399,28 @@ COMPILES = pytest.mark.skipif(
 def test_a_compiled_pack_trains_as_an_eager_one(
     model: str, supervision: str, mnist: Data, cell: CellMaker
 ) -> None:
-    """At every step of a training the same slopes and losses from the same weights, to float32
-    rounding.
+    """The same gradients and losses from the same weights, to float32 rounding.
 
-    Weights are not compared: Adam's first steps are as long for a slope of 1e-9 as for one of 1, of
-    whichever sign.
+    Weights are not compared: Adam's first steps are equally long for a gradient of 1e-9 and one of
+        1, and have either sign.
     """
     pack = PackTrainer(mixed(cell, model, supervision)[:2], mnist, compiled=True)
     assert pack.full_batch_objective is not pack.eager_objective
     assert pack.backend == "compiled"
     for _ in range(10):
         now = (pack.params, pack.untrained, *pack._next_batch(), pack.betas)
-        (slopes, parts, _), (expected, losses, _) = (
+        (gradients, parts, _), (expected, losses, _) = (
             pack.full_batch_objective(*now),
             pack.eager_objective(*now),
         )
         torch.testing.assert_close(parts, losses, rtol=1e-5, atol=1e-5)
-        for name, slope in slopes.items():
-            assert (slope - expected[name]).norm() <= 1e-4 * expected[name].norm(), name
+        for name, gradient in gradients.items():
+            assert (gradient - expected[name]).norm() <= 1e-4 * expected[name].norm(), name
         pack.train_step()
 
 
 class Constant(Crossed):
-    """With numbers of its own that are neither parameters nor buffers."""
+    """A model with tensors that are neither parameters nor buffers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -450,7 +434,7 @@ class Constant(Crossed):
 @pytest.mark.slow
 @COMPILES
 @pytest.mark.parametrize("model", [Crossed, Spread, Constant])
-def test_a_compiled_model_may_have_constants_and_slopes_anyhow_in_memory(
+def test_a_compiled_model_may_have_any_gradient_layout(
     model: type[Model], mnist: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.plugins.registry._models", {"crossed": model})
@@ -486,7 +470,7 @@ def test_a_compiled_pack_resumes_to_the_same_bits(mnist: Data, cell: CellMaker) 
 @pytest.mark.slow
 @COMPILES
 @pytest.mark.parametrize(("model", "supervision"), [arm for arm in ARMS if arm[1] != "supervised"])
-def test_a_compiled_pack_takes_the_smaller_last_batch_of_an_epoch(
+def test_a_compiled_pack_trains_on_a_smaller_last_batch(
     model: str, supervision: str, mnist: Data, cell: CellMaker
 ) -> None:
     cells = mixed(cell, model, supervision)[:2]
@@ -502,7 +486,7 @@ def test_a_compiled_pack_takes_the_smaller_last_batch_of_an_epoch(
 
 @pytest.fixture
 def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with a C++ compiler, on which compiling fails."""
+    """A machine with a C++ compiler on which compiling fails."""
 
     def broken(*args: object) -> None:
         raise RuntimeError("a fault of the compiler")
@@ -512,9 +496,7 @@ def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_compiling")
-def test_what_fails_to_compile_by_itself_trains_all_the_same_and_says_so(
-    mnist: Data, cell: CellMaker
-) -> None:
+def test_what_fails_to_compile_trains_eagerly_and_says_so(mnist: Data, cell: CellMaker) -> None:
     one = cell("vae", iterations=compilation.MIN_STEPS_TO_COMPILE)
     pack = make_trainer([one], mnist, mode="auto")
     assert pack.backend == "eager (RuntimeError on compiling)"

@@ -1,0 +1,57 @@
+"""What metrics are computed from: a trained model, and what all cells of a trial share."""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from harness.evaluation import digit_classifier, scored_images
+from harness.evaluation.digit_classifier import DigitClassifier
+from harness.experiment.cell import Cell
+from harness.experiment.evaluation import EvaluationConfig
+from harness.plugins.dataset import Data
+from harness.plugins.model import Model
+from harness.storage.store import Store
+
+
+class SharedInputs:
+    """What all cells of a trial share; each image set is binarised once, when first used."""
+
+    def __init__(self, store: Store, data: Data, evaluation: EvaluationConfig):
+        self.store, self.data, self.evaluation = store, data, evaluation
+
+    @cached_property
+    def test_images(self) -> Tensor:
+        """The binarised test images: (n, PIXELS)."""
+        return scored_images.binarise_test_images(self.data)
+
+    @cached_property
+    def subset_images(self) -> Tensor:
+        """The binarised test images that the subset lists: (n, PIXELS)."""
+        return scored_images.binarise_subset(self.data, self.evaluation.subset)
+
+    @cached_property
+    def digit_classifier(self) -> DigitClassifier:
+        """The classifier that counts digits among samples."""
+        return digit_classifier.load(self.store, self.data)
+
+
+@dataclass(frozen=True)
+class MetricInputs:
+    """The inputs of every metric for one cell.
+
+    shared: data, test images, store and evaluation settings
+    cell, model: the cell and its trained model
+    unfinished: tensors by name that a metric keeps here, to continue after an interruption
+    """
+
+    shared: SharedInputs
+    cell: Cell
+    model: Model
+    unfinished: MutableMapping[str, Tensor]
+
+    @property
+    def required_columns(self) -> frozenset[str]:
+        """The columns that the row of this cell must be scored for."""
+        return self.shared.evaluation.required_columns(self.cell)

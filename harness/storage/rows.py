@@ -1,0 +1,68 @@
+"""Rows as they are stored: one JSON file per cell, and their order and uniqueness in a table."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+from harness.storage import schema
+from harness.storage.backend import FileVersion
+from harness.storage.layout import row_key
+
+PARSE_ERRORS = (ValueError, TypeError, AttributeError, pa.ArrowException)  # what parse_row raises
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a results folder holds.
+
+    rows: by cell
+    corrupt: a sentence for each key that cannot be read
+    versions: the file versions of the readable row files, by key
+    """
+
+    rows: Mapping[str, schema.Row]
+    corrupt: Mapping[str, str]
+    versions: Mapping[str, FileVersion]
+
+    def frame(self) -> pd.DataFrame:
+        """One row per cell, the columns of `harness.storage.schema`, sorted by arm and seed."""
+        frame: pd.DataFrame = to_arrow(self.rows.values()).to_pandas()
+        return frame
+
+
+def parse_row(key: str, content: bytes) -> schema.Row:
+    """The row in a row file; one of `PARSE_ERRORS` if there is none, or another cell's."""
+    row = schema.make_row(json.loads(content))
+    if key != row_key(row["cell"]):
+        raise ValueError(f"it holds that of cell {row['cell']}")
+    return row
+
+
+def to_arrow(rows: Iterable[schema.Row]) -> pa.Table:
+    """Rows as a table of `schema.SCHEMA`, sorted by arm and seed."""
+
+    def rank(row: schema.Row) -> tuple[tuple[str, ...], int]:
+        return tuple(str(row[name]) for name in schema.ARM_COLUMNS), row["seed"] or 0
+
+    return pa.Table.from_pylist(sorted(rows, key=rank), schema=schema.SCHEMA)
+
+
+def latest_by_cell(rows: Iterable[schema.Row]) -> dict[str, schema.Row]:
+    """Rows by cell; of two rows of one cell, the one that finished later.
+
+    ValueError for a row without a cell, and for two different rows that finished at once.
+    """
+    latest: dict[str, schema.Row] = {}
+    for row in rows:
+        existing = latest.setdefault(row["cell"], row)
+        finish_times = existing["finished"] or "", row["finished"] or ""
+        if row["cell"] is None:
+            raise ValueError("it has a row without a cell")
+        if existing != row and finish_times[0] == finish_times[1]:
+            raise ValueError(f"it has two rows of cell {row['cell']} that differ")
+        if finish_times[1] > finish_times[0]:
+            latest[row["cell"]] = row
+    return latest

@@ -1,0 +1,25 @@
+"""Unit tests see a small data set: the first images of MNIST, under MNIST's name with a checksum of
+their own.
+"""
+
+import hashlib
+
+import pytest
+
+from harness.data import idx_sets
+from harness.plugins.dataset import Data
+
+TRAINING_IMAGES, TEST_IMAGES = 2000, 400
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Data:
+    """The first 2,000 training and 400 test images of MNIST, all ten digits among them."""
+    full = idx_sets.load("mnist")
+    train_x, train_y = (
+        full.train_x[:TRAINING_IMAGES].clone(),
+        full.train_y[:TRAINING_IMAGES].clone(),
+    )
+    test_x, test_y = full.test_x[:TEST_IMAGES].clone(), full.test_y[:TEST_IMAGES].clone()
+    checksum = hashlib.sha256(train_x.numpy().tobytes() + test_x.numpy().tobytes()).hexdigest()
+    return Data("mnist", train_x, train_y, test_x, test_y, checksum)
