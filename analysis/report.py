@@ -268,7 +268,7 @@ def print_summary(report: Report) -> None:
 
 
 def _escape_text(text: str) -> Text:
-    """Text that neither Rich nor the terminal takes for a command."""
+    """Text without markup of Rich and without control characters."""
     return Text(strip_control_chars(text))
 
 

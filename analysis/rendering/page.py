@@ -1,5 +1,4 @@
-"""The page: one HTML file with its style, its script and its pictures in it. It asks nothing of any
-network.
+"""The page: one HTML file that contains its style, its script and its pictures, and loads nothing.
 
 Everything can be read without the script, which only sorts tables; the policy in the head lets no
 other script run.
@@ -102,8 +101,8 @@ def digest(script: str) -> str:
 def keep_together(text: str) -> Markup:
     """Text, escaped, in which no line breaks within n = 10, p = 1e-8 or an interval.
 
-    >>> keep_together("by 2.3 [2.0, 2.6], p < .01 & more")
-    Markup('by 2.3 <span class="kept">[2.0, 2.6]</span>, <span class="kept">p &lt; .01</span> &amp; more')
+    >>> keep_together("[2.0, 2.6], p < .01 & more")
+    Markup('<span class="kept">[2.0, 2.6]</span>, <span class="kept">p &lt; .01</span> &amp; more')
     """
     parts = _UNBREAKABLE.split(text)
     spans = [Markup('<span class="kept">{}</span>').format(part) for part in parts[1::2]]

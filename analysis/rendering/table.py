@@ -31,7 +31,8 @@ MIN_COLUMNS_FOR_SMALL_TYPE = 7  # columns, from which a table is set smaller in 
 # A figure: –, [1, 2], 0.5 ± 0.1, -2.3 [-2.6, -2.0], 1e-8, < 0.001, each with or without what it is
 # of: (SE, n = 10).
 NUMBER_PATTERN = re.compile(
-    r"(?P<figure>–|\[.+\]|(?:[<>≥≤] ?)?[-−]?[\d.,]+(?:e-?\d+)?(?: ± [\d.,]+)?(?: \[.+\])?)(?: (?P<of>\(.+\)))?"
+    r"(?P<figure>–|\[.+\]|(?:[<>≥≤] ?)?[-−]?[\d.,]+(?:e-?\d+)?(?: ± [\d.,]+)?(?: \[.+\])?)"
+    r"(?: (?P<of>\(.+\)))?"
 )
 _TEX_BACKSLASH_ESCAPES = {character: f"\\{character}" for character in "_%&#${}"}
 _TEX_ESCAPES = str.maketrans(
@@ -77,7 +78,7 @@ class Table:
 
     @property
     def excerpt(self) -> "Table":
-        """What of it people read: its first rows, and in the caption how many are left to the CSV."""
+        """Its first rows; the caption says how many more the CSV has."""
         rest = len(self.text) - MAX_ROWS
         if rest <= 0:
             return self
@@ -96,7 +97,7 @@ class Table:
 def is_numeric(column: "pd.Series[str]") -> bool:
     """Whether a column of text is one of figures, to be set to the right and sorted by size.
 
-    >>> is_numeric(pd.Series(["0.012", "1e-8", "–"])), is_numeric(pd.Series(["1.5 ± 0.1 (SE, n = 3)"]))
+    >>> is_numeric(pd.Series(["0.012", "–"])), is_numeric(pd.Series(["1.5 ± 0.1 (SE, n = 3)"]))
     (True, True)
     >>> is_numeric(pd.Series(["3 ok"])), is_numeric(pd.Series([], dtype=str))
     (False, False)
@@ -122,8 +123,8 @@ def write(table: Table, folder: Path) -> list[Path]:
 
 
 def to_csv(values: pd.DataFrame) -> str:
-    """The values as CSV, a row a line; an apostrophe stands before text that a spreadsheet would
-    take for a formula.
+    """The values as CSV. Text that a spreadsheet would read as a formula gets an apostrophe in
+    front.
 
     >>> print(to_csv(pd.DataFrame({"arm": ["=1+1", "vae"], "nelbo": [-1.5, 2.0]})).rstrip())
     arm,nelbo
@@ -165,7 +166,7 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    r"""The table as a LaTeX float with booktabs' rules; the document needs \usepackage{booktabs}."""
+    r"""The table as a LaTeX float; the document needs \usepackage{booktabs}."""
     escaped = table.text.map(_escape_tex).rename(columns=_escape_tex)
     floating = escaped.to_latex(
         index=False,

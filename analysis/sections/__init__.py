@@ -1,1 +1,1 @@
-"""The report, one section a module."""
+"""The sections of the report: a module for each; `SECTIONS` in analysis/report.py lists them."""

@@ -1,8 +1,8 @@
 """What β does: each β against β = 1, and the trend over them.
 
-The bound is scored at β = 1 whatever was trained, so it is best near β = 1 and worsens with the
-distance: its trend is asked over β ≥ 1. The KL falls and the reconstruction loss rises with β
-throughout: theirs is over all β.
+The bound is scored at β = 1 for every model, so it is best near β = 1 and worsens on both sides:
+its trend is tested over β ≥ 1. The KL falls and the reconstruction loss rises with β throughout: their
+trends are tested over all β.
 """
 
 from collections.abc import Iterator
@@ -80,7 +80,7 @@ def _draw_rate_distortion(scored: pd.DataFrame, palette: "Colours") -> Iterator[
 
 
 def draw_sheets(data: ReportData) -> Iterator[Plot]:
-    """For each kind of sample sheet: the β of a model side by side, where there are several."""
+    """The sample sheets of the β of a model side by side: a plot for each kind of sheet."""
     from analysis.plots.rate_distortion import find_beta_series
     from analysis.plots.sample_sheets import draw_sheets_by_beta
 
@@ -101,9 +101,9 @@ def compare_betas(rows: pd.DataFrame, arms: pd.DataFrame, declared: ComparisonSp
     """Results table with `arm`, its arms -> one row a group of arms that differ in β alone, metric
     and β other than 1.
 
-    The columns of `compare.COLUMNS` (a is β, b is β = 1; the family are the β of the group), then
-    group, beta, p_dunnett (where no seeds are shared), and the group's trend, as `ordered.trend`
-    tells it, over trend_betas.
+    Columns: `comparisons.COLUMNS`, where a is the arm at β and b that at β = 1, and the β of a group
+    are one family; then group, beta, p_dunnett (where no seeds are shared), and the trend of the
+    group over the β in trend_betas, as `trend_verdict.estimate_trend` gives it.
     """
     tables = [
         _compare_group(rows, arms, group, METRIC_BY_COLUMN[column], declared)
@@ -184,7 +184,7 @@ def _compute_dunnett_p(
 
 
 def _compute_trend(values: Floats, betas: Floats, metric: Metric) -> dict[str, Any]:
-    """The trend of one group and over which β it is asked: values (β, seeds), betas (β,) in order."""
+    """The trend of one group and the β that it is over; values (β, seeds), betas (β,) in order."""
     kept = np.isfinite(values).any(axis=1) & ((betas >= 1) | (metric.name in MONOTONE_METRICS))
     betas_text = ", ".join(f"{beta:g}" for beta in betas[kept])
     return {
@@ -194,8 +194,8 @@ def _compute_trend(values: Floats, betas: Floats, metric: Metric) -> dict[str, A
 
 
 def select_metrics(metrics: list[str]) -> list[str]:
-    """The losses among the grid's metrics, and what they are the sum of: β trades one for the
-    other.
+    """The losses among the grid's metrics, and NELBO, KL and reconstruction, which β trades for
+    each other.
     """
     return list(
         dict.fromkeys(
@@ -205,9 +205,9 @@ def select_metrics(metrics: list[str]) -> list[str]:
 
 
 def build_tables(comparisons: pd.DataFrame) -> list[Table]:
-    """What `analysis.sections.beta.compare_betas` gives -> a table a metric: one row a model and β.
+    """`compare_betas` -> a table for each metric, with a row for each model and β.
 
-    It may have the columns of `other_family.joined`, which are shown then.
+    The columns of `grid_family.add_grid_p` are shown if they are there.
     """
     groups = {str(column): part for column, part in comparisons.groupby("metric", sort=False)}
     return [

@@ -1,6 +1,4 @@
-"""What a reader must know before believing a number: broken sums, mixed sets, failed, missing,
-unequal, few.
-"""
+"""Warnings about the results: broken sums, mixed data, failed cells, missing scores, few seeds."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +14,7 @@ from harness.storage.schema import adds_up
 
 
 def list_caveats(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> list[str]:
-    """Results table and its `count_cells` -> sentences, the gravest first; none where all is well."""
+    """Results table and its `count_cells` -> sentences, the most serious first."""
     arm_counts = arm_counts.assign(arm=arm_names(arm_counts))
     return [
         *describe_broken_sums(rows),
@@ -29,7 +27,7 @@ def list_caveats(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> list[str]:
 
 
 def warn_about_selection(comparisons: pd.DataFrame) -> Iterator[str]:
-    """What must be known before the best of several arms is taken, where arms were compared."""
+    """A warning against choosing the best arm by its test score, where arms were compared."""
     if len(comparisons):
         yield (
             "arms are scored on the test images, there is no validation split: if an arm is "
@@ -45,7 +43,7 @@ def list_unfinished_cells(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe_unstarted_cells(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> str:
-    """What the runs set out to compute and did not; empty where nothing is known to be missing."""
+    """How many planned cells have no row; empty if none is known to be missing."""
     planned = max((int(record.get("cells") or 0) for record in provenance), default=0)
     missing = planned - len(rows)
     return (

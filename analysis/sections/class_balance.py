@@ -2,9 +2,9 @@
 each other.
 
 Pearson's chi-squared (1900), Phil. Mag. 50:157. "One differs from uniform and the other does not"
-is no difference between the two: that is asked of the two tables of counts, seed by seed. Those
-tests are of runs, on their samples: with thousands of samples two seeds of one model differ too.
-Whether one model is more balanced than another is asked of the seeds, by `compare_imbalance`.
+is no difference between the two: the two tables of counts are tested against each other, seed by
+seed. Those tests compare runs by their samples: with thousands of samples two seeds of one model
+differ too. `compare_imbalance` compares models, over their seeds.
 """
 
 from collections.abc import Iterator
@@ -134,8 +134,8 @@ def compare_imbalance(
     declared: ComparisonSpec,
     column: str = COUNTS_COLUMN,
 ) -> pd.DataFrame:
-    """Results table with `arm` -> the columns of `compare.COLUMNS` for `IMBALANCE`: a row a pair of
-    arms, over seeds.
+    """Results table with `arm`, its arms -> `comparisons.COLUMNS` for `IMBALANCE`, over seeds, with
+    a row for each pair of arms.
 
     Imbalance is the distance in total variation from uniform: the share of the samples that would
     have to be of another class, 0 to 0.9 for ten classes. Fewer samples give a greater one by
@@ -184,7 +184,7 @@ def _run_homogeneity_tests(counted: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compare_pairs(group: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one data set and seed, an arm each -> `HOMOGENEITY_COLUMNS`, every pair of them."""
+    """The rows of one data set and seed, one per arm -> `HOMOGENEITY_COLUMNS`, a row per pair."""
     a, b = np.triu_indices(len(group), 1)
     counts, arms = np.stack(group["counts"].to_list()), group["arm"].to_numpy()
     chi2, df, p = batched_homogeneity_test(counts[a], counts[b])
@@ -237,7 +237,7 @@ def build_tables(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
 
 
 def build_sentences(comparisons: pd.DataFrame) -> list[str]:
-    """What `compare_imbalance` gives -> a verdict a pair of arms, in words, with what to beware of."""
+    """`compare_imbalance` -> a verdict for each pair of arms, with its flags, in a sentence."""
     records = comparisons[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
     return [Verdict(*each).sentence for each in records]
 

@@ -42,7 +42,7 @@ SECTION = Section("comparisons", "Comparisons in numbers", build)
 
 
 def draw(comparisons: pd.DataFrame) -> Iterator[Plot]:
-    """The differences with their intervals, a metric a plot, on several pages where they are many."""
+    """The differences with their intervals: a plot for each metric, or several if they are many."""
     from analysis.plots import forest
 
     for column, of_metric in comparisons.groupby("metric", sort=False):
@@ -220,8 +220,8 @@ _RUNS_CAPTION = (
 
 
 def family_caption(metric: Metric, comparisons: pd.DataFrame, scope: str = "") -> str:
-    """What the figures of a family are; `scope` says of what the comparisons are where the family
-    is not the grid's.
+    """What the numbers of a family are; `scope` names the comparisons of a family that is not the
+    grid's.
     """
     better = (
         NEITHER_IS_BETTER
@@ -256,7 +256,7 @@ def _file_name(metric: Metric) -> str:
 
 
 def format_verdict_cell(word: str, flags: Sequence[str]) -> str:
-    """A verdict in a cell of a table: the word, and what to beware of."""
+    """A verdict in a cell of a table: the word and its flags."""
     return f"{word} ({', '.join(flags)})" if flags else word
 
 

@@ -1,4 +1,4 @@
-"""Supervised against semi-supervised image by image, for the page: a second level below the seeds."""
+"""Supervised against semi-supervised image by image: the two classifiers of one seed."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ def build_tables(store: Store, rows: pd.DataFrame, comparisons: pd.DataFrame) ->
     """The pairs of arms that were compared in accuracy and differ in supervision alone -> a table,
     where there are any.
 
-    One row a pair and seed whose predictions lie in the store.
+    It has one row for each pair and seed whose predictions are stored.
     """
     frames = [
         compare_predictions(store, rows, a, b).assign(a=a, b=b)
@@ -79,8 +79,8 @@ def _format_accuracy(values: pd.DataFrame, arm: str) -> list[str]:
 
 # fmt: off
 COLUMNS = [
-    "seed", "images", "accuracy_a", "low_a", "high_a", "accuracy_b", "low_b", "high_b", "both", "only_a", "only_b",
-    "neither", "difference", "p",
+    "seed", "images", "accuracy_a", "low_a", "high_a", "accuracy_b", "low_b", "high_b",
+    "both", "only_a", "only_b", "neither", "difference", "p",
 ]
 # fmt: on
 

@@ -99,11 +99,12 @@ def compute_gains(
     """Results table with `arm` -> the gain at each label budget, and the gains of every two
     budgets, a row each.
 
-    Both have the columns of `compare.COLUMNS`; a group are arms that differ in supervision and
-    labels alone. In the first a is semi-supervised, b supervised, the family are the budgets of the
-    group, and `GAIN_COLUMNS` follows: the trend of the gain, as `ordered.trend` tells it. In the
-    second a and b stand for the gains at labels_a and labels_b, a seed's gain being the difference
-    of its two accuracies, and the family are the pairs of budgets.
+    Both have the columns of `comparisons.COLUMNS`. A group is the arms that differ in supervision
+    and labels alone. In the first table a is semi-supervised and b supervised, the budgets of a
+    group are one family, and `GAIN_COLUMNS` follow, with the trend of the gain from
+    `trend_verdict.estimate_trend`. In the second, a and b are the gains at labels_a and labels_b,
+    and the pairs of budgets are one family. The gain of a seed is the difference of its two
+    accuracies.
     """
     scored = rows.assign(gain=compute_seed_gains(rows))
     per_group = [
@@ -212,7 +213,7 @@ def build_tables(each: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
     """What `compute_gains` gives -> a table of the gains and one of every two of them, where there
     are any.
 
-    `each` may have the columns of `other_family.joined`, which are shown then.
+    The columns of `grid_family.add_grid_p` are shown if `each` has them.
     """
     return [
         *([_build_gain_table(each)] if len(each) else []),

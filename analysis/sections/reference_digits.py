@@ -47,7 +47,8 @@ def compute_chi_squares(printed: Sequence[DigitCounts]) -> pd.DataFrame:
     chi2, p, verdict.
 
     >>> from analysis.reproduction.references import load
-    >>> print(compute_chi_squares(load().digit_counts)[["row", "chi2", "p"]].round(3).to_string(index=False))
+    >>> values = compute_chi_squares(load().digit_counts)[["row", "chi2", "p"]]
+    >>> print(values.round(3).to_string(index=False))
                                      row  chi2     p
       source report: vae against uniform 17.20 0.046
     source report: gmvae against uniform  8.50 0.485

@@ -2,9 +2,8 @@
 set beside it.
 
 Ours are the arms trained as the protocol says: β = 1, MNIST, its batch size, learning rate and
-settings. A shortened arm is shown with that word. What was scored on one set of images never stands
-beside what was scored on another. Each table is followed by its verdicts, which
-`analysis.reproduction.verdicts` words.
+settings. A shortened arm is marked as such. Scores on different sets of images are never in one
+table. Each table is followed by its verdicts, from `analysis.reproduction.verdicts`.
 """
 
 import math
@@ -52,7 +51,7 @@ _LABEL_DRAW_REMARKS = {"seed": "each seed draws its own labels"}
 
 @dataclass(frozen=True)
 class _Row:
-    """A reference's row, or one of ours, before it is laid out."""
+    """A row of a table: a reference, or an arm of ours."""
 
     name: str
     mark: Mark
@@ -118,7 +117,7 @@ def build_tables(ours: pd.DataFrame, verdicts: pd.DataFrame, references: Referen
 def _build_verdict_table(
     table: ReferenceTable, evaluation: EvaluationSet, verdicts: pd.DataFrame
 ) -> Table:
-    """The verdicts of one table; figures of a row of which the same is said share a line."""
+    """The verdicts of one table; figures of a row with the same verdict share a line."""
     titles = verdicts["metric"].map(lambda column: METRIC_BY_COLUMN[column].title)
     arms = verdicts["model"].where(verdicts["supervision"] == "none", verdicts["supervision"])
     names = verdicts["reference"] + (", " + arms if len(table.arms) > 1 else "")
@@ -169,7 +168,7 @@ def describe_flagged_rows(tables: Sequence[Table]) -> list[str]:
 def _build_rows(
     table: ReferenceTable, references: Sequence[Reference], ours: pd.DataFrame
 ) -> Iterator[_Row]:
-    """For each arm that the table speaks of: what others found, then what we did."""
+    """For each arm of the printed table: the rows of others, then ours."""
     for protocol in table.arms:
         suffix = _format_suffix(protocol) if len(table.arms) > 1 else ""
         for reference in references:
@@ -291,8 +290,8 @@ HEADLINE_CAPTION = (
 def build_headline_tables(
     verdicts: pd.DataFrame, references: References, source: str = SOURCE_REPORT
 ) -> list[Table]:
-    """`compute_verdicts` -> a line for each figure that `source` prints; no table where none of ours
-    can be compared.
+    """`compute_verdicts` -> a line for each figure that `source` prints; no table where no arm of
+    ours can be compared.
     """
     source_verdicts = verdicts[verdicts["reference"] == source]
     if set(source_verdicts["verdict"]) <= {"cannot be compared"}:

@@ -79,7 +79,10 @@ PNG_MARKERS = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")  # how one begins and en
 
 
 def read_sheets(store: Store, rows: pd.DataFrame) -> SampleSheets:
-    """Of each kind the PNGs of each arm's first finished seed by their cell, where there are any."""
+    """The PNGs of each arm's first finished seed, by kind and cell.
+
+    InputError: a file is not a complete PNG.
+    """
     finished = rows[rows["status"] == "ok"].sort_values("seed", kind="stable")
     first_cells = finished.drop_duplicates("arm")["cell"]
     return {

@@ -28,7 +28,7 @@ SECTION = Section("verdicts", "Verdicts", build)
 
 
 def build_families(comparisons: pd.DataFrame) -> list[Family]:
-    """Comparisons, as `comparisons` gives them -> a family a metric, in the order of the metrics."""
+    """Comparisons, the columns `COLUMNS` -> a family for each metric, in the order of metrics."""
     return [
         _build_family(METRIC_BY_COLUMN[column], found.reset_index(drop=True))
         for column in METRIC_BY_COLUMN
@@ -75,9 +75,7 @@ def count_verdicts(words: "pd.Series[str]") -> str:
 
 
 def headline_sentence(found_families: Sequence[Family]) -> str:
-    """The first difference that is told, or how the first family ends, in a sentence; empty where
-    there is none.
-    """
+    """The first difference that was shown, else the tally of the first family; may be empty."""
     for family in found_families:
         for each in family.verdicts:
             if each.kind == "decided":
@@ -88,9 +86,7 @@ def headline_sentence(found_families: Sequence[Family]) -> str:
 
 
 def family_note(comparisons: pd.DataFrame) -> str:
-    """What it means that each metric is a family of its own, in a sentence; empty where nothing is
-    tested.
-    """
+    """What the correction within each metric guarantees; empty if nothing is tested."""
     tested = comparisons.loc[
         comparisons["p_adjusted"].notna(), ["metric", "correction"]
     ].drop_duplicates()

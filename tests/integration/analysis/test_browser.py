@@ -141,7 +141,7 @@ def test_a_click_on_a_heading_sorts_and_ties_keep_their_order(shown: Opened) -> 
     assert heading.get_attribute("aria-sort") is None
 
 
-def test_numbers_are_sorted_by_size_and_a_repeated_name_is_set_in_grey_where_it_repeats(
+def test_numbers_sort_by_size_and_repeated_names_are_grey(
     shown: Opened,
 ) -> None:
     table = shown.page.locator("#table-of-estimates table")

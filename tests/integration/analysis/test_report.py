@@ -130,7 +130,7 @@ def test_failed_and_diverged_cells_are_listed_with_their_reason(page: str) -> No
     assert "the loss was not finite at step 5" in section
 
 
-def test_the_page_says_what_is_shortened_and_what_does_not_add_up(page: str) -> None:
+def test_the_page_names_short_runs_and_broken_sums(page: str) -> None:
     assert "SHORTENED: 1,000 of 20,000 steps (gmvae)" in page
     assert "3 ok; shortened: 1,000 of 20,000 steps" in page
     assert 'class="flagged"' in page
@@ -247,7 +247,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert files(tmp_path) == before
 
 
-def test_a_grid_whose_baseline_is_not_run_yet_is_reported_without_verdicts(full: Store) -> None:
+def test_a_grid_without_its_baseline_has_no_verdicts(full: Store) -> None:
     baseline = {"name": "g", "compare": {"baseline": {"model": "vae", "beta": 16}}}
     full.write(
         "provenance/run.json",
@@ -288,9 +288,7 @@ def test_a_place_that_cannot_be_written(
     assert re.fullmatch(r"error: report .+ cannot be written: .+\n", capsys.readouterr().err)
 
 
-def test_the_script_knows_neither_torch_nor_ray_and_starts_at_once(
-    full: Store, tmp_path: Path
-) -> None:
+def test_the_script_loads_neither_torch_nor_ray(full: Store, tmp_path: Path) -> None:
     """A whole report, in a fresh process, from another folder; matplotlib comes only when figures
     are drawn.
     """

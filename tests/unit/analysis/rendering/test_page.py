@@ -52,7 +52,7 @@ def test_a_picture_is_its_own_address() -> None:
     assert Picture(b"png", "", "").uri == "data:image/png;base64,cG5n"
 
 
-def test_no_line_breaks_within_a_number_and_nothing_escapes_escaping() -> None:
+def test_numbers_stay_on_one_line_and_text_is_escaped() -> None:
     assert keep_together("plain & <b>") == "plain &amp; &lt;b&gt;"
     assert keep_together("[<b>] n = <b>") == '<span class="kept">[&lt;b&gt;]</span> n = &lt;b&gt;'
     assert keep_together("n = 9 of 10") == '<span class="kept">n = 9</span> of 10'

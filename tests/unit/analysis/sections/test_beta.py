@@ -75,7 +75,7 @@ def test_no_trend_where_there_is_none() -> None:
     assert found["trend_text"].startswith("no trend shown: ")
 
 
-def test_seeds_that_are_not_shared_have_dunnetts_test_and_no_trend() -> None:
+def test_unshared_seeds_have_dunnetts_test_and_no_trend() -> None:
     found = compare_betas(betas(shared=False), NELBO)
     assert (found["design"] == "welch").all()
     assert found["p_dunnett"].between(0, 1).all()
@@ -89,7 +89,7 @@ def test_three_seeds_have_no_trend() -> None:
     assert (found["verdict"] == "too few seeds").all()
 
 
-def test_the_bound_is_asked_over_betas_from_one_and_the_kl_over_all() -> None:
+def test_the_trend_of_the_bound_starts_at_one() -> None:
     rows = betas().assign(kl=lambda frame: 30 - frame["nelbo"] / 10)
     rows["beta"] = rows["beta"].map({1.0: 0.5, 2.0: 1.0, 3.0: 2.0, 4.0: 4.0})
     found = (

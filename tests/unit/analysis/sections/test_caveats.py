@@ -68,7 +68,7 @@ def test_what_a_run_planned_and_did_not_do_is_missing(results: FrameMaker) -> No
     )
 
 
-def test_that_arms_are_scored_on_the_test_images_is_said_where_one_can_be_chosen() -> None:
+def test_choosing_by_test_scores_is_warned_against() -> None:
     (said,) = warn_about_selection(pd.DataFrame({"a": ["gmvae"]}))
     assert "no validation split" in said
     assert not list(warn_about_selection(pd.DataFrame({"a": []})))

@@ -117,7 +117,7 @@ def test_seeds_not_samples_say_which_model_is_more_balanced() -> None:
     assert compare_imbalance(skewed, ComparisonSpec())["verdict"].tolist() == ["worse"]
 
 
-def test_other_numbers_of_samples_are_not_compared_and_other_judges_flagged() -> None:
+def test_sample_counts_must_match_and_judges_are_flagged() -> None:
     rows = counted(
         {
             "one": [EVEN + seed * TURNED for seed in range(6)],

@@ -170,7 +170,7 @@ def test_effects_show_what_there_is() -> None:
     ]
 
 
-def test_the_terminal_gets_a_line_each_and_the_number_of_the_rest() -> None:
+def test_the_terminal_gets_some_lines_and_the_number_of_others() -> None:
     said = list(
         terminal_lines(
             build_families(

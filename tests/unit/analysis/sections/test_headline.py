@@ -33,7 +33,7 @@ def seeds(model: str, count: int, **values: Any) -> list[dict[str, Any]]:
     ]
 
 
-def test_each_figure_stands_as_printed_beside_ours_with_its_verdict(results: FrameMaker) -> None:
+def test_each_printed_figure_has_ours_and_a_verdict(results: FrameMaker) -> None:
     text = shown(results(*seeds("vae", 5), *seeds("gmvae", 5)))
     vae = text[text["Figure"] == "vae: NELBO"].iloc[0]
     assert vae["Printed"] == "101.31 ± 0.08 (SE, n = 10)"
@@ -42,7 +42,7 @@ def test_each_figure_stands_as_printed_beside_ours_with_its_verdict(results: Fra
     assert len(text) == 8  # three losses of two models, two accuracies
 
 
-def test_what_does_not_add_up_is_not_compared_and_what_was_not_run_has_no_number(
+def test_broken_sums_and_missing_arms_are_not_compared(
     results: FrameMaker,
 ) -> None:
     text = shown(results(*seeds("vae", 5), *seeds("gmvae", 5))).set_index("Figure")

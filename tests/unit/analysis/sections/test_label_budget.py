@@ -61,7 +61,7 @@ def test_the_gain_at_each_budget_is_that_of_the_pairs(rows: pd.DataFrame) -> Non
     assert each["flags"].tolist() == [("shortened",)] * 3
 
 
-def test_the_budgets_are_one_family_and_the_pairs_of_them_another(rows: pd.DataFrame) -> None:
+def test_budgets_and_pairs_of_budgets_are_two_families(rows: pd.DataFrame) -> None:
     each, between = compute_gains(rows, ComparisonSpec())
     for table in (each, between):
         assert (table["comparisons"] == 3).all()

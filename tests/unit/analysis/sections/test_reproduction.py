@@ -55,7 +55,7 @@ def test_the_two_evaluation_sets_are_never_mixed(results: FrameMaker) -> None:
             }
 
 
-def test_scored_on_the_test_images_alone_shows_no_number_beside_the_source_report(
+def test_scores_on_other_images_are_not_shown(
     results: FrameMaker,
 ) -> None:
     found = tables(results, row(made("vae")))
@@ -119,7 +119,7 @@ def test_every_spread_carries_its_kind_and_n(results: FrameMaker) -> None:
                 )
 
 
-def test_a_printed_table_is_followed_by_its_verdicts_and_context_comes_last(
+def test_verdicts_follow_their_table_and_context_is_last(
     results: FrameMaker,
 ) -> None:
     cells = [made("vae", seed) for seed in range(6)]

@@ -47,7 +47,7 @@ def test_every_kind_has_an_album_with_the_betas_in_order(tmp_path: Path) -> None
     ]
 
 
-def test_samples_come_in_the_order_of_the_tables_and_tell_the_counts(full: Store) -> None:
+def test_samples_are_in_the_order_of_the_tables(full: Store) -> None:
     rows = read_results(full).rows
     shown = build_galleries(rows, samples.read_sheets(full, rows))["Samples from the prior"]
     assert [picture.title for picture in shown] == [

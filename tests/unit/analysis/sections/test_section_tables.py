@@ -72,7 +72,7 @@ def test_without_another_beta_there_is_nothing_to_say(results: FrameMaker) -> No
     assert list(beta.build_sentences(found)) == []
 
 
-def test_one_significant_against_uniform_and_the_other_not_is_no_difference(
+def test_one_significant_and_one_not_is_no_difference(
     results: FrameMaker,
 ) -> None:
     skewed: dict[str, Any] = {"digit_counts": [1100, 900, *[1000] * 8]}
@@ -139,7 +139,7 @@ def test_a_balance_that_differs_says_in_how_many_seeds(results: FrameMaker) -> N
     assert class_balance.build_tables(*run_balance_tests(rows.iloc[:0])) == []
 
 
-def test_agreement_is_told_of_the_pair_that_differs_in_supervision_alone(tmp_path: Path) -> None:
+def test_agreement_is_for_pairs_that_differ_in_supervision(tmp_path: Path) -> None:
     store = Store(tmp_path)
     targets = np.arange(100) % 10
     store.write_classes("targets/mnist.npy", targets)
