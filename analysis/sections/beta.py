@@ -1,8 +1,8 @@
 """What β does: each β against β = 1, and the trend over them.
 
 The bound is scored at β = 1 for every model, so it is best near β = 1 and worsens on both sides:
-its trend is tested over β ≥ 1. The KL falls and the reconstruction loss rises with β throughout: their
-trends are tested over all β.
+its trend is tested over β ≥ 1. The KL falls and the reconstruction loss rises with β throughout:
+their trends are tested over all β.
 """
 
 from collections.abc import Iterator
@@ -101,8 +101,8 @@ def compare_betas(rows: pd.DataFrame, arms: pd.DataFrame, declared: ComparisonSp
     """Results table with `arm`, its arms -> one row a group of arms that differ in β alone, metric
     and β other than 1.
 
-    Columns: `comparisons.COLUMNS`, where a is the arm at β and b that at β = 1, and the β of a group
-    are one family; then group, beta, p_dunnett (where no seeds are shared), and the trend of the
+    Columns: `comparisons.COLUMNS`, where a is the arm at β and b that at β = 1, and the β of a
+    group are one family; then group, beta, p_dunnett (where no seeds are shared), and the trend of the
     group over the β in trend_betas, as `trend_verdict.estimate_trend` gives it.
     """
     tables = [
