@@ -102,8 +102,8 @@ def compare_betas(rows: pd.DataFrame, arms: pd.DataFrame, declared: ComparisonSp
     and β other than 1.
 
     Columns: `comparisons.COLUMNS`, where a is the arm at β and b that at β = 1, and the β of a
-    group are one family; then group, beta, p_dunnett (where no seeds are shared), and the trend of the
-    group over the β in trend_betas, as `trend_verdict.estimate_trend` gives it.
+    group are one family; then group, beta, p_dunnett (where no seeds are shared), and the trend of
+    the group over the β in trend_betas, as `trend_verdict.estimate_trend` gives it.
     """
     tables = [
         _compare_group(rows, arms, group, METRIC_BY_COLUMN[column], declared)
