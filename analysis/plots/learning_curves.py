@@ -1,4 +1,4 @@
-"""Learning curves: what a metric does while an arm trains."""
+"""Learning curves: a metric over training steps."""
 
 from itertools import cycle
 
@@ -24,8 +24,9 @@ THOUSANDS_FORMAT = FuncFormatter(lambda step, _: f"{step:,.0f}")
 
 @styled
 def draw_learning_curves(points: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
-    """Points of curves -> an arm a line: the mean over its seeds, its 95 % t-interval as a band;
-    and the end of it.
+    """Points of curves -> a line per arm: the mean over seeds with its 95 % t-interval as a band.
+
+    The left panel shows all steps on a log axis, the right one the second half of each arm.
     """
     all_means = estimate_means(points, ["arm", "step"], metric.name).sort_values(
         "step", kind="stable"
