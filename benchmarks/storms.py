@@ -42,10 +42,10 @@ COLUMNS = (
 PAGE = """# Twenty storms
 
 `python -m benchmarks.storms`: {cells} cells of {steps} slow steps on two workers, a checkpoint
-every {checkpoint} s, an S3 server for the results. In each storm, in a random order and at random times,
-the process of a trial, a worker, the driver and the head are killed, a worker has no network for
-{outage:g} s, and storage answers with errors for {outage:g} s. The head is started again by
-`ray up`, and the same command is given until every cell is done.
+every {checkpoint} s, an S3 server for the results. In each storm, in a random order and at
+random times, the process of a trial, a worker, the driver and the head are killed, a worker has no
+network for {outage:g} s, and storage answers with errors for {outage:g} s. The head is started
+again by `ray up`, and the same command is given until every cell is done.
 
 {verdict}
 

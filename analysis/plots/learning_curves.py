@@ -34,18 +34,18 @@ def draw_learning_curves(points: pd.DataFrame, metric: Metric, palette: Colours)
     figure = Figure(
         figsize=(FIGURE_WIDTH, 3.8 + 0.12 * all_means["arm"].nunique()), layout="constrained"
     )
-    whole, end = figure.subplots(1, 2, width_ratios=(3, 2))
-    _draw_lines(whole, all_means, metric, palette)
+    full, end = figure.subplots(1, 2, width_ratios=(3, 2))
+    _draw_lines(full, all_means, metric, palette)
     lengths = all_means.groupby("arm")["step"].transform("max")
     _draw_lines(end, all_means[all_means["step"] >= lengths / 2], metric, palette)
-    whole.set(title="all steps", xscale="log", ylabel=metric.heading)
+    full.set(title="all steps", xscale="log", ylabel=metric.heading)
     end.set(title="each from half way")
-    _format_step_axis(whole, all_means["step"])
+    _format_step_axis(full, all_means["step"])
     end.xaxis.set_major_locator(MaxNLocator(2, integer=True))
     end.xaxis.set_major_formatter(THOUSANDS_FORMAT)
-    for axis in (whole, end):
+    for axis in (full, end):
         axis.set_xlabel("training steps")
-    figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*full.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
