@@ -1,15 +1,14 @@
-"""How often the verdicts are right: the whole of `analysis.compare` on simulated results tables.
+"""Simulate how often verdicts are wrong, how often intervals cover, and how large the power is.
 
     python benchmarks/calibration.py
 
-Many tables are made whose truth is known. Every table goes through grouping, pairing, test,
-correction and wording, and what is counted is what a reader would be told. Written beside this
-file: calibration.csv, .md and .png. Eight minutes.
+Results tables with known truth go through grouping, pairing, test, correction and wording, and the
+printed verdicts are counted. The results are written beside this file: calibration.csv, .md and
+.png. It takes eight minutes.
 
-Errors: arms that are all alike, against one baseline: how often any of them is told better or
-worse. Coverage: how often the printed 95 % interval holds the true difference. Power: how often a
-difference is told better, in standard deviations of the paired differences, and what the power
-function says.
+Errors: how often any of several equal arms is called better or worse than one baseline. Coverage:
+how often the printed 95 % interval holds the true difference. Power: how often a difference, in
+standard deviations of the paired differences, is called better, beside the power function.
 """
 
 import gc
@@ -35,19 +34,32 @@ from harness.experiment.grid import ComparisonSpec
 
 HERE = Path(__file__).parent
 TABLES = 4_000
-ALONE = 20_000  # of one comparison, where the bounds are nearest
+ALONE = 20_000  # tables of one comparison, where the bounds are closest
 SEEDS, COMPARISONS, CORRELATIONS = (3, 5, 10), (1, 3, 10), (0.0, 0.8)
 EFFECTS = (0.0, 0.5, 1.0, 1.5, 2.0)
 HOW = ComparisonSpec(metrics=["nelbo"])
-SAME: dict[str, Any] = dict.fromkeys(("git_commit", "device", "data_checksum", "subset_checksum"), "one") | {
-    "model": "vae", "iterations": 1, "settings": "{}", "supervision": "none", "labels": 0, "label_draw": "none",
-    "batch_size": 97, "learning_rate": 1e-3, "full_length": 1, "parameters": 1, "status": "ok",
+SAME: dict[str, Any] = {
+    "git_commit": "one",
+    "device": "one",
+    "data_checksum": "one",
+    "subset_checksum": "one",
+    "model": "vae",
+    "iterations": 1,
+    "settings": "{}",
+    "supervision": "none",
+    "labels": 0,
+    "label_draw": "none",
+    "batch_size": 97,
+    "learning_rate": 1e-3,
+    "full_length": 1,
+    "parameters": 1,
+    "status": "ok",
     "seeded": "weights,order",
-}  # fmt: skip
+}
 
 
 def main() -> None:
-    """Simulate, write the table and the plot, and say what holds."""
+    """Simulate, write the table and the plot, and print the table."""
     start = perf_counter()
     rng = np.random.default_rng(20250801)
     alone(rng)
@@ -71,9 +83,7 @@ def simulated(
     shared: bool,
     effect: float,
 ) -> dict[str, object]:
-    """One case: the share of tables with a false verdict, or with a right one, and the intervals'
-    coverage.
-    """
+    """One case: shares of tables with a false and with a right verdict, coverage of intervals."""
     # in units of an arm's SD, from units of the differences' SD
     truth = effect * np.sqrt(2 * (1 - correlation))
     tables = ALONE if comparisons == 1 and effect == 0 else TABLES
@@ -116,19 +126,17 @@ def simulated(
 def drawn(
     rng: np.random.Generator, tables: int, n: int, comparisons: int, correlation: float
 ) -> NDArray[np.float64]:
-    """Standard normal results of a baseline and the other arms: (tables, 1 + comparisons, seeds)."""
+    """Normal results of a baseline and other arms: (tables, 1 + comparisons, seeds)."""
     common = rng.normal(size=(tables, 1, n))
     own = rng.normal(size=(tables, comparisons + 1, n))
     return np.asarray(np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own)
 
 
 def verdicts(values: NDArray[np.float64], shared: bool) -> pd.DataFrame:
-    """What is told of each table, a row an arm other than the baseline, the first: values (tables,
-    arms, seeds).
+    """Verdicts of each arm against the first: values (tables, arms, seeds).
 
-    All tables go through `compare_pairs` in one call, each as a data set of its own. Its family
-    would be all of them, so the correction and the word, which come last, are asked again table by
-    table.
+    All tables go through `compare_pairs` in one call, each as one data set. Its family would be all
+    of them, so correction and verdict, the last steps, are repeated table by table.
     """
     told = compare_pairs(*results(values, shared), HOW)
     for at in np.array_split(np.arange(len(told)), len(values)):
@@ -142,7 +150,7 @@ def verdicts(values: NDArray[np.float64], shared: bool) -> pd.DataFrame:
 def results(
     values: NDArray[np.float64], shared: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str]]]:
-    """Results tables of these values: their rows, `arm.facts` of them, and the pairs to compare."""
+    """Results tables of these values: rows, `summarize_arms` of them, pairs to compare."""
     tables, arms, seeds = (axis.ravel() for axis in np.indices(values.shape))
     names = np.array([[f"{t} {k}" for k in range(values.shape[1])] for t in range(values.shape[0])])
     rows = pd.DataFrame({"arm": names[tables, arms], "nelbo": values.ravel()}).assign(**SAME)
@@ -156,7 +164,7 @@ def results(
 
 
 def alone(rng: np.random.Generator) -> None:
-    """Check on tables that are judged one by one that the verdicts of many at once are theirs."""
+    """Check that tables give the same verdicts one by one and all at once."""
     for shared in (True, False):
         values = (
             drawn(rng, 20, 6, 3, 0.5) * np.array([1.0, 1.0, 1.0, 3.0])[:, None]
@@ -206,7 +214,7 @@ def markdown(found: pd.DataFrame) -> str:
 
 
 def plotted(found: pd.DataFrame) -> Figure:
-    """Errors, coverage and power, each beside what it should be."""
+    """Plot errors, coverage and power beside their nominal values."""
     mpl.use("Agg")
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
     errors, strong = found[(found["effect"] == 0)], found[found["effect"] > 0]

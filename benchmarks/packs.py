@@ -1,4 +1,4 @@
-"""Do packed seeds end where solo ones do? Ten of each at full length, Welch's test for each score.
+"""Compare packed with solo seeds: ten of each at full length, Welch's test for each score.
 
     python benchmarks/packs.py
 

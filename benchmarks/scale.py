@@ -1,4 +1,4 @@
-"""A million rows summarised and compared: seconds and peak memory.
+"""Summarise and compare a million rows: seconds and peak memory.
 
     python benchmarks/scale.py
 
@@ -23,7 +23,7 @@ TEXT = ("git_commit", "device", "data_checksum", "subset_checksum")
 
 
 def main() -> None:
-    """Print a line a step."""
+    """Print a line for each step."""
     for datasets, arms, seeds in ((10, 10, 10_000), (1_000, 100, 10)):
         rows = results(datasets, arms, seeds)
         print(f"{len(rows):,} rows: {datasets:,} data sets, {arms} arms each, {seeds:,} seeds each")
@@ -49,7 +49,7 @@ def pairs_of(rows: pd.DataFrame, arms: int) -> pd.DataFrame:
 
 
 def results(datasets: int, arms: int, seeds: int) -> pd.DataFrame:
-    """A results table as the analysis reads it, of the columns that it looks at."""
+    """A results table with the columns that the analysis reads."""
     of, arm, seed = (axis.ravel() for axis in np.indices((datasets, arms, seeds)))
     names = np.array([f"data {d} arm {a}" for d in range(datasets) for a in range(arms)])
     rows = pd.DataFrame(

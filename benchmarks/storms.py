@@ -1,11 +1,10 @@
-"""Twenty storms over a grid of forty cells on three hosts: what each did, what it cost, and whether
-anything was lost.
+"""Inject faults into twenty runs of a grid of forty cells on three hosts, and check for lost rows.
 
     python -m benchmarks.storms
 
-A storm is that of `tests/cluster/storm.py`, with a seed of its own, on new hosts; it takes minutes,
-and root. Each adds a line to `storms.csv` as it ends, and `storms.md` is written from that; a seed
-that has a line is left out, so a series that was interrupted goes on.
+A storm is the series of faults of `tests/cluster/storm.py` for one seed, on new hosts. It needs
+root and takes minutes. Each storm adds a line to `storms.csv` at its end, from which `storms.md` is
+written. Seeds that have a line are skipped, so an interrupted series can be continued.
 """
 
 import csv
@@ -42,24 +41,28 @@ COLUMNS = (
 )
 PAGE = """# Twenty storms
 
-`python -m benchmarks.storms`: {cells} cells of {steps} slow steps on two workers, a checkpoint every {checkpoint} s, an
-S3 server for the results. In each storm, in a random order and at random times, the process of a trial, a worker,
-the driver and the head are killed, a worker has no network for {outage:g} s, and storage answers with errors for
-{outage:g} s. The head is started again by `ray up`, and the same command is given until every cell is done.
+`python -m benchmarks.storms`: {cells} cells of {steps} slow steps on two workers, a checkpoint
+every {checkpoint} s, an S3 server for the results. In each storm, in a random order and at
+random times, the process of a trial, a worker, the driver and the head are killed, a worker has no
+network for {outage:g} s, and storage answers with errors for {outage:g} s. The head is started
+again by `ray up`, and the same command is given until every cell is done.
 
 {verdict}
 
-- *faults*: what struck, and at which second of the run; *commands*: how often the command was given;
-- *rows*: cells with a whole row, each once; *equal*: those that are, to the bit, the rows of a calm run in one process;
-- *touched*: how often a cell was begun again; *again*: steps trained again, of {all_steps:,}; *most*: of one such time,
-  where {interval} are a checkpoint interval; *late*: steps of cells that had their row already.
+- *faults*: what struck, and at which second of the run; *commands*: how often the command was
+  given;
+- *rows*: cells with a whole row, each once; *equal*: those that are, to the bit, the rows of a calm
+  run in one process;
+- *touched*: how often a cell was begun again; *again*: steps trained again, of {all_steps:,};
+  *most*: of one such time, where {interval} are a checkpoint interval; *late*: steps of cells that
+  had their row already.
 
 {table}
 """
 
 
 def main() -> None:
-    """Run the storms that are missing, and write the page."""
+    """Run the missing storms and write the page."""
     reason = obstacle()
     if reason:
         raise SystemExit(f"error: {reason}")
@@ -72,7 +75,7 @@ def main() -> None:
 
 
 def calm() -> dict[str, Row]:
-    """The rows of the grid where nothing fails: in this process."""
+    """The rows of the grid from a run without faults, in this process."""
     with tempfile.TemporaryDirectory() as scratch:
         grid, model = Path(scratch, "storm.yaml"), Path(scratch, "linear.py")
         grid.write_text(yaml.safe_dump(FULL.grid), encoding="utf-8")
@@ -93,7 +96,7 @@ def calm() -> dict[str, Row]:
 
 
 def weathered(seed: int, calm: Mapping[str, Row]) -> dict[str, object]:
-    """The line of a storm; one that was not weathered has an error."""
+    """Run a storm and return its line, with an error if the run did not end."""
     try:
         with tempfile.TemporaryDirectory() as scratch, Wire(Path(scratch)) as wire:
             return line(seed, Storm(wire, seed).pass_over(), calm)
@@ -105,7 +108,7 @@ def weathered(seed: int, calm: Mapping[str, Row]) -> dict[str, object]:
 
 
 def line(seed: int, passed: Passed, calm: Mapping[str, Row]) -> dict[str, object]:
-    """What a storm left, in figures."""
+    """The numbers of a storm, by `COLUMNS`."""
     found = passed.found
     once = [row for row in found.rows.values() if found.table.count(str(row["cell"])) == 1]
     return {
@@ -125,7 +128,7 @@ def line(seed: int, passed: Passed, calm: Mapping[str, Row]) -> dict[str, object
 
 
 def lines() -> list[dict[str, str]]:
-    """The storms so far."""
+    """Read the lines of earlier storms."""
     if not LINES.exists():
         return []
     with LINES.open(newline="", encoding="utf-8") as file:
@@ -133,7 +136,7 @@ def lines() -> list[dict[str, str]]:
 
 
 def add(values: Mapping[str, object]) -> None:
-    """One more."""
+    """Append the line of a storm."""
     new = not LINES.exists()
     with LINES.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -143,7 +146,7 @@ def add(values: Mapping[str, object]) -> None:
 
 
 def write_page() -> None:
-    """The table, and what it comes to."""
+    """Write the table and its summary."""
     found = sorted(lines(), key=lambda one: int(one["seed"]))
     whole = [
         one

@@ -1,4 +1,4 @@
-"""Arms against each other: verdicts with their numbers, one row a pair and metric."""
+"""Compare arms: verdicts with their numbers, one row per pair and metric."""
 
 from collections.abc import Sequence
 
@@ -16,35 +16,73 @@ from harness.experiment.grid import ComparisonSpec
 
 ArmPairs = Sequence[tuple[str, str]]
 
-# fmt: off
 COLUMNS = [
-    "metric", "evaluation", "a", "b", "design", "n_a", "n_b", "n_pairs", "mean_a", "mean_b", "difference", "low",
-    "high", "low_adjusted", "high_adjusted", "p", "p_adjusted", "correction", "comparisons", "g", "superiority",
-    "correlation", "p_exact", "p_floor", "detectable", "seeds_needed", "margin", "p_equivalence",
-    "p_equivalence_adjusted", "median_a", "median_b", "worst_a", "worst_b", "worst_seed_a", "worst_seed_b",
-    "collapsed_a", "collapsed_b", "failed_a", "failed_b", "diverged_a", "diverged_b", "p_lost", "verdict", "text",
+    "metric",
+    "evaluation",
+    "a",
+    "b",
+    "design",
+    "n_a",
+    "n_b",
+    "n_pairs",
+    "mean_a",
+    "mean_b",
+    "difference",
+    "low",
+    "high",
+    "low_adjusted",
+    "high_adjusted",
+    "p",
+    "p_adjusted",
+    "correction",
+    "comparisons",
+    "g",
+    "superiority",
+    "correlation",
+    "p_exact",
+    "p_floor",
+    "detectable",
+    "seeds_needed",
+    "margin",
+    "p_equivalence",
+    "p_equivalence_adjusted",
+    "median_a",
+    "median_b",
+    "worst_a",
+    "worst_b",
+    "worst_seed_a",
+    "worst_seed_b",
+    "collapsed_a",
+    "collapsed_b",
+    "failed_a",
+    "failed_b",
+    "diverged_a",
+    "diverged_b",
+    "p_lost",
+    "verdict",
+    "text",
     "flags",
 ]
-# fmt: on
 
 
 def compare_arms(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
-    """Results table with `arm` -> one row a comparison that `declared` names, the columns
-    `COLUMNS`.
+    """Results table with `arm` -> one row per comparison of `declared`, columns `COLUMNS`.
 
-    mean_a and mean_b are over the seeds that were compared: the common ones where they are paired.
-    low and high are the 95 % interval of the difference; low_adjusted and high_adjusted are at the
-    level at which the family tested it (`family.levels`), so they leave out zero where p_adjusted
-    says so. superiority is P(a better), or P(a lower) of a part of the bound. p_exact is that of
-    the permutations, never adjusted; no verdict rests on it, and where it and p lie on two sides of
-    .05 that is flagged. detectable and seeds_needed are for 80 % power at alpha / comparisons.
-    Below five seeds there is no p and, where seeds are not shared, no interval: at three, Welch's
-    holds the truth in 96.3 % of cases. A difference that does not vary has no interval, and p is
-    that of the signs.
+    - mean_a, mean_b: over the compared seeds, which are the common ones if they are paired.
+    - low, high: the 95 % interval of the difference. low_adjusted, high_adjusted: at the level at
+      which the family tested it (`multiplicity.alpha_levels`), so they exclude zero exactly where
+      p_adjusted is at most .05.
+    - superiority: P(a better), or P(a lower) for a part of the bound.
+    - p_exact: that of the permutations, never adjusted. No verdict depends on it; a flag is set if
+      it and p are on different sides of .05.
+    - detectable, seeds_needed: for 80 % power at alpha / comparisons.
+    - median, worst (with its seed), collapsed (far on the bad side, `stats.outliers`): over all
+      scored seeds of an arm.
+    - p_lost: compares how many runs collapsed, failed or diverged; nan if none did.
 
-    median, worst (with its seed) and collapsed (far on the bad side, `stats.outliers`) are of all
-    scored seeds of an arm. p_lost compares how many runs collapsed, failed or diverged, where any
-    did.
+    Below five seeds there is no p and, if seeds are not shared, no interval: at three seeds Welch's
+    covers the true difference in 96.3 % of cases. A difference that does not vary has no interval,
+    and its p is that of the signs.
     """
     arms = summarize_arms(rows)
     return compare_pairs(rows, arms, pairing.choose_pairs(arms, declared), declared)
@@ -53,7 +91,7 @@ def compare_arms(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
 def compare_pairs(
     rows: pd.DataFrame, arms: pd.DataFrame, pairs: ArmPairs, declared: ComparisonSpec
 ) -> pd.DataFrame:
-    """The comparisons of these pairs of arms, each metric a family of its own."""
+    """Compare these pairs of arms; each metric is a family of tests."""
     duplicated = rows.duplicated(["arm", "seed"])
     if duplicated.any():
         arm, seed = rows.loc[duplicated, ["arm", "seed"]].iloc[0]
@@ -72,9 +110,7 @@ def compare_family(
     metric: Metric,
     declared: ComparisonSpec,
 ) -> pd.DataFrame:
-    """All comparisons of one metric, a column of `rows`; an arm that could not have it is in none
-    of them.
-    """
+    """Compare pairs in one metric, a column of `rows`; pairs that cannot have it are left out."""
     seeds, scores = _scores(rows, arms, metric, metric.column)
     scored = pd.Series(np.isfinite(scores).sum(axis=1), arms.index)
     fits, holds = (
@@ -123,17 +159,16 @@ def compare_family(
 
 
 def metric_values(rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric) -> Floats:
-    """The metric of every finished cell: (arms, seeds), nan where there is none."""
+    """The metric of every finished cell: (arms, seeds), nan where a seed has none."""
     return _scores(rows, arms, metric, metric.column)[1]
 
 
 def _scores(
     rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric, column: str
 ) -> tuple[np.ndarray, Floats]:
-    """The seeds that have the metric (seeds,), and a column of them as numbers: (arms, seeds), nan
-    where there is none.
+    """Seeds that have the metric (seeds,), and a column of them as numbers (arms, seeds) or nan.
 
-    What is no number is numbered by its different values.
+    Distinct values of a column other than the metric are numbered.
     """
     scored = rows[rows["status"] == "ok"]
     has_metric = np.isfinite(scored[metric.column].to_numpy(dtype=float, na_value=np.nan))
@@ -148,7 +183,7 @@ def _scores(
 
 
 def _arm_indices(table: pd.DataFrame, arms: pd.DataFrame) -> tuple[batch.Indices, batch.Indices]:
-    """Where in `arms` both sides of the comparisons are."""
+    """Positions in `arms` of both sides of the comparisons."""
     return arms.index.get_indexer(pd.Index(table["a"])), arms.index.get_indexer(
         pd.Index(table["b"])
     )
@@ -160,9 +195,7 @@ def _differing_columns(
     metric: Metric,
     places: tuple[batch.Indices, batch.Indices],
 ) -> list[frozenset[str]]:
-    """For each comparison, which columns of `caveats.CROSSING` differ between two cells of one
-    seed.
-    """
+    """For each comparison, which of `flags.PAIR_COLUMNS` differ between two cells of one seed."""
     varying = [
         name
         for name in pair_flags.PAIR_COLUMNS
@@ -182,7 +215,7 @@ def _differing_columns(
 def _run_columns(
     table: pd.DataFrame, arms: pd.DataFrame, scores: Floats, seeds: np.ndarray, metric: Metric
 ) -> pd.DataFrame:
-    """Median, worst run, and how many runs were lost, of both arms of each comparison."""
+    """Median, worst run and numbers of lost runs of both arms of each comparison."""
     direction = verdict.bad_direction(metric)
     worst, worst_index = outliers.find_worst(scores, direction)
     per_arm = arms[["failed", "diverged"]].assign(
@@ -206,7 +239,7 @@ def _run_columns(
 
 
 def _constant_arms(values: Floats) -> Bools:
-    """Arms of which every seed gave the same value: (arms, seeds) -> (arms,)."""
+    """Whether all seeds of an arm gave the same value: (arms, seeds) -> (arms,)."""
     high, low = (np.where(np.isfinite(values), values, end).T for end in (-np.inf, np.inf))
     high, low = high.max(axis=0, initial=-np.inf), low.min(axis=0, initial=np.inf)
     known = np.isfinite(high)
@@ -222,8 +255,9 @@ def _design_columns(
     differing: list[frozenset[str]],
     far_seeds: dict[int, list[int]],
 ) -> pd.DataFrame:
-    """How the seeds of each pair are matched, whether they are enough, what stands in the way, what
-    to beware of.
+    """Design, enough seeds or not, obstacle and flags of each comparison.
+
+    far_seeds: seeds far from the others by the position of their arm in `arms`.
     """
     by_name = arms.assign(name=arms.index).to_dict("index")
     for place, seeds in far_seeds.items():
@@ -248,7 +282,7 @@ def _design_columns(
 
 
 def _add_p_value_flags(table: pd.DataFrame) -> pd.DataFrame:
-    """The flags with what the p-values say against each other."""
+    """Add the flags for p-values that contradict each other."""
     tests = ["p", "p_exact", "p_lost", "lost_a", "lost_b", "a", "b", "flags"]
     all_flags = [
         (*flags, *pair_flags.p_value_flags(p, exact, p_lost, (lost_a, lost_b), (a, b)))
@@ -258,9 +292,7 @@ def _add_p_value_flags(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mask_untestable(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
-    """The comparisons without the numbers that they cannot show, and P(a > b) turned into P(a
-    better).
-    """
+    """Set to nan what a comparison cannot show, and turn P(a > b) into P(a better)."""
     tests = ["p", "p_exact", "p_equivalence"]
     table["same"] = table["p"].eq(1) & table["difference"].eq(0)
     no_spread = has_no_spread(*(table[name].to_numpy() for name in ("se", "mean_a", "mean_b")))
@@ -277,9 +309,7 @@ def _mask_untestable(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
 
 
 def _adjust_p_values(table: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
-    """Corrected p-values of the family, which are those that have a p, and the intervals at its
-    levels.
-    """
+    """Add adjusted p-values and intervals; the family are the comparisons that have a p."""
     table = table.assign(correction=declared.correction, comparisons=0, level=np.nan)
     table = table.assign(p_adjusted=np.nan, p_equivalence_adjusted=np.nan)
     in_family = table["p"].notna()
@@ -300,9 +330,7 @@ def _adjust_p_values(table: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFr
 
 
 def _add_power(table: pd.DataFrame) -> pd.DataFrame:
-    """What the seeds could show, and how many more would be needed: with one correction for all,
-    Bonferroni's.
-    """
+    """Add the detectable difference and the seeds needed, with Bonferroni's correction."""
     alpha = thresholds.ALPHA / table["comparisons"].where(
         table["comparisons"] > 0, len(table)
     ).to_numpy(dtype=float)

@@ -49,10 +49,10 @@ def _baseline_arm(arms: pd.DataFrame, arm_filter: dict[str, Setting]) -> str:
 
 
 def can_have_metric(arms: pd.DataFrame, metric: Metric, n_scored: pd.Series) -> pd.Series:
-    """Which arms can have the metric: a classifier alone has no bound, a model without labels no
-    accuracy.
+    """Which arms can have the metric.
 
-    n_scored: how many values each arm has; an arm that has any is never left out.
+    A classifier alone has no bound, a model without labels no accuracy. n_scored: how many values
+    each arm has; an arm that has any is never left out.
     """
     excluded = "none" if metric == ACCURACY else "supervised"
     return (arms["supervision"] != excluded) | (n_scored > 0)

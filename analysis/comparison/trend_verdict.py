@@ -1,6 +1,4 @@
-"""Whether a metric goes one way with β or a number of labels: the test, the slope, and both in
-words.
-"""
+"""Trend of a metric over β or the number of labels: test, slope and their wording."""
 
 from typing import Any
 
@@ -26,12 +24,12 @@ TREND_COLUMNS = [
 
 
 def estimate_trend(values: Floats, steps: Floats, metric: Metric, variable: str) -> dict[str, Any]:
-    """Values (steps, seeds), nan where there is none, at the steps (steps,) of what is called
-    `variable` -> `TREND_COLUMNS` by name.
+    """Values (steps, seeds), nan where there is none, and steps (steps,) -> `TREND_COLUMNS`.
 
-    trend is "rises", "falls", "none shown" or "too few seeds"; trend_p that of Page's test, both
-    directions; the slope is per doubling of the step, with its 95 % interval and p over the trend_n
-    seeds that have a value at every step.
+    variable: what the steps are called in the text. trend is "rises", "falls", "none shown" or "too
+    few seeds". trend_p is the two-sided p of Page's test, with two steps that of the paired t. The
+    slope is per doubling of the step, with its 95 % interval and p over the trend_n seeds that have
+    a value at every step.
     """
     complete = values[:, np.isfinite(values).all(axis=0)].T
     no_result = dict.fromkeys(("trend_p", "slope", "slope_low", "slope_high", "slope_p"), np.nan)
@@ -60,9 +58,7 @@ def estimate_trend(values: Floats, steps: Floats, metric: Metric, variable: str)
 
 
 def _trend_statistics(values: Floats, steps: Floats) -> dict[str, float]:
-    """Page's p and the mean slope per doubling over the seeds: values (seeds, steps), steps
-    (steps,).
-    """
+    """The trend's p and direction and the mean slope: values (seeds, steps), steps (steps,)."""
     per_seed = slopes(values, steps)[None]
     result = paired(per_seed, np.zeros_like(per_seed))
     slope_statistics = {
@@ -106,9 +102,7 @@ def _trend_text(
 
 
 def _disagreement_text(outcome: str, statistics: dict[str, float]) -> str:
-    """Where the slope tells otherwise than the ranks, which one run far from the others can bring
-    about.
-    """
+    """Text if slope and ranks disagree, which one run far from the others can cause."""
     low, high = statistics["slope_low"], statistics["slope_high"]
     slope = "rises" if low > 0 else "falls" if high < 0 else "none shown"
     if slope == outcome:

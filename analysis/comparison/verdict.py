@@ -1,4 +1,4 @@
-"""A comparison in words: the verdict with its reason, never more than the number of seeds can show."""
+"""Verdicts in words, with their reasons, and no stronger than the number of seeds allows."""
 
 import math
 from collections.abc import Mapping
@@ -13,23 +13,28 @@ from analysis.stats.power import MAX_SEEDS
 from analysis.stats.thresholds import ALPHA, MIN_SEEDS
 
 Outcome = Literal[
-    "better", "worse", "lower", "higher", "no difference shown", "equivalent", "too few seeds", "single run",
+    "better",
+    "worse",
+    "lower",
+    "higher",
+    "no difference shown",
+    "equivalent",
+    "too few seeds",
+    "single run",
     "cannot be compared",
-]  # fmt: skip
+]
 TEST_NAMES = {"paired": "paired t", "welch": "Welch's t"}
 BEYOND_MAX_SEEDS = f"more than {MAX_SEEDS}"  # seeds, in place of infinity
 Row = Mapping[Any, Any]
 
 
 def has_enough_seeds(design: str, n: tuple[int, int], n_pairs: int) -> bool:
-    """Whether there are five seeds to judge by: pairs of a paired design, else in both arms."""
+    """Whether there are at least five seeds: pairs of a paired design, else in both arms."""
     return (n_pairs if design == "paired" else min(n)) >= MIN_SEEDS
 
 
 def outcome(row: Row, metric: Metric) -> Outcome:
-    """The verdict on a against b, in a word: a row of
-    `analysis.comparison.comparisons.compare_arms`.
-    """
+    """The verdict on a against b; row: one of `analysis.comparison.comparisons`."""
     if row["obstacle"]:
         return "cannot be compared"
     if not row["enough"]:
@@ -52,25 +57,27 @@ def decide(
 
 
 def higher_is_better(metric: Metric) -> bool:
-    """Whether more of it is better: an accuracy, and what it gains; of a loss, less is."""
+    """Whether higher values are better: of accuracies and gains, not of losses."""
     return metric in (ACCURACY, GAIN)
 
 
 def direction_words(metric: Metric) -> tuple[Outcome, Outcome]:
-    """What an arm is that differs: better or worse; in a part of the bound, which trades it for the
-    other, lower.
+    """Words for an arm that differs: lower or higher for a part of the bound, else better or worse.
+
+    One part of the bound is traded for the other, so neither direction is better.
     """
     return ("lower", "higher") if metric.name in BOUND_PARTS else ("better", "worse")
 
 
 def bad_direction(metric: Metric) -> int:
-    """In which direction a run is worse: 1, or -1 where more is better; 0 where neither is."""
+    """The direction in which a run is worse: 1 (higher), -1 (lower), or 0 if neither is."""
     return 0 if metric.name in BOUND_PARTS else -1 if higher_is_better(metric) else 1
 
 
 def describe(row: Row, metric: Metric) -> str:
-    """The verdict and its reason: `better by 2.3 nats [2.0, 2.6], paired t, n = 10, p = 1e-8 (Holm,
-    3 comparisons)`.
+    """The verdict and its reason.
+
+    For example: `better by 2.3 nats [2.0, 2.6], paired t, n = 10, p = 1e-8 (Holm, 3 comparisons)`.
     """
     verdict_word = row["verdict"]
     if verdict_word == "cannot be compared":
@@ -100,7 +107,7 @@ def describe(row: Row, metric: Metric) -> str:
 
 
 def format_details(row: Row, metric: Metric) -> dict[str, str]:
-    """What stands behind the verdict, by name, as printed; None where n does not allow a number."""
+    """The numbers behind the verdict as text, by name; those that n does not allow are left out."""
     details = {
         f"mean of {side}": format_number(_in_metric_unit(row[f"mean_{side}"], metric), 2)
         for side in ("a", "b")
@@ -133,10 +140,10 @@ def format_details(row: Row, metric: Metric) -> dict[str, str]:
 
 
 def format_seeds(needed: float | str | None) -> str:
-    """A number of seeds as it is printed.
+    """Format a number of seeds.
 
-    >>> format_seeds(12.0), format_seeds(math.inf), format_seeds("more than 100000"), format_seeds(None)
-    ('12', 'more than 100000', 'more than 100000', '–')
+    >>> [format_seeds(needed) for needed in (12.0, math.inf, "more than 100000", None)]
+    ['12', 'more than 100000', 'more than 100000', '–']
     """
     if isinstance(needed, str) or needed == math.inf:
         return BEYOND_MAX_SEEDS
@@ -149,7 +156,7 @@ def _format_worst(row: Row, side: str, metric: Metric) -> str:
 
 
 def _lost_run_details(row: Row) -> dict[str, str]:
-    """How many runs were lost, and the p of as many in both arms; nothing where none was."""
+    """How many runs were lost, and p of equally many in both arms; empty if none was."""
     if row["p_lost"] is None or math.isnan(row["p_lost"]):
         return {}
     kinds = ("collapsed", "failed", "diverged")
@@ -227,9 +234,7 @@ def _describe_test(row: Row, equivalent: bool = False) -> str:
 
 
 def _exact_p_text(row: Row) -> str:
-    """The p of the permutations, which no family adjusts; drawn where they are too many to try them
-    all.
-    """
+    """The unadjusted p of the permutation test, called exact if all permutations were tried."""
     if math.isnan(row["p_exact"]) or row["constant"]:
         return ""
     which = "exact" if row["p_floor"] > SAMPLED_P_FLOOR else "permutation"
@@ -237,7 +242,7 @@ def _exact_p_text(row: Row) -> str:
 
 
 def _floor_text(row: Row) -> str:
-    """The least p of the exact test, where it and the family keep that test from ever reaching .05."""
+    """The smallest p of the exact test, if it is too large for .05 in a family of this size."""
     if not row["p_floor"] * row["comparisons"] > ALPHA or row["p_floor"] <= SAMPLED_P_FLOOR:
         return ""
     which = "exact paired" if row["design"] == "paired" else "exact"
@@ -247,9 +252,7 @@ def _floor_text(row: Row) -> str:
 
 
 def _format_margin(row: Row, metric: Metric) -> str:
-    """The margin in the unit of the sentence, and as it was given where that is another: a
-    fraction.
-    """
+    """The margin in the unit of the sentence, and as it was declared if that is a fraction."""
     printed = f"{format_number(row['margin'] * metric.factor, None)} {metric.difference_unit}"
     return printed if metric.factor == 1 else f"{printed} (margin {row['margin']:g}, a fraction)"
 
@@ -280,5 +283,5 @@ def _in_metric_unit(value: float | None, metric: Metric) -> float:
 
 
 def _format_exact_p(p: float | None, floor: float | None) -> str:
-    """The exact p with the least that it can be."""
+    """The exact p with the smallest value it can take."""
     return "–" if p is None or floor is None else f"{p:.2g} (floor {floor:.2g})"

@@ -1,1 +1,1 @@
-"""Plots, one a module."""
+"""Plots: each module draws one kind of figure."""

@@ -35,8 +35,9 @@ SIDE_TEXT_STYLES: dict[int, dict[str, Any]] = {
 
 @use_report_style
 def draw_accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
-    """Supervised against semi-supervised, a panel a data set and label budget; lines join the arms
-    of a seed.
+    """Supervised against semi-supervised: a panel per data set and label budget.
+
+    Lines join the arms of one seed.
     """
     rows = rows.assign(series=series_names(rows, "labels"))
     colour_of = _series_colours(rows, palette)
@@ -105,8 +106,9 @@ def _draw_pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
 
 @use_report_style
 def draw_by_label_budget(rows: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
-    """Accuracy or its gain against the label budget, on a log axis: seeds, means with 95 %
-    t-intervals joined.
+    """Accuracy or its gain over label budgets, on a log axis.
+
+    Each seed is a point; the means of a series have 95 % t-intervals and are joined.
     """
     data = rows.assign(
         series=series_names(rows, "labels"), value=rows[metric.column] * metric.factor
@@ -136,7 +138,7 @@ def draw_by_label_budget(rows: pd.DataFrame, metric: Metric, palette: Colours) -
 
 
 def _series_colours(rows: pd.DataFrame, palette: Colours) -> Colours:
-    """Each series has the colour of the first of its arms."""
+    """The colour of each series: that of its first arm."""
     firsts = rows.drop_duplicates(["series", "arm"]).sort_values(
         "arm", key=lambda arms: arms.map(list(palette).index)
     )

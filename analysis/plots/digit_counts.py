@@ -71,7 +71,7 @@ def _draw_panel(axis: Axes, counts: np.ndarray, palette: Colours, arm: str) -> N
 
 
 def _panel_height(rows: pd.DataFrame) -> float:
-    """Upper limit of the panels in %: above every seed, and above intervals up to 1.5 times that."""
+    """Upper limit of the panels, %: above all seeds, and above intervals up to 1.5 times that."""
     every = [np.stack(counted.to_list()) for _, counted in rows.groupby("arm")["digit_counts"]]
     tallest = max(
         float((100 * counted / counted.sum(axis=1, keepdims=True)).max()) for counted in every

@@ -1,6 +1,4 @@
-"""Differences between arms with their intervals, zero and the margin of equivalence: a forest plot
-of comparisons.
-"""
+"""Forest plot of comparisons: differences with intervals, zero and the margin of equivalence."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,12 +14,12 @@ from analysis.plots.style import FIGURE_WIDTH, INK, use_report_style, wrap_name
 from analysis.rendering.numbers import format_p
 from analysis.rendering.section import DECIDED
 
-MAX_PAGE_LINES = 40  # of names, on a page
-MAX_NAME_CHARS = 34  # letters of a line of an arm's name, which has at most three
-MAX_REACH = 4.0  # times the middle interval: what reaches farther is cut off, with an arrow
-AXIS_PADDING = 0.05  # of the width of a plot, beyond what it must hold
+MAX_PAGE_LINES = 40  # lines of names per page
+MAX_NAME_CHARS = 34  # letters per line of an arm's name, which has at most three lines
+MAX_REACH = 4.0  # times the median interval; longer intervals are cut off with an arrow
+AXIS_PADDING = 0.05  # of the width of the axis, on both sides
 FONT_SIZE = 8  # of names and verdicts, points
-# Colour and filling by verdict; the word itself stands at the side.
+# Colour and filling by verdict; the verdict itself is written on the right.
 VERDICT_STYLES: dict[str, tuple[str, bool]] = {
     "better": ("#0173b2", True),
     "worse": ("#b84e00", True),
@@ -30,18 +28,16 @@ VERDICT_STYLES: dict[str, tuple[str, bool]] = {
     "equivalent": ("#017a5a", True),
 }
 DEFAULT_STYLE: tuple[str, bool] = ("#5f5f5f", False)
-P_VALUE_VERDICTS = (*DECIDED, "no difference shown")  # what rests on the p-value of the difference
+P_VALUE_VERDICTS = (*DECIDED, "no difference shown")  # verdicts that follow from p
 LEFT_IS_BETTER = "\n← the first arm is better"
-# of a part alone none is the better
+# Of one part of the bound neither side is better.
 BETTER_SIDE_HINTS = {"accuracy": "\nthe first arm is better →", "kl": "", "rec": ""}
-PlotRow = tuple[str, dict[str, Any]]  # a name, and its comparison, {} for a heading
+PlotRow = tuple[str, dict[str, Any]]  # name and comparison; {} for a heading
 LIMIT_COLUMNS = ["low", "high", "low_adjusted", "high_adjusted"]
 
 
 def split_pages(comparisons: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Comparisons of one metric -> them by the arm that they have in common, as many at a time as a
-    page has lines.
-    """
+    """Split comparisons of one metric into pages, ordered by the arm that they share."""
     ordered = comparisons.assign(
         group=pd.factorize(comparisons[shared_side(comparisons)])[0]
     ).sort_values("group", kind="stable")
@@ -51,13 +47,14 @@ def split_pages(comparisons: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def shared_side(comparisons: pd.DataFrame) -> str:
-    """On which side of the comparisons, a or b, there are fewer arms."""
+    """The side of the comparisons, a or b, with fewer arms."""
     return "a" if comparisons["a"].nunique() < comparisons["b"].nunique() else "b"
 
 
 def axis_range(comparisons: pd.DataFrame) -> tuple[float, float]:
-    """From where to where a plot goes, in the unit of the table: zero, differences, margin and all
-    but wild limits.
+    """Low and high end of the axis, in the unit of the table.
+
+    It includes zero, the differences, the margin and all but very wide intervals.
     """
     centres, margin = comparisons["difference"], comparisons["margin"].max()
     limits = comparisons[LIMIT_COLUMNS]
@@ -71,11 +68,10 @@ def axis_range(comparisons: pd.DataFrame) -> tuple[float, float]:
 def draw_differences(
     comparisons: pd.DataFrame, metric: Metric, side: str, x_range: tuple[float, float]
 ) -> Figure:
-    """A page of comparisons of one metric -> a line each, a − b: a thick bar unadjusted, a thin one
-    adjusted.
+    """Draw a page of comparisons of one metric, a − b, one per line.
 
-    `side`, a or b, is the one that headings tell, as `shared_side` finds it; `x_range` is from
-    where to where, as of `axis_range`.
+    The thick bar is the unadjusted interval, the thin one the adjusted. side: the arms in the
+    headings (`shared_side`); x_range: the ends of the axis (`axis_range`).
     """
     lines = _page_rows(comparisons, side)
     row_height = 0.06 + 0.145 * _max_name_lines(comparisons)
@@ -98,7 +94,7 @@ def draw_differences(
 
 
 def _page_rows(comparisons: pd.DataFrame, side: str) -> list[PlotRow]:
-    """The lines of a page: above each group the arm that its comparisons share, then what differs."""
+    """The lines of a page: for each shared arm a heading, then its comparisons."""
     heading_format, row_format = ("{}", "− {}") if side == "a" else ("… − {}", "{}")
     lines: list[PlotRow] = []
     for arm, group in comparisons.groupby(side, sort=False):
@@ -163,7 +159,7 @@ def _label_arms(axis: Axes, lines: Sequence[PlotRow]) -> None:
 
 
 def _label_verdicts(axis: Axes, lines: Sequence[PlotRow]) -> None:
-    """On the right of each comparison its verdict, and on how many seeds it rests."""
+    """Write the verdict and the number of seeds to the right of each comparison."""
     rows = [(place, row) for place, (_, row) in enumerate(lines) if row]
     right_axis = axis.secondary_yaxis("right")
     words = [f"{row['verdict']}{_seeds_and_p(row)}" for _, row in rows]
@@ -175,9 +171,7 @@ def _label_verdicts(axis: Axes, lines: Sequence[PlotRow]) -> None:
 
 
 def _seeds_and_p(row: dict[str, Any]) -> str:
-    """How many seeds, and the corrected p-value where the verdict rests on it: `, n = 10, p =
-    0.004`.
-    """
+    """Number of seeds, and the adjusted p if the verdict follows from it: `, n = 10, p = 0.004`."""
     n = (
         f"{row['n_pairs']:.0f}"
         if row["design"] == "paired"
@@ -190,7 +184,7 @@ def _seeds_and_p(row: dict[str, Any]) -> str:
 
 
 def _max_name_lines(comparisons: pd.DataFrame) -> int:
-    """How many lines the longest name has."""
+    """The number of lines of the longest name."""
     return max(_wrap_arm(arm).count("\n") + 1 for arm in {*comparisons["a"], *comparisons["b"]})
 
 

@@ -1,4 +1,4 @@
-"""Learning curves: what a metric does while an arm trains."""
+"""Learning curves: a metric over training steps."""
 
 from itertools import cycle
 
@@ -24,8 +24,9 @@ THOUSANDS_FORMAT = FuncFormatter(lambda step, _: f"{step:,.0f}")
 
 @use_report_style
 def draw_learning_curves(points: pd.DataFrame, metric: Metric, palette: Colours) -> Figure:
-    """Points of curves -> an arm a line: the mean over its seeds, its 95 % t-interval as a band;
-    and the end of it.
+    """Points of curves -> a line per arm: the mean over seeds with its 95 % t-interval as a band.
+
+    The left panel shows all steps on a log axis, the right one the second half of each arm.
     """
     all_means = estimate_means(points, ["arm", "step"], metric.name).sort_values(
         "step", kind="stable"
@@ -33,18 +34,18 @@ def draw_learning_curves(points: pd.DataFrame, metric: Metric, palette: Colours)
     figure = Figure(
         figsize=(FIGURE_WIDTH, 3.8 + 0.12 * all_means["arm"].nunique()), layout="constrained"
     )
-    whole, end = figure.subplots(1, 2, width_ratios=(3, 2))
-    _draw_lines(whole, all_means, metric, palette)
+    full, end = figure.subplots(1, 2, width_ratios=(3, 2))
+    _draw_lines(full, all_means, metric, palette)
     lengths = all_means.groupby("arm")["step"].transform("max")
     _draw_lines(end, all_means[all_means["step"] >= lengths / 2], metric, palette)
-    whole.set(title="all steps", xscale="log", ylabel=metric.heading)
+    full.set(title="all steps", xscale="log", ylabel=metric.heading)
     end.set(title="each from half way")
-    _format_step_axis(whole, all_means["step"])
+    _format_step_axis(full, all_means["step"])
     end.xaxis.set_major_locator(MaxNLocator(2, integer=True))
     end.xaxis.set_major_formatter(THOUSANDS_FORMAT)
-    for axis in (whole, end):
+    for axis in (full, end):
         axis.set_xlabel("training steps")
-    figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*full.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 

@@ -1,7 +1,7 @@
-"""Rate against distortion over β: what a model pays in KL for what it gains in reconstruction.
+"""Rate against distortion over β: how KL and reconstruction are traded for each other.
 
 After Alemi et al. 2018, "Fixing a Broken ELBO", ICML, figure 1: rate R is the KL, distortion D the
-reconstruction, and the NELBO is R + D, so that all models of one NELBO lie on a line of slope -1.
+reconstruction. The NELBO is R + D, so models of equal NELBO are on one line of slope -1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -121,9 +121,7 @@ def _draw_series(axis: Axes, rows: pd.DataFrame, style: Mapping[str, Any]) -> No
 
 
 def _draw_nelbo_lines(axis: Axes) -> None:
-    """Grey lines of slope -1; where one leaves the panel on the right, the right axis tells its
-    NELBO.
-    """
+    """Draw grey lines of slope -1; the right axis gives their NELBO."""
     series_means = [
         np.asarray(line.get_xydata()) for line in axis.lines if line.get_marker() in MARKERS
     ]

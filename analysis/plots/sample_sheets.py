@@ -1,7 +1,6 @@
-"""Sheets of digits over β, side by side: samples, reconstructions or latent traversals.
+"""Image sheets over β, side by side: samples, reconstructions or latent traversals.
 
-A sheet is a PNG of 10 × 20 digits of 28 × 28 pixels with a pixel between them, as the harness
-writes it.
+A sheet is a PNG that the harness writes: 10 rows of 20 images of 28 × 28 pixels, one pixel apart.
 """
 
 import io
@@ -15,10 +14,10 @@ from PIL import Image
 from analysis.plots.style import use_report_style, wrap_name
 from harness.storage.store import PictureKind
 
-TILE_PIXELS = 29  # pixels: a digit and the line beside it
-MAX_COLUMNS = 7  # columns of a sheet
-PANEL_INCHES = (1.28, 1.98)  # inches
-PANELS_PER_ROW = 5  # panels in a line
+TILE_PIXELS = 29  # an image and the line beside it
+MAX_COLUMNS = 7  # of a sheet
+PANEL_INCHES = (1.28, 1.98)
+PANELS_PER_ROW = 5
 
 
 @use_report_style
@@ -49,10 +48,10 @@ def draw_sheets_by_beta(rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: Pic
 
 
 def crop_sheet(png: bytes, kind: PictureKind) -> np.ndarray:
-    """Some columns of a sheet, (height, width) in 0..255: of a traversal from end to end, else the
-    first.
+    """Crop a sheet to `MAX_COLUMNS` columns: (height, width) in 0..255.
 
-    A picture that is no sheet is given whole.
+    Of a traversal these are spread from end to end, else they are the first. A picture of another
+    size is returned uncropped.
     """
     with Image.open(io.BytesIO(png)) as picture:
         pixels = np.asarray(picture.convert("L"))

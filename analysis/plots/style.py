@@ -1,10 +1,9 @@
-"""What all plots share: their style, the colours of the arms, how a mean is marked, and how a
-figure is saved.
+"""Style of all plots, colours of the arms, marks of means, and saving of figures.
 
-A plot is a file of its own: frames in, a matplotlib figure out. No pyplot, hence no global state
-and nothing to close. Frames are finished rows of the results table with the column `arm`, as in
-`analysis.frames.load`; a palette gives each arm its colour and its place. Every seed is a point,
-and a mean over seeds always has its 95 % t-interval.
+Each plot is a module that turns frames into a matplotlib figure. pyplot is not used, so there is no
+global state and nothing to close. Frames are finished rows of the results table with the column
+`arm`, as in `analysis.frames.load`; a palette gives each arm its colour and its position. Every
+seed is a point, and a mean over seeds always has its 95 % t-interval.
 """
 
 import functools
@@ -23,7 +22,7 @@ from matplotlib.figure import Figure
 P = ParamSpec("P")
 Colours = Mapping[str, Any]
 FIGURE_WIDTH = 6.8  # inches
-MAX_LEGEND_CHARS = 40  # letters, of a column of a legend or a title
+MAX_LEGEND_CHARS = 40  # letters in a column of a legend or in a title
 DASHES = ("-", "--", "-.", ":")
 INK, MUTED = "#222222", "#9a9a9a"
 STYLE = sns.axes_style("ticks") | {
@@ -48,7 +47,7 @@ STYLE = sns.axes_style("ticks") | {
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write a figure as PNG and PDF; the same figure gives the same bytes."""
+    """Write a figure as PNG and PDF, with the same bytes for the same figure; return the paths."""
     paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
     with mpl.rc_context(STYLE):
         figure.savefig(paths[0], dpi=180)
@@ -57,10 +56,10 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 
 def colours(arms: Sequence[str]) -> Colours:
-    """A colour an arm, the same in every figure; of many arms some share one.
+    """A colour for each arm, the same in every figure; with many arms colours repeat.
 
-    They are seaborn's "colorblind" (after Wong 2011, Nature Methods 8:441) without its grey and two
-    too pale for paper.
+    The palette is seaborn's "colorblind" (after Wong 2011, Nature Methods 8:441) without grey and
+    two colours that are too pale for paper.
     """
     strong = [
         colour
@@ -71,7 +70,7 @@ def colours(arms: Sequence[str]) -> Colours:
 
 
 def use_report_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the style of the report and leave matplotlib's own settings as they were."""
+    """Decorator: draw in the report's style and restore matplotlib's settings."""
 
     @functools.wraps(draw)
     def draw_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -84,7 +83,7 @@ def use_report_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 def mark_means(
     axis: Axes, means: pd.DataFrame, places: Any, colour: Any, horizontal: bool = False
 ) -> None:
-    """Means and their 95 % t-intervals; at n = 1 there is a mean and no interval."""
+    """Draw means and their 95 % t-intervals at `places`; at n = 1 there is no interval."""
     half = (means["high"] - means["mean"]).to_numpy()
     style: dict[str, Any] = {
         "fmt": "D",
@@ -101,13 +100,13 @@ def mark_means(
 
 
 def in_order(rows: pd.DataFrame, palette: Colours) -> list[str]:
-    """The arms that the rows have, in the order of the palette."""
+    """The arms in the rows, in the order of the palette."""
     present = set(rows["arm"])
     return [arm for arm in palette if arm in present]
 
 
 def wrap_name(name: str, width: int = 15, lines: int = 4) -> str:
-    """A name in at most `lines` lines of `width` characters, in which matplotlib sees no formula.
+    """Wrap a name to at most `lines` lines of `width` characters, and escape $ for matplotlib.
 
     >>> print(wrap_name("ssvae semi-supervised cost $5"))
     ssvae

@@ -1,4 +1,4 @@
-"""Which arms of ours were trained as the protocol says, hence may stand beside a printed row."""
+"""Find our arms that follow the published protocol and can be compared with a printed row."""
 
 import json
 from collections.abc import Iterator
@@ -34,11 +34,10 @@ MATCHED_COLUMNS = (
 
 
 def estimate_candidates(rows: pd.DataFrame, references: References) -> pd.DataFrame:
-    """Results table -> what `estimate.arms` says of every arm and metric, in the metric's unit,
-    with two columns more.
+    """Results table -> `estimate_arms` of every metric in its unit, with two more columns.
 
-    arm: its name. elsewhere: whether its subset_* were scored on another list of images than the
-    source report's.
+    arm: its name. elsewhere: whether its subset_* were scored on another list of images than that
+    of the references (`report_subset`).
     """
     table = scale_estimates(estimate_arms(rows, [metric.column for metric in METRICS]))
     table = table.assign(arm=arm_names(table))
@@ -53,9 +52,7 @@ def _find_arms_on_other_images(rows: pd.DataFrame, checksum: str) -> set[str]:
 
 
 def matches_protocol(ours: pd.DataFrame, protocol: Protocol) -> pd.Series:
-    """Which rows of `estimate_arms` were trained as `protocol` says; a setting that an arm does not
-    list is not compared.
-    """
+    """Which rows of `estimate_arms` follow the protocol; settings an arm lacks are not compared."""
     same = ours["settings"].map(lambda text: _settings_match(json.loads(text), protocol))
     for column in MATCHED_COLUMNS:
         same &= ours[column] == getattr(protocol, column)
@@ -69,12 +66,10 @@ def _settings_match(settings: dict[str, Any], protocol: Protocol) -> bool:
 def match_printed_values(
     table: ReferenceTable, evaluation: EvaluationSet, ours: pd.DataFrame, references: References
 ) -> pd.DataFrame:
-    """`matched.candidates` -> a row for each printed figure and each arm trained as its table says,
-    or for none.
+    """`estimate_candidates` -> a row for each printed value and matching arm, or for none.
 
-    Columns: those of `reproduction.verdicts` up to margin; printed, the figure as it stands;
-    reasons, why the two cannot be compared, else empty; flags, which cells of ours are not in n,
-    else empty.
+    Columns: those of `compute_verdicts` up to margin; printed: the value as text; reasons: why the
+    two cannot be compared, or empty; flags: which cells of ours are not in n, or empty.
     """
     metrics = {metric.name: metric for metric in METRICS if metric.evaluation == evaluation}
     result = []
@@ -87,7 +82,7 @@ def match_printed_values(
 
 
 def has_matching_arms(rows: pd.DataFrame, references: References) -> bool:
-    """Whether any arm of the results table was trained as one of the printed tables says."""
+    """Whether any arm of the results table follows the protocol of a printed table."""
     ours = estimate_candidates(rows, references)
     return any(
         matches_protocol(ours, arm).any() for table in references.tables for arm in table.arms
@@ -173,7 +168,7 @@ def _find_own_obstacles(
         )
     elif arm["elsewhere"] and metric.evaluation == "report_subset":
         yield "ours are scored on other images"
-    # one list of labels is as good a draw as one of ours
+    # a single printed run has one list of labels, which is a draw like ours
     comparable_draw = arm["label_draw"] == "seed" and reference.n == 1
     if protocol.label_draw and arm["label_draw"] != protocol.label_draw and not comparable_draw:
         yield (

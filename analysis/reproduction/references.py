@@ -1,4 +1,4 @@
-"""Published and measured figures: those of references.yaml, and those of a file of the user's own."""
+"""Published and measured values: those of references.yaml, and those of a user's file."""
 
 import math
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from harness.errors import InputError, short_repr, unknown_name_error
 from harness.experiment import yaml_file
 from harness.experiment.cell import BATCH_SIZE, DATASET, LEARNING_RATE, Setting, Supervision
 
-# of any figure: larger ones, and smaller than its inverse, are slips of the pen
+# Larger values, and values smaller than its inverse, are taken for typing errors.
 MAX_VALUE = Decimal("1e12")
 REFERENCES_FILE = Path(__file__).with_name("references.yaml")
 FROZEN_CONFIG = ConfigDict(extra="forbid", frozen=True)
@@ -62,23 +62,20 @@ class PrintedValue(BaseModel):
 
     @property
     def spread(self) -> tuple[Decimal | None, Literal["SE", "SD"]]:
-        """The ± to print: the standard error where there is one, else the standard deviation."""
+        """The ± to print and its kind: the standard error, else the standard deviation."""
         return (self.sd, "SD") if self.se is None and self.sd is not None else (self.se, "SE")
 
     def standard_deviation(self, n: int | None) -> float:
-        """The standard deviation of one run: as printed, else SE · √n; nan where the figure tells
-        neither.
-        """
+        """The standard deviation of one run: as printed, or SE · √n; nan if neither is printed."""
         if self.sd is not None:
             return float(self.sd)
         return float(self.se) * math.sqrt(n) if self.se is not None and n else math.nan
 
 
 class Protocol(BaseModel):
-    """An arm that a table speaks of: a model at β = 1 on MNIST, trained as the protocol says.
+    """How an arm of a printed table was trained; the fields are those of `Cell`.
 
-    label_draw: the list of labelled images that the printed rows share, as in
-    `harness.experiment.cell.Cell`; empty if unknown.
+    label_draw: the list of labelled images that the printed rows share; empty if unknown.
     """
 
     model_config = FROZEN_CONFIG
@@ -94,7 +91,7 @@ class Protocol(BaseModel):
 
 
 class Reference(BaseModel):
-    """One printed row: figures of one model on one evaluation set, and who says so."""
+    """One printed row: values of one model on one evaluation set, with their source."""
 
     model_config = FROZEN_CONFIG
     name: str
@@ -116,7 +113,7 @@ class Reference(BaseModel):
         return self
 
     def matches(self, arm: Protocol) -> bool:
-        """Whether the row is one of this arm."""
+        """Whether the row belongs to this arm."""
         return (self.model, self.supervision, self.labels) == (
             arm.model,
             arm.supervision,
@@ -125,9 +122,7 @@ class Reference(BaseModel):
 
 
 class ReferenceTable(BaseModel):
-    """A table to print: the arms it speaks of, its metrics, and the evaluation sets, one table
-    each.
-    """
+    """A table to print: its arms, its metrics, and its evaluation sets, with one table for each."""
 
     model_config = FROZEN_CONFIG
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
@@ -158,9 +153,7 @@ class DigitCounts(BaseModel):
 
 
 class ContextValue(BaseModel):
-    """A printed figure that nothing of ours is tested against, as it stands in its source, and why
-    it is not.
-    """
+    """A printed value that is shown but never tested against ours, and the reason why."""
 
     model_config = FROZEN_CONFIG
     name: str
@@ -171,10 +164,9 @@ class ContextValue(BaseModel):
 
 
 class Entries(BaseModel):
-    """What a user's file may hold: rows, and the tables that they belong to.
+    """Contents of a user's file: printed rows and the tables that they belong to.
 
-    margins: the difference, in the unit of the report (nats, %), below which a mean counts as
-    reproduced.
+    margins: the difference below which a mean counts as reproduced, in the report's unit (nats, %).
     """
 
     model_config = FROZEN_CONFIG
@@ -186,7 +178,7 @@ class Entries(BaseModel):
 
 
 class References(Entries):
-    """All that is known; `report_subset` is the checksum of the file that lists that set's images."""
+    """All references; report_subset: checksum of the file that lists the images of that set."""
 
     report_subset: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -200,7 +192,7 @@ class References(Entries):
         return self
 
     def _check_placement(self, reference: Reference) -> None:
-        """Refuse a row that no table, no arm of its table or no column of its table would show."""
+        """Refuse a row that no table, arm or column would show."""
         table = next((table for table in self.tables if table.name == reference.table), None)
         if table is None:
             raise ValueError(
@@ -227,7 +219,7 @@ class References(Entries):
             raise ValueError(f"{who}: the table shows {', '.join(table.metrics)} alone")
 
     def with_own(self, own: Entries) -> "References":
-        """These and, behind them, those of a user; the user's margins count before ours."""
+        """These references followed by a user's; the user's margins replace ours."""
         return References(
             report_subset=self.report_subset,
             margins=self.margins | own.margins,
@@ -243,11 +235,11 @@ class References(Entries):
 
 
 def load(path: Path | None = None) -> References:
-    """The references that come with the project and, behind them, those of a user's file; a bad one
-    is told in a line.
+    """Load the references of the project, followed by those of a user's file.
 
-    A figure needs its kind of ±, n, evaluation set and source. A row of another
-    evaluation set belongs under `context`, which is shown and never tested.
+    A printed value needs its kind of ±, n, evaluation set and source. A row of another evaluation
+    set belongs under `context`, which is shown and never tested. Raises `InputError` for a file
+    that cannot be read or is not valid.
     """
     shipped = References.model_validate(yaml.safe_load(REFERENCES_FILE.read_text(encoding="utf-8")))
     if path is None:
@@ -275,7 +267,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _format_error(error: ValidationError) -> str:
-    """Where, what was expected and what was given, of the first mistake."""
+    """The first error in one line: key, what was expected, what was given."""
     first = error.errors()[0]
     where = _format_path(first["loc"])
     what = first["msg"].removeprefix("Value error, ")

@@ -1,21 +1,22 @@
-"""Whether ours reproduce a printed figure: a verdict for each figure and each arm of ours, in words
-with a reason.
+"""Decide whether our arms reproduce printed values: a verdict with its reason for each.
 
-What summary numbers allow, and what is claimed here:
+A printed value has a mean, n, and an SD or SE at most. The verdicts are:
 
-- *reproduced within 0.5 nats*: the two means are equivalent, by two one-sided Welch tests with a margin that stands in
-  references.yaml. That a test finds no difference reproduces nothing, as too few runs find none either.
-- *differs by …*: Welch's test from n, mean and SD (SE · √n where an SE was printed). Where the means differ and yet are
-  equivalent, both is said.
-- *no difference shown*: neither; with the smallest difference that these runs would have shown, at 80 % power.
-- *single run*: one printed run has no spread to test with. It lies inside our 95 % prediction interval of one more run,
-  or outside; inside, nothing speaks against it, and nothing is reproduced either.
-- *too few seeds*, *too few runs of theirs*: below 5 of ours, and from 2 to 4 of theirs, there is no verdict: a test
-  from 2 of theirs would be wrong 10 times in 100.
-- *cannot be compared*: all reasons for which a test would not be one of this figure.
+- *reproduced within 0.5 nats*: the two means are equivalent, by two one-sided Welch tests with the
+  margin of references.yaml. The lack of a significant difference alone reproduces nothing, as too
+  few runs find none either.
+- *differs by …*: Welch's test from n, mean and SD (SE · √n if an SE was printed). Means that differ
+  and are equivalent are reported as both.
+- *no difference shown*: neither of the two; with the smallest difference that these runs would have
+  shown with 80 % power.
+- *single run*: one printed run has no spread to test with. It is inside or outside our 95 %
+  prediction interval of one more run; inside, it neither contradicts nor reproduces.
+- *too few seeds*, *too few runs of theirs*: below 5 of ours, or 2 to 4 of theirs, there is no
+  verdict: a test with 2 of theirs would be wrong 10 times in 100.
+- *cannot be compared*: with all reasons why a test would not be one of this value.
 
-The tested figures of one table on one evaluation set are one family: both p are Holm's over it, the
-95 % intervals are not adjusted. Differences are ours − theirs, in nats or percentage points.
+The tested values of one table on one evaluation set are a family: both p are Holm-adjusted over it,
+the 95 % intervals are not adjusted. Differences are ours − theirs, in nats or percentage points.
 """
 
 import numpy as np
@@ -40,14 +41,12 @@ TEST_COLUMNS = ("difference", "low", "high", "p", "p_adjusted", "p_equivalence",
 
 
 def compute_verdicts(rows: pd.DataFrame, references: References) -> pd.DataFrame:
-    """Results table -> a row for each printed figure and arm of ours that stands beside it.
+    """Results table -> a row for each printed value and each arm of ours that matches it.
 
     Columns: table, evaluation, reference, model, supervision, metric (column of the results table),
     unit, arm; n, mean, sd of ours; their_n, their_mean, their_sd, margin, comparisons,
-    `TEST_COLUMNS`, prediction_low, prediction_high, verdict ("reproduced", "differs", "no
-    difference shown", "single run", "too few seeds", "too few runs of theirs", "cannot be
-    compared"), text. p, p_equivalence: Welch's two-sided p, and the larger of the two one-sided
-    ones, Holm-adjusted as p_adjusted is.
+    `TEST_COLUMNS`, prediction_low, prediction_high, verdict (see the module), text. p is Welch's
+    two-sided p; p_equivalence, the larger of the two one-sided ones, is Holm-adjusted.
     """
     ours = estimate_candidates(rows, references)
     families = [
@@ -61,7 +60,7 @@ def compute_verdicts(rows: pd.DataFrame, references: References) -> pd.DataFrame
 
 
 def compute_family_verdicts(pairs: pd.DataFrame) -> pd.DataFrame:
-    """`match_printed_values` of one family -> the same rows with their tests and verdicts."""
+    """`match_printed_values` of one family -> the same rows with tests and verdicts."""
     pairs = pairs.assign(
         **dict.fromkeys((*TEST_COLUMNS, "prediction_low", "prediction_high"), np.nan)
     )
@@ -123,7 +122,7 @@ def _collect_numbers(pairs: pd.DataFrame, prefix: str) -> summary_tests.SampleSu
 
 
 def _describe_verdict(pair: Row) -> str:
-    """A verdict in words: what, by how much, by which test, of how many runs."""
+    """A verdict in words: by how much, by which test, of how many runs."""
     if pair["verdict"] == "single run":
         parts = [_describe_single_run(pair), pair["flags"]]
     elif pair["verdict"] == "too few runs of theirs":

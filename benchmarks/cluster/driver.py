@@ -60,7 +60,7 @@ class Times:
         }
 
     def _of_trials(self) -> tuple[float, float]:
-        """What a trial took for its first result, and for the others together: medians over trials."""
+        """Medians over trials of the seconds for the first result and for all others."""
         taken: dict[str, list[float]] = {}
         for news in self.news:
             taken.setdefault(news.trial, []).append(news.worker)
@@ -69,9 +69,7 @@ class Times:
         )
 
     def _quarters(self) -> list[float]:
-        """The driver's CPU seconds while each quarter of the results came: equal if none costs more
-        than another.
-        """
+        """The driver's CPU seconds for each quarter of the results; equal if costs are constant."""
         marks = [self.news[place * (len(self.news) - 1) // 4].driver for place in range(5)]
         return [round(after - before, 3) for before, after in pairwise(marks)]
 

@@ -1,12 +1,10 @@
-"""The speed of the harness beside everything that a user would take instead, measured side by side
-in one run.
+"""Measure the speed of the harness and of its alternatives side by side in one run.
 
     python -m benchmarks.speed [--rounds N] [--grid-rounds N] [--only steps|grids|cells|model ...]
 
-Written into benchmarks/: speed.csv, every number with its spread; speed.md, what was to be reached
-and was; speed.png. Contenders take turns within a part; parts may be run on their own, and the
-files keep the last run of each, in speed/*.json. Needs a quiet machine with two CPUs; forty
-minutes.
+It writes into benchmarks/: speed.csv, every number with its spread; speed.md, targets and results;
+speed.png. Contenders take turns within a part. Parts can be run separately; the last run of each is
+kept in speed/*.json. It takes forty minutes on two idle CPUs.
 """
 
 import argparse
@@ -31,34 +29,34 @@ LIMIT_ROUNDS = 10
 
 
 class Report:
-    """Numbers of a part as they come, and the lines that compare them with what was to be reached."""
+    """Numbers of a part, and the lines that compare them with the targets."""
 
     def __init__(self) -> None:
         self.numbers: list[dict[str, object]] = []
         self.lines: list[tuple[str, str, str, str]] = []
 
     def number(self, name: str, times: Times, unit: str, scale: float = 1.0) -> None:
-        """Keep a median and its spread."""
+        """Add and print a median and its spread."""
         low, high = (scale * bound for bound in times.spread)
         row = {"what": name, "median": scale * times.median, "low": low, "high": high, "unit": unit}
         self.numbers.append(row | {"rounds": len(times.taken)})
         print(f"{name}: {scale * times.median:.3f} ({low:.3f} to {high:.3f}) {unit}", flush=True)
 
     def reach(self, against: str, measure: str, asked: str, times: Times) -> None:
-        """A line of the table, of a ratio."""
+        """Add a ratio to the table."""
         low, high = times.spread
         spread = f"{low:.2f} to {high:.2f}" if len(times.taken) > 1 else "one round"
         self.number(f"{against}: {measure}", times, "ratio")
         self.lines.append((against, measure, asked, f"**{times.median:.2f}** ({spread})"))
 
     def say(self, against: str, measure: str, asked: str, reached: str) -> None:
-        """A line of the table, of anything else."""
+        """Add any other line to the table."""
         print(f"{against}: {measure}: {reached} (asked: {asked})", flush=True)
         self.lines.append((against, measure, asked, reached))
 
 
 def main() -> None:
-    """Run the parts and write what they give."""
+    """Run the parts and write their results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

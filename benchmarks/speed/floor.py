@@ -1,6 +1,4 @@
-"""The limit: the matrix products of a step alone, with the shapes, the layout and the threads of
-the real step.
-"""
+"""Lower limit of a step: its matrix products alone, with the same shapes, layout and threads."""
 
 from collections.abc import Callable
 from typing import Any

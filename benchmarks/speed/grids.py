@@ -1,4 +1,4 @@
-"""Whole grids, each a command of its own: seconds from start to end and peak memory."""
+"""Complete grids, one command each: seconds from start to end and peak memory."""
 
 import os
 import sys

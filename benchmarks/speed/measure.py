@@ -1,6 +1,4 @@
-"""Contenders taken in turn, round after round, so that whatever else the machine does meets all of
-them.
-"""
+"""Time contenders in turn, round after round, so that other load affects all of them alike."""
 
 import statistics
 import subprocess
@@ -23,7 +21,7 @@ class Times:
 
     @property
     def median(self) -> float:
-        """Of all rounds."""
+        """Median over the rounds."""
         return statistics.median(self.taken)
 
     @property
@@ -38,7 +36,7 @@ class Times:
 def interleaved(
     contenders: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = WARM_UP
 ) -> dict[str, Times]:
-    """Every contender once a round, after rounds that do not count."""
+    """Time every contender once per round, after `warm_up` rounds that are not counted."""
     times = {name: Times() for name in contenders}
     for number in range(-warm_up, rounds):
         for name, work in contenders.items():
@@ -50,12 +48,12 @@ def interleaved(
 
 
 def ratio(above: Times, below: Times) -> Times:
-    """Round by round, so that what slows a round down cancels."""
+    """Ratios round by round, so that the load of a round cancels."""
     return Times([a / b for a, b in zip(above.taken, below.taken, strict=True)])
 
 
 def command(words: list[str], **environment: str) -> None:
-    """Run a command to its end; its output is shown if it fails."""
+    """Run a command; raise `RuntimeError` with its output if it fails."""
     found = subprocess.run(words, env=dict(environment), capture_output=True, text=True)
     if found.returncode:
         raise RuntimeError(

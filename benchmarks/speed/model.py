@@ -1,9 +1,8 @@
-"""The model of a grid's time, checked: what it foretells of one and of two workers, and what they
-then take.
+"""Check the model of a grid's run time: predicted and measured seconds on one and two workers.
 
-A pack of n cells takes s·(f + e·n) + p·n: s steps, of which f is shared and e is each cell's own,
-and p for scoring a cell. W workers take packs as they get free, and c goes for the start and the
-end of the command; so do N GPUs.
+A pack of n cells takes s·(f + e·n) + p·n: s steps, f seconds of each shared, e per cell, and p for
+scoring a cell. Workers, or GPUs, take packs as they become free; starting and ending the command
+takes c.
 """
 
 import time
@@ -26,7 +25,7 @@ LAUNCHERS = {1: ["--launcher", "in-process"], 2: ["--launcher", "ray"]}
 
 @dataclass(frozen=True)
 class Foretold:
-    """Seconds of the same grid on so many workers: what the model said before, and what it took."""
+    """Seconds of a grid on `workers` workers: predicted (said) and measured (taken)."""
 
     workers: int
     said: float
@@ -34,7 +33,7 @@ class Foretold:
 
 
 def check() -> tuple[Cost, list[Foretold]]:
-    """What a step costs, and the grid on one and on two workers."""
+    """The cost of a step, and the grid on one and on two workers."""
     torch.set_num_threads(1)
     cost = _cost()
     return cost, [_foretold(cost, workers) for workers in LAUNCHERS]

@@ -1,10 +1,10 @@
-"""The rival that everybody writes first: one cell after another, eager, torch.bernoulli, default
-Adam and threads.
+"""The plain script: one cell after another, eager, torch.bernoulli, default Adam and threads.
 
-    python -m benchmarks.speed.plain ITERATIONS      the cells of `quick.yaml`, so many steps instead of 1,000
+    python -m benchmarks.speed.plain ITERATIONS
 
-The same networks, batch and number of steps as the harness's; each model is scored by its bound or
-its accuracy on the test images and nothing else is kept.
+It runs the cells of `quick.yaml` with ITERATIONS steps instead of 1,000. Networks, batch and number
+of steps are those of the harness. Each model is scored by its bound or its accuracy on the test
+images; nothing else is stored.
 """
 
 import math
@@ -23,7 +23,7 @@ BATCH = 97
 
 
 class Cell(NamedTuple):
-    """What is trained: a model, its β, its seed and its steps."""
+    """A model with its β, seed and number of steps."""
 
     model: str
     beta: float
@@ -32,9 +32,7 @@ class Cell(NamedTuple):
 
 
 def quick(steps: int) -> list[Cell]:
-    """The cells of `quick.yaml`, with `steps` steps where it has 1,000 and four fifths where it has
-    800.
-    """
+    """The cells of `quick.yaml` with `steps` for 1,000 steps, and four fifths of it for 800."""
     seeds = range(3)
     vaes = [Cell("vae", beta, seed, steps) for beta in (1.0, 4.0) for seed in seeds]
     gmvaes = [Cell("gmvae", 1.0, seed, steps) for seed in seeds]
@@ -128,9 +126,7 @@ MODELS = {"vae": VAE, "gmvae": GMVAE, "ssvae": SSVAE, "supervised": SSVAE}
 
 
 def load() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Training and test images in [0, 1] and their classes, by torchvision from the cache of the
-    harness.
-    """
+    """Training and test images in [0, 1] and their classes, read by torchvision."""
     root = os.environ.get("HARNESS_DATA") or os.path.expanduser("~/.cache/generative-bench/data")
     train, test = (datasets.MNIST(root, train=part) for part in (True, False))
     return (
@@ -165,7 +161,7 @@ class Training:
         self.few, self.targets = images[few], classes[few]
 
     def step(self) -> None:
-        """One step, its loss looked at as people do."""
+        """One training step, with a read of the loss."""
         loss = self.loss(torch.bernoulli(next(self.batches)))
         self.optimizer.zero_grad()
         loss.backward()

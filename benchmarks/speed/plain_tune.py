@@ -1,5 +1,4 @@
-"""The second rival: plain Ray Tune over the same script, one trial a cell, each in a fresh process
-with one CPU.
+"""Plain Ray Tune over the plain script: one trial per cell, each in a new process with one CPU.
 
 python -m benchmarks.speed.plain_tune ITERATIONS
 """

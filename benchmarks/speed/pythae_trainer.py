@@ -1,6 +1,4 @@
-"""The third rival: Pythae 0.1.2's trainer (Chadebec et al., NeurIPS 2022) with the network of
-`vae`.
-"""
+"""Pythae 0.1.2's trainer (Chadebec et al., NeurIPS 2022) with the network of `vae`."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""What a step costs: ours, the limit of its matrix products, and others' steps, each on one thread."""
+"""Seconds of a training step on one thread: ours, its matrix products alone, and others'."""
 
 from collections.abc import Callable
 
@@ -16,15 +16,15 @@ from harness.scheduling.packing import group_by_pack_key
 from harness.training import process_tuning
 from harness.training.trainer import PackTrainer
 
-TURN = 5  # steps in a row, so that the caches hold what they hold in a training
-# steps of one of Pythae's epochs, each of which takes time of its own: MNIST's have 619
+TURN = 5  # steps in a row, so that caches are as warm as in training
+# steps of an epoch of Pythae, which has a cost per epoch; an epoch of MNIST has 619
 EPOCH = 100
 MODELS = ("vae", "gmvae", "ssvae")
 Work = dict[str, Callable[[], object]]
 
 
 def cells(model: str, count: int) -> list[Cell]:
-    """So many cells of a model at full length, β 4 and 1 in turn."""
+    """`count` cells of a model at full length, with β 4 and 1 in turn."""
     card = registry.cards()[model]
     settings, supervision = tuple(sorted(card.defaults.items())), card.supervisions[0]
     labels, draw = (0, "none") if supervision == "none" else (100, "seed")
@@ -45,9 +45,7 @@ def cells(model: str, count: int) -> list[Cell]:
 
 
 def steps(rounds: int) -> dict[str, Times]:
-    """Seconds of a cell's step, by contender, in a process that keeps freed memory as a trial's
-    does, for all.
-    """
+    """Seconds per step and cell by contender, in a process that keeps freed memory as a trial."""
     torch.set_num_threads(1)
     process_tuning.keep_freed_memory()
     mnist = idx_sets.load("mnist")
@@ -76,9 +74,7 @@ def steps(rounds: int) -> dict[str, Times]:
 
 
 def limit(name: str, cpus: int, rounds: int) -> float:
-    """Seconds of a grid, a name or a file, were it its matrix products alone, on CPUs that do
-    nothing else.
-    """
+    """Seconds of a grid (name or file) if it were its matrix products alone, on idle CPUs."""
     torch.set_num_threads(1)
     process_tuning.keep_freed_memory()
     mnist = idx_sets.load("mnist")
@@ -94,7 +90,7 @@ def limit(name: str, cpus: int, rounds: int) -> float:
 
 
 def turn(step: Callable[[], object]) -> Callable[[], None]:
-    """A turn of a contender: some steps."""
+    """A turn of a contender: `TURN` steps."""
 
     def several() -> None:
         for _ in range(TURN):
@@ -104,7 +100,7 @@ def turn(step: Callable[[], object]) -> Callable[[], None]:
 
 
 def cuda(rounds: int) -> tuple[Times, Times]:
-    """On a GPU: seconds of a step of 64 cells packed, and of 64 cells one after another."""
+    """Seconds of a step on a GPU: of 64 packed cells, and of 64 cells one after another."""
     device = torch.device("cuda")
     mnist = idx_sets.load("mnist").to(device)
     packed = PackTrainer(cells("vae", 64), mnist)

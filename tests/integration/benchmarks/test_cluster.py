@@ -29,7 +29,7 @@ def test_slots_share_equal_tasks(tasks: list[Task]) -> None:
     assert run(tasks, 4, 5.0, Costs()).seconds == 12 * 5 / 4
 
 
-def test_a_slot_starts_its_process_once_and_is_handed_every_trial(tasks: list[Task]) -> None:
+def test_a_slot_starts_its_process_once_for_all_trials(tasks: list[Task]) -> None:
     assert run(tasks, 1, 5.0, Costs(process=8.0, handover=0.25)).seconds == 8 + 12 * (5 + 0.25)
 
 
@@ -59,7 +59,7 @@ def measured() -> dict[str, list[fit.Measured]]:
     return fit.read()
 
 
-def test_the_driver_s_costs_are_found_again_from_runs_that_were_made_of_them(
+def test_the_fit_recovers_the_costs_of_the_driver(
     measured: dict[str, list[fit.Measured]],
 ) -> None:
     def made(run: fit.Measured) -> fit.Measured:

@@ -29,7 +29,7 @@ def one(rows: pd.DataFrame, how: ComparisonSpec = NELBO) -> "pd.Series[Any]":
 
 
 def arms(*numbers: int, seed: int = 0, apart: float = 0.0) -> dict[str, np.ndarray]:
-    """Arms of so many seeds with a common part, `apart` nats from one to the next."""
+    """Arms of n seeds with a common part; neighbours differ by `apart` nats."""
     common = RNG(seed).normal(size=max(numbers))
     drawn = enumerate(numbers)
     return {
@@ -86,7 +86,7 @@ def test_each_metric_is_a_family_and_takes_the_arms_that_have_it() -> None:
     assert found["comparisons"].tolist() == [3, 3, 3, 1]
 
 
-def test_a_classifier_alone_has_no_bound_and_a_model_without_labels_no_accuracy() -> None:
+def test_arms_that_cannot_have_a_metric_are_left_out() -> None:
     rows = table(arms(6, 6, 6))
     rows.loc[rows["arm"] == "arm2", "supervision"] = "supervised"
     rows.loc[rows["arm"] == "arm2", "nelbo"] = np.nan
@@ -103,7 +103,7 @@ def test_nothing_to_compare_is_an_empty_table() -> None:
 # --- paired or not --------------------------------------------------------------------------------
 
 
-def test_students_sleep_data_through_the_whole_of_it() -> None:
+def test_students_sleep_data_through_every_step() -> None:
     found = one(table({"second": SLEEP[1], "first": SLEEP[0]}))
     assert (found["a"], found["design"], found["n_pairs"]) == ("first", "paired", 10)
     assert found["p"] == pytest.approx(0.002833, abs=5e-7)
@@ -144,7 +144,7 @@ def test_pairs_are_read_from_what_the_seed_drives(a: str | None, b: str, design:
     assert one(rows)["design"] == design
 
 
-def test_unequal_seeds_are_paired_by_the_common_ones_and_said() -> None:
+def test_unequal_seeds_are_paired_by_the_common_ones_and_reported() -> None:
     found = one(table(arms(8, 6)))
     assert (found["n_a"], found["n_b"], found["n_pairs"]) == (6, 8, 6)
     assert "unequal seeds" in found["flags"]
@@ -355,7 +355,7 @@ def test_shift_and_scale_change_no_verdict(shift: float, scale: float) -> None:
     )
 
 
-def test_few_seeds_that_are_not_shared_have_a_difference_and_no_interval() -> None:
+def test_few_unshared_seeds_have_a_difference_and_no_interval() -> None:
     values = {"a": [1.0, 2.0, 4.0], "b": [2.0, 2.5, 7.0]}
     apart = compare_arms(table(values, seeds={"a": range(3), "b": range(3, 6)}), NELBO).iloc[0]
     assert (apart["design"], apart["verdict"]) == ("welch", "too few seeds")
@@ -396,13 +396,13 @@ def written(path: Path, values: dict[str, Any], nelbo: float) -> None:
     Store(path).write_row({**values, "nelbo": nelbo, "rec": nelbo - values["kl"]})
 
 
-def asked(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+def run_command(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
     code = main(argv)
     return code, *capsys.readouterr()
 
 
 def test_one_verdict_is_printed(capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
-    code, out, err = asked(
+    code, out, err = run_command(
         capsys, folders[0], "--a", "model=gmvae", "--b", "model=vae,beta=1", "--metric", "nelbo"
     )
     assert (code, err) == (0, "")
@@ -414,7 +414,7 @@ def test_one_verdict_is_printed(capsys: pytest.CaptureFixture[str], folders: lis
 
 def test_json_has_every_column(capsys: pytest.CaptureFixture[str], folders: list[str]) -> None:
     wanted = "--a", "model=vae,beta=4", "--b", "model=gmvae", "--margin", "0.5", "--json"
-    code, out, _ = asked(capsys, folders[0], *wanted)
+    code, out, _ = run_command(capsys, folders[0], *wanted)
     found = json.loads(out)
     assert code == 0
     assert list(found) == COLUMNS
@@ -432,7 +432,7 @@ def test_two_folders_are_compared_by_number_or_path(
 ) -> None:
     for second in ("2", folders[1]):
         wanted = "--a", f"results={second},model=vae", "--b", "results=1,model=vae,beta=1", "--json"
-        code, out, _ = asked(capsys, *folders, *wanted)
+        code, out, _ = run_command(capsys, *folders, *wanted)
         found = json.loads(out)
         assert code == 0
         assert (found["a"], found["b"]) == ("vae (results 2)", "vae (results 1)")
@@ -448,10 +448,12 @@ def test_folders_are_pooled_unless_a_choice_says_which(
                 tmp_path / f"part{seed // 3}", row(made(name, seed)), 100 + off + RNG(seed).normal()
             )
     paths = [str(tmp_path / "part0"), str(tmp_path / "part1")]
-    found = json.loads(asked(capsys, *paths, "--a", "model=gmvae", "--b", "model=vae", "--json")[1])
+    found = json.loads(
+        run_command(capsys, *paths, "--a", "model=gmvae", "--b", "model=vae", "--json")[1]
+    )
     assert (found["n_pairs"], found["verdict"]) == (6, "better")
     found = json.loads(
-        asked(capsys, *paths, "--a", "model=gmvae,results=1", "--b", "model=vae", "--json")[1]
+        run_command(capsys, *paths, "--a", "model=gmvae,results=1", "--b", "model=vae", "--json")[1]
     )
     assert (found["n_a"], found["n_b"], found["verdict"]) == (3, 6, "too few seeds")
 
@@ -459,7 +461,7 @@ def test_folders_are_pooled_unless_a_choice_says_which(
 def test_a_cell_with_two_results_must_be_chosen(
     capsys: pytest.CaptureFixture[str], folders: list[str]
 ) -> None:
-    code, _, err = asked(capsys, *folders, "--a", "model=vae,beta=1", "--b", "model=gmvae")
+    code, _, err = run_command(capsys, *folders, "--a", "model=vae,beta=1", "--b", "model=gmvae")
     assert code == 2
     assert (
         err == "error: seed 0 has different values of nelbo in folders 1 and 2; choose one: "
@@ -526,7 +528,7 @@ def test_bad_input_is_one_line(
     capsys: pytest.CaptureFixture[str],
     folders: list[str],
 ) -> None:
-    code, out, err = asked(capsys, folders[0], "--a", a, "--b", b, *more)
+    code, out, err = run_command(capsys, folders[0], "--a", a, "--b", b, *more)
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
     assert err.count("\n") == 1
@@ -534,12 +536,14 @@ def test_bad_input_is_one_line(
 
 
 def test_no_folder_is_bad_input(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, _, err = asked(capsys, str(tmp_path / "none"), "--a", "model=gmvae", "--b", "model=vae")
+    code, _, err = run_command(
+        capsys, str(tmp_path / "none"), "--a", "model=gmvae", "--b", "model=vae"
+    )
     assert code == 2
     assert "no results folder" in err
 
 
-def test_seeds_that_a_later_run_added_are_told(
+def test_seeds_that_a_later_run_added_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = Store(tmp_path)
@@ -561,15 +565,15 @@ def test_seeds_that_a_later_run_added_are_told(
                         100 + RNG(seed).normal(),
                     )
     found = json.loads(
-        asked(capsys, str(tmp_path), "--a", "model=gmvae", "--b", "model=vae", "--json")[1]
+        run_command(capsys, str(tmp_path), "--a", "model=gmvae", "--b", "model=vae", "--json")[1]
     )
     assert found["flags"] == ["adaptive"]
 
 
-# --- what a reader must beware of -----------------------------------------------------------------
+# --- flags ----------------------------------------------------------------------------------------
 
 
-def told(rows: pd.DataFrame, how: ComparisonSpec = NELBO) -> tuple[str, ...]:
+def find_flags(rows: pd.DataFrame, how: ComparisonSpec = NELBO) -> tuple[str, ...]:
     return tuple(one(rows, how)["flags"])
 
 
@@ -577,7 +581,7 @@ COLLAPSED = [*spread(100, 1, 9), 180.0]
 AHEAD = [value - 1 - 0.1 * seed for seed, value in enumerate(spread(100, 1, 9))] + [99.0]
 
 
-def test_a_collapse_is_named_and_what_t_does_not_see_is_told() -> None:
+def test_a_collapse_is_named_and_what_t_does_not_see_is_reported() -> None:
     found = one(table({"vae": COLLAPSED, "gmvae": AHEAD}))
     assert (found["verdict"], found["p_exact"]) == ("no difference shown", 2 / 2**10)
     assert found["text"].endswith("p = 0.27 (1 comparison); exact p = 0.002")
@@ -624,14 +628,14 @@ def test_survivors_are_counted_and_compared_as_counts() -> None:
     assert found["diverged_b"] == 5
 
 
-def test_longer_training_and_unequal_shares_are_flagged_whatever_the_model() -> None:
+def test_longer_training_and_unequal_shares_are_flagged() -> None:
     rows = table(arms(6, 6))
     second = rows["arm"] == "arm1"
     rows["model"] = np.where(second, "gmvae", "vae")
     rows["iterations"] = np.where(second, 200_000, 20_000)
-    assert told(rows) == ("longer", "unequal shares of full length")
+    assert find_flags(rows) == ("longer", "unequal shares of full length")
     rows["full_length"] = rows["iterations"]
-    assert told(rows) == ()
+    assert find_flags(rows) == ()
 
 
 HALF = np.arange(10) < 5
@@ -655,16 +659,16 @@ HALF = np.arange(10) < 5
 def test_commits_are_compared_pair_by_pair(a: Any, b: Any, expected: tuple[str, ...]) -> None:
     rows = table(arms(10, 10))
     rows["git_commit"] = [*b, *a]
-    assert told(rows) == expected
+    assert find_flags(rows) == expected
     apart = table(arms(10, 10), seeds={"arm1": range(50, 60)}).assign(git_commit=[*b, *a])
-    assert told(apart) == tuple(
+    assert find_flags(apart) == tuple(
         word.replace("commits differ within pairs", "mixed commits") for word in expected
     )
 
 
 def test_devices_and_versions_that_mix_are_flagged() -> None:
     rows = table(arms(10, 10)).assign(device=np.where(np.arange(20) % 10 < 5, "cpu", "cuda"))
-    assert told(rows) == ("mixed devices",)
+    assert find_flags(rows) == ("mixed devices",)
     versions = {"torch": "2.12.0", "python": "3.11.7", "numpy": "2.4", "objective": "compiled"}
     others: list[tuple[dict[str, str], tuple[str, ...]]] = [
         ({"torch": "2.1.0"}, ("different versions: torch 2.1.0 and 2.12.0",)),
@@ -674,36 +678,39 @@ def test_devices_and_versions_that_mix_are_flagged() -> None:
     ]
     for other, expected in others:
         texts = np.where(np.arange(20) == 19, json.dumps(versions | other), json.dumps(versions))
-        assert told(table(arms(10, 10)).assign(versions=texts)) == expected
+        assert find_flags(table(arms(10, 10)).assign(versions=texts)) == expected
 
 
 def test_two_texts_of_one_plug_in_are_flagged() -> None:
     rows = table(arms(6, 6)).assign(source="hash")
-    assert told(rows) == ()
+    assert find_flags(rows) == ()
     rows.loc[11, "source"] = "other"
-    assert told(rows) == ("two texts of one plug-in",)
+    assert find_flags(rows) == ("two texts of one plug-in",)
     apart = rows.assign(model=rows["arm"], source=rows["arm"])  # two plug-ins, a text each
-    assert told(apart) == ()
+    assert find_flags(apart) == ()
 
 
-def test_one_draw_of_labels_for_all_seeds_is_told() -> None:
+def test_one_draw_of_labels_for_all_seeds_is_reported() -> None:
     rows = table(arms(6, 6), metric="accuracy").assign(labels=100, supervision="supervised")
     for draw, expected in (
         ("seed", ()),
         ("draw-0", ("one draw of labels",)),
         ("file-ab", ("one draw of labels",)),
     ):
-        assert told(rows.assign(label_draw=draw), ComparisonSpec(metrics=["accuracy"])) == expected
+        assert (
+            find_flags(rows.assign(label_draw=draw), ComparisonSpec(metrics=["accuracy"]))
+            == expected
+        )
 
 
-def test_settings_that_two_models_share_are_named_where_they_differ() -> None:
+def test_shared_settings_that_differ_are_flagged() -> None:
     rows = table(arms(6, 6))
     second = rows["arm"] == "arm1"
     rows["model"] = np.where(second, "gmvae", "vae")
     rows["settings"] = np.where(second, '{"k": 500, "z": 64}', '{"z": 10}')
-    assert told(rows) == ("z = 10 against 64",)
+    assert find_flags(rows) == ("z = 10 against 64",)
     rows["model"] = "vae"  # the names of the arms tell it
-    assert told(rows) == ()
+    assert find_flags(rows) == ()
 
 
 def test_a_part_of_the_bound_is_lower_and_so_is_its_probability() -> None:
@@ -741,23 +748,25 @@ def test_equivalence_of_what_differs_says_so() -> None:
     assert "equivalent within 2 nats: yet differs by" in found["text"]
 
 
-def test_infinitely_many_seeds_are_said_in_words(
+def test_infinitely_many_seeds_are_reported_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for seed, off in enumerate(spread(0, 1, 6)):
         written(tmp_path, row(made("vae", seed)), 100 + off)
         written(tmp_path, row(made("gmvae", seed)), 100 - off)
     wanted = str(tmp_path), "--a", "model=gmvae", "--b", "model=vae"
-    assert "(optimistic after a choice): more than 100000" in asked(capsys, *wanted)[1]
-    assert json.loads(asked(capsys, *wanted, "--json")[1])["seeds_needed"] == "more than 100000"
+    assert "(optimistic after a choice): more than 100000" in run_command(capsys, *wanted)[1]
+    assert (
+        json.loads(run_command(capsys, *wanted, "--json")[1])["seeds_needed"] == "more than 100000"
+    )
 
 
 def test_names_keep_to_their_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A name could clear the terminal or fake a verdict on a line of its own."""
+    """A name could clear the terminal or fake a verdict line."""
     for seed in range(6):
         for name in ("vae", "x\n\x1b[2Jgmvae: better"):
             written(tmp_path, row(made(name, seed)), 100 + seed + RNG(seed).normal())
-    code, out, _ = asked(
+    code, out, _ = run_command(
         capsys, str(tmp_path), "--a", "model=vae", "--b", "model=x\n\x1b[2Jgmvae: better"
     )
     assert code == 0
@@ -766,7 +775,7 @@ def test_names_keep_to_their_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "\x1b" not in out
 
 
-def test_sums_that_do_not_add_up_are_told(
+def test_sums_that_do_not_add_up_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The report says so of every row; here of the rows that were compared."""
@@ -778,7 +787,7 @@ def test_sums_that_do_not_add_up_are_told(
     for key in store.keys("rows", ".json"):
         store.remove(key)
     broken.to_parquet(store.path(TABLE))
-    code, out, err = asked(
+    code, out, err = run_command(
         capsys, str(tmp_path), "--a", "model=gmvae", "--b", "model=vae", "--json"
     )
     assert (code, json.loads(out)["n_pairs"]) == (0, 6)

@@ -9,15 +9,33 @@ from analysis.rendering.numbers import format_p
 NELBO = METRIC_BY_COLUMN["nelbo"]
 NAN = float("nan")
 USUAL: dict[str, Any] = {
-    "design": "paired", "n_a": 10, "n_b": 10, "n_pairs": 10, "difference": -2.3, "low": -2.6, "high": -2.0, "p": 4e-9,
-    "p_adjusted": 1.2e-8, "correction": "holm", "comparisons": 3, "p_floor": 2 / 2**10, "detectable": 0.4,
-    "margin": NAN, "p_equivalence": NAN, "p_equivalence_adjusted": NAN, "enough": True, "obstacle": "", "same": False,
-    "seedless": False, "constant": False, "p_exact": NAN,
-}  # fmt: skip
+    "design": "paired",
+    "n_a": 10,
+    "n_b": 10,
+    "n_pairs": 10,
+    "difference": -2.3,
+    "low": -2.6,
+    "high": -2.0,
+    "p": 4e-9,
+    "p_adjusted": 1.2e-8,
+    "correction": "holm",
+    "comparisons": 3,
+    "p_floor": 2 / 2**10,
+    "detectable": 0.4,
+    "margin": NAN,
+    "p_equivalence": NAN,
+    "p_equivalence_adjusted": NAN,
+    "enough": True,
+    "obstacle": "",
+    "same": False,
+    "seedless": False,
+    "constant": False,
+    "p_exact": NAN,
+}
 OPEN: dict[str, Any] = {"difference": -0.1, "low": -0.4, "high": 0.2, "p": 0.5, "p_adjusted": 1.0}
 
 
-def said(metric: str = "nelbo", **values: Any) -> tuple[str, str]:
+def verdict_and_text(metric: str = "nelbo", **values: Any) -> tuple[str, str]:
     row = USUAL | values
     row["verdict"] = outcome(row, METRIC_BY_COLUMN[metric])
     return row["verdict"], describe(row, METRIC_BY_COLUMN[metric])
@@ -25,53 +43,59 @@ def said(metric: str = "nelbo", **values: Any) -> tuple[str, str]:
 
 def test_better_is_lower_for_a_loss() -> None:
     reason = "better by 2.30 nats [2.00, 2.60], paired t, n = 10, p = 1e-8 (Holm, 3 comparisons)"
-    assert said() == ("better", reason)
-    assert said(difference=2.3, low=2.0, high=2.6) == ("worse", reason.replace("better", "worse"))
+    assert verdict_and_text() == ("better", reason)
+    assert verdict_and_text(difference=2.3, low=2.0, high=2.6) == (
+        "worse",
+        reason.replace("better", "worse"),
+    )
 
 
-def test_better_is_higher_for_an_accuracy_and_told_in_points() -> None:
-    found = said("accuracy", difference=0.184, low=0.17, high=0.198)
+def test_better_is_higher_for_an_accuracy_and_reported_in_points() -> None:
+    found = verdict_and_text("accuracy", difference=0.184, low=0.17, high=0.198)
     assert found == (
         "better",
         "better by 18.4 points [17.0, 19.8], paired t, n = 10, p = 1e-8 (Holm, 3 comparisons)",
     )
-    assert said("accuracy", difference=-0.184, low=-0.198, high=-0.17)[0] == "worse"
+    assert verdict_and_text("accuracy", difference=-0.184, low=-0.198, high=-0.17)[0] == "worse"
 
 
 def test_nothing_shown_says_what_could_have_been() -> None:
-    assert said(**OPEN) == (
+    assert verdict_and_text(**OPEN) == (
         "no difference shown",
         "no difference shown (smallest detectable: 0.40): difference −0.10 nats [−0.40, 0.20], "
         "paired t, n = 10, p = 1 (Holm, 3 comparisons)",
     )
 
 
-def test_a_p_that_only_the_family_takes_away_is_told() -> None:
-    assert "(Holm, 3 comparisons; alone p = 0.03)" in said(p=0.03, p_adjusted=0.09)[1]
+def test_a_p_that_only_the_family_takes_away_is_reported() -> None:
+    assert "(Holm, 3 comparisons; alone p = 0.03)" in verdict_and_text(p=0.03, p_adjusted=0.09)[1]
 
 
 def test_equivalence_needs_the_margin() -> None:
-    found = said(**OPEN, margin=0.5, p_equivalence=0.005, p_equivalence_adjusted=0.015)
+    found = verdict_and_text(**OPEN, margin=0.5, p_equivalence=0.005, p_equivalence_adjusted=0.015)
     assert found[0] == "equivalent"
     assert found[1].startswith(
         "equivalent within 0.5 nats: difference −0.10 nats [−0.40, 0.20], TOST, paired t, n = 10, "
     )
     assert "p = 0.015 (Holm, 3 comparisons)" in found[1]
     assert (
-        said(**OPEN, margin=0.5, p_equivalence=0.04, p_equivalence_adjusted=0.12)[0]
+        verdict_and_text(**OPEN, margin=0.5, p_equivalence=0.04, p_equivalence_adjusted=0.12)[0]
         == "no difference shown"
     )
 
 
 def test_a_difference_within_the_margin_counts_as_none() -> None:
-    assert said(margin=5.0, p_equivalence=1e-6, p_equivalence_adjusted=1e-6)[0] == "equivalent"
+    assert (
+        verdict_and_text(margin=5.0, p_equivalence=1e-6, p_equivalence_adjusted=1e-6)[0]
+        == "equivalent"
+    )
 
 
 @pytest.mark.parametrize(
     ("n", "expected"), [(0, "too few seeds"), (1, "single run"), (3, "too few seeds")]
 )
 def test_few_seeds_are_described(n: int, expected: str) -> None:
-    found = said(enough=False, n_a=n, n_pairs=n, comparisons=0, p=NAN, p_adjusted=NAN)
+    found = verdict_and_text(enough=False, n_a=n, n_pairs=n, comparisons=0, p=NAN, p_adjusted=NAN)
     assert found[0] == expected
     assert found[1].startswith(
         f"{expected} (n = {n} common seeds of {n} and 10, no verdict below 5): difference −2.30"
@@ -80,44 +104,46 @@ def test_few_seeds_are_described(n: int, expected: str) -> None:
 
 
 def test_seeds_that_change_nothing_are_one_run() -> None:
-    found = said(seedless=True, low=-2.3, high=-2.3)
+    found = verdict_and_text(seedless=True, low=-2.3, high=-2.3)
     assert found[0] == "single run"
     assert "the seed changes nothing in either arm" in found[1]
 
 
 def test_other_images_are_not_compared() -> None:
-    assert said(obstacle="different lists of images") == (
+    assert verdict_and_text(obstacle="different lists of images") == (
         "cannot be compared",
         "cannot be compared: different lists of images",
     )
 
 
-def test_the_floor_of_the_exact_test_is_told_where_it_binds() -> None:
-    told = "; an exact paired test could not reach .05 (floor 0.062 × 1)"
-    assert said(n_a=5, n_b=5, n_pairs=5, p_floor=2 / 2**5, comparisons=1)[1].endswith(told)
-    assert "floor" not in said()[1]
-    assert "floor" not in said(design="welch", p_floor=NAN)[1]
+def test_the_floor_of_the_exact_test_is_reported_where_it_binds() -> None:
+    reported = "; an exact paired test could not reach .05 (floor 0.062 × 1)"
+    assert verdict_and_text(n_a=5, n_b=5, n_pairs=5, p_floor=2 / 2**5, comparisons=1)[1].endswith(
+        reported
+    )
+    assert "floor" not in verdict_and_text()[1]
+    assert "floor" not in verdict_and_text(design="welch", p_floor=NAN)[1]
     assert (
         "an exact test could not reach .05 (floor 0.0079 × 7)"
-        in said(design="welch", p_floor=2 / 252, comparisons=7)[1]
+        in verdict_and_text(design="welch", p_floor=2 / 252, comparisons=7)[1]
     )
     # signs are drawn: it is no floor of the test
-    assert "floor" not in said(p_floor=1 / 10_000, comparisons=1_000)[1]
+    assert "floor" not in verdict_and_text(p_floor=1 / 10_000, comparisons=1_000)[1]
 
 
-def test_unequal_seeds_are_told() -> None:
-    assert "paired t, n = 8 common seeds of 10 and 9, " in said(n_b=9, n_pairs=8)[1]
-    assert "Welch's t, n = 10 and 9, " in said(design="welch", n_b=9, n_pairs=0)[1]
+def test_unequal_seeds_are_reported() -> None:
+    assert "paired t, n = 8 common seeds of 10 and 9, " in verdict_and_text(n_b=9, n_pairs=8)[1]
+    assert "Welch's t, n = 10 and 9, " in verdict_and_text(design="welch", n_b=9, n_pairs=0)[1]
 
 
 def test_a_single_comparison_has_no_correction() -> None:
-    assert said(comparisons=1, p_adjusted=4e-9)[1].endswith("p = 4e-9 (1 comparison)")
+    assert verdict_and_text(comparisons=1, p_adjusted=4e-9)[1].endswith("p = 4e-9 (1 comparison)")
 
 
-def test_equal_values_are_told_as_such() -> None:
+def test_equal_values_are_reported_as_such() -> None:
     same: dict[str, Any] = {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "p_adjusted": 1.0}
     assert (
-        said(**same, same=True)[1]
+        verdict_and_text(**same, same=True)[1]
         == "no difference shown: every seed gave both arms the same value, n = 10"
     )
 
@@ -129,16 +155,20 @@ def test_only_accuracies_rise() -> None:
 
 def test_parts_of_the_bound_are_lower_or_higher_never_better() -> None:
     for metric in ("kl", "rec", "subset_kl", "subset_rec"):
-        assert said(metric)[1].startswith("lower by 2.30 nats [2.00, 2.60]")
-        assert said(metric, difference=2.3, low=2.0, high=2.6)[1].startswith(
+        assert verdict_and_text(metric)[1].startswith("lower by 2.30 nats [2.00, 2.60]")
+        assert verdict_and_text(metric, difference=2.3, low=2.0, high=2.6)[1].startswith(
             "higher by 2.30 nats [2.00, 2.60]"
         )
 
 
-def test_the_exact_p_stands_in_the_sentence() -> None:
-    assert said(comparisons=1, p_exact=0.002)[1].endswith("(1 comparison); exact p = 0.002")
-    assert said(p_exact=0.002)[1].endswith("(Holm, 3 comparisons); exact p = 0.002, unadjusted")
-    assert said(p_exact=0.002, p_floor=1 / 10_000)[1].endswith(
+def test_the_exact_p_is_in_the_sentence() -> None:
+    assert verdict_and_text(comparisons=1, p_exact=0.002)[1].endswith(
+        "(1 comparison); exact p = 0.002"
+    )
+    assert verdict_and_text(p_exact=0.002)[1].endswith(
+        "(Holm, 3 comparisons); exact p = 0.002, unadjusted"
+    )
+    assert verdict_and_text(p_exact=0.002, p_floor=1 / 10_000)[1].endswith(
         "; permutation p = 0.002, unadjusted"
     )
 
@@ -154,7 +184,7 @@ def test_a_difference_that_does_not_vary_says_so() -> None:
     expected = (
         "better by 2.30 nats, which does not vary, sign test, n = 10, p = 0.002 (1 comparison)"
     )
-    assert said(**flat, comparisons=1)[1] == expected
+    assert verdict_and_text(**flat, comparisons=1)[1] == expected
     few = flat | {
         "p": 2 / 2**5,
         "p_adjusted": 2 / 2**5,
@@ -163,30 +193,30 @@ def test_a_difference_that_does_not_vary_says_so() -> None:
         "n_b": 5,
         "n_pairs": 5,
     }
-    assert said(**few, comparisons=1)[1].startswith(
+    assert verdict_and_text(**few, comparisons=1)[1].startswith(
         "no difference shown: difference −2.30 nats, which does not vary, sign test, n = 5, p = "
         "0.062 (1 comparison)"
     )
 
 
 def test_equivalence_tells_a_difference_that_it_hides() -> None:
-    found = said(margin=5.0, p_equivalence=1e-6, p_equivalence_adjusted=1e-6)[1]
+    found = verdict_and_text(margin=5.0, p_equivalence=1e-6, p_equivalence_adjusted=1e-6)[1]
     assert found.startswith(
         "equivalent within 5 nats: yet differs by −2.30 nats [−2.60, −2.00], TOST"
     )
 
 
-def test_a_margin_of_an_accuracy_is_told_as_it_was_given() -> None:
-    found = said("accuracy", **OPEN, margin=0.005, p_equivalence=1e-3, p_equivalence_adjusted=1e-3)[
-        1
-    ]
+def test_a_margin_of_an_accuracy_is_reported_as_it_was_given() -> None:
+    found = verdict_and_text(
+        "accuracy", **OPEN, margin=0.005, p_equivalence=1e-3, p_equivalence_adjusted=1e-3
+    )[1]
     assert found.startswith("equivalent within 0.5 points (margin 0.005, a fraction): difference")
 
 
-def test_an_interval_without_zero_that_shows_nothing_is_told_to_be_unadjusted() -> None:
-    found = said(difference=0.3, low=0.02, high=0.59, p=0.04, p_adjusted=0.12)[1]
+def test_an_interval_without_zero_is_marked_unadjusted() -> None:
+    found = verdict_and_text(difference=0.3, low=0.02, high=0.59, p=0.04, p_adjusted=0.12)[1]
     assert "difference 0.30 nats [0.02, 0.59] unadjusted, paired t" in found
-    assert "unadjusted" not in said(**OPEN)[1]
+    assert "unadjusted" not in verdict_and_text(**OPEN)[1]
 
 
 def test_a_p_near_the_limit_shows_its_side() -> None:

@@ -44,14 +44,14 @@ def test_only_the_arm_that_grew_is_marked() -> None:
 
 
 @pytest.mark.parametrize("provenance", [[], [{"run": "a"}, {"run": "b", "grid": "quick"}]])
-def test_without_provenance_nothing_is_known_and_that_is_told(
+def test_without_provenance_nothing_is_known_and_that_is_reported(
     provenance: list[dict[str, Any]],
 ) -> None:
     found = mark_adaptive(ROWS, provenance)
     assert not found["adaptive"].any()
     assert found["unrecorded"].all()
-    (said,) = describe_unrecorded(found)
-    assert said.startswith(
+    (message,) = describe_unrecorded(found)
+    assert message.startswith(
         "whether seeds were added later is not known for 1 of 1 arms: the folder holds no record"
     )
 

@@ -1,4 +1,4 @@
-"""What a grid said about comparisons beforehand, and what the records prove of it."""
+"""Comparisons that a grid declared beforehand, and what the records prove of them."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def test_what_the_first_record_says_before_any_row_is_stated() -> None:
     )
 
 
-def test_what_was_changed_after_looking_is_told_and_does_not_count() -> None:
+def test_a_later_declaration_is_reported_and_does_not_count() -> None:
     found = read_declaration(
         [run("beta", compare=OWN), run("beta", "2026-01-02", compare=LOOKED)], SEEN
     )
@@ -78,11 +78,11 @@ def test_a_grid_that_names_nothing_states_nothing(record: dict[str, Any]) -> Non
 
 
 def test_the_record_tells_whether_the_default_was_meant() -> None:
-    said = [
+    message = [
         read_declaration([run("g", compare=DEFAULT) | {"compare_given": given}], SEEN).text
         for given in (True, False)
     ]
-    assert [text.split(" ")[0] for text in said] == ["Stated", "The"]
+    assert [text.split(" ")[0] for text in message] == ["Stated", "The"]
 
 
 def test_a_default_that_was_replaced_after_looking_stays() -> None:

@@ -18,7 +18,7 @@ from harness.storage.store import TABLE, Store
 from tests.unit.analysis.conftest import made, row
 
 
-def test_all_that_lies_there(full: Store) -> None:
+def test_all_that_is_there(full: Store) -> None:
     found = read_results(full)
     assert len(found.rows) == 17
     assert set(found.rows["arm"]) == {
@@ -51,7 +51,7 @@ def cut(key: str) -> Callable[[Store], None]:
 
 
 def put(key: str, content: bytes) -> Callable[[Store], None]:
-    """Damage a file: something else lies there."""
+    """Damage a file: replace its content."""
     return lambda store: store.write(key, content)
 
 
@@ -70,7 +70,7 @@ def other_curve(store: Store) -> None:
     pq.write_table(pa.table({"a": [1]}), store.path(f"curves/{made('vae').id}.parquet"))
 
 
-def not_whole(**values: object) -> Callable[[Store], None]:
+def incomplete(**values: object) -> Callable[[Store], None]:
     return lambda store: store.write_row({**row(made("vae")), **values})
 
 
@@ -78,13 +78,13 @@ CELL = made("vae").id
 DAMAGES = {
     "another schema": (other_schema, "another schema"),
     "other types": (other_types, ""),
-    "row without a model": (not_whole(model=None), CELL),
-    "row without a status": (not_whole(status=None), CELL),
-    "row of a strange status": (not_whole(status="done"), CELL),
-    "row without a length": (not_whole(full_length=None), CELL),
-    "settings of no object": (not_whole(settings="[1]"), "settings"),
-    "settings of no JSON": (not_whole(settings="{"), "settings"),
-    "versions of no object": (not_whole(versions="7"), "versions"),
+    "row without a model": (incomplete(model=None), CELL),
+    "row without a status": (incomplete(status=None), CELL),
+    "row of a strange status": (incomplete(status="done"), CELL),
+    "row without a length": (incomplete(full_length=None), CELL),
+    "settings of no object": (incomplete(settings="[1]"), "settings"),
+    "settings of no JSON": (incomplete(settings="{"), "settings"),
+    "versions of no object": (incomplete(versions="7"), "versions"),
     "curve cut": (cut(f"curves/{CELL}.parquet"), CELL),
     "another curve": (other_curve, CELL),
     "provenance cut": (cut("provenance/run.json"), "provenance"),
@@ -93,15 +93,15 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_told_in_one_line(damage: str, full: Store) -> None:
+def test_damage_is_reported_in_one_line(damage: str, full: Store) -> None:
     make, word = DAMAGES[damage]
     make(full)
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as caught:
         read_results(full)
-    assert word in str(told.value)
-    assert "expected" in str(told.value)
-    assert "None" not in str(told.value)
-    assert len(str(told.value).splitlines()) == 1
+    assert word in str(caught.value)
+    assert "expected" in str(caught.value)
+    assert "None" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 LEFT_OUT = {
@@ -113,8 +113,8 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize("damage", LEFT_OUT)
-def test_what_is_torn_is_named_and_the_rest_is_read(damage: str, full: Store) -> None:
-    """A torn row leaves the one in the table, a torn table the rows; nothing is moved."""
+def test_what_is_corrupt_is_named_and_the_rest_is_read(damage: str, full: Store) -> None:
+    """A corrupt row is read from the table, a corrupt table from the rows; nothing moves."""
     make, word, rows = LEFT_OUT[damage]
     make(full)
     found = read_results(full)
@@ -124,7 +124,7 @@ def test_what_is_torn_is_named_and_the_rest_is_read(damage: str, full: Store) ->
     assert full.keys("damaged", "") == []
 
 
-def test_no_rows_is_told(tmp_path: Path) -> None:
+def test_no_rows_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no results folder"):
         read_results(Store(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="holds no rows"):
@@ -181,18 +181,20 @@ def hostile(store: Store, **values: Any) -> Store:
 def test_a_hostile_value_is_refused_in_one_line(
     values: dict[str, Any], expected: str, full: Store
 ) -> None:
-    with pytest.raises(InputError, match=rf"\A[^\n]*{expected}[^\n]*\Z") as told:
+    with pytest.raises(InputError, match=rf"\A[^\n]*{expected}[^\n]*\Z") as caught:
         read_results(hostile(full, **values))
-    assert CELL in str(told.value) or "settings" in values
+    assert CELL in str(caught.value) or "settings" in values
 
 
 @pytest.mark.parametrize("counts", [[1, 2, 3], [None] * 10, [0] * 10, [-1] * 10, [], [2**62] * 10])
-def test_digit_counts_that_are_none_are_left_out_and_told(
+def test_digit_counts_that_are_none_are_left_out_and_reported(
     counts: list[int | None], full: Store
 ) -> None:
     found = read_results(hostile(full, digit_counts=counts))
-    told = f"digit_counts of 1 rows, that of cell '{CELL}' first, left out: they are not 10 counts"
-    assert found.damaged == [told]
+    reported = (
+        f"digit_counts of 1 rows, that of cell '{CELL}' first, left out: they are not 10 counts"
+    )
+    assert found.damaged == [reported]
     assert found.rows.loc[found.rows["cell"] == CELL, "digit_counts"].tolist() == [None]
     assert found.rows["digit_counts"].notna().sum() == 11
 

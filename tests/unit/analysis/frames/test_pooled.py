@@ -46,9 +46,9 @@ def folder(at: Path, extra: Extra = nothing, seeds: Sequence[int] = range(6), **
 
 def refused(paths: Sequence[str], metric: str) -> str:
     """Why the comparison is refused."""
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as caught:
         compare_two_arms(paths, ARMS, metric, None)
-    return str(told.value)
+    return str(caught.value)
 
 
 def test_a_metric_with_two_values_is_refused_in_either_order(tmp_path: Path) -> None:
@@ -57,8 +57,10 @@ def test_a_metric_with_two_values_is_refused_in_either_order(tmp_path: Path) -> 
     """
     first = folder(tmp_path / "1")
     second = folder(tmp_path / "2", lambda seed: {"iwae_10": 102.0 + seed})
-    said = "seed 0 has different values of iwae_10 in folders 1 and 2; choose one: results=NUMBER"
-    assert refused([first, second], "iwae_10") == refused([second, first], "iwae_10") == said
+    message = (
+        "seed 0 has different values of iwae_10 in folders 1 and 2; choose one: results=NUMBER"
+    )
+    assert refused([first, second], "iwae_10") == refused([second, first], "iwae_10") == message
     assert compare_two_arms([first, second], ARMS, "nelbo", None)["verdict"] == "better"
 
 
@@ -100,7 +102,7 @@ def test_what_was_scored_on_different_images_is_refused(tmp_path: Path) -> None:
         )
 
 
-def test_a_cell_that_was_trained_twice_is_refused_whatever_is_asked(tmp_path: Path) -> None:
+def test_a_cell_trained_twice_is_refused_for_every_metric(tmp_path: Path) -> None:
     paths = [
         folder(tmp_path / "1"),
         folder(tmp_path / "2", lambda seed: {"nelbo": 90.0, "rec": 71.0}),
@@ -113,15 +115,15 @@ def test_an_empty_value_hides_no_difference(tmp_path: Path) -> None:
     assert "different values of iwae_10 in folders 2 and 3" in refused(paths, "iwae_10")
 
 
-def test_one_seed_under_two_cells_of_a_folder_names_both_and_the_way_out(tmp_path: Path) -> None:
+def test_a_seed_with_two_cells_is_refused_with_a_remedy(tmp_path: Path) -> None:
     """β = 1 and β = 1.0 have two ids and one arm; the way out works."""
     path, twin = folder(tmp_path / "1"), made("gmvae", 3, beta=1)
     Store(path).write_row(row(twin, nelbo=90.0, kl=19.0, rec=71.0))
     Store(path).compact()
-    said = refused([path], "nelbo")
-    assert said.startswith("gmvae: seed 3 has several cells of folder 1, ")
-    assert {twin.id, made("gmvae", 3).id} <= set(re.findall(r"[0-9a-f]{16}", said))
-    assert "remove rows/CELL.json of the others, and results.parquet" in said
+    message = refused([path], "nelbo")
+    assert message.startswith("gmvae: seed 3 has several cells of folder 1, ")
+    assert {twin.id, made("gmvae", 3).id} <= set(re.findall(r"[0-9a-f]{16}", message))
+    assert "remove rows/CELL.json of the others, and results.parquet" in message
     (tmp_path / "1" / "rows" / f"{twin.id}.json").unlink()
     (tmp_path / "1" / "results.parquet").unlink()
     assert compare_two_arms([path], ARMS, "nelbo", None)["n_a"] == 6
@@ -136,7 +138,7 @@ def recorded(path: str, run: str, started: str, seeds: Sequence[int]) -> None:
 @pytest.mark.parametrize(
     ("second", "flags"), [("2026-01-02", ["adaptive"]), ("2026-01-01T09:01", [])]
 )
-def test_seeds_of_a_second_folder_are_adaptive_where_it_was_begun_later(
+def test_seeds_of_a_folder_begun_later_are_adaptive(
     second: str, flags: list[str], tmp_path: Path
 ) -> None:
     paths = []

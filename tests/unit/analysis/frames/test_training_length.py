@@ -1,4 +1,4 @@
-"""Shortened runs are said to be."""
+"""The wording of training lengths."""
 
 import pandas as pd
 import pytest

@@ -128,7 +128,7 @@ def test_a_series_needs_two_betas(results: FrameMaker) -> None:
     assert find_beta_series(rows[rows["model"] == "ssvae"]).empty
 
 
-def test_rate_is_kl_distortion_reconstruction_and_the_lines_join_one_nelbo(
+def test_rate_is_kl_and_distortion_is_reconstruction(
     results: FrameMaker,
 ) -> None:
     parts = {0.5: (25.0, 76.0), 1.0: (19.0, 81.0), 8.0: (3.0, 130.0)}
@@ -160,7 +160,7 @@ def test_rate_is_kl_distortion_reconstruction_and_the_lines_join_one_nelbo(
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({}, "better, n = 10, p = 0.004"),
         ({"p_adjusted": 1e-9, "verdict": "worse"}, "worse, n = 10, p < 0.001"),
@@ -177,10 +177,10 @@ def test_rate_is_kl_distortion_reconstruction_and_the_lines_join_one_nelbo(
         ),
     ],
 )
-def test_beside_a_difference_stand_the_verdict_and_what_it_rests_on(
-    values: dict[str, Any], said: str
+def test_a_difference_has_its_verdict_seeds_and_p_beside_it(
+    values: dict[str, Any], message: str
 ) -> None:
-    assert beside(drawn(compared(**values))) == [said]
+    assert beside(drawn(compared(**values))) == [message]
 
 
 def test_headings_tell_the_arm_that_comparisons_share() -> None:
@@ -194,7 +194,7 @@ def test_headings_tell_the_arm_that_comparisons_share() -> None:
     ]
 
 
-def test_bars_end_where_the_intervals_end_and_shares_become_points() -> None:
+def test_bars_show_the_intervals_in_percentage_points() -> None:
     shown = compared(
         difference=0.02, low=0.01, high=0.03, low_adjusted=0.0, high_adjusted=0.04, margin=0.005
     )

@@ -115,7 +115,7 @@ def test_a_users_own_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "message"),
     [
         ({"reference": [OWN]}, "reference: extra inputs are not permitted"),
         (
@@ -183,15 +183,15 @@ def test_a_users_own_table(tmp_path: Path) -> None:
         ({"tables": [load().tables[0].model_dump()]}, "two tables have one name"),
     ],
 )
-def test_a_users_mistake_is_told_in_one_line(
-    keys: dict[str, Any], said: str, tmp_path: Path
+def test_a_users_mistake_is_reported_in_one_line(
+    keys: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as caught:
         load(own(tmp_path, **keys))
-    assert said in str(told.value)
-    assert str(told.value).startswith(f"references '{tmp_path / 'own.yaml'}': ")
-    assert len(str(told.value).splitlines()) == 1
-    assert len(str(told.value)) < 600 + len(str(tmp_path))
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"references '{tmp_path / 'own.yaml'}': ")
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 600 + len(str(tmp_path))
 
 
 DEEP = b"references: " + b"[" * 3000 + b"]" * 3000
@@ -210,19 +210,19 @@ DEEP = b"references: " + b"[" * 3000 + b"]" * 3000
         b"tables: 2026-13-45",
     ],
 )
-def test_a_file_that_is_none_is_told_in_one_line(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_none_is_reported_in_one_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_bytes(content)
     with pytest.raises(
         InputError, match="expected a YAML file with the keys margins, tables, references"
-    ) as told:
+    ) as caught:
         load(path)
-    assert len(str(told.value).splitlines()) == 1
+    assert len(str(caught.value).splitlines()) == 1
     with pytest.raises(InputError, match="cannot be read: No such file"):
         load(tmp_path / "nowhere.yaml")
 
 
-def test_what_was_given_is_told_in_a_few_words(tmp_path: Path) -> None:
+def test_what_was_given_is_reported_in_a_few_words(tmp_path: Path) -> None:
     """Nine lines of aliases stand for ten to the ninth words."""
     path = tmp_path / "own.yaml"
     levels = [
@@ -230,6 +230,6 @@ def test_what_was_given_is_told_in_a_few_words(tmp_path: Path) -> None:
         for at in range(8)
     ]
     path.write_text("\n".join(["a: &a [x, x]", *levels, "references: *i"]))
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as caught:
         load(path)
-    assert len(str(told.value)) < 1000
+    assert len(str(caught.value)) < 1000

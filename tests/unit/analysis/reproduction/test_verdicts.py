@@ -104,9 +104,9 @@ def test_different_and_equivalent_says_both(results: FrameMaker) -> None:
         for margins in (load(), wide)
     ]
     assert [one["verdict"] for one in found] == ["differs", "reproduced"]
-    said = found[1]["text"]
-    assert said.startswith("reproduced within 1 nats (equivalence: p = ")
-    assert "; yet differs by 0.60 nats" in said
+    message = found[1]["text"]
+    assert message.startswith("reproduced within 1 nats (equivalence: p = ")
+    assert "; yet differs by 0.60 nats" in message
 
 
 def test_few_noisy_runs_reproduce_nothing(results: FrameMaker) -> None:
@@ -187,7 +187,7 @@ def cannot(found: pd.DataFrame, table: str, reference: str, metric: str, **more:
     return str(row["text"])
 
 
-def test_what_the_printed_row_lacks_is_told(results: FrameMaker) -> None:
+def test_what_the_printed_row_lacks_is_reported(results: FrameMaker) -> None:
     found = judged(results(*on_mean(101.31)))
     staff = cannot(found, "table-1", "staff runs", "subset_nelbo")
     assert staff.endswith("the printed row does not add up: 19.29 + 82.57 = 101.86, not 101.5")
@@ -201,7 +201,7 @@ def test_what_the_printed_row_lacks_is_told(results: FrameMaker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"iterations": 600}, "shortened: 600 of 20,000 steps"),
         ({"iterations": 40_000}, "longer: 40,000 steps"),
@@ -209,11 +209,11 @@ def test_what_the_printed_row_lacks_is_told(results: FrameMaker) -> None:
     ],
 )
 def test_another_training_cannot_be_compared(
-    values: dict[str, Any], said: str, results: FrameMaker
+    values: dict[str, Any], message: str, results: FrameMaker
 ) -> None:
     cells = [made("vae", seed, **values) for seed in range(6)]
     found = judged(results(*[row(cell, **on_subset(cell)) for cell in cells]))
-    assert said in cannot(found, "table-1", "source report", "subset_nelbo")
+    assert message in cannot(found, "table-1", "source report", "subset_nelbo")
 
 
 def test_another_evaluation_set_cannot_be_compared(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_other_labelled_images_are_another_question(
     assert (public["verdict"] == "cannot be compared") == (several == "cannot be compared")
 
 
-def test_failed_cells_are_told_beside_the_verdict(results: FrameMaker) -> None:
+def test_failed_cells_are_reported_beside_the_verdict(results: FrameMaker) -> None:
     rows = [*on_mean(101.31), row(made("vae", 11), "failed"), row(made("vae", 12), "diverged")]
     assert of_source(judged(results(*rows)))["text"].endswith("; 10 ok, 1 failed, 1 diverged")
 
@@ -276,7 +276,7 @@ def test_a_users_paper_is_judged_as_ours_are(tmp_path: Path) -> None:
     assert mine["comparisons"] == 7
 
 
-def test_nothing_finished_is_told(results: FrameMaker) -> None:
+def test_nothing_finished_is_reported(results: FrameMaker) -> None:
     found = judged(results(*[row(made("vae", seed), "failed") for seed in range(6)]))
     assert (
         cannot(found, "table-1", "public runs", "nelbo")

@@ -92,7 +92,7 @@ def test_without_overlap_the_probability_of_superiority_is_one() -> None:
 
 
 @pytest.mark.parametrize("pairs", range(1, 14))
-def test_the_exact_test_is_there_from_six_pairs_and_reaches_its_floor(pairs: int) -> None:
+def test_the_exact_test_needs_six_pairs_and_reaches_its_floor(pairs: int) -> None:
     ones = np.arange(pairs, dtype=float)[None]
     found = paired(ones + 1 + ones / 100, ones)
     assert found.p_floor[0] == 2 / 2**pairs

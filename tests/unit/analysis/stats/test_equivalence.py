@@ -39,7 +39,7 @@ def one_sided(found: Any, sign: int) -> float:
     return float(stats.t.sf(sign * found.statistic, found.df))
 
 
-def test_a_small_p_is_an_interval_of_90_percent_within_the_margin() -> None:
+def test_a_small_p_means_a_90_percent_interval_within_the_margin() -> None:
     low, high = stats.ttest_rel(A[0], B[0]).confidence_interval(0.9)
     assert high < 0
     assert (
@@ -47,7 +47,7 @@ def test_a_small_p_is_an_interval_of_90_percent_within_the_margin() -> None:
     )
 
 
-def test_what_never_varies_is_decided_by_the_difference_and_as_sure_as_its_signs() -> None:
+def test_without_spread_the_difference_decides() -> None:
     same = np.full((1, 5), 2.0)
     for test, floor in ((equivalence.paired, 1 / 2**5), (equivalence.welch, 1 / 252)):
         assert test(same, same, 0.1)[0] == floor

@@ -130,7 +130,7 @@ def test_every_spread_is_printed_with_its_kind_and_n(
     assert text.endswith(f"({kind}, n = {n})")
 
 
-def test_no_spread_is_said_so() -> None:
+def test_no_spread_is_reported_so() -> None:
     assert format_estimate(101.312, math.nan, "SE", 1) == "101.31 (n = 1, no ±)"
     assert format_estimate(101.312, None, "SE", None) == "101.31 (n not stated, no ±)"
     assert format_estimate(math.nan, math.nan, "SE", 0) == "–"

@@ -36,7 +36,7 @@ def test_holm_gives_what_r_gives() -> None:
     )
 
 
-def test_the_published_study_rejects_four_with_bh_and_three_with_holm() -> None:
+def test_a_published_study_rejects_four_with_bh_three_with_holm() -> None:
     assert (adjust_p_values(STUDY, "bh") <= ALPHA).sum() == 4
     assert (adjust_p_values(STUDY, "holm") <= ALPHA).sum() == 3
     assert adjust_p_values(STUDY, "bh")[3] == pytest.approx(0.0095 * 15 / 4)
@@ -66,7 +66,7 @@ def test_an_empty_family_is_empty() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.sampled_from(["holm", "bh"]))
-def test_a_p_is_below_its_level_where_the_corrected_one_is_below_alpha(
+def test_p_is_below_its_level_if_adjusted_p_is_below_alpha(
     p: list[float], correction: Correction
 ) -> None:
     values = np.array(p)

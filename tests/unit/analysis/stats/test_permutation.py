@@ -126,7 +126,7 @@ def test_drawn_signs_are_near_the_exact_p(monkeypatch: pytest.MonkeyPatch) -> No
     assert np.abs(sign_flip_p(a, b) - exact).max() < 0.06
 
 
-def test_darwins_maize_has_a_p_that_is_on_the_other_side_of_the_limit() -> None:
+def test_darwins_maize_has_a_p_on_the_other_side_of_the_limit() -> None:
     """Fisher (1935), § 21: 863 of 16,384 ways each side, p = .0527; Student's t has p = .0497."""
     apart = np.array([[49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]], dtype=float)
     found = paired(apart, np.zeros_like(apart))

@@ -35,7 +35,7 @@ def test_the_detectable_difference_is_found_with_80_percent(n: int, alpha: float
         )
 
 
-def test_the_detectable_difference_of_two_samples_is_statsmodels_own() -> None:
+def test_detectable_difference_of_two_samples_as_statsmodels() -> None:
     found = detectable_difference(ONE * np.sqrt(2 / 10), ONE * 18, ALPHA)[0]
     assert found == pytest.approx(
         TTestIndPower().solve_power(nobs1=10, alpha=0.05, power=0.8), rel=1e-5
@@ -43,7 +43,7 @@ def test_the_detectable_difference_of_two_samples_is_statsmodels_own() -> None:
 
 
 @pytest.mark.parametrize("test", [paired, welch])
-def test_the_spread_of_a_difference_tells_what_more_seeds_would_give(test: object) -> None:
+def test_sd_and_df_per_seed_predict_those_of_more_seeds(test: object) -> None:
     a, b = np.random.default_rng(0).normal(size=(2, 3, 8)) * np.array([1.0, 3.0])[:, None, None]
     found = test(a, b)  # type: ignore[operator]
     assert found.se == pytest.approx(found.sd_per_seed / np.sqrt(8))

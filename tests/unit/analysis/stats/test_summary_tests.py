@@ -57,6 +57,6 @@ def test_no_distance_is_no_equivalence() -> None:
     assert summary_tests.welch_test(numbers(ONE + 20), same).tost_p(9.0) > 0.99
 
 
-def test_one_more_run_is_predicted_as_a_regression_on_a_constant_does() -> None:
+def test_prediction_interval_is_that_of_a_constant_regression() -> None:
     fitted = sm.OLS(OTHER, np.ones(10)).fit().get_prediction([[1.0]]).conf_int(obs=True, alpha=0.05)
     assert np.ravel(summary_tests.prediction_interval(numbers(OTHER))) == pytest.approx(fitted[0])

@@ -37,7 +37,7 @@ def test_pages_trend_without_ties_is_scipys_doubled(sign: int) -> None:
     assert page_trend(values) == pytest.approx((2 * expected, sign))
 
 
-def test_documented_ratings_have_a_smaller_p_than_the_table_without_ties() -> None:
+def test_documented_ratings_have_a_smaller_p_than_without_ties() -> None:
     """The ratings of scipy's page_trend_test, L = 133.5: the plain table gives 0.0018191, and knows
     no ties.
     """
@@ -69,7 +69,7 @@ def test_ties_have_the_p_of_all_orders_of_the_tied_ranks() -> None:
     assert page_trend(values) == pytest.approx((2 * counted / len(orders), 1))
 
 
-def test_under_ties_the_p_holds_its_level_where_mid_ranks_in_the_plain_table_do_not() -> None:
+def test_p_holds_its_level_under_ties() -> None:
     """The plain table counts orders that ties make impossible: its p is too large."""
     tied = np.array(
         [[0, 0, 0, 1, 1], [0, 0, 1, 1, 1], [0, 0, 1, 0, 1], [0, 1, 0, 1, 0], [0, 1, 1, 0, 1]],
@@ -95,7 +95,7 @@ def test_many_steps_have_the_normal_law_of_the_same_orders() -> None:
     assert page_trend(np.ones((6, 9)))[0] == 1
 
 
-def test_a_slope_that_contradicts_the_ranks_is_told() -> None:
+def test_a_slope_that_contradicts_the_ranks_is_reported() -> None:
     """Nine seeds rise by 0.1 a step, one ends far below: the ranks rise, the mean slope falls."""
     values = 100 + 0.1 * np.arange(4)[:, None] + RNG(0).normal(scale=0.01, size=(4, 10))
     values[3, 9] = 60
@@ -121,7 +121,7 @@ def test_the_slope_is_that_of_a_mixed_model() -> None:
     )
 
 
-def test_a_trend_is_told_with_its_slope_test_and_n() -> None:
+def test_a_trend_is_reported_with_its_slope_test_and_n() -> None:
     values = np.array([[0.20], [0.15], [0.10]]) + RNG(0).normal(scale=0.002, size=6)
     found = estimate_trend(values, STEPS, GAIN, "the label budget")
     assert list(found) == TREND_COLUMNS
