@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from harness import closed_pipe
-from harness.cli.arguments import make_parser
+from harness.cli.arguments import make_options, make_parser
 from harness.errors import InputError, StorageError, strip_control_chars
 from harness.execution.shutdown import StalledError, interrupt
 from harness.training.process_tuning import paused_gc
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from harness.cli import listing, run
         if args.check:
             return run.check_plugin(args.check)
-        return listing.show_list(args.plugin) if args.list else run.run_grid(args)
+        return listing.show_list(args.plugin) if args.list else run.run_grid(make_options(args))
     except InputError as error:
         print(f"error: {strip_control_chars(str(error))}", file=sys.stderr)
         return 2
