@@ -121,7 +121,7 @@ def launch(experiment: Experiment, workload: Workload, launcher: Launcher, costs
         if tasks:
             progress = make_progress(tasks, costs, launcher.slots, experiment, workload)
             with progress, StopRequest() as stop:
-                launcher.run(tasks, workload.sets, progress.on_update, stop)
+                launcher.run(tasks, workload.sets, store, progress.on_update, stop)
     finally:
         store.compact()
 

@@ -6,6 +6,7 @@ from harness.execution import trial
 from harness.execution.launcher import Resources, UpdateCallback
 from harness.execution.shutdown import StopRequest
 from harness.plugins.dataset import Data
+from harness.storage.store import Store
 from harness.training.task import Task
 
 
@@ -21,12 +22,13 @@ class InProcess:
         self,
         tasks: Sequence[Task],
         sets: Mapping[str, Data],
+        store: Store,
         on_update: UpdateCallback,
         stop: StopRequest,
     ) -> None:
         """Run the tasks in order."""
         for index, task in enumerate(self.resources.grant(tasks)):
-            updates = trial.run(task, sets[task.cells[0].dataset])
+            updates = trial.run(task, sets[task.cells[0].dataset], store)
             for update in updates:
                 on_update(index, update)
                 if stop.requested:

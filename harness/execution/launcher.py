@@ -14,6 +14,7 @@ import torch
 from harness.errors import InputError
 from harness.execution.shutdown import StopRequest
 from harness.plugins.dataset import Data
+from harness.storage.store import Store
 from harness.training.task import Task, Update
 
 UpdateCallback = Callable[[int, Update], None]
@@ -83,7 +84,7 @@ class Resources:
 
 
 class Launcher(Protocol):
-    """What runs tasks, `slots` side by side, and tells how they stand."""
+    """Runs tasks, `slots` of them side by side, and passes on their updates."""
 
     slots: int
 
@@ -91,11 +92,13 @@ class Launcher(Protocol):
         self,
         tasks: Sequence[Task],
         sets: Mapping[str, Data],
+        store: Store,
         on_update: UpdateCallback,
         stop: StopRequest,
     ) -> None:
-        """Run all tasks on the data sets; `watch(index, update)` is called as task `index` moves.
+        """Run all tasks on the data sets, by name, and write rows to the store.
 
-        Every cell has a row at the end. Where `stop` is asked, trials save checkpoints and
-        KeyboardInterrupt is raised.
+        `on_update(index, update)` is called with the updates of task `index`. Every cell has a
+        row at the end. After `stop` is requested trials save checkpoints, and KeyboardInterrupt
+        is raised.
         """

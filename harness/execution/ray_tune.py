@@ -15,6 +15,7 @@ from harness.execution.shutdown import StopRequest
 from harness.execution.tune_hooks import make_callback, make_searcher, make_stopper
 from harness.execution.watchdog import Watchdog
 from harness.plugins.dataset import Data
+from harness.storage.store import Store
 from harness.training.task import Task
 
 PATIENCE_SECONDS = 30 * 60.0  # seconds without news of any trial, then the run ends
@@ -60,6 +61,7 @@ class RayTune:
         self,
         tasks: Sequence[Task],
         sets: Mapping[str, Data],
+        store: Store,
         on_update: UpdateCallback,
         stop: StopRequest,
     ) -> None:
@@ -81,7 +83,7 @@ class RayTune:
         ready = [
             replace(task, report_seconds=report_seconds) for task in self.resources.grant(tasks)
         ]
-        tries = RetryQueue(ready)
+        tries = RetryQueue(ready, store)
         worker = tune.with_resources(
             tune.with_parameters(Worker, tasks=ready, sets=to_arrays(sets)), granted
         )

@@ -36,15 +36,16 @@ from harness.training.trainer import DIVERGENCE_THRESHOLD, CellState, PackTraine
 SAVE_SCORE_SECONDS = 1.0  # a score that took longer is kept before the next begins
 
 
-def run(task: Task, data: Data) -> Generator[Update, None, None]:
-    """Train what is not trained, score it, write the rows; an update every `report_seconds`, and
-    one at the end.
+def run(task: Task, data: Data, store: Store | None = None) -> Generator[Update, None, None]:
+    """Train what is not trained, score it, write the rows.
 
-    Closing the iterator ends the trial where it stands, checkpoints first.
+    Yields an update every `report_seconds`, and one at the end. Closing the iterator saves
+    checkpoints and ends the trial. `store` is the open store of the task's results, which a
+    process keeps for all its trials; by default it is opened.
     """
     torch.set_num_threads(task.threads)
     process_tuning.keep_freed_memory()
-    trial = _Trial(task, Store(task.results))
+    trial = _Trial(task, store or Store(task.results))
     try:
         for plugin in task.plugins:
             registry.load(plugin)
