@@ -65,7 +65,7 @@ def run(tasks: Sequence[Task], slots: int, work: Work, costs: Costs, pause: floa
     """Hand out all tasks to so many slots; a trial reports every `pause` seconds of its work, and
     at its end.
     """
-    tries, driver, reports = RetryQueue(tasks, Store(tasks[0].results)), Driver(), 0
+    tries, driver, reports = RetryQueue(tasks, Store("nowhere")), Driver(), 0
     # when a trial's next report arrives, and what it works then
     events: list[tuple[float, int, Iterator[float]]] = []
 

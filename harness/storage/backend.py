@@ -31,6 +31,11 @@ class StorageBackend(Protocol):
     def read(self, key: str) -> bytes | None:
         """The bytes under `key`, None where there are none."""
 
+    def read_start(self, key: str, size: int) -> bytes | None:
+        """The first `size` bytes under `key`, fewer where it holds fewer, None where it holds
+        nothing. The other bytes are not fetched.
+        """
+
     def read_all(self, keys: Iterable[str]) -> dict[str, bytes]:
         """The bytes under those of the keys that are there."""
 

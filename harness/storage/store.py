@@ -122,6 +122,10 @@ class Store:
         """The bytes under `key`, None where there are none."""
         return self.backend.read(key)
 
+    def read_start(self, key: str, size: int) -> bytes | None:
+        """The first `size` bytes under `key`, None where there are none; the rest is not read."""
+        return self.backend.read_start(key, size)
+
     def version(self, key: str) -> FileVersion | None:
         """What tells the content of `key` from the next, None where there is none."""
         return self.backend.version(key)
