@@ -11,8 +11,7 @@ from harness.cli.options import RunOptions
 from harness.cli.outcome import finish_run
 from harness.cli.run_record import start_run
 from harness.cli.workload import Workload, plan_workload
-from harness.execution.in_process import InProcess
-from harness.execution.launcher import Launcher
+from harness.execution.launcher import InProcess, Launcher
 from harness.execution.ray_session import import_ray
 from harness.execution.ray_tune import RayTune
 from harness.execution.shutdown import StopRequest

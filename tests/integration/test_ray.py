@@ -13,8 +13,7 @@ import torch
 from harness.data import idx_sets
 from harness.errors import InputError
 from harness.evaluation import digit_classifier
-from harness.execution.in_process import InProcess
-from harness.execution.launcher import Launcher, Resources
+from harness.execution.launcher import InProcess, Launcher, Resources
 from harness.execution.ray_tune import RayTune
 from harness.execution.ray_worker import from_arrays, to_arrays
 from harness.execution.retries import MAX_RETRIES
