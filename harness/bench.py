@@ -1,6 +1,4 @@
-"""The command line: what is asked, and how it ended. What is slow to import waits until it is
-needed.
-"""
+"""The command line. What is slow to import waits until it is needed."""
 
 import argparse
 import signal
@@ -11,40 +9,27 @@ from rich.console import Console
 
 from harness import closed_pipe
 from harness.cli.arguments import make_options, make_parser
-from harness.errors import InputError, StorageError, strip_control_chars
-from harness.execution.shutdown import StalledError, interrupt
+from harness.errors import InputError
+from harness.execution.shutdown import interrupt
+from harness.exit_codes import exit_codes
 from harness.training.process_tuning import paused_gc
 
-RESUME_HINT = "finished cells are kept; the same command goes on from here"
 
-
+@exit_codes("finished cells are kept, and the same command goes on from here")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
-    try:
-        args = make_parser().parse_args(argv)
-        if args.status or args.log:
-            return _inspect_results(args)
-        with paused_gc():
-            from harness.cli import listing, run
-        if args.check:
-            return run.check_plugin(args.check)
-        return listing.show_list(args.plugin) if args.list else run.run_grid(make_options(args))
-    except InputError as error:
-        print(f"error: {strip_control_chars(str(error))}", file=sys.stderr)
-        return 2
-    except StorageError as error:
-        print(f"error: {strip_control_chars(str(error))}", file=sys.stderr)
-        return 1
-    except StalledError as stalled:
-        print(f"error: {stalled}; {RESUME_HINT}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"interrupted: {RESUME_HINT}", file=sys.stderr)
-        return 130
+    args = make_parser().parse_args(argv)
+    if args.status or args.log:
+        return _inspect_results(args)
+    with paused_gc():
+        from harness.cli import listing, run
+    if args.check:
+        return run.check_plugin(args.check)
+    return listing.show_list(args.plugin) if args.list else run.run_grid(make_options(args))
 
 
 def _inspect_results(args: argparse.Namespace) -> int:
-    """What the store tells of its runs, without running anything."""
+    """Print the status of the runs in a store, or the log of a cell; nothing is run."""
     from harness.cli import status
     from harness.storage.store import Store
 

@@ -1,5 +1,10 @@
-"""Bad input: one clear line for the user, exit code 2. Storage that fails: one clear line, exit
-code 1.
+"""The errors that end a command with one line.
+
+Exception
+├── InputError      bad input: exit code 2
+├── StalledError    a run in which nothing moved: exit code 1
+└── OSError
+    └── StorageError    results that cannot be read or written: exit code 1
 """
 
 import difflib
@@ -34,6 +39,10 @@ class StorageError(OSError):
         return (
             f"{self.description}; finished cells are kept, and the same command goes on from here"
         )
+
+
+class StalledError(Exception):
+    """A run was ended: nothing moved, or results could not be kept. The message says which."""
 
 
 def unknown_name_error(kind: str, name: str, known: Iterable[str]) -> InputError:

@@ -7,6 +7,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Self
 
+from harness.errors import StalledError
+
 GRACE_SECONDS = (
     20.0  # seconds that trials have for their checkpoints; a second signal needs no patience
 )
@@ -21,12 +23,6 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 def _interrupt_main() -> None:
     """From another thread: a real signal, which wakes the main thread from whatever it waits for."""
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-
-class StalledError(Exception):
-    """The run was ended: nothing moved, or results could not be kept. The message says which, and
-    of what.
-    """
 
 
 class StopRequest:

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from harness.data import idx_sets
-from harness.errors import InputError
+from harness.errors import InputError, StalledError
 from harness.evaluation import digit_classifier
 from harness.execution.launcher import InProcess, Launcher, Resources
 from harness.execution.ray_tune import RayTune
 from harness.execution.ray_worker import from_arrays, to_arrays
 from harness.execution.retries import MAX_RETRIES
-from harness.execution.shutdown import StalledError, StopRequest
+from harness.execution.shutdown import StopRequest
 from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.dataset import Data

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.errors import StalledError
 from harness.execution.retries import RetryQueue
-from harness.execution.shutdown import StalledError, StopRequest
+from harness.execution.shutdown import StopRequest
 from harness.execution.watchdog import MAX_WARNINGS, Watchdog
 from harness.storage.store import Store
 from harness.training.task import Task

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.execution.shutdown import StalledError
+from harness.errors import StalledError
 from harness.monitoring import run_status
 from harness.monitoring.progress import LINE_SECONDS, Progress
 from harness.storage.store import Store
