@@ -17,6 +17,7 @@ from harness.execution.ray_tune import RayTune
 from harness.execution.shutdown import StopRequest
 from harness.experiment.cell import Cell
 from harness.monitoring.progress import Progress
+from harness.monitoring.run_state import RunState
 from harness.plugins.registry import load_plugins
 from harness.scheduling import packing, step_timing
 from harness.storage.layout import log_key
@@ -131,14 +132,9 @@ def make_progress(
     """The progress of a run, which counts the cells that earlier runs have done."""
     plan = workload.plan
     finished = set(plan.cells) - set(plan.todo)
-    return Progress(
-        tasks,
-        costs,
-        slots,
-        store=experiment.store,
-        grid_cells=len(plan.cells),
-        already_done=sum(plan.rows.get(cell.id, {}).get("status") == "ok" for cell in finished),
-    )
+    done = sum(plan.rows.get(cell.id, {}).get("status") == "ok" for cell in finished)
+    state = RunState(tasks, costs, slots, grid_cells=len(plan.cells), already_done=done)
+    return Progress(state, store=experiment.store)
 
 
 def make_task(experiment: Experiment, pack: packing.Pack, record: Mapping[str, Any]) -> Task:
