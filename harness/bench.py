@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from harness import closed_pipe
-from harness.cli.arguments import make_parser
+from harness.cli.arguments import make_options, make_parser
 from harness.errors import InputError
 from harness.execution.shutdown import interrupt
 from harness.exit_codes import exit_codes
@@ -25,11 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         from harness.cli import listing, run
     if args.check:
         return run.check_plugin(args.check)
-    return listing.show_list(args.plugin) if args.list else run.run_grid(args)
+    return listing.show_list(args.plugin) if args.list else run.run_grid(make_options(args))
 
 
 def _inspect_results(args: argparse.Namespace) -> int:
-    """What the store tells of its runs, without running anything."""
+    """Print the status of the runs in a store, or the log of a cell; nothing is run."""
     from harness.cli import status
     from harness.storage.store import Store
 

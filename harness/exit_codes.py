@@ -1,4 +1,7 @@
-"""Exit codes of the commands: 0 done, 1 failed, 2 bad input, 130 interrupted. An error is one line on stderr."""
+"""Exit codes of the commands: 0 done, 1 failed, 2 bad input, 130 interrupted.
+
+An error is printed as one line on stderr.
+"""
 
 import functools
 import sys
@@ -11,7 +14,10 @@ P = ParamSpec("P")
 
 
 def exit_codes(hint: str = "") -> Callable[[Callable[P, int]], Callable[P, int]]:
-    """Turn the errors that a command can raise into exit codes; `hint` says what to do after a failure."""
+    """Decorate a command: the errors that it raises become exit codes.
+
+    `hint` says what to do after a failure other than bad input.
+    """
     advice = f"; {hint}" if hint else ""
 
     def decorate(command: Callable[P, int]) -> Callable[P, int]:

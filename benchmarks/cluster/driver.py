@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from harness import bench
 from harness.cli import run
-from harness.execution import ray_tune, tune_hooks
+from harness.execution import ray_tune
 
 
 class News(NamedTuple):
@@ -78,7 +78,6 @@ def main() -> int:
     """Run the command; its exit code."""
     times = Times()
     ray_tune.REPORT_SECONDS = (float(sys.argv[1]), float(sys.argv[2]))
-    vars(ray_tune)["make_callback"] = _listening(tune_hooks.make_callback, times)
     vars(run)["RayTune"] = _timed(times)
     code = bench.main(sys.argv[3:])
     print(json.dumps(times.summary()))
@@ -87,6 +86,12 @@ def main() -> int:
 
 def _timed(times: Times) -> type:
     class Timed(ray_tune.RayTune):
+        def __init__(self, *given: Any):
+            super().__init__(*given)
+            from harness.execution import tune_hooks  # imports Ray, after its settings are made
+
+            vars(tune_hooks)["QueueCallback"] = _listening(tune_hooks.QueueCallback, times)
+
         def run(self, *given: Any) -> None:
             times.began = (time.time(), time.process_time())
             try:
@@ -97,22 +102,16 @@ def _timed(times: Times) -> type:
     return Timed
 
 
-def _listening(watcher: Any, times: Times) -> Any:
-    def made(*given: Any) -> Any:
-        callback = watcher(*given)
-        heard = callback.on_trial_result
-
+def _listening(callback: Any, times: Times) -> type:
+    class Listening(callback):  # type: ignore[misc]
         def on_trial_result(
-            iteration: int, trials: Any, trial: Any, result: Any, **info: Any
+            self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any
         ) -> None:
-            heard(iteration, trials, trial, result, **info)
+            super().on_trial_result(iteration, trials, trial, result, **info)
             taken = result["time_this_iter_s"]
             times.news.append(News(time.time(), time.process_time(), trial.trial_id, taken))
 
-        callback.on_trial_result = on_trial_result
-        return callback
-
-    return made
+    return Listening
 
 
 if __name__ == "__main__":

@@ -103,9 +103,10 @@ def planned(count: int) -> Found:
     from harness.experiment.cell import ModelCard
     from harness.experiment.evaluation import EvaluationConfig
     from harness.experiment.grid_file import validate
-    from harness.monitoring.progress import Progress
+    from harness.monitoring.run_state import RunState
     from harness.scheduling import packing, plan
     from harness.scheduling.step_timing import assumed_gpu_cost
+    from harness.storage.store import Store
     from harness.training import step_cost
     from harness.training.task import Task
 
@@ -119,8 +120,8 @@ def planned(count: int) -> Found:
     costs = {cells[0].pack_key: assumed_gpu_cost(step_cost.Cost(0.0, 0.008))}
     packs = _timed(found, "packs", lambda: packing.balanced_packs(todo, costs, 1_000))
     tasks = [Task(pack, "nowhere", run="paper") for pack in packs]
-    _timed(found, "tries", lambda: RetryQueue(tasks))
-    _timed(found, "progress", lambda: Progress(tasks, costs, 1_000))
+    _timed(found, "tries", lambda: RetryQueue(tasks, Store("nowhere")))
+    _timed(found, "progress", lambda: RunState(tasks, costs, 1_000))
     content = _timed(found, "tasks packed", lambda: pickle.dumps(tasks))
     _timed(found, "tasks unpacked", lambda: pickle.loads(content))
     return found | {"task bytes": len(content), "peak bytes": _peak()}

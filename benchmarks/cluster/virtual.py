@@ -13,6 +13,7 @@ from itertools import repeat
 
 from harness.execution.ray_tune import MIN_PENDING_TRIALS
 from harness.execution.retries import RetryQueue
+from harness.storage.store import Store
 from harness.training.task import Task
 
 # seconds of its training and of what follows, in the trial's process
@@ -64,7 +65,7 @@ def run(tasks: Sequence[Task], slots: int, work: Work, costs: Costs, pause: floa
     """Hand out all tasks to so many slots; a trial reports every `pause` seconds of its work, and
     at its end.
     """
-    tries, driver, reports = RetryQueue(tasks), Driver(), 0
+    tries, driver, reports = RetryQueue(tasks, Store("nowhere")), Driver(), 0
     # when a trial's next report arrives, and what it works then
     events: list[tuple[float, int, Iterator[float]]] = []
 

@@ -4,6 +4,7 @@ import argparse
 import math
 from typing import Any, Literal, NoReturn
 
+from harness.cli.options import RunOptions
 from harness.errors import InputError
 from harness.experiment.grid import DATASETS, DEFAULT_SAMPLES
 from harness.experiment.metrics import IWAE_SAMPLES
@@ -89,18 +90,35 @@ def _add_status_flags(p: Parser) -> None:
     )
 
 
-def grid_keys(args: argparse.Namespace) -> dict[str, Any]:
-    """The flags that were given and are keys of a grid."""
-    keys = {
-        "beta": args.betas,
-        "seeds": args.seeds,
-        "iterations": args.iterations,
-        "dataset": args.dataset,
-    }
-    keys |= {
-        name: getattr(args, name)
-        for name in ("labels", "label_draw", "subset", "iwae", "iwae_on", "samples")
-    }
+def make_options(args: argparse.Namespace) -> RunOptions:
+    """The parsed flags as the options of a run."""
+    return RunOptions(
+        grid=args.grid,
+        models=tuple(args.models or ()),
+        grid_keys=_grid_keys(args),
+        plugins=tuple(args.plugin),
+        results=args.results,
+        data=args.data,
+        dry_run=args.dry_run,
+        resume=args.resume,
+        pack_size=args.pack,
+        compile=args.compile,
+        cpus=args.cpus_per_trial,
+        gpus=args.gpus_per_trial,
+        launcher=args.launcher,
+        address=args.address,
+        checkpoint_seconds=args.checkpoint_seconds,
+        patience_seconds=args.patience * 60,
+        tensorboard=args.tensorboard,
+    )
+
+
+def _grid_keys(args: argparse.Namespace) -> dict[str, Any]:
+    """The flags that were given and are keys of a grid, by key."""
+    grid_names = ("seeds", "iterations", "dataset", "labels", "label_draw")
+    scoring_names = ("subset", "iwae", "iwae_on", "samples")
+    keys = {"beta": args.betas}
+    keys |= {name: getattr(args, name) for name in (*grid_names, *scoring_names)}
     return {key: value for key, value in keys.items() if value is not None}
 
 

@@ -1,7 +1,6 @@
-"""What every launcher of trials offers, and the resources of a trial.
+"""What every launcher of trials offers, the resources of a trial, and the launcher without Ray.
 
-The harness owns the plan and lends Ray the work: workers write the rows, and nothing is read back
-from Tune.
+Launchers are handed a finished plan. Workers write the rows; nothing is read back from Ray Tune.
 """
 
 import os
@@ -12,8 +11,10 @@ from typing import Protocol
 import torch
 
 from harness.errors import InputError
+from harness.execution import trial
 from harness.execution.shutdown import StopRequest
 from harness.plugins.dataset import Data
+from harness.storage.store import Store
 from harness.training.task import Task, Update
 
 UpdateCallback = Callable[[int, Update], None]
@@ -83,7 +84,7 @@ class Resources:
 
 
 class Launcher(Protocol):
-    """What runs tasks, `slots` side by side, and tells how they stand."""
+    """Runs tasks, `slots` of them side by side, and passes on their updates."""
 
     slots: int
 
@@ -91,11 +92,39 @@ class Launcher(Protocol):
         self,
         tasks: Sequence[Task],
         sets: Mapping[str, Data],
+        store: Store,
         on_update: UpdateCallback,
         stop: StopRequest,
     ) -> None:
-        """Run all tasks on the data sets; `watch(index, update)` is called as task `index` moves.
+        """Run all tasks on the data sets, by name, and write rows to the store.
 
-        Every cell has a row at the end. Where `stop` is asked, trials save checkpoints and
-        KeyboardInterrupt is raised.
+        `on_update(index, update)` is called with the updates of task `index`. Every cell has a
+        row at the end. After `stop` is requested trials save checkpoints, and KeyboardInterrupt
+        is raised.
         """
+
+
+class InProcess:
+    """Runs one task after another in this process: for tests and machines without Ray."""
+
+    slots = 1
+
+    def __init__(self, resources: Resources):
+        self.resources = resources
+
+    def run(
+        self,
+        tasks: Sequence[Task],
+        sets: Mapping[str, Data],
+        store: Store,
+        on_update: UpdateCallback,
+        stop: StopRequest,
+    ) -> None:
+        """Run the tasks in order."""
+        for index, task in enumerate(self.resources.grant(tasks)):
+            updates = trial.run(task, sets[task.cells[0].dataset], store)
+            for update in updates:
+                on_update(index, update)
+                if stop.requested:
+                    updates.close()
+                    raise KeyboardInterrupt

@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from harness.errors import InputError
 from harness.execution import autoscaler
@@ -12,28 +13,28 @@ from harness.execution.launcher import Resources, UpdateCallback
 from harness.execution.ray_session import import_ray, init_options
 from harness.execution.retries import RetryQueue
 from harness.execution.shutdown import StopRequest
-from harness.execution.tune_hooks import make_callback, make_searcher, make_stopper
 from harness.execution.watchdog import Watchdog
 from harness.plugins.dataset import Data
+from harness.storage.store import Store
 from harness.training.task import Task
 
 PATIENCE_SECONDS = 30 * 60.0  # seconds without news of any trial, then the run ends
 
-# a second that the driver is told by all trials together; each takes milliseconds of it
+# of all trials together: a report takes the driver some milliseconds
 MAX_REPORTS_PER_SECOND = 50
 
-# between two of a trial, at least and at most: an end has to be heard of, too
+# between two reports of a trial, at least and at most: the last one says that the trial has ended
 REPORT_SECONDS = (1.0, 10.0)
 
-# trials, at least, that Ray knows beforehand: machines are asked for, processes kept for the next
+# trials, at least, that Ray queues: it asks for machines for them, and reuses processes
 MIN_PENDING_TRIALS = 200
 
-# for a cluster's first worker: a cloud starts it, and installs this project on it
+# wait for a cluster's first worker, in which a cloud starts a machine and installs this project
 JOIN_SECONDS = 900.0
 
 
 class RayTune:
-    """Tune trials over the machine's, or a cluster's, CPUs and GPUs."""
+    """Runs trials with Ray Tune on this machine or a cluster; InputError where there is none."""
 
     def __init__(
         self, resources: Resources, address: str | None = None, patience: float = PATIENCE_SECONDS
@@ -60,57 +61,43 @@ class RayTune:
         self,
         tasks: Sequence[Task],
         sets: Mapping[str, Data],
+        store: Store,
         on_update: UpdateCallback,
         stop: StopRequest,
     ) -> None:
-        """One Tune trial a task, in the order of the tasks, actors reused; what remains of one that
-        died is another.
+        """Run one Tune trial for each task, in their order; unfinished work of a trial that died
+        becomes another trial.
 
-        Tasks and data sets lie in Ray's object store: they reach each node once, and its workers
-        share one copy.
+        Tasks and data sets are put into Ray's object store: each node fetches them once, and its
+        workers share the copy.
         """
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(MIN_PENDING_TRIALS, self.slots))
+        seconds = min(
+            max(self.slots / MAX_REPORTS_PER_SECOND, REPORT_SECONDS[0]), REPORT_SECONDS[1]
+        )
+        granted = [replace(task, report_seconds=seconds) for task in self.resources.grant(tasks)]
+        queue = RetryQueue(granted, store)
+        with (
+            tempfile.TemporaryDirectory(prefix="tune-") as scratch,
+            Watchdog(self.patience, queue, stop) as watchdog,
+        ):
+            trainable = self._make_trainable(granted, sets)
+            _make_tuner(trainable, scratch, queue, on_update, watchdog, stop).fit()
+        if stop.requested:
+            raise KeyboardInterrupt
+
+    def _make_trainable(self, tasks: Sequence[Task], sets: Mapping[str, Data]) -> Any:
+        """The workers' class, with the resources of a trial and what all workers share."""
         from ray import tune
 
         from harness.execution.ray_worker import Worker, to_arrays
 
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(MIN_PENDING_TRIALS, self.slots))
-        granted = {"cpu": self.resources.cpus, "gpu": self.resources.gpus}
-        report_seconds = min(
-            max(self.slots / MAX_REPORTS_PER_SECOND, REPORT_SECONDS[0]), REPORT_SECONDS[1]
-        )
-        ready = [
-            replace(task, report_seconds=report_seconds) for task in self.resources.grant(tasks)
-        ]
-        retries = RetryQueue(ready)
-        worker = tune.with_resources(
-            tune.with_parameters(Worker, tasks=ready, sets=to_arrays(sets)), granted
-        )
-        with (
-            tempfile.TemporaryDirectory(prefix="tune-") as scratch,
-            Watchdog(self.patience, retries, stop) as watchdog,
-        ):
-            tune.Tuner(
-                worker,
-                tune_config=tune.TuneConfig(
-                    search_alg=make_searcher(retries), num_samples=-1, reuse_actors=True
-                ),
-                run_config=tune.RunConfig(
-                    name="grid",
-                    storage_path=scratch,
-                    verbose=0,
-                    stop=make_stopper(stop),
-                    # else no process is used again
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    callbacks=[make_callback(retries, on_update, watchdog, stop)],
-                ),
-            ).fit()
-        if stop.requested:
-            raise KeyboardInterrupt
+        resources = {"cpu": self.resources.cpus, "gpu": self.resources.gpus}
+        shared = tune.with_parameters(Worker, tasks=tasks, sets=to_arrays(sets))
+        return tune.with_resources(shared, resources)
 
     def _count_slots(self, address: str) -> int:
-        """Trials side by side on the cluster at its largest; where none fits yet, a worker is
-        waited for.
-        """
+        """Trials side by side on the cluster at its largest; waits for a worker if none fits yet."""
         config = (
             None
             if address.startswith("ray://")
@@ -124,13 +111,11 @@ class RayTune:
         return max(limit, self.resources.slots(self._node_resources()))
 
     def _node_resources(self) -> list[Mapping[str, float]]:
-        """What each node has that is there."""
+        """The resources of each node that is alive."""
         return [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
 
     def _wait_for_worker(self) -> None:
-        """The machines of a cluster may come when something is asked of it: ask for a trial's share
-        and wait for it.
-        """
+        """Ask for the resources of a trial and wait: a cluster may add machines on demand."""
         print(
             f"no worker yet: waiting for the cluster's first, at most {JOIN_SECONDS / 60:g} "
             f"minutes",
@@ -144,5 +129,35 @@ class RayTune:
         self.ray.shutdown()
 
 
+def _make_tuner(
+    trainable: Any,
+    scratch: str,
+    queue: RetryQueue,
+    on_update: UpdateCallback,
+    watchdog: Watchdog,
+    stop: StopRequest,
+) -> Any:
+    """A tuner that runs the units of a queue and keeps its own files in the folder `scratch`."""
+    from ray import tune
+
+    from harness.execution.tune_hooks import QueueCallback, QueueSearcher, RequestStopper
+
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=QueueSearcher(queue), num_samples=-1, reuse_actors=True
+        ),
+        run_config=tune.RunConfig(
+            name="grid",
+            storage_path=scratch,
+            verbose=0,
+            stop=RequestStopper(stop),
+            # with a checkpoint at the end Tune would reuse no process
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            callbacks=[QueueCallback(queue, on_update, watchdog, stop)],
+        ),
+    )
+
+
 def _noop() -> None:
-    """What runs where a worker is waited for."""
+    """The task that asks a cluster for its first worker."""

@@ -13,6 +13,7 @@ import torch
 from harness.execution import trial
 from harness.execution.heartbeat import Heartbeat
 from harness.plugins.dataset import Data
+from harness.storage.store import Store
 from harness.training.process_tuning import paused_gc
 from harness.training.task import Task
 
@@ -32,6 +33,7 @@ class Worker(tune.Trainable):
         """
         self.tasks: Sequence[Task] = given["tasks"]
         self.sets: Arrays = given["sets"]
+        self.store = Store(self.tasks[0].results)
         self.start_unit(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -45,7 +47,7 @@ class Worker(tune.Trainable):
         task = self.tasks[config["task"]]
         task = replace(task, cells=tuple(task.cells[place] for place in config["cells"]))
         self.cells = len(task.cells)
-        updates = trial.run(task, from_arrays(self.sets[task.cells[0].dataset]))
+        updates = trial.run(task, from_arrays(self.sets[task.cells[0].dataset]), self.store)
         self.updates = Heartbeat(updates, max(task.report_seconds, MIN_HEARTBEAT_SECONDS))
 
     def step(self) -> dict[str, Any]:

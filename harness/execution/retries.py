@@ -40,8 +40,8 @@ class RetryQueue:
     used twice.
     """
 
-    def __init__(self, tasks: Sequence[Task]):
-        self.tasks = tasks
+    def __init__(self, tasks: Sequence[Task], store: Store):
+        self.tasks, self.store = tasks, store
         self.units = [
             WorkUnit(index, tuple(range(len(task.cells)))) for index, task in enumerate(tasks)
         ]
@@ -93,9 +93,8 @@ class RetryQueue:
             )
         elif len(remaining) == 1 and deaths > MAX_RETRIES:
             cell = task.cells[remaining[0]]
-            write_failed_row(
-                task, cell, f"its process died {deaths} times with nothing saved", details
-            )
+            reason = f"its process died {deaths} times with nothing saved"
+            write_failed_row(self.store, task, cell, reason, details)
             ended[cell.id] = "failed"
         elif remaining:
             self._requeue(replace(unit, cells=remaining, deaths=deaths))
@@ -121,7 +120,9 @@ class RetryQueue:
         """
         last_update, unit = self.running.pop(number), self.units[number]
         task = self.tasks[unit.index]
-        statuses = {place: _read_status(task, task.cells[place]) for place in unit.cells}
+        statuses = {
+            place: _read_status(self.store, task, task.cells[place]) for place in unit.cells
+        }
         remaining = tuple(place for place, status in statuses.items() if status is None)
         return (
             last_update,
@@ -162,15 +163,14 @@ class RetryQueue:
         return replace(update, steps=steps, scored=scored, ended=dict(ended), waits=not running)
 
 
-def _read_status(task: Task, cell: Cell) -> str | None:
+def _read_status(store: Store, task: Task, cell: Cell) -> str | None:
     """How a cell ended in this run, None where it has not."""
-    row = Store(task.results).row(cell.id)
+    row = store.row(cell.id)
     return row["status"] if row is not None and row["run"] == task.run else None
 
 
-def write_failed_row(task: Task, cell: Cell, reason: str, details: str) -> None:
+def write_failed_row(store: Store, task: Task, cell: Cell, reason: str, details: str) -> None:
     """Write a failed row, and what is known of the death into the cell's log."""
-    store = Store(task.results)
     store.write(
         layout.log_key(cell.id),
         f"{reason}; a process that is killed says nothing itself\n\n{details}\n".encode(),

@@ -1,10 +1,11 @@
-"""What we give Tune: a queue of tasks, a stopper, and a callback that passes news on. They live in
-the driver alone.
-"""
+"""What the driver gives Tune: a searcher, a stopper and a callback. Importing it imports Ray."""
 
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
+
+from ray import cloudpickle, tune
+from ray.tune.search import Searcher
 
 from harness.errors import StorageError
 from harness.execution.heartbeat import is_at_work
@@ -15,10 +16,8 @@ from harness.execution.watchdog import Watchdog
 from harness.training.task import Update
 
 
-class _NotSerialized:
-    """Lives in this process alone: Tune, which keeps copies of what it is given in memory and on
-    disk, gets none.
-    """
+class _DriverOnly:
+    """An object of the driver that Tune neither copies nor pickles."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -27,108 +26,103 @@ class _NotSerialized:
         return object, ()
 
 
+class QueueSearcher(_DriverOnly, Searcher):
+    """Hands Tune the waiting units of a queue, one for each trial."""
+
+    def __init__(self, queue: RetryQueue):
+        super().__init__()
+        self.queue = queue
+
+    def suggest(self, trial_id: str) -> Any:
+        """The configuration of the next trial; None while nothing waits, FINISHED at the end."""
+        number = self.queue.next()
+        if number is None:
+            return Searcher.FINISHED if self.queue.done else None
+        unit = self.queue.units[number]
+        return {"part": number, "task": unit.index, "cells": list(unit.cells)}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Does nothing: the callback updates the queue."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Does nothing: the next run makes its plan from the rows."""
+
+
+class RequestStopper(_DriverOnly, tune.Stopper):
+    """Has Tune stop all trials once a stop is requested."""
+
+    def __init__(self, stop: StopRequest):
+        self.stop = stop
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """No trial is stopped alone."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether the run is to end."""
+        return self.stop.requested
+
+
+class QueueCallback(_DriverOnly, tune.Callback):
+    """Passes updates on, requeues the work of dead trials, and requests a stop if storage fails."""
+
+    def __init__(
+        self, queue: RetryQueue, on_update: UpdateCallback, watchdog: Watchdog, stop: StopRequest
+    ):
+        self.queue, self.on_update, self.watchdog, self.stop = queue, on_update, watchdog, stop
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """A trial has a process."""
+        self.watchdog.reset()
+
+    def on_trial_result(
+        self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any
+    ) -> None:
+        """A trial sent an update."""
+        update = Update(**{field.name: result[field.name] for field in fields(Update)})
+        part = trial.config["part"]
+        if is_at_work(self.queue.running.get(part, Update()), update):
+            self.watchdog.reset()
+        self._report(trial, self.queue.update(part, update))
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """A trial has ended by itself."""
+        self.queue.finish(trial.config["part"])
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """The process of a trial died, or its storage failed."""
+        self.watchdog.reset()
+        try:
+            self._report(trial, self._requeue(trial))
+        except StorageError as failure:  # raised into Tune it would end as a traceback
+            self.stop.request(failure.description)
+
+    def _requeue(self, trial: Any) -> Update:
+        part, failure = trial.config["part"], _find_storage_error(trial)
+        if failure:
+            return self.queue.on_storage_error(part, failure)
+        return self.queue.on_process_death(part, _describe_death(trial))
+
+    def _report(self, trial: Any, update: Update) -> None:
+        self.on_update(trial.config["task"], update)
+
+
 def _describe_death(trial: Any) -> str:
-    """What Ray knows of a trial's death, and where it ran."""
-    location = {
-        name: (trial.last_result or {}).get(name) for name in ("hostname", "node_ip", "pid")
-    }
+    """What Ray knows of the death of a trial, and where the trial ran."""
+    result, file = trial.last_result or {}, trial.error_file
+    location = {name: result.get(name) for name in ("hostname", "node_ip", "pid")}
     known = ", ".join(f"{name} {value}" for name, value in location.items() if value is not None)
-    file = trial.error_file
-    error_text = (
-        Path(file).read_text(errors="replace")
-        if file and Path(file).is_file()
-        else "Ray gave no reason"
-    )
-    return f"last heard of: {known or 'never'}\n{error_text}"
+    reason = "Ray gave no reason"
+    if file and Path(file).is_file():
+        reason = Path(file).read_text(errors="replace")
+    return f"last heard of: {known or 'never'}\n{reason}"
 
 
 def _find_storage_error(trial: Any) -> StorageError | None:
-    """What a trial died of, where that was storage; by what Tune keeps of its error in a file of
-    this process.
+    """The storage error that ended a trial, from the file in which Tune keeps its error; None for
+    any other error.
     """
-    from ray import cloudpickle
-
     file = trial.pickled_error_file
     error = cloudpickle.loads(Path(file).read_bytes()) if file and Path(file).is_file() else None
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, StorageError) else None
-
-
-def make_searcher(queue: RetryQueue) -> Any:
-    """Hands Tune the parts that wait, one a trial."""
-    from ray.tune.search import Searcher
-
-    class Queue(_NotSerialized, Searcher):
-        def suggest(self, trial_id: str) -> Any:
-            number = queue.next()
-            if number is None:
-                return Searcher.FINISHED if queue.done else None
-            unit = queue.units[number]
-            return {"part": number, "task": unit.index, "cells": list(unit.cells)}
-
-        def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            """The watcher looks after that."""
-
-        def save(self, checkpoint_path: str) -> None:
-            """Nothing: the plan is made from the rows."""
-
-    return Queue()
-
-
-def make_stopper(stop: StopRequest) -> Any:
-    """Has Tune stop all trials when the run is to end."""
-    from ray import tune
-
-    class Stopper(_NotSerialized, tune.Stopper):
-        def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-            return False
-
-        def stop_all(self) -> bool:
-            return stop.requested
-
-    return Stopper()
-
-
-def make_callback(
-    queue: RetryQueue, on_update: UpdateCallback, watchdog: Watchdog, stop: StopRequest
-) -> Any:
-    """A Tune callback: passes on what moves, has tried again what died, and ends the run where
-    storage is gone.
-    """
-    from ray import tune
-
-    class Watcher(_NotSerialized, tune.Callback):
-        def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            watchdog.reset()
-
-        def on_trial_result(
-            self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any
-        ) -> None:
-            update, part = (
-                Update(**{field.name: result[field.name] for field in fields(Update)}),
-                trial.config["part"],
-            )
-            if is_at_work(queue.running.get(part, Update()), update):
-                watchdog.reset()
-            self._report(trial, queue.update(part, update))
-
-        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            queue.finish(trial.config["part"])
-
-        def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            watchdog.reset()
-            try:
-                self._report(trial, self._retry(trial))
-            except StorageError as failure:  # Tune would make a traceback of it
-                stop.request(failure.description)
-
-        def _retry(self, trial: Any) -> Update:
-            failure = _find_storage_error(trial)
-            if failure:
-                return queue.on_storage_error(trial.config["part"], failure)
-            return queue.on_process_death(trial.config["part"], _describe_death(trial))
-
-        def _report(self, trial: Any, update: Update) -> None:
-            on_update(trial.config["task"], update)
-
-    return Watcher()

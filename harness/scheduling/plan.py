@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.errors import InputError
 from harness.experiment.cell import Cell
@@ -11,6 +12,7 @@ from harness.experiment.options import Resume
 from harness.plugins import registry
 from harness.plugins.model import Model
 from harness.storage import tensor_file
+from harness.storage.backend import FileVersion
 from harness.storage.layout import (
     CHECKPOINTS,
     SCORES,
@@ -78,38 +80,45 @@ def delete_saved_state(store: Store, cells: Sequence[Cell]) -> None:
     """Remove what a cell could be continued from, so that it is trained from the start; rows stay
     until replaced.
     """
-    for _, key in _list_saved_files(store, cells):
+    for _, key, _ in _list_saved_files(store, cells):
         store.remove(key)
 
 
 def check_checkpoints(store: Store, cells: Sequence[Cell]) -> list[Cell]:
-    """The cells whose checkpoint is of another text of their model, and which will be trained from
-    the start.
+    """Check the saved files of the cells by their headers, and return the cells whose checkpoint
+    another version of their plug-in wrote: these are trained from the start.
 
-    Refused, before anything starts, are a damaged file that a cell would go on from, and a
-    checkpoint without state.
+    InputError for a damaged file, and for a checkpoint without the state that its model changes in
+    a step. Tensors are not read: a worker reads those of its own cells.
     """
     outdated = []
-    for cell, key in _list_saved_files(store, cells):
-        content = store.read(key)
-        if content is not None:
-            try:
-                tensors, record = tensor_file.parse(content)
-            except ValueError as error:
-                raise _unusable_file_error(store, key, str(error)) from None
-            if key == checkpoint_key(cell) and record.get("source") != registry.source_hash(
-                cell.model
-            ):
-                outdated.append(cell)
-            elif key == checkpoint_key(cell) and (
-                missing := trainer.missing_state(_build_model(cell.pack_key), tensors)
-            ):
-                problem = (
-                    f"a checkpoint of an older version, without the state that a step changes "
-                    f"({missing})"
-                )
-                raise _unusable_file_error(store, key, problem)
+    for cell, key, size in _list_saved_files(store, cells):
+        names, record = _read_header(store, key, size)
+        if names is None or key != checkpoint_key(cell):
+            continue
+        if record.get("source") != registry.source_hash(cell.model):
+            outdated.append(cell)
+        elif missing := trainer.missing_state(_build_model(cell.pack_key), names):
+            problem = "a checkpoint of an older version, without the state that a step changes"
+            raise _unusable_file_error(store, key, f"{problem} ({missing})")
     return outdated
+
+
+def _read_header(store: Store, key: str, size: int) -> tuple[set[str] | None, dict[str, Any]]:
+    """The tensors' names and the record of a file that was listed with `size` bytes; None and no
+    record where it is gone since.
+    """
+    try:
+        return tensor_file.read_header(functools.partial(store.read_start, key), size)
+    except ValueError:
+        content = store.read(key)  # damaged, or written again since it was listed: look once more
+    if content is None:
+        return None, {}
+    try:
+        tensors, record = tensor_file.parse(content)
+    except ValueError as error:
+        raise _unusable_file_error(store, key, str(error)) from None
+    return set(tensors), record
 
 
 def _unusable_file_error(store: Store, key: str, what: str) -> InputError:
@@ -123,12 +132,16 @@ def _build_model(cell: Cell) -> Model:
     return registry.build(cell)
 
 
-def _list_saved_files(store: Store, cells: Sequence[Cell]) -> list[tuple[Cell, str]]:
-    """The checkpoints, weights and kept scores of the cells that are there: by listings, not a
-    request a cell.
+def _list_saved_files(store: Store, cells: Sequence[Cell]) -> list[tuple[Cell, str, int]]:
+    """The checkpoints, weights and kept scores of the cells, as (cell, key, bytes); found by three
+    listings, whatever the number of cells.
     """
-    existing = {key for folder in (CHECKPOINTS, WEIGHTS, SCORES) for key in store.keys(*folder)}
-    keys = [
-        (cell, (checkpoint_key(cell), weights_key(cell), scores_key(cell.id))) for cell in cells
+    versions: dict[str, FileVersion] = {}
+    for folder in (CHECKPOINTS, WEIGHTS, SCORES):
+        versions |= store.backend.versions(*folder)
+    return [
+        (cell, key, versions[key].size)
+        for cell in cells
+        for key in (checkpoint_key(cell), weights_key(cell), scores_key(cell.id))
+        if key in versions
     ]
-    return [(cell, key) for cell, mine in keys for key in mine if key in existing]

@@ -34,6 +34,10 @@ class Artifacts:
         """The content of `key`, None if there is none."""
         return self.backend.read(key)
 
+    def read_start(self, key: str, size: int) -> bytes | None:
+        """The first `size` bytes under `key`, None if there are none; the rest is not read."""
+        return self.backend.read_start(key, size)
+
     def version(self, key: str) -> FileVersion | None:
         """The version of the content of `key`, None if there is none."""
         return self.backend.version(key)

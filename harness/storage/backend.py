@@ -30,6 +30,11 @@ class StorageBackend(Protocol):
     def read(self, key: str) -> bytes | None:
         """The content of `key`, None if there is none."""
 
+    def read_start(self, key: str, size: int) -> bytes | None:
+        """The first `size` bytes under `key`, fewer where it holds fewer, None where it holds
+        nothing. The other bytes are not fetched.
+        """
+
     def read_all(self, keys: Iterable[str]) -> dict[str, bytes]:
         """The content of each key that exists."""
 

@@ -47,6 +47,17 @@ class Folder:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    def read_start(self, key: str, size: int) -> bytes | None:
+        """The first `size` bytes under `key`, fewer where it holds fewer, None where it holds
+        nothing.
+        """
+        with self._convert_errors():
+            try:
+                with self.path(key).open("rb") as file:
+                    return file.read(size)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
     def read_all(self, keys: Iterable[str]) -> dict[str, bytes]:
         """The content of each key that exists."""
         return {key: content for key in keys if (content := self.read(key)) is not None}

@@ -84,6 +84,20 @@ class Bucket:
 
         return self._retry(get)
 
+    def read_start(self, key: str, size: int) -> bytes | None:
+        """The first `size` bytes under `key`, fewer where it holds fewer, None where it holds
+        nothing: a ranged request.
+        """
+
+        def get() -> bytes | None:
+            try:
+                with self.filesystem.open_input_file(self.path(key)) as file:
+                    return bytes(file.read_at(size, 0))
+            except FileNotFoundError:
+                return None
+
+        return self._retry(get)
+
     def read_all(self, keys: Iterable[str]) -> dict[str, bytes]:
         """The content of each key that exists; the requests run in parallel."""
         key_list = list(keys)

@@ -13,8 +13,7 @@ import torch
 from harness.data import idx_sets
 from harness.errors import InputError, StalledError
 from harness.evaluation import digit_classifier
-from harness.execution.in_process import InProcess
-from harness.execution.launcher import Launcher, Resources
+from harness.execution.launcher import InProcess, Launcher, Resources
 from harness.execution.ray_tune import RayTune
 from harness.execution.ray_worker import from_arrays, to_arrays
 from harness.execution.retries import MAX_RETRIES
@@ -103,7 +102,8 @@ def tasks(store: Store, packs: Sequence[Sequence[Cell]], **values: Any) -> list[
 
 def launch(launcher: Launcher, work: Sequence[Task]) -> dict[int, Update]:
     last: dict[int, Update] = {}
-    launcher.run(work, {"mnist": idx_sets.load("mnist")}, last.__setitem__, StopRequest())
+    sets, store = {"mnist": idx_sets.load("mnist")}, Store(work[0].results)
+    launcher.run(work, sets, store, last.__setitem__, StopRequest())
     return last
 
 
@@ -193,7 +193,8 @@ def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(
 def run_to_its_end(launcher: Launcher, work: Sequence[Task]) -> None:
     """As the command does."""
     with StopRequest() as stop:
-        launcher.run(work, {"mnist": idx_sets.load("mnist")}, lambda *_: None, stop)
+        sets, store = {"mnist": idx_sets.load("mnist")}, Store(work[0].results)
+        launcher.run(work, sets, store, lambda *_: None, stop)
 
 
 def test_a_run_that_hangs_is_ended_with_a_word(

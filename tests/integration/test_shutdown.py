@@ -184,7 +184,7 @@ def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
     assert process.wait() == 130
     assert process.stderr is not None
     assert process.stderr.read().endswith(
-        "finished cells are kept; the same command goes on from here\n"
+        "finished cells are kept, and the same command goes on from here\n"
     )
     assert [found.end for found in run_status.read(killed)] == ["interrupted"]
     for one in cells:

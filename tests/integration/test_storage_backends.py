@@ -69,6 +69,8 @@ def test_what_is_put_is_read_back(size: int, s3: str) -> None:
     there, content = make_backend(bucket(s3)), os.urandom(size)
     there.write("weights/a", content)
     assert there.read("weights/a") == content
+    assert there.read_start("weights/a", 10) == content[:10]
+    assert there.read_start("weights/b", 10) is None
 
 
 def test_keys_with_odd_letters_are_their_own(s3: str) -> None:

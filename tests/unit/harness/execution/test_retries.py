@@ -10,7 +10,8 @@ from harness.errors import StorageError
 from harness.execution.retries import DEATHS_BEFORE_HALVING, MAX_RETRIES, RetryQueue
 from harness.experiment.cell import Cell
 from harness.storage import layout
-from harness.storage.store import Store
+from harness.storage.local import Folder
+from harness.storage.store import TABLE, Store
 from harness.training import rows
 from harness.training.task import Task, Update
 from tests.conftest import CellMaker
@@ -27,7 +28,7 @@ def cells(cell: CellMaker) -> list[Cell]:
 
 
 def tries(store: Store, *packs: list[Cell]) -> RetryQueue:
-    return RetryQueue([Task(tuple(pack), str(store.root), run="r") for pack in packs])
+    return RetryQueue([Task(tuple(pack), str(store.root), run="r") for pack in packs], store)
 
 
 def finish(store: Store, cell: Cell, run: str = "r") -> None:
@@ -167,3 +168,25 @@ def test_parts_are_told_as_their_whole_task(store: Store, cells: list[Cell]) -> 
     whole = of.update(pair, Update(steps=50, nelbo=1.5, ended={part[0].id: "ok"}))
     assert (whole.steps, whole.nelbo) == (100 + 30 + 50, 1.5)
     assert whole.ended == {cells[0].id: "ok", part[0].id: "ok"}
+
+
+def test_a_death_reads_one_row_a_cell_and_the_table_once(
+    store: Store, cells: list[Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in cells:
+        finish(store, one, run="before")
+    store.compact()
+    reads: list[str] = []
+    read = Folder.read
+
+    def counted(self: Folder, key: str) -> bytes | None:
+        reads.append(key)
+        return read(self, key)
+
+    monkeypatch.setattr(Folder, "read", counted)
+    of = tries(store, cells)
+    for _ in range(DEATHS_BEFORE_HALVING):
+        of.on_process_death(started(of)[0], "")
+    rows_read = [key for key in reads if key != TABLE]
+    assert sorted(rows_read) == sorted([f"rows/{one.id}.json" for one in cells] * 2)
+    assert reads.count(TABLE) == 1

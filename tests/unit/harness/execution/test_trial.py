@@ -24,6 +24,7 @@ from harness.plugins.dataset import Data
 from harness.storage import tensor_file
 from harness.storage.layout import checkpoint_key, log_key, weights_key
 from harness.storage.store import PictureKind, Store
+from harness.training.checkpoints import save_checkpoints
 from harness.training.task import Task, Update
 from harness.training.trainer import PackTrainer
 from tests.conftest import CellMaker, lasting, tree
@@ -204,8 +205,7 @@ def interrupted(store: Store, cells: Sequence[Cell], mnist: Data) -> None:
     pack = PackTrainer(cells, mnist)
     for _ in range(3):
         pack.advance()
-    task = Task(tuple(cells), str(store.root))
-    trial._Trial(task, store)._save_checkpoints(pack)
+    save_checkpoints(store, pack)
 
 
 # --- out of memory --------------------------------------------------------------------------------

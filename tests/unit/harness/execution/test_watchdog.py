@@ -10,6 +10,7 @@ from harness.errors import StalledError
 from harness.execution.retries import RetryQueue
 from harness.execution.shutdown import StopRequest
 from harness.execution.watchdog import MAX_WARNINGS, Watchdog
+from harness.storage.store import Store
 from harness.training.task import Task
 from tests.conftest import CellMaker
 
@@ -17,7 +18,8 @@ from tests.conftest import CellMaker
 @pytest.fixture
 def tries(cell: CellMaker, tmp_path: Path) -> RetryQueue:
     """One of two tasks was handed out."""
-    of = RetryQueue([Task((cell("vae", seed),), str(tmp_path)) for seed in range(2)])
+    tasks = [Task((cell("vae", seed),), str(tmp_path)) for seed in range(2)]
+    of = RetryQueue(tasks, Store(tmp_path))
     of.next()
     return of
 

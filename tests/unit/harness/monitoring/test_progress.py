@@ -12,6 +12,7 @@ from rich.console import Console
 from harness.errors import StalledError
 from harness.monitoring import run_status
 from harness.monitoring.progress import LINE_SECONDS, Progress
+from harness.monitoring.run_state import RunState
 from harness.storage.store import Store
 from harness.training.step_cost import Cost
 from harness.training.task import Task, Update
@@ -37,7 +38,8 @@ def make(cell: CellMaker, clock_time: list[float]) -> Make:
         costs = {pack[0].pack_key: Cost(0.0, 0.1) for pack in packs}
         console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
         tasks = [Task(pack, "r", grid="g", run="now") for pack in packs]
-        return Progress(tasks, costs, 2, console, store, grid_cells=5, already_done=2)
+        state = RunState(tasks, costs, 2, grid_cells=5, already_done=2)
+        return Progress(state, console, store)
 
     return progress
 
@@ -49,22 +51,22 @@ def written(progress: Progress) -> str:
 
 def test_time_left_follows_the_steps_that_are_left_at_the_speed_seen(make: Make) -> None:
     progress = make()
-    assert progress.seconds_left == pytest.approx((200 + 100) * 0.1 / 2)
+    assert progress.state.seconds_left == pytest.approx((200 + 100) * 0.1 / 2)
     progress.on_update(0, Update(steps=100, step_seconds=0.2))
-    assert progress.seconds_left == pytest.approx((100 * 0.2 + 100 * 0.1) / 2)
-    progress.on_update(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
-    assert progress.seconds_left == pytest.approx(100 * 0.2 / 2)
+    assert progress.state.seconds_left == pytest.approx((100 * 0.2 + 100 * 0.1) / 2)
+    progress.on_update(1, Update(steps=100, ended={progress.state.tasks[1].cells[0].id: "ok"}))
+    assert progress.state.seconds_left == pytest.approx(100 * 0.2 / 2)
 
 
 def test_scoring_counts_in_the_time_left_and_is_shown(make: Make, clock_time: list[float]) -> None:
     """Two cells are trained; one is scored, in 8 s, and the other half."""
     progress = make()
-    progress.score_seconds = [5.0, 0.0]
-    progress.remaining_work += 2 * 5.0
+    progress.state.score_seconds = [5.0, 0.0]
+    progress.state.remaining_work += 2 * 5.0
     stage = "scoring, 3 of 5: pictures"
     progress.on_update(0, Update(steps=200, stage=stage, scored=1.5, score_seconds=8.0))
-    assert progress.seconds_left == pytest.approx((0.5 * 8.0 + 100 * 0.1) / 2)
-    (pack,) = progress.snapshot().packs
+    assert progress.state.seconds_left == pytest.approx((0.5 * 8.0 + 100 * 0.1) / 2)
+    (pack,) = progress.state.snapshot().packs
     assert pack.stage == stage
     clock_time.append(LINE_SECONDS + 1)
     progress.on_update(0, Update(steps=200, stage=stage, scored=1.5, score_seconds=8.0))
@@ -73,7 +75,7 @@ def test_scoring_counts_in_the_time_left_and_is_shown(make: Make, clock_time: li
 
 def test_the_summary_counts_done_running_and_failed(make: Make, clock_time: list[float]) -> None:
     progress = make()
-    first, second = (cell.id for cell in progress.tasks[0].cells)
+    first, second = (cell.id for cell in progress.state.tasks[0].cells)
     progress.on_update(0, Update(steps=150, step_seconds=0.05, ended={first: "diverged"}))
     clock_time.append(61.0)
     assert progress.summary().startswith(
@@ -90,11 +92,11 @@ def test_a_task_that_waits_for_another_process_does_not_run(make: Make) -> None:
     progress = make()
     progress.on_update(0, Update(steps=100, step_seconds=0.2))
     progress.on_update(0, Update(steps=100, step_seconds=0.2, waits=True))
-    found = progress.snapshot()
+    found = progress.state.snapshot()
     assert (found.running, found.speed, found.packs) == (0, 0.0, ())
-    assert progress.seconds_left == pytest.approx((100 * 0.2 + 100 * 0.1) / 2)
+    assert progress.state.seconds_left == pytest.approx((100 * 0.2 + 100 * 0.1) / 2)
     progress.on_update(0, Update(steps=120, step_seconds=0.2))
-    assert progress.snapshot().running == 1
+    assert progress.state.snapshot().running == 1
 
 
 def test_piped_it_is_a_line_for_every_end_and_now_and_then_a_standing(
@@ -106,7 +108,7 @@ def test_piped_it_is_a_line_for_every_end_and_now_and_then_a_standing(
         clock_time.append(LINE_SECONDS + 1)
         progress.on_update(0, Update(steps=40, step_seconds=0.1, nelbo=180.25))
         progress.on_update(0, Update(steps=60, step_seconds=0.1, nelbo=170.0))
-        progress.on_update(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
+        progress.on_update(1, Update(steps=100, ended={progress.state.tasks[1].cells[0].id: "ok"}))
     lines = written(progress).splitlines()
     assert len(lines) == 3
     assert "vae seed=0 and 1 more at step 20, NELBO 180.25" in lines[1]
@@ -118,7 +120,7 @@ def test_on_a_terminal_it_is_a_table_of_what_runs(make: Make) -> None:
     progress = make(terminal=True)
     with progress:
         progress.on_update(0, Update(steps=100, step_seconds=0.05, nelbo=150.0))
-        progress.on_update(1, Update(steps=100, ended={progress.tasks[1].cells[0].id: "ok"}))
+        progress.on_update(1, Update(steps=100, ended={progress.state.tasks[1].cells[0].id: "ok"}))
         progress.live.refresh() if progress.live else pytest.fail("no live table on a terminal")
     page = written(progress)
     assert any(
@@ -131,7 +133,7 @@ def test_on_a_terminal_it_is_a_table_of_what_runs(make: Make) -> None:
 
 def ended_with(progress: Progress, error: BaseException | None) -> None:
     with contextlib.suppress(BaseException), progress:
-        first, second = (cell.id for cell in progress.tasks[0].cells)
+        first, second = (cell.id for cell in progress.state.tasks[0].cells)
         progress.on_update(0, Update(steps=200, ended={first: "failed", second: "ok"}))
         progress.on_update(1, Update(steps=20, step_seconds=0.1, nelbo=99.5))
         if error:
@@ -181,5 +183,5 @@ def test_a_store_that_takes_no_standing_ends_no_run(
     (tmp_path / "progress").write_text("a file where a folder should be")
     progress = make(store=Store(tmp_path))
     ended_with(progress, None)
-    assert len(progress.ended) == 2
+    assert len(progress.state.ended) == 2
     assert capsys.readouterr().err.count("the progress cannot be written") == 1

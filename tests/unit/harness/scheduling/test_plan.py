@@ -13,7 +13,9 @@ from harness.experiment.evaluation import EvaluationConfig
 from harness.experiment.options import RESUME_CHOICES, Resume
 from harness.scheduling import plan
 from harness.storage import schema, tensor_file
+from harness.storage.backend import FileVersion
 from harness.storage.layout import checkpoint_key, weights_key
+from harness.storage.local import Folder
 from harness.storage.schema import Row
 from harness.storage.store import Store
 
@@ -118,6 +120,44 @@ def test_a_half_written_file_is_named_before_anything_starts(
     assert found.endswith("delete it to train its cell from the start")
     assert "\n" not in found
     plan.check_checkpoints(store, [VAE])
+
+
+def test_checkpoints_are_checked_without_their_tensors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file of 4 MB the driver reads its header alone, however long that is."""
+    store, other = Store(tmp_path), replace(VAE, seed=1)
+    tensors, long_curve = {"w": torch.ones(10**6)}, [{"step": step} for step in range(9_000)]
+    store.write(checkpoint_key(VAE), tensor_file.dump(tensors, {"step": 1, "source": None}))
+    store.write(
+        checkpoint_key(other), tensor_file.dump(tensors, {"curve": long_curve, "source": "older"})
+    )
+    sizes: list[int] = []
+    read_start = Folder.read_start
+
+    def counted(self: Folder, key: str, size: int) -> bytes | None:
+        content = read_start(self, key, size)
+        sizes.append(len(content or b""))
+        return content
+
+    monkeypatch.setattr(Folder, "read_start", counted)
+    monkeypatch.setattr(Folder, "read", lambda *_: pytest.fail("the whole file was read"))
+    assert plan.check_checkpoints(store, [VAE, other]) == [other]
+    assert len(sizes) == 3  # the second header is longer than a first read
+    assert sum(sizes) < 10**6
+
+
+def test_a_checkpoint_written_again_meanwhile_is_read_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its size is not that of the listing: another run is at work on it."""
+    store = Store(tmp_path)
+    store.write(checkpoint_key(VAE), tensor_file.dump({"w": torch.ones(9)}, {"source": None}))
+    listed = {checkpoint_key(VAE): FileVersion(0, 1)}
+    monkeypatch.setattr(Folder, "versions", lambda *_: listed)
+    assert plan.check_checkpoints(store, [VAE]) == []
+    store.remove(checkpoint_key(VAE))
+    assert plan.check_checkpoints(store, [VAE]) == []
 
 
 def test_forgetting_a_cell_leaves_its_row_and_all_other_cells(tmp_path: Path) -> None:

@@ -69,3 +69,15 @@ def test_truncated_bytes_are_refused(size: int) -> None:
 def test_other_bytes_are_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"^not a whole safetensors file"):
         tensor_file.parse(content)
+
+
+@given(RECORDS)
+def test_a_header_gives_names_and_record(record: dict[str, object]) -> None:
+    content = tensor_file.dump(TENSORS, record)
+    assert tensor_file.read_header(lambda n: content[:n], len(content)) == (set(TENSORS), record)
+
+
+@given(st.integers(0, len(WHOLE) - 1))
+def test_a_header_of_a_truncated_file_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=r"safetensors header|bytes expected"):
+        tensor_file.read_header(lambda n: WHOLE[:size][:n], size)

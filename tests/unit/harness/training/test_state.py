@@ -23,6 +23,7 @@ from harness.storage import tensor_file
 from harness.storage.layout import checkpoint_key
 from harness.storage.store import Store
 from harness.training import trainer
+from harness.training.checkpoints import load_checkpoint, save_checkpoints
 from harness.training.task import Task
 from harness.training.trainer import CellState, PackTrainer
 from tests.conftest import lasting
@@ -193,12 +194,11 @@ def test_a_checkpoint_of_another_text_is_not_gone_on_from(
     cell = Cell("warmed", 0, 12)
     pack = PackTrainer([cell], mnist)
     pack.train_step()
-    running = trial._Trial(Task((cell,), str(store.root)), store)
-    running._save_checkpoints(pack)
+    save_checkpoints(store, pack)
     assert plan.check_checkpoints(store, [cell]) == []
-    found = running._load_checkpoint(cell)
+    found = load_checkpoint(store, cell)
     assert found is not None
     assert found.step == 1
     monkeypatch.setattr(registry, "source_hash", lambda name: "another text")
     assert plan.check_checkpoints(store, [cell]) == [cell]
-    assert running._load_checkpoint(cell) is None
+    assert load_checkpoint(store, cell) is None

@@ -1,0 +1,60 @@
+"""The experiment that the options describe: its cells, their scores, and where results go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.cli.options import RunOptions
+from harness.execution.launcher import Resources
+from harness.experiment import grid_file
+from harness.experiment.cell import Cell
+from harness.experiment.evaluation import EvaluationConfig, make_evaluation_config
+from harness.experiment.grid import Grid
+from harness.plugins import registry
+from harness.plugins.source_files import Plugin
+from harness.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A grid with the options of its run: `cells` are all cells of `grid`, done or not."""
+
+    options: RunOptions
+    grid: Grid
+    plugins: tuple[Plugin, ...]
+    cells: Sequence[Cell]
+    evaluation: EvaluationConfig
+    resources: Resources
+    store: Store
+
+
+def read_experiment(options: RunOptions) -> Experiment:
+    """Load the plug-ins and the grid, and open the store; InputError where they do not fit.
+
+    Nothing is written.
+    """
+    plugins = registry.load_plugins(options.plugins)
+    grid = grid_file.apply_flags(select_grid(options), options.grid_keys, list(options.models))
+    evaluation = make_evaluation_config(grid.subset, grid.iwae, grid.iwae_on, grid.samples)
+    cells = grid.cells(registry.cards(), evaluation.listed_draw)
+    evaluation.check_cells(cells)
+    if options.launcher == "ray":
+        registry.refuse_local({cell.model for cell in cells})
+    resources = Resources(options.cpus, options.gpus)
+    store = Store(options.results or Path("results") / grid.name)
+    if options.tensorboard:
+        store.path("tensorboard")  # TensorBoard appends to its logs, which a bucket does not allow
+    store.check_reachable()
+    return Experiment(options, grid, plugins, cells, evaluation, resources, store)
+
+
+def select_grid(options: RunOptions) -> dict[str, Any]:
+    """The keys of the grid that was named, else of the models alone, else of `quick`."""
+    if options.grid is None and options.models:
+        return {
+            "name": "-".join(options.models)[:64],
+            "seeds": 3,
+            "sweeps": [{"model": name} for name in options.models],
+        }
+    return grid_file.read(options.grid or "quick")

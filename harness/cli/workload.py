@@ -1,0 +1,116 @@
+"""What is left of an experiment, checked before anything is written."""
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.cli.experiment import Experiment
+from harness.data import idx_sets
+from harness.experiment.cell import Cell
+from harness.experiment.evaluation import EvaluationConfig
+from harness.plugins import registry
+from harness.plugins.dataset import Data
+from harness.scheduling import mixed_sources, packing
+from harness.scheduling import plan as planning
+from harness.scheduling.plan import Plan
+from harness.storage.store import Contents, Store
+from harness.training import conformance
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The cells that are left, and what they need.
+
+    `refused` holds the cells whose model cannot be trained or scored, each with the reason; they
+    are not in `plan.todo`. `sets` are the data sets by name, `corrupt` the damaged files of the
+    store by key, each with a description.
+    """
+
+    plan: Plan
+    refused: Mapping[Cell, str]
+    sets: Mapping[str, Data]
+    corrupt: Mapping[str, str]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every cell of the grid is done or left out."""
+        return not self.plan.todo and not self.refused
+
+
+def plan_workload(experiment: Experiment) -> Workload:
+    """Find what is left, load its data sets, and check files and models.
+
+    InputError where something cannot be used. Warnings go to stderr, and nothing is written.
+    """
+    evaluation, resume = experiment.evaluation, experiment.options.resume
+    contents = read_rows(experiment.store)
+    plan = planning.make_plan(experiment.cells, contents.rows, evaluation, resume)
+    outdated = planning.check_checkpoints(experiment.store, plan.todo) if resume != "never" else []
+    warn_about_plugins(experiment, plan)
+    warn_about_checkpoints(outdated)
+    sets = load_sets(experiment, plan.todo)
+    violations = find_violations(plan.todo, evaluation)
+    refused = {cell: violations[cell.pack_key] for cell in plan.todo if cell.pack_key in violations}
+    todo = tuple(cell for cell in plan.todo if cell not in refused)
+    return Workload(replace(plan, todo=todo), refused, sets, contents.corrupt)
+
+
+def read_rows(store: Store) -> Contents:
+    """Read all rows; damaged files are named on stderr."""
+    contents = store.scan()
+    for damage in contents.corrupt.values():
+        print(f"damaged: {damage}", file=sys.stderr)
+    return contents
+
+
+def load_sets(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Data]:
+    """Load the data sets of the cells; InputError where a listed image is not in one."""
+    names = sorted({cell.dataset for cell in cells})
+    sets = {name: idx_sets.load(name, experiment.options.data) for name in names}
+    experiment.evaluation.check_indices(
+        {name: (len(data.test_x), len(data.train_x)) for name, data in sets.items()}
+    )
+    return sets
+
+
+def find_violations(cells: Sequence[Cell], evaluation: EvaluationConfig) -> dict[Cell, str]:
+    """The kinds of cells (`Cell.pack_key`) that cannot be trained or scored, each with the reason.
+
+    A score that a model does not offer stays empty: that is a warning on stderr.
+    """
+    groups = packing.group_by_pack_key(cells)
+    for name in sorted({kind.model for kind in groups if kind.has_bound}):
+        if evaluation.iwae and not hasattr(registry.lookup(name), "log_weight"):
+            print(
+                f"model '{name}' has no log_weight: its importance-weighted bounds stay empty",
+                file=sys.stderr,
+            )
+    reasons = {
+        kind: conformance.find_violation(group[0], bool(evaluation.iwae))
+        for kind, group in groups.items()
+    }
+    return {kind: reason for kind, reason in reasons.items() if reason is not None}
+
+
+def warn_about_plugins(experiment: Experiment, plan: Plan) -> None:
+    """Say where finished cells were trained with another version of a plug-in, and which changes
+    of a plug-in affect no cell.
+    """
+    current_plugins = {cell.model: registry.find_plugin(cell.model) for cell in plan.cells}
+    to_train = planning.cells_to_train(plan, experiment.options.resume)
+    changes = mixed_sources.describe_source_changes(
+        plan.cells, to_train, plan.rows.values(), current_plugins
+    )
+    for line in (*registry.describe_unused_changes(experiment.plugins), *changes):
+        print(line, file=sys.stderr)
+
+
+def warn_about_checkpoints(outdated: Sequence[Cell]) -> None:
+    """Say how many checkpoints of each model are left aside, as its plug-in has changed."""
+    for name, count in sorted(Counter(cell.model for cell in outdated).items()):
+        notice = (
+            f"{count} checkpoint{'s are' if count > 1 else ' is'} of another text of its "
+            f"plug-in and not gone on from"
+        )
+        print(f"model '{name}': {notice}", file=sys.stderr)

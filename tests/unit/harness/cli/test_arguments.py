@@ -1,0 +1,33 @@
+"""The flags as typed options."""
+
+import pytest
+
+from harness.cli.arguments import make_options, make_parser
+from harness.cli.options import RunOptions
+from harness.errors import InputError
+
+
+def parse(*flags: str) -> RunOptions:
+    return make_options(make_parser().parse_args(flags))
+
+
+def test_no_flags_give_the_defaults_of_the_options() -> None:
+    assert parse() == RunOptions()
+
+
+def test_flags_that_are_keys_of_a_grid_are_kept_apart() -> None:
+    options = parse("mine.yaml", "--betas", "1", "4", "--seeds", "2", "--iwae-on", "test")
+    assert options.grid == "mine.yaml"
+    assert options.grid_keys == {"beta": [1.0, 4.0], "seeds": 2, "iwae_on": ["test"]}
+
+
+def test_flags_of_the_execution() -> None:
+    options = parse("--models", "vae", "--pack", "3", "--patience", "2", "--gpus-per-trial", "0.5")
+    assert (options.models, options.pack_size, options.gpus) == (("vae",), 3, 0.5)
+    assert options.patience_seconds == 120.0
+
+
+@pytest.mark.parametrize("flags", [("--pack", "0"), ("--patience", "never"), ("--resume", "soon")])
+def test_a_bad_value_is_one_line(flags: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match="see --help"):
+        parse(*flags)
