@@ -1,6 +1,4 @@
-"""Output that nobody reads any more, as in `... | head -1`: the work goes on and ends as if it had
-been read.
-"""
+"""Output to a closed pipe, as in `... | head -1`: it is dropped, and the command goes on."""
 
 import io
 import sys
@@ -8,12 +6,12 @@ from typing import Any, TextIO
 
 
 class _Pipe(io.FileIO):
-    """An open descriptor whose reader may go away: what comes later is dropped."""
+    """An open descriptor that drops what is written after its reader has closed it."""
 
     unread = False
 
     def write(self, content: Any, /) -> int:
-        """Write, or drop what nobody reads: the number of bytes that are done with."""
+        """Write or drop the content; the number of bytes written or dropped."""
         try:
             return super().write(content)
         except BrokenPipeError:
@@ -22,12 +20,12 @@ class _Pipe(io.FileIO):
 
 
 def guard() -> None:
-    """From now on a closed pipe behind standard output or standard error is no error."""
+    """Make standard output and standard error ignore a closed pipe."""
     sys.stdout, sys.stderr = _guard_stream(sys.stdout), _guard_stream(sys.stderr)
 
 
 def is_reader_gone() -> bool:
-    """Whether the reader of standard output has gone away, as far as writing has shown."""
+    """Whether a write has found the pipe behind standard output closed."""
     return bool(getattr(getattr(getattr(sys.stdout, "buffer", None), "raw", None), "unread", False))
 
 

@@ -1,1 +1,1 @@
-"""The command line: flags, the plan of a run, and what `--list`, `--dry-run` and `--status` print."""
+"""The command line: flags, the steps of a run, `--list`, `--dry-run` and `--status`."""

@@ -20,35 +20,11 @@ def show_plan(
     slots: int,
     refused: Mapping[Cell, str],
 ) -> int:
-    """Print every cell, its pack, what is done already and the time that the rest takes on `slots`
-    trials at a time.
+    """Print every cell, its pack or its status, and the time that the packs take on `slots` trials
+    side by side; 1 if the model of a cell does not fit.
     """
     console = Console(highlight=False, width=max(Console().width, 120))
-    table = Table(box=None, pad_edge=False)
-    for column in ("cell", "id", "steps", "pack", "of", "time"):
-        table.add_column(
-            column, justify="left" if column in ("cell", "id") else "right", no_wrap=True
-        )
-    names = grid.name_cells(plan.cells)
-    places = {
-        cell: (str(number), str(len(pack))) for number, pack in enumerate(packs, 1) for cell in pack
-    }
-    shares = {
-        cell: format_duration(packing.pack_seconds(pack, costs) / len(pack))
-        for pack in packs
-        for cell in pack
-    }
-    for cell in plan.cells:
-        status = (
-            "does not fit"
-            if cell in refused
-            else plan.rows.get(cell.id, {}).get("status", "left out")
-        )
-        steps = f"{cell.iterations:,}"
-        table.add_row(
-            names[cell], cell.id, steps, *places.get(cell, ("", "")), shares.get(cell, status)
-        )
-    console.print(table)
+    console.print(_make_table(plan, packs, costs, refused))
     for reason in dict.fromkeys(refused.values()):
         console.print(f"does not fit: {reason}", soft_wrap=True)
     rest = len(plan.cells) - len(plan.todo) - len(refused)
@@ -57,19 +33,44 @@ def show_plan(
         f"{len(packs)} packs"
     )
     if packs:
-        work = sum(packing.pack_seconds(pack, costs) for pack in packs)
-        last = format_duration(packing.makespan(packs, costs, slots))
-        scoring = sum(costs[pack[0].pack_key].score * len(pack) for pack in packs)
-        work_label = (
-            f"work, of which {format_duration(scoring)} are scoring"
-            if scoring
-            else "training, scoring not counted"
-        )
-        console.print(
-            f"about {format_duration(work)} of {work_label}, {last} with "
-            f"{min(slots, len(packs))} trials side by "
-            f"side on this machine, "
-            "by a few steps and scores timed here just now",
-            soft_wrap=True,
-        )
+        console.print(_describe_time(packs, costs, slots), soft_wrap=True)
     return 1 if refused else 0
+
+
+def _make_table(
+    plan: Plan,
+    packs: Sequence[packing.Pack],
+    costs: step_cost.Costs,
+    refused: Mapping[Cell, str],
+) -> Table:
+    """A row for each cell: the number and size of its pack and its share of the time, or why it
+    is in none.
+    """
+    table = Table(box=None, pad_edge=False)
+    for column in ("cell", "id", "steps", "pack", "of", "time"):
+        is_text = column in ("cell", "id")
+        table.add_column(column, justify="left" if is_text else "right", no_wrap=True)
+    names = grid.name_cells(plan.cells)
+    planned: dict[Cell, tuple[str, str, str]] = {}
+    for number, pack in enumerate(packs, 1):
+        share = format_duration(packing.pack_seconds(pack, costs) / len(pack))
+        planned |= dict.fromkeys(pack, (str(number), str(len(pack)), share))
+    for cell in plan.cells:
+        status = plan.rows.get(cell.id, {}).get("status", "left out")
+        unplanned = ("", "", "does not fit" if cell in refused else status)
+        steps = f"{cell.iterations:,}"
+        table.add_row(names[cell], cell.id, steps, *planned.get(cell, unplanned))
+    return table
+
+
+def _describe_time(packs: Sequence[packing.Pack], costs: step_cost.Costs, slots: int) -> str:
+    work = sum(packing.pack_seconds(pack, costs) for pack in packs)
+    scoring = sum(costs[pack[0].pack_key].score * len(pack) for pack in packs)
+    kind = "training, scoring not counted"
+    if scoring:
+        kind = f"work, of which {format_duration(scoring)} are scoring"
+    last = format_duration(packing.makespan(packs, costs, slots))
+    return (
+        f"about {format_duration(work)} of {kind}, {last} with {min(slots, len(packs))} trials "
+        "side by side on this machine, by a few steps and scores timed here just now"
+    )

@@ -1,6 +1,4 @@
-"""What the store tells of its runs, from any machine: how they stand, and why a cell failed. Starts
-without torch.
-"""
+"""The status of the runs of a store, and the logs of failed cells. Starts without torch."""
 
 import time
 
@@ -20,8 +18,8 @@ MAX_EARLIER_RUNS = 10  # runs that get a line
 
 
 def show(store: Store, console: Console) -> int:
-    """Print how the newest run stands, and earlier ones in a line; 1 if something failed, is
-    missing or silent.
+    """Print the status of the newest run, and earlier runs in a line each; 1 if the newest failed,
+    is incomplete or sends no updates.
     """
     *earlier, newest = _read_statuses(store)
     for earlier_run in earlier[-MAX_EARLIER_RUNS:]:
@@ -42,9 +40,7 @@ def show(store: Store, console: Console) -> int:
 
 
 def follow(store: Store, console: Console) -> int:
-    """Show the newest run live until it ends, then as `show` does; lines where there is no
-    terminal.
-    """
+    """Show the newest run live until it ends, as plain lines without a terminal; then as `show`."""
     with Live(
         get_renderable=lambda: display.render_page(_read_statuses(store)[-1]),
         console=console,
@@ -62,9 +58,7 @@ def follow(store: Store, console: Console) -> int:
 
 
 def print_log(store: Store, name: str, console: Console) -> int:
-    """Print what a failed cell said last; it is named by its id, a beginning of it, or the name
-    that was printed.
-    """
+    """Print the log of a failed cell, named by its id, the start of its id, or its printed name."""
     logs = {name_of(key): key for key in store.keys(*LOGS)}
     named_cells = {
         failure.cell
@@ -93,7 +87,7 @@ def _read_statuses(store: Store) -> list[RunStatus]:
 
 
 def _describe_state(status: RunStatus) -> str:
-    """Running, ended or silent, in words."""
+    """Whether a run goes on, has ended, or sends no updates, in words."""
     if status.end:
         return f"ended: {status.end}" if status.end != run_status.DONE else "ended"
     if status.stale_seconds < STALE_SECONDS:

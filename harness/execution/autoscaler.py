@@ -1,7 +1,7 @@
-"""Ray's autoscaler: which kind of node it asks for next, and how large a cluster may grow.
+"""Ray's autoscaler: which type of node it starts next, and how large a cluster may grow.
 
 Ray calls `spot_first` on the head where RAY_AUTOSCALER_UTILIZATION_SCORER names it. By itself it
-would ask for the kind that fits best for ever, though the cloud has none to give.
+asks for the best-fitting type again and again, even if the cloud has none left.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,10 +17,10 @@ SPOT = "spot"  # in the name of a node type in cluster.yaml
 def spot_first(
     node: Any, demands: Any, node_type: str, *, node_availability_summary: Any
 ) -> tuple[Any, ...] | None:
-    """How well a kind of node serves demands, larger is better, None if not at all.
+    """The score of a node type for the demands: larger is better, None if it fits none.
 
-    A kind whose last launch failed, within Ray's memory of half an hour, comes after all others;
-    then Ray's own score decides, and between equals spot.
+    A type whose last launch failed within half an hour comes after all others. Then Ray's own
+    score decides, and spot nodes win a tie.
     """
     from ray.autoscaler._private import resource_demand_scheduler as ray
 
@@ -32,12 +32,13 @@ def spot_first(
     return None if score is None else (not failed, *score, SPOT in node_type)
 
 
-Node = Mapping[str, float]  # what a node has, by Ray's names
+Node = Mapping[str, float]  # the resources of a node, by Ray's names
 
 
 def find_config(gcs_address: str) -> dict[str, Any] | None:
-    """The file of the cluster with this GCS (HOST:PORT); None where it has none, or its head is
-    another machine.
+    """The configuration of the cluster with this GCS (HOST:PORT).
+
+    None for a cluster without one, and on any machine but its head.
     """
     for process in psutil.process_iter(["cmdline"]):
         words = (word.partition("=") for word in process.info["cmdline"] or [])
@@ -51,9 +52,10 @@ def find_config(gcs_address: str) -> dict[str, Any] | None:
 
 
 def max_slots(config: Mapping[str, Any], count_fitting: Callable[[Node], int]) -> int:
-    """Trials side by side on all nodes that a cluster's file allows, by how many fit on one.
+    """Trials side by side on all nodes that a cluster's configuration allows.
 
-    A kind whose resources the file does not tell, as on machines of one's own, counts for nothing.
+    `count_fitting` counts the trials that fit on one node. Types without resources in the
+    configuration, as in on-premise clusters, count as zero.
 
     >>> worker = {"resources": {"CPU": 4}, "max_workers": 9}
     >>> kinds = {"head": {"resources": {"CPU": 1}}, "worker": worker}

@@ -1,8 +1,7 @@
-"""News of a trial at steady intervals, also while one call takes long: the trial runs in a thread
-of its own.
+"""Updates of a trial at steady intervals: the trial runs in a thread, so long calls block nothing.
 
-A worker that computes for an hour without an update still says that it is alive and how much CPU
-time it has used. By that a driver tells work from a process that hangs.
+A worker that computes for an hour without a new update still reports its CPU time, which tells the
+driver that it works and does not hang.
 """
 
 import threading
@@ -12,11 +11,11 @@ from dataclasses import replace
 
 from harness.training.task import Update
 
-MIN_CPU_SHARE = 0.02  # of a CPU, that a process at work uses at least
+MIN_CPU_SHARE = 0.02  # of one CPU; a process that uses less does not work
 
 
 class Heartbeat:
-    """Runs the updates of a trial in a thread; `next` gives the latest, after `seconds` at most."""
+    """Runs a trial in a thread; `next` returns its latest update within `seconds`."""
 
     def __init__(self, updates: Generator[Update, None, None], seconds: float):
         self._updates, self._seconds = updates, seconds
@@ -30,7 +29,7 @@ class Heartbeat:
         self._thread.start()
 
     def next(self) -> Update:
-        """The latest update, with the clocks of this process; what ended the trial badly is raised."""
+        """The latest update, with the clocks of this process; raises the error of the trial."""
         if not self._finished.is_set():
             self._updated.wait(self._seconds)
         self._updated.clear()
@@ -39,7 +38,7 @@ class Heartbeat:
         return replace(self._latest, cpu_seconds=time.process_time(), wall_seconds=time.monotonic())
 
     def close(self) -> None:
-        """End the trial at its next update, checkpoints first, and wait for that."""
+        """End the trial at its next update, after it has saved checkpoints, and wait for that."""
         self._stop.set()
         self._thread.join()
 
@@ -57,7 +56,7 @@ class Heartbeat:
 
 
 def is_at_work(before: Update, now: Update) -> bool:
-    """Whether a trial moved between two of its updates, or its process computed."""
+    """Whether a trial made progress between two updates, or its process used the CPU."""
     cpu, wall = now.cpu_seconds - before.cpu_seconds, now.wall_seconds - before.wall_seconds
     return _without_clocks(before) != _without_clocks(now) or (
         wall > 0 and cpu >= MIN_CPU_SHARE * wall

@@ -12,12 +12,12 @@ OBJECT_STORE_BYTES = 2**30  # at most; the largest data set takes a quarter
 
 
 def import_ray(address: str | None) -> str:
-    """Import Ray with the settings that it reads from the environment; the address that was meant."""
+    """Import Ray with our settings in the environment; the address to connect to."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it lists every try that died
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it lists every dead trial
     os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
     # nothing is ever restored from Tune's snapshots
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")
@@ -31,11 +31,10 @@ def import_ray(address: str | None) -> str:
 
 
 def _restrict_to_localhost() -> None:
-    """A Ray of our own listens on loopback alone, to those who know a token that is nowhere written
-    down.
+    """Have a local Ray listen on loopback alone, and require a random token that is not stored.
 
-    Ray reads these when it is imported. Where a plug-in has done so before us it starts by its own
-    lights: with a token, on every interface.
+    Ray reads these settings when it is imported. If a plug-in imported Ray earlier, they come too
+    late, and Ray listens on all interfaces (still token-protected).
     """
     if "ray" not in sys.modules:
         # Ray's name for it: 1 listens on every interface
@@ -45,7 +44,7 @@ def _restrict_to_localhost() -> None:
 
 
 def init_options(address: str) -> dict[str, Any]:
-    """What `ray.init` is told: to be quiet and, on this machine alone, how much of it to take."""
+    """The options of `ray.init`: quiet; for a local Ray, the resources that it may use."""
     logging.getLogger("ray.client_builder").setLevel(logging.ERROR)
     if address.startswith("ray://"):
         return {}

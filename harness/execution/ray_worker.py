@@ -17,7 +17,7 @@ from harness.storage.store import Store
 from harness.training.process_tuning import paused_gc
 from harness.training.task import Task
 
-with paused_gc():  # two seconds of every process's start
+with paused_gc():  # saves two seconds at the start of every process
     from ray import tune
 
 
@@ -25,25 +25,23 @@ MIN_HEARTBEAT_SECONDS = 5.0  # at least, between two reports without news
 
 
 class Worker(tune.Trainable):
-    """Trials of Tune, one after another, each a part of a task; `trial.run` is what they do."""
+    """A process that runs Tune trials one after another, each with some cells of a task."""
 
     def setup(self, config: dict[str, Any], **given: Any) -> None:
-        """A process starts: with every task of the run, and the arrays of its data sets, both
-        shared on its node.
-        """
+        """Start the process; `given` holds all tasks and data sets, shared on the node."""
         self.tasks: Sequence[Task] = given["tasks"]
         self.sets: Arrays = given["sets"]
         self.store = Store(self.tasks[0].results)
         self.start_unit(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """The same process goes on with another part of the plan."""
+        """Take the next trial into the same process."""
         self.updates.close()
         self.start_unit(new_config)
         return True
 
     def start_unit(self, config: dict[str, Any]) -> None:
-        """Begin with the cells of a task that the trial is for."""
+        """Begin the cells that the trial is for."""
         task = self.tasks[config["task"]]
         task = replace(task, cells=tuple(task.cells[place] for place in config["cells"]))
         self.cells = len(task.cells)
@@ -51,12 +49,12 @@ class Worker(tune.Trainable):
         self.updates = Heartbeat(updates, max(task.report_seconds, MIN_HEARTBEAT_SECONDS))
 
     def step(self) -> dict[str, Any]:
-        """Go on to the next update, or the last one again if it is long in coming."""
+        """The next update, or the last one again if none comes in time."""
         update = self.updates.next()
         return asdict(update) | {"done": len(update.ended) == self.cells}
 
     def cleanup(self) -> None:
-        """End, with checkpoints where the trial has not ended."""
+        """End the trial; unfinished cells get checkpoints."""
         self.updates.close()
 
 
@@ -64,7 +62,7 @@ Arrays = Mapping[str, Mapping[str, Any]]  # by the data set's name and the field
 
 
 def to_arrays(sets: Mapping[str, Data]) -> Arrays:
-    """Data sets by name, tensors as the arrays that they lie on."""
+    """Data sets by name, with their tensors as NumPy arrays of the same memory."""
 
     def to_array(value: Any) -> Any:
         return value.numpy() if isinstance(value, torch.Tensor) else value
@@ -76,8 +74,8 @@ def to_arrays(sets: Mapping[str, Data]) -> Arrays:
 
 
 def from_arrays(arrays: Mapping[str, Any]) -> Data:
-    """The data set on its arrays, without a copy; nothing writes to them."""
-    with warnings.catch_warnings(action="ignore"):  # torch warns of arrays that are read-only
+    """The data set of such arrays, without a copy; nothing may write to them."""
+    with warnings.catch_warnings(action="ignore"):  # torch warns about read-only arrays
         fields: dict[str, Any] = {
             name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
             for name, value in arrays.items()

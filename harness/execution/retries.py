@@ -1,9 +1,9 @@
-"""What is left to hand out: tasks, and what remains of a task whose process died. No Ray here.
+"""The queue of work: tasks, and the unfinished cells of tasks whose process died. No Ray here.
 
-A process that died says nothing of which cell was its bane. A try that saved something is no
-failure: what remains goes on from there. Those that saved nothing count; a pack is then halved,
-until the cell at fault fails alone. Storage that a process could not reach is no cell's fault: what
-remains is tried again, and in the end the run is over.
+A killed process cannot report which cell killed it. Its unfinished cells are retried from their
+checkpoints. A pack that dies repeatedly without saving anything is halved, until the cell at fault
+fails alone. If storage is unreachable, unfinished cells are retried; after three retries the run
+ends.
 """
 
 from collections import deque
@@ -17,16 +17,16 @@ from harness.storage.store import Store
 from harness.training import rows
 from harness.training.task import Task, Update
 
-MAX_RETRIES = 3  # of a cell alone, after which it fails; of storage, after which the run ends
+MAX_RETRIES = 3  # of a single cell before it fails, and of storage before the run ends
 DEATHS_BEFORE_HALVING = 2  # deaths of a pack
 
 
 @dataclass(frozen=True)
 class WorkUnit:
-    """Cells of task `index` that run as one trial, and how often in a row that died, or was refused
-    by storage.
+    """Cells of task `index` that run as one trial; `cells` are their places in the task.
 
-    Only those tries count in which nothing was saved.
+    `deaths` counts the processes that died in a row with nothing saved, `refusals` those that
+    storage failed.
     """
 
     index: int
@@ -36,8 +36,8 @@ class WorkUnit:
 
 
 class RetryQueue:
-    """Parts of tasks: waiting, in the order of the tasks, or running; by numbers that are never
-    used twice.
+    """Work units that wait, in the order of their tasks, or run. A unit's number is its place in
+    `units`, to which retries are added.
     """
 
     def __init__(self, tasks: Sequence[Task], store: Store):
@@ -47,7 +47,7 @@ class RetryQueue:
         ]
         self.units_by_task = {
             index: [index] for index in range(len(tasks))
-        }  # numbers of a task's parts
+        }  # unit numbers, by task
         self.waiting = deque(range(len(tasks)))
         self.running: dict[int, Update] = {}
         self.ended: dict[int, dict[str, str]] = {}
@@ -58,7 +58,7 @@ class RetryQueue:
         return not self.waiting and not self.running
 
     def next(self) -> int | None:
-        """The part to start now, None where none waits."""
+        """Take the number of the next unit from the queue; None if none waits."""
         if not self.waiting:
             return None
         number = self.waiting.popleft()
@@ -66,22 +66,22 @@ class RetryQueue:
         return number
 
     def make_task(self, number: int) -> Task:
-        """The task of a part: its cells alone."""
+        """The task of a unit, with the unit's cells alone."""
         unit = self.units[number]
         return replace(self.tasks[unit.index], cells=self._cells(unit))
 
     def update(self, number: int, update: Update) -> Update:
-        """Take the update of a part; how its whole task stands."""
+        """Take an update of a unit; the update of its task."""
         self.running[number] = update
         return self._task_update(number, update)
 
     def finish(self, number: int) -> None:
-        """A part has ended by itself."""
+        """Take a unit that ended by itself out of the running ones."""
         self.running.pop(number, None)
 
     def on_process_death(self, number: int, details: str) -> Update:
-        """The process of a part died with these words: its cells wait for another try, or fail; how
-        its task stands.
+        """Requeue the unfinished cells of a unit whose process died, or write a failed row; the
+        update of its task. `details` go into the log.
         """
         last_update, unit, remaining, ended = self._pop_unfinished(number)
         task = self.tasks[unit.index]
@@ -101,8 +101,8 @@ class RetryQueue:
         return self._task_update(number, replace(last_update, ended=ended))
 
     def on_storage_error(self, number: int, error: StorageError) -> Update:
-        """Storage failed the process of a part: its cells wait for another try; too often, and that
-        is raised.
+        """Requeue the unfinished cells of a unit that could not reach its storage; the update of
+        its task. `error` is raised after MAX_RETRIES retries.
         """
         last_update, unit, remaining, ended = self._pop_unfinished(number)
         refusals = 1 if last_update.saved or ended else unit.refusals + 1
@@ -115,8 +115,8 @@ class RetryQueue:
     def _pop_unfinished(
         self, number: int
     ) -> tuple[Update, WorkUnit, tuple[int, ...], dict[str, str]]:
-        """Of a part that runs no more: its last update, itself, its cells that are left, those that
-        ended by id.
+        """Take a unit out of the running ones: its last update, the unit, the places of its
+        unfinished cells, and the statuses of its other cells by id.
         """
         last_update, unit = self.running.pop(number), self.units[number]
         task = self.tasks[unit.index]
@@ -136,7 +136,7 @@ class RetryQueue:
         )
 
     def _requeue(self, *units: WorkUnit) -> None:
-        """First in the queue, as what has begun is behind; Ray may hold others already."""
+        """Put units at the head of the queue: they have begun, and others have not."""
         numbers = range(len(self.units), len(self.units) + len(units))
         self.units.extend(units)
         self.units_by_task[units[0].index].extend(numbers)
@@ -147,9 +147,7 @@ class RetryQueue:
         return tuple(cells[place] for place in unit.cells)
 
     def _task_update(self, number: int, update: Update) -> Update:
-        """An update of a part as one of its task: with the steps and the ends of its other parts,
-        if any runs.
-        """
+        """The update of a unit as one of its task: steps and ended cells of all its units."""
         index = self.units[number].index
         ended = self.ended.setdefault(index, {})
         ended |= update.ended
@@ -170,7 +168,7 @@ def _read_status(store: Store, task: Task, cell: Cell) -> str | None:
 
 
 def write_failed_row(store: Store, task: Task, cell: Cell, reason: str, details: str) -> None:
-    """Write a failed row, and what is known of the death into the cell's log."""
+    """Write the failed row of a cell, and what is known of the death into its log."""
     store.write(
         layout.log_key(cell.id),
         f"{reason}; a process that is killed says nothing itself\n\n{details}\n".encode(),

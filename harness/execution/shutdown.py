@@ -1,6 +1,4 @@
-"""Ending early: the first SIGINT or SIGTERM asks the trials to save what they have, the second ends
-at once.
-"""
+"""Early ends: after the first SIGINT or SIGTERM trials save checkpoints; a second ends at once."""
 
 import signal
 import threading
@@ -9,27 +7,26 @@ from typing import Self
 
 from harness.errors import StalledError
 
-GRACE_SECONDS = (
-    20.0  # seconds that trials have for their checkpoints; a second signal needs no patience
-)
-SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; a preemption's notice, scancel, ray job stop
+GRACE_SECONDS = 20.0  # that trials have to save checkpoints
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; preemption, scancel, ray job stop
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """What a signal does: it raises KeyboardInterrupt where the main thread stands."""
+    """Signal handler: raise KeyboardInterrupt in the main thread."""
     raise KeyboardInterrupt
 
 
 def _interrupt_main() -> None:
-    """From another thread: a real signal, which wakes the main thread from whatever it waits for."""
+    """Send the main thread a signal, which also ends a blocking call."""
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 class StopRequest:
-    """Whether the run is to end. While it is open, a signal asks; the next one, or GRACE seconds,
-    interrupts.
+    """Whether the run is to end.
 
-    `request` does the same without a signal, and leaves a reason. To be opened in the main thread.
+    While it is open, the first signal requests a stop. A second signal, or `grace` seconds,
+    interrupt the main thread, in which it must be opened. `request` needs no signal and gives a
+    reason, with which StalledError is raised at the end.
     """
 
     def __init__(self, grace: float = GRACE_SECONDS):
@@ -57,7 +54,7 @@ class StopRequest:
             raise StalledError(self.reason) from None
 
     def request(self, reason: str = "") -> None:
-        """Have the run end, for a reason; from any thread. The first who asks is heard."""
+        """Request a stop, from any thread; only the first request counts."""
         if not self.requested:
             self.requested, self.reason = True, reason
             self.timer.start()

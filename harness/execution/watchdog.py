@@ -1,4 +1,4 @@
-"""Ends a run in which nothing moves any more, and says first what it waits for."""
+"""Ends a run whose trials make no progress, after warnings."""
 
 import sys
 import threading
@@ -9,15 +9,15 @@ from typing import Self
 from harness.execution.retries import RetryQueue
 from harness.execution.shutdown import StopRequest
 
-MAX_WARNINGS = 3  # words of warning within them
+MAX_WARNINGS = 3  # before the run ends
 CHECK_SECONDS = 1.0
 
 
 class Watchdog:
-    """A thread of its own, as whatever hangs may be Ray; `reset` calms it.
+    """A thread that ends the run `patience` seconds after the last `reset`.
 
-    `patience`, in seconds, must bear a first compilation, scoring with many draws, and new
-    machines.
+    It is a thread because Ray itself may hang. `patience` must exceed the time of a first
+    compilation, of scoring with many draws, and of the start of new machines.
     """
 
     def __init__(self, patience: float, queue: RetryQueue, stop: StopRequest):
@@ -40,18 +40,16 @@ class Watchdog:
         self.thread.join()
 
     def reset(self) -> None:
-        """Something moved."""
+        """Record progress."""
         self.last_progress, self.warnings_given = time.monotonic(), 0
 
     def describe_wait(self) -> str:
-        """How many trials are silent and how many wait, in words."""
+        """How many trials sent no update and how many wait, in words."""
         running, waiting = len(self.queue.running), len(self.queue.waiting)
         return f"{running} trials were handed to Ray and are silent or not begun, {waiting} wait"
 
     def check(self) -> None:
-        """Warn where nothing moved for a while, and ask for the end of the run where the patience
-        is over.
-        """
+        """Warn after each quarter of the patience without progress; at its end request a stop."""
         idle_seconds = time.monotonic() - self.last_progress
         if idle_seconds >= self.patience:
             self.stop.request(

@@ -45,7 +45,7 @@ def render_page(status: RunStatus) -> Group:
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as people say them.
+    """Seconds in the largest fitting units.
 
     >>> format_duration(42), format_duration(61), format_duration(7384)
     ('42 s', '1 min 01 s', '2 h 03 min')

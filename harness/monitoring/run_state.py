@@ -44,7 +44,7 @@ class RunState:
         self.lock = threading.Lock()  # a terminal and a store read snapshots in their own threads
 
     def record(self, index: int, update: Update) -> dict[str, str]:
-        """Take an update of task `index`; the cells that ended since the last one, with statuses."""
+        """Take an update of task `index`; the statuses of the cells that ended since the last."""
         with self.lock:
             self.last_update = time.monotonic()
             self.remaining_work -= self._task_work(index)

@@ -1,6 +1,4 @@
-"""How a run stands, as its driver writes it into the store and everybody shows it. Knows neither
-torch nor ray.
-"""
+"""The status of a run, as its driver writes it into the store. Imports neither torch nor Ray."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,15 +8,15 @@ from datetime import UTC, datetime
 from harness.storage.layout import PROGRESS, log_key, progress_key
 from harness.storage.store import Store
 
-STALE_SECONDS = 60.0  # a driver writes every ten
+STALE_SECONDS = 60.0  # a driver writes its status every ten seconds
 MAX_RECORDED = 100  # packs and failures that are kept by name
 DONE = "done"
 
 
 @dataclass(frozen=True)
 class PackProgress:
-    """A pack at work: its name, steps done of all, steps a second of its cells together, NELBO of
-    the first; `stage` says what is done beside training.
+    """A running pack: steps done and in all, steps per second of its cells together, and NELBO of
+    its first cell. `stage` describes the scoring that is under way.
     """
 
     name: str
@@ -40,12 +38,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A run at a moment: `cells` of its own, of the `asked` ones of its grid, `before` of which
-    were done already.
+    """Snapshot of a run. `cells`: cells of this run; `asked`: cells of the grid; `before`: cells of
+    the grid that earlier runs had done.
 
-    `ended` counts its cells by status, `running` its packs that train, `speed` their steps a
-    second. `elapsed`, `left` and `quiet` (since the last news of a trial) are seconds. `end` is
-    empty while it runs. Of many packs and failures a hundred are named.
+    `ended` counts the cells of this run by status. `running` counts the packs that run, and `speed`
+    is the sum of their steps per second. `elapsed`, `left` and `quiet` (since the last update of a
+    trial) are in seconds. `end` is empty while the run goes on. `packs` and `failures` hold at most
+    100 entries each.
     """
 
     run: str = ""
@@ -67,12 +66,12 @@ class RunStatus:
 
     @property
     def done(self) -> int:
-        """Its cells that ended well."""
+        """Cells of this run that succeeded."""
         return self.ended.get("ok", 0)
 
     @property
     def failed(self) -> int:
-        """Its cells that failed or diverged."""
+        """Cells of this run that failed or diverged."""
         return sum(self.ended.values()) - self.done
 
     @property
@@ -89,21 +88,19 @@ class RunStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether it runs, or has ended, with nothing failed or missing."""
+        """Whether the run goes on or has ended with nothing failed, missing or silent."""
         return not self.failed and (
             self.complete if self.end else self.stale_seconds < STALE_SECONDS
         )
 
 
 def write(store: Store, status: RunStatus) -> None:
-    """Put a run's standing into the store."""
+    """Write the status of a run into the store."""
     store.write(progress_key(status.run), json.dumps(asdict(status)).encode())
 
 
 def read(store: Store) -> list[RunStatus]:
-    """The standings of all runs, oldest first; what is no whole one is left out, as nothing depends
-    on it.
-    """
+    """The statuses of all runs, oldest first; damaged ones are left out."""
     statuses = (_parse(store.read(place) or b"") for place in store.keys(*PROGRESS))
     return sorted(
         (one for one in statuses if one is not None), key=lambda one: (one.run[:17], one.written)
@@ -111,7 +108,7 @@ def read(store: Store) -> list[RunStatus]:
 
 
 def read_failure_reason(store: Store, cell: str) -> str:
-    """Why a cell (its id) failed, in a line: its row's, or the first line of its log."""
+    """Why a cell (its id) failed, in one line, from its row or its log."""
     row = store.row(cell) or {}
     log = (store.read(log_key(cell)) or b"").decode(errors="replace")
     return str(row.get("error") or log or "no reason was written").splitlines()[0]
@@ -131,10 +128,7 @@ def _parse(content: bytes) -> RunStatus | None:
 
 
 def active_runs(store: Store) -> list[RunStatus]:
-    """Runs that have not ended and spoke within the last minute."""
+    """Runs that have not ended and wrote their status within the last minute."""
     return [
         status for status in read(store) if not status.end and status.stale_seconds < STALE_SECONDS
     ]
-
-
-# --- in words -------------------------------------------------------------------------------------

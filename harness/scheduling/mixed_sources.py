@@ -49,7 +49,8 @@ def describe_source_changes(
 def _describe_sources(others: Sequence[Row], plugin: Plugin | None) -> str:
     """Which texts these rows are of, and which is the present one.
 
-    >>> _describe_sources([{"source": 64 * "a"}, {"source": None}], Plugin("mine.py", "file", {"mine.py": ""}))
+    >>> mine = Plugin("mine.py", "file", {"mine.py": ""})
+    >>> _describe_sources([{"source": 64 * "a"}, {"source": None}], mine)
     'another text of mine.py (aaaaaaaa, unknown, now e3b0c442)'
     """
     sources = sorted({_short_hash(row["source"]) for row in others})

@@ -1,4 +1,4 @@
-"""Ending early: real signals to real processes; what is resumed ends with the rows of a calm run."""
+"""Early ends by real signals: a resumed run ends with the rows of one without interruption."""
 
 import os
 import signal

@@ -31,7 +31,7 @@ def clock_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def make(cell: CellMaker, clock_time: list[float]) -> Make:
-    """Three cells of 100 steps in two tasks, two side by side, each step 0.1 s as measured before."""
+    """Three cells of 100 steps in two tasks, two side by side, each step measured as 0.1 s."""
 
     def progress(terminal: bool = False, store: Store | None = None) -> Progress:
         packs = [(cell("vae", 0, 100), cell("vae", 1, 100)), (cell("gmvae", 0, 100),)]
