@@ -165,12 +165,13 @@ def test_what_git_tracks_is_small_and_holds_no_weights(folder: Path) -> None:
     assert 0 < sum(path.stat().st_size for path in files) < LIMIT
 
 
-def test_the_readme_shows_what_the_rows_give(rows: pd.DataFrame) -> None:
+def test_the_docs_show_what_the_rows_give(rows: pd.DataFrame) -> None:
     """To mend it: `python analysis/report.py results/report` writes tables/headline.md, to be put
     between the marks.
     """
     (shown,) = reproduction.build_headline_tables(rows, references.load())
-    _, _, rest = README.partition("<!-- headline -->\n")
+    page = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
+    _, _, rest = page.partition("<!-- headline -->\n")
     assert rest.partition("<!-- end -->")[0] == table.to_markdown(shown)
 
 
