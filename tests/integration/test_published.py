@@ -27,7 +27,7 @@ from harness.experiment.grid import ListedDraw
 from harness.plugins import registry
 from harness.storage.schema import ARM_COLUMNS
 from harness.storage.store import Store
-from tests.conftest import README, ROOT
+from tests.conftest import ROOT
 
 RESULTS = ROOT / "results"
 PUBLISHED = RESULTS / "report"
