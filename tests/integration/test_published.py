@@ -20,6 +20,7 @@ from analysis.frames.arm_table import count_cells
 from analysis.frames.training_length import shortened_banner
 from analysis.rendering import table
 from analysis.reproduction import references
+from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reproduction, samples
 from harness.experiment import grid_file
 from harness.experiment.cell import Cell
@@ -169,7 +170,9 @@ def test_the_docs_show_what_the_rows_give(rows: pd.DataFrame) -> None:
     """To mend it: `python analysis/report.py results/report` writes tables/headline.md, to be put
     between the marks.
     """
-    (shown,) = reproduction.build_headline_tables(rows, references.load())
+    published = references.load()
+    verdicts = compute_verdicts(rows, published)
+    (shown,) = reproduction.build_headline_tables(verdicts, published)
     page = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
     _, _, rest = page.partition("<!-- headline -->\n")
     assert rest.partition("<!-- end -->")[0] == table.to_markdown(shown)
