@@ -15,12 +15,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from analysis.comparison import verdict
+from analysis.comparison import caveats, verdict
 from analysis.comparison.comparisons import compare_pairs
 from analysis.frames import pooled
 from analysis.frames.arm_table import list_rows, summarize_arms
 from analysis.frames.metrics import METRIC_BY_COLUMN
-from analysis.sections import caveats
 from harness import closed_pipe
 from harness.errors import InputError, strip_control_chars, unknown_name_error
 from harness.exit_codes import exit_codes

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from analysis.comparison import caveats
 from analysis.comparison.comparisons import COLUMNS, compare_pairs
 from analysis.comparison.pairing import choose_pairs
 from analysis.frames import adaptive_seeds, duplicates, load
@@ -24,11 +25,11 @@ from analysis.frames.training_length import shortened_banner
 from analysis.rendering import table
 from analysis.rendering.page import Page, PageSection, render
 from analysis.rendering.section import Content, Picture, Plot
+from analysis.report_data import ReportData
 from analysis.reproduction import references
 from analysis.reproduction.references import References
 from analysis.sections import (
     beta,
-    caveats,
     class_balance,
     comparisons,
     label_budget,
@@ -39,7 +40,6 @@ from analysis.sections import (
     summary,
     verdicts,
 )
-from analysis.sections.base import ReportData
 from harness import closed_pipe
 from harness.errors import InputError, strip_control_chars
 from harness.exit_codes import exit_codes

@@ -16,11 +16,11 @@ import pandas as pd
 from analysis.comparison import comparisons, pairing
 from analysis.frames.arm_table import collect_values
 from analysis.frames.metrics import Metric
+from analysis.plots.captions import draw_first_arms, format_seed_counts
 from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.section import Content, Plot, Verdict
 from analysis.rendering.table import Table
-from analysis.sections.base import ReportData, Section
-from analysis.sections.captions import draw_first_arms, format_seed_counts
+from analysis.report_data import ReportData, Section
 from analysis.stats.multiplicity import adjust_p_values
 from analysis.stats.thresholds import ALPHA
 from analysis.stats.uniformity import batched_homogeneity_test, imbalance, uniformity_test

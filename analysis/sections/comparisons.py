@@ -13,7 +13,7 @@ from analysis.rendering import numbers
 from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.section import BASELINE_HINT, DESCRIBED, Content, Plot
 from analysis.rendering.table import Table
-from analysis.sections.base import ReportData, Section
+from analysis.report_data import ReportData, Section
 from analysis.sections.summary import EVALUATION_SET_NAMES
 from analysis.stats import multiplicity
 from analysis.stats.power import MAX_SEEDS

@@ -15,12 +15,12 @@ import pandas as pd
 from analysis.comparison import comparisons, grid_family, trend_verdict
 from analysis.frames.arm_names import series_names
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
+from analysis.plots.captions import describe_points, draw_first_arms
 from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.section import Content, Plot
 from analysis.rendering.table import Table
+from analysis.report_data import ReportData, Section
 from analysis.sections import image_agreement
-from analysis.sections.base import ReportData, Section
-from analysis.sections.captions import describe_points, draw_first_arms
 from analysis.sections.comparisons import (
     GRID_P_HEADING,
     family_caption,

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.frames.metrics import ACCURACY, METRIC_BY_COLUMN
+from analysis.plots.captions import draw_first_arms
 from analysis.rendering.section import Content, Plot
-from analysis.sections.base import ReportData, Section
-from analysis.sections.captions import draw_first_arms
+from analysis.report_data import ReportData, Section
 
 if TYPE_CHECKING:
     from analysis.plots.style import Colours

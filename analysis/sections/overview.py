@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.comparison.caveats import describe_unstarted_cells, list_unfinished_cells
 from analysis.frames.arm_table import format_status_counts
 from analysis.rendering.section import Content
-from analysis.sections.base import ReportData, Section
-from analysis.sections.caveats import describe_unstarted_cells, list_unfinished_cells
+from analysis.report_data import ReportData, Section
 
 MAX_LISTED = 4
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")  # without the + of changed files

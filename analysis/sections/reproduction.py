@@ -19,16 +19,12 @@ from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, METRICS, Ev
 from analysis.rendering.numbers import format_estimate
 from analysis.rendering.section import Content
 from analysis.rendering.table import Mark, Table
+from analysis.report_data import ReportData, Section
 from analysis.reproduction.consistency import check_means, check_sum
-from analysis.reproduction.matching import (
-    estimate_candidates,
-    has_matching_arms,
-    matches_protocol,
-)
+from analysis.reproduction.matching import estimate_candidates, has_matching_arms, matches_protocol
 from analysis.reproduction.references import Protocol, Reference, References, ReferenceTable
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reference_digits
-from analysis.sections.base import ReportData, Section
 from analysis.sections.summary import EVALUATION_SET_NAMES, format_arm_estimate
 
 SPREAD_CAPTION = (

@@ -6,7 +6,7 @@ from typing import get_args
 import pandas as pd
 
 from analysis.rendering.section import Content, Picture
-from analysis.sections.base import ReportData, SampleSheets, Section
+from analysis.report_data import ReportData, SampleSheets, Section
 from harness.errors import InputError
 from harness.storage.store import PictureKind, Store
 

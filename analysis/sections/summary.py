@@ -25,11 +25,11 @@ from analysis.frames.metrics import (
     Metric,
     find_scored_metrics,
 )
+from analysis.plots.captions import describe_points, draw_first_arms
 from analysis.rendering.numbers import format_estimate, format_interval
 from analysis.rendering.section import Content, Plot
 from analysis.rendering.table import Table
-from analysis.sections.base import ReportData, Section
-from analysis.sections.captions import describe_points, draw_first_arms
+from analysis.report_data import ReportData, Section
 
 if TYPE_CHECKING:
     from analysis.plots.style import Colours

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.frames.metrics import METRIC_BY_COLUMN, Metric
 from analysis.rendering.section import DECIDED, Content, Family, Verdict
-from analysis.sections.base import ReportData, Section
+from analysis.report_data import ReportData, Section
 from analysis.sections.comparisons import build_tables, count_comparisons
 from analysis.sections.summary import EVALUATION_SET_NAMES
 

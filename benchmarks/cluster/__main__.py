@@ -24,9 +24,8 @@ from harness.execution.ray_tune import MAX_REPORTS_PER_SECOND, REPORT_SECONDS
 from harness.experiment.cell import Cell
 from harness.scheduling import packing
 from harness.scheduling.step_timing import assumed_gpu_cost
-from harness.training import step_cost
-from harness.training.step_cost import Cost
-from harness.training.task import Task
+from harness.training.task import Cost, Task
+from harness.training.task import Costs as PackCosts
 
 HERE = Path(__file__).parents[1]
 CELLS = 1_000_000
@@ -155,7 +154,7 @@ def planned(cells: int, slots: int) -> tuple[list[Task], dict[Cell, Cost]]:
     return [Task(pack, "nowhere") for pack in packing.balanced_packs(grid, step, slots)], step
 
 
-def training(task: Task, step: step_cost.Costs) -> float:
+def training(task: Task, step: PackCosts) -> float:
     """Seconds in which a trial trains."""
     return packing.pack_seconds(task.cells, step)
 

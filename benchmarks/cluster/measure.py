@@ -107,8 +107,7 @@ def planned(count: int) -> Found:
     from harness.scheduling import packing, plan
     from harness.scheduling.step_timing import assumed_gpu_cost
     from harness.storage.store import Store
-    from harness.training import step_cost
-    from harness.training.task import Task
+    from harness.training.task import Cost, Task
 
     found: Found = {"cells": count}
     grid = validate({"name": "paper", "seeds": count, "sweeps": [{"model": "vae"}]})
@@ -117,7 +116,7 @@ def planned(count: int) -> Found:
     todo = _timed(
         found, "plan", lambda: plan.make_plan(cells, {}, EvaluationConfig(), "always")
     ).todo
-    costs = {cells[0].pack_key: assumed_gpu_cost(step_cost.Cost(0.0, 0.008))}
+    costs = {cells[0].pack_key: assumed_gpu_cost(Cost(0.0, 0.008))}
     packs = _timed(found, "packs", lambda: packing.balanced_packs(todo, costs, 1_000))
     tasks = [Task(pack, "nowhere", run="paper") for pack in packs]
     _timed(found, "tries", lambda: RetryQueue(tasks, Store("nowhere")))

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 
 from benchmarks.speed import grids, model, steps
 from benchmarks.speed.measure import Times, ratio
-from harness.storage import provenance
+from harness.experiment import provenance
 
 HERE = Path(__file__).parents[1]
 CELLS = [1_000, 10_000]

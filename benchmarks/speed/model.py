@@ -16,7 +16,7 @@ from benchmarks.speed.measure import interleaved
 from benchmarks.speed.steps import TURN, cells, turn
 from harness.data import idx_sets
 from harness.training import process_tuning
-from harness.training.step_cost import Cost
+from harness.training.task import Cost
 from harness.training.trainer import PackTrainer
 
 CELLS, PACK, STEPS, SHORT = 16, 4, 1500, 500

@@ -10,13 +10,13 @@ from harness.experiment.cell import Cell
 from harness.monitoring.display import format_duration
 from harness.scheduling import packing
 from harness.scheduling.plan import Plan
-from harness.training import step_cost
+from harness.training.task import Costs
 
 
 def show_plan(
     plan: Plan,
     packs: Sequence[packing.Pack],
-    costs: step_cost.Costs,
+    costs: Costs,
     slots: int,
     refused: Mapping[Cell, str],
 ) -> int:
@@ -40,7 +40,7 @@ def show_plan(
 def _make_table(
     plan: Plan,
     packs: Sequence[packing.Pack],
-    costs: step_cost.Costs,
+    costs: Costs,
     refused: Mapping[Cell, str],
 ) -> Table:
     """A row for each cell: the number and size of its pack and its share of the time, or why it
@@ -63,7 +63,7 @@ def _make_table(
     return table
 
 
-def _describe_time(packs: Sequence[packing.Pack], costs: step_cost.Costs, slots: int) -> str:
+def _describe_time(packs: Sequence[packing.Pack], costs: Costs, slots: int) -> str:
     work = sum(packing.pack_seconds(pack, costs) for pack in packs)
     scoring = sum(costs[pack[0].pack_key].score * len(pack) for pack in packs)
     kind = "training, scoring not counted"

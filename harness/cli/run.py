@@ -24,8 +24,7 @@ from harness.storage.layout import log_key
 from harness.storage.store import Store
 from harness.training import conformance
 from harness.training.rows import write_row
-from harness.training.step_cost import Cost, Costs
-from harness.training.task import Task
+from harness.training.task import Cost, Costs, Task
 
 
 def run_grid(options: RunOptions) -> int:

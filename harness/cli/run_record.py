@@ -9,11 +9,11 @@ from typing import Any
 from harness.cli.experiment import Experiment
 from harness.cli.workload import Workload
 from harness.evaluation import digit_classifier
+from harness.experiment import provenance
 from harness.monitoring import run_status
 from harness.monitoring.display import format_duration
 from harness.plugins import registry
 from harness.scheduling import plan as planning
-from harness.storage import provenance
 from harness.storage.layout import plugin_key, provenance_key, targets_key
 from harness.storage.store import Store
 

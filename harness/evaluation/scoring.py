@@ -16,8 +16,6 @@ import torch
 from torch import Tensor
 
 from harness.errors import StorageError
-
-# importing these modules registers their metrics
 from harness.evaluation import accuracy as accuracy
 from harness.evaluation import elbo as elbo
 from harness.evaluation import iwae as iwae
@@ -35,6 +33,8 @@ from harness.storage import tensor_file
 from harness.storage.layout import scores_key, weights_key
 from harness.storage.schema import Status
 from harness.storage.store import Store
+
+# importing these modules registers their metrics
 
 Values = dict[str, Any]
 

@@ -19,11 +19,11 @@ import torch
 from harness.errors import StorageError
 from harness.evaluation.scoring import CellScoring, Scorer
 from harness.execution.cell_rows import CellRows
+from harness.experiment import provenance
 from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import Model
-from harness.storage import provenance
 from harness.storage.store import Store
 from harness.training import gpu_memory, process_tuning
 from harness.training.checkpoints import CheckpointWriter, load_checkpoint

@@ -6,11 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+from harness.experiment import provenance
 from harness.experiment.grid import name_cells
 from harness.monitoring.run_status import MAX_RECORDED, Failure, PackProgress, RunStatus
-from harness.storage import provenance
-from harness.training.step_cost import Costs
-from harness.training.task import Task, Update
+from harness.training.task import Costs, Task, Update
 
 
 class RunState:

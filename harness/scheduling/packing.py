@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from harness.experiment.cell import Cell
-from harness.training.step_cost import MAX_PACK_SIZE, Costs
+from harness.training.task import MAX_PACK_SIZE, Costs
 
 MAX_TIME_LIMITS = 64  # ways to split that are compared, each evenly and full
 START_SECONDS = 0.5  # of a trial, whatever it trains

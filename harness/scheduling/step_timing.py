@@ -24,7 +24,7 @@ from harness.plugins.model import (
 from harness.scheduling.packing import group_by_pack_key
 from harness.training.compilation import should_compile
 from harness.training.process_tuning import flush_denormals
-from harness.training.step_cost import Cost
+from harness.training.task import Cost
 from harness.training.trainer import PackTrainer, make_trainer
 
 TIMED_STEPS = 5

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness.experiment import provenance
 from harness.experiment.cell import Cell
 from harness.experiment.seeding import TrainingPurpose
 from harness.plugins import registry
-from harness.storage import provenance, schema
+from harness.storage import schema
 from harness.storage.store import Store
 from harness.training.task import Task
 

@@ -16,17 +16,17 @@ import pytest
 
 from harness import bench
 from harness.data import download
+from harness.experiment import provenance
 from harness.experiment.cell import Cell
 from harness.experiment.grid_file import list_shipped
 from harness.monitoring import run_status
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.scheduling import packing
-from harness.storage import provenance
 from harness.storage.layout import checkpoint_key
 from harness.storage.schema import COLUMN_NAMES
 from harness.storage.store import TABLE, Store
-from harness.training.step_cost import Cost
+from harness.training.task import Cost
 from tests.conftest import ROOT, CellMaker, lasting, tree
 
 Run = Callable[..., int]

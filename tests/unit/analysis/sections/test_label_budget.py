@@ -11,11 +11,7 @@ from analysis.comparison.comparisons import COLUMNS
 from analysis.frames.arm_names import row_arm_names
 from analysis.frames.arm_table import summarize_arms
 from analysis.sections import label_budget
-from analysis.sections.label_budget import (
-    BUDGET_PAIR_COLUMNS,
-    GAIN_COLUMNS,
-    compute_seed_gains,
-)
+from analysis.sections.label_budget import BUDGET_PAIR_COLUMNS, GAIN_COLUMNS, compute_seed_gains
 from harness.experiment.grid import ComparisonSpec
 from tests.unit.analysis.conftest import FrameMaker, made, row
 

@@ -8,11 +8,11 @@ from matplotlib.collections import PathCollection
 
 from analysis import report
 from analysis.comparison.comparisons import compare_arms
-from analysis.plots import style
+from analysis.plots import captions, style
 from analysis.rendering.section import Plot
+from analysis.report_data import ReportData
 from analysis.reproduction import references
-from analysis.sections import beta, captions, comparisons
-from analysis.sections.base import ReportData
+from analysis.sections import beta, comparisons
 from harness.experiment.grid import ComparisonSpec
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import curve, made, row

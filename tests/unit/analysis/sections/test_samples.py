@@ -8,8 +8,8 @@ from analysis.frames.arm_names import arm_names
 from analysis.frames.arm_table import count_cells
 from analysis.frames.load import read_results
 from analysis.rendering.section import Picture
+from analysis.report_data import SampleSheets
 from analysis.sections import samples
-from analysis.sections.base import SampleSheets
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import gallery, made, row
 

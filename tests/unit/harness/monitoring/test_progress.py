@@ -14,8 +14,7 @@ from harness.monitoring import run_status
 from harness.monitoring.progress import LINE_SECONDS, Progress
 from harness.monitoring.run_state import RunState
 from harness.storage.store import Store
-from harness.training.step_cost import Cost
-from harness.training.task import Task, Update
+from harness.training.task import Cost, Task, Update
 from tests.conftest import CellMaker
 
 Make = Callable[..., Progress]

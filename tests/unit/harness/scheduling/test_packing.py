@@ -23,7 +23,7 @@ from harness.scheduling.packing import (
     makespan,
     pack_seconds,
 )
-from harness.training.step_cost import MAX_PACK_SIZE, Cost, Costs
+from harness.training.task import MAX_PACK_SIZE, Cost, Costs
 
 VAE = Cell("vae", 0, 1000, settings=(("z", 10),))
 Work = tuple[list[Cell], dict[Cell, Cost], int]

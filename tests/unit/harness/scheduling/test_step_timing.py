@@ -31,7 +31,7 @@ from harness.scheduling.step_timing import (
     assumed_gpu_cost,
 )
 from harness.training.compilation import MIN_STEPS_TO_COMPILE
-from harness.training.step_cost import Cost
+from harness.training.task import Cost
 from harness.training.trainer import PackTrainer
 from tests.conftest import CellMaker
 

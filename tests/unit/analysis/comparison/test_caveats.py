@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from analysis.frames.arm_names import row_arm_names
-from analysis.frames.arm_table import count_cells
-from analysis.sections.caveats import (
+from analysis.comparison.caveats import (
     describe_unstarted_cells,
     list_caveats,
     list_unfinished_cells,
     warn_about_selection,
 )
+from analysis.frames.arm_names import row_arm_names
+from analysis.frames.arm_table import count_cells
 from analysis.stats.thresholds import MIN_SEEDS
 from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 

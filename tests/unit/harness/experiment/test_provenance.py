@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.storage.provenance import git_commit
+from harness.experiment.provenance import git_commit
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from analysis import report
 from analysis.comparison import comparisons
 from analysis.rendering.section import Content
 from analysis.rendering.table import Table
+from analysis.report_data import ReportData, Section
 from analysis.reproduction import references
 from analysis.sections import reproduction
-from analysis.sections.base import ReportData, Section
 from harness.storage.store import Store
 
 
