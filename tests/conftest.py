@@ -53,9 +53,15 @@ def no_plugins_left() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def mnist() -> Data:
-    """Real MNIST, verified."""
+def full_mnist() -> Data:
+    """All of MNIST, verified."""
     return idx_sets.load("mnist")
+
+
+@pytest.fixture(scope="session")
+def mnist(full_mnist: Data) -> Data:
+    """All of MNIST; unit tests replace it by its first images."""
+    return full_mnist
 
 
 @pytest.fixture(scope="session")

@@ -6,16 +6,15 @@ import hashlib
 
 import pytest
 
-from harness.data import idx_sets
 from harness.plugins.dataset import Data
 
 TRAINING_IMAGES, TEST_IMAGES = 2000, 400
 
 
 @pytest.fixture(scope="session")
-def mnist() -> Data:
+def mnist(full_mnist: Data) -> Data:
     """The first 2,000 training and 400 test images of MNIST, all ten digits among them."""
-    full = idx_sets.load("mnist")
+    full = full_mnist
     train_x, train_y = (
         full.train_x[:TRAINING_IMAGES].clone(),
         full.train_y[:TRAINING_IMAGES].clone(),

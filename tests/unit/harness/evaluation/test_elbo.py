@@ -33,6 +33,12 @@ T = TypeVar("T")
 LISTS = Path(__file__).parents[5] / "shared" / "protocol" / "report_subset.json"
 
 
+@pytest.fixture(scope="session")
+def mnist(full_mnist: Data) -> Data:
+    """Scores are of all test images."""
+    return full_mnist
+
+
 class Unweighted(Model):
     """A model whose scores are known: rec is 3, kl is its noise."""
 

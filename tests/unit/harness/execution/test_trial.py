@@ -34,6 +34,12 @@ SUBSET = EvaluationConfig(
 )
 
 
+@pytest.fixture(scope="session")
+def mnist(full_mnist: Data) -> Data:
+    """The accuracies and predictions below are of all test images."""
+    return full_mnist
+
+
 def run(store: Store, cells: Sequence[Cell], **values: Any) -> list[Update]:
     return list(trial.run(Task(tuple(cells), str(store.root), **values), idx_sets.load("mnist")))
 

@@ -82,11 +82,11 @@ def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
 
 @OVER_ARMS
 def test_the_engine_is_the_plain_loop(
-    model: str, supervision: str, mnist: Data, cell: CellMaker
+    model: str, supervision: str, full_mnist: Data, cell: CellMaker
 ) -> None:
     """This catches a fused optimiser that reads transposed gradients in the wrong order."""
     one = cell(model, beta=1.0 if supervision == "supervised" else 2.0, supervision=supervision)
-    close(one, weights(trained([one], mnist, 4), 0), plain_loop(one, mnist, 4))
+    close(one, weights(trained([one], full_mnist, 4), 0), plain_loop(one, full_mnist, 4))
 
 
 # --- packs ----------------------------------------------------------------------------------------
@@ -216,8 +216,8 @@ def stored(state: CellState) -> CellState:
     return CellState(tensors, record["step"], record["seconds"], record["curve"])
 
 
-def test_an_epoch_shows_every_image_once_in_a_new_order(mnist: Data, cell: CellMaker) -> None:
-    pack = PackTrainer([cell("vae", iterations=2000)], mnist)
+def test_an_epoch_shows_every_image_once_in_a_new_order(full_mnist: Data, cell: CellMaker) -> None:
+    pack = PackTrainer([cell("vae", iterations=2000)], full_mnist)
     epochs = []
     for epoch in range(2):
         seen = [pack.batches.batch_indices(epoch * 619 + step)[0] for step in range(619)]
@@ -323,14 +323,14 @@ class Spread(Crossed):
 
 @pytest.mark.parametrize("model", [Crossed, Spread])
 def test_any_gradient_layout_trains_like_the_plain_loop(
-    model: type[Model], mnist: Data, monkeypatch: pytest.MonkeyPatch
+    model: type[Model], full_mnist: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.plugins.registry._models", {"crossed": model})
     one = Cell("crossed", 0, 10)
     close(
         one,
-        weights(trained([one, dataclasses.replace(one, seed=1)], mnist, 6), 0),
-        plain_loop(one, mnist, 6),
+        weights(trained([one, dataclasses.replace(one, seed=1)], full_mnist, 6), 0),
+        plain_loop(one, full_mnist, 6),
     )
 
 
@@ -471,10 +471,10 @@ def test_a_compiled_pack_resumes_to_the_same_bits(mnist: Data, cell: CellMaker) 
 @COMPILES
 @pytest.mark.parametrize(("model", "supervision"), [arm for arm in ARMS if arm[1] != "supervised"])
 def test_a_compiled_pack_trains_on_a_smaller_last_batch(
-    model: str, supervision: str, mnist: Data, cell: CellMaker
+    model: str, supervision: str, full_mnist: Data, cell: CellMaker
 ) -> None:
     cells = mixed(cell, model, supervision)[:2]
-    compiled, eager = PackTrainer(cells, mnist, compiled=True), PackTrainer(cells, mnist)
+    compiled, eager = PackTrainer(cells, full_mnist, compiled=True), PackTrainer(cells, full_mnist)
     for pack in (compiled, eager):
         pack.step = 618
         assert pack._next_batch()[0].x.shape[1] == 54
