@@ -3,6 +3,7 @@ their own.
 """
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +23,9 @@ def mnist(full_mnist: Data) -> Data:
     test_x, test_y = full.test_x[:TEST_IMAGES].clone(), full.test_y[:TEST_IMAGES].clone()
     checksum = hashlib.sha256(train_x.numpy().tobytes() + test_x.numpy().tobytes()).hexdigest()
     return Data("mnist", train_x, train_y, test_x, test_y, checksum)
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    """An empty folder; the integration tests repeat the tests of the store in a bucket."""
+    return str(tmp_path / "results")

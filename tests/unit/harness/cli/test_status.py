@@ -1,8 +1,6 @@
 """What the store tells of its runs: in words, by exit codes, and without what is slow to start."""
 
 import io
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +14,7 @@ from harness.cli import status
 from harness.monitoring import run_status
 from harness.monitoring.run_status import Failure, PackProgress, RunStatus
 from harness.storage.store import Store
-from tests.conftest import ROOT, CellMaker
+from tests.conftest import CellMaker
 
 RUNS = RunStatus(
     run="2026-01-02T000000-aaaaaa",
@@ -187,19 +185,3 @@ def test_what_cannot_be_told_is_one_line_and_exit_2(
 def test_a_damaged_standing_stops_nobody(store: Store, tell: Tell) -> None:
     store.write("progress/2025.json", b'{"run": ')
     assert tell(RUNS)[0] == 0
-
-
-def test_the_status_starts_without_torch_and_ray(store: Store) -> None:
-    run_status.write(store, replace(RUNS, written=datetime.now(UTC).isoformat()))
-    code = (
-        "import sys; from harness import bench; code = bench.main(['--status', sys.argv[1]]); "
-        "print(code, 'torch' in sys.modules, 'ray' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(store.root)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.splitlines()[-1] == "0 False False"

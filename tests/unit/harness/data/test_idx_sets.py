@@ -8,8 +8,6 @@ import gzip
 import hashlib
 import io
 import math
-import subprocess
-import sys
 import tarfile
 import zipfile
 from collections import Counter
@@ -389,15 +387,6 @@ def test_torchvision_still_publishes_these_archives(monkeypatch: pytest.MonkeyPa
         for addresses, checksum in archives.values():
             assert all(address.startswith("http") for address in addresses)
             assert len(checksum) == 32
-
-
-def test_the_module_refuses_an_unknown_name_with_exit_code_2() -> None:
-    found = subprocess.run(
-        [sys.executable, "-m", "harness.data", "mnits"], capture_output=True, text=True
-    )
-    assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr.startswith("error: no dataset 'mnits'")
-    assert found.stderr.count("\n") == 1
 
 
 # --- binarising -----------------------------------------------------------------------------------

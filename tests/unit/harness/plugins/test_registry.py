@@ -239,17 +239,6 @@ def with_third_party(folder: Path, source: str, code: str) -> subprocess.Complet
     )
 
 
-def test_a_third_partys_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
-    """Ours are found beside it."""
-    code = (
-        "from harness.plugins import registry; print(*registry.cards(), "
-        "registry.lookup('echo').__module__)"
-    )
-    *names, module = with_third_party(tmp_path, SOURCE, code).stdout.split()
-    assert set(names) >= {"echo", "vae", "gmvae", "ssvae"}
-    assert module == "third_party"
-
-
 def test_an_entry_point_that_fails_is_one_line(tmp_path: Path) -> None:
     code = "from harness import bench; raise SystemExit(bench.main(['--list']))"
     done = with_third_party(tmp_path, "import nothing_like_it", code)

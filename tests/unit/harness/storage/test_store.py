@@ -3,8 +3,6 @@
 import io
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -21,7 +19,6 @@ from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.storage import schema
-from harness.storage.local import Folder
 from harness.storage.schema import COLUMN_NAMES, Row
 from harness.storage.store import TABLE, Store
 
@@ -333,27 +330,6 @@ def watched(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return read
 
 
-@pytest.mark.slow
-def test_ten_thousand_cells_compact_in_one_reading(
-    folder: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A thousand have failed and one row file is corrupt; none is read twice."""
-    for number in range(10_000):
-        status = "failed" if number % 10 == 0 else "ok"
-        text = json.dumps(row(f"{number:05}", seed=number, status=status))
-        path = folder.path(f"rows/{number:05}.json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text if number else text[:50], encoding="utf-8")
-    read = watched(folder, monkeypatch)
-    folder.compact()
-    assert [len(keys) for keys in read] == [len({key for keys in read for key in keys})] == [10_000]
-    assert table(folder)["status"].value_counts().to_pylist() == [
-        {"values": "ok", "counts": 9000},
-        {"values": "failed", "counts": 999},
-    ]
-    assert list(folder.scan().corrupt) == ["rows/00000.json"]
-
-
 def parquet_of(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
@@ -567,30 +543,6 @@ for n in range(30):
     if n % 5 == 0:
         store.compact()
 """
-
-
-def test_two_writing_processes_lose_nothing(store: Store) -> None:
-    command = [sys.executable, "-c", WRITER]
-    writers = [
-        subprocess.Popen([*command, name, store.address], stderr=subprocess.PIPE) for name in "xy"
-    ]
-    while any(writer.poll() is None for writer in writers):
-        shared = store.rows().get("shared")
-        assert shared is None or len(shared["error"]) == 9000
-    told = "".join(writer.communicate()[1].decode() for writer in writers)
-    assert [writer.returncode for writer in writers] == [0, 0], told
-    if isinstance(store.backend, Folder):
-        assert told == ""
-    # moto answers 500 where a second put replaces the object of one not yet answered; it is asked
-    # again
-    else:
-        assert [line for line in told.splitlines() if "; retrying in " not in line] == []
-    store.compact()
-    expected = {"shared"} | {f"{name}{n}" for name in "xy" for n in range(30)}
-    assert set(store.rows()) == set(table(store)["cell"].to_pylist()) == expected
-    assert (store.row("shared") or {})["seed"] == 29
-    if isinstance(store.backend, Folder):
-        assert [path.name for path in store.root.rglob(".*")] == []
 
 
 # --- places and keys ------------------------------------------------------------------------------

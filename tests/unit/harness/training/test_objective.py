@@ -1,7 +1,5 @@
 """What is compiled, and which parameters an objective trains."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 
 import pytest
@@ -50,23 +48,6 @@ def test_the_compiler_is_the_one_that_the_environment_names(
     monkeypatch.setenv("CXX", "clang++")
     monkeypatch.setattr("shutil.which", lambda name: name if name in compilers else None)
     assert should_compile("auto", LONG, torch.device("cpu")) is expected
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "before", ["", "codecache.torch_key(); "], ids=["first", "after somebody else"]
-)
-def test_inductors_cache_is_keyed_by_versions(
-    before: str,
-) -> None:
-    """Tested in a new process; keys that are set already are kept."""
-    told = f"{torch.__version__} {torch.version.git_version}".encode()
-    check = (
-        f"from torch._inductor import codecache; {before}from harness.training import compilation; "
-        "compilation._set_inductor_keys(); print(codecache.torch_key().hex())"
-    )
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
-    assert (done.stdout.strip() == told.hex()) is (before == "")
 
 
 def test_every_mode_is_tested() -> None:

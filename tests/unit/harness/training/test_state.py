@@ -26,7 +26,6 @@ from harness.training import trainer
 from harness.training.checkpoints import load_checkpoint, save_checkpoints
 from harness.training.task import Task
 from harness.training.trainer import CellState, PackTrainer
-from tests.conftest import lasting
 from tests.unit.harness.stateful import NAMES, SOURCE
 
 STEPS = 6
@@ -114,14 +113,6 @@ def test_each_step_changes_the_state_once(name: str, mnist: Data) -> None:
     each_step_counts_once(name, mnist, compiled=False)
 
 
-@pytest.mark.slow
-@COMPILES
-@OVER_MODELS
-def test_compiled_trainings_resume_to_the_same_bits(name: str, mnist: Data) -> None:
-    interrupted_everywhere(name, 2, mnist, compiled=True)
-    each_step_counts_once(name, mnist, compiled=True)
-
-
 def interrupted_rows(name: str, store: Store, times: int) -> int:
     """Run three cells to their rows with up to `times` interruptions; how many there were.
 
@@ -140,24 +131,6 @@ def interrupted_rows(name: str, store: Store, times: int) -> int:
                 done += 1
                 updates.close()
     return done
-
-
-@pytest.mark.slow
-@OVER_MODELS
-def test_rows_after_many_interruptions_are_those_of_a_calm_run(
-    name: str, store: Store, tmp_path_factory: pytest.TempPathFactory, mnist: Data
-) -> None:
-    """Eight interruptions while training and scoring, for each of the models."""
-    from harness.evaluation import digit_classifier
-
-    calm = Store(tmp_path_factory.mktemp("calm"))
-    digit_classifier.provide(calm, mnist)
-    assert interrupted_rows(name, calm, 0) == 0
-    assert interrupted_rows(name, store, 8) == 8
-    for seed in range(3):
-        cell = Cell(name, seed, 12).id
-        assert lasting(store.row(cell)) == lasting(calm.row(cell))
-        assert store.read(f"weights/{cell}.safetensors") == calm.read(f"weights/{cell}.safetensors")
 
 
 @OVER_MODELS

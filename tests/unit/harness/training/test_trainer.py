@@ -11,7 +11,6 @@ from harness.data.binarization import binarise
 from harness.data.labelled_subset import draw_labelled_indices, select_labelled
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
-from harness.experiment.options import Compile
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms, draw_noise
@@ -119,24 +118,6 @@ def same(pack: PackTrainer, index: int, other: PackTrainer, place: int = 0) -> N
         for trace, at in ((pack._recent_losses, index), (other._recent_losses, place))
     )
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=0)
-
-
-@pytest.mark.slow
-@OVER_ARMS
-def test_a_cell_trains_in_any_pack_as_it_does_alone(
-    model: str, supervision: str, mnist: Data, cell: CellMaker
-) -> None:
-    """In two packs, with other neighbours and in another order."""
-    cells = mixed(cell, model, supervision)
-    stranger = dataclasses.replace(cells[4], seed=9)
-    looked_at = (0, 3, 7) if supervision == "semi-supervised" else range(8)
-    together = trained(cells, mnist, STEPS)
-    elsewhere = trained([cells[7], stranger, cells[0]], mnist, STEPS)
-    for index in looked_at:
-        alone = trained([cells[index]], mnist, STEPS)
-        same(together, index, alone)
-        if cells[index] in elsewhere.cells:
-            same(elsewhere, elsewhere.cells.index(cells[index]), alone)
 
 
 def test_cells_of_a_pack_keep_their_learning_rates(mnist: Data, cell: CellMaker) -> None:
@@ -393,32 +374,6 @@ COMPILES = pytest.mark.skipif(
 )
 
 
-@pytest.mark.slow
-@COMPILES
-@OVER_ARMS
-def test_a_compiled_pack_trains_as_an_eager_one(
-    model: str, supervision: str, mnist: Data, cell: CellMaker
-) -> None:
-    """The same gradients and losses from the same weights, to float32 rounding.
-
-    Weights are not compared: Adam's first steps are equally long for a gradient of 1e-9 and one of
-        1, and have either sign.
-    """
-    pack = PackTrainer(mixed(cell, model, supervision)[:2], mnist, compiled=True)
-    assert pack.full_batch_objective is not pack.eager_objective
-    assert pack.backend == "compiled"
-    for _ in range(10):
-        now = (pack.params, pack.untrained, *pack._next_batch(), pack.betas)
-        (gradients, parts, _), (expected, losses, _) = (
-            pack.full_batch_objective(*now),
-            pack.eager_objective(*now),
-        )
-        torch.testing.assert_close(parts, losses, rtol=1e-5, atol=1e-5)
-        for name, gradient in gradients.items():
-            assert (gradient - expected[name]).norm() <= 1e-4 * expected[name].norm(), name
-        pack.train_step()
-
-
 class Constant(Crossed):
     """A model with tensors that are neither parameters nor buffers."""
 
@@ -431,59 +386,6 @@ class Constant(Crossed):
         return super().terms(batch, noise)._replace(extra=extra)
 
 
-@pytest.mark.slow
-@COMPILES
-@pytest.mark.parametrize("model", [Crossed, Spread, Constant])
-def test_a_compiled_model_may_have_any_gradient_layout(
-    model: type[Model], mnist: Data, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("harness.plugins.registry._models", {"crossed": model})
-    cells = [Cell("crossed", seed, 10) for seed in (0, 1)]
-    packs = [PackTrainer(cells, mnist, compiled=compiled) for compiled in (True, False)]
-    for pack in packs:
-        for _ in range(6):
-            pack.train_step()
-    for index in (0, 1):
-        same(packs[0], index, packs[1], index)
-
-
-@pytest.mark.slow
-@COMPILES
-def test_a_compiled_pack_resumes_to_the_same_bits(mnist: Data, cell: CellMaker) -> None:
-    cells = mixed(cell, "vae", "none")[:2]
-    straight, first = (
-        PackTrainer(cells, mnist, compiled=True),
-        PackTrainer(cells, mnist, compiled=True),
-    )
-    for pack, steps in ((straight, 6), (first, 3)):
-        for _ in range(steps):
-            pack.advance()
-    second = PackTrainer(
-        cells, mnist, states=[stored(first.extract_state(index)) for index in (0, 1)], compiled=True
-    )
-    for _ in range(3):
-        second.advance()
-    for name, value in straight.params.items():
-        assert torch.equal(value, second.params[name])
-
-
-@pytest.mark.slow
-@COMPILES
-@pytest.mark.parametrize(("model", "supervision"), [arm for arm in ARMS if arm[1] != "supervised"])
-def test_a_compiled_pack_trains_on_a_smaller_last_batch(
-    model: str, supervision: str, full_mnist: Data, cell: CellMaker
-) -> None:
-    cells = mixed(cell, model, supervision)[:2]
-    compiled, eager = PackTrainer(cells, full_mnist, compiled=True), PackTrainer(cells, full_mnist)
-    for pack in (compiled, eager):
-        pack.step = 618
-        assert pack._next_batch()[0].x.shape[1] == 54
-        pack.train_step()
-        pack.train_step()
-    for index in (0, 1):
-        same(compiled, index, eager, index)
-
-
 @pytest.fixture
 def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with a C++ compiler on which compiling fails."""
@@ -493,32 +395,6 @@ def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(compilation, "compile_objective", broken)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-
-
-@pytest.mark.usefixtures("no_compiling")
-def test_what_fails_to_compile_trains_eagerly_and_says_so(mnist: Data, cell: CellMaker) -> None:
-    one = cell("vae", iterations=compilation.MIN_STEPS_TO_COMPILE)
-    pack = make_trainer([one], mnist, mode="auto")
-    assert pack.backend == "eager (RuntimeError on compiling)"
-    pack.train_step()
-    pack.train_step()
-    same(pack, 0, trained([one], mnist, 2))
-
-
-@pytest.mark.usefixtures("no_compiling")
-def test_what_was_asked_to_compile_and_fails_is_told(mnist: Data, cell: CellMaker) -> None:
-    with pytest.raises(RuntimeError, match="a fault of the compiler"):
-        make_trainer([cell("vae")], mnist, mode="always")
-
-
-@pytest.mark.usefixtures("no_compiling")
-@pytest.mark.parametrize(
-    ("mode", "iterations"), [("never", 20_000), ("auto", compilation.MIN_STEPS_TO_COMPILE - 1)]
-)
-def test_what_need_not_compile_is_not_tried(
-    mode: Compile, iterations: int, mnist: Data, cell: CellMaker
-) -> None:
-    assert make_trainer([cell("vae", iterations=iterations)], mnist, mode=mode).backend == "eager"
 
 
 def test_a_prepared_pack_goes_on_from_its_states(mnist: Data, cell: CellMaker) -> None:
