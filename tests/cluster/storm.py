@@ -49,10 +49,10 @@ import io, json, sys
 import pyarrow.parquet as pq
 from harness.storage.store import TABLE, Store
 store = Store(sys.argv[1])
-found = store.find()
+found = store.scan()
 table = pq.read_table(io.BytesIO(store.read(TABLE)))["cell"].to_pylist()
 kept = {folder: store.keys(folder, "") for folder in ("rows", "damaged", "checkpoints")}
-print(json.dumps({"rows": dict(found.rows), "torn": dict(found.torn), "table": table, "kept": kept}))
+print(json.dumps({"rows": dict(found.rows), "torn": dict(found.corrupt), "table": table, "kept": kept}))
 """
 
 

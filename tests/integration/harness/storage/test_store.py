@@ -9,6 +9,7 @@ import pytest
 from harness.storage.local import Folder
 from harness.storage.store import Store
 from tests.unit.harness.storage.test_store import WRITER, row, table, watched
+from tests.unit.harness.storage.test_store import folder as folder
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from tests.unit.harness.training.test_state import (
     interrupted_everywhere,
     interrupted_rows,
 )
+from tests.unit.harness.training.test_state import models as models
 
 
 @pytest.mark.slow

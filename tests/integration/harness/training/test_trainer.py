@@ -25,6 +25,7 @@ from tests.unit.harness.training.test_trainer import (
     stored,
     trained,
 )
+from tests.unit.harness.training.test_trainer import no_compiling as no_compiling
 
 
 @pytest.mark.slow
