@@ -1,4 +1,4 @@
-# Each complete on a machine that has Python 3.11+, make and git: `make bench`, and `make check` (3 minutes) or `make test`.
+# Each complete on a machine that has Python 3.11+, make and git: `make bench`, `make check` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
