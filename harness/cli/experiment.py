@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.options import RunOptions
+from harness.data.loading import DatasetLoader
 from harness.execution.launcher import Resources
 from harness.experiment import grid_file
 from harness.experiment.cell import Cell
@@ -27,6 +28,7 @@ class Experiment:
     evaluation: EvaluationConfig
     resources: Resources
     store: Store
+    datasets: DatasetLoader
 
 
 def read_experiment(options: RunOptions) -> Experiment:
@@ -37,7 +39,9 @@ def read_experiment(options: RunOptions) -> Experiment:
     plugins = registry.load_plugins(options.plugins)
     grid = grid_file.apply_flags(select_grid(options), options.grid_keys, list(options.models))
     evaluation = make_evaluation_config(grid.subset, grid.iwae, grid.iwae_on, grid.samples)
-    cells = grid.cells(registry.cards(), evaluation.listed_draw)
+    datasets = DatasetLoader(options.data)
+    versions = {name: datasets.version(name) for name in grid.datasets}
+    cells = grid.cells(registry.cards(), evaluation.listed_draw, versions)
     evaluation.check_cells(cells)
     if options.launcher == "ray":
         registry.refuse_local({cell.model for cell in cells})
@@ -46,7 +50,7 @@ def read_experiment(options: RunOptions) -> Experiment:
     if options.tensorboard:
         store.path("tensorboard")  # TensorBoard appends to its logs, which a bucket does not allow
     store.check_reachable()
-    return Experiment(options, grid, plugins, cells, evaluation, resources, store)
+    return Experiment(options, grid, plugins, cells, evaluation, resources, store, datasets)
 
 
 def select_grid(options: RunOptions) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.cli.experiment import Experiment
-from harness.data import idx_sets
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry
@@ -49,7 +48,7 @@ def plan_workload(experiment: Experiment) -> Workload:
     outdated = planning.check_checkpoints(experiment.store, plan.todo) if resume != "never" else []
     warn_about_plugins(experiment, plan)
     warn_about_checkpoints(outdated)
-    sets = load_sets(experiment, plan.todo)
+    sets = select_sets(experiment, plan.todo)
     violations = find_violations(plan.todo, evaluation)
     refused = {cell: violations[cell.pack_key] for cell in plan.todo if cell.pack_key in violations}
     todo = tuple(cell for cell in plan.todo if cell not in refused)
@@ -64,10 +63,9 @@ def read_rows(store: Store) -> Contents:
     return contents
 
 
-def load_sets(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Data]:
+def select_sets(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Data]:
     """Load the data sets of the cells; InputError where a listed image is not in one."""
-    names = sorted({cell.dataset for cell in cells})
-    sets = {name: idx_sets.load(name, experiment.options.data) for name in names}
+    sets = {name: experiment.datasets.load(name) for name in sorted({c.dataset for c in cells})}
     experiment.evaluation.check_indices(
         {name: (len(data.test_x), len(data.train_x)) for name, data in sets.items()}
     )

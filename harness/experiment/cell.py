@@ -16,6 +16,9 @@ DATASET = "mnist"
 BATCH_SIZE = 97
 LEARNING_RATE = 1e-3
 
+# fields of a cell that version 0.1 did not have; at their defaults they are not part of the id
+ADDED_FIELDS = frozenset({"data_version", "validation", "recipe", "term_weights"})
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -25,6 +28,8 @@ class ModelCard:
     iterations: steps of a full training
     supervisions: those that the model supports
     defaults: its settings with their default values
+    added_settings: settings that it got after cells had been trained; at its default value such a
+        setting is not part of a cell, so the ids of those cells stay valid
     """
 
     name: str
@@ -32,6 +37,7 @@ class ModelCard:
     iterations: int
     supervisions: tuple[Supervision, ...] = ("none",)
     defaults: Mapping[str, Setting] = field(default_factory=dict)
+    added_settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,12 @@ class Cell:
 
     label_draw: where the labelled images come from: "none", "seed" (drawn from the cell's own
         seed), "draw-N" (draw N, the same for every seed) or "file-HASH" (the list in a user's file)
+    data_version: first digits of the checksum of the data set; empty for one that is pinned by name
+    validation: training images that are held out for validation
+    recipe: what differs from the default recipe of training, sorted by name (`recipe.Recipe`)
+    term_weights: weights of the model's further terms that differ from 1, sorted by name
+
+    The last four were added after version 0.1. At their defaults they are not part of the id.
     """
 
     model: str
@@ -53,11 +65,19 @@ class Cell:
     label_draw: str = "none"
     batch_size: int = BATCH_SIZE
     learning_rate: float = LEARNING_RATE
+    data_version: str = ""
+    validation: int = 0
+    recipe: tuple[tuple[str, Setting], ...] = ()
+    term_weights: tuple[tuple[str, float], ...] = ()
 
     @property
     def pack_key(self) -> "Cell":
-        """What cells of one pack have in common: the cell without seed, β and learning rate."""
-        return replace(self, seed=0, beta=1.0, learning_rate=1.0)
+        """What cells of one pack have in common.
+
+        It is the cell without seed, β, learning rate and the values of the term weights.
+        """
+        weights = tuple((name, 1.0) for name, _ in self.term_weights)
+        return replace(self, seed=0, beta=1.0, learning_rate=1.0, term_weights=weights)
 
     @cached_property
     def id(self) -> str:
@@ -67,7 +87,11 @@ class Cell:
         >>> one.id == Cell("vae", seed=0, iterations=10, beta=1.0).id
         True
         """
-        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        values = {
+            part.name: getattr(self, part.name)
+            for part in fields(self)
+            if part.name not in ADDED_FIELDS or getattr(self, part.name) != part.default
+        }
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -98,4 +122,7 @@ class Cell:
             parts += [self.supervision, f"labels={self.labels}"]
         if self.dataset != DATASET:
             parts.append(self.dataset)
+        if self.validation:
+            parts.append(f"validation={self.validation}")
+        parts += [f"{name}={value}" for name, value in (*self.recipe, *self.term_weights)]
         return " ".join([*parts, f"seed={self.seed}"])

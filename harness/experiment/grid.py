@@ -23,8 +23,11 @@ from harness.experiment.cell import (
     Supervision,
 )
 from harness.experiment.metrics import METRICS, check_margin
+from harness.experiment.recipe import canonical_recipe
 
+# the data sets of version 0.1; what is registered besides has a version in the ids of its cells
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "emnist")
+PINNED_VERSIONS = dict.fromkeys(DATASETS, "")
 DEFAULT_SAMPLES = 10_000  # samples from the prior in which digits are counted
 MIN_SAMPLES = 200  # those of a picture
 MAX_CELLS = 1_000_000  # of a grid
@@ -54,6 +57,12 @@ Names = Annotated[list[str], BeforeValidator(_to_list), Field(min_length=1)]
 Counts = Annotated[list[Count], BeforeValidator(_to_list), Field(min_length=1)]
 Positives = Annotated[list[Positive], BeforeValidator(_to_list), Field(min_length=1)]
 Supervisions = Annotated[list[Supervision], BeforeValidator(_to_list), Field(min_length=1)]
+Sizes = Annotated[
+    list[Annotated[int, Field(ge=0, lt=2**63)]], BeforeValidator(_to_list), Field(min_length=1)
+]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+NotNegatives = Annotated[list[NotNegative], BeforeValidator(_to_list), Field(min_length=1)]
+Weights = dict[str, NotNegatives]
 Settings = dict[str, Annotated[list[Setting], BeforeValidator(_to_list), Field(min_length=1)]]
 
 
@@ -73,13 +82,16 @@ class Sweep(BaseModel):
 
     model_config = STRICT_CONFIG
     model: str
-    beta: Positives = [1.0]
+    beta: NotNegatives = [1.0]
     dataset: Names = [DATASET]
     supervision: Supervisions | None = None
     labels: Counts = [100]
     iterations: Counts | None = None
     batch_size: Counts = [BATCH_SIZE]
     learning_rate: Positives = [LEARNING_RATE]
+    validation: Sizes = [0]
+    recipe: Settings = {}
+    term_weights: Weights = {}
     settings: Settings = {}
 
     def cells(self, card: ModelCard, seeds: list[int], label_draw: str) -> Iterator[Cell]:
@@ -110,6 +122,9 @@ class Sweep(BaseModel):
             self.iterations or [card.iterations],
             self.batch_size,
             self.learning_rate,
+            self.validation,
+            *self.recipe.values(),
+            *self.term_weights.values(),
             *self.settings.values(),
             seeds,
         )
@@ -122,7 +137,8 @@ class Sweep(BaseModel):
 
     def _axes(self, card: ModelCard, seeds: list[int]) -> dict[str, Sequence[Any]]:
         """The values of each field of a cell; the last field varies fastest."""
-        settings = {name: [default] for name, default in card.defaults.items()} | self.settings
+        settings: Settings = {name: [value] for name, value in card.defaults.items()}
+        settings |= self.settings
         return {
             "supervision": self.supervision or card.supervisions[:1],
             "beta": self.beta,
@@ -131,12 +147,21 @@ class Sweep(BaseModel):
             "iterations": self.iterations or [card.iterations],
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
-            "settings": [
-                _match_default_types(card, dict(zip(settings, values, strict=True)))
-                for values in product(*settings.values())
+            "validation": self.validation,
+            "recipe": [canonical_recipe(values) for values in _cross(self.recipe)],
+            "term_weights": [
+                tuple(sorted((name, float(value)) for name, value in values.items() if value != 1))
+                for values in _cross(self.term_weights)
             ],
+            "settings": [_match_default_types(card, values) for values in _cross(settings)],
             "seed": seeds,
         }
+
+
+def _cross(axes: Mapping[str, Sequence[Setting]]) -> Iterator[dict[str, Setting]]:
+    """All combinations of the values of named axes; the last axis varies fastest."""
+    for values in product(*axes.values()):
+        yield dict(zip(axes, values, strict=True))
 
 
 def _make_cell(card: ModelCard, point: dict[str, Any], label_draw: str) -> Cell:
@@ -155,10 +180,14 @@ def _make_cell(card: ModelCard, point: dict[str, Any], label_draw: str) -> Cell:
 def _match_default_types(
     card: ModelCard, settings: Mapping[str, Setting]
 ) -> tuple[tuple[str, Setting], ...]:
-    """Settings sorted by name; an integer becomes a float where the default is one."""
+    """Settings sorted by name; an integer becomes a float where the default is one.
+
+    An added setting at its default is left out.
+    """
     return tuple(
         (name, float(value) if isinstance(card.defaults[name], float) else value)
         for name, value in sorted(settings.items())
+        if name not in card.added_settings or value != card.defaults[name]
     )
 
 
@@ -237,12 +266,21 @@ class Grid(BaseModel):
                 raise ValueError(str(error)) from None
         return compare
 
+    @property
+    def datasets(self) -> list[str]:
+        """The names of all data sets, each once."""
+        return list(dict.fromkeys(name for sweep in self.sweeps for name in sweep.dataset))
+
     def cells(
-        self, cards: Mapping[str, ModelCard], listed_draw: ListedDraw | None = None
+        self,
+        cards: Mapping[str, ModelCard],
+        listed_draw: ListedDraw | None = None,
+        data_versions: Mapping[str, str] = PINNED_VERSIONS,
     ) -> list[Cell]:
         """The distinct cells in the order of the sweeps.
 
         listed_draw: the labelled images for `label_draw: subset`
+        data_versions: `Cell.data_version` of each known data set
         """
         if self.label_draw == "subset" and listed_draw is None:
             raise InputError(
@@ -253,10 +291,15 @@ class Grid(BaseModel):
             if sweep.model not in cards:
                 raise unknown_name_error("model", sweep.model, cards)
             for dataset in sweep.dataset:
-                if dataset not in DATASETS:
-                    raise unknown_name_error("dataset", dataset, DATASETS)
+                if dataset not in data_versions:
+                    raise unknown_name_error("dataset", dataset, data_versions)
             swept_cells = sweep.cells(cards[sweep.model], self.seeds, self.label_draw)
-            cells |= dict.fromkeys(_use_listed_labels(cell, listed_draw) for cell in swept_cells)
+            cells |= dict.fromkeys(
+                replace(_use_listed_labels(cell, listed_draw), data_version=version)
+                if (version := data_versions[cell.dataset])
+                else _use_listed_labels(cell, listed_draw)
+                for cell in swept_cells
+            )
         return list(cells)
 
 

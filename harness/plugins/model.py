@@ -1,12 +1,16 @@
 """The contract of a model: a pure function from parameters, data and noise to named loss terms.
 
 A model draws no random numbers and knows neither β nor the optimiser. So the same code trains one
-seed or, stacked with `torch.func.vmap`, many. Images are binary vectors of `PIXELS` values. Noise
-is standard normal; `torch.special.ndtr` turns it into uniform noise. Losses are in nats per
-image.
+seed or, stacked with `torch.func.vmap`, many. A model that cannot be stacked says so (`stackable`)
+and may do both. The constructor may take `data`, a `harness.plugins.dataset.DataSpec`. Images are
+vectors of `data.dimensions` values: 0 or 1, levels in [0, 1], or any floats, as `data.kind` says;
+`x.unflatten(-1, data.shape)` gives them their shape. Noise is standard normal;
+`torch.special.ndtr` turns it into uniform noise. Losses are in nats per image.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -14,7 +18,7 @@ from torch import Tensor, nn
 
 from harness.experiment.cell import Supervision
 
-PIXELS = 784
+PIXELS = 784  # of the data sets in MNIST's format; other data sets have `data.dimensions`
 CLASSES = 10
 Shape = tuple[int, ...]
 Noise = dict[str, Tensor]
@@ -23,38 +27,57 @@ Noise = dict[str, Tensor]
 class Batch(NamedTuple):
     """The data of one step.
 
-    A model without labels gets zero labelled images, a "supervised" cell gets an empty `x`.
+    A model without labels gets zero labelled images, a "supervised" cell gets an empty `x`. The
+    last three are given to models that ask for them (`uses_classes`, `uses_progress`).
     """
 
-    x: Tensor  # (batch, PIXELS), binary images as floats
-    labelled: Tensor  # (labels, PIXELS), binary images as floats
+    x: Tensor  # (batch, dimensions), floats
+    labelled: Tensor  # (labels, dimensions), floats
     targets: Tensor  # (labels,), classes as int64
+    y: Tensor | None = None  # (batch,), classes of x as int64; -1 where the cell does not know it
+    step: Tensor | None = None  # steps taken before this one, one float
+    total: Tensor | None = None  # steps of the whole training, one float
+
+
+NO_TERMS: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Terms(NamedTuple):
     """The terms of the objective in nats per image: (batch,) or one number, None if absent.
 
-    Training minimises the sum of the given terms, rec + β·kl + extra or nll + extra. A model with
-    `rec` and `kl` has a bound, NELBO = rec + kl; one with `nll` has an exact likelihood. One with
-    neither, such as a GAN, has no likelihood to compare.
+    Training minimises the weighted sum of the given terms, rec + β·kl + extra + Σ w·further, or
+    nll + extra + Σ w·further; or `loss` alone, where a model follows something else than its
+    bound. The weights w are 1, or the grid's key `term_weights`. A model with `rec` and `kl` has a
+    bound, NELBO = rec + kl; one with `nll` has an exact likelihood. One with neither, such as a
+    GAN, has no likelihood to compare.
     """
 
     rec: Tensor | None = None  # E_q[-log p(x|z)]
     kl: Tensor | None = None  # KL(q(z|x) || p(z)), or its estimate
     extra: Tensor | None = None  # anything else in the loss, such as a weighted cross-entropy
     nll: Tensor | None = None  # -log p(x), exact
+    loss: Tensor | None = None  # what training minimises instead of the sum
+    further: Mapping[str, Tensor] = NO_TERMS  # other terms by name, each with a weight of its own
 
 
 class Model(nn.Module, ABC):
-    """A generative model of binary images.
+    """A generative model.
 
     The keyword arguments of the constructor, with their defaults, are the settings that a grid can
-    sweep. A model that uses labels lists its `supervisions` and takes the cell's as the keyword
-    `supervision`.
+    sweep. `data` is none of them: a constructor that has it gets the description of the data set; a
+    model without it works with images of 784 binary values alone. A model that uses labels lists
+    its `supervisions` and takes the cell's as the keyword `supervision`.
     """
 
     iterations: ClassVar[int] = 20_000  # steps of a full training; a grid may ask for fewer
     supervisions: ClassVar[tuple[Supervision, ...]] = ("none",)
+    # settings that were added after cells had been trained; the ids of those stay valid
+    added_settings: ClassVar[tuple[str, ...]] = ()
+    # False trains cell by cell without torch.func.vmap, in which case `terms` may draw random
+    # numbers (seeded for every step), look at values and use any operation of torch
+    stackable: ClassVar[bool] = True
+    uses_classes: ClassVar[bool] = False  # whether `terms` needs `Batch.y`, in scoring too
+    uses_progress: ClassVar[bool] = False  # whether `terms` needs `Batch.step` and `Batch.total`
 
     @abstractmethod
     def noise(self, batch: int) -> dict[str, Shape]:
@@ -73,7 +96,10 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, noise: Noise) -> Tensor:
-        """The pixel probabilities of images from the prior: noise for n images -> (n, PIXELS)."""
+        """Images from the prior: noise for n images -> (n, dimensions).
+
+        For binary data they are the probabilities of pixels, from which the harness draws.
+        """
 
 
 @runtime_checkable
@@ -81,7 +107,7 @@ class ImportanceWeighted(Protocol):
     """A model whose bound importance weights can tighten (Burda et al. 2016)."""
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
-        """log p(x, z) - log q(z|x) at one draw of z: (batch, PIXELS) -> (batch,), in nats."""
+        """log p(x, z) - log q(z|x) at one draw of z: (batch, dimensions) -> (batch,), in nats."""
 
 
 @runtime_checkable
@@ -89,9 +115,9 @@ class Reconstructing(Protocol):
     """A model that can reconstruct an image from its latent variables."""
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
-        """The pixel probabilities E[x|z] at one draw of z from q(z|x).
+        """The means E[x|z] at one draw of z from q(z|x).
 
-        (batch, PIXELS) -> (batch, PIXELS)
+        (batch, dimensions) -> (batch, dimensions)
         """
 
 
@@ -100,9 +126,9 @@ class Classifier(Protocol):
     """A model that predicts the class of an image."""
 
     def classify(self, x: Tensor) -> Tensor:
-        """The logits of the classes: (batch, PIXELS) -> (batch, CLASSES).
+        """The logits of the classes: (batch, dimensions) -> (batch, classes).
 
-        The images are binary or grey levels in [0, 1].
+        The images are binary, or grey levels in [0, 1].
         """
 
 

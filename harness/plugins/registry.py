@@ -1,9 +1,9 @@
-"""Models by name. They are registered where they are defined; entry points add others.
+"""Models, and what else plug-ins register, by name. Entry points add to them.
 
 `register` is a decorator. The first look-up in a process, Ray's workers included, imports every
-entry point of the group `harness.models`. A model in a user's own files is a plug-in: `load` runs
-its code, which travels with the trial. What it changes in other modules holds for its own models
-only (`isolate_model`).
+entry point of the groups `harness.models` and `harness.datasets`. A model in a user's own files is
+a plug-in: `load` runs its code, which travels with the trial. What it changes in other modules
+holds for its own models only (`isolate_model`).
 """
 
 import functools
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -24,27 +24,39 @@ from harness.errors import InputError, unknown_name_error
 from harness.experiment import seeding
 from harness.experiment.cell import Cell, ModelCard, Setting
 from harness.plugins import isolation, source_files, source_modules
+from harness.plugins.dataset import MNIST_SPEC, Dataset, DataSpec, registered_datasets
 from harness.plugins.isolation import Change
-from harness.plugins.metric import Metric, registered_metrics
+from harness.plugins.metric import registered_metrics
 from harness.plugins.model import Model
 from harness.plugins.source_files import Plugin
 
 ENTRY_POINT_GROUP = "harness.models"
+ENTRY_POINT_GROUPS = (ENTRY_POINT_GROUP, "harness.datasets")
 # the folder of the packages harness and models
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 M = TypeVar("M", bound=Model)
 V = TypeVar("V")
 _models: dict[str, type[Model]] = {}
+# everything that a plug-in can register, by name
+_REGISTRIES: tuple[dict[str, Any], ...] = (_models, registered_metrics, registered_datasets)
+_specs: dict[str, DataSpec] = {}  # of the data sets that this process has loaded, by name
 
 
 @dataclass(frozen=True)
 class _LoadedPlugin:
-    """A plug-in of this process: what it registered, and what it changed in other modules."""
+    """A plug-in of this process: what it registered, and what it changed in other modules.
+
+    registered: new names and values in each of `_REGISTRIES`
+    """
 
     plugin: Plugin
-    models: Mapping[str, type[Model]]
-    metrics: Mapping[str, Metric]
+    registered: tuple[Mapping[str, Any], ...]
     changes: tuple[Change, ...]
+
+    @property
+    def models(self) -> Mapping[str, type[Model]]:
+        """The models that it registered, by name."""
+        return self.registered[0]
 
 
 _loaded: dict[str, _LoadedPlugin] = {}  # by the plug-in's name
@@ -79,6 +91,24 @@ def lookup(name: str) -> type[Model]:
     return _models[name]
 
 
+def lookup_dataset(name: str) -> Dataset:
+    """The data set registered as `name`; InputError for an unknown name."""
+    _load_entry_points()
+    if name not in registered_datasets:
+        raise unknown_name_error("dataset", name, registered_datasets)
+    return registered_datasets[name]
+
+
+def remember_spec(name: str, spec: DataSpec) -> None:
+    """Let `data_spec` answer for a data set that was loaded, here or in another process."""
+    _specs[name] = spec
+
+
+def data_spec(name: str) -> DataSpec:
+    """The description of a data set; InputError for an unknown name."""
+    return _specs[name] if name in _specs else lookup_dataset(name).spec
+
+
 def cards() -> dict[str, ModelCard]:
     """The card of each registered model, by name."""
     _load_entry_points()
@@ -88,10 +118,21 @@ def cards() -> dict[str, ModelCard]:
 def build(cell: Cell) -> Model:
     """The model of a cell, with weights drawn from the cell's seed.
 
-    The weights do not depend on β and the data set. InputError if the model refuses its settings.
+    The weights do not depend on β and the images. InputError if the model refuses its settings or
+    the kind of data.
     """
-    model = lookup(cell.model)
-    keywords = {"supervision": cell.supervision} if model.supervisions != ("none",) else {}
+    model, spec = lookup(cell.model), data_spec(cell.dataset)
+    keywords: dict[str, Any] = {}
+    if model.supervisions != ("none",):
+        keywords["supervision"] = cell.supervision
+    if takes_data(model):
+        keywords["data"] = spec
+    elif (spec.dimensions, spec.kind) != (MNIST_SPEC.dimensions, MNIST_SPEC.kind):
+        raise InputError(
+            f"model '{cell.model}' takes images of {MNIST_SPEC.dimensions} binary values; data set "
+            f"'{cell.dataset}' has {spec.dimensions} {spec.kind} ones: let its constructor take "
+            "`data`, the description of the data set"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive(cell.seed, "weights"))
         try:
@@ -104,32 +145,31 @@ def build(cell: Cell) -> Model:
 
 
 def load(plugin: Plugin) -> None:
-    """Run the code of a plug-in, which registers its models and metrics.
+    """Run the code of a plug-in, which registers its models, data sets and metrics.
 
     A plug-in that is loaded already runs again only if its code has changed. InputError if it
     fails.
     """
     loaded = _loaded.get(plugin.name)
     if loaded is not None and loaded.plugin == plugin:
-        _models.update(loaded.models)
-        registered_metrics.update(loaded.metrics)
+        for registry, values in zip(_REGISTRIES, loaded.registered, strict=True):
+            registry.update(values)
         return
     _load_entry_points()
     if loaded is not None:
         _unload(loaded)
-    before, metrics_before = dict(_models), dict(registered_metrics)
-    packages = {model.__module__.partition(".")[0] for model in before.values()}
+    before = [dict(registry) for registry in _REGISTRIES]
+    packages = {model.__module__.partition(".")[0] for model in _models.values()}
     try:
         changes = isolation.record_changes(
             lambda: source_modules.import_modules(plugin), plugin.files.values(), packages
         )
     except InputError:
-        _restore(_models, before)
-        _restore(registered_metrics, metrics_before)
+        for registry, values in zip(_REGISTRIES, before, strict=True):
+            _restore(registry, values)
         raise
-    _loaded[plugin.name] = _LoadedPlugin(
-        plugin, _find_new(_models, before), _find_new(registered_metrics, metrics_before), changes
-    )
+    registered = tuple(map(_find_new, _REGISTRIES, before))
+    _loaded[plugin.name] = _LoadedPlugin(plugin, registered, changes)
     isolation.add_changes(changes)
 
 
@@ -143,8 +183,8 @@ def _unload(loaded: _LoadedPlugin) -> None:
     del _loaded[loaded.plugin.name]
     isolation.drop_changes(loaded.changes)
     source_modules.unload(loaded.plugin)
-    _remove(_models, loaded.models)
-    _remove(registered_metrics, loaded.metrics)
+    for registry, values in zip(_REGISTRIES, loaded.registered, strict=True):
+        _remove(registry, values)
 
 
 def _remove(registered: dict[str, V], values: Mapping[str, V]) -> None:
@@ -228,7 +268,7 @@ def _find_loaded(name: str) -> _LoadedPlugin | None:
 def _load_entry_points() -> frozenset[str]:
     """Import the entry points; the names of the models that they registered."""
     before = set(_models)
-    for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
+    for point in _entry_points():
         bundled = _find_bundled(point.module.partition(".")[0])
         try:
             if bundled is not None:
@@ -237,16 +277,19 @@ def _load_entry_points() -> frozenset[str]:
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise InputError(
-                f"the models of the package {point.value!r} do not load: {reason}"
+                f"the {point.group.removeprefix('harness.')} of the package {point.value!r} do not "
+                f"load: {reason}"
             ) from error
     return frozenset(set(_models) - before)
 
 
 def _entry_point_packages() -> set[str]:
     """The packages of the entry points."""
-    return {
-        point.module.partition(".")[0] for point in metadata.entry_points(group=ENTRY_POINT_GROUP)
-    }
+    return {point.module.partition(".")[0] for point in _entry_points()}
+
+
+def _entry_points() -> list[metadata.EntryPoint]:
+    return [p for group in ENTRY_POINT_GROUPS for p in metadata.entry_points(group=group)]
 
 
 def _find_bundled(package: str) -> ModuleSpec | None:
@@ -283,14 +326,26 @@ def _is_same_file(file: str | None, other: str) -> bool:
     return file is not None and Path(file).resolve() == Path(other).resolve()
 
 
+def takes_data(model: type[Model]) -> bool:
+    """Whether the constructor of a model takes the description of the data set."""
+    return "data" in inspect.signature(model).parameters
+
+
 def _make_card(name: str, model: type[Model]) -> ModelCard:
     story = inspect.cleandoc(model.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-    return ModelCard(name, story, model.iterations, model.supervisions, _read_defaults(name, model))
+    return ModelCard(
+        name,
+        story,
+        model.iterations,
+        model.supervisions,
+        _read_defaults(name, model),
+        model.added_settings,
+    )
 
 
 def _read_defaults(name: str, model: type[Model]) -> Mapping[str, Setting]:
     parameters = inspect.signature(model).parameters.values()
-    settings = {p.name: p.default for p in parameters if p.name != "supervision"}
+    settings = {p.name: p.default for p in parameters if p.name not in ("supervision", "data")}
     missing = [
         setting
         for setting, default in settings.items()

@@ -31,6 +31,7 @@ class Column:
     type: its Arrow type
     unit: empty where it has none
     since: the first schema that has it
+    default: its value in rows of older schemas
     """
 
     name: str
@@ -38,6 +39,7 @@ class Column:
     unit: str
     meaning: str
     since: str = "1"
+    default: str | int | None = None
 
 
 def _bound_columns(prefix: str, image_set: str) -> list[Column]:
@@ -153,9 +155,31 @@ COLUMNS: tuple[Column, ...] = (
         "SHA-256 of the plug-in that trained the cell, and of another that scored it",
         "2",
     ),
+    Column(
+        "data_version",
+        pa.string(),
+        "",
+        "first digits of data_checksum; empty where the name of the data set says its content",
+        "3",
+        "",
+    ),
+    Column("validation", pa.int64(), "images", "training images held out for validation", "3", 0),
+    Column(
+        "recipe",
+        pa.string(),
+        "",
+        "what differs from the default recipe of training, JSON",
+        "3",
+        "{}",
+    ),
+    Column(
+        "term_weights", pa.string(), "", "weights of further terms other than 1, JSON", "3", "{}"
+    ),
+    Column("likelihood", pa.string(), "", "p(x|z), as the model names it", "3"),
 )
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
-VERSION = "2"  # tables of schema 1 can be read; later columns are null there
+DEFAULTS = {column.name: column.default for column in COLUMNS if column.default is not None}
+VERSION = "3"  # tables of schemas 1 and 2 can be read; later columns have their default there
 SCHEMA = pa.schema(
     [pa.field(c.name, c.type, metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS],
     metadata={"harness.storage.schema": VERSION},
@@ -210,7 +234,11 @@ SUM_TOLERANCE = 1e-6
 def describe_cell(cell: Cell) -> Row:
     """The columns that describe a cell."""
     values = {name: value for name, value in asdict(cell).items() if name in COLUMN_NAMES}
-    return values | {"cell": cell.id, "settings": json.dumps(dict(cell.settings), sort_keys=True)}
+    texts = {
+        name: json.dumps(dict(getattr(cell, name)), sort_keys=True)
+        for name in ("settings", "recipe", "term_weights")
+    }
+    return values | texts | {"cell": cell.id}
 
 
 def make_row(values: Mapping[str, Any]) -> Row:
@@ -226,7 +254,12 @@ def make_row(values: Mapping[str, Any]) -> Row:
     unknown = set(values) - set(COLUMN_NAMES)
     if unknown:
         raise ValueError(f"not columns of the results table: {', '.join(sorted(unknown))}")
-    complete = {name: _non_finite_to_none(values.get(name)) for name in COLUMN_NAMES}
+    complete = {
+        name: _non_finite_to_none(
+            DEFAULTS.get(name) if (value := values.get(name)) is None else value
+        )
+        for name in COLUMN_NAMES
+    }
     for prefix in ("", "subset_"):
         nelbo, kl, rec = (complete[prefix + part] for part in ("nelbo", "kl", "rec"))
         if nelbo is not None and not adds_up(nelbo, kl, rec):
@@ -309,7 +342,9 @@ def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
     try:
-        return column.cast(field.type)
+        converted = column.cast(field.type)
+        default = DEFAULTS.get(field.name)
+        return converted if default is None else pc.fill_null(converted, default)
     except pa.ArrowException as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
