@@ -8,23 +8,30 @@ import math
 import torch
 from torch import Tensor, nn
 
+from harness.plugins.dataset import MNIST_SPEC, DataSpec
 from harness.plugins.model import Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
-from models.distributions import bernoulli_nll, log_mixture, log_normal, reparameterize, variance
+from models.distributions import log_mixture, log_normal, reparameterize, variance
+from models.likelihoods import make_likelihood
 from models.networks import Encoder, decoder, positive
 
 
 @register("gmvae")
 class GMVAE(Model):
-    """p(z) = Σ_k N(mean_k, var_k) / k, learned;  p(x|z) = Bernoulli(decoder(z));  q(z|x) =
+    """p(z) = Σ_k N(mean_k, var_k) / k, learned;  p(x|z) = likelihood(decoder(z));  q(z|x) =
     N(mean(x), var(x))
     """
 
-    def __init__(self, z: int = 10, k: int = 500):
+    added_settings = ("likelihood",)
+
+    def __init__(
+        self, z: int = 10, k: int = 500, likelihood: str = "auto", data: DataSpec = MNIST_SPEC
+    ):
         super().__init__()
         self.z, self.k = positive(z), positive(k)
-        self.encoder = Encoder(z)
-        self.decoder = decoder(z)
+        self.likelihood = make_likelihood(likelihood, data)
+        self.encoder = Encoder(z, data.dimensions)
+        self.decoder = decoder(z, data.dimensions * self.likelihood.parameters)
         self.means = nn.Parameter(torch.randn(k, z) / math.sqrt(k * z))
         self.raw_variances = nn.Parameter(torch.randn(k, z) / math.sqrt(k * z))
 
@@ -43,14 +50,12 @@ class GMVAE(Model):
         z = reparameterize(
             self.means[component], variance(self.raw_variances)[component], noise["z"]
         )
-        probabilities: Tensor = self.decoder(z).sigmoid()
-        return probabilities
+        return self.likelihood.mean(self.decoder(z))
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
         """z from q(z|x), decoded."""
         mean, var = self.encoder(x)
-        probabilities: Tensor = self.decoder(reparameterize(mean, var, noise["z"])).sigmoid()
-        return probabilities
+        return self.likelihood.mean(self.decoder(reparameterize(mean, var, noise["z"])))
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x)."""
@@ -61,4 +66,4 @@ class GMVAE(Model):
         mean, var = self.encoder(x)
         z = reparameterize(mean, var, noise)
         kl = log_normal(z, mean, var) - log_mixture(z, self.means, variance(self.raw_variances))
-        return kl, bernoulli_nll(self.decoder(z), x)
+        return kl, self.likelihood.nll(self.decoder(z), x)

@@ -44,21 +44,21 @@ def positive(latent: int) -> int:
 
 
 class Encoder(nn.Module):
-    """q(z|x) = N(mean(x), var(x)): a net 784-300-300-2z with ELU, var = softplus + 1e-8."""
+    """q(z|x) = N(mean(x), var(x)): a net x-300-300-2z with ELU, var = softplus + 1e-8."""
 
-    def __init__(self, latent: int):
+    def __init__(self, latent: int, dimensions: int = PIXELS):
         super().__init__()
-        self.net = mlp([PIXELS, HIDDEN, HIDDEN, 2 * latent], ELU)
+        self.net = mlp([dimensions, HIDDEN, HIDDEN, 2 * latent], ELU)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(..., PIXELS) -> mean and variance, each (..., latent)."""
+        """(..., dimensions) -> mean and variance, each (..., latent)."""
         mean, raw = self.net(x).chunk(2, -1)
         return mean, variance(raw)
 
 
-def decoder(latent: int) -> nn.Sequential:
-    """p(x|z) = Bernoulli(logits(z)): a net z-300-300-784 with ELU.
+def decoder(latent: int, outputs: int = PIXELS) -> nn.Sequential:
+    """The parameters of p(x|z), of a Bernoulli its logits: a net z-300-300-outputs with ELU.
 
-    (..., latent) -> logits (..., PIXELS)
+    (..., latent) -> (..., outputs)
     """
-    return mlp([latent, HIDDEN, HIDDEN, PIXELS], ELU)
+    return mlp([latent, HIDDEN, HIDDEN, outputs], ELU)

@@ -10,10 +10,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from harness.experiment.cell import Supervision
-from harness.plugins.model import CLASSES, PIXELS, Batch, Model, Noise, Shape, Terms
+from harness.plugins.dataset import MNIST_SPEC, DataSpec
+from harness.plugins.model import CLASSES, Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
 from models.distributions import (
-    bernoulli_nll,
     kl_standard_normal,
     kl_uniform,
     log_normal,
@@ -21,6 +21,7 @@ from models.distributions import (
     reparameterize,
     variance,
 )
+from models.likelihoods import make_likelihood
 from models.networks import ELU, HIDDEN, mlp, positive
 
 
@@ -30,16 +31,16 @@ class ClassConditional(nn.Module):
     The first layer multiplies v once, and not once for each class.
     """
 
-    def __init__(self, sizes: list[int]):
+    def __init__(self, sizes: list[int], classes: int = CLASSES):
         super().__init__()
-        self.first = nn.Linear(sizes[0] + CLASSES, sizes[1])
+        self.first = nn.Linear(sizes[0] + classes, sizes[1])
         self.elu = ELU()
         self.rest = mlp(sizes[1:], ELU)
 
     def forward(self, v: Tensor) -> Tensor:
-        """The outputs for every class: (CLASSES, batch, output).
+        """The outputs for every class: (classes, batch, output).
 
-        v: (batch, size) for all classes, or (CLASSES, batch, size)
+        v: (batch, size) for all classes, or (classes, batch, size)
         """
         return self._apply_layers(v, self._class_bias(v).unsqueeze(1))
 
@@ -48,7 +49,7 @@ class ClassConditional(nn.Module):
         return self._apply_layers(v, self._class_bias(v)[y])
 
     def _class_bias(self, v: Tensor) -> Tensor:
-        """What each class adds to the first layer: (CLASSES, hidden)."""
+        """What each class adds to the first layer: (classes, hidden)."""
         return self.first.weight[:, v.shape[-1] :].T
 
     def _apply_layers(self, v: Tensor, class_bias: Tensor) -> Tensor:
@@ -61,30 +62,38 @@ class ClassConditional(nn.Module):
 
 @register("ssvae")
 class SSVAE(Model):
-    """p(y) = 1/10;  p(z) = N(0, I);  p(x|y,z) = Bernoulli(decoder(z,y));  q(y|x) = classifier(x);
+    """p(y) = 1/classes;  p(z) = N(0, I);  p(x|y,z) = likelihood(decoder(z,y));  q(y|x) = classifier(x);
     q(z|x,y) = N(mean(x,y), var(x,y))
 
     The unlabelled bound sums over y exactly, with one z per y (Kingma et al. 2014, eq. 7); labels
-    enter by a cross-entropy alone. Arrays over y are class-major: (CLASSES, batch, ...).
+    enter by a cross-entropy alone. Arrays over y are class-major: (classes, batch, ...).
     """
 
     iterations = 30_000
     supervisions = ("semi-supervised", "supervised")
+    added_settings = ("likelihood",)
 
     def __init__(
-        self, z: int = 64, class_weight: float = 100.0, supervision: Supervision = "semi-supervised"
+        self,
+        z: int = 64,
+        class_weight: float = 100.0,
+        supervision: Supervision = "semi-supervised",
+        likelihood: str = "auto",
+        data: DataSpec = MNIST_SPEC,
     ):
         super().__init__()
-        self.z = positive(z)
+        self.z, self.classes = positive(z), positive(data.classes)
+        self.likelihood = make_likelihood(likelihood, data)
         self.class_weight = class_weight
         self.generative = supervision == "semi-supervised"
-        self.encoder = ClassConditional([PIXELS, HIDDEN, HIDDEN, 2 * z])
-        self.decoder = ClassConditional([z, HIDDEN, HIDDEN, PIXELS])
-        self.classifier = mlp([PIXELS, HIDDEN, HIDDEN, CLASSES], nn.ReLU)
+        pixels, outputs = data.dimensions, data.dimensions * self.likelihood.parameters
+        self.encoder = ClassConditional([pixels, HIDDEN, HIDDEN, 2 * z], data.classes)
+        self.decoder = ClassConditional([z, HIDDEN, HIDDEN, outputs], data.classes)
+        self.classifier = mlp([pixels, HIDDEN, HIDDEN, data.classes], nn.ReLU)
 
     def noise(self, batch: int) -> dict[str, Shape]:
         """One draw of z per class and image, and one that selects the class when sampling."""
-        return {"z": (CLASSES, batch, self.z), "y": (batch,)}
+        return {"z": (self.classes, batch, self.z), "y": (batch,)}
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
         """The bound of the unlabelled images, and the weighted cross-entropy of the others."""
@@ -99,24 +108,22 @@ class SSVAE(Model):
 
     def sample(self, noise: Noise) -> Tensor:
         """A uniformly drawn class, z from the prior, decoded."""
-        y = (torch.special.ndtr(noise["y"]) * CLASSES).long().clamp(max=CLASSES - 1)
+        y = (torch.special.ndtr(noise["y"]) * self.classes).long().clamp(max=self.classes - 1)
         z = noise["z"][y, torch.arange(len(y), device=y.device)]
-        return self.decoder.for_class(z, y).sigmoid()
+        return self.likelihood.mean(self.decoder.for_class(z, y))
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
         """The most probable y under q(y|x), z from q(z|x,y), decoded."""
         mean, raw = self.encoder(x).chunk(2, -1)
-        decoded = self.decoder(reparameterize(mean, variance(raw), noise["z"])).sigmoid()
-        probabilities: Tensor = decoded[
-            self.classify(x).argmax(-1), torch.arange(len(x), device=x.device)
-        ]
-        return probabilities
+        decoded = self.decoder(reparameterize(mean, variance(raw), noise["z"]))
+        chosen = decoded[self.classify(x).argmax(-1), torch.arange(len(x), device=x.device)]
+        return self.likelihood.mean(chosen)
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
         """log Σ_y p(y) p(x|y,z_y) p(z_y) / q(z_y|x,y): an exact sum over y, one draw z_y each."""
         mean, var, z, rec = self._per_class(x, noise["z"])
         log_ratio = log_standard_normal(z) - log_normal(z, mean, var) - rec
-        return torch.logsumexp(log_ratio, 0) - math.log(CLASSES)
+        return torch.logsumexp(log_ratio, 0) - math.log(self.classes)
 
     def classify(self, x: Tensor) -> Tensor:
         """Logits of q(y|x)."""
@@ -124,11 +131,11 @@ class SSVAE(Model):
         return logits
 
     def _per_class(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Mean, variance and draw of z, (CLASSES, batch, z) each, and -log p(x|z_y,y).
+        """Mean, variance and draw of z, (classes, batch, z) each, and -log p(x|z_y,y).
 
-        The last is (CLASSES, batch).
+        The last is (classes, batch).
         """
         mean, raw = self.encoder(x).chunk(2, -1)
         var = variance(raw)
         z = reparameterize(mean, var, noise)
-        return mean, var, z, bernoulli_nll(self.decoder(z), x)
+        return mean, var, z, self.likelihood.nll(self.decoder(z), x)

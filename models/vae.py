@@ -5,27 +5,30 @@ With β ≠ 1 in the cell it is the β-VAE (Higgins et al. 2017).
 
 from torch import Tensor
 
+from harness.plugins.dataset import MNIST_SPEC, DataSpec
 from harness.plugins.model import Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
 from models.distributions import (
-    bernoulli_nll,
     kl_standard_normal,
     log_normal,
     log_standard_normal,
     reparameterize,
 )
+from models.likelihoods import make_likelihood
 from models.networks import Encoder, decoder, positive
 
 
 @register("vae")
 class VAE(Model):
-    """p(z) = N(0, I);  p(x|z) = Bernoulli(decoder(z));  q(z|x) = N(mean(x), var(x))"""
+    """p(z) = N(0, I);  p(x|z) = likelihood(decoder(z));  q(z|x) = N(mean(x), var(x))"""
 
-    def __init__(self, z: int = 10):
+    added_settings = ("likelihood",)
+
+    def __init__(self, z: int = 10, likelihood: str = "auto", data: DataSpec = MNIST_SPEC):
         super().__init__()
-        self.z = positive(z)
-        self.encoder = Encoder(z)
-        self.decoder = decoder(z)
+        self.z, self.likelihood = positive(z), make_likelihood(likelihood, data)
+        self.encoder = Encoder(z, data.dimensions)
+        self.decoder = decoder(z, data.dimensions * self.likelihood.parameters)
 
     def noise(self, batch: int) -> dict[str, Shape]:
         """One draw of z per image."""
@@ -35,22 +38,21 @@ class VAE(Model):
         """The bound with the analytic KL."""
         mean, var = self.encoder(batch.x)
         z = reparameterize(mean, var, noise["z"])
-        rec = bernoulli_nll(self.decoder(z), batch.x)
+        rec = self.likelihood.nll(self.decoder(z), batch.x)
         return Terms(rec, kl_standard_normal(mean, var), rec.new_zeros(()))
 
     def sample(self, noise: Noise) -> Tensor:
         """z from the prior, decoded."""
-        probabilities: Tensor = self.decoder(noise["z"]).sigmoid()
-        return probabilities
+        return self.likelihood.mean(self.decoder(noise["z"]))
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
         """z from q(z|x), decoded."""
         mean, var = self.encoder(x)
-        probabilities: Tensor = self.decoder(reparameterize(mean, var, noise["z"])).sigmoid()
-        return probabilities
+        return self.likelihood.mean(self.decoder(reparameterize(mean, var, noise["z"])))
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x)."""
         mean, var = self.encoder(x)
         z = reparameterize(mean, var, noise["z"])
-        return log_standard_normal(z) - log_normal(z, mean, var) - bernoulli_nll(self.decoder(z), x)
+        rec = self.likelihood.nll(self.decoder(z), x)
+        return log_standard_normal(z) - log_normal(z, mean, var) - rec

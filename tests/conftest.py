@@ -71,7 +71,7 @@ def cell() -> CellMaker:
     def make(model: str, seed: int = 0, iterations: int = 10, **values: Any) -> Cell:
         card = registry.cards()[model]
         supervision = values.pop("supervision", card.supervisions[0])
-        settings = tuple(sorted((dict(card.defaults) | values.pop("settings", {})).items()))
+        settings = tuple(sorted((card.default_settings | values.pop("settings", {})).items()))
         drawn: dict[str, Any] = (
             {} if supervision == "none" else {"labels": 100, "label_draw": "seed"}
         )

@@ -26,7 +26,7 @@ Work = dict[str, Callable[[], object]]
 def cells(model: str, count: int) -> list[Cell]:
     """`count` cells of a model at full length, with β 4 and 1 in turn."""
     card = registry.cards()[model]
-    settings, supervision = tuple(sorted(card.defaults.items())), card.supervisions[0]
+    settings, supervision = tuple(card.default_settings.items()), card.supervisions[0]
     labels, draw = (0, "none") if supervision == "none" else (100, "seed")
     return [
         Cell(

@@ -49,6 +49,7 @@ def plan_workload(experiment: Experiment) -> Workload:
     warn_about_plugins(experiment, plan)
     warn_about_checkpoints(outdated)
     sets = select_sets(experiment, plan.todo)
+    conformance.refuse_missing_classes(plan.todo)
     violations = find_violations(plan.todo, evaluation)
     refused = {cell: violations[cell.pack_key] for cell in plan.todo if cell.pack_key in violations}
     todo = tuple(cell for cell in plan.todo if cell not in refused)

@@ -13,37 +13,40 @@ from harness.plugins.dataset import Data
 from harness.plugins.model import CLASSES
 
 
-def draw_labelled_indices(classes: Tensor, budget: int, seed: int) -> Tensor:
+def draw_labelled_indices(
+    classes: Tensor, budget: int, seed: int, n_classes: int = CLASSES
+) -> Tensor:
     """Draw labelled images, equally many of each class.
 
     classes: (n,); returns indices (budget,). Budgets are nested: the images of a smaller budget are
     among those of a larger one of the same seed. InputError if the budget cannot be drawn.
     """
-    if budget % CLASSES:
+    if budget % n_classes:
         raise InputError(
-            f"labels {budget}: expected a multiple of {CLASSES}, as many images of each class"
+            f"labels {budget}: expected a multiple of {n_classes}, as many images of each class"
         )
     generator = seeding.generator(seed, "labels")
     indices_by_class = []
-    for label in range(CLASSES):
+    for label in range(n_classes):
         members = (classes == label).nonzero().squeeze(1).cpu()
-        if len(members) < budget // CLASSES:
+        if len(members) < budget // n_classes:
             raise InputError(
                 f"labels {budget}: class {label} has {len(members)} images, expected "
-                f"{budget // CLASSES}"
+                f"{budget // n_classes}"
             )
         indices_by_class.append(
-            members[torch.randperm(len(members), generator=generator)][: budget // CLASSES]
+            members[torch.randperm(len(members), generator=generator)][: budget // n_classes]
         )
     return torch.stack(indices_by_class, 1).flatten()
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Grey levels (..., labels, PIXELS) as bytes and classes (..., labels)."""
+    """Stored images (labels, dimensions), their classes (labels,) and indices (labels,)."""
 
     grey: Tensor
     classes: Tensor
+    indices: Tensor
 
 
 def select_labelled(cell: Cell, data: Data, listed_indices: Sequence[int]) -> LabelledImages:
@@ -59,6 +62,6 @@ def select_labelled(cell: Cell, data: Data, listed_indices: Sequence[int]) -> La
         seed = (
             cell.seed if cell.label_draw == "seed" else int(cell.label_draw.removeprefix("draw-"))
         )
-        indices = draw_labelled_indices(data.train_y, cell.labels, seed)
+        indices = draw_labelled_indices(data.train_y, cell.labels, seed, data.spec.classes)
     indices = indices.to(data.train_x.device)
-    return LabelledImages(data.train_x[indices], data.train_y[indices])
+    return LabelledImages(data.train_x[indices], data.train_y[indices], indices)

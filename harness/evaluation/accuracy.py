@@ -1,6 +1,6 @@
 """The metric `accuracy`: how often a model that classifies is right about the grey test images."""
 
-from harness.data.binarization import scale_to_unit
+from harness.data.preparation import scale
 from harness.evaluation.classification import predict_classes
 from harness.evaluation.inputs import MetricInputs
 from harness.plugins.metric import ScoreGenerator, register_metric
@@ -9,7 +9,8 @@ from harness.storage.layout import predictions_key
 
 
 def _is_classifier(inputs: MetricInputs) -> bool:
-    return isinstance(inputs.model, Classifier)
+    has_classes = inputs.shared.data.spec.classes > 0
+    return has_classes and isinstance(inputs.model, Classifier)
 
 
 @register_metric("accuracy", unit="", better="higher", order=0, applies=_is_classifier)
@@ -17,7 +18,7 @@ def score_accuracy(inputs: MetricInputs) -> ScoreGenerator:
     """Column accuracy, a fraction; the predicted classes are written to the store."""
     assert isinstance(inputs.model, Classifier)
     data = inputs.shared.data
-    predicted = predict_classes(inputs.model, scale_to_unit(data.test_x))
+    predicted = predict_classes(inputs.model, scale(data.test_x, data.spec))
     inputs.shared.store.write_classes(predictions_key(inputs.cell.id), predicted.cpu().numpy())
     yield 1.0
     return {"accuracy": float((predicted == data.test_y).sum()) / len(predicted)}

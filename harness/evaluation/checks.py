@@ -1,4 +1,4 @@
-"""Checks that a score is finite and possible for binary images."""
+"""Checks that a score is finite and possible."""
 
 import math
 
@@ -8,7 +8,7 @@ KL_TOLERANCE = 1e-3  # nats
 
 
 class InvalidScoreError(ValueError):
-    """A score that no model of binary images can have.
+    """A score that no model of these images can have.
 
     The message names the score and what was expected.
     """
@@ -34,10 +34,10 @@ def check_kl(kl: Tensor) -> None:
 
 
 def check_not_negative(name: str, mean: float) -> float:
-    """The mean; InvalidScoreError if it is below 0, as binary images have no density."""
+    """The mean; InvalidScoreError if it is below 0, as discrete images have no density."""
     if mean < 0:
         raise InvalidScoreError(
-            f"{name} is {mean:.6g} nats; expected at least 0, as images are binary"
+            f"{name} is {mean:.6g} nats; expected at least 0, as images are discrete"
         )
     return check_finite(name, mean)
 

@@ -5,7 +5,7 @@ one sample of z each; and the listed subset, with the mean of 100 repeats of one
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,9 +13,11 @@ from torch import Tensor
 from harness.evaluation.checks import check_finite, check_kl, check_not_negative
 from harness.evaluation.inputs import MetricInputs
 from harness.evaluation.scored_images import CHUNK_SIZE, draw_evaluation_noise
+from harness.experiment import seeding
 from harness.experiment.seeding import EvaluationPurpose
+from harness.plugins.dataset import MNIST_SPEC, DataSpec
 from harness.plugins.metric import ScoreGenerator, register_metric
-from harness.plugins.model import Batch, Model, Terms
+from harness.plugins.model import Model, own_draws_of, scored_batch
 from harness.storage.schema import Estimator, infer_estimator
 
 SUBSET_REPEATS = 100
@@ -25,12 +27,21 @@ TEST_COLUMNS = ("nelbo", "kl", "rec", "nll", "estimator", "data_kind")
 SUBSET_COLUMNS = ("subset_nelbo", "subset_kl", "subset_rec", "subset_checksum")
 
 
+class LikelihoodTerms(NamedTuple):
+    """The terms that say something about log p(x), in nats: (batch,), None if absent."""
+
+    rec: Tensor | None
+    kl: Tensor | None
+    nll: Tensor | None
+
+
 @register_metric(
     "elbo", unit="nats", better="lower", columns=TEST_COLUMNS, order=1, label=lambda _: "bound"
 )
 def score_elbo(inputs: MetricInputs) -> ScoreGenerator:
     """The columns that `elbo` returns, over the test images."""
-    return elbo(inputs.model, inputs.shared.test_images)
+    data = inputs.shared.data
+    return elbo(inputs.model, inputs.shared.test_images, data.test_y, data.spec)
 
 
 def _covers_subset(inputs: MetricInputs) -> bool:
@@ -48,63 +59,78 @@ def _covers_subset(inputs: MetricInputs) -> bool:
 )
 def score_subset_elbo(inputs: MetricInputs) -> ScoreGenerator:
     """The columns that `subset_elbo` returns, as subset_*, and the checksum of the subset."""
-    values = yield from subset_elbo(inputs.model, inputs.shared.subset_images)
+    shared = inputs.shared
+    y = shared.data.test_y[list(shared.evaluation.subset)]
+    values = yield from subset_elbo(inputs.model, shared.subset_images, y, shared.data.spec)
     checksum = {"subset_checksum": inputs.shared.evaluation.subset_checksum}
     return {f"subset_{name}": value for name, value in values.items()} | checksum
 
 
 @torch.inference_mode()
-def elbo(model: Model, x: Tensor) -> ScoreGenerator:
-    """What the model's terms say about log p(x) of images x (n, PIXELS), one sample of z each.
+def elbo(
+    model: Model, x: Tensor, y: Tensor | None = None, spec: DataSpec = MNIST_SPEC
+) -> ScoreGenerator:
+    """What the model's terms say about log p(x) of images x (n, dimensions), one sample of z each.
+
+    y: classes (n,), for models that use them
 
     Columns: estimator, data_kind and, as far as the model has them, nelbo, kl, rec, nll, in nats
-    per image. InvalidScoreError where a number is impossible for binary images: a NELBO below 0,
-    or a KL below 0 by more than its standard error explains.
+    per image. InvalidScoreError where a number is impossible: a NELBO below 0 for binary or ordinal
+    data, or a KL below 0 by more than its standard error explains.
     """
-    chunks, terms = x.split(CHUNK_SIZE), []
-    for index, images in enumerate(chunks):
-        terms.append(_evaluate_terms(model, images, "test noise", index))
+    classes = torch.zeros(len(x), dtype=torch.long, device=x.device) if y is None else y
+    chunks, terms = list(zip(x.split(CHUNK_SIZE), classes.split(CHUNK_SIZE), strict=True)), []
+    for index, (images, labels) in enumerate(chunks):
+        terms.append(_evaluate_terms(model, images, labels, "test noise", index))
         yield (index + 1) / len(chunks)
-    return _check_and_average(terms)
+    return _check_and_average(terms, spec)
 
 
 @torch.inference_mode()
-def subset_elbo(model: Model, x: Tensor) -> ScoreGenerator:
-    """nelbo, kl and rec of images x (n, PIXELS): the mean of 100 repeats, one sample of z each."""
+def subset_elbo(
+    model: Model, x: Tensor, y: Tensor | None = None, spec: DataSpec = MNIST_SPEC
+) -> ScoreGenerator:
+    """nelbo, kl and rec of images x (n, dimensions): the mean of 100 repeats, one z each."""
+    classes = torch.zeros(len(x), dtype=torch.long, device=x.device) if y is None else y
     terms = []
     for index in range(SUBSET_REPEATS):
-        terms.append(_evaluate_terms(model, x, "subset noise", index))
+        terms.append(_evaluate_terms(model, x, classes, "subset noise", index))
         yield (index + 1) / SUBSET_REPEATS
-    values = _check_and_average(terms)
+    values = _check_and_average(terms, spec)
     return {name: values[name] for name in ("nelbo", "kl", "rec") if name in values}
 
 
-def _evaluate_terms(model: Model, x: Tensor, purpose: EvaluationPurpose, index: int) -> Terms:
-    """The terms of unlabelled images x (batch, PIXELS); each part is (batch,)."""
-    unlabelled = Batch(x, x[:0], torch.empty(0, dtype=torch.long, device=x.device))
-    terms = model.terms(unlabelled, draw_evaluation_noise(model, len(x), purpose, index, x.device))
-    return Terms(*(None if part is None else part.expand(len(x)) for part in terms))
+def _evaluate_terms(
+    model: Model, x: Tensor, y: Tensor, purpose: EvaluationPurpose, index: int
+) -> LikelihoodTerms:
+    """The terms of unlabelled images x (batch, dimensions); each part is (batch,)."""
+    noise = draw_evaluation_noise(model, len(x), purpose, index, x.device)
+    with own_draws_of(model, seeding.derive(seeding.EVALUATION_SEED, purpose, index)):
+        terms = model.terms(scored_batch(model, x, y), noise)
+    parts = (terms.rec, terms.kl, terms.nll)
+    return LikelihoodTerms(*(None if part is None else part.expand(len(x)) for part in parts))
 
 
-def _check_and_average(chunks: Sequence[Terms]) -> dict[str, Any]:
+def _check_and_average(chunks: Sequence[LikelihoodTerms], spec: DataSpec) -> dict[str, Any]:
     """The columns from the terms of each chunk of images, checked: means over all images."""
-    rec, kl, _, nll = (_concatenate(parts) for parts in zip(*chunks, strict=True))
+    rec, kl, nll = (_concatenate(parts) for parts in zip(*chunks, strict=True))
+    check = check_finite if spec.kind == "continuous" else check_not_negative
     means = {
         name: float(part.mean()) for name, part in (("kl", kl), ("rec", rec)) if part is not None
     }
     estimator_kind: Estimator = (
         "exact" if nll is not None else infer_estimator(means.get("rec"), means.get("kl"))
     )
-    values: dict[str, Any] = {"estimator": estimator_kind, "data_kind": "binary"}
+    values: dict[str, Any] = {"estimator": estimator_kind, "data_kind": spec.kind}
     if nll is not None:
-        values["nll"] = check_not_negative("nll", float(nll.mean()))
+        values["nll"] = check("nll", float(nll.mean()))
     elif estimator_kind == "exact":
         values |= {"nll": means["rec"]}
     if estimator_kind == "none" and means.get("rec") == means.get("kl") == 0:
         return values  # the model has neither part
     if rec is not None and kl is not None:
         check_kl(kl)
-        means = {"nelbo": check_not_negative("nelbo", float((kl + rec).mean()))} | means
+        means = {"nelbo": check("nelbo", float((kl + rec).mean()))} | means
     return values | {name: check_finite(name, mean) for name, mean in means.items()}
 
 

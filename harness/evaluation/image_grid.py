@@ -1,4 +1,4 @@
-"""Sheets of digits as PNG: samples, reconstructions, traversals."""
+"""Sheets of images as PNG: samples, reconstructions, traversals."""
 
 import io
 
@@ -6,26 +6,25 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-SHEET_ROWS, SHEET_COLUMNS, IMAGE_SIDE = 10, 20, 28
+from harness.plugins.dataset import MNIST_SPEC, DataSpec
+
+SHEET_ROWS, SHEET_COLUMNS = 10, 20
+LINE_LEVEL = 64  # grey level of the lines between images
 
 
-def render_sheet(images: Tensor) -> bytes:
-    """A PNG of SHEET_ROWS × SHEET_COLUMNS digits with a pixel between them.
+def render_sheet(images: Tensor, spec: DataSpec = MNIST_SPEC) -> bytes:
+    """A PNG of SHEET_ROWS × SHEET_COLUMNS images with a pixel between them.
 
-    images: (SHEET_ROWS · SHEET_COLUMNS, PIXELS) in [0, 1]
+    images: (SHEET_ROWS · SHEET_COLUMNS, dimensions) in [0, 1]; other values are cut off
     """
-    tiles = (
-        images.reshape(SHEET_ROWS, SHEET_COLUMNS, IMAGE_SIDE, IMAGE_SIDE)
-        .mul(255)
-        .round()
-        .byte()
-        .cpu()
-        .numpy()
-    )
-    framed = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=64)
-    sheet = framed.transpose(0, 2, 1, 3).reshape(
-        SHEET_ROWS * (IMAGE_SIDE + 1), SHEET_COLUMNS * (IMAGE_SIDE + 1)
-    )
+    channels, height, width = spec.shape
+    levels = images.clamp(0, 1).mul(255).round().byte().cpu().numpy()
+    tiles = levels.reshape(SHEET_ROWS, SHEET_COLUMNS, channels, height, width)
+    padding = ((0, 0), (0, 0), (0, 0), (0, 1), (0, 1))
+    framed = np.pad(tiles, padding, constant_values=LINE_LEVEL)
+    sheet = framed.transpose(0, 3, 1, 4, 2).reshape(
+        SHEET_ROWS * (height + 1), SHEET_COLUMNS * (width + 1), channels
+    )[:-1, :-1]
     file = io.BytesIO()
-    Image.fromarray(sheet[:-1, :-1]).save(file, "PNG")
+    Image.fromarray(sheet.squeeze(-1) if channels == 1 else sheet).save(file, "PNG")
     return file.getvalue()

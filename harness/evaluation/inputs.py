@@ -16,24 +16,26 @@ from harness.storage.store import Store
 
 
 class SharedInputs:
-    """What all cells of a trial share; each image set is binarised once, when first used."""
+    """What all cells of a trial share; each image set is prepared once, when first used."""
 
     def __init__(self, store: Store, data: Data, evaluation: EvaluationConfig):
         self.store, self.data, self.evaluation = store, data, evaluation
 
     @cached_property
     def test_images(self) -> Tensor:
-        """The binarised test images: (n, PIXELS)."""
-        return scored_images.binarise_test_images(self.data)
+        """The test images as models see them: (n, dimensions)."""
+        return scored_images.prepare_test_images(self.data)
 
     @cached_property
     def subset_images(self) -> Tensor:
-        """The binarised test images that the subset lists: (n, PIXELS)."""
-        return scored_images.binarise_subset(self.data, self.evaluation.subset)
+        """The test images that the subset lists: (n, dimensions)."""
+        return scored_images.prepare_subset(self.data, self.evaluation.subset)
 
     @cached_property
-    def digit_classifier(self) -> DigitClassifier:
-        """The classifier that counts digits among samples."""
+    def digit_classifier(self) -> DigitClassifier | None:
+        """The classifier that counts classes among samples; None for data without classes."""
+        if not digit_classifier.can_classify(self.data.spec):
+            return None
         return digit_classifier.load(self.store, self.data)
 
 

@@ -16,7 +16,7 @@ from harness.evaluation.scored_images import to_device
 from harness.experiment import seeding
 from harness.experiment.metrics import IWAE_SAMPLES
 from harness.plugins.metric import ScoreGenerator, register_metric
-from harness.plugins.model import ImportanceWeighted, Model, Noise, draw_noise
+from harness.plugins.model import ImportanceWeighted, Model, Noise, draw_noise, own_draws
 
 IWAE_CHUNK_SIZE = 100  # images at a time
 DRAWS_PER_CALL = 10  # of z, at a time
@@ -72,7 +72,7 @@ def iwae(
     unfinished: MutableMapping[str, Tensor],
     name: str,
 ) -> ScoreGenerator:
-    """-log (1/k) Σ p(x,z)/q(z|x), the mean over images x (n, PIXELS), for each k in `samples`.
+    """-log (1/k) Σ p(x,z)/q(z|x), the mean over images x (n, dimensions), for each k in `samples`.
 
     Burda et al. 2016, eq. 8. A bound of fewer draws uses the first draws of the largest one.
     `unfinished[name]` (len(samples), images) holds the bounds of the images that are done; an
@@ -101,8 +101,22 @@ def _log_weights(model: ImportanceWeighted, x: Tensor, chunk: int, draws: int) -
     weights = []
     for first in range(0, draws, DRAWS_PER_CALL):
         noise = _draw_stacked_noise(model, len(x), min(DRAWS_PER_CALL, draws - first), generator)
-        weights.append(vmap(model.log_weight, in_dims=(None, 0))(x, to_device(noise, x.device)))
+        weights.append(_weigh_draws(model, x, to_device(noise, x.device), generator))
     return torch.cat(weights)
+
+
+def _weigh_draws(
+    model: ImportanceWeighted, x: Tensor, noise: Noise, generator: torch.Generator
+) -> Tensor:
+    """log w of each of the stacked draws: (draws, images)."""
+    assert isinstance(model, Model)
+    if model.stackable:
+        return vmap(model.log_weight, in_dims=(None, 0))(x, noise)
+    draws = len(next(iter(noise.values()))) if noise else DRAWS_PER_CALL
+    with own_draws(int(torch.randint(2**62, (), generator=generator))):
+        return torch.stack(
+            [model.log_weight(x, {k: v[draw] for k, v in noise.items()}) for draw in range(draws)]
+        )
 
 
 def _draw_stacked_noise(

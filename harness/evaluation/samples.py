@@ -12,8 +12,9 @@ from harness.evaluation.image_grid import SHEET_COLUMNS, SHEET_ROWS, render_shee
 from harness.evaluation.inputs import MetricInputs
 from harness.evaluation.scored_images import CHUNK_SIZE, chunk_sizes, draw_evaluation_noise
 from harness.experiment import seeding
+from harness.plugins.dataset import Data
 from harness.plugins.metric import ScoreGenerator, register_metric
-from harness.plugins.model import Model, Reconstructing
+from harness.plugins.model import Model, Reconstructing, own_draws_of
 from harness.storage.layout import picture_key
 
 TRAVERSAL_SD = 3.0  # a traversal goes from -3 to 3 standard deviations
@@ -31,15 +32,19 @@ DIGIT_COLUMNS = ("digit_counts", "digit_counts_200", "judge_accuracy", "judge_ac
     label=lambda inputs: f"{inputs.shared.evaluation.samples:,} samples",
 )
 def score_samples(inputs: MetricInputs) -> ScoreGenerator:
-    """Columns digit_counts and digit_counts_200, (CLASSES,) each, and the classifier's accuracy.
+    """Columns digit_counts and digit_counts_200, (classes,) each, and the classifier's accuracy.
 
-    The first 200 samples are written to the store as a picture.
+    They are empty for data without classes. The first 200 samples are written to the store as a
+    picture, if they are images.
     """
     shared, classifier = inputs.shared, inputs.shared.digit_classifier
-    device = shared.data.test_x.device
-    images = yield from draw_samples(inputs.model, shared.evaluation.samples, device)
+    images = yield from draw_samples(inputs.model, shared.evaluation.samples, shared.data)
     sheet = images[: SHEET_ROWS * SHEET_COLUMNS]
-    shared.store.write(picture_key("samples", inputs.cell.id), render_sheet(sheet))
+    if shared.data.spec.is_image:
+        key = picture_key("samples", inputs.cell.id)
+        shared.store.write(key, render_sheet(sheet, shared.data.spec))
+    if classifier is None:
+        return {}
     return {
         "digit_counts": classifier.count_digits(images),
         "digit_counts_200": classifier.count_digits(sheet),
@@ -48,7 +53,11 @@ def score_samples(inputs: MetricInputs) -> ScoreGenerator:
     }
 
 
-@register_metric("pictures", unit="", better=None, columns=(), order=3)
+def _shows_images(inputs: MetricInputs) -> bool:
+    return bool(inputs.cell.has_bound and inputs.shared.data.spec.is_image)
+
+
+@register_metric("pictures", unit="", better=None, columns=(), order=3, applies=_shows_images)
 def write_pictures(inputs: MetricInputs) -> ScoreGenerator:
     """No columns: write reconstructions and traversals to the store, where a model has any."""
     shared, size = inputs.shared, (SHEET_ROWS, SHEET_COLUMNS)
@@ -57,27 +66,28 @@ def write_pictures(inputs: MetricInputs) -> ScoreGenerator:
     traversals = traverse_latents(inputs.model, *size, shared.data.test_x.device)
     if reconstructions is not None:
         key = picture_key("reconstructions", inputs.cell.id)
-        shared.store.write(key, render_sheet(reconstructions))
+        shared.store.write(key, render_sheet(reconstructions, shared.data.spec))
     if traversals is not None:
         key = picture_key("traversals", inputs.cell.id)
-        shared.store.write(key, render_sheet(traversals))
+        shared.store.write(key, render_sheet(traversals, shared.data.spec))
     return {}
 
 
 @torch.inference_mode()
-def draw_samples(model: Model, count: int, device: torch.device) -> Generator[float, None, Tensor]:
-    """Binary images from the prior, with the same noise for every cell.
+def draw_samples(model: Model, count: int, data: Data) -> Generator[float, None, Tensor]:
+    """Images from the prior, with the same noise for every cell; binary ones are drawn.
 
-    Yields the share that is done and returns (count, PIXELS).
+    Yields the share that is done and returns (count, dimensions).
     """
-    images = []
+    device, images = data.test_x.device, []
     for index, size in enumerate(chunk_sizes(count)):
-        probabilities = model.sample(
-            draw_evaluation_noise(model, size, "samples", index, device)
-        ).cpu()
-        images.append(
-            torch.bernoulli(probabilities, generator=seeding.evaluation_generator("pixels", index))
-        )
+        noise = draw_evaluation_noise(model, size, "samples", index, device)
+        with own_draws_of(model, seeding.derive(seeding.EVALUATION_SEED, "samples", index)):
+            sampled = model.sample(noise).cpu()
+        if data.spec.kind == "binary":
+            generator = seeding.evaluation_generator("pixels", index)
+            sampled = torch.bernoulli(sampled, generator=generator)
+        images.append(sampled)
         yield min(1.0, (index + 1) * CHUNK_SIZE / count)
     return torch.cat(images).to(device)
 
@@ -86,7 +96,7 @@ def draw_samples(model: Model, count: int, device: torch.device) -> Generator[fl
 def reconstruct_images(model: Model, images: Tensor, rows: int, columns: int) -> Tensor | None:
     """Lines of images, each above the line of their reconstructions.
 
-    images (n, PIXELS) -> (rows · columns, PIXELS) in [0, 1]; None for a model that cannot
+    images (n, dimensions) -> (rows · columns, dimensions) in [0, 1]; None for a model that cannot
     reconstruct.
     """
     if not isinstance(model, Reconstructing):
@@ -101,7 +111,7 @@ def reconstruct_images(model: Model, images: Tensor, rows: int, columns: int) ->
 
 @torch.inference_mode()
 def traverse_latents(model: Model, rows: int, columns: int, device: torch.device) -> Tensor | None:
-    """One line for each of the first latent dimensions: (rows · columns, PIXELS).
+    """One line for each of the first latent dimensions: (rows · columns, dimensions).
 
     Along a line one dimension goes from -TRAVERSAL_SD to TRAVERSAL_SD and all others are 0. The
     dimensions are those of the noise (..., batch, latent) that `sample` takes. None for a model

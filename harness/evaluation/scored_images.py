@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.data.binarization import binarise, scale_to_unit
+from harness.data.preparation import is_drawn, prepare, scale
 from harness.experiment import seeding
 from harness.experiment.seeding import EvaluationPurpose
 from harness.plugins.dataset import Data
@@ -15,25 +15,22 @@ from harness.plugins.model import Model, Noise, draw_noise
 CHUNK_SIZE = 1000  # images scored at a time
 
 
-def binarise_test_images(data: Data) -> Tensor:
-    """The binarised test images, the same for every cell and device.
+def prepare_test_images(data: Data) -> Tensor:
+    """The test images as models see them, the same for every cell and device: (n, dimensions)."""
+    generator = seeding.evaluation_generator("test binarisation")
+    return prepare(data.test_x.cpu(), data.spec, generator).to(data.test_x.device)
 
-    (n, PIXELS) floats 0 or 1
+
+def prepare_subset(data: Data, indices: Sequence[int]) -> Tensor:
+    """The listed test images as models see them: (len(indices), dimensions) floats.
+
+    Grey levels are binarised with numpy's RandomState(0) like in the source report.
     """
-    return binarise(data.test_x.cpu(), seeding.evaluation_generator("test binarisation")).to(
-        data.test_x.device
-    )
-
-
-def binarise_subset(data: Data, indices: Sequence[int]) -> Tensor:
-    """The listed test images, binarised with numpy's RandomState(0) like the source report.
-
-    (len(indices), PIXELS) floats 0 or 1
-    """
-    grey = (
-        scale_to_unit(data.test_x[torch.tensor(indices, device=data.test_x.device)]).cpu().numpy()
-    )
-    binary = np.random.RandomState(0).binomial(1, grey)
+    listed = data.test_x[torch.tensor(indices, device=data.test_x.device)]
+    scaled = scale(listed, data.spec)
+    if not is_drawn(data.spec):
+        return scaled
+    binary = np.random.RandomState(0).binomial(1, scaled.cpu().numpy())
     return torch.from_numpy(binary).float().to(data.test_x.device)
 
 

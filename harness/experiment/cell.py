@@ -39,6 +39,11 @@ class ModelCard:
     defaults: Mapping[str, Setting] = field(default_factory=dict)
     added_settings: tuple[str, ...] = ()
 
+    @property
+    def default_settings(self) -> dict[str, Setting]:
+        """The settings of a cell for which a grid says nothing, by name."""
+        return {k: v for k, v in sorted(self.defaults.items()) if k not in self.added_settings}
+
 
 @dataclass(frozen=True)
 class Cell:

@@ -156,7 +156,7 @@ class Data:
 
     def to(self, device: torch.device) -> "Data":
         """The same data on a device."""
-        moved = {
+        moved: dict[str, Any] = {
             part.name: value.to(device)
             for part in fields(self)
             if isinstance(value := getattr(self, part.name), Tensor)
@@ -168,11 +168,8 @@ def make_data(name: str, spec: DataSpec, splits: Splits, checksum: str) -> Data:
     """The tensors of arrays that have been checked; classes are zeros where there are none."""
 
     def flatten(x: Any) -> Tensor:
-        dtype = np.float32 if spec.kind == "continuous" else np.uint8
-        if spec.levels > 256:
-            dtype = np.int32
-        array = np.ascontiguousarray(x, dtype=dtype).reshape(len(x), spec.dimensions)
-        return torch.from_numpy(array)
+        array = np.ascontiguousarray(x, dtype=_stored_type(spec))
+        return torch.from_numpy(array.reshape(len(x), spec.dimensions).copy())
 
     def convert_classes(y: Any, x: Any) -> Tensor:
         return torch.from_numpy(np.asarray(np.zeros(len(x)) if y is None else y, dtype=np.int64))
@@ -190,3 +187,10 @@ def make_data(name: str, spec: DataSpec, splits: Splits, checksum: str) -> Data:
         convert_classes(splits.validation_y, splits.validation_x) if has_validation else None,
         None if splits.test_factors is None else torch.as_tensor(splits.test_factors),
     )
+
+
+def _stored_type(spec: DataSpec) -> str:
+    """The type of stored values: the smallest that holds them."""
+    if spec.kind == "continuous":
+        return "float32"
+    return "uint8" if spec.levels <= 256 else "int32"

@@ -9,9 +9,10 @@ vectors of `data.dimensions` values: 0 or 1, levels in [0, 1], or any floats, as
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -24,19 +25,46 @@ Shape = tuple[int, ...]
 Noise = dict[str, Tensor]
 
 
-class Batch(NamedTuple):
-    """The data of one step.
+class _Images(NamedTuple):
+    x: Tensor
+    labelled: Tensor
+    targets: Tensor
 
-    A model without labels gets zero labelled images, a "supervised" cell gets an empty `x`. The
-    last three are given to models that ask for them (`uses_classes`, `uses_progress`).
+
+class Batch(_Images):
+    """The data of one step: a tuple of three tensors, and up to three more as attributes.
+
+    x: (batch, dimensions), floats; empty for a "supervised" cell
+    labelled: (labels, dimensions), floats; none for a model without labels
+    targets: (labels,), classes as int64
+    y: (batch,), classes of x as int64, -1 where the cell does not know them; for models with
+        `uses_classes`, else None
+    step, total: steps taken before this one, and steps of the whole training, one float each; for
+        models with `uses_progress`, else None
     """
 
-    x: Tensor  # (batch, dimensions), floats
-    labelled: Tensor  # (labels, dimensions), floats
-    targets: Tensor  # (labels,), classes as int64
-    y: Tensor | None = None  # (batch,), classes of x as int64; -1 where the cell does not know it
-    step: Tensor | None = None  # steps taken before this one, one float
-    total: Tensor | None = None  # steps of the whole training, one float
+    y: Tensor | None
+    step: Tensor | None
+    total: Tensor | None
+
+    def __new__(
+        cls,
+        x: Tensor,
+        labelled: Tensor,
+        targets: Tensor,
+        y: Tensor | None = None,
+        step: Tensor | None = None,
+        total: Tensor | None = None,
+    ) -> Self:
+        """A batch; what the model does not ask for is None."""
+        batch = super().__new__(cls, x, labelled, targets)
+        batch.y, batch.step, batch.total = y, step, total
+        return batch
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors by name, without those that the model did not ask for."""
+        asked = {"y": self.y, "step": self.step, "total": self.total}
+        return self._asdict() | {name: part for name, part in asked.items() if part is not None}
 
 
 NO_TERMS: Mapping[str, Tensor] = MappingProxyType({})
@@ -139,3 +167,29 @@ def draw_noise(model: Model, images: int, generator: torch.Generator) -> Noise:
         name: torch.randn(shape, device=generator.device, generator=generator)
         for name, shape in shapes
     }
+
+
+def scored_batch(model: Model, x: Tensor, y: Tensor) -> Batch:
+    """Images x (batch, dimensions) of classes y (batch,) without labelled ones, as in scoring.
+
+    The model gets the classes and the progress of a finished training, if it asks for them.
+    """
+    done = torch.ones((), device=x.device) if model.uses_progress else None
+    none = torch.empty(0, dtype=torch.long, device=x.device)
+    return Batch(x, x[:0], none, y if model.uses_classes else None, done, done)
+
+
+@contextmanager
+def own_draws(seed: int) -> Iterator[None]:
+    """Let code inside this block draw from torch's generator, which starts at a seed.
+
+    The generator's state is restored afterwards.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def own_draws_of(model: Model, seed: int) -> AbstractContextManager[None]:
+    """`own_draws` for a model that may draw; nothing for one that is stackable."""
+    return nullcontext() if model.stackable else own_draws(seed)

@@ -37,8 +37,6 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 M = TypeVar("M", bound=Model)
 V = TypeVar("V")
 _models: dict[str, type[Model]] = {}
-# everything that a plug-in can register, by name
-_REGISTRIES: tuple[dict[str, Any], ...] = (_models, registered_metrics, registered_datasets)
 _specs: dict[str, DataSpec] = {}  # of the data sets that this process has loaded, by name
 
 
@@ -46,7 +44,7 @@ _specs: dict[str, DataSpec] = {}  # of the data sets that this process has loade
 class _LoadedPlugin:
     """A plug-in of this process: what it registered, and what it changed in other modules.
 
-    registered: new names and values in each of `_REGISTRIES`
+    registered: new names and values in each of `_registries()`
     """
 
     plugin: Plugin
@@ -152,23 +150,23 @@ def load(plugin: Plugin) -> None:
     """
     loaded = _loaded.get(plugin.name)
     if loaded is not None and loaded.plugin == plugin:
-        for registry, values in zip(_REGISTRIES, loaded.registered, strict=True):
+        for registry, values in zip(_registries(), loaded.registered, strict=True):
             registry.update(values)
         return
     _load_entry_points()
     if loaded is not None:
         _unload(loaded)
-    before = [dict(registry) for registry in _REGISTRIES]
+    before = [dict(registry) for registry in _registries()]
     packages = {model.__module__.partition(".")[0] for model in _models.values()}
     try:
         changes = isolation.record_changes(
             lambda: source_modules.import_modules(plugin), plugin.files.values(), packages
         )
     except InputError:
-        for registry, values in zip(_REGISTRIES, before, strict=True):
+        for registry, values in zip(_registries(), before, strict=True):
             _restore(registry, values)
         raise
-    registered = tuple(map(_find_new, _REGISTRIES, before))
+    registered = tuple(map(_find_new, _registries(), before))
     _loaded[plugin.name] = _LoadedPlugin(plugin, registered, changes)
     isolation.add_changes(changes)
 
@@ -178,12 +176,17 @@ def load_source(name: str, text: str) -> None:
     load(source_files.plugin_from_text(name, text))
 
 
+def _registries() -> tuple[dict[str, Any], ...]:
+    """Everything that a plug-in can register, by name."""
+    return _models, registered_metrics, registered_datasets
+
+
 def _unload(loaded: _LoadedPlugin) -> None:
     """Undo everything that loading a plug-in did."""
     del _loaded[loaded.plugin.name]
     isolation.drop_changes(loaded.changes)
     source_modules.unload(loaded.plugin)
-    for registry, values in zip(_REGISTRIES, loaded.registered, strict=True):
+    for registry, values in zip(_registries(), loaded.registered, strict=True):
         _remove(registry, values)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from harness.experiment.cell import Cell
 from harness.experiment.grid import name_cells
 from harness.plugins.source_files import Plugin
-from harness.storage.schema import ARM_COLUMNS, Row, describe_cell
+from harness.storage.schema import ARM_COLUMNS, PAIR_COLUMNS, Row, describe_cell
 
 HASH_DIGITS = 8  # digits of a SHA-256
 MAX_ARMS = 3  # arms that are named
@@ -89,7 +89,5 @@ def _describe_mixed_arms(rows: Iterable[Row]) -> str:
 
 def _arm_of(row: Row) -> Cell:
     """A row's arm, as its cell of seed 0."""
-    settings = tuple(sorted(json.loads(row["settings"]).items()))
-    return Cell(
-        seed=0, settings=settings, **{name: row[name] for name in ARM_COLUMNS if name != "settings"}
-    )
+    pairs = {name: tuple(sorted(json.loads(row[name]).items())) for name in PAIR_COLUMNS}
+    return Cell(seed=0, **{name: row[name] for name in ARM_COLUMNS} | pairs)

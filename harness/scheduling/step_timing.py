@@ -11,18 +11,18 @@ from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.experiment.options import Compile
 from harness.plugins import registry
-from harness.plugins.dataset import Data
+from harness.plugins.dataset import Data, DataSpec
 from harness.plugins.model import (
-    PIXELS,
     Batch,
     Classifier,
     ImportanceWeighted,
     Model,
     Noise,
     draw_noise,
+    scored_batch,
 )
 from harness.scheduling.packing import group_by_pack_key
-from harness.training.compilation import should_compile
+from harness.training.compilation import compiles
 from harness.training.process_tuning import flush_denormals
 from harness.training.task import Cost
 from harness.training.trainer import PackTrainer, make_trainer
@@ -107,9 +107,7 @@ def _with_compilation(
     0.2 ms compiled.
     """
     devices = {kind: sets[kind.dataset].train_x.device for kind in groups}
-    compiled_kinds = [
-        kind for kind in groups if should_compile(mode, kind.iterations, devices[kind])
-    ]
+    compiled_kinds = [kind for kind in groups if compiles(kind, mode, devices[kind])]
     compiled_costs = {
         kind: Cost(COMPILED_OVERHEAD_SHARE * eager[kind].fixed, eager[kind].per_cell)
         for kind in compiled_kinds
@@ -170,29 +168,32 @@ def measure_score_costs(
 
 def _estimate_score_seconds(cell: Cell, evaluation: EvaluationConfig, images: int) -> float:
     """The calls that scoring makes, each at its price."""
-    model = registry.build(cell).eval()
+    model, spec = registry.build(cell).eval(), registry.data_spec(cell.dataset)
     seconds = 0.0
-    if isinstance(model, Classifier):
+    if isinstance(model, Classifier) and spec.classes:
         seconds += _measure_call_cost(
-            lambda n: model.classify(torch.zeros(n, PIXELS))
+            lambda n: model.classify(torch.zeros(n, spec.dimensions))
         ).total_seconds(images, scored_images.CHUNK_SIZE)
     if not cell.has_bound:
         return seconds
-    bound = _measure_call_cost(lambda n: model.terms(_blank_batch(n), _make_noise(model, n)))
+    bound = _measure_call_cost(
+        lambda n: model.terms(_blank_batch(model, n, spec), _make_noise(model, n))
+    )
     sampling = _measure_call_cost(lambda n: model.sample(_make_noise(model, n)))
-    net = digit_classifier.Net()
-    judging = _measure_call_cost(lambda n: net.classify(torch.zeros(n, PIXELS)))
     seconds += bound.total_seconds(images, scored_images.CHUNK_SIZE) + sampling.total_seconds(
         evaluation.samples, scored_images.CHUNK_SIZE
     )
-    seconds += judging.total_seconds(evaluation.samples, scored_images.CHUNK_SIZE)
+    if digit_classifier.can_classify(spec):
+        net = digit_classifier.Net(spec)
+        judging = _measure_call_cost(lambda n: net.classify(torch.zeros(n, spec.dimensions)))
+        seconds += judging.total_seconds(evaluation.samples, scored_images.CHUNK_SIZE)
     if evaluation.covers(cell):
         seconds += elbo.SUBSET_REPEATS * bound.total_seconds(
             len(evaluation.subset), scored_images.CHUNK_SIZE
         )
     if evaluation.iwae and isinstance(model, ImportanceWeighted):
         weights = _measure_call_cost(
-            lambda n: model.log_weight(_blank_batch(n).x, _make_noise(model, n))
+            lambda n: model.log_weight(torch.zeros(n, spec.dimensions), _make_noise(model, n))
         )
         image_counts = {
             "test": images,
@@ -236,10 +237,9 @@ def _time_call(call: Callable[[int], object], images: int) -> float:
     return min(times)
 
 
-def _blank_batch(images: int) -> Batch:
-    return Batch(
-        torch.zeros(images, PIXELS), torch.zeros(0, PIXELS), torch.zeros(0, dtype=torch.long)
-    )
+def _blank_batch(model: Model, images: int, spec: DataSpec) -> Batch:
+    x = torch.zeros(images, spec.dimensions)
+    return scored_batch(model, x, torch.zeros(images, dtype=torch.long))
 
 
 def _make_noise(model: Model, images: int) -> Noise:

@@ -228,16 +228,15 @@ LATER_CURVE_COLUMNS = frozenset(
 PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # the column in which pandas stores an index
 # An arm is all seeds of one setting, so its columns are those of a cell without the seed.
 ARM_COLUMNS = tuple(f.name for f in fields(Cell) if f.name != "seed")
+# columns that hold name-value pairs of a cell as JSON
+PAIR_COLUMNS = ("settings", "recipe", "term_weights")
 SUM_TOLERANCE = 1e-6
 
 
 def describe_cell(cell: Cell) -> Row:
     """The columns that describe a cell."""
     values = {name: value for name, value in asdict(cell).items() if name in COLUMN_NAMES}
-    texts = {
-        name: json.dumps(dict(getattr(cell, name)), sort_keys=True)
-        for name in ("settings", "recipe", "term_weights")
-    }
+    texts = {name: json.dumps(dict(getattr(cell, name)), sort_keys=True) for name in PAIR_COLUMNS}
     return values | texts | {"cell": cell.id}
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from harness.data.binarization import binarise_cells
-from harness.data.labelled_subset import select_labelled
+from harness.data.labelled_subset import LabelledImages, select_labelled
+from harness.data.preparation import prepare_batch
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.plugins.dataset import Data
@@ -26,6 +26,7 @@ class BatchStream:
         self.cells, self.data, self.model = cells, data, model
         self.device = data.train_x.device
         labelled = [select_labelled(cell, data, listed_indices) for cell in cells]
+        self.known_classes = self._find_known_classes(labelled) if model.uses_classes else None
         self.labelled_grey = torch.stack([one.grey for one in labelled])
         self.labelled_classes = torch.stack([one.classes for one in labelled])
         self._orders: dict[int, Tensor] = {}  # of the present epoch
@@ -38,12 +39,34 @@ class BatchStream:
         indices = self.batch_indices(step)
         # seven times as fast as train_x[indices]
         grey = self.data.train_x.index_select(0, indices.flatten())
-        x = binarise_cells(grey.unflatten(0, indices.shape), generators)
-        labelled_x = binarise_cells(self.labelled_grey, generators)
+        spec = self.data.spec
+        x = prepare_batch(grey.unflatten(0, indices.shape), spec, generators)
+        labelled_x = prepare_batch(self.labelled_grey, spec, generators)
         noise = [self._draw_cell_noise(cell, step, x.shape[1]) for cell in self.cells]
-        return Batch(x, labelled_x, self.labelled_classes), {
-            name: _stack([draw[name] for draw in noise]) for name in noise[0]
-        }
+        batch = Batch(x, labelled_x, self.labelled_classes, **self._requested_fields(step, indices))
+        return batch, {name: _stack([draw[name] for draw in noise]) for name in noise[0]}
+
+    def _requested_fields(self, step: int, indices: Tensor) -> dict[str, Tensor]:
+        """The fields of a batch that the model asks for."""
+        fields = {}
+        if self.known_classes is not None:
+            fields["y"] = self.known_classes.gather(1, indices)
+        if self.model.uses_progress:
+            for name, steps in (("step", step), ("total", self.cells[0].iterations)):
+                fields[name] = torch.full((len(self.cells),), float(steps), device=self.device)
+        return fields
+
+    def _find_known_classes(self, labelled: Sequence[LabelledImages]) -> Tensor:
+        """The classes of all training images, (cells, n); -1 for those that a cell does not know.
+
+        A cell without a label budget knows all of them.
+        """
+        classes = self.data.train_y.repeat(len(self.cells), 1)
+        for known, cell, images in zip(classes, self.cells, labelled, strict=True):
+            if cell.supervision != "none":
+                known.fill_(-1)
+                known[images.indices] = images.classes
+        return classes
 
     def batch_indices(self, step: int) -> Tensor:
         """Indices of a step's images: (cells, batch).

@@ -4,7 +4,7 @@ import functools
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,9 +16,9 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
 from harness.plugins import registry
-from harness.plugins.model import Model
+from harness.plugins.model import Batch, Model, Noise
 from harness.plugins.model_state import Tensors, clone_tensors
-from harness.training.objective import LossParts, Objective, _make_loss
+from harness.training.objective import Objective, StepResult, Weights, make_loss
 from harness.training.process_tuning import paused_gc
 
 MIN_STEPS_TO_COMPILE = 500  # a shorter training ends before compiling pays
@@ -47,16 +47,24 @@ def _compile_cached(
     The class is part of the key: a name may mean another class later in a process, as in a
         notebook.
     """
-    gradient_function = vmap(grad(_make_loss(registry.build(kind).to(device)), has_aux=True))
+    gradient_function = vmap(grad(make_loss(registry.build(kind).to(device)), has_aux=True))
     compiled_by_layout: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
 
-    def objective(*args: Any) -> tuple[Tensors, LossParts, Tensors]:
+    def objective(
+        trained: Tensors,
+        other: Tensors,
+        batch: Batch,
+        noise: Noise,
+        weights: Weights,
+        seeds: Sequence[int] = (),
+    ) -> StepResult:
+        args = (trained, other, batch.tensors(), noise, dict(weights))
         flat, nested = tree_flatten(args)
         # the shapes are fixed by kind and size, the strides are not
         layout = tuple(tensor.stride() for tensor in flat)
         if layout not in compiled_by_layout:
             # recording runs the step, which may change the state in place
-            example, _ = tree_flatten((args[0], clone_tensors(args[1]), *args[2:]))
+            example, _ = tree_flatten((trained, clone_tensors(other), *args[2:]))
             with paused_gc():
                 compiled_by_layout[layout] = _compile(gradient_function, example, nested, threads)
         gradients, (parts, state) = compiled_by_layout[layout](flat)
@@ -120,3 +128,8 @@ def should_compile(mode: Compile, iterations: int, device: torch.device) -> bool
         return mode == "always"
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     return iterations >= MIN_STEPS_TO_COMPILE and device.type == "cpu" and compiler is not None
+
+
+def compiles(kind: Cell, mode: Compile, device: torch.device) -> bool:
+    """Whether to compile the training of a kind of cells: `should_compile`, if it can be stacked."""
+    return registry.lookup(kind.model).stackable and should_compile(mode, kind.iterations, device)

@@ -5,8 +5,8 @@ two images. `CHECKS` is the whole contract; `--check FILE` and the project's tes
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,9 +18,9 @@ from torch.func import stack_module_state, vmap
 from harness.errors import InputError
 from harness.experiment.cell import Cell
 from harness.plugins import registry
+from harness.plugins.dataset import DataSpec
 from harness.plugins.model import (
     CLASSES,
-    PIXELS,
     Batch,
     Classifier,
     ImportanceWeighted,
@@ -29,6 +29,8 @@ from harness.plugins.model import (
     Reconstructing,
     Terms,
     draw_noise,
+    own_draws_of,
+    scored_batch,
 )
 from harness.plugins.model_state import clone_tensors, restore_buffers
 from harness.plugins.source_files import Plugin
@@ -88,21 +90,41 @@ class Subject:
         """The model with the weights of the cell's seed."""
         return self.build()
 
+    @property
+    def spec(self) -> DataSpec:
+        """The description of the cell's data set."""
+        return registry.data_spec(self.cell.dataset)
+
     @cached_property
     def batch(self) -> Batch:
-        """Random binary images, with labelled ones for a cell that uses labels."""
+        """Random images, with labelled ones for a cell that uses labels."""
         generator = torch.Generator().manual_seed(0)
-        x = torch.rand(
-            self.images if self.cell.has_bound else 0, PIXELS, generator=generator
-        ).round()
+        images = self.images if self.cell.has_bound else 0
         labels = self.labels if self.cell.supervision != "none" else 0
-        labelled = torch.rand(labels, PIXELS, generator=generator).round()
-        return Batch(x, labelled, torch.arange(labels) % CLASSES)
+        x, labelled = (_draw_images(self.spec, count, generator) for count in (images, labels))
+        model, classes = self.model, max(1, self.spec.classes)
+        progress = torch.zeros(()) if model.uses_progress else None
+        return Batch(
+            x,
+            labelled,
+            torch.arange(labels) % classes,
+            torch.arange(images) % classes if model.uses_classes else None,
+            progress,
+            None if progress is None else progress + self.cell.iterations,
+        )
 
     @property
     def unlabelled(self) -> Batch:
         """The images without the labelled ones, as in scoring."""
-        return Batch(self.batch.x, self.batch.x[:0], torch.empty(0, dtype=torch.long))
+        return self.as_scored(self.batch.x)
+
+    def as_scored(self, x: Tensor) -> Batch:
+        """Images x as a batch of scoring, with classes if the model asks for them."""
+        return scored_batch(self.model, x, torch.arange(len(x)) % max(1, self.spec.classes))
+
+    def own_draws(self) -> AbstractContextManager[None]:
+        """Let a model that is not stackable draw from torch's generator, at one seed."""
+        return own_draws_of(self.model, 0)
 
     def noise(self, images: int | None = None, seed: int = 1) -> Noise:
         """Noise of the shapes that the model asks for."""
@@ -117,14 +139,22 @@ class Subject:
         """The terms of the batch; the buffers are the same before every call."""
         buffers, batch = (
             clone_tensors(dict(self.model.named_buffers())),
-            Batch(*(part.clone() for part in self.batch)),
+            Batch(**clone_tensors(self.batch.tensors())),
         )
-        with convert_errors("terms"):
+        with convert_errors("terms"), self.own_draws():
             terms = self.model.terms(batch, self.noise())
         restore_buffers(self.model, buffers)
         if not torch.equal(batch.x, self.batch.x):
             raise ContractError("changes the images that it is given")
         return terms
+
+
+def _draw_images(spec: DataSpec, images: int, generator: torch.Generator) -> Tensor:
+    """Made-up images of a data set's kind: (images, dimensions)."""
+    x = torch.rand(images, spec.dimensions, generator=generator)
+    if spec.kind == "continuous":
+        return x
+    return (x * (spec.levels - 1)).round() / (spec.levels - 1)
 
 
 Check = Callable[[Subject], None]
@@ -145,10 +175,11 @@ def _explain(what: str, error: Exception) -> str:
     text = str(error)
     for mark, cause in CAUSES.items():
         if mark in text:
-            return f"{cause} (in {what})"
+            return f"{cause} (in {what}); or set `stackable = False`"
     if text.startswith("Batching rule not implemented for "):
         return (
-            f"uses {text.split()[5].rstrip('.;')}, which torch.func.vmap cannot stack (in {what})"
+            f"uses {text.split()[5].rstrip('.;')}, which torch.func.vmap cannot stack (in {what}): "
+            "set `stackable = False`"
         )
     return f"fails in {what}: {_format_error(error)}"
 
@@ -167,9 +198,18 @@ def check_terms(subject: Subject) -> None:
         raise ContractError(
             f"gives {type(terms).__name__} as terms; expected harness.plugins.model.Terms"
         )
-    present = {name: part for name, part in terms._asdict().items() if part is not None}
+    named = zip(Terms._fields, terms[:5], strict=False)
+    present = {name: part for name, part in named if part is not None} | dict(terms.further)
     if not present:
-        raise ContractError("gives no terms at all; expected at least one of rec, kl, extra, nll")
+        raise ContractError(
+            "gives no terms at all; expected at least one of rec, kl, extra, nll, loss, further"
+        )
+    unknown = [name for name, _ in subject.cell.term_weights if name not in terms.further]
+    if unknown:
+        raise ContractError(
+            f"has no further term '{unknown[0]}'; the grid gives it a weight, expected one of: "
+            f"{', '.join(terms.further) or 'none'}"
+        )
     if "nll" in present and {"rec", "kl"} & set(present):
         raise ContractError("gives nll beside rec or kl; expected an exact likelihood or a bound")
     for name, part in present.items():
@@ -192,7 +232,7 @@ def check_purity(subject: Subject) -> None:
     """The same arguments and buffers give the same terms, and nothing else is changed or drawn."""
     random_state, attributes = _random_state(), _attributes(subject.model)
     first = subject.terms()
-    if _random_state() != random_state:
+    if subject.model.stackable and _random_state() != random_state:
         raise ContractError(CAUSES["random operation"])
     if changed := sorted(
         name for name, value in _attributes(subject.model).items() if attributes.get(name) != value
@@ -200,7 +240,7 @@ def check_purity(subject: Subject) -> None:
         raise ContractError(
             f"changes {', '.join(changed)} in a step: keep state in buffers (register_buffer)"
         )
-    for name, one, two in zip(first._fields, first, subject.terms(), strict=True):
+    for name, one, two in zip(first._fields[:5], first[:5], subject.terms()[:5], strict=True):
         if (
             one is not None
             and two is not None
@@ -248,11 +288,12 @@ def check_stacking(subject: Subject) -> None:
     other = {
         name: value.detach() for name, value in (params | buffers).items() if name not in names
     }
-    batch = Batch(*(torch.stack([part, part]) for part in subject.batch))
+    fields = subject.batch.tensors()
+    batch = Batch(**{name: torch.stack([part, part]) for name, part in fields.items()})
     noise = {name: torch.stack([draw, draw]) for name, draw in subject.noise().items()}
     with convert_errors("terms of stacked models"):
         gradients, parts, _ = objective.make_objective(models[0])(
-            trained, other, batch, noise, torch.ones(2)
+            trained, other, batch, noise, {}, (0, 0)
         )
     if non_finite := sorted(
         name for name, gradient in gradients.items() if not gradient.isfinite().all()
@@ -261,8 +302,8 @@ def check_stacking(subject: Subject) -> None:
             f"has gradients that are not finite, with fresh weights: {', '.join(non_finite)}"
         )
     for index, model in enumerate(models):
-        with torch.no_grad():
-            alone = objective.weigh_terms(model.terms(subject.batch, subject.noise()), 1.0).loss
+        with torch.no_grad(), subject.own_draws():
+            alone = objective.weigh_terms(model.terms(subject.batch, subject.noise()), {}).loss
         if not torch.allclose(parts.loss[index], alone, rtol=1e-4, atol=1e-3):
             raise ContractError(
                 f"gives another loss stacked ({parts.loss[index]:.6g}) than alone ({alone:.6g})"
@@ -274,7 +315,9 @@ def check_images_alone(subject: Subject) -> None:
     if not subject.cell.has_bound:
         return
     model, batch, noise = subject.build().eval(), subject.unlabelled, subject.noise()
-    others = batch._replace(x=torch.cat([batch.x[:1], 1 - batch.x[1:]]))
+    others = subject.as_scored(torch.cat([batch.x[:1], 1 - batch.x[1:]]))
+    if not model.stackable:
+        return
     with torch.no_grad():
         pairs = zip(
             ("rec", "kl"),
@@ -310,7 +353,7 @@ def evaluation_mode(subject: Subject, what: str) -> Iterator[Model]:
     """A copy of the model in evaluation mode, without gradients, as in scoring."""
     with convert_errors(what):
         model = copy.deepcopy(subject.model).eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), subject.own_draws():
             yield model
 
 
@@ -325,31 +368,33 @@ def check_bound(subject: Subject) -> None:
 
 
 def check_samples(subject: Subject) -> None:
-    """Samples are probabilities of pixels, one vector an image."""
+    """Samples are values that images can have on average, one vector an image."""
     if subject.cell.has_bound:
         with evaluation_mode(subject, "sample") as model:
-            _check_pixels("samples", model.sample(subject.noise()), subject.images)
+            _check_pixels(subject, "samples", model.sample(subject.noise()))
 
 
 def check_reconstructions(subject: Subject) -> None:
-    """Reconstructions are probabilities of pixels, one vector an image."""
+    """Reconstructions are values that images can have on average, one vector an image."""
     if subject.cell.has_bound and isinstance(subject.model, Reconstructing):
         with evaluation_mode(subject, "reconstruct") as model:
             assert isinstance(model, Reconstructing)
             _check_pixels(
+                subject,
                 "reconstructions",
                 model.reconstruct(subject.batch.x, subject.noise()),
-                subject.images,
             )
 
 
 def check_classes(subject: Subject) -> None:
     """A classifier gives a logit a class, of grey images too."""
-    if isinstance(subject.model, Classifier):
+    if isinstance(subject.model, Classifier) and subject.spec.classes:
         with evaluation_mode(subject, "classify") as model:
             assert isinstance(model, Classifier)
-            grey = torch.rand(subject.images, PIXELS, generator=torch.Generator().manual_seed(2))
-            _check_numbers("logits", model.classify(grey), ((subject.images, CLASSES),))
+            generator = torch.Generator().manual_seed(2)
+            grey = torch.rand(subject.images, subject.spec.dimensions, generator=generator)
+            expected = (subject.images, subject.spec.classes)
+            _check_numbers("logits", model.classify(grey), (expected,))
 
 
 def check_weights(subject: Subject) -> None:
@@ -373,7 +418,7 @@ def check_average_weight(subject: Subject) -> None:
     with evaluation_mode(subject, "log_weight") as model:
         x = subject.batch.x[:1].repeat(WEIGHT_DRAWS, 1)
         noise = subject.noise(WEIGHT_DRAWS, seed=3)
-        terms = model.terms(Batch(x, x[:0], torch.empty(0, dtype=torch.long)), noise)
+        terms = model.terms(subject.as_scored(x), noise)
         assert isinstance(model, ImportanceWeighted)
         weight = model.log_weight(x, noise)
     if terms.rec is None or terms.kl is None:
@@ -389,11 +434,11 @@ def check_average_weight(subject: Subject) -> None:
         raise ContractError(f"has importance weights of mean {mean:.6g} above its ELBO {elbo:.6g}")
 
 
-def _check_pixels(what: str, pixels: object, images: int) -> None:
-    _check_numbers(what, pixels, ((images, PIXELS),))
+def _check_pixels(subject: Subject, what: str, pixels: object) -> None:
+    _check_numbers(what, pixels, ((subject.images, subject.spec.dimensions),))
     assert isinstance(pixels, Tensor)
-    if not bool(((pixels >= 0) & (pixels <= 1)).all()):
-        raise ContractError(f"gives {what} outside [0, 1]; expected probabilities of pixels")
+    if subject.spec.kind != "continuous" and not bool(((pixels >= 0) & (pixels <= 1)).all()):
+        raise ContractError(f"gives {what} outside [0, 1]; expected means of pixels")
 
 
 # --- all together ---------------------------------------------------------------------------------
@@ -421,7 +466,7 @@ def find_violation(cell: Cell, importance_weights: bool) -> str | None:
 
     InputError if the model refuses its settings.
     """
-    subject = Subject(cell)
+    subject = Subject(cell, labels=max(1, registry.data_spec(cell.dataset).classes))
     checks = (*PROBE_CHECKS, check_weights) if importance_weights else PROBE_CHECKS
     try:
         for check in checks:
@@ -430,6 +475,17 @@ def find_violation(cell: Cell, importance_weights: bool) -> str | None:
     except ContractError as error:
         return f"model '{cell.model}' {error}"
     return None
+
+
+def refuse_missing_classes(cells: Iterable[Cell]) -> None:
+    """InputError for a cell that needs classes of a data set without them."""
+    for cell in cells:
+        needs_classes = cell.supervision != "none" or registry.lookup(cell.model).uses_classes
+        if needs_classes and not registry.data_spec(cell.dataset).classes:
+            raise InputError(
+                f"model '{cell.model}' needs classes, and data set '{cell.dataset}' has none; "
+                "expected a data set with classes"
+            )
 
 
 def run_checks(cell: Cell) -> Iterator[tuple[str, str | None]]:
@@ -470,7 +526,7 @@ def print_report(plugin: Plugin) -> int:
 def _default_cells(name: str) -> Iterator[Cell]:
     """One cell for each supervision of a model, with its default settings."""
     card = registry.cards()[name]
-    settings = tuple(sorted(card.defaults.items()))
+    settings = tuple(card.default_settings.items())
     for supervision in card.supervisions:
         label_settings: dict[str, Any] = (
             {} if supervision == "none" else {"labels": 100, "label_draw": "seed"}

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.func import stack_module_state
 
 from harness.evaluation.classification import test_set_accuracy
+from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
 from harness.plugins import model_state, registry
@@ -58,14 +59,14 @@ def make_trainer(
     states: Sequence[CellState] = (),
     mode: Compile = "never",
 ) -> "PackTrainer":
-    """A trainer, compiled if `compilation.should_compile` says so.
+    """A trainer, compiled if `compilation.compiles` says so.
 
     listed_indices: the labelled images of a file, for cells that use one
     states: saved states to continue from, one for each cell or none
 
     If compiling fails with mode "auto", the pack is trained without.
     """
-    if not compilation.should_compile(mode, cells[0].iterations, data.train_x.device):
+    if not compilation.compiles(cells[0], mode, data.train_x.device):
         return PackTrainer(cells, data, listed_indices, states)
     try:
         return PackTrainer(cells, data, listed_indices, states, compiled=True)
@@ -89,18 +90,20 @@ class PackTrainer:
         compiled: bool = False,
     ):
         if len({cell.pack_key for cell in cells}) != 1:
-            raise ValueError("cells of one pack differ in more than seed, β and learning rate")
+            raise ValueError("cells of one pack differ in more than `Cell.pack_key` allows")
         self.cells = tuple(cells)
         self.data = data
         self.backend = "compiled" if compiled else "eager"
         self.device = data.train_x.device
-        self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)
+        self.weights = self._stack_weights()
         self.step = 0
         self.seconds = 0.0
         self.curves: list[list[dict[str, Any]]] = [[] for _ in cells]
         self.diverged_at = torch.full((len(cells),), -1)
         models = [registry.build(cell).to(self.device) for cell in cells]
         self.model = models[0]
+        if not self.model.stackable:
+            self.backend = "loop"
         self.batches = BatchStream(self.cells, data, listed_indices, self.model)
         self.eager_objective = self.full_batch_objective = objective.make_objective(self.model)
         if compiled:
@@ -114,6 +117,14 @@ class PackTrainer:
         if states:
             self._resume(states)
 
+    def _stack_weights(self) -> dict[str, Tensor]:
+        """The weights of the terms that a grid sets, (cells,) each: β and those of further terms."""
+        weights = [{"kl": cell.beta, **dict(cell.term_weights)} for cell in self.cells]
+        return {
+            name: torch.tensor([by_name[name] for by_name in weights], device=self.device)
+            for name in weights[0]
+        }
+
     def _split_tensors(
         self, models: Sequence[Model]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -125,14 +136,14 @@ class PackTrainer:
         tensors = {name: value.detach() for name, value in (params | buffers).items()}
         batch, noise = self._next_batch()
         first_cell = (
-            Batch(*(part[0] for part in batch)),
+            Batch(**{name: part[0] for name, part in batch.tensors().items()}),
             {name: draw[0] for name, draw in noise.items()},
         )
         trained_names, self.has_exact_nll = objective.trained_parameters(self.model, *first_cell)
         untrained = {name: value for name, value in tensors.items() if name not in trained_names}
         trained = {name: value for name, value in tensors.items() if name in trained_names}
         gradients, _, _ = self.full_batch_objective(
-            trained, model_state.clone_tensors(untrained), batch, noise, self.betas
+            trained, model_state.clone_tensors(untrained), batch, noise, self.weights
         )
         return {
             name: match_memory_layout(trained[name], gradient)
@@ -178,12 +189,18 @@ class PackTrainer:
         is_full_batch = batch.x.shape[1] in (0, self.cells[0].batch_size)
         objective_function = self.full_batch_objective if is_full_batch else self.eager_objective
         gradients, parts, state = objective_function(
-            self.params, self.untrained, batch, noise, self.betas
+            self.params, self.untrained, batch, noise, self.weights, self._draw_seeds()
         )
         self.untrained |= state
         self.adam.apply_gradients(gradients)
         self._recent_losses.append(torch.stack(parts))
         self.step += 1
+
+    def _draw_seeds(self) -> list[int]:
+        """The seeds of a step's own draws, for a model that is not stackable."""
+        if self.model.stackable:
+            return []
+        return [seeding.derive(cell.seed, "noise", self.step) for cell in self.cells]
 
     def _detect_divergence(self, first_step: int) -> None:
         """Record which cells have diverged since step `first_step`, and at which step.

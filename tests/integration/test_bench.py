@@ -279,7 +279,7 @@ BAD_FLAGS = {
     "unknown flag": (["quick", "--sedes", "3"], "--sedes"),
     "no seeds": (["quick", "--seeds", "0"], "at least 1"),
     "negative seeds": (["quick", "--seeds", "-3"], "at least 1"),
-    "β of zero": (["quick", "--betas", "0"], "greater than 0"),
+    "β below zero": (["quick", "--betas=-1"], "greater than or equal to 0"),
     "β that is no number": (["quick", "--betas", "abc"], "abc"),
     "β that is not finite": (["quick", "--betas", "inf"], "finite"),
     "no steps": (["quick", "--iterations", "0"], "greater than 0"),

@@ -54,7 +54,7 @@ import harness.training.batches, harness.evaluation.scored_images
 from harness.data.binarization import scale_to_unit
 
 harness.training.batches.binarise_cells = lambda grey, generators: scale_to_unit(grey)
-harness.evaluation.scored_images.binarise_test_images = lambda data: scale_to_unit(data.test_x)
+harness.evaluation.scored_images.prepare_test_images = lambda data: scale_to_unit(data.test_x)
 """
 )
 Bench = Callable[..., int]

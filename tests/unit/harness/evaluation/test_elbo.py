@@ -73,22 +73,22 @@ def finish(work: Generator[float, None, T]) -> T:
 
 
 def test_the_parts_add_up_and_every_test_image_counts(mnist: Data) -> None:
-    found = finish(elbo.elbo(Known(), scored_images.binarise_test_images(mnist)))
+    found = finish(elbo.elbo(Known(), scored_images.prepare_test_images(mnist)))
     assert (found["rec"], found["estimator"], found["data_kind"]) == (3, "elbo", "binary")
     assert found["nelbo"] == pytest.approx(found["kl"] + found["rec"], abs=1e-9)
     assert abs(found["kl"]) < 5 / math.sqrt(10_000)
 
 
 def test_the_test_set_is_binarised_once(mnist: Data) -> None:
-    first = scored_images.binarise_test_images(mnist)
-    assert torch.equal(first, scored_images.binarise_test_images(mnist))
+    first = scored_images.prepare_test_images(mnist)
+    assert torch.equal(first, scored_images.prepare_test_images(mnist))
     assert first.shape == (10_000, PIXELS)
     assert first.mean().item() == pytest.approx(scale_to_unit(mnist.test_x).mean().item(), abs=1e-3)
 
 
 def test_the_bound_of_a_real_model_is_that_of_its_terms(mnist: Data, cell: CellMaker) -> None:
     model = registry.build(cell("vae"))
-    first = scored_images.binarise_test_images(mnist)[:50]
+    first = scored_images.prepare_test_images(mnist)[:50]
     found = finish(elbo.elbo(model, first))
     assert 500 < found["nelbo"] < 600
     assert found == finish(elbo.elbo(model, first))
@@ -102,9 +102,8 @@ class Given(Unweighted):
         self.given = terms
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
-        return Terms(
-            **{name: torch.full((len(batch.x),), value) for name, value in self.given.items()}
-        )
+        values = {name: torch.full((len(batch.x),), value) for name, value in self.given.items()}
+        return Terms(**values)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +123,7 @@ class Given(Unweighted):
 def test_a_row_holds_the_likelihood_that_the_terms_give(
     terms: dict[str, float], expected: dict[str, Any], mnist: Data
 ) -> None:
-    found = finish(elbo.elbo(Given(**terms), scored_images.binarise_test_images(mnist)[:9]))
+    found = finish(elbo.elbo(Given(**terms), scored_images.prepare_test_images(mnist)[:9]))
     assert found == expected | {"data_kind": "binary"}
 
 
@@ -134,7 +133,7 @@ def test_a_row_holds_the_likelihood_that_the_terms_give(
         ({"rec": 80.0, "kl": -10_000.0}, "kl is -10000 nats; expected a divergence"),
         (
             {"rec": -400.0, "kl": 80.0},
-            "nelbo is -320 nats; expected at least 0, as images are binary",
+            "nelbo is -320 nats; expected at least 0, as images are discrete",
         ),
         ({"nll": -1.0}, "nll is -1 nats; expected at least 0"),
         ({"rec": math.nan, "kl": 1.0}, "not finite after training: nelbo"),
@@ -144,13 +143,13 @@ def test_what_no_model_of_binary_images_can_have_is_refused(
     terms: dict[str, float], message: str, mnist: Data
 ) -> None:
     with pytest.raises(InvalidScoreError, match=message):
-        finish(elbo.elbo(Given(**terms), scored_images.binarise_test_images(mnist)[:9]))
+        finish(elbo.elbo(Given(**terms), scored_images.prepare_test_images(mnist)[:9]))
 
 
 def test_a_kl_below_zero_by_its_noise_is_none_of_these(mnist: Data) -> None:
     """Known's KL is N(0, 1) for each image, so its mean is below zero half of the time."""
     assert (
-        finish(elbo.elbo(Known(), scored_images.binarise_test_images(mnist)[:100]))["estimator"]
+        finish(elbo.elbo(Known(), scored_images.prepare_test_images(mnist)[:100]))["estimator"]
         == "elbo"
     )
 
@@ -160,20 +159,20 @@ def test_a_kl_below_zero_by_its_noise_is_none_of_these(mnist: Data) -> None:
 )
 def test_the_report_subset_is_binarised_as_the_source_did(mnist: Data) -> None:
     indices = json.loads(LISTS.read_text())["evaluation_test_indices"]
-    x = scored_images.binarise_subset(mnist, indices)
+    x = scored_images.prepare_subset(mnist, indices)
     assert x.shape == (100, PIXELS)
     assert x.sum().item() == 10_257
 
 
 def test_subset_scores_are_means_of_a_hundred_repeats(mnist: Data) -> None:
-    found = finish(elbo.subset_elbo(Known(), scored_images.binarise_subset(mnist, [3, 1, 4, 1])))
+    found = finish(elbo.subset_elbo(Known(), scored_images.prepare_subset(mnist, [3, 1, 4, 1])))
     assert found["rec"] == 3
     assert 0 < abs(found["kl"]) < 5 / math.sqrt(400)
 
 
 def test_iwae_is_the_log_mean_of_weights(mnist: Data) -> None:
     """The bound falls from 0 towards -log E[w] = -1/2 as draws are added."""
-    x = scored_images.binarise_subset(mnist, range(150))
+    x = scored_images.prepare_subset(mnist, range(150))
     found = finish(iwae.iwae(Known(), x, (10, 100, 1000), {}, "iwae"))
     assert list(found) == ["iwae_10", "iwae_100", "iwae_1000"]
     assert 0 > found["iwae_10"] > found["iwae_100"] > found["iwae_1000"]
@@ -185,7 +184,7 @@ def test_iwae_is_the_log_mean_of_weights(mnist: Data) -> None:
 
 @pytest.mark.parametrize("after", [1, 2])
 def test_an_iwae_bound_continues_after_the_finished_images(after: int, mnist: Data) -> None:
-    x, kept = scored_images.binarise_subset(mnist, range(250)), dict[str, torch.Tensor]()
+    x, kept = scored_images.prepare_subset(mnist, range(250)), dict[str, torch.Tensor]()
     work = iwae.iwae(Known(), x, (10, 100), kept, "iwae")
     for _ in range(after):
         next(work)
@@ -198,7 +197,7 @@ def test_an_iwae_bound_continues_after_the_finished_images(after: int, mnist: Da
 
 
 def test_more_draws_tighten_the_bound_of_a_real_model(mnist: Data, cell: CellMaker) -> None:
-    x = scored_images.binarise_subset(mnist, range(20))
+    x = scored_images.prepare_subset(mnist, range(20))
     for name in ("vae", "gmvae", "ssvae"):
         model = registry.build(cell(name))
         assert isinstance(model, ImportanceWeighted)
@@ -220,14 +219,12 @@ def test_accuracy_is_on_grey_images_and_of_classifiers_alone(mnist: Data, cell: 
     assert classification.test_set_accuracy(registry.build(cell("vae")), mnist) is None
 
 
-def test_samples_are_binary_and_the_same_for_every_call() -> None:
-    images = finish(samples.draw_samples(Known(), 1500, torch.device("cpu")))
+def test_samples_are_binary_and_the_same_for_every_call(mnist: Data) -> None:
+    images = finish(samples.draw_samples(Known(), 1500, mnist))
     assert images.shape == (1500, PIXELS)
     assert set(images.unique().tolist()) == {0.0, 1.0}
     assert images.mean().item() == pytest.approx(0.25, abs=0.005)
-    assert torch.equal(
-        images[:1000], finish(samples.draw_samples(Known(), 1000, torch.device("cpu")))
-    )
+    assert torch.equal(images[:1000], finish(samples.draw_samples(Known(), 1000, mnist)))
 
 
 @pytest.mark.slow
@@ -241,11 +238,11 @@ def test_the_digit_classifier_is_as_good_as_the_source_reports(mnist: Data, tmp_
     )
     assert found.accuracy_binary == pytest.approx(
         classification.compute_accuracy(
-            found.net, scored_images.binarise_test_images(mnist), mnist.test_y
+            found.net, scored_images.prepare_test_images(mnist), mnist.test_y
         )
     )
     assert found.accuracy_binary > 0.97
-    counts = found.count_digits(scored_images.binarise_test_images(mnist))
+    counts = found.count_digits(scored_images.prepare_test_images(mnist))
     truth = torch.bincount(mnist.test_y).tolist()
     assert sum(counts) == 10_000
     assert all(abs(a - b) < 60 for a, b in zip(counts, truth, strict=True))
@@ -255,11 +252,11 @@ def test_reconstructions_stand_under_their_images(mnist: Data, cell: CellMaker) 
     model = registry.build(cell("vae"))
     assert isinstance(model, Reconstructing)
     sheet = samples.reconstruct_images(
-        model, scored_images.binarise_test_images(mnist), rows=4, columns=5
+        model, scored_images.prepare_test_images(mnist), rows=4, columns=5
     )
     assert sheet is not None
     lines = sheet.unflatten(0, (4, 5))
-    x = scored_images.binarise_test_images(mnist)[:10]
+    x = scored_images.prepare_test_images(mnist)[:10]
     assert torch.equal(lines[0], x[:5])
     assert torch.equal(lines[2], x[5:])
     assert not torch.equal(lines[1], lines[3])

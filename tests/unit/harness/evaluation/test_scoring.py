@@ -265,15 +265,15 @@ def test_trial_prepares_the_scoring_once_for_all_cells(
 
         monkeypatch.setattr(module, name, counted)
 
-    count(scored_images, "binarise_test_images")
-    count(scored_images, "binarise_subset")
+    count(scored_images, "prepare_test_images")
+    count(scored_images, "prepare_subset")
     count(digit_classifier, "load")
     evaluation = replace(
         IWAE, iwae_on=("test", "subset"), dataset="mnist", subset=(0, 1), subset_checksum="abc"
     )
     list(run(*(cell("vae", seed, iterations=2) for seed in range(3)), evaluation=evaluation))
     assert {row["status"] for row in store.rows().values()} == {"ok"}
-    assert calls == {"binarise_test_images": 1, "binarise_subset": 1, "load": 1}
+    assert calls == {"prepare_test_images": 1, "prepare_subset": 1, "load": 1}
 
 
 METRIC = """

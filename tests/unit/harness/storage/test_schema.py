@@ -31,6 +31,7 @@ UNITS |= {
     "finished": "UTC",
 }
 UNITS |= {"nll": "nats", "labels": "images", "batch_size": "images", "pack": "cells"}
+UNITS |= {"validation": "images"}
 
 
 def test_every_column_is_described_once() -> None:
@@ -107,7 +108,9 @@ def test_a_bound_without_its_parts_is_refused(prefix: str, missing: str) -> None
 def test_a_row_has_all_columns_and_none_for_non_finite() -> None:
     row = schema.make_row({"accuracy": math.nan, "train_seconds": math.inf, "cell": "c"})
     assert tuple(row) == COLUMN_NAMES
-    assert {name: value for name, value in row.items() if value is not None} == {"cell": "c"}
+    assert {name: value for name, value in row.items() if value is not None} == {
+        "cell": "c"
+    } | schema.DEFAULTS
 
 
 def test_a_stray_column_is_named() -> None:
@@ -129,19 +132,23 @@ def test_a_cell_fills_its_own_columns() -> None:
     )
     row = schema.describe_cell(cell)
     assert json.loads(row.pop("settings")) == {"w": 1.5, "z": 2}
-    assert row == {
-        "cell": cell.id,
-        "model": "ssvae",
-        "seed": 3,
-        "iterations": 9,
-        "beta": 1.0,
-        "dataset": "kmnist",
-        "supervision": "supervised",
-        "labels": 50,
-        "label_draw": "draw-7",
-        "batch_size": 10,
-        "learning_rate": 0.1,
-    }
+    assert (
+        row
+        == {
+            "cell": cell.id,
+            "model": "ssvae",
+            "seed": 3,
+            "iterations": 9,
+            "beta": 1.0,
+            "dataset": "kmnist",
+            "supervision": "supervised",
+            "labels": 50,
+            "label_draw": "draw-7",
+            "batch_size": 10,
+            "learning_rate": 0.1,
+        }
+        | schema.DEFAULTS
+    )
 
 
 def test_an_arm_is_all_of_a_cell_but_its_seed() -> None:

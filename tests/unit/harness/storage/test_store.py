@@ -347,7 +347,7 @@ def foreign(change: str) -> pa.Table:
     ours = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA)
     tables = {
         "an old version": lambda: ours.replace_schema_metadata({"harness.storage.schema": "0"}),
-        "a newer version": lambda: ours.replace_schema_metadata({"harness.storage.schema": "3"}),
+        "a newer version": lambda: ours.replace_schema_metadata({"harness.storage.schema": "4"}),
         "fewer columns": lambda: ours.drop_columns(["host"]),
         "another name": lambda: ours.rename_columns(["id", *COLUMN_NAMES[1:]]),
         "a strange column": lambda: ours.append_column("fid", pa.array([1.0])),
@@ -367,7 +367,7 @@ def foreign(change: str) -> pa.Table:
 
 FOREIGN = {
     "an old version": "0, which this harness does not know",
-    "a newer version": "3, which this harness does not know",
+    "a newer version": "4, which this harness does not know",
     "fewer columns": "no column host",
     "another name": "no column cell",
     "a strange column": "strange column fid",
@@ -403,7 +403,7 @@ def test_a_table_of_the_first_schema_is_read_with_nulls(store: Store) -> None:
     )
     store.write(TABLE, parquet_of(older.replace_schema_metadata({"harness.storage.schema": "1"})))
     assert store.rows() == {"a": row("a")}
-    assert {"estimator", "nll", "data_kind", "source"} == schema.LATER_COLUMNS
+    assert {"estimator", "nll", "data_kind", "source"} <= schema.LATER_COLUMNS
 
 
 def test_column_order_and_a_missing_version_do_not_matter(store: Store) -> None:

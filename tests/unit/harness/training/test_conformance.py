@@ -170,9 +170,7 @@ def test_scores_are_called_before_training(
     assert misfit() is None  # it was not asked for
     assert misfit(weights=True) == "model 'sound' fails in log_weight: RuntimeError: boom"
     monkeypatch.setattr(sound, "sample", lambda m, noise: 10 + m.decoder(noise["z"]))
-    assert (
-        misfit() == "model 'sound' gives samples outside [0, 1]; expected probabilities of pixels"
-    )
+    assert misfit() == "model 'sound' gives samples outside [0, 1]; expected means of pixels"
 
 
 def test_a_model_that_cannot_be_built_breaks_the_contract(

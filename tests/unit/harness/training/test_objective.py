@@ -81,7 +81,7 @@ def test_the_loss_is_its_parts_weighted_by_each_cells_beta(cell: CellMaker) -> N
         for name, draw in draw_noise(model, 3, torch.Generator()).items()
     }
     _, parts, _ = objective.make_objective(model)(
-        trained, {}, batch, noise, torch.tensor([1.0, 4.0])
+        trained, {}, batch, noise, {"kl": torch.tensor([1.0, 4.0])}
     )
     torch.testing.assert_close(
         parts.loss, parts.rec + torch.tensor([1.0, 4.0]) * parts.kl + parts.extra

@@ -69,7 +69,7 @@ def plain_loop(cell: Cell, data: Data, steps: int) -> dict[str, torch.Tensor]:
             data.train_y[few],
         )
         noise = draw_noise(model, len(indices), seeding.generator(cell.seed, "noise", step))
-        rec, kl, extra, _ = model.terms(batch, noise)
+        rec, kl, extra, *_ = model.terms(batch, noise)
         assert rec is not None
         assert kl is not None
         assert extra is not None
@@ -357,7 +357,7 @@ def test_a_gpu_step_neither_waits_nor_mixes_devices(
     monkeypatch.setattr("harness.training.batches.draw_noise", noise)
     monkeypatch.setattr(
         "harness.data.labelled_subset.draw_labelled_indices",
-        lambda classes, budget, seed: torch.arange(budget),
+        lambda classes, budget, seed, n_classes: torch.arange(budget),
     )
     pack = trained(mixed(cell, model, supervision)[:3], mnist.to(away), 2)
     assert {tensor.device for tensor in (*pack.params.values(), *pack._recent_losses)} == {away}
