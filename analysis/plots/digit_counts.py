@@ -36,7 +36,9 @@ def draw_digit_counts(rows: pd.DataFrame, palette: Colours) -> Figure:
     columns = min(len(arms), 2 if len(arms) == 4 else 3)
     lines = -(-len(arms) // columns)
     figure = Figure(figsize=(FIGURE_WIDTH, 0.4 + 1.9 * lines), layout="constrained")
-    panels = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
+    one_data_set = rows["digit_counts"].map(len).nunique() == 1
+    subplots = figure.subplots(lines, columns, sharex=one_data_set, sharey=True, squeeze=False)
+    panels = list(subplots.flat)
     for arm, axis in zip(arms, panels, strict=False):
         _draw_panel(
             axis, np.stack(rows.loc[rows["arm"] == arm, "digit_counts"].to_list()), palette, arm

@@ -192,7 +192,8 @@ def test_digit_counts_that_are_none_are_left_out_and_reported(
 ) -> None:
     found = read_results(hostile(full, digit_counts=counts))
     reported = (
-        f"digit_counts of 1 rows, that of cell '{CELL}' first, left out: they are not 10 counts"
+        f"digit_counts of 1 rows, that of cell '{CELL}' first, left out: they are not counts of the "
+        "classes of their data set"
     )
     assert found.damaged == [reported]
     assert found.rows.loc[found.rows["cell"] == CELL, "digit_counts"].tolist() == [None]
