@@ -49,9 +49,10 @@ def clean_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registry.lookup_dataset("mnist")  # loads the shipped ones
     before, specs = dict(registered_datasets), dict(registry._specs)
     yield
-    for known, values in ((registered_datasets, before), (registry._specs, specs)):
-        known.clear()
-        known.update(values)
+    registered_datasets.clear()
+    registered_datasets.update(before)
+    registry._specs.clear()
+    registry._specs.update(specs)
 
 
 def load(spec: DataSpec = SPEC, splits: Splits = SPLITS) -> Data:
