@@ -97,7 +97,7 @@ class RayTune:
         return tune.with_resources(shared, resources)
 
     def _count_slots(self, address: str) -> int:
-        """Trials side by side on the cluster at its largest; waits for a worker if none fits yet."""
+        """Concurrent trials on the cluster at its largest; waits for a worker if none fits yet."""
         config = (
             None
             if address.startswith("ray://")

@@ -250,7 +250,7 @@ def same_space(one: int, other: int, kind: str) -> bool:
 
 
 def wait(ready: Callable[[], bool], what: str, seconds: float = 300) -> None:
-    """Wait until something is ready; that it took longer than so long tells that it will never be."""
+    """Wait until something is ready; raise after `seconds`."""
     until = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > until:

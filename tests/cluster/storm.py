@@ -41,8 +41,9 @@ KEYS = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 BUCKET = """
-from pyarrow import fs
-fs.S3FileSystem(endpoint_override={!r}, scheme="http", allow_bucket_creation=True).create_dir("bench")
+from pyarrow.fs import S3FileSystem
+s3 = S3FileSystem(endpoint_override={!r}, scheme="http", allow_bucket_creation=True)
+s3.create_dir("bench")
 """
 FOUND = """
 import io, json, sys
@@ -52,7 +53,8 @@ store = Store(sys.argv[1])
 found = store.scan()
 table = pq.read_table(io.BytesIO(store.read(TABLE)))["cell"].to_pylist()
 kept = {folder: store.keys(folder, "") for folder in ("rows", "damaged", "checkpoints")}
-print(json.dumps({"rows": dict(found.rows), "torn": dict(found.corrupt), "table": table, "kept": kept}))
+state = {"rows": dict(found.rows), "corrupt": dict(found.corrupt), "table": table, "kept": kept}
+print(json.dumps(state))
 """
 
 

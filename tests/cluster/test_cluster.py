@@ -41,10 +41,16 @@ from harness.execution.ray_tune import RayTune
 launcher = RayTune(Resources())
 launcher.ray.get(launcher.ray.remote(lambda: None).remote())
 def shown(*words): return subprocess.run(words, capture_output=True, text=True, env=plain)
-plain = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"} | {"RAY_AUTH_MODE": "disabled"}
-stranger = "from ray._raylet import GcsClient; GcsClient(address=sys.argv[1]).internal_kv_keys(b'', None, 10)"
-refusal = shown(sys.executable, "-c", "import sys; " + stranger, launcher.ray.get_runtime_context().gcs_address)
-print(json.dumps([shown("ps", "-eo", "args=").stdout, os.environ["RAY_AUTH_TOKEN"], refusal.stderr]), flush=True)
+plain = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"}
+plain["RAY_AUTH_MODE"] = "disabled"
+stranger = (
+    "import sys; from ray._raylet import GcsClient; "
+    "GcsClient(address=sys.argv[1]).internal_kv_keys(b'', None, 10)"
+)
+address = launcher.ray.get_runtime_context().gcs_address
+refusal = shown(sys.executable, "-c", stranger, address)
+processes, token = shown("ps", "-eo", "args=").stdout, os.environ["RAY_AUTH_TOKEN"]
+print(json.dumps([processes, token, refusal.stderr]), flush=True)
 input()
 """
 
@@ -65,7 +71,7 @@ def sockets(host: Host) -> set[tuple[int, str]]:
 
 
 def documented(kinds: set[str]) -> set[tuple[int, str]]:
-    """The single ports that docs/cluster.md tells of a node of these kinds, with every interface."""
+    """The single ports and interfaces that docs/cluster.md lists for nodes of these kinds."""
     rows = [(int(port), where) for port, last, kind, where in TABLE if kind in kinds and not last]
     return {(port, interface) for port, where in rows for interface in where.strip().split(" and ")}
 

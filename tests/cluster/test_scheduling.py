@@ -28,7 +28,7 @@ GRID = {
 
 
 class Placed(NamedTuple):
-    """A trial: when it began and ended, where, on which GPU, the steps and the number of its cells."""
+    """A trial: its start and end, host, GPU, steps and number of cells."""
 
     begun: float
     ended: float
@@ -125,8 +125,9 @@ def auto(nodes: Nodes) -> Run:
 
 
 def test_a_gpu_is_shared_by_as_many_trials_as_the_fraction_allows(pairs: Run) -> None:
-    gpus = {(trial.host, trial.gpu): [t for t in pairs.trials if (t.host, t.gpu) == (trial.host, trial.gpu)]
-            for trial in pairs.trials}  # fmt: skip
+    gpus: dict[tuple[str, str], list[Placed]] = {}
+    for trial in pairs.trials:
+        gpus.setdefault((trial.host, trial.gpu), []).append(trial)
     assert {gpu for gpu in gpus if gpu[0] == "one"} == {("one", "0")}
     assert at_once(gpus["one", "0"]) == int(1 / SHARE)
     assert max(map(at_once, gpus.values())) == int(1 / SHARE)

@@ -70,7 +70,9 @@ def test_a_run_writes_its_table_and_says_where(
     assert record["grid"]["sweeps"][0]["model"] == "linear"
     assert record["compare_given"] is False
     assert record["data"].keys() == {"mnist"}
-    assert (Store(results).targets("mnist") == mnist.test_y.numpy()).all()  # type: ignore[union-attr]
+    targets = Store(results).targets("mnist")
+    assert targets is not None
+    assert (targets == mnist.test_y.numpy()).all()
 
 
 def test_the_same_command_again_does_nothing(

@@ -43,7 +43,14 @@ class Mortal(Model):
     '''p(x) = Bernoulli(b): it may die at its step `at`.'''
     iterations = 60
 
-    def __init__(self, deaths: str = "", lives: int = 0, at: int = 30, bane: float = 1.0, sleeps: bool = False):
+    def __init__(
+        self,
+        deaths: str = "",
+        lives: int = 0,
+        at: int = 30,
+        bane: float = 1.0,
+        sleeps: bool = False,
+    ):
         super().__init__()
         self.b = nn.Parameter(torch.zeros(PIXELS))
         self.chance, self.bane, self.sleeps = nn.Parameter(torch.rand(())), bane, sleeps
@@ -62,7 +69,9 @@ class Mortal(Model):
             if died < self.lives:
                 file.write_text("x" * (died + 1))
                 os.kill(os.getpid(), signal.SIGKILL)
-        rec = nn.functional.binary_cross_entropy_with_logits(self.b.expand_as(batch.x), batch.x, reduction="none")
+        rec = nn.functional.binary_cross_entropy_with_logits(
+            self.b.expand_as(batch.x), batch.x, reduction="none"
+        )
         threads = torch.full((len(batch.x),), float(torch.get_num_threads()))
         rec = rec + 0 * self.chance
         return Terms(rec.sum(-1), rec.new_zeros(len(batch.x)), threads)
@@ -304,9 +313,17 @@ def test_slots_are_counted_node_by_node(resources: Resources, slots: int) -> Non
         (Resources(3, 1.0), 8, 2, 2),
         (Resources(1), None, 0, 1),
     ],
-    ids=["CPUs", "more CPUs than there are", "shares of a GPU " "that is not here", "too few CPUs for all shares",
-         "shares of two GPUs", "more GPUs than there are", "GPUs", "a machine that does not say"],
-)  # fmt: skip
+    ids=[
+        "CPUs",
+        "more CPUs than there are",
+        "shares of a GPU that is not here",
+        "too few CPUs for all shares",
+        "shares of two GPUs",
+        "more GPUs than there are",
+        "GPUs",
+        "an unknown number of CPUs",
+    ],
+)
 def test_a_plan_counts_on_what_this_machine_has_and_on_one_gpu_at_least(
     resources: Resources, cpus: int | None, gpus: int, slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

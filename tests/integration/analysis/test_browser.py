@@ -167,8 +167,10 @@ def test_hostile_text_is_text(shown: Opened) -> None:
 def test_the_body_never_scrolls_sideways(browser: Browser, address: str, width: int) -> None:
     found = opened(browser, address, viewport={"width": width, "height": 800})
     assert found.page.evaluate("document.documentElement.scrollWidth") == width
-    outside = """[...document.querySelectorAll('body *')].filter(each => !each.closest('.scroll, pre, summary')
-        && each.getBoundingClientRect().right > innerWidth + 1).map(each => each.outerHTML.slice(0, 80))"""
+    outside = """[...document.querySelectorAll('body *')]
+        .filter(each => !each.closest('.scroll, pre, summary')
+            && each.getBoundingClientRect().right > innerWidth + 1)
+        .map(each => each.outerHTML.slice(0, 80))"""
     assert found.page.evaluate(outside) == []
     found.page.close()
 
@@ -194,8 +196,11 @@ def test_nothing_is_hidden_on_paper(shown: Opened) -> None:
     shown.page.set_viewport_size({"width": 680, "height": 960})  # A4 less its margins
     hidden = """[...document.querySelectorAll('main *')].filter(each =>
         !each.checkVisibility({contentVisibilityAuto: true})
-        || each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== 'visible')
+        || each.scrollWidth > each.clientWidth + 1
+            && getComputedStyle(each).overflowX !== 'visible')
         .map(each => each.outerHTML.slice(0, 80))"""
     assert shown.page.evaluate(hidden) == []
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 680
-    assert shown.page.locator("details pre").first.bounding_box()["height"] > 20  # type: ignore[index]
+    box = shown.page.locator("details pre").first.bounding_box()
+    assert box is not None
+    assert box["height"] > 20

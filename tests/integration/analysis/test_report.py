@@ -155,7 +155,7 @@ def test_models_of_ones_own_have_no_source_report_beside_them(
 def test_a_seed_under_two_cells_is_named_and_counts_in_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """β = 1 and β = 1.0 have two ids and one arm: the mean used to be of seven runs of six seeds."""
+    """β = 1 and β = 1.0 have two ids and one arm."""
     store = Store(tmp_path / "results")
     for cell in [made(model, seed) for model in ("vae", "gmvae") for seed in range(6)] + [
         made("vae", 3, beta=1)
@@ -166,7 +166,8 @@ def test_a_seed_under_two_cells_is_named_and_counts_in_nothing(
     assert re.search(r"vae +NELBO .+n = 5\)", out)
     assert "gmvae against vae: " in out
     assert re.search(
-        r"\nvae: seed 3 has several cells, [0-9a-f]{16} and [0-9a-f]{16}, and none can count; keep one",
+        r"\nvae: seed 3 has several cells, [0-9a-f]{16} and [0-9a-f]{16}, "
+        "and none can count; keep one",
         out,
     )
 
@@ -260,8 +261,8 @@ def test_a_grid_without_its_baseline_has_no_verdicts(full: Store) -> None:
 
 
 OWN = """references:
-  - {name: my paper, source: somewhere, origin: published, table: table-1, evaluation: test, model: vae, n: 5,
-     figures: {nelbo: {mean: "98.7", sd: "0.4"}}}
+  - {name: my paper, source: somewhere, origin: published, table: table-1, evaluation: test,
+     model: vae, n: 5, figures: {nelbo: {mean: "98.7", sd: "0.4"}}}
 """
 
 

@@ -1,4 +1,4 @@
-"""Adding a section takes its file and its name in one tuple; what sections share is computed once."""
+"""A section is one file and one name in `SECTIONS`; shared values are computed once."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -237,7 +237,7 @@ def test_infinitely_many_seeds_are_more_than_were_tried() -> None:
 
 
 def test_the_page_begins_with_the_first_difference_that_is_told() -> None:
-    """The amount with its interval and what to beware of; how it was tested stands at the verdict."""
+    """It shows the amount, its interval and the flags; the test is named at the verdict."""
     open_one = comparison(verdict="no difference shown", text="no difference shown: …")
     found = build_families(frame(open_one, comparison(flags=("adaptive",))))
     assert headline_sentence(found) == (

@@ -1,4 +1,4 @@
-"""Ours beside the source report's: only the same arm on the same images, and broken sums flagged."""
+"""Our results are compared with printed ones of the same arm and images."""
 
 from typing import Any
 

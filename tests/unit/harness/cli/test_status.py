@@ -96,9 +96,14 @@ def test_a_run_that_failed_somewhere_names_the_cells_and_their_reasons(
 
 @pytest.mark.parametrize(
     ("ended", "end", "code", "word"),
-    [(8, "done", 0, "ended"), (7, "done", 1, "ended"), (8, "interrupted", 0, "ended: interrupted"),
-     (3, "interrupted", 1, "ended: interrupted"), (3, "nothing moved for 30 min", 1, "ended: nothing moved")],
-)  # fmt: skip
+    [
+        (8, "done", 0, "ended"),
+        (7, "done", 1, "ended"),
+        (8, "interrupted", 0, "ended: interrupted"),
+        (3, "interrupted", 1, "ended: interrupted"),
+        (3, "nothing moved for 30 min", 1, "ended: nothing moved"),
+    ],
+)
 def test_a_run_that_has_ended_is_well_if_the_grid_is_complete(
     ended: int, end: str, code: int, word: str, tell: Tell
 ) -> None:

@@ -188,7 +188,7 @@ def span(cells: int, first: int, last: int) -> list[Step]:
 def test_a_partly_done_pack_trains_what_is_missing_alone(
     tmp_path: Path, store: Store, cell: CellMaker, mnist: Data, steps: list[Step]
 ) -> None:
-    """A finished cell none, one at its third step the rest, a new one all; each ends as if alone."""
+    """Each cell of the pack ends as if it had been trained alone."""
     done, half, _ = cells = [cell("ssvae", seed, supervision="supervised") for seed in range(3)]
     interrupted(store, [half], mnist)
     run(store, [done])
@@ -352,7 +352,7 @@ def test_numbers_too_small_for_a_float_are_zero_while_it_trains_and_not_afterwar
 def test_a_full_disk_ends_the_trial_with_one_word_and_tears_nothing(
     store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No failed row can be written either; the cell has none, and the same task finishes it later."""
+    """No failed row can be written either; a later run of the task finishes the cell."""
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

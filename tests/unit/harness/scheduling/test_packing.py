@@ -110,9 +110,17 @@ def test_balanced_packs_hold_every_cell_once_alike_and_evenly_or_full(given: Wor
 
 @pytest.mark.parametrize(
     "change",
-    [{"model": "gmvae"}, {"iterations": 9}, {"settings": (("z", 2),)}, {"dataset": "kmnist"}, {"batch_size": 9},
-     {"supervision": "supervised"}, {"labels": 50}, {"label_draw": "draw-1"}],
-)  # fmt: skip
+    [
+        {"model": "gmvae"},
+        {"iterations": 9},
+        {"settings": (("z", 2),)},
+        {"dataset": "kmnist"},
+        {"batch_size": 9},
+        {"supervision": "supervised"},
+        {"labels": 50},
+        {"label_draw": "draw-1"},
+    ],
+)
 def test_cells_that_differ_in_more_than_scalars_are_apart(change: dict[str, object]) -> None:
     other = replace(VAE, **change)  # type: ignore[arg-type]
     assert fixed_packs([VAE, other], 8) == [(VAE,), (other,)]
@@ -309,7 +317,7 @@ def test_two_hundred_kinds_are_packed_after_few_comparisons(compared: list[int])
     kinds = [
         replace(VAE, settings=(("z", z),), seed=seed) for z in range(1, 201) for seed in range(10)
     ]
-    costs = {cell.pack_key: Cost(0.001 * cell.settings[0][1], 0.005) for cell in kinds}  # type: ignore[operator]
+    costs = {cell.pack_key: Cost(0.001 * int(cell.settings[0][1]), 0.005) for cell in kinds}
     assert len([cell for pack in balanced_packs(kinds, costs, 8) for cell in pack]) == 2000
     assert len(compared) <= 2 * (MAX_TIME_LIMITS + 1)
     assert max(compared) <= 2000

@@ -37,10 +37,14 @@ def by_id(*rows: Row) -> dict[str, Row]:
 
 # --- what is left ---------------------------------------------------------------------------------
 
+SUBSET_SCORES = "nelbo,subset_nelbo,subset_iwae_10"
 NEW, DONE, FAILED, DIVERGED, UNSCORED = (replace(VAE, seed=seed) for seed in range(5))
 ROWS = by_id(
-    row(DONE), row(FAILED, "failed", ""), row(DIVERGED, "diverged", ""), row(UNSCORED, evaluated="accuracy")
-)  # fmt: skip
+    row(DONE),
+    row(FAILED, "failed", ""),
+    row(DIVERGED, "diverged", ""),
+    row(UNSCORED, evaluated="accuracy"),
+)
 
 
 @pytest.mark.parametrize(
@@ -77,17 +81,28 @@ def test_a_larger_grid_trains_only_what_is_new() -> None:
         (VAE, row(VAE, evaluated="accuracy,nelbo"), PLAIN, True),
         (VAE, row(VAE), EvaluationConfig((10,)), False),
         (VAE, row(VAE), SUBSET, False),
-        (VAE, row(VAE, evaluated="nelbo,subset_nelbo,subset_iwae_10", subset_checksum="this"), SUBSET, True),
-        (VAE, row(VAE, evaluated="nelbo,subset_nelbo,subset_iwae_10", subset_checksum="that"), SUBSET, False),
+        (VAE, row(VAE, evaluated=SUBSET_SCORES, subset_checksum="this"), SUBSET, True),
+        (VAE, row(VAE, evaluated=SUBSET_SCORES, subset_checksum="that"), SUBSET, False),
         (VAE, row(VAE, evaluated="nelbo,subset_nelbo", subset_checksum="that"), PLAIN, True),
         (replace(VAE, dataset="kmnist"), row(VAE), replace(SUBSET, iwae=()), True),
         (SUPERVISED, row(SUPERVISED, evaluated="accuracy"), SUBSET, True),
         (SUPERVISED, row(SUPERVISED, evaluated=""), PLAIN, False),
         (VAE, schema.make_row({"cell": VAE.id, "status": "ok"}), PLAIN, False),
     ],
-    ids=["scored", "more than asked", "a bound more", "a subset more", "this list", "another list", "a list no more",
-         "a list of another set", "no bound, any list", "nothing scored", "never told"],
-)  # fmt: skip
+    ids=[
+        "scored",
+        "more than requested",
+        "a bound more",
+        "a subset more",
+        "this list",
+        "another list",
+        "a list no more",
+        "a list of another set",
+        "no bound, any list",
+        "nothing scored",
+        "scores unknown",
+    ],
+)
 def test_a_row_is_done_when_it_has_the_scores_that_are_asked_for(
     cell: Cell, found: Row, evaluation: EvaluationConfig, expected: bool
 ) -> None:
