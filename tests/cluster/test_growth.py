@@ -99,7 +99,7 @@ def said(wire: Wire) -> list[Any]:
 @pytest.mark.slow
 def test_a_worker_that_the_autoscaler_can_start_is_waited_for(said: list[Any]) -> None:
     """There are CPUs, and no GPU yet."""
-    assert said[1] == "no worker yet: waiting for the cluster's first, at most 15 minutes"
+    assert said[1] == "no worker yet: waiting up to 15 minutes for the first"
 
 
 @pytest.mark.slow
@@ -110,6 +110,4 @@ def test_a_plan_counts_on_all_workers_that_the_autoscaler_may_start(said: list[A
 
 @pytest.mark.slow
 def test_what_no_worker_could_grant_is_refused_at_once(said: list[Any]) -> None:
-    assert (
-        said[0] == "a trial asks for 1 CPUs and 2 GPUs, on one machine; there are 2 CPUs and 0 GPUs"
-    )
+    assert said[0] == "a trial needs 1 CPUs and 2 GPUs on one machine; available: 2 CPUs and 0 GPUs"

@@ -534,8 +534,8 @@ def kill_with_children(process: subprocess.Popen[bytes]) -> None:
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--gpus-per-trial", "64"], "a trial asks for 1 CPUs and 64 GPUs"),
-        (["--cpus-per-trial", "1000"], "a trial asks for 1000 CPUs"),
+        (["--gpus-per-trial", "64"], "a trial needs 1 CPUs and 64 GPUs"),
+        (["--cpus-per-trial", "1000"], "a trial needs 1000 CPUs"),
         (["--address", "ray://127.0.0.1:1"], "no Ray cluster at 'ray://127.0.0.1:1'"),
     ],
 )

@@ -195,7 +195,7 @@ def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(
     assert updates[0].ended == {one.id: "failed" if one is cells[1] else "ok" for one in cells}
     assert "nothing saved" in store.rows()[cells[1].id]["error"]
     words = (store.read(log_key(cells[1].id)) or b"").decode()
-    assert "last heard of: hostname" in words
+    assert "last update from: hostname" in words
     assert "The actor died" in words
 
 
@@ -210,9 +210,9 @@ def test_a_run_that_hangs_is_ended_with_a_word(
     ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(ray, "patience", 20.0)
-    with pytest.raises(StalledError, match="1 trials were handed to Ray"):
+    with pytest.raises(StalledError, match="1 trials sent no update"):
         run_to_its_end(ray, tasks(store, [[mortal(1, sleeps=True)]]))
-    assert "nothing moved for" in capsys.readouterr().err
+    assert "no progress for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

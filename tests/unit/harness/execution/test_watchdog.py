@@ -42,11 +42,11 @@ def test_a_run_in_which_nothing_moves_is_warned_and_ended(
         for now[0] in range(100):
             dog.check()
         assert not stop.requested
-        assert capsys.readouterr().err.count("nothing moved for") == MAX_WARNINGS
+        assert capsys.readouterr().err.count("no progress for") == MAX_WARNINGS
         now[0] = 100.0
         dog.check()
         assert stop.requested
-    assert "1 trials were handed to Ray and are silent or not begun, 1 wait" in stop.reason
+    assert "1 trials sent no update or did not start, 1 wait" in stop.reason
 
 
 def test_what_moves_now_and_then_is_left_alone(
