@@ -117,8 +117,8 @@ def wait_for(port: int) -> None:
     """Until something listens on the port of this machine, a minute at most."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        with socket.socket() as door:
-            if door.connect_ex(("127.0.0.1", port)) == 0:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
     raise TimeoutError(f"nothing listens on port {port}")

@@ -1,4 +1,4 @@
-"""Three hosts and a desk to launch from, with our own cluster.yaml up on them, once a test file."""
+"""Three hosts and a client host, with our own cluster.yaml up on them, once a test file."""
 
 import shlex
 import sys
@@ -54,10 +54,10 @@ class Cluster:
 
     def __init__(self, wire: Wire, more: Mapping[str, str] = MappingProxyType({})):
         self.wire, self.environment = wire, INSTALLED | dict(more)
-        self.desk, self.head = wire.host("desk", 9), wire.host("head", 10)
+        self.client, self.head = wire.host("client", 9), wire.host("head", 10)
         self.workers = [wire.host(f"worker{number}", 10 + number) for number in (1, 2)]
         self.results = wire.folder / "results"
-        self.file = self.desk.home / "cluster.yaml"
+        self.file = self.client.home / "cluster.yaml"
         self.file.write_text(yaml.safe_dump(self.config()))
 
     def config(self) -> dict[str, Any]:
@@ -81,8 +81,8 @@ class Cluster:
         }
 
     def ray(self, command: str, timeout: float = 600) -> str:
-        """What Ray's command prints, given at the desk in the project's folder."""
-        done = self.desk.run(f"cd {ROOT}; {EXPORT}; ray {command}", timeout)
+        """What Ray's command prints, given at the client in the project's folder."""
+        done = self.client.run(f"cd {ROOT}; {EXPORT}; ray {command}", timeout)
         return done.stdout + done.stderr
 
     def on_head(self, line: str, timeout: float = 600, check: bool = True) -> str:
@@ -103,13 +103,13 @@ class Cluster:
 
     def down(self) -> str:
         """End it as the documentation says: on machines of one's own the workers are told too."""
-        said = self.ray(f"down --yes {self.file}")
+        output = self.ray(f"down --yes {self.file}")
         for worker in self.workers:
-            self.desk.run(
+            self.client.run(
                 f"ssh -i {self.wire.key} -o StrictHostKeyChecking=no {worker.address} '. "
                 f"~/.bashrc; ray stop'"
             )
-        return said
+        return output
 
     @property
     def nodes(self) -> list[Host]:

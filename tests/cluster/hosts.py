@@ -179,7 +179,7 @@ class Host:
         self, line: str, timeout: float = 600, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell line on the host and wait for it; one that fails raises with all that it
-        said.
+        output.
         """
         done = subprocess.run(
             self.command(line),

@@ -56,9 +56,9 @@ class Nodes:
         own = {
             "PYTHONPATH": str(ROOT),
             "RAY_AUTH_TOKEN": secrets.token_hex(),
-            "STORM_STEP_SECONDS": "0.1",
+            "STEP_SECONDS": "0.1",
         }
-        logs = {name: f"{self.folder}/{name}" for name in ("STORM_LOG", "PLACED_LOG")}
+        logs = {name: f"{self.folder}/{name}" for name in ("STEP_LOG", "TRIAL_LOG")}
         self.environment = f"cd {ROOT}; {exported(INSTALLED | own | logs)}"
         for name, (cpus, gpus) in NODES.items():
             place = (
@@ -73,10 +73,10 @@ class Nodes:
     def run(self, pack: str) -> Run:
         """Run the grid in packs, each trial on a share of a GPU."""
         (self.folder / "linear.py").write_text(
-            readme_model("watched", "declared"), encoding="utf-8"
+            readme_model("step_log", "trial_log"), encoding="utf-8"
         )
         (self.folder / "grid.yaml").write_text(yaml.safe_dump(GRID), encoding="utf-8")
-        (self.folder / "PLACED_LOG").write_text("")
+        (self.folder / "TRIAL_LOG").write_text("")
         plugins = f"--plugin {self.folder}/linear.py"
         flags = (
             f"--address auto --gpus-per-trial {SHARE} --pack {pack} --results {self.folder / pack}"
@@ -85,7 +85,7 @@ class Nodes:
             f"{self.environment}; python harness/bench.py {self.folder}/grid.yaml {plugins} {flags}"
         )
         rows = Store(self.folder / pack).rows()
-        lines = [line.split() for line in (self.folder / "PLACED_LOG").read_text().splitlines()]
+        lines = [line.split() for line in (self.folder / "TRIAL_LOG").read_text().splitlines()]
         trials = [
             _placed(words, {cell: int(row["iterations"] or 0) for cell, row in rows.items()})
             for words in lines

@@ -75,7 +75,7 @@ def test_the_file_of_another_cluster_is_not_read() -> None:
 
 
 @pytest.fixture(scope="module")
-def said(wire: Wire) -> list[Any]:
+def output(wire: Wire) -> list[Any]:
     """What the launcher says on a cluster that has only its head, which has two CPUs."""
     host = wire.host("growing", 50)
     (host.home / "cluster.yaml").write_text(yaml.safe_dump(FILE | NOTHING))
@@ -97,17 +97,19 @@ def said(wire: Wire) -> list[Any]:
 
 
 @pytest.mark.slow
-def test_a_worker_that_the_autoscaler_can_start_is_waited_for(said: list[Any]) -> None:
+def test_a_worker_that_the_autoscaler_can_start_is_waited_for(output: list[Any]) -> None:
     """There are CPUs, and no GPU yet."""
-    assert said[1] == "no worker yet: waiting up to 15 minutes for the first"
+    assert output[1] == "no worker yet: waiting up to 15 minutes for the first"
 
 
 @pytest.mark.slow
-def test_a_plan_counts_on_all_workers_that_the_autoscaler_may_start(said: list[Any]) -> None:
+def test_a_plan_counts_on_all_workers_that_the_autoscaler_may_start(output: list[Any]) -> None:
     """Two GPUs shared by two trials each, of which one was there; and six CPUs."""
-    assert said[2] == [4, 6]
+    assert output[2] == [4, 6]
 
 
 @pytest.mark.slow
-def test_what_no_worker_could_grant_is_refused_at_once(said: list[Any]) -> None:
-    assert said[0] == "a trial needs 1 CPUs and 2 GPUs on one machine; available: 2 CPUs and 0 GPUs"
+def test_what_no_worker_could_grant_is_refused_at_once(output: list[Any]) -> None:
+    assert (
+        output[0] == "a trial needs 1 CPUs and 2 GPUs on one machine; available: 2 CPUs and 0 GPUs"
+    )

@@ -79,12 +79,12 @@ def documented(kinds: set[str]) -> set[tuple[int, str]]:
 @pytest.fixture(scope="module")
 def token(cluster: Cluster) -> str:
     """The key to the cluster."""
-    return cluster.desk.run("cat ~/.ray/auth_token").stdout.strip()
+    return cluster.client.run("cat ~/.ray/auth_token").stdout.strip()
 
 
 @pytest.fixture(scope="module")
 def grid(cluster: Cluster) -> str:
-    """What the command of a laptop says on the cluster, given from the desk before any worker is
+    """What the command of a laptop says on the cluster, given from the client before any worker is
     there.
     """
     return cluster.ray(
@@ -128,14 +128,14 @@ def test_what_listens_where_is_what_the_documentation_says(cluster: Cluster, gri
 
 
 def test_the_dashboard_is_out_of_reach_of_other_machines(cluster: Cluster, token: str) -> None:
-    assert request(cluster.desk, f"http://{cluster.head.address}:8265/api/version", token) == 0
+    assert request(cluster.client, f"http://{cluster.head.address}:8265/api/version", token) == 0
 
 
-def test_the_dashboard_comes_to_the_desk_over_ssh(cluster: Cluster, token: str) -> None:
+def test_the_dashboard_comes_to_the_client_over_ssh(cluster: Cluster, token: str) -> None:
     url = "http://127.0.0.1:8265/api/version"
-    with cluster.desk.popen(f"cd {ROOT}; {EXPORT}; exec ray dashboard {cluster.file}") as forward:
-        wait(lambda: request(cluster.desk, url, token) == 200, "the forwarded dashboard")
-        assert request(cluster.desk, url) == 401
+    with cluster.client.popen(f"cd {ROOT}; {EXPORT}; exec ray dashboard {cluster.file}") as forward:
+        wait(lambda: request(cluster.client, url, token) == 200, "the forwarded dashboard")
+        assert request(cluster.client, url) == 401
         forward.terminate()
 
 
@@ -163,9 +163,9 @@ def test_the_agents_of_a_node_answer_to_the_token_alone(
     cluster: Cluster, token: str, port: int
 ) -> None:
     url = f"http://{cluster.workers[0].address}:{port}/api/job_agent/jobs/"
-    assert [request(cluster.desk, url, given) for given in ("", "0" * 64)] == [401, 403]
+    assert [request(cluster.client, url, given) for given in ("", "0" * 64)] == [401, 403]
     # it is let in, and there is nothing to get
-    assert request(cluster.desk, url, token) in (404, 405)
+    assert request(cluster.client, url, token) in (404, 405)
 
 
 @pytest.mark.parametrize(
@@ -194,17 +194,17 @@ def test_a_grids_own_ray_is_for_this_machine_and_its_user_alone(cluster: Cluster
     """On a machine with a network: all on loopback, the token in no file or command line, nobody
     let in without it.
     """
-    before = sockets(cluster.desk)
+    before = sockets(cluster.client)
     line = (
         f"{EXPORT} PYTHONPATH={ROOT}; unset RAY_AUTH_MODE; mv ~/.ray ~/.mine; python -c "
         f"{shlex.quote(LOCAL)}"
     )
-    with cluster.desk.popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with cluster.client.popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         processes, token, refusal = json.loads(process.stdout.readline())
-        opened = sockets(cluster.desk) - before
+        opened = sockets(cluster.client) - before
         process.communicate("\n")
-    cluster.desk.run("test ! -e ~/.ray/auth_token; rm -rf ~/.ray; mv ~/.mine ~/.ray")
+    cluster.client.run("test ! -e ~/.ray/auth_token; rm -rf ~/.ray; mv ~/.mine ~/.ray")
     assert len(opened) > 5
     assert {interface for _, interface in opened} == {LOOPBACK}
     assert token not in processes
