@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from analysis.frames.arm_names import arm_names, row_arm_names, series_names
+from analysis.frames.arm_names import arm_names, series_names
 from analysis.frames.arm_table import count_cells
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
 from analysis.plots.style import (
@@ -64,10 +64,10 @@ def draw_accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
 
 
 def _draw_pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
-    names = list(arm_names(count_cells(rows)))
+    names = arm_names(count_cells(rows))
     pair = rows["label_draw"] + rows["seed"].astype(str)
     data = rows.assign(
-        place=row_arm_names(rows).map(names.index),
+        place=rows["arm"].map(names.index.get_loc),
         value=rows["accuracy"] * ACCURACY.factor,
         pair=pair,
     )

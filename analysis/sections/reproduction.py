@@ -59,13 +59,14 @@ class _Row:
 
 def build(data: ReportData) -> Content:
     """The source report's figures and ours, where they can be compared or the user asks for it."""
-    rows, references = data.rows, data.references
-    if not (data.show_all_references or has_matching_arms(rows, references)):
+    references = data.references
+    ours = estimate_candidates(data.rows, references)
+    if not (data.show_all_references or has_matching_arms(ours, references)):
         return Content()
-    verdicts = compute_verdicts(rows, references)
+    verdicts = compute_verdicts(ours, references)
     tables = [
         *build_headline_tables(verdicts, references),
-        *build_tables(estimate_candidates(rows, references), verdicts, references),
+        *build_tables(ours, verdicts, references),
     ]
     return Content(paragraphs=[PROTOCOL_NOTE] if tables else [], tables=tables)
 

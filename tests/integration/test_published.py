@@ -20,6 +20,7 @@ from analysis.frames.arm_table import count_cells
 from analysis.frames.training_length import shortened_banner
 from analysis.rendering import table
 from analysis.reproduction import references
+from analysis.reproduction.matching import estimate_candidates
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reproduction, samples
 from harness.experiment import grid_file
@@ -171,7 +172,7 @@ def test_the_docs_show_what_the_rows_give(rows: pd.DataFrame) -> None:
     between the marks.
     """
     published = references.load()
-    verdicts = compute_verdicts(rows, published)
+    verdicts = compute_verdicts(estimate_candidates(rows, published), published)
     (shown,) = reproduction.build_headline_tables(verdicts, published)
     page = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
     _, _, rest = page.partition("<!-- headline -->\n")

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from analysis.frames.arm_names import row_arm_names
 from harness.experiment.cell import Cell
 from harness.storage.schema import describe_cell
 from harness.storage.store import Store
@@ -119,7 +120,8 @@ def frame(rows: Iterable[dict[str, Any]], root: Path) -> pd.DataFrame:
     store = Store(root)
     for values in rows:
         store.write_row(values)
-    return store.frame()
+    found = store.frame()
+    return found.assign(arm=row_arm_names(found))
 
 
 def arms(seeds: int = 3) -> list[Cell]:

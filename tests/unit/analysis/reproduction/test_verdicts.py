@@ -11,7 +11,7 @@ import pytest
 import yaml
 from scipy import stats
 
-from analysis.frames.arm_names import row_arm_names
+from analysis.reproduction.matching import estimate_candidates
 from analysis.reproduction.references import References, load
 from analysis.reproduction.verdicts import compute_verdicts
 from tests.unit.analysis.conftest import FrameMaker, frame, made, on_subset, row
@@ -23,7 +23,8 @@ NORMAL /= NORMAL.std(ddof=1)
 
 def judged(rows: pd.DataFrame, references: References | None = None) -> pd.DataFrame:
     """The verdicts on all references that come with the project."""
-    return compute_verdicts(rows.assign(arm=row_arm_names(rows)), references or load())
+    published = references or load()
+    return compute_verdicts(estimate_candidates(rows, published), published)
 
 
 def picked(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.arm_names import row_arm_names
 from analysis.rendering.table import Table, to_markdown
+from analysis.reproduction.matching import estimate_candidates
 from analysis.reproduction.references import load
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reproduction
@@ -16,7 +16,7 @@ from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 
 def build_headline_tables(rows: pd.DataFrame) -> list[Table]:
     """The headline of these rows."""
-    verdicts = compute_verdicts(rows.assign(arm=row_arm_names(rows)), load())
+    verdicts = compute_verdicts(estimate_candidates(rows, load()), load())
     return reproduction.build_headline_tables(verdicts, load())
 
 
