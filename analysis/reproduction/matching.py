@@ -118,32 +118,17 @@ def _make_reference_columns(
 def _make_own_columns(
     arm: Row | None, metric: Metric, protocol: Protocol, reference: Reference
 ) -> dict[str, Any]:
+    theirs = _find_reference_obstacles(reference, metric)
     if arm is None:
-        reasons = [
-            "no arm of ours was trained as the protocol says",
-            *_find_reference_obstacles(reference, metric),
-        ]
-        return {
-            "arm": "",
-            "n": 0,
-            "mean": np.nan,
-            "sd": np.nan,
-            "reasons": "; ".join(reasons),
-            "flags": "",
-        }
-    reasons = [
-        *_find_own_obstacles(arm, metric, protocol, reference),
-        *_find_reference_obstacles(reference, metric),
-    ]
-    unfinished = (
-        format_status_counts(arm)
-        if arm["failed"] or arm["diverged"] or 0 < arm["n"] < arm["ok"]
-        else ""
-    )
+        numbers: Row = {"arm": "", "n": 0, "mean": np.nan, "sd": np.nan}
+        obstacles = ["no arm of ours was trained as the protocol says", *theirs]
+        return numbers | {"reasons": "; ".join(obstacles), "flags": ""}
+    obstacles = [*_find_own_obstacles(arm, metric, protocol, reference), *theirs]
+    is_partial = arm["failed"] or arm["diverged"] or 0 < arm["n"] < arm["ok"]
     return {
         **{name: arm[name] for name in ("arm", "n", "mean", "sd")},
-        "reasons": "; ".join(reasons),
-        "flags": unfinished,
+        "reasons": "; ".join(obstacles),
+        "flags": format_status_counts(arm) if is_partial else "",
     }
 
 

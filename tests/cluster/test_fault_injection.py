@@ -58,7 +58,7 @@ def outcome(wire: Wire, s3: str, undisturbed_run: Undisturbed) -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def run_without_faults(undisturbed_run: Undisturbed) -> dict[str, Row]:
+def undisturbed(undisturbed_run: Undisturbed) -> dict[str, Row]:
     """The rows of the run without faults."""
     assert undisturbed_run.process.wait() == 0
     return dict(Store(undisturbed_run.folder).rows())
