@@ -1,6 +1,4 @@
-"""Where trials run that ask for a share of a GPU, and in which order: by what Ray did, on GPUs that
-are declared.
-"""
+"""Trials that need a share of a GPU run where and in the order planned, on simulated GPUs."""
 
 import secrets
 from collections.abc import Sequence
@@ -40,14 +38,14 @@ class Placed(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A grid that was run: its trials in the order in which they began, and its rows."""
+    """A finished grid: its trials in the order of their start, and its rows."""
 
     trials: list[Placed]
     rows: list[Row]
 
 
 class Nodes:
-    """A Ray cluster of hosts with the CPUs and GPUs that `NODES` declares."""
+    """A Ray cluster of hosts with the CPUs and GPUs of `NODES`."""
 
     def __init__(self, wire: Wire):
         self.folder = wire.folder
@@ -102,7 +100,7 @@ def _placed(words: Sequence[str], steps: dict[str, int]) -> Placed:
 
 
 def at_once(trials: Sequence[Placed]) -> int:
-    """How many of the trials ran side by side at most."""
+    """The largest number of concurrent trials."""
     return max(sum(one.begun <= other.begun < one.ended for one in trials) for other in trials)
 
 
@@ -114,13 +112,13 @@ def nodes(wire: Wire) -> Nodes:
 
 @pytest.fixture(scope="module")
 def pairs(nodes: Nodes) -> Run:
-    """The grid in packs of two: twice as many trials as run side by side."""
+    """The grid in packs of two: twice as many trials as slots."""
     return nodes.run("2")
 
 
 @pytest.fixture(scope="module")
 def auto(nodes: Nodes) -> Run:
-    """The grid in packs of the harness's choice."""
+    """The grid in packs that the harness chooses."""
     return nodes.run("auto")
 
 
@@ -154,7 +152,7 @@ def test_packs_are_trained_on_one_gpu_together(pairs: Run) -> None:
 
 
 def test_the_longest_start_first(pairs: Run) -> None:
-    """In every process: when all have begun depends on how soon the processes start."""
+    """The order is tested per process, since processes start at different times."""
     by_process = sorted(pairs.trials, key=lambda trial: (trial.host, trial.process, trial.begun))
     orders = [
         [t.steps for t in own]
@@ -166,12 +164,12 @@ def test_the_longest_start_first(pairs: Run) -> None:
 
 @pytest.mark.parametrize("run", ["pairs", "auto"])
 def test_the_last_to_begin_does_not_run_alone(run: str, request: pytest.FixtureRequest) -> None:
-    """Every other slot is at work when it begins."""
+    """All other slots are busy when it starts."""
     *others, last = request.getfixturevalue(run).trials
     assert sum(trial.begun <= last.begun < trial.ended for trial in others) == SLOTS - 1
 
 
 def test_auto_gives_every_share_of_a_gpu_one_pack(auto: Run) -> None:
-    """The lengths of the grid can be shared out so that nothing waits."""
+    """The lengths of this grid divide evenly over the slots."""
     assert sorted(trial.steps for trial in auto.trials) == [SHORT] + [LONG] * (SLOTS - 1)
     assert at_once(auto.trials) == SLOTS

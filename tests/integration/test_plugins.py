@@ -62,7 +62,7 @@ Bench = Callable[..., int]
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """The command, run in this process and in an empty folder."""
+    """Run the command in this process and in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
     def run(results: str, *flags: str) -> int:

@@ -1,6 +1,4 @@
-"""The published results: whole, what the README and the pages show is what the rows give, and what
-must come out.
-"""
+"""The published results are complete, and README and pages agree with their rows."""
 
 import contextlib
 import html
@@ -146,7 +144,7 @@ def test_what_was_shortened_is_said_by_the_page_and_by_its_readme(folder: Path) 
 
 
 def test_no_place_on_a_machine_is_named(folder: Path) -> None:
-    """Every path is relative: none begins with a slash."""
+    """All paths are relative."""
     texts = [path.read_text(encoding="utf-8") for path in folder.glob("provenance/*.json")]
     texts += [
         (folder / "README.md").read_text(encoding="utf-8"),

@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def proxy(s3: str, clock: Clock) -> Iterator[FailingProxy]:
-    """A proxy in front of the S3 server; pauses take no time."""
+    """A proxy for the S3 server; pauses take no time."""
     made = FailingProxy(s3)
     thread = threading.Thread(target=made.serve_forever)
     thread.start()
@@ -173,7 +173,7 @@ def test_after_two_minutes_requests_fail_at_once(proxy: FailingProxy) -> None:
 
 
 def commands(address: str) -> list[Callable[[], int]]:
-    """All commands that take an address of results."""
+    """All commands that take the address of results."""
     arms = ["--a", "model=vae", "--b", "model=gmvae"]
     return [
         lambda: bench.main(["--models", "vae", "--results", address, "--launcher", "in-process"]),
@@ -318,7 +318,7 @@ def test_the_name_of_an_address_has_no_query() -> None:
 
 
 def test_google_storage_goes_through_the_same_door() -> None:
-    """Only opened, as there is no server for tests."""
+    """It is only opened, since there is no test server."""
     there = make_backend("gs://bench/x?anonymous=true")
     assert isinstance(there, Bucket)
     assert there.filesystem.type_name == "gcs"
@@ -346,7 +346,7 @@ def test_storage_lost_in_mid_run_ends_it_after_two_minutes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The trial waits; checkpoint, table and status do not wait again."""
+    """The trial waits; checkpoint, table and status fail at once."""
     gone: list[float] = []
 
     def refuses() -> bool:

@@ -1,4 +1,4 @@
-"""Plug-ins and scripts of version 0.1: what they import is still where they look for it."""
+"""The names that plug-ins of version 0.1 import still exist at their old paths."""
 
 from importlib import import_module
 

@@ -1,6 +1,4 @@
-"""The page as a browser shows it: in headless Chromium, from a file, with and without its script,
-narrow, on paper.
-"""
+"""The page in headless Chromium: with and without script, on narrow screens and on paper."""
 
 import contextlib
 import io
@@ -25,7 +23,7 @@ COLUMN = "table => column => [...table.tBodies[0].rows].map(row => row.cells[col
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where the page of a folder with everything lies."""
+    """The address of a page that has every section."""
     root = judged(tmp_path_factory.mktemp("browser") / "results").root
     with contextlib.redirect_stdout(io.StringIO()):
         assert report.main([str(root)]) == 0
@@ -34,7 +32,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests here."""
+    """One browser for all tests of this file."""
     if CHROMIUM is None:
         pytest.skip("no chromium, chromium-browser or google-chrome on the path")
     with sync_playwright() as playwright:
@@ -47,7 +45,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Opened:
-    """A page, what it asked for besides itself, and what it complained of."""
+    """A page with its other requests and its errors."""
 
     page: Page
     requests: list[str] = field(default_factory=list)

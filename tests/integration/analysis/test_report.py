@@ -1,4 +1,4 @@
-"""The command: one page, figures, tables, a summary in the terminal; bad input changes nothing."""
+"""The command writes a page, figures, tables and a summary; bad input writes nothing."""
 
 import base64
 import contextlib
@@ -31,7 +31,7 @@ def files(folder: Path) -> set[str]:
 
 @dataclass(frozen=True)
 class Reported:
-    """A folder with everything, what lay in it before it was reported on, and what was printed."""
+    """A folder with everything: its files before the report, and the printed summary."""
 
     root: Path
     before: dict[str, bytes]
@@ -290,9 +290,7 @@ def test_a_place_that_cannot_be_written(
 
 
 def test_the_script_loads_neither_torch_nor_ray(full: Store, tmp_path: Path) -> None:
-    """A whole report, in a fresh process, from another folder; matplotlib comes only when figures
-    are drawn.
-    """
+    """The report runs in a new process from another folder; matplotlib is imported only to draw."""
     code = (
         "import sys, runpy; sys.argv = ['report.py', *sys.argv[1:]]\n"
         f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"

@@ -1,4 +1,4 @@
-"""Small models whose steps change tensors without a gradient, as text of a plug-in."""
+"""Small models whose steps change tensors without a gradient, as source of a plug-in."""
 
 SOURCE = '''
 import torch

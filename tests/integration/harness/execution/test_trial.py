@@ -1,4 +1,4 @@
-"""A run that is killed goes on from its checkpoint."""
+"""A killed run resumes from its checkpoint."""
 
 import os
 import signal
@@ -20,9 +20,7 @@ from tests.unit.harness.execution.test_trial import saved_step
 def test_a_killed_run_resumed_ends_with_the_same_row(
     tmp_path: Path, mnist: Data, cell: CellMaker
 ) -> None:
-    """SIGKILL in the middle of a cell; the same command again goes on from the checkpoint, to the
-    same bits.
-    """
+    """After SIGKILL, the same command resumes from the checkpoint, to the same bits."""
     flags = "--models vae --seeds 1 --iterations 300 --launcher in-process"
     often = ["--checkpoint-seconds", "0.01"]
     command = [sys.executable, "harness/bench.py", *flags.split(), *often, "--results"]

@@ -1,4 +1,4 @@
-"""What a reader must know."""
+"""Warnings about the results."""
 
 import pandas as pd
 

@@ -1,6 +1,4 @@
-"""Verdicts on printed figures: each kind once, on numbers whose answer is known, and what must
-never be claimed.
-"""
+"""Verdicts on printed values: each kind once, with a known answer."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ NORMAL /= NORMAL.std(ddof=1)
 
 
 def judged(rows: pd.DataFrame, references: References | None = None) -> pd.DataFrame:
-    """The verdicts on all references that come with the project."""
+    """The verdicts on all shipped references."""
     published = references or load()
     return compute_verdicts(estimate_candidates(rows, published), published)
 
@@ -30,7 +28,7 @@ def judged(rows: pd.DataFrame, references: References | None = None) -> pd.DataF
 def picked(
     found: pd.DataFrame, table: str, reference: str, metric: str, **more: str
 ) -> dict[str, Any]:
-    """The one row of a printed figure."""
+    """The only row of a printed value."""
     rows = found[
         (found["table"] == table) & (found["reference"] == reference) & (found["metric"] == metric)
     ]
@@ -41,9 +39,7 @@ def picked(
 
 
 def on_mean(nelbo: float, sd: float = 0.3, n: int = 10) -> list[dict[str, Any]]:
-    """Runs of the VAE with this mean and SD of the NELBO on the report's images; its KL varies as
-    much.
-    """
+    """Runs of the VAE on the report's images with this mean and SD of the NELBO."""
     rows = []
     for seed, off in enumerate(NORMAL[:n] * sd):
         cell, kl = made("vae", seed), 19.3 + off / 2
@@ -111,7 +107,7 @@ def test_different_and_equivalent_says_both(results: FrameMaker) -> None:
 
 
 def test_few_noisy_runs_reproduce_nothing(results: FrameMaker) -> None:
-    """The same mean to the last digit, and a spread that hides a difference of the margin."""
+    """The means are equal, but the spread could hide a difference of the margin."""
     found = of_source(judged(results(*on_mean(101.31, sd=1.2))))
     assert (found["verdict"], found["p"]) == ("no difference shown", pytest.approx(1))
     assert found["p_equivalence"] > 0.05
@@ -144,7 +140,7 @@ def test_below_five_seeds_there_is_no_verdict(results: FrameMaker) -> None:
 def test_below_five_runs_of_theirs_there_is_no_verdict(
     n: int, verdict: str, results: FrameMaker
 ) -> None:
-    """From two of theirs, Welch's test calls equal means different ten times in a hundred."""
+    """With two runs of theirs, Welch's test rejects equal means in 10 % of cases."""
     shipped = load()
     few = [
         r.model_copy(update={"n": n})
@@ -240,7 +236,7 @@ def test_another_evaluation_set_cannot_be_compared(tmp_path: Path) -> None:
 def test_other_labelled_images_are_another_question(
     draw: str, single: str, several: str, results: FrameMaker
 ) -> None:
-    """A mean over runs that share their labels is not one over runs that each draw their own."""
+    """Runs that share their labels have another mean than runs that draw their own."""
     cells = [
         made("ssvae", seed, supervision="semi-supervised", label_draw=draw) for seed in range(6)
     ]

@@ -17,9 +17,7 @@ WHY = "better by 2.30 nats [2.00, 2.60], paired t, n = 10, p = 1e-8 (Holm, 3 com
 
 
 def comparison(**values: Any) -> dict[str, Any]:
-    """One row of what `analysis.comparison.comparisons.compare_arms` gives; `values` are laid over
-    it.
-    """
+    """One row of `compare_arms`, updated with `values`."""
     who = {"metric": "nelbo", "evaluation": "test", "a": "gmvae", "b": "vae", "design": "paired"}
     seeds = {"n_a": 10, "n_b": 10, "n_pairs": 10, "mean_a": 97.3, "mean_b": 99.6}
     shown = {

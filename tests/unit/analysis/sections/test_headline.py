@@ -1,6 +1,4 @@
-"""The table that a README shows: every figure of the source report once, as printed, ours beside
-it.
-"""
+"""The table of the docs: each value of the source report with our result."""
 
 from typing import Any
 
@@ -27,7 +25,7 @@ def shown(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def seeds(model: str, count: int, **values: Any) -> list[dict[str, Any]]:
-    """So many seeds at full length, scored on the report's images."""
+    """Rows of `n` seeds at full length, scored on the report's images."""
     return [
         row(made(model, seed), **(on_subset(made(model, seed)) | values)) for seed in range(count)
     ]

@@ -1,4 +1,4 @@
-"""Which pictures the page shows, in which order, and what is said of them."""
+"""The pictures of the page, with their order and captions."""
 
 from pathlib import Path
 

@@ -196,9 +196,7 @@ def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMa
 
 
 def test_a_pair_of_two_families_names_the_p_of_both(results: FrameMaker) -> None:
-    """β = 4 against 1 is one of three comparisons here, one of six among all arms; the pair's order
-    is no matter.
-    """
+    """β = 4 against 1 is in a family of three here and in one of six in the grid."""
     cells = [
         made(name, seed, beta=beta)
         for seed in SEEDS

@@ -1,4 +1,4 @@
-"""What the store tells of its runs: in words, by exit codes, and without what is slow to start."""
+"""The status of runs: text, exit codes and failures by cell."""
 
 import io
 from collections.abc import Callable
@@ -45,7 +45,7 @@ Tell = Callable[[RunStatus], tuple[int, str]]
 
 @pytest.fixture
 def tell(store: Store) -> Tell:
-    """What `--status` says of a run that wrote this just now, or when it says."""
+    """The exit code and the text of `--status` for a run with this status."""
 
     def told(one: RunStatus) -> tuple[int, str]:
         run_status.write(

@@ -1,4 +1,4 @@
-"""Rows of several texts in one arm are told, a line a model."""
+"""An arm with rows of several plug-in versions is reported in one line per model."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The plan: what is done is not done again, damage is told before anything starts."""
+"""The plan leaves out finished cells, and reports damage before anything starts."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -140,7 +140,7 @@ def test_a_half_written_file_is_named_before_anything_starts(
 def test_checkpoints_are_checked_without_their_tensors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a file of 4 MB the driver reads its header alone, however long that is."""
+    """The driver reads only the header of a file of 4 MB."""
     store, other = Store(tmp_path), replace(VAE, seed=1)
     tensors, long_curve = {"w": torch.ones(10**6)}, [{"step": step} for step in range(9_000)]
     store.write(checkpoint_key(VAE), tensor_file.dump(tensors, {"step": 1, "source": None}))
@@ -165,7 +165,7 @@ def test_checkpoints_are_checked_without_their_tensors(
 def test_a_checkpoint_written_again_meanwhile_is_read_once_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its size is not that of the listing: another run is at work on it."""
+    """Its size has changed since the listing, because another run wrote it."""
     store = Store(tmp_path)
     store.write(checkpoint_key(VAE), tensor_file.dump({"w": torch.ones(9)}, {"source": None}))
     listed = {checkpoint_key(VAE): FileVersion(0, 1)}
