@@ -28,7 +28,7 @@ from tests.conftest import CellMaker, lasting
 pytestmark = pytest.mark.slow
 
 # A model that kills its own process while a file counts fewer deaths than `lives`, and in scoring
-# where its weight of chance exceeds `bane`; or sleeps without end.
+# where its weight of chance exceeds `threshold`; or sleeps without end.
 MORTAL = """
 import os, signal, time, torch
 from pathlib import Path
@@ -46,12 +46,12 @@ class Mortal(Model):
         deaths: str = "",
         lives: int = 0,
         at: int = 30,
-        bane: float = 1.0,
+        threshold: float = 1.0,
         sleeps: bool = False,
     ):
         super().__init__()
         self.b = nn.Parameter(torch.zeros(PIXELS))
-        self.chance, self.bane, self.sleeps = nn.Parameter(torch.rand(())), bane, sleeps
+        self.chance, self.threshold, self.sleeps = nn.Parameter(torch.rand(())), threshold, sleeps
         self.deaths, self.lives, self.at, self.calls = deaths, lives, at, 0
 
     def noise(self, batch):
@@ -75,7 +75,7 @@ class Mortal(Model):
         return Terms(rec.sum(-1), rec.new_zeros(len(batch.x)), threads)
 
     def sample(self, noise):
-        if self.chance > self.bane:
+        if self.chance > self.threshold:
             os.kill(os.getpid(), signal.SIGKILL)
         return self.b.sigmoid().expand(len(noise["z"]), -1)
 """
@@ -90,7 +90,13 @@ def ray() -> Iterator[RayTune]:
 
 
 def mortal(seed: int, **settings: Any) -> Cell:
-    defaults: dict[str, Any] = {"deaths": "", "lives": 0, "at": 30, "bane": 1.0, "sleeps": False}
+    defaults: dict[str, Any] = {
+        "deaths": "",
+        "lives": 0,
+        "at": 30,
+        "threshold": 1.0,
+        "sleeps": False,
+    }
     return Cell("mortal", seed, 60, settings=tuple(sorted((defaults | settings).items())))
 
 
@@ -183,8 +189,8 @@ def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(
         seed: registry.build(mortal(seed)).get_parameter("chance").item() for seed in range(6)
     }
     *calm, worst = sorted(chance, key=lambda seed: chance[seed])
-    bane = (chance[calm[-1]] + chance[worst]) / 2
-    cells = [mortal(seed, bane=bane) for seed in (calm[0], worst, calm[1])]
+    threshold = (chance[calm[-1]] + chance[worst]) / 2
+    cells = [mortal(seed, threshold=threshold) for seed in (calm[0], worst, calm[1])]
     updates = launch(ray, tasks(store, [cells]))
     assert updates[0].ended == {one.id: "failed" if one is cells[1] else "ok" for one in cells}
     assert "nothing saved" in store.rows()[cells[1].id]["error"]

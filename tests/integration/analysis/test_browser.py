@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from analysis import report
-from tests.unit.analysis.conftest import HOSTILE, judged
+from tests.unit.analysis.conftest import HOSTILE, write_significant_results
 
 pytestmark = pytest.mark.slow
 CHROMIUM = next(
@@ -24,7 +24,7 @@ COLUMN = "table => column => [...table.tBodies[0].rows].map(row => row.cells[col
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a page that has every section."""
-    root = judged(tmp_path_factory.mktemp("browser") / "results").root
+    root = write_significant_results(tmp_path_factory.mktemp("browser") / "results").root
     with contextlib.redirect_stdout(io.StringIO()):
         assert report.main([str(root)]) == 0
     return (root / "report" / "report.html").as_uri()

@@ -12,7 +12,7 @@ import analysis
 from analysis.frames import load
 from harness.storage.store import Store
 from tests.conftest import ROOT
-from tests.unit.analysis.conftest import whole
+from tests.unit.analysis.conftest import write_full_results
 
 NOTEBOOK = Path(analysis.__file__).parent / "report.ipynb"
 
@@ -120,7 +120,7 @@ def test_it_reads_other_folders_and_references(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Few seeds, failures and hostile text give no verdict and no markup."""
-    root = whole(tmp_path / "results").root
+    root = write_full_results(tmp_path / "results").root
     own = tmp_path / "own.yaml"
     figure = 'figures: {nelbo: {mean: "99.5", sd: "0.3"}}'
     own.write_text(

@@ -19,7 +19,14 @@ import pytest
 from analysis import report
 from harness.storage.store import Store
 from tests.conftest import tree
-from tests.unit.analysis.conftest import HOSTILE, judged, made, noisy, row, whole
+from tests.unit.analysis.conftest import (
+    HOSTILE,
+    made,
+    noisy,
+    row,
+    write_full_results,
+    write_significant_results,
+)
 
 SCRIPT = Path(report.__file__)
 
@@ -41,7 +48,7 @@ class Reported:
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     """A report of a folder with everything."""
-    root = whole(tmp_path_factory.mktemp("reported") / "results").root
+    root = write_full_results(tmp_path_factory.mktemp("reported") / "results").root
     before = {name: (root / name).read_bytes() for name in files(root)}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert report.main([str(root)]) == 0
@@ -173,7 +180,7 @@ def test_a_seed_under_two_cells_is_named_and_counts_in_nothing(
 
 
 def test_the_first_screen_tells_the_main_answer(tmp_path: Path) -> None:
-    store = judged(tmp_path / "results")
+    store = write_significant_results(tmp_path / "results")
     assert report.main([str(store.root)]) == 0
     page = (store.root / "report/report.html").read_text(encoding="utf-8")
     header = re.sub(r"<[^>]+>", "", page.split("<header>")[1].split("</header>")[0])

@@ -143,7 +143,7 @@ def results(tmp_path: Path) -> FrameMaker:
     return lambda *rows: frame(rows, tmp_path / "results")
 
 
-def whole(root: Path) -> Store:
+def write_full_results(root: Path) -> Store:
     """A results folder with everything that a report shows, including failures."""
     store = Store(root)
     for cell in arms():
@@ -171,10 +171,10 @@ def whole(root: Path) -> Store:
 @pytest.fixture
 def full(tmp_path: Path) -> Store:
     """An own results folder with everything that a report shows."""
-    return whole(tmp_path / "results")
+    return write_full_results(tmp_path / "results")
 
 
-def judged(root: Path, seeds: int = 6) -> Store:
+def write_significant_results(root: Path, seeds: int = 6) -> Store:
     """A results folder with significant differences, noise and a hostile failure."""
     store = Store(root)
     for cell in arms(seeds):
