@@ -198,7 +198,7 @@ def write(report: Report, out: Path) -> Path:
         for content in report.contents.values():
             for each in (*content.tables, *content.files):
                 table.write(each, out / "tables")
-        page = build_page(report, draw_figures(report, out / "figures"))
+        page = build_page(report, draw_figures(report.contents, out / "figures"))
         (out / "report.html").write_text(render(page), encoding="utf-8")
     except OSError as error:
         raise InputError(
@@ -207,11 +207,11 @@ def write(report: Report, out: Path) -> Path:
     return out / "report.html"
 
 
-def draw_figures(report: Report, folder: Path) -> dict[str, list[Picture]]:
+def draw_figures(contents: Mapping[str, Content], folder: Path) -> dict[str, list[Picture]]:
     """Draw the plots of every section and write them to `folder`; the pictures by section."""
     return {
         name: [_save_plot(plot, folder) for plot in content.draw_plots()]
-        for name, content in report.contents.items()
+        for name, content in contents.items()
     }
 
 

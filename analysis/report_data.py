@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.frames.arm_names import arm_names
 from analysis.frames.declared import Declaration
 from analysis.frames.load import ResultFrames
 from analysis.rendering.section import Content, Family
@@ -54,7 +53,7 @@ class ReportData:
     @property
     def arm_names(self) -> list[str]:
         """The names of the arms, in the order of the tables."""
-        return list(arm_names(self.arm_counts))
+        return list(self.arm_counts.index)
 
 
 @dataclass(frozen=True)

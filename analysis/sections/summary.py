@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.frames import training_length
-from analysis.frames.arm_names import arm_names
 from analysis.frames.arm_table import (
     STATISTICS,
     Row,
@@ -42,9 +41,10 @@ ESTIMATE_CAPTION = "± is the standard error (SE) of the mean over n seeds"
 
 
 def build_results(data: ReportData) -> Content:
-    """The short tables, then the losses as a plot."""
+    """The short tables, then NELBO, KL and reconstruction of every run as a plot."""
+    scored = data.finished[data.finished["nelbo"].notna()]
     return Content(
-        draw_plots=lambda: draw(data),
+        draw_plots=lambda: draw_first_arms(_draw_bounds, scored, data.arm_names),
         tables=build_summary_tables(data.rows, data.arm_counts),
         tables_first=True,
     )
@@ -57,12 +57,6 @@ def build_estimates(data: ReportData) -> Content:
 
 RESULTS = Section("results", "Results", build_results)
 ESTIMATES = Section("estimates", "Every estimate", build_estimates, dense=True)
-
-
-def draw(data: ReportData) -> Iterator[Plot]:
-    """NELBO, KL and reconstruction of every run."""
-    scored = data.finished[data.finished["nelbo"].notna()]
-    yield from draw_first_arms(_draw_bounds, scored, data.arm_names)
 
 
 def _draw_bounds(scored: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
@@ -104,8 +98,7 @@ def _build_summary_table(
     evaluation: EvaluationSet,
     metrics: Sequence[Metric],
 ) -> Table:
-    arm_counts = arm_counts.reset_index(drop=True)
-    values = arm_counts.assign(arm=arm_names(arm_counts))
+    values = arm_counts.assign(arm=arm_counts.index).reset_index(drop=True)
     text = pd.DataFrame({"Arm": values["arm"]})
     table = estimate_arms(rows, [metric.column for metric in metrics])
     for metric in metrics:
@@ -140,7 +133,6 @@ def build_estimate_table(
     t-interval, n, and the cells that are not in n.
     """
     table = scale_estimates(estimate_arms(rows, [metric.column for metric in metrics]))
-    table.insert(0, "arm", arm_names(table))
     table = table[table["n"] > 0].reset_index(drop=True)
     row_metrics = [METRIC_BY_COLUMN[column] for column in table["metric"]]
     text = pd.DataFrame(

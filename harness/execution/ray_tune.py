@@ -87,7 +87,7 @@ class RayTune:
             raise KeyboardInterrupt
 
     def _make_trainable(self, tasks: Sequence[Task], sets: Mapping[str, Data]) -> Any:
-        """The workers' class, with the resources of a trial and what all workers share."""
+        """The class of the workers, with the resources of a trial and the shared data."""
         from ray import tune
 
         from harness.execution.ray_worker import Worker, to_arrays
@@ -97,7 +97,7 @@ class RayTune:
         return tune.with_resources(shared, resources)
 
     def _count_slots(self, address: str) -> int:
-        """Trials side by side on the cluster at its largest; waits for a worker if none fits yet."""
+        """Concurrent trials on the cluster at its largest; waits for a worker if none fits yet."""
         config = (
             None
             if address.startswith("ray://")
@@ -117,8 +117,7 @@ class RayTune:
     def _wait_for_worker(self) -> None:
         """Ask for the resources of a trial and wait: a cluster may add machines on demand."""
         print(
-            f"no worker yet: waiting for the cluster's first, at most {JOIN_SECONDS / 60:g} "
-            f"minutes",
+            f"no worker yet: waiting up to {JOIN_SECONDS / 60:g} minutes for the first",
             flush=True,
         )
         share = self.ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)

@@ -250,7 +250,7 @@ class _Trial:
 
 
 def _training_columns(task: Task, pack: PackTrainer, cell: Cell) -> dict[str, Any]:
-    """What the row of a cell says of its training."""
+    """The columns of a row that describe the training."""
     return {
         "train_seconds": pack.seconds_per_cell,
         "pack": len(pack.cells),

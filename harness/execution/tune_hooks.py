@@ -108,14 +108,14 @@ class QueueCallback(_DriverOnly, tune.Callback):
 
 
 def _describe_death(trial: Any) -> str:
-    """What Ray knows of the death of a trial, and where the trial ran."""
+    """Ray's reason for the death of a trial, and where the trial ran."""
     result, file = trial.last_result or {}, trial.error_file
     location = {name: result.get(name) for name in ("hostname", "node_ip", "pid")}
     known = ", ".join(f"{name} {value}" for name, value in location.items() if value is not None)
     reason = "Ray gave no reason"
     if file and Path(file).is_file():
         reason = Path(file).read_text(errors="replace")
-    return f"last heard of: {known or 'never'}\n{reason}"
+    return f"last update from: {known or 'none'}\n{reason}"
 
 
 def _find_storage_error(trial: Any) -> StorageError | None:

@@ -88,7 +88,7 @@ class RunStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether the run goes on or has ended with nothing failed, missing or silent."""
+        """Whether the run sends news or has ended with no cell failed or missing."""
         return not self.failed and (
             self.complete if self.end else self.stale_seconds < STALE_SECONDS
         )

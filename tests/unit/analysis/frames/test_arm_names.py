@@ -1,4 +1,4 @@
-"""Names of arms: short, and no two alike."""
+"""Names of arms are short and unique."""
 
 import pandas as pd
 from hypothesis import given

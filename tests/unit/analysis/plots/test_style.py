@@ -1,6 +1,4 @@
-"""What the single plots work out: intervals of digit counts, room for words, series over β, pages
-of comparisons.
-"""
+"""Intervals of digit counts, wrapping of names, series over β and pages of comparisons."""
 
 import io
 from typing import Any
@@ -63,7 +61,7 @@ def drawn(comparisons: pd.DataFrame) -> Figure:
 
 
 def beside(figure: Figure) -> list[str]:
-    """The words on the right of a difference plot."""
+    """The text at the right of a plot of differences."""
     return [label.get_text() for label in figure.axes[0].child_axes[0].get_yticklabels()]
 
 

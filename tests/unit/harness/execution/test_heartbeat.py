@@ -1,4 +1,4 @@
-"""A trial says that it is alive while one of its calls takes long, and how much it computed."""
+"""A trial in a long call still reports its CPU time."""
 
 import threading
 from collections.abc import Generator

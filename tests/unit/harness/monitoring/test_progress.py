@@ -1,4 +1,4 @@
-"""What a person sees of a run: plain lines when piped, a table on a terminal."""
+"""The progress of a run: lines in a pipe, a table on a terminal."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ Make = Callable[..., Progress]
 
 @pytest.fixture
 def clock_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time that the progress reads: its last value can be set."""
+    """The clock of the progress, which a test can set."""
     now = [0.0]
     monkeypatch.setattr("harness.monitoring.progress.time.monotonic", lambda: now[-1])
     return now
@@ -30,7 +30,7 @@ def clock_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def make(cell: CellMaker, clock_time: list[float]) -> Make:
-    """Three cells of 100 steps in two tasks, two side by side, each step measured as 0.1 s."""
+    """Three cells of 100 steps in two concurrent tasks; a step was measured as 0.1 s."""
 
     def progress(terminal: bool = False, store: Store | None = None) -> Progress:
         packs = [(cell("vae", 0, 100), cell("vae", 1, 100)), (cell("gmvae", 0, 100),)]
@@ -58,7 +58,7 @@ def test_time_left_follows_the_steps_that_are_left_at_the_speed_seen(make: Make)
 
 
 def test_scoring_counts_in_the_time_left_and_is_shown(make: Make, clock_time: list[float]) -> None:
-    """Two cells are trained; one is scored, in 8 s, and the other half."""
+    """Of two trained cells, one is scored in 8 s and the other is half scored."""
     progress = make()
     progress.state.score_seconds = [5.0, 0.0]
     progress.state.remaining_work += 2 * 5.0
@@ -87,7 +87,7 @@ def test_the_summary_counts_done_running_and_failed(make: Make, clock_time: list
 
 
 def test_a_task_that_waits_for_another_process_does_not_run(make: Make) -> None:
-    """What it has done still counts, and it runs once it is heard of again."""
+    """Its finished work still counts, and it runs again after the next update."""
     progress = make()
     progress.on_update(0, Update(steps=100, step_seconds=0.2))
     progress.on_update(0, Update(steps=100, step_seconds=0.2, waits=True))

@@ -318,7 +318,7 @@ def test_a_table_from_elsewhere_spares_no_fragment(folder: Store, tmp_path: Path
 
 
 def watched(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The keys of every call of `read_all` from now on."""
+    """The keys of all later calls of `read_all`."""
     read: list[list[str]] = []
     read_all = store.backend.read_all
 
