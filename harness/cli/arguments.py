@@ -4,7 +4,7 @@ import argparse
 import math
 from typing import Any, Literal, NoReturn
 
-from harness.cli.options import RunOptions
+from harness.cli.options import GRID_FLAGS, RunOptions
 from harness.errors import InputError
 from harness.experiment.grid import DATASETS, DEFAULT_SAMPLES
 from harness.experiment.metrics import IWAE_SAMPLES
@@ -115,11 +115,8 @@ def make_options(args: argparse.Namespace) -> RunOptions:
 
 def _grid_keys(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that were given and are keys of a grid, by key."""
-    grid_names = ("seeds", "iterations", "dataset", "labels", "label_draw")
-    scoring_names = ("subset", "iwae", "iwae_on", "samples")
-    keys = {"beta": args.betas}
-    keys |= {name: getattr(args, name) for name in (*grid_names, *scoring_names)}
-    return {key: value for key, value in keys.items() if value is not None}
+    values = {key: getattr(args, flag) for flag, key in GRID_FLAGS.items()}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _parse_pack(text: str) -> int | Literal["auto"]:

@@ -1,6 +1,6 @@
 """The experiment that the options describe: its cells, their scores, and where results go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from harness.experiment.grid import Grid
 from harness.plugins import registry
 from harness.plugins.source_files import Plugin
 from harness.storage.store import Store
+
+UNNAMED = "grid"  # the name of a grid that was given as keys without one
 
 
 @dataclass(frozen=True)
@@ -57,4 +59,6 @@ def select_grid(options: RunOptions) -> dict[str, Any]:
             "seeds": 3,
             "sweeps": [{"model": name} for name in options.models],
         }
+    if isinstance(options.grid, Mapping):
+        return {"name": UNNAMED, **options.grid}
     return grid_file.read(options.grid or "quick")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +13,12 @@ from harness.cli.outcome import finish_run
 from harness.cli.run_record import start_run
 from harness.cli.workload import Workload, plan_workload
 from harness.execution.launcher import InProcess, Launcher
+from harness.execution.object_pickling import prepare_objects
 from harness.execution.ray_session import import_ray
 from harness.execution.ray_tune import RayTune
 from harness.execution.shutdown import StopRequest
 from harness.experiment.cell import Cell
-from harness.monitoring.progress import Progress
+from harness.monitoring.progress import Progress, make_silent_console
 from harness.monitoring.run_state import RunState
 from harness.plugins.registry import load_plugins
 from harness.scheduling import packing, step_timing
@@ -36,14 +38,20 @@ def run_grid(options: RunOptions) -> int:
     workload = plan_workload(experiment)
     if options.dry_run:
         return dry_run(experiment, workload)
+    complete(experiment, workload)
+    return finish_run(experiment)
+
+
+def complete(experiment: Experiment, workload: Workload) -> None:
+    """Train and score what is left, and write the table."""
     if workload.is_empty:
         prepare_store(experiment, workload)
         experiment.store.compact()
-    else:
-        launcher, costs = measure_and_connect(experiment, workload)
+        return
+    launcher, costs = measure_and_connect(experiment, workload)
+    with closing(launcher):
         prepare_store(experiment, workload)
         launch(experiment, workload, launcher, costs)
-    return finish_run(experiment)
 
 
 def dry_run(experiment: Experiment, workload: Workload) -> int:
@@ -65,6 +73,7 @@ def measure_and_connect(experiment: Experiment, workload: Workload) -> tuple[Lau
     """Time the steps while the launcher starts: Ray waits for its processes meanwhile."""
     if experiment.options.launcher == "ray" and workload.plan.todo:
         import_ray(experiment.options.address)  # the import would slow down the timed steps
+        prepare_objects(experiment.plugins)
     with ThreadPoolExecutor(1) as executor:
         costs = executor.submit(measure_costs, experiment, workload)
         return make_launcher(experiment, workload), costs.result()
@@ -133,7 +142,8 @@ def make_progress(
     finished = set(plan.cells) - set(plan.todo)
     done = sum(plan.rows.get(cell.id, {}).get("status") == "ok" for cell in finished)
     state = RunState(tasks, costs, slots, grid_cells=len(plan.cells), already_done=done)
-    return Progress(state, store=experiment.store)
+    console = None if experiment.options.progress else make_silent_console()
+    return Progress(state, console, experiment.store)
 
 
 def make_task(experiment: Experiment, pack: packing.Pack, record: Mapping[str, Any]) -> Task:

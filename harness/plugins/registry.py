@@ -3,7 +3,8 @@
 `register` is a decorator. The first look-up in a process, Ray's workers included, imports every
 entry point of the group `harness.models`. A model in a user's own files is a plug-in: `load` runs
 its code, which travels with the trial. What it changes in other modules holds for its own models
-only (`isolate_model`).
+only (`isolate_model`). What a script or a notebook registers itself can be a plug-in as well
+(`plugin_from_object`): the object itself travels then.
 """
 
 import functools
@@ -16,14 +17,15 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import TypeVar
+from types import FunctionType
+from typing import Any, TypeVar
 
 import torch
 
-from harness.errors import InputError, unknown_name_error
+from harness.errors import InputError, short_repr, unknown_name_error
 from harness.experiment import seeding
 from harness.experiment.cell import Cell, ModelCard, Setting
-from harness.plugins import isolation, source_files, source_modules
+from harness.plugins import isolation, source_files, source_modules, source_objects
 from harness.plugins.isolation import Change
 from harness.plugins.metric import Metric, registered_metrics
 from harness.plugins.model import Model
@@ -32,6 +34,7 @@ from harness.plugins.source_files import Plugin
 ENTRY_POINT_GROUP = "harness.models"
 # the folder of the packages harness and models
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+PluginSource = str | Path | type | FunctionType  # a path, or what this process registered
 M = TypeVar("M", bound=Model)
 V = TypeVar("V")
 _models: dict[str, type[Model]] = {}
@@ -109,6 +112,9 @@ def load(plugin: Plugin) -> None:
     A plug-in that is loaded already runs again only if its code has changed. InputError if it
     fails.
     """
+    if plugin.kind == "object":
+        _load_objects(plugin)
+        return
     loaded = _loaded.get(plugin.name)
     if loaded is not None and loaded.plugin == plugin:
         _models.update(loaded.models)
@@ -131,6 +137,41 @@ def load(plugin: Plugin) -> None:
         plugin, _find_new(_models, before), _find_new(registered_metrics, metrics_before), changes
     )
     isolation.add_changes(changes)
+
+
+def _load_objects(plugin: Plugin) -> None:
+    """Register the objects of a plug-in, whose code has run where they were defined."""
+    _load_entry_points()
+    previous = _loaded.get(plugin.name)
+    if previous is not None:
+        _unload(previous)
+    models, metrics = plugin.objects["models"], plugin.objects["metrics"]
+    _models.update(models)
+    registered_metrics.update(metrics)
+    _loaded[plugin.name] = _LoadedPlugin(plugin, models, metrics, ())
+
+
+def plugin_from_object(value: Any) -> Plugin:
+    """The plug-in of a class or function that this process has registered; InputError if it has not
+    or if its text is not known.
+    """
+    if not isinstance(value, (type, FunctionType)):
+        raise InputError(
+            f"plug-in {short_repr(value)}: expected a path, or a class or function with "
+            "@register(NAME) or @register_metric(NAME)"
+        )
+    objects: dict[str, dict[str, Any]] = {
+        "models": {name: model for name, model in _models.items() if model is value},
+        "metrics": {n: m for n, m in registered_metrics.items() if m.compute is value},
+    }
+    if not any(objects.values()):
+        raise InputError(
+            f"plug-in {value.__qualname__!r} is not registered; expected @register(NAME) or "
+            "@register_metric(NAME) above it"
+        )
+    name, module = f"{value.__module__}.{value.__qualname__}", value.__module__
+    files = {f"{value.__name__}.py": source_objects.read_source(value)}
+    return Plugin(name, "object", files, module, objects)
 
 
 def load_source(name: str, text: str) -> None:
@@ -208,7 +249,8 @@ def refuse_local(names: Iterable[str]) -> None:
         if _find_loaded(name) is None and not installed:
             raise InputError(
                 f"model '{name}' is defined in this process alone; Ray's workers cannot load it: "
-                "put it into a file (--plugin FILE) or use --launcher in-process"
+                "put it into a file (--plugin FILE), hand it over in Python "
+                f"(plugins=[{model.__name__}]) or use --launcher in-process"
             )
 
 
@@ -304,9 +346,11 @@ def _read_defaults(name: str, model: type[Model]) -> Mapping[str, Setting]:
     return settings
 
 
-def load_plugins(names: Sequence[str]) -> tuple[Plugin, ...]:
-    """Read and load the plug-ins at these paths."""
-    plugins = source_files.read_plugins(names)
+def load_plugins(sources: Sequence[PluginSource]) -> tuple[Plugin, ...]:
+    """Read and load plug-ins: those at paths, then classes and functions of this process."""
+    paths = [str(source) for source in sources if isinstance(source, (str, Path))]
+    values = [source for source in sources if not isinstance(source, (str, Path))]
+    plugins = (*source_files.read_plugins(paths), *map(plugin_from_object, values))
     for plugin in plugins:
         load(plugin)
     return plugins
