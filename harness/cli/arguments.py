@@ -9,6 +9,7 @@ from harness.errors import InputError
 from harness.experiment.grid import DATASETS, DEFAULT_SAMPLES
 from harness.experiment.metrics import IWAE_SAMPLES
 from harness.experiment.options import COMPILE_CHOICES, RESUME_CHOICES
+from harness.program import command_of
 
 DESCRIPTION = """\
 Train and score a grid of generative models, seeds × models × β, as Ray Tune trials.
@@ -16,12 +17,12 @@ Every finished cell is one row of RESULTS/results.parquet."""
 
 EPILOG = """\
 examples:
-  python harness/bench.py                                the shipped grid `quick`
-  python harness/bench.py report --subset subset.json    the source report, with its evaluation set
-  python harness/bench.py --models vae --betas 1 2 4 --seeds 5 --iterations 2000
-  python harness/bench.py mine.yaml --plugin model.py    a grid and a model of your own
-  python harness/bench.py beta --dry-run                 what would run, what is done, how long it takes
-  python harness/bench.py --status results/beta          how it stands, from any machine
+  {command}                                the shipped grid `quick`
+  {command} report --subset subset.json    the source report, with its evaluation set
+  {command} --models vae --betas 1 2 4 --seeds 5 --iterations 2000
+  {command} mine.yaml --plugin model.py    a grid and a model of your own
+  {command} beta --dry-run                 what would run, what is done, how long it takes
+  {command} --status results/beta          how it stands, from any machine
 
 Running the same command again does only what is missing. Exit code 0: every cell is done; 1: some
 failed, each a row with its reason, or the results' storage gave up; 2: bad input, told in one line, nothing touched."""
@@ -38,11 +39,11 @@ class Parser(argparse.ArgumentParser):
 def make_parser() -> Parser:
     """All flags, in groups."""
     form = argparse.RawDescriptionHelpFormatter
-    usage = "python harness/bench.py [GRID] [flags]"
+    command = command_of("harness/bench.py")
     p = Parser(
-        usage=usage,
+        usage=f"{command} [GRID] [flags]",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG.format(command=command),
         formatter_class=form,
         allow_abbrev=False,
     )
