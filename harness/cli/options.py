@@ -14,6 +14,8 @@ GRID_FLAGS: Mapping[str, str] = {
     "seeds": "seeds",
     "iterations": "iterations",
     "dataset": "dataset",
+    "learning_rate": "learning_rate",
+    "batch_size": "batch_size",
     "labels": "labels",
     "label_draw": "label_draw",
     "subset": "subset",
