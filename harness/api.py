@@ -43,7 +43,7 @@ def run(
     results: a folder or the address of a bucket, by default results/NAME
     plugins: paths, and registered classes and functions of the calling script or notebook
     progress: show the run while it goes on, and what came of it
-    flags: `seeds`, `betas`, `models`, `iterations` and the other names in `FLAGS`
+    flags: `seeds`, `betas`, `models`, `iterations`, `trackers` and the other names in `FLAGS`
 
     Cells that fail are rows; `Results.failed` has them. InputError, in one line, where something
     cannot be used: nothing is written then. StorageError or StalledError where the results cannot
@@ -70,6 +70,7 @@ def make_options(grid: GridSource | None, **arguments: Any) -> RunOptions:
     options = {name: value for name, value in given.items() if name not in GRID_FLAGS}
     options["models"] = _to_tuple(given.get("models", ()))
     options["plugins"] = _to_tuple(given.get("plugins", ()))
+    options["trackers"] = _to_tuple(given.get("trackers", ()))
     options["results"] = str(given["results"]) if "results" in given else None
     options["grid"] = _read_keys(grid)
     options["grid_keys"] = {
@@ -135,4 +136,6 @@ def _describe(value: object) -> str:
         return f"[{', '.join(map(_describe, value))}]"
     if isinstance(value, Path):
         return repr(str(value))
-    return str(getattr(value, "__qualname__", None) or repr(to_plain(value)))
+    name = getattr(value, "__qualname__", None)
+    text = repr(to_plain(value))
+    return str(name or (f"{type(value).__qualname__}(...)" if text.startswith("<") else text))

@@ -111,7 +111,7 @@ def make_options(args: argparse.Namespace) -> RunOptions:
         address=args.address,
         checkpoint_seconds=args.checkpoint_seconds,
         patience_seconds=args.patience * 60,
-        tensorboard=args.tensorboard,
+        trackers=tuple(args.tracker),
     )
 
 
@@ -262,4 +262,12 @@ def _add_execution_flags(p: Parser) -> None:
     )
     patience = "minutes without news of any trial after which the run ends (default: 30)"
     flag("--patience", type=_parse_minutes, default=30.0, metavar="MIN", help=patience)
-    flag("--tensorboard", action="store_true", help="write TensorBoard logs to RESULTS/tensorboard")
+    tracker_help = "report the run elsewhere: tensorboard, or a tracker of a plug-in"
+    flag("--tracker", action="append", default=[], metavar="NAME", help=tracker_help)
+    flag(
+        "--tensorboard",
+        action="append_const",
+        const="tensorboard",
+        dest="tracker",
+        help="write TensorBoard logs to RESULTS/tensorboard",
+    )

@@ -11,6 +11,7 @@ from harness.experiment import grid_file
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig, make_evaluation_config
 from harness.experiment.grid import Grid
+from harness.monitoring.tracking import NamedTracker, make_trackers
 from harness.plugins import registry
 from harness.plugins.source_files import Plugin
 from harness.storage.store import Store
@@ -29,6 +30,7 @@ class Experiment:
     evaluation: EvaluationConfig
     resources: Resources
     store: Store
+    trackers: Sequence[NamedTracker] = ()
 
 
 def read_experiment(options: RunOptions) -> Experiment:
@@ -45,10 +47,9 @@ def read_experiment(options: RunOptions) -> Experiment:
         registry.refuse_local({cell.model for cell in cells})
     resources = Resources(options.cpus, options.gpus)
     store = Store(options.results or Path("results") / grid.name)
-    if options.tensorboard:
-        store.path("tensorboard")  # TensorBoard appends to its logs, which a bucket does not allow
+    trackers = make_trackers(options.trackers, store.address)
     store.check_reachable()
-    return Experiment(options, grid, plugins, cells, evaluation, resources, store)
+    return Experiment(options, grid, plugins, cells, evaluation, resources, store, trackers)
 
 
 def select_grid(options: RunOptions) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class RunOptions:
     `plugins` are paths, or classes and functions of this process. `results` and `data` are
     addresses of folders, None for the default. `pack_size` is in cells. `cpus` and `gpus` are those
     of one trial. `checkpoint_seconds` is the time between two checkpoints, and `patience_seconds`
-    the time without news after which the run ends. `progress` shows the run while it goes on.
+    the time without news after which the run ends. `trackers` are names, or classes and objects of
+    this process. `progress` shows the run while it goes on.
     `command` is what a user typed, empty for the command line of the process.
     """
 
@@ -54,6 +55,6 @@ class RunOptions:
     address: str | None = None
     checkpoint_seconds: float = 60.0
     patience_seconds: Annotated[float, Field(gt=0)] = 1800.0
-    tensorboard: bool = False
+    trackers: tuple[Any, ...] = ()
     progress: bool = True
     command: str = ""

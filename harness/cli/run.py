@@ -20,13 +20,14 @@ from harness.execution.shutdown import StopRequest
 from harness.experiment.cell import Cell
 from harness.monitoring.progress import Progress, make_silent_console
 from harness.monitoring.run_state import RunState
+from harness.monitoring.tracking import Tracking, make_tracked_run
 from harness.plugins.registry import load_plugins
 from harness.scheduling import packing, step_timing
 from harness.storage.layout import log_key
 from harness.storage.store import Store
 from harness.training import conformance
 from harness.training.rows import write_row
-from harness.training.task import Cost, Costs, Task
+from harness.training.task import Cost, Costs, Task, Update
 
 
 def run_grid(options: RunOptions) -> int:
@@ -118,20 +119,38 @@ def launch(experiment: Experiment, workload: Workload, launcher: Launcher, costs
     """Write the run's record and the rows of refused cells, train and score the rest, and write
     the table, also where the run is interrupted.
     """
-    store, todo = experiment.store, workload.plan.todo
+    store, todo, refused = experiment.store, workload.plan.todo, workload.refused
     record = start_run(experiment, workload)
-    write_failed_rows(
-        workload.refused, make_task(experiment, tuple(workload.refused), record), store
-    )
+    write_failed_rows(refused, make_task(experiment, tuple(refused), record), store)
     packs = make_packs(experiment.options, todo, costs, launcher.slots)
     tasks = [make_task(experiment, pack, record) for pack in packs]
+    run = make_tracked_run(record, store, [*refused, *todo])
     try:
-        if tasks:
-            progress = make_progress(tasks, costs, launcher.slots, experiment, workload)
-            with progress, StopRequest() as stop:
-                launcher.run(tasks, workload.sets, store, progress.on_update, stop)
+        with Tracking(experiment.trackers, run, store) as tracking:
+            tracking.pass_rows(cell.id for cell in refused)
+            if tasks:
+                progress = make_progress(tasks, costs, launcher.slots, experiment, workload)
+                launch_tasks(launcher, tasks, workload, store, progress, tracking)
     finally:
         store.compact()
+
+
+def launch_tasks(
+    launcher: Launcher,
+    tasks: list[Task],
+    workload: Workload,
+    store: Store,
+    progress: Progress,
+    tracking: Tracking,
+) -> None:
+    """Run the tasks, with the progress shown and the trackers called."""
+
+    def on_update(index: int, update: Update) -> None:
+        progress.on_update(index, update)
+        tracking.on_update(update)
+
+    with progress, StopRequest() as stop:
+        launcher.run(tasks, workload.sets, store, on_update, stop)
 
 
 def make_progress(
@@ -159,7 +178,7 @@ def make_task(experiment: Experiment, pack: packing.Pack, record: Mapping[str, A
         plugins=experiment.plugins,
         compile=options.compile,
         checkpoint_seconds=options.checkpoint_seconds,
-        tensorboard=options.tensorboard,
+        sends_points=bool(experiment.trackers),
     )
 
 

@@ -51,7 +51,7 @@ class Progress:
         elif self.live:
             self.live.stop()
         if self.writer:
-            self.writer.close(_describe_end(error))
+            self.writer.close(run_status.describe_end(error))
 
     def _make_live(self) -> Live:
         return Live(get_renderable=self._render_page, console=self.console, refresh_per_second=2)
@@ -101,12 +101,3 @@ class Progress:
 def make_silent_console() -> Console:
     """A console that shows nothing, and does not redirect what others print."""
     return Console(quiet=True, force_terminal=False, force_jupyter=False)
-
-
-def _describe_end(error: BaseException | None) -> str:
-    """How a run ended, in a word or a line."""
-    if error is None:
-        return run_status.DONE
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    return str(error) or type(error).__name__

@@ -30,6 +30,7 @@ from harness.plugins.isolation import Change
 from harness.plugins.metric import Metric, registered_metrics
 from harness.plugins.model import Model
 from harness.plugins.source_files import Plugin
+from harness.plugins.tracker import registered_trackers
 
 ENTRY_POINT_GROUP = "harness.models"
 # the folder of the packages harness and models
@@ -47,6 +48,7 @@ class _LoadedPlugin:
     plugin: Plugin
     models: Mapping[str, type[Model]]
     metrics: Mapping[str, Metric]
+    trackers: Mapping[str, type]
     changes: tuple[Change, ...]
 
 
@@ -107,7 +109,7 @@ def build(cell: Cell) -> Model:
 
 
 def load(plugin: Plugin) -> None:
-    """Run the code of a plug-in, which registers its models and metrics.
+    """Run the code of a plug-in, which registers its models, metrics and trackers.
 
     A plug-in that is loaded already runs again only if its code has changed. InputError if it
     fails.
@@ -119,11 +121,13 @@ def load(plugin: Plugin) -> None:
     if loaded is not None and loaded.plugin == plugin:
         _models.update(loaded.models)
         registered_metrics.update(loaded.metrics)
+        registered_trackers.update(loaded.trackers)
         return
     _load_entry_points()
     if loaded is not None:
         _unload(loaded)
     before, metrics_before = dict(_models), dict(registered_metrics)
+    trackers_before = dict(registered_trackers)
     packages = {model.__module__.partition(".")[0] for model in before.values()}
     try:
         changes = isolation.record_changes(
@@ -132,9 +136,14 @@ def load(plugin: Plugin) -> None:
     except InputError:
         _restore(_models, before)
         _restore(registered_metrics, metrics_before)
+        _restore(registered_trackers, trackers_before)
         raise
     _loaded[plugin.name] = _LoadedPlugin(
-        plugin, _find_new(_models, before), _find_new(registered_metrics, metrics_before), changes
+        plugin,
+        _find_new(_models, before),
+        _find_new(registered_metrics, metrics_before),
+        _find_new(registered_trackers, trackers_before),
+        changes,
     )
     isolation.add_changes(changes)
 
@@ -148,7 +157,7 @@ def _load_objects(plugin: Plugin) -> None:
     models, metrics = plugin.objects["models"], plugin.objects["metrics"]
     _models.update(models)
     registered_metrics.update(metrics)
-    _loaded[plugin.name] = _LoadedPlugin(plugin, models, metrics, ())
+    _loaded[plugin.name] = _LoadedPlugin(plugin, models, metrics, {}, ())
 
 
 def plugin_from_object(value: Any) -> Plugin:
@@ -166,8 +175,8 @@ def plugin_from_object(value: Any) -> Plugin:
     }
     if not any(objects.values()):
         raise InputError(
-            f"plug-in {value.__qualname__!r} is not registered; expected @register(NAME) or "
-            "@register_metric(NAME) above it"
+            f"plug-in {value.__qualname__!r} is not registered as a model or a metric; expected "
+            "@register(NAME) or @register_metric(NAME) above it"
         )
     name, module = f"{value.__module__}.{value.__qualname__}", value.__module__
     files = {f"{value.__name__}.py": source_objects.read_source(value)}
@@ -186,6 +195,7 @@ def _unload(loaded: _LoadedPlugin) -> None:
     source_modules.unload(loaded.plugin)
     _remove(_models, loaded.models)
     _remove(registered_metrics, loaded.metrics)
+    _remove(registered_trackers, loaded.trackers)
 
 
 def _remove(registered: dict[str, V], values: Mapping[str, V]) -> None:

@@ -70,6 +70,19 @@ def test_a_path_is_a_grid_and_a_folder() -> None:
     assert options.command == "harness.run('mine.yaml', results='r')"
 
 
+def test_trackers_are_names_classes_and_objects() -> None:
+    class Silent:
+        def on_row(self, row: object) -> None:
+            """Does nothing."""
+
+    silent = Silent()
+    options = make_options("quick", trackers=["tensorboard", Silent, silent])
+    assert options.trackers == ("tensorboard", Silent, silent)
+    assert "trackers=['tensorboard', " in options.command
+    assert " at 0x" not in options.command
+    assert make_options("quick", trackers=silent).trackers == (silent,)
+
+
 def test_arrays_of_betas() -> None:
     assert make_options(None, betas=np.array([0.5, 2.0])).grid_keys == {"beta": [0.5, 2.0]}
 

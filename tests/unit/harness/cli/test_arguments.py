@@ -51,6 +51,10 @@ def test_a_value_that_no_grid_can_have_is_one_line(flags: tuple[str, ...], told:
         grid_file.apply_flags(grid_file.read("quick"), parse(*flags).grid_keys)
 
 
+def test_tensorboard_is_a_tracker() -> None:
+    assert parse("--tracker", "lines", "--tensorboard").trackers == ("lines", "tensorboard")
+
+
 def test_flags_of_the_execution() -> None:
     options = parse("--models", "vae", "--pack", "3", "--patience", "2", "--gpus-per-trial", "0.5")
     assert (options.models, options.pack_size, options.gpus) == (("vae",), 3, 0.5)

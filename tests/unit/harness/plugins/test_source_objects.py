@@ -125,7 +125,7 @@ def test_another_process_registers_it_from_its_value(monkeypatch: pytest.MonkeyP
     ("value", "told"),
     [
         (3, "plug-in 3: expected a path, or a class or function with @register"),
-        (Exception, "plug-in 'Exception' is not registered; expected @register"),
+        (Exception, "plug-in 'Exception' is not registered as a model or a metric; expected"),
     ],
 )
 def test_what_is_no_plugin_is_refused_in_one_line(value: Any, told: str) -> None:
