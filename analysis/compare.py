@@ -123,6 +123,11 @@ def _to_json_value(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-if __name__ == "__main__":
+def start() -> int:
+    """Run the command as a process of its own; the exit code."""
     closed_pipe.guard()
-    sys.exit(main())
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(start())

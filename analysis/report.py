@@ -272,6 +272,11 @@ def _escape_text(text: str) -> Text:
     return Text(strip_control_chars(text))
 
 
-if __name__ == "__main__":
+def start() -> int:
+    """Run the command as a process of its own; the exit code."""
     closed_pipe.guard()
-    sys.exit(main())
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(start())

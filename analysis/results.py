@@ -53,6 +53,11 @@ class Results:
         return self._report.data.rows
 
     @property
+    def failed(self) -> pd.DataFrame:
+        """The rows of cells that failed or diverged; `error` says why."""
+        return self.rows[self.rows["status"] != "ok"]
+
+    @property
     def comparisons(self) -> pd.DataFrame:
         """The comparisons that the grid declared, one a row.
 

@@ -4,11 +4,13 @@ import argparse
 import math
 from typing import Any, Literal, NoReturn
 
-from harness.cli.options import RunOptions
+from harness.cli.options import GRID_FLAGS, RunOptions
 from harness.errors import InputError
+from harness.experiment.cell import BATCH_SIZE, LEARNING_RATE
 from harness.experiment.grid import DATASETS, DEFAULT_SAMPLES
 from harness.experiment.metrics import IWAE_SAMPLES
 from harness.experiment.options import COMPILE_CHOICES, RESUME_CHOICES
+from harness.program import command_of
 
 DESCRIPTION = """\
 Train and score a grid of generative models, seeds × models × β, as Ray Tune trials.
@@ -16,12 +18,12 @@ Every finished cell is one row of RESULTS/results.parquet."""
 
 EPILOG = """\
 examples:
-  python harness/bench.py                                the shipped grid `quick`
-  python harness/bench.py report --subset subset.json    the source report, with its evaluation set
-  python harness/bench.py --models vae --betas 1 2 4 --seeds 5 --iterations 2000
-  python harness/bench.py mine.yaml --plugin model.py    your own grid and model
-  python harness/bench.py beta --dry-run                 the plan with its estimated time
-  python harness/bench.py --status results/beta          the progress, from any machine
+  {command}                                the shipped grid `quick`
+  {command} report --subset subset.json    the source report, with its evaluation set
+  {command} --models vae --betas 1 2 4 --seeds 5 --iterations 2000
+  {command} mine.yaml --plugin model.py    your own grid and model
+  {command} beta --dry-run                 the plan with its estimated time
+  {command} --status results/beta          the progress, from any machine
 
 The same command again runs only what is missing. Exit code 0: every cell is done; 1: some cells
 failed (their rows give the reason), or the storage of the results failed; 2: bad input (one line
@@ -39,11 +41,11 @@ class Parser(argparse.ArgumentParser):
 def make_parser() -> Parser:
     """All flags, in groups."""
     form = argparse.RawDescriptionHelpFormatter
-    usage = "python harness/bench.py [GRID] [flags]"
+    command = command_of("harness/bench.py")
     p = Parser(
-        usage=usage,
+        usage=f"{command} [GRID] [flags]",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG.format(command=command),
         formatter_class=form,
         allow_abbrev=False,
     )
@@ -112,17 +114,14 @@ def make_options(args: argparse.Namespace) -> RunOptions:
         address=args.address,
         checkpoint_seconds=args.checkpoint_seconds,
         patience_seconds=args.patience * 60,
-        tensorboard=args.tensorboard,
+        trackers=tuple(args.tracker),
     )
 
 
 def _grid_keys(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that were given and are keys of a grid, by key."""
-    grid_names = ("seeds", "iterations", "dataset", "labels", "label_draw")
-    scoring_names = ("subset", "iwae", "iwae_on", "samples")
-    keys = {"beta": args.betas}
-    keys |= {name: getattr(args, name) for name in (*grid_names, *scoring_names)}
-    return {key: value for key, value in keys.items() if value is not None}
+    values = {key: getattr(args, flag) for flag, key in GRID_FLAGS.items()}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _parse_pack(text: str) -> int | Literal["auto"]:
@@ -161,7 +160,11 @@ def _add_grid_flags(p: Parser) -> None:
         metavar="N",
         help="optimiser steps (default: each model's full length)",
     )
-    flag("--dataset", nargs="+", metavar="NAME", help=", ".join(DATASETS))
+    flag("--dataset", "--data-set", nargs="+", metavar="NAME", help=", ".join(DATASETS))
+    rates = f"of the optimiser (default: {LEARNING_RATE:g})"
+    flag("--learning-rate", nargs="+", type=float, metavar="RATE", help=rates)
+    sizes = f"images in a step (default: {BATCH_SIZE})"
+    flag("--batch-size", nargs="+", type=int, metavar="N", help=sizes)
     flag(
         "--labels",
         nargs="+",
@@ -265,4 +268,12 @@ def _add_execution_flags(p: Parser) -> None:
     )
     patience = "end the run after this many minutes without news from any trial (default: 30)"
     flag("--patience", type=_parse_minutes, default=30.0, metavar="MIN", help=patience)
-    flag("--tensorboard", action="store_true", help="write TensorBoard logs to RESULTS/tensorboard")
+    tracker_help = "report the run elsewhere: tensorboard, or a tracker of a plug-in"
+    flag("--tracker", action="append", default=[], metavar="NAME", help=tracker_help)
+    flag(
+        "--tensorboard",
+        action="append_const",
+        const="tensorboard",
+        dest="tracker",
+        help="write TensorBoard logs to RESULTS/tensorboard",
+    )

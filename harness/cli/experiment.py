@@ -1,6 +1,6 @@
 """The experiment that the options describe: its cells, their scores, and where results go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ from harness.experiment import grid_file
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig, make_evaluation_config
 from harness.experiment.grid import Grid
+from harness.monitoring.tracking import NamedTracker, make_trackers
 from harness.plugins import registry
 from harness.plugins.source_files import Plugin
 from harness.storage.store import Store
+
+UNNAMED = "grid"  # the name of a grid that was given as keys without one
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Experiment:
     resources: Resources
     store: Store
     datasets: DatasetLoader
+    trackers: Sequence[NamedTracker] = ()
 
 
 def read_experiment(options: RunOptions) -> Experiment:
@@ -47,10 +51,11 @@ def read_experiment(options: RunOptions) -> Experiment:
         registry.refuse_local({cell.model for cell in cells})
     resources = Resources(options.cpus, options.gpus)
     store = Store(options.results or Path("results") / grid.name)
-    if options.tensorboard:
-        store.path("tensorboard")  # TensorBoard appends to its logs, which a bucket does not allow
+    trackers = make_trackers(options.trackers, store.address)
     store.check_reachable()
-    return Experiment(options, grid, plugins, cells, evaluation, resources, store, datasets)
+    return Experiment(
+        options, grid, plugins, cells, evaluation, resources, store, datasets, trackers
+    )
 
 
 def select_grid(options: RunOptions) -> dict[str, Any]:
@@ -61,4 +66,6 @@ def select_grid(options: RunOptions) -> dict[str, Any]:
             "seeds": 3,
             "sweeps": [{"model": name} for name in options.models],
         }
+    if isinstance(options.grid, Mapping):
+        return {"name": UNNAMED, **options.grid}
     return grid_file.read(options.grid or "quick")

@@ -100,6 +100,9 @@ class Launcher(Protocol):
         is raised.
         """
 
+    def close(self) -> None:
+        """Release what the launcher holds."""
+
 
 class InProcess:
     """Runs one task after another in this process: for tests and machines without Ray."""
@@ -125,3 +128,6 @@ class InProcess:
                 if stop.requested:
                     updates.close()
                     raise KeyboardInterrupt
+
+    def close(self) -> None:
+        """Does nothing: all is in this process."""

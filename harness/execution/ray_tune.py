@@ -43,9 +43,11 @@ class RayTune:
         import ray
 
         self.resources, self.ray, self.patience = resources, ray, patience
+        self.is_guest = ray.is_initialized()  # in a notebook that uses Ray itself
         try:
             with warnings.catch_warnings(action="ignore"):
-                ray.init(address, **init_options(address))
+                if not self.is_guest:
+                    ray.init(address, **init_options(address))
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(
@@ -124,8 +126,9 @@ class RayTune:
         self.ray.wait([share(_noop).remote()], timeout=JOIN_SECONDS)
 
     def close(self) -> None:
-        """Leave Ray."""
-        self.ray.shutdown()
+        """Leave Ray, unless this process had connected to it before."""
+        if not self.is_guest:
+            self.ray.shutdown()
 
 
 def _make_tuner(
@@ -139,7 +142,12 @@ def _make_tuner(
     """A tuner that runs the units of a queue and keeps its own files in the folder `scratch`."""
     from ray import tune
 
-    from harness.execution.tune_hooks import QueueCallback, QueueSearcher, RequestStopper
+    from harness.execution.tune_hooks import (
+        QueueCallback,
+        QueueSearcher,
+        RequestStopper,
+        SilentReporter,
+    )
 
     return tune.Tuner(
         trainable,
@@ -150,6 +158,7 @@ def _make_tuner(
             name="grid",
             storage_path=scratch,
             verbose=0,
+            progress_reporter=SilentReporter(),
             stop=RequestStopper(stop),
             # with a checkpoint at the end Tune would reuse no process
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

@@ -1,4 +1,7 @@
-"""What the driver gives Tune: a searcher, a stopper and a callback. Importing it imports Ray."""
+"""What the driver gives Tune: a searcher, a stopper, a callback and a reporter that is silent.
+
+Importing it imports Ray.
+"""
 
 from dataclasses import fields
 from pathlib import Path
@@ -61,6 +64,17 @@ class RequestStopper(_DriverOnly, tune.Stopper):
     def stop_all(self) -> bool:
         """Whether the run is to end."""
         return self.stop.requested
+
+
+class SilentReporter(_DriverOnly, tune.ProgressReporter):
+    """Reports nothing: in a notebook Tune's own clears what others show under the cell."""
+
+    def should_report(self, trials: Any, done: bool = False) -> bool:
+        """Never."""
+        return False
+
+    def report(self, trials: Any, done: bool, *sys_info: Any) -> None:
+        """Does nothing."""
 
 
 class QueueCallback(_DriverOnly, tune.Callback):

@@ -63,8 +63,9 @@ def apply_flags(
 
     models: keep only the sweeps of these models, and add a plain sweep of a model that has none
     """
+    required = {key: value for key, value in flags.items() if key == "seeds"}
     # unset keys stay unset, so that `model_fields_set` tells them apart
-    grid = validate(keys).model_dump(exclude_unset=True)
+    grid = validate({**required, **keys}).model_dump(exclude_unset=True)
     if models:
         kept_sweeps = [sweep for sweep in grid["sweeps"] if sweep["model"] in models]
         added_models = dict.fromkeys(

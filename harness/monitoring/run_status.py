@@ -107,6 +107,15 @@ def read(store: Store) -> list[RunStatus]:
     )
 
 
+def describe_end(error: BaseException | None) -> str:
+    """How a run ended, in a word or a line, from the error that ended it."""
+    if error is None:
+        return DONE
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return str(error) or type(error).__name__
+
+
 def read_failure_reason(store: Store, cell: str) -> str:
     """Why a cell (its id) failed, in one line, from its row or its log."""
     row = store.row(cell) or {}

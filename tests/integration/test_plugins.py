@@ -313,8 +313,8 @@ def test_a_model_of_this_process_alone_is_not_given_to_ray(
     assert bench.main(flags) == 2
     assert capsys.readouterr().err == (
         "error: model 'linear' is defined in this process alone; Ray's workers cannot load it: "
-        "put it into a file "
-        "(--plugin FILE) or use --launcher in-process\n"
+        "put it into a file (--plugin FILE), hand it over in Python (plugins=[Linear]) or use "
+        "--launcher in-process\n"
     )
     assert not Path("r").exists()
     assert bench.main([*flags, "--launcher", "in-process", "--dry-run"]) == 0

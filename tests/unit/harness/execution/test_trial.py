@@ -314,10 +314,15 @@ def saved_step(store: Store, cell: Cell) -> int:
     return int(tensor_file.parse(content)[1]["step"]) if content else 0
 
 
-def test_tensorboard_logs_on_request(store: Store, cell: CellMaker) -> None:
-    one = cell("vae")
-    run(store, [one], tensorboard=True)
-    assert list(store.path(f"tensorboard/{one.id}").glob("events.*"))
+def test_updates_carry_every_point_of_the_curves_once_on_request(
+    store: Store, cell: CellMaker
+) -> None:
+    cells = [cell("vae"), cell("vae", 1)]
+    points = [point for update in run(store, cells, sends_points=True) for point in update.points]
+    for one in cells:
+        assert [point["step"] for id_, point in points if id_ == one.id] == [*range(1, 11)]
+    again = cell("vae", 2)
+    assert not any(update.points for update in run(store, [again]))
 
 
 def test_threads_follow_the_grant(store: Store, cell: CellMaker) -> None:

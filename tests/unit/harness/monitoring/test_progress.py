@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.errors import StalledError
 from harness.monitoring import run_status
-from harness.monitoring.progress import LINE_SECONDS, Progress
+from harness.monitoring.progress import LINE_SECONDS, Progress, make_silent_console
 from harness.monitoring.run_state import RunState
 from harness.storage.store import Store
 from harness.training.task import Cost, Task, Update
@@ -32,10 +32,18 @@ def clock_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def make(cell: CellMaker, clock_time: list[float]) -> Make:
     """Three cells of 100 steps in two concurrent tasks; a step was measured as 0.1 s."""
 
-    def progress(terminal: bool = False, store: Store | None = None) -> Progress:
+    def progress(
+        terminal: bool = False, store: Store | None = None, jupyter: bool = False
+    ) -> Progress:
         packs = [(cell("vae", 0, 100), cell("vae", 1, 100)), (cell("gmvae", 0, 100),)]
         costs = {pack[0].pack_key: Cost(0.0, 0.1) for pack in packs}
-        console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
+        console = Console(
+            file=io.StringIO(),
+            force_terminal=terminal,
+            force_jupyter=jupyter,
+            width=100,
+            color_system=None,
+        )
         tasks = [Task(pack, "r", grid="g", run="now") for pack in packs]
         state = RunState(tasks, costs, 2, grid_cells=5, already_done=2)
         return Progress(state, console, store)
@@ -184,3 +192,42 @@ def test_a_store_that_takes_no_standing_ends_no_run(
     ended_with(progress, None)
     assert len(progress.state.ended) == 2
     assert capsys.readouterr().err.count("the progress cannot be written") == 1
+
+
+# --- in a notebook --------------------------------------------------------------------------------
+
+
+def test_a_notebook_shows_one_page_that_is_replaced(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        "IPython.display.DisplayHandle.display",
+        lambda self, page, raw: shown.append((self.display_id, page["text/plain"])),
+    )
+    monkeypatch.setattr(
+        "IPython.display.DisplayHandle.update",
+        lambda self, page, raw: shown.append((self.display_id, page["text/html"])),
+    )
+    progress = make(jupyter=True)
+    assert progress.page is not None
+    first = progress.state.tasks[0].cells[0].id
+    with progress:
+        progress.on_update(0, Update(steps=100, ended={first: "ok"}))
+        progress.page.last_shown = -10.0
+        progress.on_update(0, Update(steps=100, ended={first: "ok"}))
+    assert written(progress) == ""
+    assert len({display for display, _ in shown}) == 1
+    assert ["0/3 cells done" in page for _, page in shown] == [True, False, False]
+    assert shown[1][1].startswith("<pre ")
+    assert "1/3 cells done" in shown[2][1]
+
+
+def test_a_silent_console_shows_nothing_and_takes_nothing_from_others(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = Progress(make().state, make_silent_console())
+    with progress:
+        progress.on_update(0, Update(steps=100))
+        print("mine")
+    assert capsys.readouterr().out == "mine\n"
