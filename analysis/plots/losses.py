@@ -1,4 +1,4 @@
-"""NELBO, KL and reconstruction of every arm, side by side."""
+"""NELBO, KL and reconstruction, or other metrics, of every arm, side by side."""
 
 from collections.abc import Sequence
 
@@ -46,9 +46,8 @@ def draw_losses(rows: pd.DataFrame, metrics: Sequence[Metric], palette: Colours)
                 colour,
                 horizontal=True,
             )
-        axis.set(
-            title=metric.title, xlabel=f"{metric.unit} per image", ylim=(len(names) - 0.5, -0.5)
-        )
+        unit = metric.unit if metric.evaluation == "own" else f"{metric.unit} per image"
+        axis.set(title=metric.title, xlabel=unit, ylim=(len(names) - 0.5, -0.5))
         axis.set_yticks(range(len(names)), [wrap_name(name) for name in names])
         axis.tick_params(axis="y", length=0)
         axis.xaxis.set_major_locator(MaxNLocator(4))

@@ -116,7 +116,7 @@ def make_options(args: argparse.Namespace) -> RunOptions:
 def _grid_keys(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that were given and are keys of a grid, by key."""
     grid_names = ("seeds", "iterations", "dataset", "labels", "label_draw")
-    scoring_names = ("subset", "iwae", "iwae_on", "samples")
+    scoring_names = ("subset", "iwae", "iwae_on", "samples", "metrics")
     keys = {"beta": args.betas}
     keys |= {name: getattr(args, name) for name in (*grid_names, *scoring_names)}
     return {key: value for key, value in keys.items() if value is not None}
@@ -187,8 +187,10 @@ def _add_scoring_flags(p: Parser) -> None:
         nargs="+",
         type=int,
         metavar="K",
-        help=f"importance-weighted bounds of K draws: {draws}",
+        help=f"importance-weighted bounds of K draws, such as {draws}",
     )
+    optional = "optional metrics, by name (--list prints them); those of plug-ins need no flag"
+    flag("--metrics", nargs="+", metavar="NAME", help=optional)
     samples_help = (
         f"samples of the prior that digits are counted in (default: {DEFAULT_SAMPLES:,}; fewer for "
         f"a slow sampler)"

@@ -1,11 +1,12 @@
 """The experiment that the options describe: its cells, their scores, and where results go."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.cli.options import RunOptions
+from harness.evaluation.further_metrics import list_own_columns, request_metrics
 from harness.execution.launcher import Resources
 from harness.experiment import grid_file
 from harness.experiment.cell import Cell
@@ -35,10 +36,15 @@ def read_experiment(options: RunOptions) -> Experiment:
     Nothing is written.
     """
     plugins = registry.load_plugins(options.plugins)
-    grid = grid_file.apply_flags(select_grid(options), options.grid_keys, list(options.models))
+    cards = registry.cards()  # imports the entry points, which may register metrics
+    grid = grid_file.apply_flags(
+        select_grid(options), options.grid_keys, list(options.models), list_own_columns()
+    )
     evaluation = make_evaluation_config(grid.subset, grid.iwae, grid.iwae_on, grid.samples)
-    cells = grid.cells(registry.cards(), evaluation.listed_draw)
+    cells = grid.cells(cards, evaluation.listed_draw)
     evaluation.check_cells(cells)
+    metrics = request_metrics(grid.metrics, {cell.model for cell in cells})
+    evaluation = replace(evaluation, metrics=metrics)
     if options.launcher == "ray":
         registry.refuse_local({cell.model for cell in cells})
     resources = Resources(options.cpus, options.gpus)
