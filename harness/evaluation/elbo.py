@@ -63,7 +63,7 @@ def elbo(model: Model, x: Tensor) -> ScoreGenerator:
     """
     chunks, terms = x.split(CHUNK_SIZE), []
     for index, images in enumerate(chunks):
-        terms.append(_evaluate_terms(model, images, "test noise", index))
+        terms.append(evaluate_terms(model, images, "test noise", index))
         yield (index + 1) / len(chunks)
     return _check_and_average(terms)
 
@@ -73,13 +73,13 @@ def subset_elbo(model: Model, x: Tensor) -> ScoreGenerator:
     """nelbo, kl and rec of images x (n, PIXELS): the mean of 100 repeats, one sample of z each."""
     terms = []
     for index in range(SUBSET_REPEATS):
-        terms.append(_evaluate_terms(model, x, "subset noise", index))
+        terms.append(evaluate_terms(model, x, "subset noise", index))
         yield (index + 1) / SUBSET_REPEATS
     values = _check_and_average(terms)
     return {name: values[name] for name in ("nelbo", "kl", "rec") if name in values}
 
 
-def _evaluate_terms(model: Model, x: Tensor, purpose: EvaluationPurpose, index: int) -> Terms:
+def evaluate_terms(model: Model, x: Tensor, purpose: EvaluationPurpose, index: int) -> Terms:
     """The terms of unlabelled images x (batch, PIXELS); each part is (batch,)."""
     unlabelled = Batch(x, x[:0], torch.empty(0, dtype=torch.long, device=x.device))
     terms = model.terms(unlabelled, draw_evaluation_noise(model, len(x), purpose, index, x.device))
