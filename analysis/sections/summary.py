@@ -176,28 +176,12 @@ def build_estimate_table(
     """Results table and its `count_cells` -> one row an arm and metric: mean, SD, SE, 95 %
     t-interval, n, and the cells that are not in n. By default of all `describe_metrics`.
     """
-    by_column = describe_metrics(rows)
-    metrics = list(by_column.values()) if metrics is None else metrics
+    metrics = list(describe_metrics(rows).values()) if metrics is None else metrics
+    by_column = {metric.column: metric for metric in metrics}
     table = scale_estimates(estimate_arms(rows, [metric.column for metric in metrics]))
     table.insert(0, "arm", arm_names(table))
     table = table[table["n"] > 0].reset_index(drop=True)
     row_metrics = [by_column[column] for column in table["metric"]]
-    digits = [
-        metric.count_decimals([mean])
-        for metric, mean in zip(row_metrics, table["mean"], strict=True)
-    ]
-    arms = list(zip(list_rows(table), digits, strict=True))
-    text = pd.DataFrame(
-        {
-            "Arm": table["arm"],
-            "Metric": [metric.heading for metric in row_metrics],
-            "Scored on": [metric.evaluation for metric in row_metrics],
-            "Mean ± SE": [format_arm_estimate(*each) for each in arms],
-            "SD": ["–" if pd.isna(arm["sd"]) else f"{arm['sd']:.{n}f}" for arm, n in arms],
-            "95 % t-interval": [format_interval(arm["low"], arm["high"], n) for arm, n in arms],
-            "Cells": [format_cells(arm) for arm in list_rows(table)],
-        }
-    )
     values = table.assign(
         unit=[metric.unit for metric in row_metrics],
         evaluation=[metric.evaluation for metric in row_metrics],
@@ -206,11 +190,34 @@ def build_estimate_table(
         f"{ESTIMATE_CAPTION}; SD is the standard deviation over the same seeds, the interval that "
         "of the mean (Student's t)."
     )
-    own = [metric for metric in metrics if metric in row_metrics and metric.evaluation == "own"]
+    own = [each for each in dict.fromkeys(row_metrics) if each.evaluation == "own"]
     caption = f"{caption} {_describe_meanings(own)}." if own else caption
     caption = f"{caption} {training_length.shortened_banner(arm_counts)}".strip()
     return Table(
-        "estimates", "Mean, SD, SE and 95 % t-interval of every arm", caption, text, values
+        "estimates",
+        "Mean, SD, SE and 95 % t-interval of every arm",
+        caption,
+        _format_estimates(table, row_metrics),
+        values,
+    )
+
+
+def _format_estimates(table: pd.DataFrame, metrics: Sequence[Metric]) -> pd.DataFrame:
+    """Scaled estimates and the metric of each -> the cells of the table as text."""
+    arms = [
+        (arm, metric.count_decimals([arm["mean"]]))
+        for arm, metric in zip(list_rows(table), metrics, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "Arm": table["arm"],
+            "Metric": [metric.heading for metric in metrics],
+            "Scored on": [metric.evaluation for metric in metrics],
+            "Mean ± SE": [format_arm_estimate(arm, digits) for arm, digits in arms],
+            "SD": ["–" if pd.isna(arm["sd"]) else f"{arm['sd']:.{n}f}" for arm, n in arms],
+            "95 % t-interval": [format_interval(arm["low"], arm["high"], n) for arm, n in arms],
+            "Cells": [format_cells(arm) for arm, _ in arms],
+        }
     )
 
 

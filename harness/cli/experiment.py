@@ -47,6 +47,7 @@ def read_experiment(options: RunOptions) -> Experiment:
     evaluation = replace(evaluation, metrics=metrics)
     if options.launcher == "ray":
         registry.refuse_local({cell.model for cell in cells})
+        registry.refuse_local_metrics(request.metric for request in metrics)
     resources = Resources(options.cpus, options.gpus)
     store = Store(options.results or Path("results") / grid.name)
     if options.tensorboard:

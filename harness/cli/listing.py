@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from harness.evaluation.further_metrics import list_optional_metrics
+from harness.evaluation.further_metrics import list_optional_columns
 from harness.experiment import grid, grid_file
 from harness.plugins import registry
 from harness.plugins.registry import load_plugins
@@ -30,5 +30,5 @@ def show_list(plugins: Sequence[str] = ()) -> int:
         )
         console.print(f"  {'':<10}{card.story}")
     console.print(f"data sets: {', '.join(grid.DATASETS)}")
-    console.print(f"metrics on request (--metrics): {', '.join(list_optional_metrics())}")
+    console.print(f"metrics on request (--metrics): {', '.join(list_optional_columns())}")
     return 0

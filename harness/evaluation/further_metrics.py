@@ -10,6 +10,7 @@ from typing import Any
 from harness.errors import InputError, unknown_name_error
 from harness.evaluation import metrics as metrics  # registers the optional metrics
 from harness.experiment.evaluation import MetricRequest
+from harness.experiment.metrics import count_draws
 from harness.experiment.own_columns import (
     NAME_FORM,
     OwnColumn,
@@ -30,6 +31,7 @@ def request_metrics(names: Collection[str], models: Iterable[str]) -> tuple[Metr
     names: optional metrics, or columns of them. InputError for an unknown name, and for a metric
     whose columns cannot be in the table.
     """
+    _refuse_shared_columns(list_metrics())
     further = [metric for metric in list_metrics() if metric.is_further]
     optional = {name for metric in further for name in (metric.name, *metric.columns)}
     for name in names:
@@ -44,9 +46,22 @@ def request_metrics(names: Collection[str], models: Iterable[str]) -> tuple[Metr
     return tuple(_make_request(metric, sorted(set(models))) for metric in requested)
 
 
-def list_optional_metrics() -> list[str]:
-    """The names of the metrics that are computed only where a grid asks for them."""
-    return sorted(metric.name for metric in list_metrics() if metric.optional)
+def _refuse_shared_columns(metrics: Iterable[Metric]) -> None:
+    """Refuse two metrics that fill one column of their own."""
+    owners: dict[str, str] = {}
+    for metric in metrics:
+        for column in metric.columns - set(schema.COLUMN_NAMES):
+            owner = owners.setdefault(column, metric.name)
+            if owner != metric.name:
+                raise InputError(
+                    f"metrics '{owner}' and '{metric.name}' both fill the column {column}; "
+                    "expected another name"
+                )
+
+
+def list_optional_columns() -> list[str]:
+    """The columns that are filled only where a grid asks for them or for their metric."""
+    return sorted(name for metric in list_metrics() if metric.optional for name in metric.columns)
 
 
 def list_own_columns() -> set[str]:
@@ -61,10 +76,10 @@ def list_own_columns() -> set[str]:
 
 def _make_request(metric: Metric, models: Iterable[str]) -> MetricRequest:
     for column in metric.columns - set(schema.COLUMN_NAMES):
-        if not is_own_name(column):
+        if not is_own_name(column) or count_draws(column) is not None:
             raise InputError(
                 f"metric '{metric.name}' fills a column {column!r}; expected {NAME_FORM}, and no "
-                "name that the analysis uses"
+                "name that the analysis or an IWAE bound uses"
             )
         if not metric.meanings[column]:
             raise InputError(

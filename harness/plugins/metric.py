@@ -124,17 +124,7 @@ def register_metric(
     """
 
     def add(compute: F) -> F:
-        taken = registered_metrics.get(name)
-        if taken is not None and taken.compute.__module__ != compute.__module__:
-            raise InputError(
-                f"metric name '{name}' is taken by {taken.compute.__module__}; "
-                f"expected another name"
-            )
-        if name in RESERVED_NAMES or better not in ("lower", "higher", None):
-            raise InputError(
-                f"metric '{name}' with better={better!r}; expected a name besides "
-                f"{' and '.join(RESERVED_NAMES)}, and 'lower', 'higher' or None"
-            )
+        _check_registration(name, better, compute.__module__)
         filled = [name] if columns is None else columns
         text = meaning or (inspect.getdoc(compute) or "").partition("\n")[0]
         registered_metrics[name] = Metric(
@@ -153,6 +143,20 @@ def register_metric(
         return compute
 
     return add
+
+
+def _check_registration(name: str, better: object, module: str) -> None:
+    """Refuse a name that another module has taken or that is reserved, and an unknown direction."""
+    taken = registered_metrics.get(name)
+    if taken is not None and taken.compute.__module__ != module:
+        raise InputError(
+            f"metric name '{name}' is taken by {taken.compute.__module__}; expected another name"
+        )
+    if name in RESERVED_NAMES or better not in ("lower", "higher", None):
+        raise InputError(
+            f"metric '{name}' with better={better!r}; expected a name besides "
+            f"{' and '.join(RESERVED_NAMES)}, and 'lower', 'higher' or None"
+        )
 
 
 def list_metrics() -> list[Metric]:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.evaluation.further_metrics import (
-    list_optional_metrics,
+    list_optional_columns,
     list_own_columns,
     request_metrics,
 )
@@ -20,7 +20,7 @@ from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig, MetricRequest
 from harness.plugins import registry, source_files
 from harness.plugins.dataset import Data
-from harness.plugins.metric import registered_metrics
+from harness.plugins.metric import register_metric, registered_metrics
 from harness.scheduling.plan import is_fully_scored
 from harness.storage.schema import COLUMN_NAMES, Row
 from harness.storage.store import TABLE, Store
@@ -191,7 +191,7 @@ SHIPPED = {
 def test_the_shipped_optional_metrics_are_computed_by_name(run: Run, cell: CellMaker) -> None:
     """A column names its metric, which fills all of its columns."""
     one = cell("vae", iterations=60)
-    assert list_optional_metrics() == sorted({*SHIPPED, "manifolds"} - {*MANIFOLDS})
+    assert list_optional_columns() == sorted(SHIPPED)
     row = run(one, names=(*(set(SHIPPED) - set(MANIFOLDS)), "recall"))
     assert row["error"] is None
     described = json.loads(row["own_columns"])
@@ -239,12 +239,28 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         request_metrics(("inc",), ["vae"])
 
 
+def test_ray_cannot_compute_a_metric_that_this_process_alone_defines() -> None:
+    load(FRAIL)
+    registry.refuse_local_metrics(["ink", "fd_judge"])
+    register_metric("local", unit="", better=None)(lambda inputs: 1.0)
+    try:
+        with pytest.raises(InputError, match="metric 'local' is defined in this process alone"):
+            registry.refuse_local_metrics(["local"])
+    finally:
+        del registered_metrics["local"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         (FRAIL.replace('"ink"', '"Ink"'), "fills a column 'Ink'; expected a lower-case letter"),
         (FRAIL.replace('"ink"', '"arm"'), "fills a column 'arm'; expected a lower-case letter"),
+        (FRAIL.replace('"ink"', '"iwae_7"'), "fills a column 'iwae_7'; expected a lower-case"),
         (FRAIL.replace("mean ink", ""), "does not say what ink means"),
+        (
+            FRAIL.replace("better=None", 'better=None, columns=["fd_judge"]'),
+            "metrics '(ink|fd_judge)' and '(ink|fd_judge)' both fill the column fd_judge",
+        ),
     ],
 )
 def test_a_column_that_cannot_be_in_the_table_is_refused(text: str, expected: str) -> None:
