@@ -21,6 +21,7 @@ from analysis.comparison.pairing import choose_pairs
 from analysis.frames import adaptive_seeds, duplicates, load
 from analysis.frames.arm_table import count_cells, summarize_arms
 from analysis.frames.declared import Declaration, read_declaration
+from analysis.frames.metrics import describe_metrics
 from analysis.frames.training_length import shortened_banner
 from analysis.rendering import table
 from analysis.rendering.page import Page, PageSection, render
@@ -161,7 +162,7 @@ def read_data(
         arm_counts=arm_counts,
         declaration=declaration,
         comparisons=compared,
-        families=verdicts.build_families(compared),
+        families=verdicts.build_families(compared, describe_metrics(rows)),
         caveats=messages,
         references=published,
         show_all_references=show_all_references,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.frames.declared import Declaration
 from analysis.frames.load import ResultFrames
+from analysis.frames.metrics import Metric, describe_metrics
 from analysis.rendering.section import Content, Family
 from analysis.reproduction.references import References
 from harness.storage.store import PictureKind, Store
@@ -49,6 +50,11 @@ class ReportData:
     def finished(self) -> pd.DataFrame:
         """The rows of the cells that have a result."""
         return self.rows[self.rows["status"] == "ok"]
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """The metrics by column: those of every table, then those that the rows describe."""
+        return describe_metrics(self.rows)
 
     @property
     def arm_names(self) -> list[str]:

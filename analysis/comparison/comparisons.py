@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.comparison import batch, pairing, verdict
 from analysis.comparison import flags as pair_flags
 from analysis.frames.arm_table import summarize_arms
-from analysis.frames.metrics import METRIC_BY_COLUMN, Metric
+from analysis.frames.metrics import Metric, describe_metrics
 from analysis.stats import multiplicity, outliers, power, thresholds
 from analysis.stats.differences import Bools, Floats, half_width, has_no_spread
 from harness.errors import InputError
@@ -91,16 +91,22 @@ def compare_arms(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
 def compare_pairs(
     rows: pd.DataFrame, arms: pd.DataFrame, pairs: ArmPairs, declared: ComparisonSpec
 ) -> pd.DataFrame:
-    """Compare these pairs of arms; each metric is a family of tests."""
+    """Compare these pairs of arms; each metric is a family of tests.
+
+    A metric that neither every table has nor a row describes has no comparisons.
+    """
     duplicated = rows.duplicated(["arm", "seed"])
     if duplicated.any():
         arm, seed = rows.loc[duplicated, ["arm", "seed"]].iloc[0]
         raise InputError(f"two rows of arm {arm} with seed {seed}; expected one a seed")
+    metrics = describe_metrics(rows)
     tables = [
-        compare_family(rows, arms, pairs, METRIC_BY_COLUMN[column], declared)
+        compare_family(rows, arms, pairs, metrics[column], declared)
         for column in dict.fromkeys(declared.metrics)
+        if column in metrics
     ]
-    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+    nonempty = [table for table in tables if len(table)]
+    return pd.concat(nonempty, ignore_index=True) if nonempty else pd.DataFrame(columns=COLUMNS)
 
 
 def compare_family(

@@ -22,6 +22,7 @@ VALUE_SET_COLUMNS = (
     "estimator",
     "data_kind",
     "source",
+    "own_columns",
     "torch",
     "python",
     "objective",
@@ -198,6 +199,7 @@ def scale_estimates(table: pd.DataFrame) -> pd.DataFrame:
     factors = table["metric"].map(
         {column: metric.factor for column, metric in METRIC_BY_COLUMN.items()}
     )
+    factors = factors.fillna(1.0)  # of metrics that the rows describe
     return table.assign(**{name: table[name] * factors for name in STATISTICS[1:]})
 
 

@@ -14,7 +14,7 @@ from analysis.frames import number_kinds
 from analysis.frames.arm_names import row_arm_names
 from harness.errors import InputError, StorageError, short_repr
 from harness.experiment.cell import Supervision
-from harness.storage.schema import ARM_COLUMNS, COLUMNS, CURVE_SCHEMA, Status
+from harness.storage.schema import ARM_COLUMNS, COLUMN_NAMES, COLUMNS, CURVE_SCHEMA, Status
 from harness.storage.store import TABLE, Store
 
 # The fourth power of any number must be finite: variances of variances need it.
@@ -78,7 +78,8 @@ def _check_rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
         _refuse(
             store, rows[odd], f"has a {column} that cannot name a file; expected no .. and no NUL"
         )
-    for column in FLOAT_COLUMNS:
+    own = [column for column in map(str, rows) if column not in COLUMN_NAMES]
+    for column in (*FLOAT_COLUMNS, *own):
         _refuse(
             store,
             rows[rows[column].abs() >= MAX_NUMBER],

@@ -1,4 +1,4 @@
-"""NELBO, KL and reconstruction of every arm, side by side."""
+"""NELBO, KL and reconstruction, or other metrics, of every arm, side by side."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,8 @@ def draw_losses(rows: pd.DataFrame, metrics: Sequence[Metric], palette: Colours)
         _draw_panel(
             axis, pd.DataFrame({"arm": rows["arm"], "value": values}).dropna(), palette, names
         )
-        axis.set(title=metric.title, xlabel=f"{metric.unit} per image")
+        unit = metric.unit if metric.evaluation == "own" else f"{metric.unit} per image"
+        axis.set(title=metric.title, xlabel=unit)
     return figure
 
 

@@ -15,7 +15,14 @@ import pandas as pd
 
 from analysis.frames import training_length
 from analysis.frames.arm_table import STATISTICS, Row, list_rows
-from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, METRICS, EvaluationSet, Metric
+from analysis.frames.metrics import (
+    BOUND_METRICS,
+    EVALUATION_SET_NAMES,
+    METRIC_BY_COLUMN,
+    METRICS,
+    EvaluationSet,
+    Metric,
+)
 from analysis.rendering.numbers import format_estimate
 from analysis.rendering.section import Content
 from analysis.rendering.table import Mark, Table
@@ -25,7 +32,7 @@ from analysis.reproduction.matching import estimate_candidates, has_matching_arm
 from analysis.reproduction.references import Protocol, Reference, References, ReferenceTable
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reference_digits
-from analysis.sections.summary import EVALUATION_SET_NAMES, format_arm_estimate
+from analysis.sections.summary import format_arm_estimate
 
 SPREAD_CAPTION = (
     "Each ± says whether it is a standard error (SE) or a standard deviation (SD), and n how "

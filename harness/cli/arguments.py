@@ -196,8 +196,10 @@ def _add_scoring_flags(p: Parser) -> None:
         nargs="+",
         type=int,
         metavar="K",
-        help=f"importance-weighted bounds with K draws: {draws}",
+        help=f"importance-weighted bounds with K draws, such as {draws}",
     )
+    optional = "optional metrics, by name (--list prints them); those of plug-ins need no flag"
+    flag("--metrics", nargs="+", metavar="NAME", help=optional)
     samples_help = (
         f"prior samples for the digit counts (default: {DEFAULT_SAMPLES:,}; use fewer if sampling "
         f"is slow)"

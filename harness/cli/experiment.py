@@ -1,12 +1,13 @@
 """The experiment that the options describe: its cells, their scores, and where results go."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.cli.options import RunOptions
 from harness.data.loading import DatasetLoader
+from harness.evaluation.further_metrics import list_own_columns, request_metrics
 from harness.execution.launcher import Resources
 from harness.experiment import grid_file
 from harness.experiment.cell import Cell
@@ -41,14 +42,20 @@ def read_experiment(options: RunOptions) -> Experiment:
     Nothing is written.
     """
     plugins = registry.load_plugins(options.plugins)
-    grid = grid_file.apply_flags(select_grid(options), options.grid_keys, list(options.models))
+    cards = registry.cards()  # imports the entry points, which may register metrics
+    grid = grid_file.apply_flags(
+        select_grid(options), options.grid_keys, list(options.models), list_own_columns()
+    )
     evaluation = make_evaluation_config(grid.subset, grid.iwae, grid.iwae_on, grid.samples)
     datasets = DatasetLoader(options.data)
     versions = {name: datasets.version(name) for name in grid.datasets}
-    cells = grid.cells(registry.cards(), evaluation.listed_draw, versions)
+    cells = grid.cells(cards, evaluation.listed_draw, versions)
     evaluation.check_cells(cells)
+    metrics = request_metrics(grid.metrics, {cell.model for cell in cells})
+    evaluation = replace(evaluation, metrics=metrics)
     if options.launcher == "ray":
         registry.refuse_local({cell.model for cell in cells})
+        registry.refuse_local_metrics(request.metric for request in metrics)
     resources = Resources(options.cpus, options.gpus)
     store = Store(options.results or Path("results") / grid.name)
     trackers = make_trackers(options.trackers, store.address)

@@ -85,6 +85,13 @@ def find_violations(cells: Sequence[Cell], evaluation: EvaluationConfig) -> dict
                 f"model '{name}' has no log_weight: its importance-weighted bounds stay empty",
                 file=sys.stderr,
             )
+        for request in evaluation.metrics:
+            if name not in request.models:
+                print(
+                    f"model '{name}' does not offer what metric '{request.metric}' needs: "
+                    f"{', '.join(request.columns)} stay empty",
+                    file=sys.stderr,
+                )
     reasons = {
         kind: conformance.find_violation(group[0], bool(evaluation.iwae))
         for kind, group in groups.items()

@@ -20,6 +20,7 @@ EvaluationPurpose = Literal[
     "pixels",
     "reconstructions",
     "judge",
+    "training images",
 ]
 Purpose = TrainingPurpose | EvaluationPurpose
 PURPOSES = (*get_args(TrainingPurpose), *get_args(EvaluationPurpose))

@@ -307,6 +307,21 @@ def refuse_local(names: Iterable[str]) -> None:
             )
 
 
+def refuse_local_metrics(names: Iterable[str]) -> None:
+    """Refuse metrics that Ray's workers cannot load, as only this process defines them."""
+    packages = {"harness", *_entry_point_packages()}
+    for name in names:
+        metric = registered_metrics[name]
+        in_plugin = any(
+            values.get(name) is metric for each in _loaded.values() for values in each.registered
+        )
+        if not in_plugin and metric.compute.__module__.partition(".")[0] not in packages:
+            raise InputError(
+                f"metric '{name}' is defined in this process alone; Ray's workers cannot load it: "
+                "put it into a file (--plugin FILE) or use --launcher in-process"
+            )
+
+
 def _find_loaded(name: str) -> _LoadedPlugin | None:
     model = _models.get(name)
     return next(
