@@ -52,7 +52,7 @@ def _scale(work: Generator[float, None, Tensor], share: float) -> Generator[floa
 
 @torch.inference_mode()
 def extract_features(net: Net, images: Tensor) -> Tensor:
-    """What the last linear layer of the net is given: (n, dimensions) -> (n, features), in float64."""
+    """The input of the last linear layer: (n, dimensions) -> (n, features), float64."""
     last = [module for module in net.modules() if isinstance(module, nn.Linear)][-1]
     found: list[Tensor] = []
     handle = last.register_forward_pre_hook(lambda _, given: found.append(given[0].double()))

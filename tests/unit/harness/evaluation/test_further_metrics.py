@@ -1,6 +1,7 @@
 """Metrics of plug-ins and optional ones: what a run requests, and that none costs a row."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -175,6 +176,7 @@ def test_iwae_bounds_of_any_number_of_draws_have_a_column(run: Run, cell: CellMa
 
 SHIPPED = {
     "active_units": (0, 10),
+    "bits_per_dimension": (0.1, 1),
     "coverage": (0, 1),
     "density": (0, 9),
     "fd_judge": (0, 1e4),
@@ -199,6 +201,7 @@ def test_the_shipped_optional_metrics_are_computed_by_name(run: Run, cell: CellM
     assert all(column["meaning"] for column in described.values())
     for name, (low, high) in SHIPPED.items():
         assert low <= row[name] <= high, name
+    assert row["bits_per_dimension"] == pytest.approx(row["nelbo"] / 784 / math.log(2))
 
 
 def test_a_model_without_codes_is_not_asked_for_them(run: Run, cell: CellMaker) -> None:
