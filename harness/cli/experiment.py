@@ -44,7 +44,7 @@ def read_experiment(options: RunOptions) -> Experiment:
     cells = grid.cells(registry.cards(), evaluation.listed_draw)
     evaluation.check_cells(cells)
     if options.launcher == "ray":
-        registry.refuse_local({cell.model for cell in cells})
+        registry.refuse_local({cell.model for cell in cells}, plugins)
     resources = Resources(options.cpus, options.gpus)
     store = Store(options.results or Path("results") / grid.name)
     trackers = make_trackers(options.trackers, store.address)
