@@ -126,6 +126,12 @@ def load(plugin: Plugin) -> None:
     _load_entry_points()
     if loaded is not None:
         _unload(loaded)
+    _loaded[plugin.name] = _run_code(plugin)
+    isolation.add_changes(_loaded[plugin.name].changes)
+
+
+def _run_code(plugin: Plugin) -> _LoadedPlugin:
+    """Import the modules of a plug-in; what they registered and changed."""
     before, metrics_before = dict(_models), dict(registered_metrics)
     trackers_before = dict(registered_trackers)
     packages = {model.__module__.partition(".")[0] for model in before.values()}
@@ -138,14 +144,13 @@ def load(plugin: Plugin) -> None:
         _restore(registered_metrics, metrics_before)
         _restore(registered_trackers, trackers_before)
         raise
-    _loaded[plugin.name] = _LoadedPlugin(
+    return _LoadedPlugin(
         plugin,
         _find_new(_models, before),
         _find_new(registered_metrics, metrics_before),
         _find_new(registered_trackers, trackers_before),
         changes,
     )
-    isolation.add_changes(changes)
 
 
 def _load_objects(plugin: Plugin) -> None:
