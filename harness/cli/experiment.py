@@ -54,7 +54,7 @@ def read_experiment(options: RunOptions) -> Experiment:
     metrics = request_metrics(grid.metrics, {cell.model for cell in cells})
     evaluation = replace(evaluation, metrics=metrics)
     if options.launcher == "ray":
-        registry.refuse_local({cell.model for cell in cells})
+        registry.refuse_local({cell.model for cell in cells}, plugins)
         registry.refuse_local_metrics(request.metric for request in metrics)
     resources = Resources(options.cpus, options.gpus)
     store = Store(options.results or Path("results") / grid.name)
