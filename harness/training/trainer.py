@@ -20,13 +20,17 @@ from harness.evaluation.classification import test_set_accuracy
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
+from harness.experiment.recipe import parse_recipe
 from harness.plugins import model_state, registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import Batch, Model, Noise
 from harness.storage.schema import infer_estimator
 from harness.training import compilation, objective
-from harness.training.adam import Adam, match_memory_layout
+from harness.training.adam import match_memory_layout
 from harness.training.batches import BatchStream
+from harness.training.optimization.cell_optimizers import make_optimizer
+from harness.training.optimization.schedules import KLWarmup
+from harness.training.optimization.scored_weights import ScoredWeights
 
 CURVE_POINTS = 200
 # the accuracy, which takes all test images, is computed after so many curve points and steps
@@ -111,7 +115,10 @@ class PackTrainer:
                 cells[0].pack_key, len(cells), self.device, torch.get_num_threads()
             )
         self.params, self.untrained = self._split_tensors(models)
-        self.adam = Adam(self.params, [cell.learning_rate for cell in cells])
+        recipes = [parse_recipe(cell.recipe) for cell in cells]
+        self.optimizer = make_optimizer(self.params, cells)
+        self.kl_warmup = KLWarmup(recipes, self.device)
+        self.scored_weights = ScoredWeights(recipes, self.params, self._changing_state())
         # the `LossParts` of each step since the last point: (4, cells)
         self._recent_losses: list[Tensor] = []
         if states:
@@ -189,10 +196,16 @@ class PackTrainer:
         is_full_batch = batch.x.shape[1] in (0, self.cells[0].batch_size)
         objective_function = self.full_batch_objective if is_full_batch else self.eager_objective
         gradients, parts, state = objective_function(
-            self.params, self.untrained, batch, noise, self.weights, self._draw_seeds()
+            self.params,
+            self.untrained,
+            batch,
+            noise,
+            self.kl_warmup.apply(self.weights, self.step),
+            self._draw_seeds(),
         )
         self.untrained |= state
-        self.adam.apply_gradients(gradients)
+        self.optimizer.apply_gradients(gradients)
+        self.scored_weights.average_params(self.params, self.step)
         self._recent_losses.append(torch.stack(parts))
         self.step += 1
 
@@ -262,21 +275,22 @@ class PackTrainer:
     # --- cells in and out -------------------------------------------------------------------------
 
     def extract_model(self, index: int) -> Model:
-        """The model of a cell with its present weights."""
+        """The model of a cell with the weights that are scored."""
         model = registry.build(self.cells[index]).to(self.device)
         # a tied weight appears once in these
         model_tensors = dict(model.named_parameters()) | dict(model.named_buffers())
         with torch.no_grad():
-            for name, value in (self.params | self.untrained).items():
-                model_tensors[name].copy_(value[index])
+            for name, value in self.scored_weights.select_present(
+                index, self.params | self.untrained
+            ).items():
+                model_tensors[name].copy_(value)
         return model.eval()
 
     def extract_state(self, index: int) -> CellState:
         """The training state of a cell; `PackTrainer(..., states=[...])` continues from it."""
         tensors = {
-            f"{kind}.{name}": value[index].clone(memory_format=torch.contiguous_format)
-            for kind, by_name in self._state_tensors().items()
-            for name, value in by_name.items()
+            name: value.clone(memory_format=torch.contiguous_format)
+            for name, value in self._cell_tensors(index).items()
         }
         if self._recent_losses:
             tensors["trace"] = torch.stack(self._recent_losses)[..., index].contiguous()
@@ -284,12 +298,22 @@ class PackTrainer:
 
     def _state_tensors(self) -> dict[str, dict[str, Tensor]]:
         """The tensors that training changes, (cells, ...) each, by kind and name."""
-        state = {name: self.untrained[name] for name in model_state.state_names(self.model)}
+        return {"param": self.params, **self.optimizer.state, "state": self._changing_state()}
+
+    def _changing_state(self) -> dict[str, Tensor]:
+        """The tensors that a step changes without a gradient, (cells, ...) each."""
+        return {name: self.untrained[name] for name in model_state.state_names(self.model)}
+
+    def _cell_tensors(self, index: int) -> dict[str, Tensor]:
+        """The tensors (...) of a cell that a checkpoint needs."""
+        kinds = {
+            kind: {name: value[index] for name, value in by_name.items()}
+            for kind, by_name in self._state_tensors().items()
+        }
         return {
-            "param": self.params,
-            "exp_avg": self.adam.exp_avg,
-            "exp_avg_sq": self.adam.exp_avg_sq,
-            "state": state,
+            f"{kind}.{name}": value
+            for kind, by_name in (kinds | self.scored_weights.state(index)).items()
+            for name, value in by_name.items()
         }
 
     def _resume(self, states: Sequence[CellState]) -> None:
@@ -300,7 +324,7 @@ class PackTrainer:
                     f"a checkpoint holds no {missing}; delete it to train its cell from the start"
                 )
         (self.step,) = {state.step for state in states}
-        self.adam.step = self.step
+        self.optimizer.step = self.step
         self.seconds = sum(state.seconds for state in states)
         self.curves = [list(state.curve) for state in states]
         if all("trace" in state.tensors for state in states):
@@ -308,9 +332,8 @@ class PackTrainer:
                 torch.stack([state.tensors["trace"] for state in states], -1).to(self.device)
             )
         for index, state in enumerate(states):
-            for kind, by_name in self._state_tensors().items():
-                for name, value in by_name.items():
-                    value[index].copy_(state.tensors[f"{kind}.{name}"])
+            for name, value in self._cell_tensors(index).items():
+                value.copy_(state.tensors[name])
 
 
 def missing_state(model: Model, tensors: Collection[str]) -> str:
