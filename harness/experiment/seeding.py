@@ -20,6 +20,9 @@ EvaluationPurpose = Literal[
     "pixels",
     "reconstructions",
     "judge",
+    "validation split",
+    "validation binarisation",
+    "validation noise",
 ]
 Purpose = TrainingPurpose | EvaluationPurpose
 PURPOSES = (*get_args(TrainingPurpose), *get_args(EvaluationPurpose))

@@ -8,7 +8,7 @@ not depend on its pack, and a pack of one cell runs the same code.
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 from torch.func import stack_module_state
 
+from harness.data.validation_split import split_off_validation
 from harness.evaluation.classification import test_set_accuracy
+from harness.evaluation.validation import ValidationScorer, find_best_point
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
@@ -96,7 +98,8 @@ class PackTrainer:
         if len({cell.pack_key for cell in cells}) != 1:
             raise ValueError("cells of one pack differ in more than `Cell.pack_key` allows")
         self.cells = tuple(cells)
-        self.data = data
+        self.data, listed_indices = split_off_validation(data, cells[0].validation, listed_indices)
+        self.validation = ValidationScorer(self.data) if cells[0].validation else None
         self.backend = "compiled" if compiled else "eager"
         self.device = data.train_x.device
         self.weights = self._stack_weights()
@@ -108,7 +111,7 @@ class PackTrainer:
         self.model = models[0]
         if not self.model.stackable:
             self.backend = "loop"
-        self.batches = BatchStream(self.cells, data, listed_indices, self.model)
+        self.batches = BatchStream(self.cells, self.data, listed_indices, self.model)
         self.eager_objective = self.full_batch_objective = objective.make_objective(self.model)
         if compiled:
             self.full_batch_objective = compilation.compile_objective(
@@ -240,20 +243,56 @@ class PackTrainer:
             self.step // self.stride
         ) % accuracy_interval == 0 or self.step == self.iterations
         for index, (cell, (loss, rec, kl, extra)) in enumerate(zip(self.cells, means, strict=True)):
-            watched_accuracy = (
-                test_set_accuracy(self.extract_model(index), self.data) if is_accuracy_due else None
-            )
+            watched_scores = self._watch(index) if is_accuracy_due else {}
             likelihood = self._likelihood_columns(rec, kl) if cell.has_bound else {}
             point = {
                 "step": self.step,
                 **likelihood,
                 "extra": extra,
-                "accuracy": watched_accuracy,
+                "accuracy": None,
                 "seconds": self.seconds_per_cell,
+                "loss": loss,
+                **watched_scores,
             }
-            self.curves[index].append(
-                {name: _nan_to_none(value) for name, value in (point | {"loss": loss}).items()}
+            self.curves[index].append({name: _nan_to_none(value) for name, value in point.items()})
+            if is_accuracy_due and self.scored_weights.keeps_best:
+                self._keep_if_best(index, watched_scores)
+
+    def _watch(self, index: int) -> dict[str, float | None]:
+        """The scores of a cell's present weights in its learning curve.
+
+        With validation they are those on the validation images, and the test images are not seen.
+        """
+        model = self._make_model(index, self._present_tensors(index))
+        if self.validation is None:
+            return {"accuracy": test_set_accuracy(model, self.data)}
+        return self.validation.score(self.cells[index], model)
+
+    def _keep_if_best(self, index: int, scores: Mapping[str, float | None]) -> None:
+        """Keep the present weights of a cell if the last point of its curve is the best.
+
+        scores: those of the last point; ValueError if the model has none
+        """
+        if not scores:
+            raise ValueError(
+                f"model '{self.cells[index].model}' has neither a bound nor classes on validation "
+                "images; expected one of them with keep: best"
             )
+        curve = self.curves[index]
+        if find_best_point(curve) is curve[-1]:
+            self.scored_weights.keep(index, self._present_tensors(index))
+
+    def validation_columns(self, index: int) -> dict[str, Any]:
+        """The columns of a trained cell's row about the validation images; empty without them."""
+        if self.validation is None:
+            return {}
+        point: Mapping[str, Any] = self.curves[index][-1]
+        if self.scored_weights.keeps_best:
+            point = find_best_point(self.curves[index]) or {}
+        columns = {name: point.get(name) for name in ("validation_nelbo", "validation_accuracy")}
+        return columns | {
+            "best_step": point.get("step") if self.scored_weights.keeps_best else None
+        }
 
     def _likelihood_columns(self, rec: float, kl: float) -> dict[str, float]:
         """The columns of a curve point about log p(x), from the means `rec` and `kl`.
@@ -275,14 +314,26 @@ class PackTrainer:
     # --- cells in and out -------------------------------------------------------------------------
 
     def extract_model(self, index: int) -> Model:
-        """The model of a cell with the weights that are scored."""
+        """The model of a cell with the weights that are scored.
+
+        They are the present ones, or their average, or the best so far, as its recipe says.
+        """
+        tensors = self._present_tensors(index)
+        if self.scored_weights.keeps_best and find_best_point(self.curves[index]):
+            tensors |= self.scored_weights.select_best(index)
+        return self._make_model(index, tensors)
+
+    def _present_tensors(self, index: int) -> dict[str, Tensor]:
+        """The tensors (...) of a cell after the last step, averaged if its recipe says so."""
+        return self.scored_weights.select_present(index, self.params | self.untrained)
+
+    def _make_model(self, index: int, tensors: Mapping[str, Tensor]) -> Model:
+        """The model of a cell with tensors (...) by name."""
         model = registry.build(self.cells[index]).to(self.device)
         # a tied weight appears once in these
         model_tensors = dict(model.named_parameters()) | dict(model.named_buffers())
         with torch.no_grad():
-            for name, value in self.scored_weights.select_present(
-                index, self.params | self.untrained
-            ).items():
+            for name, value in tensors.items():
                 model_tensors[name].copy_(value)
         return model.eval()
 

@@ -43,17 +43,17 @@ class ScoredWeights:
         averaged = self.average if self.has_average(index) else {}
         return {name: averaged.get(name, value)[index] for name, value in tensors.items()}
 
-    def keep_present(self, index: int, tensors: Mapping[str, Tensor]) -> None:
-        """Keep the present tensors of a cell as its best."""
-        present = self.select_present(index, tensors)
+    def keep(self, index: int, tensors: Mapping[str, Tensor]) -> None:
+        """Keep tensors (...) of a cell as its best."""
         for name, value in self.best.items():
-            value[index].copy_(present[name])
+            value[index].copy_(tensors[name])
+
+    def select_best(self, index: int) -> Tensors:
+        """The best tensors (...) of a cell."""
+        return {name: value[index] for name, value in self.best.items()}
 
     def state(self, index: int) -> dict[str, Tensors]:
         """The tensors (...) of a cell that a checkpoint needs, by kind and name."""
         average = self.average if self.has_average(index) else {}
-        kinds = {"average": average, "best": self.best}
-        return {
-            kind: {name: value[index] for name, value in tensors.items()}
-            for kind, tensors in kinds.items()
-        }
+        averages = {name: value[index] for name, value in average.items()}
+        return {"average": averages, "best": self.select_best(index)}

@@ -45,7 +45,7 @@ def test_the_best_weights_are_kept_for_one_cell() -> None:
     weights.average_params(draw_params(1), 0)
     weights.average_params(draw_params(2), 1)
     present = draw_params(2) | {"count": torch.tensor([5.0, 7.0])}
-    weights.keep_present(1, present)
+    weights.keep(1, weights.select_present(1, present))
     kept = weights.state(1)["best"]
     mean = (draw_params(1)["weight"][1] + draw_params(2)["weight"][1]) / 2
     assert_close(kept["weight"], mean)
