@@ -115,11 +115,34 @@ def make_options(args: argparse.Namespace) -> RunOptions:
 
 def _grid_keys(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that were given and are keys of a grid, by key."""
-    grid_names = ("seeds", "iterations", "dataset", "labels", "label_draw")
+    grid_names = ("seeds", "iterations", "dataset", "labels", "label_draw", "validation")
     scoring_names = ("subset", "iwae", "iwae_on", "samples")
-    keys = {"beta": args.betas}
+    keys = {"beta": args.betas, "recipe": args.recipe and _collect_recipe(args.recipe)}
     keys |= {name: getattr(args, name) for name in (*grid_names, *scoring_names)}
     return {key: value for key, value in keys.items() if value is not None}
+
+
+def _parse_recipe_pair(text: str) -> tuple[str, float | str]:
+    """One of the values of --recipe: `clip=1` gives ("clip", 1.0)."""
+    key, separator, value = text.partition("=")
+    if not (key and separator and value):
+        raise argparse.ArgumentTypeError(f"{text}: expected KEY=VALUE")
+    try:
+        return key, float(value)
+    except ValueError:
+        return key, value
+
+
+def _collect_recipe(pairs: list[tuple[str, float | str]]) -> dict[str, list[float | str]]:
+    """The values of each key of a recipe.
+
+    >>> _collect_recipe([("optimizer", "adamw"), ("clip", 1.0), ("clip", 5.0)])
+    {'optimizer': ['adamw'], 'clip': [1.0, 5.0]}
+    """
+    recipe: dict[str, list[float | str]] = {}
+    for key, value in pairs:
+        recipe.setdefault(key, []).append(value)
+    return recipe
 
 
 def _parse_pack(text: str) -> int | Literal["auto"]:
@@ -165,6 +188,17 @@ def _add_grid_flags(p: Parser) -> None:
         type=int,
         metavar="N",
         help="label budgets of the models that use labels",
+    )
+    recipe_help = (
+        "keys of the recipe of training, such as optimizer=adamw clip=1 ema=0.999; a key that is "
+        "given twice has both values"
+    )
+    flag("--recipe", nargs="+", type=_parse_recipe_pair, metavar="KEY=VALUE", help=recipe_help)
+    flag(
+        "--validation",
+        type=int,
+        metavar="N",
+        help="training images that are held out for validation (default: 0)",
     )
     draws = (
         "labelled images: seed (each seed its own), draw-N (one draw for all), subset "

@@ -64,9 +64,9 @@ def find_best_point(curve: Sequence[Point]) -> Point | None:
     Without one, as for a classifier, it is the one with the highest validation accuracy; None
     without either.
 
-    >>> curve = [{"step": step, "validation_nelbo": nelbo} for step, nelbo in ((1, 99.0), (2, 98.0))]
-    >>> find_best_point(curve)["step"]
-    2
+    >>> nelbos = {100: 99.0, 200: 98.0, 300: 98.5}
+    >>> find_best_point([{"step": s, "validation_nelbo": nelbo} for s, nelbo in nelbos.items()])
+    {'step': 200, 'validation_nelbo': 98.0}
     """
     for name, sign in (("validation_nelbo", 1), ("validation_accuracy", -1)):
         scored = [point for point in curve if point.get(name) is not None]

@@ -61,6 +61,8 @@ def apply_flags(
 ) -> Grid:
     """A grid with flags in place of its keys; the flags of a sweep apply to every sweep.
 
+    The keys of a recipe are laid over those of each sweep.
+
     models: keep only the sweeps of these models, and add a plain sweep of a model that has none
     """
     # unset keys stay unset, so that `model_fields_set` tells them apart
@@ -72,8 +74,13 @@ def apply_flags(
         )
         grid["sweeps"] = kept_sweeps + [{"model": name} for name in added_models]
     sweep_flags = {key: value for key, value in flags.items() if key in Sweep.model_fields}
-    grid["sweeps"] = [sweep | sweep_flags for sweep in grid["sweeps"]]
+    grid["sweeps"] = [_lay_over(sweep, sweep_flags) for sweep in grid["sweeps"]]
     return validate(grid | {key: value for key, value in flags.items() if key not in sweep_flags})
+
+
+def _lay_over(sweep: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    recipe = {**sweep.get("recipe", {}), **flags.get("recipe", {})}
+    return {**sweep, **flags, **({"recipe": recipe} if recipe else {})}
 
 
 def _format_error(error: ValidationError) -> str:

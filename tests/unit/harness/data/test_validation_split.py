@@ -25,6 +25,7 @@ def test_every_image_is_in_one_part(numbered: Data) -> None:
     assert (len(data.train_x), len(data.validation_x)) == (1700, 300)
     together = torch.cat([data.train_x, data.validation_x]).squeeze(1)
     assert torch.equal(together.sort().values, torch.arange(2000))
+    assert data.validation_y is not None
     for x, y in ((data.train_x, data.train_y), (data.validation_x, data.validation_y)):
         assert torch.equal(x.squeeze(1), x.squeeze(1).sort().values)
         assert torch.equal(x.squeeze(1) % 10, y)
