@@ -19,12 +19,12 @@ from analysis.comparison import caveats, verdict
 from analysis.comparison.comparisons import compare_pairs
 from analysis.frames import pooled
 from analysis.frames.arm_table import list_rows, summarize_arms
-from analysis.frames.metrics import METRIC_BY_COLUMN
+from analysis.frames.metrics import METRIC_BY_COLUMN, Metric, describe_metrics
 from harness import closed_pipe
 from harness.errors import InputError, strip_control_chars, unknown_name_error
 from harness.exit_codes import exit_codes
 from harness.experiment.grid import ComparisonSpec
-from harness.experiment.metrics import METRICS, check_margin
+from harness.experiment.metrics import check_margin
 
 MAX_WARNINGS = 5  # rows
 MARGIN_HELP = (
@@ -65,8 +65,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
     args = parser().parse_args(argv)
-    row = compare_two_arms(args.results, (args.a, args.b), args.metric, args.margin)
-    print(json.dumps(row, ensure_ascii=False, indent=1) if args.json else format_comparison(row))
+    row, metric = _compare(args.results, (args.a, args.b), args.metric, args.margin)
+    text = json.dumps(row, ensure_ascii=False, indent=1)
+    print(text if args.json else format_comparison(row, metric))
     return 0
 
 
@@ -77,8 +78,13 @@ def compare_two_arms(
 
     Values can be written as JSON: None for nan, "more than 100000" for an infinite number of seeds.
     """
-    if column not in METRICS:
-        raise unknown_name_error("metric", column, METRICS)
+    return _compare(paths, choices, column, margin)[0]
+
+
+def _compare(
+    paths: Sequence[str], choices: tuple[str, str], column: str, margin: float | None
+) -> tuple[dict[str, Any], Metric]:
+    """`compare_two_arms`, and the metric."""
     if margin is not None and not 0 < margin < float("inf"):
         raise InputError(
             f"margin {margin:g}; expected a number above 0, in the unit of {column} in the "
@@ -87,20 +93,31 @@ def compare_two_arms(
     if margin is not None:
         check_margin(column, margin)
     filters = pooled.parse_filter(choices[0]), pooled.parse_filter(choices[1])
-    rows, a, b = pooled.select_two_arms(pooled.read_pool(paths), filters, column)
+    pool = pooled.read_pool(paths)
+    metrics = describe_metrics(pool.rows)
+    if column not in metrics:
+        raise unknown_name_error("metric", column, metrics)
+    rows, a, b = pooled.select_two_arms(pool, filters, column)
     warn(caveats.describe_broken_sums(rows))
-    declared = ComparisonSpec(metrics=[column], margin={} if margin is None else {column: margin})
+    margins = {} if margin is None else {column: margin}
+    declared = ComparisonSpec.model_validate(
+        {"metrics": [column], "margin": margins}, context={"metrics": [column]}
+    )
     table = compare_pairs(rows, summarize_arms(rows), [(a, b)], declared)
     if table.empty:
         raise InputError(
             f"{a!r} and {b!r} were not both scored for {column}; expected a metric that both have"
         )
-    return {name: _to_json_value(value) for name, value in list_rows(table)[0].items()}
+    row = {name: _to_json_value(value) for name, value in list_rows(table)[0].items()}
+    return row, metrics[column]
 
 
-def format_comparison(row: dict[str, Any]) -> str:
-    """The verdict on one line, then the numbers behind it."""
-    metric = METRIC_BY_COLUMN[row["metric"]]
+def format_comparison(row: dict[str, Any], metric: Metric | None = None) -> str:
+    """The verdict on one line, then the numbers behind it.
+
+    metric: that of the row; needed where it is none of every table
+    """
+    metric = metric or METRIC_BY_COLUMN[row["metric"]]
     flags = f" – {', '.join(row['flags'])}" if row["flags"] else ""
     lines = [f"{metric.title}: {row['a']} against {row['b']}: {row['text']}{flags}"]
     lines += [f"  {name}: {value}" for name, value in verdict.format_details(row, metric).items()]
@@ -123,6 +140,11 @@ def _to_json_value(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-if __name__ == "__main__":
+def start() -> int:
+    """Run the command as a process of its own; the exit code."""
     closed_pipe.guard()
-    sys.exit(main())
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(start())

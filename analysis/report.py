@@ -21,6 +21,7 @@ from analysis.comparison.pairing import choose_pairs
 from analysis.frames import adaptive_seeds, duplicates, load
 from analysis.frames.arm_table import count_cells, summarize_arms
 from analysis.frames.declared import Declaration, read_declaration
+from analysis.frames.metrics import describe_metrics
 from analysis.frames.training_length import shortened_banner
 from analysis.rendering import table
 from analysis.rendering.page import Page, PageSection, render
@@ -161,7 +162,7 @@ def read_data(
         arm_counts=arm_counts,
         declaration=declaration,
         comparisons=compared,
-        families=verdicts.build_families(compared),
+        families=verdicts.build_families(compared, describe_metrics(rows)),
         caveats=messages,
         references=published,
         show_all_references=show_all_references,
@@ -198,7 +199,7 @@ def write(report: Report, out: Path) -> Path:
         for content in report.contents.values():
             for each in (*content.tables, *content.files):
                 table.write(each, out / "tables")
-        page = build_page(report, draw_figures(report, out / "figures"))
+        page = build_page(report, draw_figures(report.contents, out / "figures"))
         (out / "report.html").write_text(render(page), encoding="utf-8")
     except OSError as error:
         raise InputError(
@@ -207,11 +208,11 @@ def write(report: Report, out: Path) -> Path:
     return out / "report.html"
 
 
-def draw_figures(report: Report, folder: Path) -> dict[str, list[Picture]]:
+def draw_figures(contents: Mapping[str, Content], folder: Path) -> dict[str, list[Picture]]:
     """Draw the plots of every section and write them to `folder`; the pictures by section."""
     return {
         name: [_save_plot(plot, folder) for plot in content.draw_plots()]
-        for name, content in report.contents.items()
+        for name, content in contents.items()
     }
 
 
@@ -272,6 +273,11 @@ def _escape_text(text: str) -> Text:
     return Text(strip_control_chars(text))
 
 
-if __name__ == "__main__":
+def start() -> int:
+    """Run the command as a process of its own; the exit code."""
     closed_pipe.guard()
-    sys.exit(main())
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(start())

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.frames.arm_names import arm_names
 from analysis.frames.declared import Declaration
 from analysis.frames.load import ResultFrames
+from analysis.frames.metrics import Metric, describe_metrics
 from analysis.rendering.section import Content, Family
 from analysis.reproduction.references import References
 from harness.storage.store import PictureKind, Store
@@ -52,9 +52,14 @@ class ReportData:
         return self.rows[self.rows["status"] == "ok"]
 
     @property
+    def metrics(self) -> dict[str, Metric]:
+        """The metrics by column: those of every table, then those that the rows describe."""
+        return describe_metrics(self.rows)
+
+    @property
     def arm_names(self) -> list[str]:
         """The names of the arms, in the order of the tables."""
-        return list(arm_names(self.arm_counts))
+        return list(self.arm_counts.index)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import pandas as pd
 
 from analysis import report
 from analysis.comparison.comparisons import compare_pairs
+from analysis.frames.metrics import describe_metrics
 from analysis.frames.training_length import shortened_banner
 from analysis.rendering.section import Content, Plot, Verdict
 from analysis.reproduction import references as published
 from analysis.sections import overview, verdicts
 from harness.errors import InputError, unknown_name_error
-from harness.experiment.metrics import METRICS
 from harness.storage.store import Store
 
 
@@ -51,6 +51,11 @@ class Results:
     def rows(self) -> pd.DataFrame:
         """The cells that count, one a row: the columns of `harness.storage.schema`, and `arm`."""
         return self._report.data.rows
+
+    @property
+    def failed(self) -> pd.DataFrame:
+        """The rows of cells that failed or diverged; `error` says why."""
+        return self.rows[self.rows["status"] != "ok"]
 
     @property
     def comparisons(self) -> pd.DataFrame:
@@ -92,15 +97,17 @@ class Results:
         declared beforehand are in `comparisons`, corrected together.
         """
         data = self._report.data
+        metrics = describe_metrics(data.rows)
         for what, name, known in (
             ("arm", a, list(data.arms.index)),
             ("arm", b, list(data.arms.index)),
-            ("metric", metric, METRICS),
+            ("metric", metric, list(metrics)),
         ):
             if name not in known:
                 raise unknown_name_error(what, name, known)
         spec = data.declaration.spec.model_copy(update={"metrics": [metric]})
-        families = verdicts.build_families(compare_pairs(data.rows, data.arms, [(a, b)], spec))
+        compared = compare_pairs(data.rows, data.arms, [(a, b)], spec)
+        families = verdicts.build_families(compared, metrics)
         if not families or a == b:
             raise InputError(
                 f"{a} and {b} cannot be compared in {metric}; expected two arms and a metric that "

@@ -42,7 +42,8 @@ def main() -> None:
     for column, name in SCORES.items():
         found = stats.ttest_ind(packed[column], solo[column], equal_var=False)
         interval = found.confidence_interval()
-        means = [(float(rows[column].mean()), float(rows[column].sem())) for rows in (solo, packed)]  # type: ignore[arg-type]
+        both = (solo[column].to_numpy(), packed[column].to_numpy())
+        means = [(float(values.mean()), float(stats.sem(values))) for values in both]
         each = " | ".join(f"{mean:.2f} ± {error:.2f}" for mean, error in means)
         difference = means[1][0] - means[0][0]
         lines.append(

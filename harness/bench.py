@@ -43,7 +43,12 @@ def _inspect_results(args: argparse.Namespace) -> int:
     return status.follow(store, console) if args.follow else status.show(store, console)
 
 
-if __name__ == "__main__":
+def start() -> int:
+    """Run the command as a process of its own; the exit code."""
     closed_pipe.guard()
     signal.signal(signal.SIGTERM, interrupt)
-    sys.exit(main())
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(start())

@@ -2,7 +2,7 @@
 
 Exception
 ├── InputError      bad input: exit code 2
-├── StalledError    a run in which nothing moved: exit code 1
+├── StalledError    a run without progress: exit code 1
 └── OSError
     └── StorageError    results that cannot be read or written: exit code 1
 """
@@ -42,7 +42,7 @@ class StorageError(OSError):
 
 
 class StalledError(Exception):
-    """A run was ended: nothing moved, or results could not be kept. The message says which."""
+    """A run was ended: it made no progress, or its results could not be stored."""
 
 
 BadInput, StorageFailure = InputError, StorageError  # their names in version 0.1

@@ -62,8 +62,8 @@ class ClassConditional(nn.Module):
 
 @register("ssvae")
 class SSVAE(Model):
-    """p(y) = 1/classes;  p(z) = N(0, I);  p(x|y,z) = likelihood(decoder(z,y));  q(y|x) = classifier(x);
-    q(z|x,y) = N(mean(x,y), var(x,y))
+    """p(y) = 1/classes;  p(z) = N(0, I);  p(x|y,z) = likelihood(decoder(z,y));
+    q(y|x) = classifier(x);  q(z|x,y) = N(mean(x,y), var(x,y))
 
     The unlabelled bound sums over y exactly, with one z per y (Kingma et al. 2014, eq. 7); labels
     enter by a cross-entropy alone. Arrays over y are class-major: (classes, batch, ...).

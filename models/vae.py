@@ -50,6 +50,11 @@ class VAE(Model):
         mean, var = self.encoder(x)
         return self.likelihood.mean(self.decoder(reparameterize(mean, var, noise["z"])))
 
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of q(z|x)."""
+        mean, var = self.encoder(x)
+        return mean, var
+
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x)."""
         mean, var = self.encoder(x)

@@ -1,6 +1,4 @@
-"""What many tests share: real MNIST, cells of every model, a store with its judge; fast tests come
-first.
-"""
+"""Fixtures of all tests: MNIST, cells of every model, a store; slow tests run last."""
 
 import os
 import re
@@ -39,13 +37,13 @@ CellMaker = Callable[..., Cell]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast ones first."""
+    """Run fast tests first."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture(autouse=True)
 def no_plugins_left() -> Iterator[None]:
-    """No plug-in of a test is left in this process."""
+    """Unload the plug-ins of a test afterwards."""
     before = set(registry._loaded)
     yield
     for name in set(registry._loaded) - before:
@@ -114,24 +112,24 @@ def s3() -> Iterator[str]:
 
 
 def wait_for(port: int) -> None:
-    """Until something listens on the port of this machine, a minute at most."""
+    """Wait up to a minute until a local port listens."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        with socket.socket() as door:
-            if door.connect_ex(("127.0.0.1", port)) == 0:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
     raise TimeoutError(f"nothing listens on port {port}")
 
 
 def bucket(server: str, path: str = "") -> str:
-    """The address of a folder of the test server's bucket, of a new one where no path is given."""
+    """The address of a folder in the test server's bucket, by default a new one."""
     return f"s3://bench/{path or uuid.uuid4().hex}?endpoint_override={server}&scheme=http"
 
 
 @pytest.fixture(params=["folder", "bucket"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A place where nothing lies: a folder, and a bucket."""
+    """An empty place: a folder, then a bucket."""
     return (
         str(tmp_path / "results")
         if request.param == "folder"
@@ -141,7 +139,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(tmp_path: Path, mnist: Data) -> Store:
-    """An empty results folder with MNIST's judge."""
+    """An empty results folder with the digit classifier of MNIST."""
     made = Store(tmp_path / "results")
     digit_classifier.provide(made, mnist)
     return made
@@ -149,16 +147,14 @@ def store(tmp_path: Path, mnist: Data) -> Store:
 
 @pytest.fixture(scope="session")
 def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that the README's section on one's own model gives: a small, quick model."""
+    """The file with the small model of the README."""
     path = tmp_path_factory.mktemp("own") / "mine.py"
     path.write_text(readme_model(), encoding="utf-8")
     return path
 
 
 def readme_model(*watchers: str) -> str:
-    """The block of the README that registers a model; behind it texts of tests/cluster, which
-    change it alone.
-    """
+    """The README's model as Python source, followed by the given files of tests/cluster."""
     blocks: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     model = next(block for block in blocks if "@register" in block)
     texts = [
@@ -168,19 +164,19 @@ def readme_model(*watchers: str) -> str:
 
 
 def given(part: torch.Tensor | None) -> torch.Tensor:
-    """A term that a model must give."""
+    """A term that a model must return."""
     assert part is not None
     return part
 
 
 def lasting(row: Row | None) -> Row:
-    """What of a row must not change from run to run."""
+    """The columns of a row that do not change from run to run."""
     assert row is not None
     return {name: value for name, value in row.items() if name not in CHANGING}
 
 
 def tree(folder: Path) -> Mapping[str, bytes]:
-    """Every file of a folder with its content."""
+    """All files of a folder with their content."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.arm_names import arm_names
 from analysis.frames.arm_table import estimate_arms
 from analysis.frames.metrics import COLUMN_PREFIXES, find_scored_metrics
 from analysis.stats.thresholds import MIN_SEEDS
@@ -15,7 +14,7 @@ from harness.storage.schema import adds_up
 
 def list_caveats(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> list[str]:
     """Results table and its `count_cells` -> sentences, the most serious first."""
-    arm_counts = arm_counts.assign(arm=arm_names(arm_counts))
+    arm_counts = arm_counts.reset_index()
     return [
         *describe_broken_sums(rows),
         *_describe_mixed_data(rows),
@@ -42,10 +41,10 @@ def list_unfinished_cells(rows: pd.DataFrame) -> pd.DataFrame:
     return without.fillna({"error": "no reason given"})
 
 
-def describe_unstarted_cells(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> str:
+def describe_unstarted_cells(row_count: int, provenance: Sequence[Mapping[str, Any]]) -> str:
     """How many planned cells have no row; empty if none is known to be missing."""
     planned = max((int(record.get("cells") or 0) for record in provenance), default=0)
-    missing = planned - len(rows)
+    missing = planned - row_count
     return (
         f"At least {missing:,} of the {planned:,} cells of a run have no row yet."
         if missing > 0
@@ -79,7 +78,6 @@ def _describe_failures(arm_counts: pd.DataFrame) -> Iterator[str]:
 
 def _describe_missing_scores(rows: pd.DataFrame) -> Iterator[str]:
     table = estimate_arms(rows, [metric.column for metric in find_scored_metrics(rows)])
-    table = table.assign(arm=arm_names(table))
     partly = table[(table["n"] > 0) & (table["n"] < table["ok"])]
     columns = (
         partly.groupby(["arm", "missing", "ok"], sort=False)["metric"].agg(", ".join).reset_index()

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.comparison import batch, pairing, verdict
 from analysis.comparison import flags as pair_flags
 from analysis.frames.arm_table import summarize_arms
-from analysis.frames.metrics import METRIC_BY_COLUMN, Metric
+from analysis.frames.metrics import Metric, describe_metrics
 from analysis.stats import multiplicity, outliers, power, thresholds
 from analysis.stats.differences import Bools, Floats, half_width, has_no_spread
 from harness.errors import InputError
@@ -91,16 +91,22 @@ def compare_arms(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
 def compare_pairs(
     rows: pd.DataFrame, arms: pd.DataFrame, pairs: ArmPairs, declared: ComparisonSpec
 ) -> pd.DataFrame:
-    """Compare these pairs of arms; each metric is a family of tests."""
+    """Compare these pairs of arms; each metric is a family of tests.
+
+    A metric that neither every table has nor a row describes has no comparisons.
+    """
     duplicated = rows.duplicated(["arm", "seed"])
     if duplicated.any():
         arm, seed = rows.loc[duplicated, ["arm", "seed"]].iloc[0]
         raise InputError(f"two rows of arm {arm} with seed {seed}; expected one a seed")
+    metrics = describe_metrics(rows)
     tables = [
-        compare_family(rows, arms, pairs, METRIC_BY_COLUMN[column], declared)
+        compare_family(rows, arms, pairs, metrics[column], declared)
         for column in dict.fromkeys(declared.metrics)
+        if column in metrics
     ]
-    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+    nonempty = [table for table in tables if len(table)]
+    return pd.concat(nonempty, ignore_index=True) if nonempty else pd.DataFrame(columns=COLUMNS)
 
 
 def compare_family(
@@ -112,50 +118,50 @@ def compare_family(
 ) -> pd.DataFrame:
     """Compare pairs in one metric, a column of `rows`; pairs that cannot have it are left out."""
     seeds, scores = _scores(rows, arms, metric, metric.column)
-    scored = pd.Series(np.isfinite(scores).sum(axis=1), arms.index)
-    fits, holds = (
-        pairing.can_have_metric(arms, metric, scored).to_dict(),
-        pairing.has_matching_estimator(arms, metric).to_dict(),
-    )
-    fitting = (
-        pair
-        for pair in pairs
-        if fits[pair[0]] and fits[pair[1]] and (holds[pair[0]] or holds[pair[1]])
-    )
-    table = pd.DataFrame(list(fitting) if scored.any() else [], columns=["a", "b"], dtype=str)
+    table = _select_pairs(arms, pairs, metric, np.isfinite(scores).sum(axis=1))
     if table.empty:
         return pd.DataFrame(columns=COLUMNS)
-    indices = _arm_indices(table, arms)
-    table = table.assign(n_a=scored[table["a"]].to_numpy(), n_b=scored[table["b"]].to_numpy())
+    indices, margin = _arm_indices(table, arms), declared.margin.get(metric.column)
     table = table.assign(
         n_pairs=batch.count_common_seeds(scores, *indices),
-        margin=declared.margin.get(metric.column, np.nan),
+        margin=np.nan if margin is None else margin,
     )
     table = table.join(_run_columns(table, arms, scores, seeds, metric))
+    differing = _differing_columns(rows, arms, metric, indices)
     far_seeds = {
         int(arm): list(seeds[held])
         for arm, held in enumerate(outliers.is_far(scores))
         if held.any()
     }
-    table = table.join(
-        _design_columns(
-            table, arms, metric, _differing_columns(rows, arms, metric, indices), far_seeds
-        )
-    )
-    margin = declared.margin.get(metric.column)
+    table = table.join(_design_columns(table, arms, metric, differing, far_seeds))
     is_paired = (table["design"] == "paired").to_numpy()
     table = table.join(batch.compute_differences(scores, *indices, is_paired, margin))
-    is_constant = _constant_arms(scores)
-    table["seedless"] = (
-        table["enough"].astype(bool)
-        & is_constant[indices[0]]
-        & is_constant[indices[1]]
-        & (table["difference"] != 0)
-    )
-    return _add_text(
-        _add_power(_adjust_p_values(_add_p_value_flags(_mask_untestable(table, metric)), declared)),
-        metric,
-    )
+    table["seedless"] = _differ_without_seeds(table, _constant_arms(scores), indices)
+    table = _add_p_value_flags(_mask_untestable(table, metric))
+    return _add_text(_add_power(_adjust_p_values(table, declared)), metric)
+
+
+def _select_pairs(
+    arms: pd.DataFrame, pairs: ArmPairs, metric: Metric, seed_counts: batch.Indices
+) -> pd.DataFrame:
+    """The pairs whose arms can have the metric, one of them with its estimator: a, b, n_a, n_b.
+
+    seed_counts (arms,): how many seeds of each arm are scored; without any there is no pair.
+    """
+    scored = pd.Series(seed_counts, arms.index)
+    fits = pairing.can_have_metric(arms, metric, scored).to_dict()
+    holds = pairing.has_matching_estimator(arms, metric).to_dict()
+    kept = [(a, b) for a, b in pairs if fits[a] and fits[b] and (holds[a] or holds[b])]
+    table = pd.DataFrame(kept if scored.any() else [], columns=["a", "b"], dtype=str)
+    return table.assign(n_a=scored[table["a"]].to_numpy(), n_b=scored[table["b"]].to_numpy())
+
+
+def _differ_without_seeds(
+    table: pd.DataFrame, is_constant: Bools, indices: tuple[batch.Indices, batch.Indices]
+) -> pd.Series:
+    """Which comparisons have two arms that differ although no seed changes either."""
+    constant = is_constant[indices[0]] & is_constant[indices[1]]
+    return table["enough"].astype(bool) & constant & (table["difference"] != 0)
 
 
 def metric_values(rows: pd.DataFrame, arms: pd.DataFrame, metric: Metric) -> Floats:

@@ -20,7 +20,8 @@ from analysis.stats.thresholds import MIN_SEEDS
 from harness.errors import InputError
 from harness.experiment.cell import Setting
 from harness.experiment.grid import ComparisonSpec
-from harness.experiment.metrics import BOUND_METRICS
+from harness.experiment.metrics import is_bound
+from harness.experiment.own_columns import parse_descriptions
 
 
 def choose_pairs(arms: pd.DataFrame, declared: ComparisonSpec) -> list[tuple[str, str]]:
@@ -51,9 +52,12 @@ def _baseline_arm(arms: pd.DataFrame, arm_filter: dict[str, Setting]) -> str:
 def can_have_metric(arms: pd.DataFrame, metric: Metric, n_scored: pd.Series) -> pd.Series:
     """Which arms can have the metric.
 
-    A classifier alone has no bound, a model without labels no accuracy. n_scored: how many values
-    each arm has; an arm that has any is never left out.
+    A classifier alone has no bound, a model without labels no accuracy. Which arms can have a
+    metric that rows describe is not known: those that do. n_scored: how many values each arm has;
+    an arm that has any is never left out.
     """
+    if metric.evaluation == "own":
+        return n_scored > 0
     excluded = "none" if metric == ACCURACY else "supervised"
     return (arms["supervision"] != excluded) | (n_scored > 0)
 
@@ -68,11 +72,7 @@ def choose_design(a: Arm, b: Arm, n: tuple[int, int], n_common: int) -> str:
 def has_matching_estimator(arms: pd.DataFrame, metric: Metric) -> pd.Series:
     """Which arms were scored with the estimator that the metric needs: ELBO, exact or any."""
     kind = (
-        number_kinds.EXACT
-        if metric == NLL
-        else number_kinds.ELBO
-        if metric.name in BOUND_METRICS
-        else ""
+        number_kinds.EXACT if metric == NLL else number_kinds.ELBO if is_bound(metric.name) else ""
     )
     return arms["estimator"].map(lambda held: not kind or not held or kind in held).astype(bool)
 
@@ -90,7 +90,16 @@ def find_obstacle(a: Arm, b: Arm, metric: Metric) -> str:
         return "different lists of images"
     if len(a.get("samples", frozenset()) | b.get("samples", frozenset())) > 1:
         return "different numbers of samples"
-    return _likelihood_obstacle(a, b) if metric == NLL or metric.name in BOUND_METRICS else ""
+    if len(_list_descriptions(a, metric) | _list_descriptions(b, metric)) > 1:
+        return f"{metric.column} is described in different ways"
+    return _likelihood_obstacle(a, b) if metric == NLL or is_bound(metric.name) else ""
+
+
+def _list_descriptions(arm: Arm, metric: Metric) -> set[tuple[str, str | None]]:
+    """Unit and direction that the rows of an arm give of a column; none of one in every table."""
+    described = [parse_descriptions(text) for text in arm.get("own_columns", ())]
+    columns = [each[metric.column] for each in described if metric.column in each]
+    return {(column.unit, column.better) for column in columns}
 
 
 def _likelihood_obstacle(a: Arm, b: Arm) -> str:

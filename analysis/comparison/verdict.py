@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from analysis.frames.metrics import ACCURACY, BOUND_PARTS, GAIN, Metric
+from analysis.frames.metrics import Metric
 from analysis.rendering.numbers import format_interval, format_number, format_p, format_p_cell
 from analysis.rendering.section import DECIDED
 from analysis.stats.multiplicity import CORRECTION_NAMES
@@ -58,20 +58,20 @@ def decide(
 
 def higher_is_better(metric: Metric) -> bool:
     """Whether higher values are better: of accuracies and gains, not of losses."""
-    return metric in (ACCURACY, GAIN)
+    return metric.better == "higher"
 
 
 def direction_words(metric: Metric) -> tuple[Outcome, Outcome]:
-    """Words for an arm that differs: lower or higher for a part of the bound, else better or worse.
+    """Words for an arm that differs: lower or higher where neither is better, else better or worse.
 
     One part of the bound is traded for the other, so neither direction is better.
     """
-    return ("lower", "higher") if metric.name in BOUND_PARTS else ("better", "worse")
+    return ("lower", "higher") if metric.better is None else ("better", "worse")
 
 
 def bad_direction(metric: Metric) -> int:
     """The direction in which a run is worse: 1 (higher), -1 (lower), or 0 if neither is."""
-    return 0 if metric.name in BOUND_PARTS else -1 if higher_is_better(metric) else 1
+    return 0 if metric.better is None else -1 if higher_is_better(metric) else 1
 
 
 def describe(row: Row, metric: Metric) -> str:
@@ -108,15 +108,17 @@ def describe(row: Row, metric: Metric) -> str:
 
 def format_details(row: Row, metric: Metric) -> dict[str, str]:
     """The numbers behind the verdict as text, by name; those that n does not allow are left out."""
+    decimals = metric.count_decimals(
+        _in_metric_unit(row[f"mean_{side}"], metric) for side in ("a", "b")
+    )
     details = {
-        f"mean of {side}": format_number(_in_metric_unit(row[f"mean_{side}"], metric), 2)
+        f"{what} of {side}": format_number(_in_metric_unit(row[f"{what}_{side}"], metric), decimals)
+        for what in ("mean", "median")
         for side in ("a", "b")
     }
     details |= {
-        f"median of {side}": format_number(_in_metric_unit(row[f"median_{side}"], metric), 2)
-        for side in ("a", "b")
+        f"worst seed of {side}": _format_worst(row, side, metric, decimals) for side in ("a", "b")
     }
-    details |= {f"worst seed of {side}": _format_worst(row, side, metric) for side in ("a", "b")}
     details |= _lost_run_details(row)
     details["Hedges' g (SD within the arms)"] = format_number(_none_to_nan(row["g"]), 2)
     details[f"P(a {direction_words(metric)[0]})"] = format_number(
@@ -130,7 +132,7 @@ def format_details(row: Row, metric: Metric) -> dict[str, str]:
     )
     details[exact_label] = _format_exact_p(row["p_exact"], row["p_floor"])
     details["smallest detectable difference (80 % power)"] = format_number(
-        _in_metric_unit(row["detectable"], metric), 3
+        _in_metric_unit(row["detectable"], metric), max(3, decimals)
     )
     seeds_label = (
         "seeds an arm for 80 % power, were this difference the true one (optimistic after a choice)"
@@ -150,8 +152,8 @@ def format_seeds(needed: float | str | None) -> str:
     return format_number(_none_to_nan(needed), 0)
 
 
-def _format_worst(row: Row, side: str, metric: Metric) -> str:
-    value = format_number(_in_metric_unit(row[f"worst_{side}"], metric), 2)
+def _format_worst(row: Row, side: str, metric: Metric, decimals: int) -> str:
+    value = format_number(_in_metric_unit(row[f"worst_{side}"], metric), decimals)
     return value if value == "–" else f"{value} (seed {row[f'worst_seed_{side}']:.0f})"
 
 
@@ -196,7 +198,7 @@ def format_amount(
     >>> format_amount(1.5, (1.0, 2.0), ACCURACY, 1), format_amount(1.5, nans, ACCURACY, 1)
     ('1.5 points [1.0, 2.0]', '1.5 points')
     """
-    amount = f"{format_number(difference, decimals)} {metric.difference_unit}"
+    amount = f"{format_number(difference, decimals)} {metric.difference_unit}".rstrip()
     return amount if math.isnan(interval[0]) else f"{amount} {format_interval(*interval, decimals)}"
 
 
@@ -253,7 +255,8 @@ def _floor_text(row: Row) -> str:
 
 def _format_margin(row: Row, metric: Metric) -> str:
     """The margin in the unit of the sentence, and as it was declared if that is a fraction."""
-    printed = f"{format_number(row['margin'] * metric.factor, None)} {metric.difference_unit}"
+    number = format_number(row["margin"] * metric.factor, None)
+    printed = f"{number} {metric.difference_unit}".rstrip()
     return printed if metric.factor == 1 else f"{printed} (margin {row['margin']:g}, a fraction)"
 
 

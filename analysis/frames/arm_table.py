@@ -6,7 +6,6 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from analysis.frames.arm_names import row_arm_names
 from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.stats.estimates import estimate_means
 from harness.errors import unknown_name_error
@@ -23,6 +22,7 @@ VALUE_SET_COLUMNS = (
     "estimator",
     "data_kind",
     "source",
+    "own_columns",
     "torch",
     "python",
     "objective",
@@ -44,34 +44,11 @@ _SORT_COLUMNS = [
 
 
 def count_cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """Results table -> one row per arm, the smallest model first.
+    """Results table with `arm` -> one row per arm, the smallest model first.
 
     The index is the arm's name; the columns are `ARM_COLUMNS`, full_length, parameters, cells (how
     many the arm has) and how many of them have each status.
     """
-    return _count_by_arm(rows.assign(arm=row_arm_names(rows)))
-
-
-def summarize_arms(rows: pd.DataFrame) -> pd.DataFrame:
-    """Results table with `arm` -> `count_cells` by that name, and what the cells were run with.
-
-    Added columns: `seeded`, the purposes that the seed drives in every finished cell, and for each
-    of `VALUE_SET_COLUMNS` the distinct values of the finished cells; all are frozensets, empty
-    where nothing is recorded. torch, python and objective are read from `versions`. Those of
-    `SEED_HISTORY_COLUMNS` are added where `adaptive_seeds.mark_adaptive` has set them.
-    """
-    arms = _count_by_arm(rows)
-    finished = _add_versions(rows[rows["status"] == "ok"])
-    for column in VALUE_SET_COLUMNS:
-        arms[column] = collect_values(finished, column, arms.index)
-    for column in SEED_HISTORY_COLUMNS:
-        if column in rows:
-            arms[column] = rows.groupby("arm")[column].any()
-    arms["seeded"] = collect_values(finished, "seeded", arms.index).map(_intersect_purposes)
-    return arms
-
-
-def _count_by_arm(rows: pd.DataFrame) -> pd.DataFrame:
     statuses = {status: rows["status"] == status for status in get_args(Status)}
     groups = rows.assign(**statuses).groupby("arm", sort=False)
     arms = groups[[*ARM_COLUMNS, "full_length", "parameters"]].first()
@@ -82,6 +59,25 @@ def _count_by_arm(rows: pd.DataFrame) -> pd.DataFrame:
         name=arms.index,
     )
     return arms.loc[keys.sort_values(_SORT_COLUMNS, kind="stable", na_position="last").index]
+
+
+def summarize_arms(rows: pd.DataFrame) -> pd.DataFrame:
+    """Results table with `arm` -> its `count_cells`, and what the cells were run with.
+
+    Added columns: `seeded`, the purposes that the seed drives in every finished cell, and for each
+    of `VALUE_SET_COLUMNS` the distinct values of the finished cells; all are frozensets, empty
+    where nothing is recorded. torch, python and objective are read from `versions`. Those of
+    `SEED_HISTORY_COLUMNS` are added where `adaptive_seeds.mark_adaptive` has set them.
+    """
+    arms = count_cells(rows)
+    finished = _add_versions(rows[rows["status"] == "ok"])
+    for column in VALUE_SET_COLUMNS:
+        arms[column] = collect_values(finished, column, arms.index)
+    for column in SEED_HISTORY_COLUMNS:
+        if column in rows:
+            arms[column] = rows.groupby("arm")[column].any()
+    arms["seeded"] = collect_values(finished, "seeded", arms.index).map(_intersect_purposes)
+    return arms
 
 
 def select_arms(arms: pd.DataFrame, wanted: dict[str, Setting]) -> pd.DataFrame:
@@ -172,13 +168,14 @@ def _format_value(value: object) -> str:
 
 
 def estimate_arms(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Results table -> one row per arm and column: `count_cells`, metric, `STATISTICS`, missing.
+    """Results table with `arm` -> a row per arm and column: arm, `count_cells`, metric,
+    `STATISTICS`, missing.
 
     `missing` counts the finished cells that hold no value in the column. Failed and diverged cells
     are in their own columns; no cell of these three kinds is in n. Values keep the unit of the
     results table.
     """
-    finished = rows.assign(arm=row_arm_names(rows))[rows["status"] == "ok"]
+    finished = rows[rows["status"] == "ok"]
     long = finished.melt(id_vars="arm", value_vars=list(columns), var_name="metric")
     arm_counts = (
         count_cells(rows)
@@ -189,7 +186,7 @@ def estimate_arms(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         estimate_means(long, ["arm", "metric"], "value"), on=["arm", "metric"], how="left"
     )
     n = table["n"].fillna(0).astype(int)
-    return table.assign(n=n, missing=table["ok"] - n).drop(columns="arm")
+    return table.assign(n=n, missing=table["ok"] - n)
 
 
 def list_rows(table: pd.DataFrame) -> list[Row]:
@@ -202,6 +199,7 @@ def scale_estimates(table: pd.DataFrame) -> pd.DataFrame:
     factors = table["metric"].map(
         {column: metric.factor for column, metric in METRIC_BY_COLUMN.items()}
     )
+    factors = factors.fillna(1.0)  # of metrics that the rows describe
     return table.assign(**{name: table[name] * factors for name in STATISTICS[1:]})
 
 

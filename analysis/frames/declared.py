@@ -111,7 +111,7 @@ def describe_comparison(declared: ComparisonSpec) -> str:
 
 def _validate(compare: Any) -> ComparisonSpec:
     try:
-        return ComparisonSpec.model_validate(compare)
+        return ComparisonSpec.model_validate(compare, context={"metrics": None})
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise InputError(

@@ -14,12 +14,11 @@ from analysis.frames import number_kinds
 from analysis.frames.arm_names import row_arm_names
 from harness.errors import InputError, StorageError, short_repr
 from harness.experiment.cell import Supervision
-from harness.storage.schema import ARM_COLUMNS, COLUMNS, CURVE_SCHEMA, Status
+from harness.storage.schema import ARM_COLUMNS, COLUMN_NAMES, COLUMNS, CURVE_SCHEMA, Status
 from harness.storage.store import TABLE, Store
 
 # The fourth power of any number must be finite: variances of variances need it.
 MAX_NUMBER = 1e12
-DIGITS = 10
 REQUIRED_COLUMNS = ["cell", *ARM_COLUMNS, "seed", "full_length", "status"]
 
 FLOAT_COLUMNS = [column.name for column in COLUMNS if pa.types.is_floating(column.type)]
@@ -79,7 +78,8 @@ def _check_rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
         _refuse(
             store, rows[odd], f"has a {column} that cannot name a file; expected no .. and no NUL"
         )
-    for column in FLOAT_COLUMNS:
+    own = [column for column in map(str, rows) if column not in COLUMN_NAMES]
+    for column in (*FLOAT_COLUMNS, *own):
         _refuse(
             store,
             rows[rows[column].abs() >= MAX_NUMBER],
@@ -99,27 +99,36 @@ def _refuse(store: Store, rows: pd.DataFrame, why: str) -> None:
 
 
 def _drop_bad_digit_counts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Remove digit counts that are not ten counts, with a sentence for each such column."""
+    """Remove digit counts that are not counts, with a sentence for each such column.
+
+    The rows of a data set must have equally many classes: as many as most of them.
+    """
     messages = []
     for column in ("digit_counts", "digit_counts_200"):
-        odd = (
-            rows[column]
-            .map(lambda counts: counts is not None and not _are_counts(counts))
-            .astype(bool)
-        )
+        lengths = rows[column].map(lambda counts: np.nan if counts is None else len(counts))
+        classes = lengths.groupby(rows["dataset"]).transform(_find_most_common)
+        odd = ~rows[column].map(lambda counts: counts is None or _are_counts(counts)).astype(bool)
+        odd |= lengths.notna() & (lengths != classes)
         if odd.any():
             some = (
                 f"{column} of {odd.sum():,} rows, that of cell "
                 f"{short_repr(rows.loc[odd, 'cell'].iloc[0])} first"
             )
-            messages.append(f"{some}, left out: they are not {DIGITS} counts")
+            messages.append(
+                f"{some}, left out: they are not counts of the classes of their data set"
+            )
             rows = rows.assign(**{column: rows[column].mask(odd, None)})
     return rows, messages
 
 
 def _are_counts(counts: Sequence[Any]) -> bool:
     array = np.asarray(counts, dtype=float)
-    return len(array) == DIGITS and bool((array >= 0).all()) and 0 < array.sum() < MAX_NUMBER
+    return len(array) > 1 and bool((array >= 0).all()) and 0 < array.sum() < MAX_NUMBER
+
+
+def _find_most_common(values: pd.Series) -> float:
+    """The most common of some numbers, of equally common ones the largest; nan if there is none."""
+    return float(values.mode().max()) if values.notna().any() else np.nan
 
 
 def _read_curves(store: Store, finished: pd.DataFrame) -> pd.DataFrame:

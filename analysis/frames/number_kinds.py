@@ -8,8 +8,7 @@ them with an ELBO.
 import numpy as np
 import pandas as pd
 
-from analysis.frames.metrics import COLUMN_PREFIXES
-from harness.experiment.metrics import BOUND_METRICS
+from harness.experiment.metrics import is_bound
 
 ELBO, EXACT, NONE = "elbo", "exact", "none"
 ESTIMATOR_NAMES = {ELBO: "an ELBO", EXACT: "an exact likelihood", NONE: "no bound"}
@@ -26,13 +25,7 @@ def fill_estimators(rows: pd.DataFrame) -> pd.DataFrame:
     all_zero = (nelbo == 0) & (kl == 0) & (rec == 0)
     estimator = rows["estimator"].mask(unnamed, np.where(all_zero, NONE, ELBO))
     not_elbo = estimator.notna() & (estimator != ELBO)
-    bounds = [
-        name
-        for name in (
-            prefix + bound for prefix in COLUMN_PREFIXES.values() for bound in BOUND_METRICS
-        )
-        if name in rows
-    ]
+    bounds = [name for name in map(str, rows) if is_bound(name.removeprefix("subset_"))]
     return rows.assign(estimator=estimator, **{name: rows[name].mask(not_elbo) for name in bounds})
 
 

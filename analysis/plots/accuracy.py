@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from analysis.frames.arm_names import arm_names, row_arm_names, series_names
+from analysis.frames.arm_names import arm_names, series_names
 from analysis.frames.arm_table import count_cells
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
 from analysis.plots.style import (
@@ -64,10 +64,10 @@ def draw_accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
 
 
 def _draw_pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
-    names = list(arm_names(count_cells(rows)))
+    names = arm_names(count_cells(rows))
     pair = rows["label_draw"] + rows["seed"].astype(str)
     data = rows.assign(
-        place=row_arm_names(rows).map(names.index),
+        place=rows["arm"].map(names.index.get_loc),
         value=rows["accuracy"] * ACCURACY.factor,
         pair=pair,
     )
@@ -83,25 +83,22 @@ def _draw_pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
         ax=axis,
     )
     for _, seeds in data.groupby("arm", sort=False):
-        means = estimate_means(seeds, ["arm"], "value")
-        series, place = seeds["series"].iloc[0], seeds["place"].iloc[0]
-        side = -1 if place == 0 else 1
-        axis.scatter(
-            seeds["place"], seeds["value"], s=18, color=colour_of[series], alpha=0.7, lw=0, zorder=3
-        )
-        mark_means(axis, means, [place + 0.16 * side], colour_of[series])
-        axis.text(
-            place + 0.24 * side,
-            means["mean"].iloc[0],
-            f"{means['mean'].iloc[0]:.1f}",
-            **SIDE_TEXT_STYLES[side],
-        )
+        _draw_arm(axis, seeds[["arm", "place", "value"]], colour_of[seeds["series"].iloc[0]])
     axis.set(xlim=(-0.7, len(names) - 0.3))
     axis.set_xticks(
         range(len(names)),
         [wrap_name(name) for name in names],
         fontsize=9 if len(names) < 4 else 7.5,
     )
+
+
+def _draw_arm(axis: Axes, seeds: pd.DataFrame, colour: str) -> None:
+    """Draw the seeds of one arm, their mean with its interval, and the mean as a number."""
+    means, place = estimate_means(seeds, ["arm"], "value"), seeds["place"].iloc[0]
+    mean, side = means["mean"].iloc[0], -1 if place == 0 else 1
+    axis.scatter(seeds["place"], seeds["value"], s=18, color=colour, alpha=0.7, lw=0, zorder=3)
+    mark_means(axis, means, [place + 0.16 * side], colour)
+    axis.text(place + 0.24 * side, mean, f"{mean:.1f}", **SIDE_TEXT_STYLES[side])
 
 
 @use_report_style

@@ -42,16 +42,16 @@ def describe_points(rows: pd.DataFrame, mark: str = "diamond", where: str = "") 
 
     mark: the shape of a mean. where: the directions of the interval, if there are two.
     """
-    several = rows.groupby("arm").size().max() > 1
+    seeds = rows.groupby("arm").size()
+    several = seeds.max() > 1
     interval = f"; the {mark} is the mean with its 95 % t-interval" if several else ": no interval"
     directions = f" {where}" if several and where else ""
-    points = f"Each point is a seed, {format_seed_counts(rows)}{interval}{directions}."
+    points = f"Each point is a seed, {format_seed_counts(seeds)}{interval}{directions}."
     shortened = shortened_banner(count_cells(rows))
     return f"{points} {shortened}." if shortened else points
 
 
-def format_seed_counts(rows: pd.DataFrame) -> str:
-    """How many seeds an arm has: `n = 3 an arm`, or `n = 2 to 3 an arm`."""
-    seeds = rows.groupby("arm").size()
+def format_seed_counts(seeds: "pd.Series[int]") -> str:
+    """Seeds by arm -> `n = 3 an arm`, or `n = 2 to 3 an arm`."""
     fewest, most = seeds.min(), seeds.max()
     return f"n = {fewest} an arm" if fewest == most else f"n = {fewest} to {most} an arm"

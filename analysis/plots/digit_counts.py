@@ -1,5 +1,7 @@
 """Digit counts: the classes that the digit classifier predicts for samples of the prior."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -32,18 +34,21 @@ def digit_shares(counts: np.ndarray) -> pd.DataFrame:
 @use_report_style
 def draw_digit_counts(rows: pd.DataFrame, palette: Colours) -> Figure:
     """A panel per arm: seeds as points, `digit_shares` as bars, a dashed line at equal shares."""
-    arms = in_order(rows, palette)
-    columns = min(len(arms), 2 if len(arms) == 4 else 3)
-    lines = -(-len(arms) // columns)
+    counts = {
+        arm: np.stack(rows.loc[rows["arm"] == arm, "digit_counts"].to_list())
+        for arm in in_order(rows, palette)
+    }
+    columns = min(len(counts), 2 if len(counts) == 4 else 3)
+    lines = -(-len(counts) // columns)
     figure = Figure(figsize=(FIGURE_WIDTH, 0.4 + 1.9 * lines), layout="constrained")
-    panels = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
-    for arm, axis in zip(arms, panels, strict=False):
-        _draw_panel(
-            axis, np.stack(rows.loc[rows["arm"] == arm, "digit_counts"].to_list()), palette, arm
-        )
-    for axis in panels[len(arms) :]:
+    one_data_set = len({counted.shape[1] for counted in counts.values()}) == 1
+    subplots = figure.subplots(lines, columns, sharex=one_data_set, sharey=True, squeeze=False)
+    panels = list(subplots.flat)
+    for (arm, counted), axis in zip(counts.items(), panels, strict=False):
+        _draw_panel(axis, counted, palette, arm)
+    for axis in panels[len(counts) :]:
         axis.remove()
-    panels[0].set_ylim(0, _panel_height(rows))
+    panels[0].set_ylim(0, _panel_height(list(counts.values())))
     figure.supylabel("share of samples, %", fontsize=9.5)
     figure.supxlabel("digit", fontsize=9.5)
     return figure
@@ -70,15 +75,11 @@ def _draw_panel(axis: Axes, counts: np.ndarray, palette: Colours, arm: str) -> N
     axis.tick_params(labelbottom=True)
 
 
-def _panel_height(rows: pd.DataFrame) -> float:
-    """Upper limit of the panels, %: above all seeds, and above intervals up to 1.5 times that."""
-    every = [np.stack(counted.to_list()) for _, counted in rows.groupby("arm")["digit_counts"]]
-    tallest = max(
-        float((100 * counted / counted.sum(axis=1, keepdims=True)).max()) for counted in every
-    )
-    return float(
-        min(
-            1.5 * tallest,
-            1.05 * max(tallest, *(digit_shares(counted)["high"].max() for counted in every)),
-        )
-    )
+def _panel_height(counts: Sequence[np.ndarray]) -> float:
+    """Counts (seeds, classes) of each arm -> the upper limit of the panels, %.
+
+    It is above all seeds, and above intervals up to 1.5 times the largest share of a seed.
+    """
+    tallest = max(float((100 * each / each.sum(axis=1, keepdims=True)).max()) for each in counts)
+    highest = max(float(digit_shares(each)["high"].max()) for each in counts)
+    return min(1.5 * tallest, 1.05 * max(tallest, highest))

@@ -30,8 +30,7 @@ VERDICT_STYLES: dict[str, tuple[str, bool]] = {
 DEFAULT_STYLE: tuple[str, bool] = ("#5f5f5f", False)
 P_VALUE_VERDICTS = (*DECIDED, "no difference shown")  # verdicts that follow from p
 LEFT_IS_BETTER = "\n← the first arm is better"
-# Of one part of the bound neither side is better.
-BETTER_SIDE_HINTS = {"accuracy": "\nthe first arm is better →", "kl": "", "rec": ""}
+RIGHT_IS_BETTER = "\nthe first arm is better →"
 PlotRow = tuple[str, dict[str, Any]]  # name and comparison; {} for a heading
 LIMIT_COLUMNS = ["low", "high", "low_adjusted", "high_adjusted"]
 
@@ -139,10 +138,10 @@ def _draw_frame(axis: Axes, margin: float, metric: Metric, x_limits: tuple[float
     axis.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     padding = AXIS_PADDING * (x_limits[1] - x_limits[0]) or 1.0
     axis.set_xlim(x_limits[0] - padding, x_limits[1] + padding)
-    axis.set_xlabel(
-        f"difference in {metric.title}, "
-        f"{full_difference_unit(metric)}{BETTER_SIDE_HINTS.get(metric.name, LEFT_IS_BETTER)}"
-    )
+    hints = {"lower": LEFT_IS_BETTER, "higher": RIGHT_IS_BETTER, None: ""}
+    unit = full_difference_unit(metric)
+    label = f"difference in {metric.title}{', ' if unit else ''}{unit}"
+    axis.set_xlabel(f"{label}{hints[metric.better]}")
 
 
 def full_difference_unit(metric: Metric) -> str:

@@ -1,6 +1,7 @@
 """Numbers as text: means with their ±, intervals, p-values, numbers with their decimals."""
 
 import math
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
@@ -47,6 +48,16 @@ def format_number(value: Number, decimals: int | None) -> str:
     else:
         printed = f"{value:.6g}" if decimals is None else f"{value:.{decimals}f}"
     return printed.lstrip("-") if float(printed) == 0 else printed.replace("-", "−")
+
+
+def choose_decimals(values: Iterable[float]) -> int:
+    """Decimals that show three digits of the largest of these values, at least two.
+
+    >>> choose_decimals([99.06, 3.2]), choose_decimals([0.512]), choose_decimals([0.00123])
+    (2, 3, 5)
+    """
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    return min(8, max(2, 2 - math.floor(math.log10(largest)))) if largest else 2
 
 
 def format_interval(low: float, high: float, decimals: int = 2) -> str:

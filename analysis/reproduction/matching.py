@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames import training_length
-from analysis.frames.arm_names import arm_names
 from analysis.frames.arm_table import (
     Row,
     estimate_arms,
@@ -36,21 +35,15 @@ DEFAULT_VALUES = {"validation": 0, "recipe": "{}", "term_weights": "{}"}
 
 
 def estimate_candidates(rows: pd.DataFrame, references: References) -> pd.DataFrame:
-    """Results table -> `estimate_arms` of every metric in its unit, with two more columns.
+    """Results table with `arm` -> `estimate_arms` of every metric in its unit, and `elsewhere`.
 
-    arm: its name. elsewhere: whether its subset_* were scored on another list of images than that
-    of the references (`report_subset`).
+    elsewhere: whether the arm's subset_* were scored on another list of images than that of the
+    references (`report_subset`).
     """
     table = scale_estimates(estimate_arms(rows, [metric.column for metric in METRICS]))
-    table = table.assign(arm=arm_names(table))
-    return table.assign(
-        elsewhere=table["arm"].isin(_find_arms_on_other_images(rows, references.report_subset))
-    )
-
-
-def _find_arms_on_other_images(rows: pd.DataFrame, checksum: str) -> set[str]:
-    other = rows["subset_checksum"].notna() & (rows["subset_checksum"] != checksum)
-    return set(rows.loc[other, "arm"])
+    checksums = rows["subset_checksum"]
+    other = checksums.notna() & (checksums != references.report_subset)
+    return table.assign(elsewhere=table["arm"].isin(rows.loc[other, "arm"]))
 
 
 def matches_protocol(ours: pd.DataFrame, protocol: Protocol) -> pd.Series:
@@ -85,9 +78,8 @@ def match_printed_values(
     return pd.DataFrame(result)
 
 
-def has_matching_arms(rows: pd.DataFrame, references: References) -> bool:
-    """Whether any arm of the results table follows the protocol of a printed table."""
-    ours = estimate_candidates(rows, references)
+def has_matching_arms(ours: pd.DataFrame, references: References) -> bool:
+    """`estimate_candidates` -> whether any arm follows the protocol of a printed table."""
     return any(
         matches_protocol(ours, arm).any() for table in references.tables for arm in table.arms
     )
@@ -130,32 +122,17 @@ def _make_reference_columns(
 def _make_own_columns(
     arm: Row | None, metric: Metric, protocol: Protocol, reference: Reference
 ) -> dict[str, Any]:
+    theirs = _find_reference_obstacles(reference, metric)
     if arm is None:
-        reasons = [
-            "no arm of ours was trained as the protocol says",
-            *_find_reference_obstacles(reference, metric),
-        ]
-        return {
-            "arm": "",
-            "n": 0,
-            "mean": np.nan,
-            "sd": np.nan,
-            "reasons": "; ".join(reasons),
-            "flags": "",
-        }
-    reasons = [
-        *_find_own_obstacles(arm, metric, protocol, reference),
-        *_find_reference_obstacles(reference, metric),
-    ]
-    unfinished = (
-        format_status_counts(arm)
-        if arm["failed"] or arm["diverged"] or 0 < arm["n"] < arm["ok"]
-        else ""
-    )
+        numbers: Row = {"arm": "", "n": 0, "mean": np.nan, "sd": np.nan}
+        obstacles = ["no arm of ours was trained as the protocol says", *theirs]
+        return numbers | {"reasons": "; ".join(obstacles), "flags": ""}
+    obstacles = [*_find_own_obstacles(arm, metric, protocol, reference), *theirs]
+    is_partial = arm["failed"] or arm["diverged"] or 0 < arm["n"] < arm["ok"]
     return {
         **{name: arm[name] for name in ("arm", "n", "mean", "sd")},
-        "reasons": "; ".join(reasons),
-        "flags": unfinished,
+        "reasons": "; ".join(obstacles),
+        "flags": format_status_counts(arm) if is_partial else "",
     }
 
 

@@ -26,7 +26,7 @@ from analysis.comparison.verdict import decide, format_amount, introduce_differe
 from analysis.frames.arm_table import Row, list_rows
 from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.rendering.numbers import format_interval, format_p
-from analysis.reproduction.matching import estimate_candidates, match_printed_values
+from analysis.reproduction.matching import match_printed_values
 from analysis.reproduction.references import References
 from analysis.stats import power, summary_tests
 from analysis.stats.multiplicity import adjust_p_values
@@ -40,15 +40,14 @@ OUTCOMES = {
 TEST_COLUMNS = ("difference", "low", "high", "p", "p_adjusted", "p_equivalence", "detectable")
 
 
-def compute_verdicts(rows: pd.DataFrame, references: References) -> pd.DataFrame:
-    """Results table -> a row for each printed value and each arm of ours that matches it.
+def compute_verdicts(ours: pd.DataFrame, references: References) -> pd.DataFrame:
+    """`estimate_candidates` -> a row for each printed value and each arm of ours that matches it.
 
     Columns: table, evaluation, reference, model, supervision, metric (column of the results table),
     unit, arm; n, mean, sd of ours; their_n, their_mean, their_sd, margin, comparisons,
     `TEST_COLUMNS`, prediction_low, prediction_high, verdict (see the module), text. p is Welch's
     two-sided p; p_equivalence, the larger of the two one-sided ones, is Holm-adjusted.
     """
-    ours = estimate_candidates(rows, references)
     families = [
         match_printed_values(table, evaluation, ours, references)
         for table in references.tables

@@ -5,7 +5,7 @@ its trend is tested over β ≥ 1. The KL falls and the reconstruction loss rise
 their trends are tested over all β above 0, as slopes are per doubling.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.comparison import comparisons, grid_family, trend_verdict
 from analysis.frames.arm_names import series_names
-from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, Metric
+from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, Metric, describe_metrics
 from analysis.plots.captions import MAX_ARMS, describe_points, draw_first_arms
 from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.section import Content, Plot
@@ -27,7 +27,6 @@ from analysis.sections.comparisons import (
     format_verdict_cell,
 )
 from analysis.sections.samples import SHEET_CAPTIONS, SHEET_TITLES, select_first_seeds
-from analysis.sections.summary import EVALUATION_SET_NAMES
 from analysis.stats.differences import Floats
 from analysis.stats.thresholds import MIN_SEEDS
 from harness.experiment.grid import ComparisonSpec
@@ -42,14 +41,14 @@ BETA_COLUMNS = ["group", "beta", "p_dunnett", *trend_verdict.TREND_COLUMNS, "tre
 def build(data: ReportData) -> Content:
     """The trend over β, each β against β = 1, and what both look like."""
     spec = data.declaration.spec
-    losses = spec.model_copy(update={"metrics": select_metrics(spec.metrics)})
+    losses = spec.model_copy(update={"metrics": select_metrics(spec.metrics, data.metrics)})
     comparisons = grid_family.add_grid_p(
         compare_betas(data.rows, data.arms, losses), data.comparisons
     )
     return Content(
-        sentences=list(build_sentences(comparisons)),
+        sentences=list(build_sentences(comparisons, data.metrics)),
         draw_plots=lambda: draw(data),
-        tables=build_tables(comparisons),
+        tables=build_tables(comparisons, data.metrics),
     )
 
 
@@ -105,10 +104,12 @@ def compare_betas(rows: pd.DataFrame, arms: pd.DataFrame, declared: ComparisonSp
     group are one family; then group, beta, p_dunnett (where no seeds are shared), and the trend of
     the group over the β in trend_betas, as `trend_verdict.estimate_trend` gives it.
     """
+    metrics = describe_metrics(rows)
     tables = [
-        _compare_group(rows, arms, group, METRIC_BY_COLUMN[column], declared)
+        _compare_group(rows, arms, group, metrics[column], declared)
         for group in _group_by_beta(arms)
         for column in dict.fromkeys(declared.metrics)
+        if column in metrics
     ]
     nonempty = [table for table in tables if len(table)]
     return (
@@ -194,38 +195,39 @@ def _compute_trend(values: Floats, betas: Floats, metric: Metric) -> dict[str, A
     }
 
 
-def select_metrics(metrics: list[str]) -> list[str]:
+def select_metrics(names: list[str], metrics: Mapping[str, Metric] = METRIC_BY_COLUMN) -> list[str]:
     """The losses among the grid's metrics, and NELBO, KL and reconstruction, which β trades for
     each other.
     """
-    return list(
-        dict.fromkeys(
-            [*(name for name in metrics if METRIC_BY_COLUMN[name].unit == "nats"), *BOUND_METRICS]
-        )
-    )
+    losses = [name for name in names if name in metrics and metrics[name].unit == "nats"]
+    return list(dict.fromkeys([*losses, *BOUND_METRICS]))
 
 
-def build_tables(comparisons: pd.DataFrame) -> list[Table]:
+def build_tables(
+    comparisons: pd.DataFrame, metrics: Mapping[str, Metric] = METRIC_BY_COLUMN
+) -> list[Table]:
     """`compare_betas` -> a table for each metric, with a row for each model and β.
 
     The columns of `grid_family.add_grid_p` are shown if they are there.
     """
     groups = {str(column): part for column, part in comparisons.groupby("metric", sort=False)}
     return [
-        _build_table(METRIC_BY_COLUMN[column], part.reset_index(drop=True))
+        _build_table(metrics[column], part.reset_index(drop=True))
         for column, part in groups.items()
     ]
 
 
-def build_sentences(comparisons: pd.DataFrame) -> Iterator[str]:
+def build_sentences(
+    comparisons: pd.DataFrame, metrics: Mapping[str, Metric] = METRIC_BY_COLUMN
+) -> Iterator[str]:
     """The trend of each group of arms that differ in β alone, a sentence each.
 
     One more says where a trend leaves β = 0 out.
     """
     for row in comparisons.drop_duplicates(["group", "metric"]).to_dict("records"):
-        metric = METRIC_BY_COLUMN[row["metric"]]
-        where = f"{metric.title} on {EVALUATION_SET_NAMES[metric.evaluation]}"
-        yield f"{row['group']}: {where}, β = {row['trend_betas']}: {row['trend_text']}"
+        metric = metrics[row["metric"]]
+        betas, text = row["trend_betas"], row["trend_text"]
+        yield f"{row['group']}: {metric.title_with_set}, β = {betas}: {text}"
     without_kl = comparisons.loc[comparisons["beta"] == 0, "group"].drop_duplicates()
     for group in without_kl:
         yield f"{group}: trends leave β = 0 out, as their slopes are per doubling of β"
@@ -251,7 +253,7 @@ def _build_table(metric: Metric, comparisons: pd.DataFrame) -> Table:
         }
     )
     empty = [name for name in ("p Dunnett", GRID_P_HEADING) if text[name].eq("–").all()]
-    title = f"Each β against β = 1, {metric.title} on {EVALUATION_SET_NAMES[metric.evaluation]}"
+    title = f"Each β against β = 1, {metric.title_with_set}"
     about = family_caption(metric, comparisons, "of one model's β")
     values = comparisons.assign(flags=comparisons["flags"].map("; ".join))
     return Table(

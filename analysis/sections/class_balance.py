@@ -63,10 +63,11 @@ def build(data: ReportData) -> Content:
     if len(data.comparisons):
         imbalances = compare_imbalance(data.rows, data.arms, data.declaration.spec)
         sentences = build_sentences(imbalances)
+    counted = data.finished[data.finished[COUNTS_COLUMN].notna()]
     return Content(
         paragraphs=[*([TESTS_NOTE] if tables else []), *([IMBALANCE_NOTE] if sentences else [])],
         sentences=sentences,
-        draw_plots=lambda: draw(data),
+        draw_plots=lambda: draw_first_arms(_draw_digits, counted, data.arm_names),
         tables=tables,
         files=build_seed_tables(uniform, between),
     )
@@ -75,29 +76,23 @@ def build(data: ReportData) -> Content:
 SECTION = Section("balance", "Balance of the sampled digits", build)
 
 
-def draw(data: ReportData) -> Iterator[Plot]:
-    """How often each digit is sampled, a panel an arm."""
-    counted = data.finished[data.finished["digit_counts"].notna()]
-    yield from draw_first_arms(_draw_digits, counted, data.arm_names)
-
-
 def _draw_digits(counted: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
     from analysis.plots.digit_counts import draw_digit_counts
 
     if len(counted):
+        seeds = counted.groupby("arm").size()
         samples = counted["digit_counts"].map(sum).iloc[0]
         caption = (
             f"Digits that the judge sees in {samples:,} samples of the prior, "
-            f"{format_seed_counts(counted)}: pale bars are means over seeds, points single seeds, "
-            f"dashed is uniform. {_describe_intervals(counted)} No claim of balance is made here."
+            f"{format_seed_counts(seeds)}: pale bars are means over seeds, points single seeds, "
+            f"dashed is uniform. {_describe_intervals(seeds)} No claim of balance is made here."
         )
         figure = draw_digit_counts(counted, palette)
         yield Plot("digit-counts", "Digit counts", caption, figure)
 
 
-def _describe_intervals(rows: pd.DataFrame) -> str:
-    """The kinds of intervals that the plot of digit counts has."""
-    seeds = rows.groupby("arm").size()
+def _describe_intervals(seeds: "pd.Series[int]") -> str:
+    """Seeds by arm -> the kinds of intervals that the plot of digit counts has."""
     kinds = []
     if seeds.max() > 1:
         kinds.append("over seeds the 95 % t-interval of the share")

@@ -1,29 +1,27 @@
 """The comparisons of arms in numbers: a plot and three tables a metric."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import pandas as pd
 
 from analysis.comparison import verdict
-from analysis.frames.metrics import BOUND_PARTS, METRIC_BY_COLUMN, Metric
+from analysis.frames.metrics import BOUND_PARTS, METRIC_BY_COLUMN, Metric, add_unit
 from analysis.rendering import numbers
 from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.section import BASELINE_HINT, DESCRIBED, Content, Plot
 from analysis.rendering.table import Table
 from analysis.report_data import ReportData, Section
-from analysis.sections.summary import EVALUATION_SET_NAMES
 from analysis.stats import multiplicity
 from analysis.stats.power import MAX_SEEDS
 
 GRID_P_HEADING = (
     "p in the grid's family"  # heading: the pair's p there, where a table is of another family
 )
-NEITHER_IS_BETTER = (
-    "Neither lower nor higher is better: KL and reconstruction are traded for each other"
-)
+NEITHER_IS_BETTER = "Neither lower nor higher is better"
+PARTS_ARE_TRADED = f"{NEITHER_IS_BETTER}: KL and reconstruction are traded for each other"
 DESCRIPTION_ONLY = "Below 5 seeds an arm is described, never judged: description only, no verdict."
 
 
@@ -33,7 +31,7 @@ MAX_PAGES = 6  # of the plots of one metric
 def build(data: ReportData) -> Content:
     """The differences of every family as plots, then its tables."""
     return Content(
-        draw_plots=lambda: draw(data.comparisons),
+        draw_plots=lambda: draw(data.comparisons, data.metrics),
         tables=list(chain.from_iterable(family.tables for family in data.families)),
     )
 
@@ -41,14 +39,16 @@ def build(data: ReportData) -> Content:
 SECTION = Section("comparisons", "Comparisons in numbers", build)
 
 
-def draw(comparisons: pd.DataFrame) -> Iterator[Plot]:
+def draw(
+    comparisons: pd.DataFrame, metrics: Mapping[str, Metric] = METRIC_BY_COLUMN
+) -> Iterator[Plot]:
     """The differences with their intervals: a plot for each metric, or several if they are many."""
     from analysis.plots import forest
 
     for column, of_metric in comparisons.groupby("metric", sort=False):
-        metric, all_pages = METRIC_BY_COLUMN[str(column)], list(forest.split_pages(of_metric))
+        metric, all_pages = metrics[str(column)], list(forest.split_pages(of_metric))
         pages = all_pages[:MAX_PAGES]
-        title = f"Differences in {metric.title} on {EVALUATION_SET_NAMES[metric.evaluation]}"
+        title = f"Differences in {metric.title_with_set}"
         side, limits = forest.shared_side(of_metric), forest.axis_range(of_metric)
         for number, part in enumerate(pages, 1):
             name = f"differences-{_file_name(metric)}" + (f"-{number}" if number > 1 else "")
@@ -84,7 +84,7 @@ def _describe_marks(comparisons: pd.DataFrame, metric: Metric) -> str:
     ]
     if margin > 0:
         unit = full_difference_unit(metric)
-        parts.append(f"Grey: the margin of equivalence, ± {margin:g} {unit}.")
+        parts.append(f"Grey: the margin of equivalence, ± {margin:g} {unit}".rstrip() + ".")
     if comparisons["flags"].map(lambda flags: "shortened" in flags).any():
         parts.append("Shortened arms are among them.")
     return " ".join(parts)
@@ -122,13 +122,20 @@ def _leading_columns(comparisons: pd.DataFrame) -> dict[str, Any]:
 
 
 def _difference_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Table:
-    unit, factor = metric.difference_unit, metric.factor
+    digits = _count_decimals(metric, comparisons)
     text = pd.DataFrame(
         {
             **_leading_columns(comparisons),
-            f"A ({metric.unit})": (comparisons["mean_a"] * factor).map(_format_number),
-            f"B ({metric.unit})": (comparisons["mean_b"] * factor).map(_format_number),
-            f"A − B ({unit}) [95 % CI]": format_interval_cells(metric, comparisons),
+            **{
+                add_unit(side.upper(), metric.unit): [
+                    numbers.format_number(value * metric.factor, digits)
+                    for value in comparisons[f"mean_{side}"]
+                ]
+                for side in ("a", "b")
+            },
+            f"{add_unit('A − B', metric.difference_unit)} [95 % CI]": format_interval_cells(
+                metric, comparisons
+            ),
             "p": comparisons["p"].map(format_p_cell),
             "p adjusted": comparisons["p_adjusted"].map(format_p_cell),
             "Verdict": [
@@ -147,7 +154,11 @@ def _difference_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> 
 
 
 def _effect_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Table:
-    unit, factor = metric.difference_unit, metric.factor
+    unit, digits = metric.difference_unit, _count_decimals(metric, comparisons)
+    amounts = {
+        name: [numbers.format_number(value * metric.factor, digits) for value in comparisons[name]]
+        for name in ("detectable", "margin")
+    }
     text = pd.DataFrame(
         {
             **_leading_columns(comparisons),
@@ -158,9 +169,9 @@ def _effect_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Tabl
             "ρ": comparisons["correlation"].map(_format_number),
             "Exact p": comparisons["p_exact"].map(format_p_cell),
             "its floor": comparisons["p_floor"].map(format_p_cell),
-            f"Detectable ({unit})": (comparisons["detectable"] * factor).map(_format_number),
+            add_unit("Detectable", unit): amounts["detectable"],
             "Seeds for 80 %": comparisons["seeds_needed"].map(_format_seeds_needed),
-            f"Margin ({unit})": (comparisons["margin"] * factor).map(_format_number),
+            add_unit("Margin", unit): amounts["margin"],
             "p equivalence": comparisons["p_equivalence"].map(format_p_cell),
         }
     )
@@ -175,12 +186,13 @@ def _effect_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Tabl
 
 
 def _run_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Table:
-    factor, text = metric.factor, _leading_columns(comparisons)
+    text, digits = _leading_columns(comparisons), _count_decimals(metric, comparisons)
     for what in ("median", "worst"):
         for side in ("a", "b"):
-            text[f"{what.capitalize()} {side.upper()} ({metric.unit})"] = (
-                comparisons[f"{what}_{side}"] * factor
-            ).map(_format_number)
+            text[add_unit(f"{what.capitalize()} {side.upper()}", metric.unit)] = [
+                numbers.format_number(value * metric.factor, digits)
+                for value in comparisons[f"{what}_{side}"]
+            ]
     for what in ("collapsed", "failed", "diverged"):
         counts = comparisons[[f"{what}_a", f"{what}_b"]].itertuples(index=False)
         text[what.capitalize()] = [f"{a} and {b}" if a or b else "–" for a, b in counts]
@@ -223,13 +235,8 @@ def family_caption(metric: Metric, comparisons: pd.DataFrame, scope: str = "") -
     """What the numbers of a family are; `scope` names the comparisons of a family that is not the
     grid's.
     """
-    better = (
-        NEITHER_IS_BETTER
-        if metric.name in BOUND_PARTS
-        else "Higher is better"
-        if verdict.higher_is_better(metric)
-        else "Lower is better"
-    )
+    meaning = f"{metric.meaning[:1].upper()}{metric.meaning[1:]}. " if metric.meaning else ""
+    better = f"{meaning}{_describe_direction(metric)}"
     n_tested = int(comparisons["comparisons"].max())
     correction = multiplicity.CORRECTION_NAMES[comparisons["correction"].iloc[0]]
     family = f" p adjusted by {correction} over {count_comparisons(n_tested)}." if n_tested else ""
@@ -242,9 +249,23 @@ def family_caption(metric: Metric, comparisons: pd.DataFrame, scope: str = "") -
     )
 
 
+def _describe_direction(metric: Metric) -> str:
+    if metric.name in BOUND_PARTS:
+        return PARTS_ARE_TRADED
+    if metric.better is None:
+        return NEITHER_IS_BETTER
+    return "Higher is better" if verdict.higher_is_better(metric) else "Lower is better"
+
+
 def count_comparisons(count: int) -> str:
     """A number of comparisons in words: `1 comparison`, `1,024 comparisons`."""
     return "1 comparison" if count == 1 else f"{count:,} comparisons"
+
+
+def _count_decimals(metric: Metric, comparisons: pd.DataFrame) -> int:
+    """Decimals of values of the metric, by the means of the compared arms."""
+    means = comparisons[["mean_a", "mean_b"]].to_numpy(dtype=float).ravel()
+    return metric.count_decimals(means * metric.factor)
 
 
 def _csv_values(comparisons: pd.DataFrame) -> pd.DataFrame:
@@ -270,10 +291,11 @@ def format_seeds_cell(row: dict[Any, Any]) -> str:
 def format_interval_cells(metric: Metric, comparisons: pd.DataFrame) -> list[str]:
     """Differences in the metric's unit, each with its interval where it has one."""
     parts = (comparisons[["difference", "low", "high"]].astype(float) * metric.factor).to_numpy()
+    digits = _count_decimals(metric, comparisons)
     return [
-        _format_number(middle)
+        numbers.format_number(middle, digits)
         if math.isnan(low)
-        else f"{_format_number(middle)} {numbers.format_interval(low, high)}"
+        else f"{numbers.format_number(middle, digits)} {numbers.format_interval(low, high, digits)}"
         for middle, low, high in parts
     ]
 

@@ -20,7 +20,9 @@ _CAPTION = (
 )
 
 
-def build_tables(store: Store, rows: pd.DataFrame, comparisons: pd.DataFrame) -> list[Table]:
+def build_tables(
+    store: Store, rows: pd.DataFrame, arms: pd.DataFrame, comparisons: pd.DataFrame
+) -> list[Table]:
     """The pairs of arms that were compared in accuracy and differ in supervision alone -> a table,
     where there are any.
 
@@ -28,7 +30,7 @@ def build_tables(store: Store, rows: pd.DataFrame, comparisons: pd.DataFrame) ->
     """
     frames = [
         compare_predictions(store, rows, a, b).assign(a=a, b=b)
-        for a, b in _find_supervision_pairs(rows, comparisons)
+        for a, b in _find_supervision_pairs(arms, comparisons)
     ]
     values = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     return (
@@ -43,9 +45,9 @@ def build_tables(store: Store, rows: pd.DataFrame, comparisons: pd.DataFrame) ->
 
 
 def _find_supervision_pairs(
-    rows: pd.DataFrame, comparisons: pd.DataFrame
+    arms: pd.DataFrame, comparisons: pd.DataFrame
 ) -> Iterator[tuple[str, str]]:
-    series = series_names(rows.drop_duplicates("arm").set_index("arm"), "supervision")
+    series = series_names(arms, "supervision")
     for a, b in comparisons.loc[comparisons["metric"] == "accuracy", ["a", "b"]].itertuples(
         index=False
     ):

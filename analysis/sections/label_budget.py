@@ -43,12 +43,14 @@ def build(data: ReportData) -> Content:
     """The gains, their trend, and the two classifiers of a seed image by image."""
     each, between = compute_gains(data.rows, data.arms, data.declaration.spec)
     each = grid_family.add_grid_p(each, data.comparisons)
+    labelled = data.finished[data.finished["supervision"] != "none"]
+    scored = labelled[labelled["accuracy"].notna()]
     return Content(
         sentences=list(build_sentences(each)),
-        draw_plots=lambda: draw(data),
+        draw_plots=lambda: draw_first_arms(_draw_accuracy, scored, data.arm_names),
         tables=[
             *build_tables(each, between),
-            *image_agreement.build_tables(data.store, data.rows, data.comparisons),
+            *image_agreement.build_tables(data.store, data.rows, data.arms, data.comparisons),
         ],
     )
 
@@ -56,14 +58,8 @@ def build(data: ReportData) -> Content:
 SECTION = Section("accuracy", "Supervised against semi-supervised", build)
 
 
-def draw(data: ReportData) -> Iterator[Plot]:
-    """The accuracy of every run, and accuracies and gains over the label budgets."""
-    labelled = data.finished[data.finished["supervision"] != "none"]
-    scored = labelled[labelled["accuracy"].notna()]
-    yield from draw_first_arms(_draw_accuracy, scored, data.arm_names)
-
-
 def _draw_accuracy(scored: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
+    """The accuracy of every run, and accuracies and gains over the label budgets."""
     from analysis.plots.accuracy import draw_accuracy
 
     if scored.empty:

@@ -21,18 +21,15 @@ CAPTIONS = {
 
 def build(data: ReportData) -> Content:
     """NELBO and accuracy over the steps of training."""
-    return Content(draw_plots=lambda: draw(data))
+    points, arms = data.frames.points, data.arm_names
+    return Content(draw_plots=lambda: draw_first_arms(_draw_curves, points, arms))
 
 
 SECTION = Section("curves", "Learning curves", build)
 
 
-def draw(data: ReportData) -> Iterator[Plot]:
-    """A plot of each metric that has points."""
-    yield from draw_first_arms(_draw_curves, data.frames.points, data.arm_names)
-
-
 def _draw_curves(points: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
+    """A plot of each metric that has points."""
     from analysis.plots.learning_curves import draw_learning_curves
 
     for metric in (METRIC_BY_COLUMN["nelbo"], ACCURACY):

@@ -21,7 +21,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,64}")  # without the + of changed files
 def build_missing(data: ReportData) -> Content:
     """The cells without a result, and how many of a run have no row yet."""
     frames = data.frames
-    unstarted = describe_unstarted_cells(frames.rows, frames.provenance)
+    unstarted = describe_unstarted_cells(len(frames.rows), frames.provenance)
     unfinished = list_unfinished_cells(data.rows)
     return Content(
         template="missing.html", values={"unstarted": unstarted, "unfinished": unfinished}
@@ -35,7 +35,7 @@ def build_reproduce(data: ReportData) -> Content:
         template="reproduce.html",
         values={
             "facts": collect_facts(data.rows, data.arm_counts),
-            "commands": list_commands(data.rows, provenance, data.results_path),
+            "commands": list_commands(data.rows["git_commit"], provenance, data.results_path),
             "provenance": provenance,
         },
     )
@@ -53,7 +53,7 @@ def title(rows: pd.DataFrame) -> str:
 def subtitle(rows: pd.DataFrame) -> str:
     """What was run, in one line: cells by status, data, devices, commit."""
     parts = (
-        _format_cells(rows),
+        _format_cells(rows["status"]),
         format_list(rows["dataset"]),
         format_list(rows["device"]),
         _format_commits(rows["git_commit"]),
@@ -70,7 +70,7 @@ def collect_facts(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> dict[str, str
         "Arms": _format_arms(arm_counts["cells"]),
         "Data": format_list(rows["dataset"]),
         "Steps": _format_steps(rows),
-        "Time": _format_time(rows),
+        "Time": _format_time(rows["train_seconds"].sum(), rows["score_seconds"].sum()),
         "Judge": _format_judge_accuracy(rows),
         "Devices": format_list(rows["device"]),
         "Hosts": format_list(rows["host"]),
@@ -94,28 +94,30 @@ def format_list(values: Iterable[Any]) -> str:
 
 
 def list_commands(
-    rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]], results: str
+    commits: pd.Series, provenance: Sequence[Mapping[str, Any]], results: str
 ) -> list[str]:
-    """What to type to get the results and the page again: the commit, each distinct command, the
-    report's own.
+    """The commits of the rows, the records of the runs, the folder -> the commands that make the
+    results and the page again.
+
+    They are the checkout of a single commit, each distinct command of a run, and the report's own.
     """
     recorded = [record["command"] for record in provenance if record.get("command")]
     lines = [
         command if isinstance(command, str) else shlex.join(map(str, command))
         for command in recorded
     ]
-    commits = rows["git_commit"].dropna().unique()
+    distinct = commits.dropna().unique()
     single = (
-        [f"git checkout {commits[0]}"]
-        if len(commits) == 1 and _COMMIT.fullmatch(commits[0])
+        [f"git checkout {distinct[0]}"]
+        if len(distinct) == 1 and _COMMIT.fullmatch(distinct[0])
         else []
     )
     return [*single, *dict.fromkeys(lines), f"python analysis/report.py {shlex.quote(results)}"]
 
 
-def _format_cells(rows: pd.DataFrame) -> str:
-    cells = "1 cell" if len(rows) == 1 else f"{len(rows):,} cells"
-    return f"{cells}: {format_status_counts(rows['status'].value_counts())}"
+def _format_cells(statuses: pd.Series) -> str:
+    cells = "1 cell" if len(statuses) == 1 else f"{len(statuses):,} cells"
+    return f"{cells}: {format_status_counts(statuses.value_counts())}"
 
 
 def _format_arms(cells: "pd.Series[int]") -> str:
@@ -128,10 +130,8 @@ def _format_steps(rows: pd.DataFrame) -> str:
     return "; ".join(f"{steps:,} ({', '.join(models)})" for steps, models in groups.items())
 
 
-def _format_time(rows: pd.DataFrame) -> str:
-    spent = [
-        f"{timedelta(seconds=round(rows[f'{part}_seconds'].sum()))}" for part in ("train", "score")
-    ]
+def _format_time(training: float, scoring: float) -> str:
+    spent = [timedelta(seconds=round(seconds)) for seconds in (training, scoring)]
     return "{} of training, {} of scoring (h:mm:ss)".format(*spent)
 
 

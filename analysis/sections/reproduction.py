@@ -15,7 +15,14 @@ import pandas as pd
 
 from analysis.frames import training_length
 from analysis.frames.arm_table import STATISTICS, Row, list_rows
-from analysis.frames.metrics import BOUND_METRICS, METRIC_BY_COLUMN, METRICS, EvaluationSet, Metric
+from analysis.frames.metrics import (
+    BOUND_METRICS,
+    EVALUATION_SET_NAMES,
+    METRIC_BY_COLUMN,
+    METRICS,
+    EvaluationSet,
+    Metric,
+)
 from analysis.rendering.numbers import format_estimate
 from analysis.rendering.section import Content
 from analysis.rendering.table import Mark, Table
@@ -25,7 +32,7 @@ from analysis.reproduction.matching import estimate_candidates, has_matching_arm
 from analysis.reproduction.references import Protocol, Reference, References, ReferenceTable
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reference_digits
-from analysis.sections.summary import EVALUATION_SET_NAMES, format_arm_estimate
+from analysis.sections.summary import format_arm_estimate
 
 SPREAD_CAPTION = (
     "Each ± says whether it is a standard error (SE) or a standard deviation (SD), and n how "
@@ -59,13 +66,14 @@ class _Row:
 
 def build(data: ReportData) -> Content:
     """The source report's figures and ours, where they can be compared or the user asks for it."""
-    rows, references = data.rows, data.references
-    if not (data.show_all_references or has_matching_arms(rows, references)):
+    references = data.references
+    ours = estimate_candidates(data.rows, references)
+    if not (data.show_all_references or has_matching_arms(ours, references)):
         return Content()
-    verdicts = compute_verdicts(rows, references)
+    verdicts = compute_verdicts(ours, references)
     tables = [
         *build_headline_tables(verdicts, references),
-        *build_tables(estimate_candidates(rows, references), verdicts, references),
+        *build_tables(ours, verdicts, references),
     ]
     return Content(paragraphs=[PROTOCOL_NOTE] if tables else [], tables=tables)
 
@@ -80,34 +88,33 @@ def build_tables(ours: pd.DataFrame, verdicts: pd.DataFrame, references: Referen
     A table that holds neither a published reference nor a row of ours is left out. Printed digit
     counts and figures for context, which nothing of ours is tested against, come last.
     """
-    result = []
+    result: list[Table] = []
     for table in references.tables:
         for evaluation in table.evaluations:
-            table_references = references.for_table(table.name, evaluation)
+            published = references.for_table(table.name, evaluation)
             metrics = [m for m in METRICS if m.name in table.metrics and m.evaluation == evaluation]
-            lines = list(
-                _build_rows(
-                    table,
-                    table_references,
-                    ours[ours["metric"].isin([metric.column for metric in metrics])],
-                )
-            )
-            scored = any(line.estimates for line in lines if line.mark in ("ours", "aside"))
-            if scored or any(reference.origin == "published" for reference in table_references):
-                result.append(_build_table(table, evaluation, metrics, lines))
-                table_verdicts = verdicts[
-                    (verdicts["table"] == table.name) & (verdicts["evaluation"] == evaluation)
-                ]
-                result += (
-                    [_build_verdict_table(table, evaluation, table_verdicts)]
-                    if len(table_verdicts)
-                    else []
-                )
+            scored = ours[ours["metric"].isin([metric.column for metric in metrics])]
+            lines = list(_build_rows(table, published, scored))
+            if not _has_content(published, lines):
+                continue
+            result.append(_build_table(table, evaluation, metrics, lines))
+            found = verdicts[
+                (verdicts["table"] == table.name) & (verdicts["evaluation"] == evaluation)
+            ]
+            if len(found):
+                result.append(_build_verdict_table(table, evaluation, found))
     return [
         *result,
         *reference_digits.build_tables(references.digit_counts),
         *_build_context_tables(references),
     ]
+
+
+def _has_content(references: Sequence[Reference], lines: Sequence[_Row]) -> bool:
+    """Whether a table has a published reference or an estimate of ours."""
+    return any(reference.origin == "published" for reference in references) or any(
+        line.estimates for line in lines if line.mark in ("ours", "aside")
+    )
 
 
 def _build_verdict_table(
@@ -211,14 +218,6 @@ def _make_own_row(name: str, arm: pd.DataFrame) -> _Row:
     on_other_images = (
         first["elsewhere"] and METRIC_BY_COLUMN[first["metric"]].evaluation == "report_subset"
     )
-    remarks = ["other images than the source report's: not comparable"] if on_other_images else []
-    remarks.append(training_length.describe_length(first["iterations"], first["full_length"]))
-    if first["labels"]:
-        remarks.append(
-            _LABEL_DRAW_REMARKS.get(
-                first["label_draw"], f"labels: {first['label_draw']}, the same for every seed"
-            )
-        )
     check = check_means({metric: row["mean"] for metric, row in scored.items()})
     if not scored:
         return _Row(
@@ -229,7 +228,7 @@ def _make_own_row(name: str, arm: pd.DataFrame) -> _Row:
     return _Row(
         name=f"ours: {name}",
         mark="aside" if on_other_images or first["iterations"] < first["full_length"] else "ours",
-        remark="; ".join(remarks),
+        remark="; ".join(_list_remarks(first, on_other_images)),
         sum_check=check.text if check else "–",
         estimates={metric: format_arm_estimate(row) for metric, row in scored.items()},
         values={
@@ -238,6 +237,16 @@ def _make_own_row(name: str, arm: pd.DataFrame) -> _Row:
             for statistic in STATISTICS
         },
     )
+
+
+def _list_remarks(arm: pd.Series, on_other_images: bool) -> Iterator[str]:
+    """What a reader must know of the images, the training length and the labels of an arm."""
+    if on_other_images:
+        yield "other images than the source report's: not comparable"
+    yield training_length.describe_length(arm["iterations"], arm["full_length"])
+    if arm["labels"]:
+        draw = arm["label_draw"]
+        yield _LABEL_DRAW_REMARKS.get(draw, f"labels: {draw}, the same for every seed")
 
 
 def _build_table(

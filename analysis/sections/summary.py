@@ -1,12 +1,12 @@
 """The results of our own arms: a short table for each evaluation set, and one of every estimate."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.frames import training_length
-from analysis.frames.arm_names import arm_names
 from analysis.frames.arm_table import (
     STATISTICS,
     Row,
@@ -18,11 +18,12 @@ from analysis.frames.arm_table import (
 from analysis.frames.metrics import (
     ACCURACY,
     BOUND_METRICS,
+    EVALUATION_SET_NAMES,
     METRIC_BY_COLUMN,
-    METRICS,
     NLL,
-    EvaluationSet,
     Metric,
+    Scope,
+    describe_metrics,
     find_scored_metrics,
 )
 from analysis.plots.captions import describe_points, draw_first_arms
@@ -34,17 +35,20 @@ from analysis.report_data import ReportData, Section
 if TYPE_CHECKING:
     from analysis.plots.style import Colours
 
-EVALUATION_SET_NAMES: dict[EvaluationSet, str] = {
-    "test": "the test images",
-    "report_subset": "report_subset (the listed images)",
+PANELS = 3  # of a plot of further metrics
+DIRECTIONS = {
+    "lower": "lower is better",
+    "higher": "higher is better",
+    None: "neither direction is better",
 }
 ESTIMATE_CAPTION = "± is the standard error (SE) of the mean over n seeds"
 
 
 def build_results(data: ReportData) -> Content:
-    """The short tables, then the losses as a plot."""
+    """The short tables, then NELBO, KL and reconstruction of every run as a plot."""
+    scored = data.finished[data.finished["nelbo"].notna()]
     return Content(
-        draw_plots=lambda: draw(data),
+        draw_plots=lambda: draw_first_arms(_draw_bounds, scored, data.arm_names),
         tables=build_summary_tables(data.rows, data.arm_counts),
         tables_first=True,
     )
@@ -60,9 +64,18 @@ ESTIMATES = Section("estimates", "Every estimate", build_estimates, dense=True)
 
 
 def draw(data: ReportData) -> Iterator[Plot]:
-    """NELBO, KL and reconstruction of every run."""
-    scored = data.finished[data.finished["nelbo"].notna()]
+    """NELBO, KL and reconstruction of every run, then the metrics that the rows describe."""
+    finished = data.finished
+    scored = finished[finished["nelbo"].notna()]
     yield from draw_first_arms(_draw_bounds, scored, data.arm_names)
+    own = [metric for metric in find_scored_metrics(finished) if metric.evaluation == "own"]
+    for first in range(0, len(own), PANELS):
+        metrics = own[first : first + PANELS]
+        scored = finished[finished[[metric.column for metric in metrics]].notna().any(axis=1)]
+        number = first // PANELS + 1
+        yield from draw_first_arms(
+            partial(_draw_own_metrics, metrics, number), scored, data.arm_names
+        )
 
 
 def _draw_bounds(scored: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
@@ -76,24 +89,42 @@ def _draw_bounds(scored: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
         yield Plot("losses", "NELBO, KL and reconstruction", caption, figure)
 
 
+def _draw_own_metrics(
+    metrics: Sequence[Metric], number: int, scored: pd.DataFrame, palette: "Colours"
+) -> Iterator[Plot]:
+    from analysis.plots.losses import draw_losses
+
+    name = "further-metrics" + (f"-{number}" if number > 1 else "")
+    caption = f"{_describe_meanings(metrics)}. {describe_points(scored)}"
+    yield Plot(name, "Further metrics", caption, draw_losses(scored, metrics, palette))
+
+
+def _describe_meanings(metrics: Sequence[Metric]) -> str:
+    """What each metric that rows describe is, in a sentence without its stop."""
+    meanings = [
+        f"{metric.title}: {metric.meaning} ({DIRECTIONS[metric.better]})" for metric in metrics
+    ]
+    return "; ".join(meanings)
+
+
 def build_summary_tables(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> list[Table]:
     """Results table and its `count_cells` -> a table for each evaluation set that was scored, with
     a row an arm and a column a metric.
     """
-    sets: dict[EvaluationSet, list[Metric]] = {}
+    sets: dict[Scope, list[Metric]] = {}
     for metric in select_main_metrics(rows):
         sets.setdefault(metric.evaluation, []).append(metric)
     return [_build_summary_table(rows, arm_counts, *each) for each in sets.items()]
 
 
 def select_main_metrics(rows: pd.DataFrame) -> list[Metric]:
-    """The bounds, exact likelihoods and accuracies that were scored; where none was, the bound on
-    the test images.
+    """The bounds, exact likelihoods and accuracies that were scored, and the metrics that the rows
+    describe; where there is none, the bound on the test images.
     """
     scored = [
         metric
         for metric in find_scored_metrics(rows)
-        if metric.name in (*BOUND_METRICS, NLL.name, ACCURACY.name)
+        if metric.name in (*BOUND_METRICS, NLL.name, ACCURACY.name) or metric.evaluation == "own"
     ]
     return scored or [METRIC_BY_COLUMN[name] for name in BOUND_METRICS]
 
@@ -101,22 +132,24 @@ def select_main_metrics(rows: pd.DataFrame) -> list[Metric]:
 def _build_summary_table(
     rows: pd.DataFrame,
     arm_counts: pd.DataFrame,
-    evaluation: EvaluationSet,
+    evaluation: Scope,
     metrics: Sequence[Metric],
 ) -> Table:
-    arm_counts = arm_counts.reset_index(drop=True)
-    values = arm_counts.assign(arm=arm_names(arm_counts))
+    values = arm_counts.assign(arm=arm_counts.index).reset_index(drop=True)
     text = pd.DataFrame({"Arm": values["arm"]})
     table = estimate_arms(rows, [metric.column for metric in metrics])
     for metric in metrics:
         estimates = scale_estimates(table[table["metric"] == metric.column].reset_index(drop=True))
-        text[metric.heading] = [format_arm_estimate(arm) for arm in list_rows(estimates)]
+        digits = metric.count_decimals(estimates["mean"])
+        text[metric.heading] = [format_arm_estimate(arm, digits) for arm in list_rows(estimates)]
         values = values.join(estimates[STATISTICS].add_prefix(f"{metric.column}_"))
     text["Cells"] = [format_cells(arm) for arm in list_rows(arm_counts)]
     kept = (values.filter(regex="_n$") > 0).any(axis=1) | (evaluation == "test")
     return Table(
         f"summary-{evaluation}".replace("_", "-"),
-        f"Results on {EVALUATION_SET_NAMES[evaluation]}",
+        f"Results on {EVALUATION_SET_NAMES[evaluation]}"
+        if evaluation in EVALUATION_SET_NAMES
+        else "Further metrics",
         _build_caption(metrics, training_length.shortened_banner(arm_counts)),
         text[kept],
         values[kept],
@@ -124,6 +157,9 @@ def _build_summary_table(
 
 
 def _build_caption(metrics: Sequence[Metric], short: str) -> str:
+    own = [metric for metric in metrics if metric.evaluation == "own"]
+    if own:
+        return f"{ESTIMATE_CAPTION}. {_describe_meanings(own)}. {short}".strip()
     bounds = (
         "; losses in nats per image at β = 1"
         if any(metric.unit == "nats" for metric in metrics)
@@ -134,26 +170,16 @@ def _build_caption(metrics: Sequence[Metric], short: str) -> str:
 
 
 def build_estimate_table(
-    rows: pd.DataFrame, arm_counts: pd.DataFrame, metrics: Sequence[Metric] = METRICS
+    rows: pd.DataFrame, arm_counts: pd.DataFrame, metrics: Sequence[Metric] | None = None
 ) -> Table:
     """Results table and its `count_cells` -> one row an arm and metric: mean, SD, SE, 95 %
-    t-interval, n, and the cells that are not in n.
+    t-interval, n, and the cells that are not in n. By default of all `describe_metrics`.
     """
+    metrics = list(describe_metrics(rows).values()) if metrics is None else metrics
+    by_column = {metric.column: metric for metric in metrics}
     table = scale_estimates(estimate_arms(rows, [metric.column for metric in metrics]))
-    table.insert(0, "arm", arm_names(table))
     table = table[table["n"] > 0].reset_index(drop=True)
-    row_metrics = [METRIC_BY_COLUMN[column] for column in table["metric"]]
-    text = pd.DataFrame(
-        {
-            "Arm": table["arm"],
-            "Metric": [metric.heading for metric in row_metrics],
-            "Scored on": [metric.evaluation for metric in row_metrics],
-            "Mean ± SE": [format_arm_estimate(arm) for arm in list_rows(table)],
-            "SD": table["sd"].map(_format_number),
-            "95 % t-interval": [_format_interval(arm) for arm in list_rows(table)],
-            "Cells": [format_cells(arm) for arm in list_rows(table)],
-        }
-    )
+    row_metrics = [by_column[column] for column in table["metric"]]
     values = table.assign(
         unit=[metric.unit for metric in row_metrics],
         evaluation=[metric.evaluation for metric in row_metrics],
@@ -162,15 +188,40 @@ def build_estimate_table(
         f"{ESTIMATE_CAPTION}; SD is the standard deviation over the same seeds, the interval that "
         "of the mean (Student's t)."
     )
+    own = [each for each in dict.fromkeys(row_metrics) if each.evaluation == "own"]
+    caption = f"{caption} {_describe_meanings(own)}." if own else caption
     caption = f"{caption} {training_length.shortened_banner(arm_counts)}".strip()
     return Table(
-        "estimates", "Mean, SD, SE and 95 % t-interval of every arm", caption, text, values
+        "estimates",
+        "Mean, SD, SE and 95 % t-interval of every arm",
+        caption,
+        _format_estimates(table, row_metrics),
+        values,
     )
 
 
-def format_arm_estimate(arm: Row) -> str:
+def _format_estimates(table: pd.DataFrame, metrics: Sequence[Metric]) -> pd.DataFrame:
+    """Scaled estimates and the metric of each -> the cells of the table as text."""
+    arms = [
+        (arm, metric.count_decimals([arm["mean"]]))
+        for arm, metric in zip(list_rows(table), metrics, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "Arm": table["arm"],
+            "Metric": [metric.heading for metric in metrics],
+            "Scored on": [metric.evaluation for metric in metrics],
+            "Mean ± SE": [format_arm_estimate(arm, digits) for arm, digits in arms],
+            "SD": ["–" if pd.isna(arm["sd"]) else f"{arm['sd']:.{n}f}" for arm, n in arms],
+            "95 % t-interval": [format_interval(arm["low"], arm["high"], n) for arm, n in arms],
+            "Cells": [format_cells(arm) for arm, _ in arms],
+        }
+    )
+
+
+def format_arm_estimate(arm: Row, digits: int = 2) -> str:
     """An arm's estimate in one line, its ± named."""
-    return format_estimate(arm["mean"], arm["se"], "SE", int(arm["n"]))
+    return format_estimate(arm["mean"], arm["se"], "SE", int(arm["n"]), digits)
 
 
 def format_cells(arm: Row) -> str:
@@ -184,11 +235,3 @@ def format_cells(arm: Row) -> str:
         else f"{format_status_counts(arm)}; "
         f"{training_length.describe_length(arm['iterations'], arm['full_length'])}"
     )
-
-
-def _format_number(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.2f}"
-
-
-def _format_interval(arm: Row) -> str:
-    return format_interval(arm["low"], arm["high"])

@@ -1,6 +1,6 @@
 """The verdicts of a report as sentences, and what a reader must know before citing one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -9,7 +9,6 @@ from analysis.frames.metrics import METRIC_BY_COLUMN, Metric
 from analysis.rendering.section import DECIDED, Content, Family, Verdict
 from analysis.report_data import ReportData, Section
 from analysis.sections.comparisons import build_tables, count_comparisons
-from analysis.sections.summary import EVALUATION_SET_NAMES
 
 
 def build(data: ReportData) -> Content:
@@ -27,11 +26,13 @@ def build(data: ReportData) -> Content:
 SECTION = Section("verdicts", "Verdicts", build)
 
 
-def build_families(comparisons: pd.DataFrame) -> list[Family]:
+def build_families(
+    comparisons: pd.DataFrame, metrics: Mapping[str, Metric] = METRIC_BY_COLUMN
+) -> list[Family]:
     """Comparisons, the columns `COLUMNS` -> a family for each metric, in the order of metrics."""
     return [
-        _build_family(METRIC_BY_COLUMN[column], found.reset_index(drop=True))
-        for column in METRIC_BY_COLUMN
+        _build_family(metrics[column], found.reset_index(drop=True))
+        for column in metrics
         if len(found := comparisons[comparisons["metric"] == column])
     ]
 
@@ -48,7 +49,7 @@ def terminal_lines(found_families: Sequence[Family], limit: int) -> Iterator[str
 def _build_family(metric: Metric, comparisons: pd.DataFrame) -> Family:
     records = comparisons[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
     verdicts = [Verdict(a, b, word, reason, flags) for a, b, word, reason, flags in records]
-    title = f"{metric.title} on {EVALUATION_SET_NAMES[metric.evaluation]}"
+    title = metric.title_with_set
     return Family(
         metric.column.replace("_", "-"),
         title,

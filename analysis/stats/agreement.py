@@ -56,4 +56,6 @@ def wilson_interval(counts: ArrayLike, total: int) -> tuple[Floats, Floats]:
 
     counts = np.asarray(counts)
     low, high = proportion_confint(counts, total, alpha=1 - CONFIDENCE, method="wilson")
-    return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+    # rounding puts the ends of 0 and 1 a last digit inside
+    share = counts / total
+    return np.clip(np.minimum(low, share), 0.0, 1.0), np.clip(np.maximum(high, share), 0.0, 1.0)

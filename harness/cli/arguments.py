@@ -4,11 +4,13 @@ import argparse
 import math
 from typing import Any, Literal, NoReturn
 
-from harness.cli.options import RunOptions
+from harness.cli.options import GRID_FLAGS, RunOptions
 from harness.errors import InputError
+from harness.experiment.cell import BATCH_SIZE, LEARNING_RATE
 from harness.experiment.grid import DATASETS, DEFAULT_SAMPLES
 from harness.experiment.metrics import IWAE_SAMPLES
 from harness.experiment.options import COMPILE_CHOICES, RESUME_CHOICES
+from harness.program import command_of
 
 DESCRIPTION = """\
 Train and score a grid of generative models, seeds × models × β, as Ray Tune trials.
@@ -16,33 +18,34 @@ Every finished cell is one row of RESULTS/results.parquet."""
 
 EPILOG = """\
 examples:
-  python harness/bench.py                                the shipped grid `quick`
-  python harness/bench.py report --subset subset.json    the source report, with its evaluation set
-  python harness/bench.py --models vae --betas 1 2 4 --seeds 5 --iterations 2000
-  python harness/bench.py mine.yaml --plugin model.py    a grid and a model of your own
-  python harness/bench.py beta --dry-run                 what would run, what is done, how long it takes
-  python harness/bench.py --status results/beta          how it stands, from any machine
+  {command}                                the shipped grid `quick`
+  {command} report --subset subset.json    the source report, with its evaluation set
+  {command} --models vae --betas 1 2 4 --seeds 5 --iterations 2000
+  {command} mine.yaml --plugin model.py    your own grid and model
+  {command} beta --dry-run                 the plan with its estimated time
+  {command} --status results/beta          the progress, from any machine
 
-Running the same command again does only what is missing. Exit code 0: every cell is done; 1: some
-failed, each a row with its reason, or the results' storage gave up; 2: bad input, told in one line, nothing touched."""
+The same command again runs only what is missing. Exit code 0: every cell is done; 1: some cells
+failed (their rows give the reason), or the storage of the results failed; 2: bad input (one line
+says what was wrong, and nothing is written)."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line."""
+    """A parser that reports a bad flag in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the whole usage."""
+        """Raise instead of printing the usage."""
         raise InputError(f"{message}; see --help")
 
 
 def make_parser() -> Parser:
     """All flags, in groups."""
     form = argparse.RawDescriptionHelpFormatter
-    usage = "python harness/bench.py [GRID] [flags]"
+    command = command_of("harness/bench.py")
     p = Parser(
-        usage=usage,
+        usage=f"{command} [GRID] [flags]",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG.format(command=command),
         formatter_class=form,
         allow_abbrev=False,
     )
@@ -56,17 +59,17 @@ def make_parser() -> Parser:
     flag(
         "--list",
         action="store_true",
-        help="print the shipped grids, the models and the data sets, and end",
+        help="list the shipped grids, the models and the data sets, and exit",
     )
     flag(
         "--check",
         metavar="FILE",
-        help="check the models of a plug-in against the contract, and end",
+        help="check the models of a plug-in against the contract, and exit",
     )
     flag(
         "--dry-run",
         action="store_true",
-        help="print the cells, the packs, what is done and the time it takes",
+        help="print the cells, the packs, what is done and the estimated time, and exit",
     )
     _add_status_flags(p)
     _add_grid_flags(p)
@@ -76,17 +79,19 @@ def make_parser() -> Parser:
 
 
 def _add_status_flags(p: Parser) -> None:
-    flag = p.add_argument_group("watching, from any machine that sees the results").add_argument
+    flag = p.add_argument_group(
+        "monitoring, from any machine that can read the results"
+    ).add_argument
     flag(
         "--status",
         metavar="RESULTS",
-        help="print how the runs there stand: 0 well, 1 failed, missing or silent",
+        help="print the progress of the runs; exit code 1: cells failed or missing, or no news",
     )
-    flag("--follow", action="store_true", help="with --status: a live view until the run ends")
+    flag("--follow", action="store_true", help="with --status: update the view until the run ends")
     flag(
         "--log",
         metavar="CELL",
-        help="print what a failed cell of --results said last, by its id or name",
+        help="print the last output of a failed cell of --results (id or name)",
     )
 
 
@@ -109,17 +114,14 @@ def make_options(args: argparse.Namespace) -> RunOptions:
         address=args.address,
         checkpoint_seconds=args.checkpoint_seconds,
         patience_seconds=args.patience * 60,
-        tensorboard=args.tensorboard,
+        trackers=tuple(args.tracker),
     )
 
 
 def _grid_keys(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that were given and are keys of a grid, by key."""
-    grid_names = ("seeds", "iterations", "dataset", "labels", "label_draw", "validation")
-    scoring_names = ("subset", "iwae", "iwae_on", "samples")
-    keys = {"beta": args.betas, "recipe": args.recipe and _collect_recipe(args.recipe)}
-    keys |= {name: getattr(args, name) for name in (*grid_names, *scoring_names)}
-    return {key: value for key, value in keys.items() if value is not None}
+    values = {key: getattr(args, flag) for flag, key in GRID_FLAGS.items()}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _parse_recipe_pair(text: str) -> tuple[str, float | str]:
@@ -133,20 +135,21 @@ def _parse_recipe_pair(text: str) -> tuple[str, float | str]:
         return key, value
 
 
-def _collect_recipe(pairs: list[tuple[str, float | str]]) -> dict[str, list[float | str]]:
-    """The values of each key of a recipe.
+class _CollectPairs(argparse.Action):
+    """Stores pairs as a dict with a list of values for each key."""
 
-    >>> _collect_recipe([("optimizer", "adamw"), ("clip", 1.0), ("clip", 5.0)])
-    {'optimizer': ['adamw'], 'clip': [1.0, 5.0]}
-    """
-    recipe: dict[str, list[float | str]] = {}
-    for key, value in pairs:
-        recipe.setdefault(key, []).append(value)
-    return recipe
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any
+    ) -> None:
+        """`values` are pairs of a key and a value."""
+        by_key: dict[str, list[Any]] = {}
+        for key, value in values:
+            by_key.setdefault(key, []).append(value)
+        setattr(namespace, self.dest, by_key)
 
 
 def _parse_pack(text: str) -> int | Literal["auto"]:
-    """What --pack was given."""
+    """The value of --pack."""
     if text == "auto":
         return "auto"
     if text.isdecimal() and int(text) > 0:
@@ -155,7 +158,7 @@ def _parse_pack(text: str) -> int | Literal["auto"]:
 
 
 def _parse_minutes(text: str) -> float:
-    """What --patience was given."""
+    """The value of --patience, minutes."""
     try:
         minutes = float(text)
     except ValueError:
@@ -166,12 +169,12 @@ def _parse_minutes(text: str) -> float:
 
 
 def _add_grid_flags(p: Parser) -> None:
-    flag = p.add_argument_group("what to run, laid over the grid").add_argument
+    flag = p.add_argument_group("what to run (overrides the grid)").add_argument
     flag(
         "--models",
         nargs="+",
         metavar="NAME",
-        help="these models only; one that the grid lacks is added to it",
+        help="only these models; a model that is not in the grid is added",
     )
     flag("--betas", nargs="+", type=float, metavar="β", help="weights of the KL in the loss")
     flag("--seeds", type=int, metavar="N", help="seeds 0 to N-1")
@@ -181,7 +184,11 @@ def _add_grid_flags(p: Parser) -> None:
         metavar="N",
         help="optimiser steps (default: each model's full length)",
     )
-    flag("--dataset", nargs="+", metavar="NAME", help=", ".join(DATASETS))
+    flag("--dataset", "--data-set", nargs="+", metavar="NAME", help=", ".join(DATASETS))
+    rates = f"of the optimiser (default: {LEARNING_RATE:g})"
+    flag("--learning-rate", nargs="+", type=float, metavar="RATE", help=rates)
+    sizes = f"images in a step (default: {BATCH_SIZE})"
+    flag("--batch-size", nargs="+", type=int, metavar="N", help=sizes)
     flag(
         "--labels",
         nargs="+",
@@ -193,7 +200,14 @@ def _add_grid_flags(p: Parser) -> None:
         "keys of the recipe of training, such as optimizer=adamw clip=1 ema=0.999; a key that is "
         "given twice has both values"
     )
-    flag("--recipe", nargs="+", type=_parse_recipe_pair, metavar="KEY=VALUE", help=recipe_help)
+    flag(
+        "--recipe",
+        nargs="+",
+        type=_parse_recipe_pair,
+        action=_CollectPairs,
+        metavar="KEY=VALUE",
+        help=recipe_help,
+    )
     flag(
         "--validation",
         type=int,
@@ -201,61 +215,66 @@ def _add_grid_flags(p: Parser) -> None:
         help="training images that are held out for validation (default: 0)",
     )
     draws = (
-        "labelled images: seed (each seed its own), draw-N (one draw for all), subset "
-        "(listed in --subset's file)"
+        "which images are labelled: seed (another draw for each seed), draw-N (one draw for all "
+        "seeds), subset (listed in the file of --subset)"
     )
     flag("--label-draw", metavar="WAY", help=draws)
     plugin_help = (
-        "models of your own: a Python file, a folder of modules that import each other, or a "
-        "package"
+        "your own models: a Python file, a folder of modules that import each other, or a package"
     )
     flag("--plugin", action="append", default=[], metavar="FILE|FOLDER", help=plugin_help)
 
 
 def _add_scoring_flags(p: Parser) -> None:
     flag = p.add_argument_group("scoring").add_argument
-    flag("--subset", metavar="FILE", help="JSON list of test images for the columns subset_*")
+    flag(
+        "--subset",
+        metavar="FILE",
+        help="JSON list of the test images that the subset_* columns score",
+    )
     draws = ", ".join(map(str, IWAE_SAMPLES))
     flag(
         "--iwae",
         nargs="+",
         type=int,
         metavar="K",
-        help=f"importance-weighted bounds of K draws: {draws}",
+        help=f"importance-weighted bounds with K draws, such as {draws}",
     )
+    optional = "optional metrics, by name (--list prints them); those of plug-ins need no flag"
+    flag("--metrics", nargs="+", metavar="NAME", help=optional)
     samples_help = (
-        f"samples of the prior that digits are counted in (default: {DEFAULT_SAMPLES:,}; fewer for "
-        f"a slow sampler)"
+        f"prior samples for the digit counts (default: {DEFAULT_SAMPLES:,}; use fewer if sampling "
+        f"is slow)"
     )
     flag("--samples", type=int, metavar="N", help=samples_help)
     sets = (
-        "over which images (default: the subset if given, else the test set, where 1000 draws "
-        "take minutes a cell)"
+        "images of these bounds (default: the subset if given, else the test set; 1000 draws on "
+        "the test set take minutes per cell)"
     )
     flag("--iwae-on", nargs="+", choices=["test", "subset"], help=sets)
 
 
 def _add_execution_flags(p: Parser) -> None:
-    flag = p.add_argument_group("where and how").add_argument
+    flag = p.add_argument_group("execution").add_argument
     place = "results folder, or s3://BUCKET/PATH or gs://BUCKET/PATH (default: results/GRID)"
     flag("--results", metavar="PLACE", help=place)
     flag(
         "--data",
         metavar="DIR",
-        help="use the data files in this folder, offline (default: fetch once into a cache)",
+        help="use the data files in this folder, offline (default: download once into a cache)",
     )
     resume = (
-        "missing (default): cells without a row; failed: those alone; always: both; never: "
-        "everything anew"
+        "missing (default): run cells without a row; failed: run only failed cells; always: both; "
+        "never: run every cell again"
     )
     flag("--resume", choices=RESUME_CHOICES, default="missing", help=resume)
     size = (
-        "cells trained together in one trial, or auto (default): what keeps all CPUs or GPUs "
-        "at work to the end"
+        "cells trained together in one trial; auto (default): a size that keeps all CPUs or GPUs "
+        "busy to the end"
     )
     flag("--pack", type=_parse_pack, default="auto", metavar="N", help=size)
     compile_help = (
-        "auto (default): trainings of 500 steps and more, on CPUs with a C++ compiler; "
+        "auto (default): if a training has 500 steps or more, on CPUs with a C++ compiler; "
         "always; never"
     )
     flag("--compile", choices=COMPILE_CHOICES, default="auto", help=compile_help)
@@ -264,25 +283,25 @@ def _add_execution_flags(p: Parser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="CPU threads of a trial (default: 1)",
+        help="CPU threads per trial (default: 1)",
     )
     flag(
         "--gpus-per-trial",
         type=float,
         default=0.0,
         metavar="F",
-        help="GPUs of a trial, fractions too (default: 0)",
+        help="GPUs per trial, may be a fraction (default: 0)",
     )
     flag(
         "--address",
         metavar="ADDRESS",
-        help="a Ray cluster: auto or ray://HOST:PORT (default: this machine)",
+        help="Ray cluster: auto or ray://HOST:PORT (default: this machine)",
     )
     flag(
         "--launcher",
         choices=["ray", "in-process"],
         default="ray",
-        help="in-process: one after another, without Ray",
+        help="in-process: one trial after another, without Ray",
     )
     flag(
         "--checkpoint-seconds",
@@ -291,6 +310,14 @@ def _add_execution_flags(p: Parser) -> None:
         metavar="S",
         help="seconds between checkpoints (default: 60)",
     )
-    patience = "minutes without news of any trial after which the run ends (default: 30)"
+    patience = "end the run after this many minutes without news from any trial (default: 30)"
     flag("--patience", type=_parse_minutes, default=30.0, metavar="MIN", help=patience)
-    flag("--tensorboard", action="store_true", help="write TensorBoard logs to RESULTS/tensorboard")
+    tracker_help = "report the run elsewhere: tensorboard, or a tracker of a plug-in"
+    flag("--tracker", action="append", default=[], metavar="NAME", help=tracker_help)
+    flag(
+        "--tensorboard",
+        action="append_const",
+        const="tensorboard",
+        dest="tracker",
+        help="write TensorBoard logs to RESULTS/tensorboard",
+    )

@@ -1,20 +1,24 @@
 """The experiment that the options describe: its cells, their scores, and where results go."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.cli.options import RunOptions
 from harness.data.loading import DatasetLoader
+from harness.evaluation.further_metrics import list_own_columns, request_metrics
 from harness.execution.launcher import Resources
 from harness.experiment import grid_file
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig, make_evaluation_config
 from harness.experiment.grid import Grid
+from harness.monitoring.tracking import NamedTracker, make_trackers
 from harness.plugins import registry
 from harness.plugins.source_files import Plugin
 from harness.storage.store import Store
+
+UNNAMED = "grid"  # the name of a grid that was given as keys without one
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Experiment:
     resources: Resources
     store: Store
     datasets: DatasetLoader
+    trackers: Sequence[NamedTracker] = ()
 
 
 def read_experiment(options: RunOptions) -> Experiment:
@@ -37,20 +42,27 @@ def read_experiment(options: RunOptions) -> Experiment:
     Nothing is written.
     """
     plugins = registry.load_plugins(options.plugins)
-    grid = grid_file.apply_flags(select_grid(options), options.grid_keys, list(options.models))
+    cards = registry.cards()  # imports the entry points, which may register metrics
+    grid = grid_file.apply_flags(
+        select_grid(options), options.grid_keys, list(options.models), list_own_columns()
+    )
     evaluation = make_evaluation_config(grid.subset, grid.iwae, grid.iwae_on, grid.samples)
     datasets = DatasetLoader(options.data)
     versions = {name: datasets.version(name) for name in grid.datasets}
-    cells = grid.cells(registry.cards(), evaluation.listed_draw, versions)
+    cells = grid.cells(cards, evaluation.listed_draw, versions)
     evaluation.check_cells(cells)
+    metrics = request_metrics(grid.metrics, {cell.model for cell in cells})
+    evaluation = replace(evaluation, metrics=metrics)
     if options.launcher == "ray":
         registry.refuse_local({cell.model for cell in cells})
+        registry.refuse_local_metrics(request.metric for request in metrics)
     resources = Resources(options.cpus, options.gpus)
     store = Store(options.results or Path("results") / grid.name)
-    if options.tensorboard:
-        store.path("tensorboard")  # TensorBoard appends to its logs, which a bucket does not allow
+    trackers = make_trackers(options.trackers, store.address)
     store.check_reachable()
-    return Experiment(options, grid, plugins, cells, evaluation, resources, store, datasets)
+    return Experiment(
+        options, grid, plugins, cells, evaluation, resources, store, datasets, trackers
+    )
 
 
 def select_grid(options: RunOptions) -> dict[str, Any]:
@@ -61,4 +73,6 @@ def select_grid(options: RunOptions) -> dict[str, Any]:
             "seeds": 3,
             "sweeps": [{"model": name} for name in options.models],
         }
+    if isinstance(options.grid, Mapping):
+        return {"name": UNNAMED, **options.grid}
     return grid_file.read(options.grid or "quick")

@@ -1,16 +1,19 @@
-"""What `--list` prints: the shipped grids, the registered models and the data sets."""
+"""What `--list` prints: the shipped grids, registered models, data sets and optional metrics."""
 
 from collections.abc import Sequence
 
 from rich.console import Console
 
+from harness.evaluation.further_metrics import list_optional_columns
 from harness.experiment import grid, grid_file
+from harness.monitoring import tensorboard as tensorboard  # the shipped tracker registers itself
 from harness.plugins import registry
 from harness.plugins.registry import load_plugins
+from harness.plugins.tracker import registered_trackers
 
 
 def show_list(plugins: Sequence[str] = ()) -> int:
-    """Print the shipped grids, the registered models, those of plug-ins too, and the data sets."""
+    """Print the shipped grids, the models, data sets and metrics, those of plug-ins too."""
     load_plugins(plugins)
     console = Console(highlight=False, soft_wrap=True)
     cards = registry.cards()
@@ -29,4 +32,6 @@ def show_list(plugins: Sequence[str] = ()) -> int:
         )
         console.print(f"  {'':<10}{card.story}")
     console.print(f"data sets: {', '.join(grid.DATASETS)}")
+    console.print(f"trackers: {', '.join(sorted(registered_trackers))}")
+    console.print(f"metrics on request (--metrics): {', '.join(list_optional_columns())}")
     return 0

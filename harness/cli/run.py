@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -12,19 +13,21 @@ from harness.cli.outcome import finish_run
 from harness.cli.run_record import start_run
 from harness.cli.workload import Workload, plan_workload
 from harness.execution.launcher import InProcess, Launcher
+from harness.execution.object_pickling import prepare_objects
 from harness.execution.ray_session import import_ray
 from harness.execution.ray_tune import RayTune
 from harness.execution.shutdown import StopRequest
 from harness.experiment.cell import Cell
-from harness.monitoring.progress import Progress
+from harness.monitoring.progress import Progress, make_silent_console
 from harness.monitoring.run_state import RunState
+from harness.monitoring.tracking import Tracking, make_tracked_run
 from harness.plugins.registry import load_plugins
 from harness.scheduling import packing, step_timing
 from harness.storage.layout import log_key
 from harness.storage.store import Store
 from harness.training import conformance
 from harness.training.rows import write_row
-from harness.training.task import Cost, Costs, Task
+from harness.training.task import Cost, Costs, Task, Update
 
 
 def run_grid(options: RunOptions) -> int:
@@ -36,14 +39,20 @@ def run_grid(options: RunOptions) -> int:
     workload = plan_workload(experiment)
     if options.dry_run:
         return dry_run(experiment, workload)
+    complete(experiment, workload)
+    return finish_run(experiment)
+
+
+def complete(experiment: Experiment, workload: Workload) -> None:
+    """Train and score what is left, and write the table."""
     if workload.is_empty:
         prepare_store(experiment, workload)
         experiment.store.compact()
-    else:
-        launcher, costs = measure_and_connect(experiment, workload)
+        return
+    launcher, costs = measure_and_connect(experiment, workload)
+    with closing(launcher):
         prepare_store(experiment, workload)
         launch(experiment, workload, launcher, costs)
-    return finish_run(experiment)
 
 
 def dry_run(experiment: Experiment, workload: Workload) -> int:
@@ -65,6 +74,7 @@ def measure_and_connect(experiment: Experiment, workload: Workload) -> tuple[Lau
     """Time the steps while the launcher starts: Ray waits for its processes meanwhile."""
     if experiment.options.launcher == "ray" and workload.plan.todo:
         import_ray(experiment.options.address)  # the import would slow down the timed steps
+        prepare_objects(experiment.plugins)
     with ThreadPoolExecutor(1) as executor:
         costs = executor.submit(measure_costs, experiment, workload)
         return make_launcher(experiment, workload), costs.result()
@@ -109,20 +119,38 @@ def launch(experiment: Experiment, workload: Workload, launcher: Launcher, costs
     """Write the run's record and the rows of refused cells, train and score the rest, and write
     the table, also where the run is interrupted.
     """
-    store, todo = experiment.store, workload.plan.todo
+    store, todo, refused = experiment.store, workload.plan.todo, workload.refused
     record = start_run(experiment, workload)
-    write_failed_rows(
-        workload.refused, make_task(experiment, tuple(workload.refused), record), store
-    )
+    write_failed_rows(refused, make_task(experiment, tuple(refused), record), store)
     packs = make_packs(experiment.options, todo, costs, launcher.slots)
     tasks = [make_task(experiment, pack, record) for pack in packs]
+    run = make_tracked_run(record, store, [*refused, *todo])
     try:
-        if tasks:
-            progress = make_progress(tasks, costs, launcher.slots, experiment, workload)
-            with progress, StopRequest() as stop:
-                launcher.run(tasks, workload.sets, store, progress.on_update, stop)
+        with Tracking(experiment.trackers, run, store) as tracking:
+            tracking.pass_rows(cell.id for cell in refused)
+            if tasks:
+                progress = make_progress(tasks, costs, launcher.slots, experiment, workload)
+                launch_tasks(launcher, tasks, workload, store, progress, tracking)
     finally:
         store.compact()
+
+
+def launch_tasks(
+    launcher: Launcher,
+    tasks: list[Task],
+    workload: Workload,
+    store: Store,
+    progress: Progress,
+    tracking: Tracking,
+) -> None:
+    """Run the tasks, with the progress shown and the trackers called."""
+
+    def on_update(index: int, update: Update) -> None:
+        progress.on_update(index, update)
+        tracking.on_update(update)
+
+    with progress, StopRequest() as stop:
+        launcher.run(tasks, workload.sets, store, on_update, stop)
 
 
 def make_progress(
@@ -133,7 +161,8 @@ def make_progress(
     finished = set(plan.cells) - set(plan.todo)
     done = sum(plan.rows.get(cell.id, {}).get("status") == "ok" for cell in finished)
     state = RunState(tasks, costs, slots, grid_cells=len(plan.cells), already_done=done)
-    return Progress(state, store=experiment.store)
+    console = None if experiment.options.progress else make_silent_console()
+    return Progress(state, console, experiment.store)
 
 
 def make_task(experiment: Experiment, pack: packing.Pack, record: Mapping[str, Any]) -> Task:
@@ -149,7 +178,7 @@ def make_task(experiment: Experiment, pack: packing.Pack, record: Mapping[str, A
         plugins=experiment.plugins,
         compile=options.compile,
         checkpoint_seconds=options.checkpoint_seconds,
-        tensorboard=options.tensorboard,
+        sends_points=bool(experiment.trackers),
     )
 
 

@@ -40,7 +40,7 @@ def make_record(experiment: Experiment, workload: Workload) -> dict[str, Any]:
     return {
         "run": f"{provenance.utc_now()[:19].replace(':', '')}-{uuid.uuid4().hex[:6]}",
         "started": provenance.utc_now(),
-        "command": provenance.command_line(),
+        "command": experiment.options.command or provenance.command_line(),
         "grid": grid.model_dump(),
         "compare_given": bool(grid.compare.model_fields_set),
         "evaluation": asdict(experiment.evaluation),

@@ -94,6 +94,13 @@ def find_violations(cells: Sequence[Cell], evaluation: EvaluationConfig) -> dict
                 f"model '{name}' has no log_weight: its importance-weighted bounds stay empty",
                 file=sys.stderr,
             )
+        for request in evaluation.metrics:
+            if name not in request.models:
+                print(
+                    f"model '{name}' does not offer what metric '{request.metric}' needs: "
+                    f"{', '.join(request.columns)} stay empty",
+                    file=sys.stderr,
+                )
     reasons = {
         kind: conformance.find_violation(group[0], bool(evaluation.iwae))
         for kind, group in groups.items()
@@ -115,10 +122,8 @@ def warn_about_plugins(experiment: Experiment, plan: Plan) -> None:
 
 
 def warn_about_checkpoints(outdated: Sequence[Cell]) -> None:
-    """Say how many checkpoints of each model are left aside, as its plug-in has changed."""
+    """Print how many checkpoints of each model are ignored because its plug-in has changed."""
     for name, count in sorted(Counter(cell.model for cell in outdated).items()):
-        notice = (
-            f"{count} checkpoint{'s are' if count > 1 else ' is'} of another text of its "
-            f"plug-in and not gone on from"
-        )
-        print(f"model '{name}': {notice}", file=sys.stderr)
+        were, are = ("s were", "are") if count > 1 else (" was", "is")
+        notice = f"trained with another version of its plug-in and {are} ignored"
+        print(f"model '{name}': {count} checkpoint{were} {notice}", file=sys.stderr)

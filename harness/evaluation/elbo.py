@@ -86,7 +86,7 @@ def elbo(
     classes = torch.zeros(len(x), dtype=torch.long, device=x.device) if y is None else y
     chunks, terms = list(zip(x.split(CHUNK_SIZE), classes.split(CHUNK_SIZE), strict=True)), []
     for index, (images, labels) in enumerate(chunks):
-        terms.append(_evaluate_terms(model, images, labels, purpose, index))
+        terms.append(evaluate_terms(model, images, labels, purpose, index))
         yield (index + 1) / len(chunks)
     return _check_and_average(terms, spec)
 
@@ -99,13 +99,13 @@ def subset_elbo(
     classes = torch.zeros(len(x), dtype=torch.long, device=x.device) if y is None else y
     terms = []
     for index in range(SUBSET_REPEATS):
-        terms.append(_evaluate_terms(model, x, classes, "subset noise", index))
+        terms.append(evaluate_terms(model, x, classes, "subset noise", index))
         yield (index + 1) / SUBSET_REPEATS
     values = _check_and_average(terms, spec)
     return {name: values[name] for name in ("nelbo", "kl", "rec") if name in values}
 
 
-def _evaluate_terms(
+def evaluate_terms(
     model: Model, x: Tensor, y: Tensor, purpose: EvaluationPurpose, index: int
 ) -> LikelihoodTerms:
     """The terms of unlabelled images x (batch, dimensions); each part is (batch,)."""

@@ -14,14 +14,23 @@ from harness.evaluation.checks import check_finite
 from harness.evaluation.inputs import MetricInputs
 from harness.evaluation.scored_images import to_device
 from harness.experiment import seeding
-from harness.experiment.metrics import IWAE_SAMPLES
+from harness.experiment.metrics import IWAE_SAMPLES, describe_iwae
+from harness.experiment.own_columns import OwnColumn
 from harness.plugins.metric import ScoreGenerator, register_metric
 from harness.plugins.model import ImportanceWeighted, Model, Noise, draw_noise, own_draws
 
 IWAE_CHUNK_SIZE = 100  # images at a time
 DRAWS_PER_CALL = 10  # of z, at a time
-TEST_COLUMNS = frozenset(f"iwae_{k}" for k in IWAE_SAMPLES)
-SUBSET_COLUMNS = frozenset(f"subset_iwae_{k}" for k in IWAE_SAMPLES)
+TEST_COLUMNS = tuple(f"iwae_{k}" for k in IWAE_SAMPLES)  # those of other K are their own
+SUBSET_COLUMNS = tuple(f"subset_{column}" for column in TEST_COLUMNS)
+
+
+def _describe_test_bound(column: str) -> OwnColumn | None:
+    return describe_iwae(column) if column.startswith("iwae_") else None
+
+
+def _describe_subset_bound(column: str) -> OwnColumn | None:
+    return describe_iwae(column) if column.startswith("subset_") else None
 
 
 def _label(inputs: MetricInputs) -> str:
@@ -33,8 +42,9 @@ def _label(inputs: MetricInputs) -> str:
     unit="nats",
     better="lower",
     columns=TEST_COLUMNS,
+    family=_describe_test_bound,
     order=4,
-    applies=lambda inputs: not TEST_COLUMNS.isdisjoint(inputs.required_columns),
+    applies=lambda inputs: any(map(_describe_test_bound, inputs.required_columns)),
     label=_label,
 )
 def score_iwae(inputs: MetricInputs) -> ScoreGenerator:
@@ -47,8 +57,9 @@ def score_iwae(inputs: MetricInputs) -> ScoreGenerator:
     unit="nats",
     better="lower",
     columns=SUBSET_COLUMNS,
+    family=_describe_subset_bound,
     order=6,
-    applies=lambda inputs: not SUBSET_COLUMNS.isdisjoint(inputs.required_columns),
+    applies=lambda inputs: any(map(_describe_subset_bound, inputs.required_columns)),
     label=lambda inputs: f"subset_{_label(inputs)}",
 )
 def score_subset_iwae(inputs: MetricInputs) -> ScoreGenerator:

@@ -1,8 +1,9 @@
 """Computes the scores of a trained cell; a score that fails does not affect the others.
 
-The scores are the registered metrics (`harness.plugins.metric`). Scoring may be stopped at every
-share of the work that a metric yields. Finished scores, and the tensors that an unfinished metric
-keeps, are then reused.
+The scores are the registered metrics (`harness.plugins.metric`). Those of plug-ins and optional
+ones may fail in any way: the row then lacks their columns and names the error. Scoring may be
+stopped at every share of the work that a metric yields. Finished scores, and the tensors that an
+unfinished metric keeps, are then reused.
 """
 
 import functools
@@ -21,12 +22,14 @@ from harness.evaluation import elbo as elbo
 from harness.evaluation import iwae as iwae
 from harness.evaluation import samples as samples
 from harness.evaluation.checks import InvalidScoreError, NonFiniteError
+from harness.evaluation.further_metrics import check_values, describe_values
 from harness.evaluation.inputs import MetricInputs, SharedInputs
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
+from harness.experiment.own_columns import OWN_COLUMNS
 from harness.plugins import registry
 from harness.plugins.dataset import Data
-from harness.plugins.metric import ScoreGenerator, list_metrics
+from harness.plugins.metric import Metric, ScoreGenerator, list_metrics
 from harness.plugins.model import Model
 from harness.plugins.model_state import clone_tensors, restore_buffers
 from harness.storage import tensor_file
@@ -46,11 +49,22 @@ class ScorePart:
     name: of the score in the progress display and in error messages
     columns: columns that the row must have been scored for and that this part fills
     compute: starts the computation
+    metric: what computes it, None in tests
     """
 
     name: str
     columns: frozenset[str]
     compute: Callable[[], ScoreGenerator]
+    metric: Metric | None = None
+
+    @property
+    def is_further(self) -> bool:
+        """Whether the status of a row does not depend on it."""
+        return self.metric is not None and self.metric.is_further
+
+    def check(self, values: Values) -> Values:
+        """The values as the row holds them; ValueError for one that the metric cannot give."""
+        return values if self.metric is None else check_values(self.metric, values)
 
 
 @dataclass
@@ -154,16 +168,30 @@ class Scorer:
 
     def list_parts(self, inputs: MetricInputs) -> list[ScorePart]:
         """One part for each registered metric that applies to the cell, in their order."""
-        required = inputs.required_columns
-        return [
-            ScorePart(
-                metric.label(inputs),
-                required & metric.columns,
-                functools.partial(metric.compute, inputs),
-            )
-            for metric in list_metrics()
-            if metric.applies(inputs)
-        ]
+        required, parts = inputs.required_columns, []
+        for metric in list_metrics():
+            columns = frozenset(name for name in required if metric.describe(name) is not None)
+            if columns or not metric.optional:
+                parts += self._list_parts_of(metric, columns, inputs)
+        return parts
+
+    def _list_parts_of(
+        self, metric: Metric, columns: frozenset[str], inputs: MetricInputs
+    ) -> list[ScorePart]:
+        """The part of a metric; none where it does not apply, unless it was requested."""
+        compute = functools.partial(metric.score, inputs)
+        try:
+            label = metric.label(inputs)
+            if not metric.fits(inputs):
+                requests = {request.metric for request in self.evaluation.metrics}
+                nothing = functools.partial(_score_nothing, None)
+                requested = columns and metric.name in requests
+                return [ScorePart(label, columns, nothing, metric)] if requested else []
+        except Exception as error:
+            if not metric.is_further:
+                raise
+            label, compute = metric.name, functools.partial(_score_nothing, error)
+        return [ScorePart(label, columns, compute, metric)]
 
     def list_missing_parts(self, inputs: MetricInputs, known: Mapping[str, Any]) -> list[ScorePart]:
         """The parts whose columns are not in `known`, a row; failed parts are tried again."""
@@ -190,19 +218,30 @@ class Scorer:
                 continue
             yield Stage(part.name, number, len(parts), number / len(parts))
             try:
-                generator = part.compute()
-                while True:
-                    share = next(generator)
+                values: Values = {}
+                for share in _run_part(part, values):
                     restore_buffers(model, buffers)
                     yield Stage(part.name, number, len(parts), (number + share) / len(parts))
-            except StopIteration as end:
-                scores.values |= end.value
+                scores.values |= part.check(values)
                 scores.done.append(part.name)
             except StorageError:
                 raise
             except Exception as error:
                 scores.errors[part.name] = error
             restore_buffers(model, buffers)
+
+
+def _run_part(part: ScorePart, values: Values) -> Iterator[float]:
+    """Compute a part into `values`, and yield the shares that are done."""
+    values |= yield from part.compute()
+
+
+def _score_nothing(error: Exception | None) -> ScoreGenerator:
+    """No column, or the error."""
+    yield 1.0
+    if error is not None:
+        raise error
+    return {}
 
 
 class CellScoring:
@@ -286,7 +325,8 @@ class CellScoring:
         """
         if self.scored_before:
             return "ok"
-        first_part = self.parts[0].name if self.parts else "weights"
+        deciding = [part.name for part in self.parts if not part.is_further]
+        first_part = deciding[0] if deciding else "weights"
         error = self.scores.errors.get("bound", self.scores.errors.get(first_part))
         if error is None:
             return "ok"
@@ -303,6 +343,11 @@ class CellScoring:
         values = self.known_columns | self.scores.values | {"error": self._describe_errors()}
         values["evaluated"] = ",".join(
             sorted(frozenset().union(evaluated_before, *(part.columns for part in done)))
+        )
+        values[OWN_COLUMNS] = describe_values(
+            self.known_columns.get(OWN_COLUMNS),
+            [part.metric for part in done if part.metric],
+            self.scores.values,
         )
         values["score_seconds"] = self.seconds
         values["data_checksum"] = self.scorer.data.checksum

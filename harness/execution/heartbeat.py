@@ -6,8 +6,10 @@ driver that it works and does not hang.
 
 import threading
 import time
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from harness.training.task import Update
 
@@ -15,11 +17,15 @@ MIN_CPU_SHARE = 0.02  # of one CPU; a process that uses less does not work
 
 
 class Heartbeat:
-    """Runs a trial in a thread; `next` returns its latest update within `seconds`."""
+    """Runs a trial in a thread; `next` returns its latest update within `seconds`.
+
+    Points of learning curves are returned once each, those of updates that came in between too.
+    """
 
     def __init__(self, updates: Generator[Update, None, None], seconds: float):
         self._updates, self._seconds = updates, seconds
         self._latest, self._error = Update(), None  # type: tuple[Update, BaseException | None]
+        self._points: deque[tuple[str, Mapping[str, Any]]] = deque()
         self._updated, self._stop, self._finished = (
             threading.Event(),
             threading.Event(),
@@ -35,7 +41,12 @@ class Heartbeat:
         self._updated.clear()
         if self._error is not None:
             raise self._error
-        return replace(self._latest, cpu_seconds=time.process_time(), wall_seconds=time.monotonic())
+        return replace(
+            self._latest,
+            cpu_seconds=time.process_time(),
+            wall_seconds=time.monotonic(),
+            points=[self._points.popleft() for _ in range(len(self._points))],
+        )
 
     def close(self) -> None:
         """End the trial at its next update, after it has saved checkpoints, and wait for that."""
@@ -45,6 +56,7 @@ class Heartbeat:
     def _run(self) -> None:
         try:
             for update in self._updates:
+                self._points.extend(update.points)
                 self._latest = update
                 self._updated.set()
                 if self._stop.is_set():

@@ -32,16 +32,14 @@ class Resources:
             raise InputError(f"CPUs per trial {self.cpus}: expected at least 1")
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
             raise InputError(
-                f"GPUs per trial {self.gpus:g}: expected a fraction of one GPU or a whole number "
-                f"of them"
+                f"GPUs per trial {self.gpus:g}: expected a fraction of one GPU or an integer"
             )
 
     def slots(self, nodes: Sequence[Mapping[str, float]]) -> int:
-        """Trials that run side by side; a share that no node can grant is refused before Ray waits
-        for it forever.
+        """Number of concurrent trials; InputError if no node can run one: Ray would wait forever.
 
-        A trial lies on one node, and a fraction on one GPU, so what is left over on each adds up to
-        nothing.
+        A trial runs on one node, and a fraction of a GPU is on one GPU, so remainders on several
+        nodes do not add up.
 
         >>> Resources(cpus=1, gpus=0.4).slots([{"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}])
         4
@@ -55,8 +53,7 @@ class Resources:
                 )
             )
             raise InputError(
-                f"a trial asks for {required}, on one machine; there are "
-                f"{available or 'no machines'}"
+                f"a trial needs {required} on one machine; available: {available or 'no machine'}"
             )
         return slots
 
@@ -103,6 +100,9 @@ class Launcher(Protocol):
         is raised.
         """
 
+    def close(self) -> None:
+        """Release what the launcher holds."""
+
 
 class InProcess:
     """Runs one task after another in this process: for tests and machines without Ray."""
@@ -128,3 +128,6 @@ class InProcess:
                 if stop.requested:
                     updates.close()
                     raise KeyboardInterrupt
+
+    def close(self) -> None:
+        """Does nothing: all is in this process."""

@@ -43,9 +43,11 @@ class RayTune:
         import ray
 
         self.resources, self.ray, self.patience = resources, ray, patience
+        self.is_guest = ray.is_initialized()  # in a notebook that uses Ray itself
         try:
             with warnings.catch_warnings(action="ignore"):
-                ray.init(address, **init_options(address))
+                if not self.is_guest:
+                    ray.init(address, **init_options(address))
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(
@@ -87,7 +89,7 @@ class RayTune:
             raise KeyboardInterrupt
 
     def _make_trainable(self, tasks: Sequence[Task], sets: Mapping[str, Data]) -> Any:
-        """The workers' class, with the resources of a trial and what all workers share."""
+        """The class of the workers, with the resources of a trial and the shared data."""
         from ray import tune
 
         from harness.execution.ray_worker import Worker, to_arrays
@@ -97,7 +99,7 @@ class RayTune:
         return tune.with_resources(shared, resources)
 
     def _count_slots(self, address: str) -> int:
-        """Trials side by side on the cluster at its largest; waits for a worker if none fits yet."""
+        """Concurrent trials on the cluster at its largest; waits for a worker if none fits yet."""
         config = (
             None
             if address.startswith("ray://")
@@ -117,16 +119,16 @@ class RayTune:
     def _wait_for_worker(self) -> None:
         """Ask for the resources of a trial and wait: a cluster may add machines on demand."""
         print(
-            f"no worker yet: waiting for the cluster's first, at most {JOIN_SECONDS / 60:g} "
-            f"minutes",
+            f"no worker yet: waiting up to {JOIN_SECONDS / 60:g} minutes for the first",
             flush=True,
         )
         share = self.ray.remote(num_cpus=self.resources.cpus, num_gpus=self.resources.gpus)
         self.ray.wait([share(_noop).remote()], timeout=JOIN_SECONDS)
 
     def close(self) -> None:
-        """Leave Ray."""
-        self.ray.shutdown()
+        """Leave Ray, unless this process had connected to it before."""
+        if not self.is_guest:
+            self.ray.shutdown()
 
 
 def _make_tuner(
@@ -140,7 +142,12 @@ def _make_tuner(
     """A tuner that runs the units of a queue and keeps its own files in the folder `scratch`."""
     from ray import tune
 
-    from harness.execution.tune_hooks import QueueCallback, QueueSearcher, RequestStopper
+    from harness.execution.tune_hooks import (
+        QueueCallback,
+        QueueSearcher,
+        RequestStopper,
+        SilentReporter,
+    )
 
     return tune.Tuner(
         trainable,
@@ -151,6 +158,7 @@ def _make_tuner(
             name="grid",
             storage_path=scratch,
             verbose=0,
+            progress_reporter=SilentReporter(),
             stop=RequestStopper(stop),
             # with a checkpoint at the end Tune would reuse no process
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

@@ -168,9 +168,9 @@ def _read_status(store: Store, task: Task, cell: Cell) -> str | None:
 
 
 def write_failed_row(store: Store, task: Task, cell: Cell, reason: str, details: str) -> None:
-    """Write the failed row of a cell, and what is known of the death into its log."""
+    """Write the failed row of a cell, and the details of the death into its log."""
     store.write(
         layout.log_key(cell.id),
-        f"{reason}; a process that is killed says nothing itself\n\n{details}\n".encode(),
+        f"{reason}; a killed process leaves no message\n\n{details}\n".encode(),
     )
     rows.write_row(store, task, cell, "failed", {"error": reason})

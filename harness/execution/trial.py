@@ -11,7 +11,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -29,7 +29,6 @@ from harness.training import gpu_memory, process_tuning
 from harness.training.checkpoints import CheckpointWriter, load_checkpoint
 from harness.training.process_tuning import flush_denormals
 from harness.training.task import Task, Update
-from harness.training.tensorboard import TensorBoardWriter
 from harness.training.trainer import DIVERGENCE_THRESHOLD, CellState, PackTrainer, make_trainer
 
 SAVE_SCORE_SECONDS = 1.0  # a score that took longer is saved before the next begins
@@ -59,6 +58,12 @@ def run(task: Task, data: Data, store: Store | None = None) -> Generator[Update,
     yield trial.report.make_update()
 
 
+def new_points(pack: PackTrainer, recorded: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The points of the curves of a pack after the first `recorded`, each with its cell's id."""
+    for cell, curve in zip(pack.cells, pack.curves, strict=True):
+        yield from ((cell.id, point) for point in curve[recorded:])
+
+
 @dataclass
 class TrialReport:
     """The counters of a trial, with the meanings of `Update`; `seconds` between two reports."""
@@ -73,6 +78,7 @@ class TrialReport:
     stage: str = ""
     scored: float = 0.0
     score_seconds: float | None = None
+    points: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
     def count_training(self, pack: PackTrainer, steps_before: int) -> None:
         """Take the steps, the speed and the last loss of a pack; `steps_before` are those of the
@@ -89,7 +95,8 @@ class TrialReport:
             yield self.make_update()
 
     def make_update(self) -> Update:
-        """The counters as they are now."""
+        """The counters as they are now, and the points since the last update."""
+        points, self.points = self.points, []
         return Update(
             steps=self.steps,
             step_seconds=self.step_seconds,
@@ -99,6 +106,7 @@ class TrialReport:
             stage=self.stage,
             scored=self.scored,
             score_seconds=self.score_seconds,
+            points=points,
         )
 
 
@@ -191,13 +199,13 @@ class _Trial:
 
     def _advance(self, pack: PackTrainer, checkpoints: CheckpointWriter) -> Iterator[Update]:
         """Train a pack to its end, and save checkpoints when they are due."""
-        board = TensorBoardWriter(self.store, pack.cells) if self.task.tensorboard else None
         steps_before, interval = self.report.steps, self.task.checkpoint_seconds
         while pack.running:
+            recorded = len(pack.curves[0])
             pack.advance(self.task.report_seconds)
             self.report.count_training(pack, steps_before)
-            if board:
-                board.add(pack.curves)
+            if self.task.sends_points:
+                self.report.points += new_points(pack, recorded)
             self.report.saved += checkpoints.save_if_due(interval, self.rows.ended)
             yield from self.report.yield_if_due()
         self.report.saved += checkpoints.save_if_due(interval, self.rows.ended)
@@ -251,7 +259,7 @@ class _Trial:
 
 
 def _training_columns(task: Task, pack: PackTrainer, cell: Cell) -> dict[str, Any]:
-    """What the row of a cell says of its training."""
+    """The columns of a row that describe the training."""
     return {
         "train_seconds": pack.seconds_per_cell,
         "pack": len(pack.cells),

@@ -1,4 +1,7 @@
-"""What the driver gives Tune: a searcher, a stopper and a callback. Importing it imports Ray."""
+"""What the driver gives Tune: a searcher, a stopper, a callback and a reporter that is silent.
+
+Importing it imports Ray.
+"""
 
 from dataclasses import fields
 from pathlib import Path
@@ -63,6 +66,17 @@ class RequestStopper(_DriverOnly, tune.Stopper):
         return self.stop.requested
 
 
+class SilentReporter(_DriverOnly, tune.ProgressReporter):
+    """Reports nothing: in a notebook Tune's own clears what others show under the cell."""
+
+    def should_report(self, trials: Any, done: bool = False) -> bool:
+        """Never."""
+        return False
+
+    def report(self, trials: Any, done: bool, *sys_info: Any) -> None:
+        """Does nothing."""
+
+
 class QueueCallback(_DriverOnly, tune.Callback):
     """Passes updates on, requeues the work of dead trials, and requests a stop if storage fails."""
 
@@ -108,14 +122,14 @@ class QueueCallback(_DriverOnly, tune.Callback):
 
 
 def _describe_death(trial: Any) -> str:
-    """What Ray knows of the death of a trial, and where the trial ran."""
+    """Ray's reason for the death of a trial, and where the trial ran."""
     result, file = trial.last_result or {}, trial.error_file
     location = {name: result.get(name) for name in ("hostname", "node_ip", "pid")}
     known = ", ".join(f"{name} {value}" for name, value in location.items() if value is not None)
     reason = "Ray gave no reason"
     if file and Path(file).is_file():
         reason = Path(file).read_text(errors="replace")
-    return f"last heard of: {known or 'never'}\n{reason}"
+    return f"last update from: {known or 'none'}\n{reason}"
 
 
 def _find_storage_error(trial: Any) -> StorageError | None:

@@ -44,23 +44,22 @@ class Watchdog:
         self.last_progress, self.warnings_given = time.monotonic(), 0
 
     def describe_wait(self) -> str:
-        """How many trials sent no update and how many wait, in words."""
+        """How many trials sent no update, and how many wait."""
         running, waiting = len(self.queue.running), len(self.queue.waiting)
-        return f"{running} trials were handed to Ray and are silent or not begun, {waiting} wait"
+        return f"{running} trials sent no update or did not start, {waiting} wait"
 
     def check(self) -> None:
         """Warn after each quarter of the patience without progress; at its end request a stop."""
         idle_seconds = time.monotonic() - self.last_progress
         if idle_seconds >= self.patience:
             self.stop.request(
-                f"nothing moved for {idle_seconds / 60:.0f} min: {self.describe_wait()}"
+                f"no progress for {idle_seconds / 60:.0f} min: {self.describe_wait()}"
             )
         elif idle_seconds >= self.patience * (self.warnings_given + 1) / (MAX_WARNINGS + 1):
             self.warnings_given += 1
             deadline = f"the run ends at {self.patience / 60:.0f} min"
             print(
-                f"nothing moved for {idle_seconds / 60:.0f} min: {self.describe_wait()}; "
-                f"{deadline}",
+                f"no progress for {idle_seconds / 60:.0f} min: {self.describe_wait()}; {deadline}",
                 file=sys.stderr,
             )
 

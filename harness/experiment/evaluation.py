@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from harness.errors import InputError
 from harness.experiment.cell import Cell
 from harness.experiment.grid import DEFAULT_SAMPLES, ListedDraw
-from harness.experiment.metrics import IWAE_SAMPLES
+from harness.experiment.metrics import describe_iwae
 from harness.experiment.validation import format_validation_error
 
 Index = Annotated[int, Field(ge=0)]
@@ -26,6 +26,26 @@ class SubsetFile(BaseModel):
 
 
 @dataclass(frozen=True)
+class MetricRequest:
+    """A metric besides those that every cell is scored on.
+
+    metric: its name
+    columns: the columns that it fills
+    models: names of the models that offer what it needs
+    needs_bound: whether it scores only cells with a bound
+    """
+
+    metric: str
+    columns: tuple[str, ...]
+    models: tuple[str, ...]
+    needs_bound: bool = True
+
+    def covers(self, cell: Cell) -> bool:
+        """Whether the row of a cell must be scored for it."""
+        return cell.model in self.models and (cell.has_bound or not self.needs_bound)
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """The evaluation of a run.
 
@@ -36,6 +56,7 @@ class EvaluationConfig:
     labelled: indices of labelled training images
     subset_checksum: SHA-256 of the file of the lists
     samples: samples from the prior in which digits are counted
+    metrics: those of plug-ins and those that the grid asks for by name
     """
 
     iwae: tuple[int, ...] = ()
@@ -45,16 +66,20 @@ class EvaluationConfig:
     labelled: tuple[int, ...] = ()
     subset_checksum: str = ""
     samples: int = DEFAULT_SAMPLES
+    metrics: tuple[MetricRequest, ...] = ()
 
     def required_columns(self, cell: Cell) -> frozenset[str]:
         """The columns that the row of this cell must be scored for."""
+        further = {
+            column for request in self.metrics if request.covers(cell) for column in request.columns
+        }
         if not cell.has_bound:
-            return frozenset({"accuracy"})
+            return frozenset({"accuracy"} | further)
         sets = {"test": "", "subset": "subset_"} if self.covers(cell) else {"test": ""}
         bounds = {
             f"{sets[name]}iwae_{k}" for name in self.iwae_on if name in sets for k in self.iwae
         }
-        return frozenset({f"{prefix}nelbo" for prefix in sets.values()} | bounds)
+        return frozenset({f"{prefix}nelbo" for prefix in sets.values()} | bounds | further)
 
     @property
     def listed_draw(self) -> ListedDraw | None:
@@ -109,12 +134,9 @@ def make_evaluation_config(
     subset: path of a `SubsetFile`
     iwae_on: by default the subset if there is one, else the test set
     """
-    unsupported = sorted(set(iwae) - set(IWAE_SAMPLES))
+    unsupported = sorted(k for k in iwae if describe_iwae(f"iwae_{k}") is None)
     if unsupported:
-        raise InputError(
-            f"IWAE bound of {unsupported[0]} draws: expected one of "
-            f"{', '.join(map(str, IWAE_SAMPLES))}"
-        )
+        raise InputError(f"IWAE bound of {unsupported[0]} draws: expected 1 to 999,999 draws")
     image_sets = tuple(iwae_on or (["subset"] if subset else ["test"]))
     if "subset" in image_sets and not subset:
         raise InputError(

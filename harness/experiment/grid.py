@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from harness.errors import InputError, short_repr, unknown_name_error
 from harness.experiment.cell import (
@@ -22,7 +29,8 @@ from harness.experiment.cell import (
     Setting,
     Supervision,
 )
-from harness.experiment.metrics import METRICS, check_margin
+from harness.experiment.metrics import METRICS, check_margin, count_draws
+from harness.experiment.own_columns import is_own_name
 from harness.experiment.recipe import canonical_recipe
 
 # the data sets of version 0.1; what is registered besides has a version in the ids of its cells
@@ -223,6 +231,9 @@ class ComparisonSpec(BaseModel):
     There is one family of comparisons for each metric: every pair of arms, or every arm against the
         one whose columns have the values of `baseline`. Two arms whose difference is below the
         margin are equivalent; it is in the unit of the metric in the table (nats, fractions).
+
+    A metric with a column of its own must be among `context["metrics"]` of the validation. The
+    value None there accepts any such name, for tables that were written elsewhere.
     """
 
     model_config = STRICT_CONFIG
@@ -233,10 +244,12 @@ class ComparisonSpec(BaseModel):
 
     @field_validator("metrics", "margin")
     @classmethod
-    def _check_metric_names(cls, names: Iterable[str]) -> Iterable[str]:
+    def _check_metric_names(cls, names: Iterable[str], info: ValidationInfo) -> Iterable[str]:
+        own = (info.context or {"metrics": ()})["metrics"]
         for name in names:
-            if name not in METRICS:
-                raise ValueError(str(unknown_name_error("metric", name, METRICS)))
+            known = name in METRICS or count_draws(name) is not None
+            if not known and not (is_own_name(name) if own is None else name in own):
+                raise ValueError(str(unknown_name_error("metric", name, {*METRICS, *(own or ())})))
         return names
 
 
@@ -258,6 +271,7 @@ class Grid(BaseModel):
     iwae: list[Count] = []
     iwae_on: list[Literal["test", "subset"]] | None = None
     samples: Annotated[int, Field(ge=MIN_SAMPLES)] = DEFAULT_SAMPLES
+    metrics: list[str] = []
     compare: ComparisonSpec = ComparisonSpec()
     sweeps: Annotated[list[Sweep], Field(min_length=1)]
 

@@ -1,7 +1,7 @@
 """Grids as YAML files, shipped or a user's own, and the flags that change them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,25 +48,33 @@ def read(name: str) -> dict[str, Any]:
     return {"name": path.stem, **keys}
 
 
-def validate(keys: Mapping[str, Any]) -> Grid:
-    """A grid from its keys; InputError says in one line what is wrong with them."""
+def validate(keys: Mapping[str, Any], metrics: Collection[str] = ()) -> Grid:
+    """A grid from its keys; InputError says in one line what is wrong with them.
+
+    metrics: columns that registered metrics bring along, which comparisons may name
+    """
     try:
-        return Grid.model_validate(dict(keys))
+        return Grid.model_validate(dict(keys), context={"metrics": metrics})
     except ValidationError as error:
         raise InputError(_format_error(error)) from None
 
 
 def apply_flags(
-    keys: Mapping[str, Any], flags: Mapping[str, Any], models: list[str] | None = None
+    keys: Mapping[str, Any],
+    flags: Mapping[str, Any],
+    models: list[str] | None = None,
+    metrics: Collection[str] = (),
 ) -> Grid:
     """A grid with flags in place of its keys; the flags of a sweep apply to every sweep.
 
     The keys of a recipe are laid over those of each sweep.
 
     models: keep only the sweeps of these models, and add a plain sweep of a model that has none
+    metrics: columns that registered metrics bring along
     """
+    required = {key: value for key, value in flags.items() if key == "seeds"}
     # unset keys stay unset, so that `model_fields_set` tells them apart
-    grid = validate(keys).model_dump(exclude_unset=True)
+    grid = validate({**required, **keys}, metrics).model_dump(exclude_unset=True)
     if models:
         kept_sweeps = [sweep for sweep in grid["sweeps"] if sweep["model"] in models]
         added_models = dict.fromkeys(
@@ -75,7 +83,8 @@ def apply_flags(
         grid["sweeps"] = kept_sweeps + [{"model": name} for name in added_models]
     sweep_flags = {key: value for key, value in flags.items() if key in Sweep.model_fields}
     grid["sweeps"] = [_lay_over(sweep, sweep_flags) for sweep in grid["sweeps"]]
-    return validate(grid | {key: value for key, value in flags.items() if key not in sweep_flags})
+    grid_flags = {key: value for key, value in flags.items() if key not in sweep_flags}
+    return validate(grid | grid_flags, metrics)
 
 
 def _lay_over(sweep: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import torch
 
-LIBRARIES = ("torch", "ray", "numpy", "pandas", "pyarrow", "scipy", "generative-bench")
+from harness.program import command_of
+
+PACKAGE = "generative-bench"
+LIBRARIES = ("torch", "ray", "numpy", "pandas", "pyarrow", "scipy", PACKAGE)
 
 
 def utc_now() -> str:
@@ -21,16 +24,24 @@ def utc_now() -> str:
 
 
 def git_commit(folder: Path = Path(__file__).parent) -> str:
-    """The commit of a folder, followed by + if tracked files differ; "unknown" outside git.
+    """The commit of a folder, followed by + if tracked files differ.
 
-    Published results, which are tracked as well, do not count.
+    Published results, which are tracked as well, do not count. Where git does not track the folder,
+    as in an installed package, it is `v` and the version of the package.
     """
     try:
+        if not _git(folder, "ls-files", "."):
+            return package_version()  # the environment lies in a checkout of something else
         head = _git(folder, "rev-parse", "HEAD")
         changed = _git(folder, "diff", "--name-only", "HEAD", "--", ":/", ":(top,exclude)results")
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return package_version()
     return head + "+" * bool(changed)
+
+
+def package_version() -> str:
+    """The version of the installed package, as `v0.1.0`."""
+    return f"v{metadata.version(PACKAGE)}"
 
 
 def _git(folder: Path, *words: str) -> str:
@@ -73,7 +84,7 @@ def describe_machine() -> dict[str, object]:
 
 def command_line() -> str:
     """The running command as a user would type it."""
-    return " ".join(["python harness/bench.py", *sys.argv[1:]])
+    return " ".join([command_of("harness/bench.py"), *sys.argv[1:]])
 
 
 @functools.cache

@@ -20,6 +20,7 @@ EvaluationPurpose = Literal[
     "pixels",
     "reconstructions",
     "judge",
+    "training images",
     "validation split",
     "validation binarisation",
     "validation noise",

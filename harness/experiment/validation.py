@@ -27,7 +27,9 @@ def format_validation_error(error: ValidationError, prefix: str = "{}: ", top: s
     if first["type"] == "bool_type" and location[-1:] == ["bool"]:
         # pydantic names only the first type that a setting can have
         location, message = location[:-1], "expected a number, a word or a truth value"
-    keys = [part for part in location if not part.startswith(("list[", "function-"))]
+    keys = [
+        part for part in location if not part.startswith(("list[", "function-", "constrained-"))
+    ]
     path = truncate(".".join(keys)) or top
     given = "" if first["type"] in COMPLETE_MESSAGES else f", got {short_repr(first['input'])}"
     text = f"{message[0].lower()}{message[1:]}{given}"

@@ -1,14 +1,15 @@
-"""Live progress of a run: a table on a terminal, plain lines elsewhere."""
+"""Live progress of a run: a table on a terminal and in a notebook, plain lines elsewhere."""
 
 import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 
 from harness.monitoring import display, run_status
+from harness.monitoring.notebook_page import NotebookPage
 from harness.monitoring.run_state import RunState
 from harness.monitoring.run_status import MAX_RECORDED
 from harness.monitoring.status_writer import StatusWriter
@@ -25,10 +26,13 @@ class Progress:
         self.state, self.console = state, console or Console()
         self.last_printed = time.monotonic()
         self.writer = StatusWriter(state, store) if store else None
+        self.page = NotebookPage(self._render_page) if self.console.is_jupyter else None
         self.live = self._make_live() if self.console.is_terminal else None
 
     def __enter__(self) -> Self:
-        if self.live:
+        if self.page:
+            self.page.start()
+        elif self.live:
             self.live.start()
         else:
             self.console.print(self.summary(), highlight=False)
@@ -42,17 +46,18 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.live:
+        if self.page:
+            self.page.stop()
+        elif self.live:
             self.live.stop()
         if self.writer:
-            self.writer.close(_describe_end(error))
+            self.writer.close(run_status.describe_end(error))
 
     def _make_live(self) -> Live:
-        return Live(
-            get_renderable=lambda: display.render_page(self.state.snapshot()),
-            console=self.console,
-            refresh_per_second=2,
-        )
+        return Live(get_renderable=self._render_page, console=self.console, refresh_per_second=2)
+
+    def _render_page(self) -> Group:
+        return display.render_page(self.state.snapshot())
 
     def on_update(self, index: int, update: Update) -> None:
         """Take an update of task `index`, and print a line if cells ended or one is due."""
@@ -61,7 +66,9 @@ class Progress:
         newly_ended = state.record(index, update)
         if self.writer and is_first:
             self.writer.wake.set()
-        if self.live:
+        if self.page:
+            self.page.refresh_if_due()
+        if self.live or self.page:
             return
         if newly_ended:
             self._print_lines(
@@ -91,10 +98,6 @@ class Progress:
         return f"{title} at step {update.steps // len(task.cells):,}{nelbo}"
 
 
-def _describe_end(error: BaseException | None) -> str:
-    """How a run ended, in a word or a line."""
-    if error is None:
-        return run_status.DONE
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    return str(error) or type(error).__name__
+def make_silent_console() -> Console:
+    """A console that shows nothing, and does not redirect what others print."""
+    return Console(quiet=True, force_terminal=False, force_jupyter=False)

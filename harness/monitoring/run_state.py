@@ -1,4 +1,4 @@
-"""The state of a run, from the updates of its trials; the driver alone holds it."""
+"""The state of a run, made from the updates of its trials; only the driver has it."""
 
 import socket
 import threading
@@ -13,7 +13,7 @@ from harness.training.task import Costs, Task, Update
 
 
 class RunState:
-    """What the trials of a run have done, and the time that the rest takes.
+    """The progress of the trials of a run, and an estimate of the time that is left.
 
     `costs` are those measured before the run, by `Cell.pack_key`; `slots` trials run side by side.
     `grid_cells` counts the cells of the grid, `already_done` those that earlier runs have done.

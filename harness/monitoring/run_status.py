@@ -88,7 +88,7 @@ class RunStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether the run goes on or has ended with nothing failed, missing or silent."""
+        """Whether the run sends news or has ended with no cell failed or missing."""
         return not self.failed and (
             self.complete if self.end else self.stale_seconds < STALE_SECONDS
         )
@@ -105,6 +105,15 @@ def read(store: Store) -> list[RunStatus]:
     return sorted(
         (one for one in statuses if one is not None), key=lambda one: (one.run[:17], one.written)
     )
+
+
+def describe_end(error: BaseException | None) -> str:
+    """How a run ended, in a word or a line, from the error that ended it."""
+    if error is None:
+        return DONE
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return str(error) or type(error).__name__
 
 
 def read_failure_reason(store: Store, cell: str) -> str:

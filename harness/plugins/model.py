@@ -150,6 +150,14 @@ class Reconstructing(Protocol):
 
 
 @runtime_checkable
+class Encoding(Protocol):
+    """A model whose q(z|x) is a diagonal Gaussian, for metrics of its latent variables."""
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of q(z|x): (batch, PIXELS) -> (batch, latent) each."""
+
+
+@runtime_checkable
 class Classifier(Protocol):
     """A model that predicts the class of an image."""
 

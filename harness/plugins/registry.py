@@ -3,7 +3,8 @@
 `register` is a decorator. The first look-up in a process, Ray's workers included, imports every
 entry point of the groups `harness.models` and `harness.datasets`. A model in a user's own files is
 a plug-in: `load` runs its code, which travels with the trial. What it changes in other modules
-holds for its own models only (`isolate_model`).
+holds for its own models only (`isolate_model`). What a script or a notebook registers itself can be
+a plug-in as well (`plugin_from_object`): the object itself travels then.
 """
 
 import functools
@@ -16,24 +17,27 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar
 
 import torch
 
-from harness.errors import InputError, unknown_name_error
+from harness.errors import InputError, short_repr, unknown_name_error
 from harness.experiment import seeding
 from harness.experiment.cell import Cell, ModelCard, Setting
-from harness.plugins import isolation, source_files, source_modules
+from harness.plugins import isolation, source_files, source_modules, source_objects
 from harness.plugins.dataset import MNIST_SPEC, Dataset, DataSpec, registered_datasets
 from harness.plugins.isolation import Change
 from harness.plugins.metric import registered_metrics
 from harness.plugins.model import Model
 from harness.plugins.source_files import Plugin
+from harness.plugins.tracker import registered_trackers
 
 ENTRY_POINT_GROUP = "harness.models"
 ENTRY_POINT_GROUPS = (ENTRY_POINT_GROUP, "harness.datasets")
 # the folder of the packages harness and models
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+PluginSource = str | Path | type | FunctionType  # a path, or what this process registered
 M = TypeVar("M", bound=Model)
 V = TypeVar("V")
 _models: dict[str, type[Model]] = {}
@@ -143,11 +147,15 @@ def build(cell: Cell) -> Model:
 
 
 def load(plugin: Plugin) -> None:
-    """Run the code of a plug-in, which registers its models, data sets and metrics.
+    """Run the code of a plug-in, which registers its models, data sets, metrics and
+    trackers.
 
     A plug-in that is loaded already runs again only if its code has changed. InputError if it
     fails.
     """
+    if plugin.kind == "object":
+        _load_objects(plugin)
+        return
     loaded = _loaded.get(plugin.name)
     if loaded is not None and loaded.plugin == plugin:
         for registry, values in zip(_registries(), loaded.registered, strict=True):
@@ -171,6 +179,49 @@ def load(plugin: Plugin) -> None:
     isolation.add_changes(changes)
 
 
+def _load_objects(plugin: Plugin) -> None:
+    """Register the objects of a plug-in, whose code has run where they were defined."""
+    _load_entry_points()
+    previous = _loaded.get(plugin.name)
+    if previous is not None:
+        _unload(previous)
+    for registry, values in zip(_registries(), plugin.objects, strict=True):
+        registry.update(values)
+    _loaded[plugin.name] = _LoadedPlugin(plugin, plugin.objects, ())
+
+
+def plugin_from_object(value: Any) -> Plugin:
+    """The plug-in of a class or function that this process has registered; InputError if it has not
+    or if its text is not known.
+    """
+    if not isinstance(value, (type, FunctionType)):
+        raise InputError(
+            f"plug-in {short_repr(value)}: expected a path, or a class or function with "
+            "@register(NAME), @register_dataset(NAME) or @register_metric(NAME)"
+        )
+    objects = tuple(
+        {name: each for name, each in registry.items() if _is_made_from(each, value)}
+        for registry in _registries()
+    )
+    if not any(objects):
+        raise InputError(
+            f"plug-in {value.__qualname__!r} is not registered; expected @register(NAME), "
+            "@register_dataset(NAME) or @register_metric(NAME) above it"
+        )
+    name, module = f"{value.__module__}.{value.__qualname__}", value.__module__
+    files = {f"{value.__name__}.py": source_objects.read_source(value)}
+    return Plugin(name, "object", files, module, objects)
+
+
+def _is_made_from(registered: Any, value: Any) -> bool:
+    """Whether a class or function is what was registered, or what it was made from."""
+    return (
+        registered is value
+        or type(registered) is value
+        or (getattr(registered, "compute", None) is value)
+    )
+
+
 def load_source(name: str, text: str) -> None:
     """Run the code of one file like `load`."""
     load(source_files.plugin_from_text(name, text))
@@ -178,7 +229,7 @@ def load_source(name: str, text: str) -> None:
 
 def _registries() -> tuple[dict[str, Any], ...]:
     """Everything that a plug-in can register, by name."""
-    return _models, registered_metrics, registered_datasets
+    return _models, registered_metrics, registered_datasets, registered_trackers
 
 
 def _unload(loaded: _LoadedPlugin) -> None:
@@ -251,6 +302,22 @@ def refuse_local(names: Iterable[str]) -> None:
         if _find_loaded(name) is None and not installed:
             raise InputError(
                 f"model '{name}' is defined in this process alone; Ray's workers cannot load it: "
+                "put it into a file (--plugin FILE), hand it over in Python "
+                f"(plugins=[{model.__name__}]) or use --launcher in-process"
+            )
+
+
+def refuse_local_metrics(names: Iterable[str]) -> None:
+    """Refuse metrics that Ray's workers cannot load, as only this process defines them."""
+    packages = {"harness", *_entry_point_packages()}
+    for name in names:
+        metric = registered_metrics[name]
+        in_plugin = any(
+            values.get(name) is metric for each in _loaded.values() for values in each.registered
+        )
+        if not in_plugin and metric.compute.__module__.partition(".")[0] not in packages:
+            raise InputError(
+                f"metric '{name}' is defined in this process alone; Ray's workers cannot load it: "
                 "put it into a file (--plugin FILE) or use --launcher in-process"
             )
 
@@ -362,9 +429,11 @@ def _read_defaults(name: str, model: type[Model]) -> Mapping[str, Setting]:
     return settings
 
 
-def load_plugins(names: Sequence[str]) -> tuple[Plugin, ...]:
-    """Read and load the plug-ins at these paths."""
-    plugins = source_files.read_plugins(names)
+def load_plugins(sources: Sequence[PluginSource]) -> tuple[Plugin, ...]:
+    """Read and load plug-ins: those at paths, then classes and functions of this process."""
+    paths = [str(source) for source in sources if isinstance(source, (str, Path))]
+    values = [source for source in sources if not isinstance(source, (str, Path))]
+    plugins = (*source_files.read_plugins(paths), *map(plugin_from_object, values))
     for plugin in plugins:
         load(plugin)
     return plugins

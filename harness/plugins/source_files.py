@@ -1,4 +1,4 @@
-"""The source code of a plug-in: a Python file, a folder of modules, or a package.
+"""The source code of a plug-in: a file, a folder of modules, a package, or an object of a script.
 
 It is read once, sent to the workers, and stored beside the results. Rows name it by its SHA-256.
 """
@@ -7,14 +7,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from harness.errors import InputError
 
-PluginKind = Literal["file", "folder", "package"]
+PluginKind = Literal["file", "folder", "package", "object"]
 MAX_PLUGIN_BYTES = 8 * 2**20  # of one plug-in, which is copied to every worker
 
 
@@ -22,20 +22,23 @@ MAX_PLUGIN_BYTES = 8 * 2**20  # of one plug-in, which is copied to every worker
 class Plugin:
     """The source code of a plug-in.
 
-    name: its path as the user gave it
+    name: its path as the user gave it, or the full name of an object
     files: the code by path inside the plug-in
-    package: the name of the package, empty for other kinds
+    package: the name of the package, or of the module of an object; empty for other kinds
+    objects: of an object, what it is registered as, by name, in each of the registries; it travels
+        by value
     """
 
     name: str
     kind: PluginKind
     files: Mapping[str, str]
     package: str = ""
+    objects: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of a file's code, or of the canonical JSON of a folder's files."""
-        if self.kind == "file":
+        """SHA-256 of the code of a file or an object, or of a folder's files as canonical JSON."""
+        if self.kind in ("file", "object"):
             (content,) = self.files.values()
         else:
             content = json.dumps([self.package, dict(self.files)], sort_keys=True)
@@ -45,8 +48,10 @@ class Plugin:
     def modules(self) -> Mapping[str, str]:
         """The path of each module, by the name that it is imported by.
 
-        The module of a single file gets a name that hides no other module.
+        The module of a single file gets a name that hides no other module. An object has none.
         """
+        if self.kind == "object":
+            return {}
         if self.kind == "file":
             return dict.fromkeys([re.sub(r"\W", "_", f"plugin {self.name}")], *self.files)
         return {_module_name(self.package, path): path for path in self.files}

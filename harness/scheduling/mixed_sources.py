@@ -1,5 +1,6 @@
-"""Whether rows of different texts of one plug-in are, or will be, in one arm: its text is in no
-cell's id.
+"""Warnings where one arm has, or will have, rows of several versions of a plug-in.
+
+The source of a plug-in is not part of a cell's id.
 """
 
 import json
@@ -20,10 +21,10 @@ def describe_source_changes(
     rows: Iterable[Row],
     plugins: Mapping[str, Plugin | None],
 ) -> Iterator[str]:
-    """A sentence on each model of `cells` that has finished rows of another text than it has now.
+    """A sentence on each model of `cells` whose finished rows used another version of its plug-in.
 
-    `to_train` are the cells that will be trained, by the present text; `plugins` holds that, by the
-    model's name.
+    `to_train` are the cells that will be trained with the present version; `plugins` holds that, by
+    the model's name.
     """
     replaced = {cell.id for cell in to_train}
     finished = [row for row in rows if row["status"] != "failed" and row["cell"] not in replaced]
@@ -38,38 +39,38 @@ def describe_source_changes(
                 for cell in to_train
                 if cell.model == model
             ]
-            count = f"{len(other_rows)} finished cell{'s are' if len(other_rows) > 1 else ' is'}"
+            count = f"{len(other_rows)} finished cell{'s' if len(other_rows) > 1 else ''}"
             yield (
-                f"model '{model}': {count} of {_describe_sources(other_rows, plugin)}; "
+                f"model '{model}': {count} used {_describe_sources(other_rows, plugin)}; "
                 f"{_describe_mixed_arms([*model_rows, *upcoming])}; "
-                "--resume never computes all anew"
+                "--resume never runs all cells again"
             )
 
 
 def _describe_sources(others: Sequence[Row], plugin: Plugin | None) -> str:
-    """Which texts these rows are of, and which is the present one.
+    """The versions that these rows used, and the present one.
 
     >>> mine = Plugin("mine.py", "file", {"mine.py": ""})
     >>> _describe_sources([{"source": 64 * "a"}, {"source": None}], mine)
-    'another text of mine.py (aaaaaaaa, unknown, now e3b0c442)'
+    'another version of mine.py (aaaaaaaa, unknown, now e3b0c442)'
     """
     sources = sorted({_short_hash(row["source"]) for row in others})
     if plugin is None:
-        return f"a plug-in ({', '.join(sources)}), and the model is an installed one now"
-    label = "an unknown text" if sources == ["unknown"] else "another text"
+        return f"a plug-in ({', '.join(sources)}), but the model is installed now"
+    label = "an unknown version" if sources == ["unknown"] else "another version"
     olds = "" if sources == ["unknown"] else f"{', '.join(sources)}, "
     return f"{label} of {plugin.name} ({olds}now {_short_hash(plugin.sha256)})"
 
 
 def _short_hash(source: str | None) -> str:
-    """The first digits of what trained a row, and of what scored it."""
+    """The first digits of the hash that trained a row, and of the one that scored it."""
     return (
         "unknown" if source is None else "+".join(part[:HASH_DIGITS] for part in source.split(","))
     )
 
 
 def _describe_mixed_arms(rows: Iterable[Row]) -> str:
-    """Which arms hold rows of more than one text."""
+    """Name the arms that have rows of several versions."""
     sources_by_arm: dict[Cell, set[str | None]] = {}
     for row in rows:
         sources_by_arm.setdefault(_arm_of(row), set()).add(row["source"])
@@ -82,9 +83,9 @@ def _describe_mixed_arms(rows: Iterable[Row]) -> str:
         )
     )
     if not mixed:
-        return "no arm mixes them"
+        return "no arm mixes versions"
     more = f" and {len(mixed) - MAX_ARMS} more" if len(mixed) > MAX_ARMS else ""
-    return f"rows of both are in one arm: {', '.join(mixed[:MAX_ARMS])}{more}"
+    return f"arms that mix versions: {', '.join(mixed[:MAX_ARMS])}{more}"
 
 
 def _arm_of(row: Row) -> Cell:

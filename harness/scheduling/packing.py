@@ -1,4 +1,4 @@
-"""Which cells train together: packs that keep every slot at work to the end, longest first."""
+"""Choose which cells train together: packs that keep all slots busy to the end, longest first."""
 
 import heapq
 import math
@@ -23,7 +23,7 @@ def group_by_pack_key(cells: Iterable[Cell]) -> dict[Cell, list[Cell]]:
 
 
 def fixed_packs(cells: Iterable[Cell], size: int) -> list[Pack]:
-    """Packs of `size` cells, the last of a kind of what is left, in the order of the cells."""
+    """Packs of `size` cells in the order of the cells; the last pack of a kind may be smaller."""
     groups = group_by_pack_key(cells).values()
     return [
         tuple(group[p.start : p.stop])
@@ -33,11 +33,11 @@ def fixed_packs(cells: Iterable[Cell], size: int) -> list[Pack]:
 
 
 def balanced_packs(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack]:
-    """Packs that end soonest on `slots` trials side by side; of equally fast ways the one of fewest
-    packs.
+    """The packs that end soonest on `slots` concurrent trials; of equally fast splits the one
+    with the fewest packs.
 
-    Every kind is split into packs that take no longer than a limit, evenly or all full but the
-    last. The times that a pack can take are tried as the limit, at most LIMITS of them.
+    Every kind is split into packs that take at most a limit of time, evenly or all full but the
+    last. The times that a pack can take are tried as the limit, at most MAX_TIME_LIMITS of them.
     """
     groups = group_by_pack_key(cells)
     max_sizes = {
@@ -69,17 +69,17 @@ def balanced_packs(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack
 
 
 def longest_first(packs: Iterable[Pack], costs: Costs) -> list[Pack]:
-    """The packs by the time that they take, so that the last to start is short (Graham 1969)."""
+    """Sort packs by their duration, so that the last to start is short (Graham 1969)."""
     return sorted(packs, key=lambda pack: -pack_seconds(pack, costs))
 
 
 def pack_seconds(pack: Pack, costs: Costs) -> float:
-    """What a pack takes, its start included."""
+    """Seconds that a pack takes, with its start."""
     return _estimate_seconds(pack[0].pack_key, costs, len(pack))
 
 
 def makespan(packs: Iterable[Pack], costs: Costs, slots: int) -> float:
-    """Seconds until the last pack ends, each begun as soon as one of the slots is free."""
+    """Seconds until the last pack ends, if each starts as soon as a slot is free."""
     return _makespan((pack_seconds(pack, costs) for pack in packs), slots)
 
 
@@ -101,7 +101,7 @@ def _split_full(group: range, size: int) -> list[range]:
 
 
 def _split_evenly(group: range, size: int) -> list[range]:
-    """As few parts of at most `size` as there can be, as equal as they can be.
+    """As few parts of at most `size` as possible, as equal as possible.
 
     >>> [len(part) for part in _split_evenly(range(10), 4)]
     [4, 3, 3]

@@ -1,4 +1,4 @@
-"""The plan: a grid's cells less those that are done."""
+"""The plan: the cells of a grid that are not done."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from harness.training import trainer
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked, what is left of it, in the order of the grid, and the rows that there are."""
+    """The cells of a grid, those that remain to do (in the same order), and the existing rows."""
 
     cells: tuple[Cell, ...]
     todo: tuple[Cell, ...]
@@ -38,13 +38,13 @@ class Plan:
 def make_plan(
     cells: Sequence[Cell], rows: Mapping[str, Row], evaluation: EvaluationConfig, resume: Resume
 ) -> Plan:
-    """Subtract what is done."""
+    """Plan the cells that are not done."""
     todo = [cell for cell in cells if _is_needed(cell, rows.get(cell.id), evaluation, resume)]
     return Plan(tuple(cells), tuple(todo), rows)
 
 
 def cells_to_train(plan: Plan, resume: Resume) -> list[Cell]:
-    """The cells of what is left that will be trained, and not scored alone."""
+    """The remaining cells that must be trained; the others are only scored."""
     return [
         cell
         for cell in plan.todo
@@ -63,7 +63,7 @@ def _is_needed(cell: Cell, row: Row | None, evaluation: EvaluationConfig, resume
 
 
 def is_fully_scored(cell: Cell, row: Row, evaluation: EvaluationConfig) -> bool:
-    """Whether a finished row has every score that is asked for, and none that failed."""
+    """Whether a finished row has every requested score, and none that failed."""
     matches_subset = (
         not evaluation.covers(cell)
         or not cell.has_bound
@@ -77,8 +77,8 @@ def is_fully_scored(cell: Cell, row: Row, evaluation: EvaluationConfig) -> bool:
 
 
 def delete_saved_state(store: Store, cells: Sequence[Cell]) -> None:
-    """Remove what a cell could be continued from, so that it is trained from the start; rows stay
-    until replaced.
+    """Delete the checkpoints, weights and scores of cells, so that they are trained from the start;
+    rows stay until replaced.
     """
     for _, key, _ in _list_saved_files(store, cells):
         store.remove(key)

@@ -1,4 +1,4 @@
-"""What a step costs, measured: a few steps of each kind of pack, alone and a few cells together."""
+"""Measure the cost of a step: a few steps of each kind, for one cell and for several together."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,12 +32,12 @@ GPU_DOUBLING_CELLS = (
     100  # cells that take a GPU twice as long as one: a guess, where there is none to measure
 )
 PROBE_CELLS = 4  # cells of the second measurement
-LONG_STEP_SECONDS = 0.03  # seconds; of a step on a CPU Python takes a few thousandths
-MIN_SECONDS_TO_COMPILE = 300.0  # seconds of training for whose estimate it is worth to compile
-MAX_COMPILED_KINDS = 2  # at most: the dearest; what compiling gains them is taken for the others
-FEW_IMAGES, MORE_IMAGES = 2, 50  # of the calls by which scoring is priced
+LONG_STEP_SECONDS = 0.03  # of a step on a CPU, Python takes a few milliseconds
+MIN_SECONDS_TO_COMPILE = 300.0  # of training; below, compiling for the estimate does not pay
+MAX_COMPILED_KINDS = 2  # at most, the most expensive; the others are assumed to gain as much
+FEW_IMAGES, MORE_IMAGES = 2, 50  # of the calls by which the cost of scoring is estimated
 SLOW_CALL_SECONDS = 1.0  # seconds
-# of what the cells of a pack share, what compiling leaves: most of it is Python's
+# of the cost that the cells of a pack share, the part that is left after compiling
 COMPILED_OVERHEAD_SHARE = 0.25
 
 
@@ -49,7 +49,7 @@ def measure_step_costs(
     gpu: bool,
     mode: Compile,
 ) -> dict[Cell, Cost]:
-    """What a step of each kind of cells costs on this machine, by `Cell.pack_key`."""
+    """The cost of a step of each kind of cells on this machine, by `Cell.pack_key`."""
     previous_threads = torch.get_num_threads()
     torch.set_num_threads(threads)
     device = torch.device("cuda" if gpu and torch.cuda.is_available() else "cpu")
@@ -72,16 +72,16 @@ def measure_step_costs(
 
 
 def assumed_gpu_cost(cost: Cost) -> Cost:
-    """What is assumed of GPUs where this machine has none to measure: a pack of a hundred takes as
-    two of one cell.
+    """The assumed cost on a GPU, where this machine has none: a pack of a hundred cells takes twice
+    as long as one cell.
     """
     one = cost.step_seconds(1)
     return Cost(one * (1 - 1 / GPU_DOUBLING_CELLS), one / GPU_DOUBLING_CELLS)
 
 
 def _measure_eager(group: Sequence[Cell], data: Data, labelled_indices: Sequence[int]) -> Cost:
-    """By packs of one cell and of several; by one where it takes a CPU so long that what cells
-    share is lost in it.
+    """Measure packs of one cell and of several; only the first where a step on a CPU is so long
+    that the shared part is negligible.
     """
     size = min(PROBE_CELLS, len(group))
     alone = PackTrainer(group[:1], data, labelled_indices)
@@ -100,11 +100,11 @@ def _with_compilation(
     labelled_indices: Sequence[int],
     mode: Compile,
 ) -> dict[Cell, Cost]:
-    """The costs, those of what is compiled with less to share, and of long trainings by a step as
-    it will run.
+    """The costs with compilation: compiled kinds share less, and long trainings are measured by a
+    compiled step.
 
-    COMPILED_SHARE is that of `vae` on an Intel Xeon, where cells share 0.8 ms of a step eager and
-    0.2 ms compiled.
+    COMPILED_OVERHEAD_SHARE is that of `vae` on an Intel Xeon, where cells share 0.8 ms of an eager
+    step and 0.2 ms of a compiled one.
     """
     devices = {kind: sets[kind.dataset].train_x.device for kind in groups}
     compiled_kinds = [kind for kind in groups if compiles(kind, mode, devices[kind])]
@@ -144,8 +144,8 @@ def _with_compilation(
 def measure_score_costs(
     cells: Iterable[Cell], sets: Mapping[str, Data], evaluation: EvaluationConfig, threads: int
 ) -> dict[Cell, float]:
-    """Seconds that the scoring of a cell of each kind takes on a CPU, by what a few images take; by
-    `Cell.pack_key`.
+    """Seconds that scoring a cell of each kind takes on a CPU, by `Cell.pack_key`; extrapolated
+    from a few images.
     """
     previous_threads = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -159,7 +159,7 @@ def measure_score_costs(
                         costs[kind] = _estimate_score_seconds(
                             group[0], evaluation, images[kind.dataset]
                         )
-                    except Exception:  # what scoring will say of it is worth more than its price
+                    except Exception:  # scoring will report it
                         costs[kind] = 0.0
             return costs
     finally:
@@ -167,7 +167,7 @@ def measure_score_costs(
 
 
 def _estimate_score_seconds(cell: Cell, evaluation: EvaluationConfig, images: int) -> float:
-    """The calls that scoring makes, each at its price."""
+    """Add up the costs of the calls that scoring makes."""
     model, spec = registry.build(cell).eval(), registry.data_spec(cell.dataset)
     seconds = 0.0
     if isinstance(model, Classifier) and spec.classes:
@@ -211,13 +211,13 @@ class _CallCost(NamedTuple):
     per_image: float
 
     def total_seconds(self, images: int, at_once: int) -> float:
-        """Seconds of so many images, so many a call."""
+        """Seconds of `images` images, `at_once` per call."""
         return -(-images // at_once) * self.per_call + images * self.per_image
 
 
 def _measure_call_cost(call: Callable[[int], object]) -> _CallCost:
-    """By calls of few images and of more; of a slow one, which draws pixel by pixel say, the first
-    tells the least.
+    """Measure calls of few images and of more; a slow model, such as one that draws pixel by pixel,
+    only by the first.
     """
     few = _time_call(call, FEW_IMAGES)
     if few > SLOW_CALL_SECONDS:
@@ -247,16 +247,16 @@ def _make_noise(model: Model, images: int) -> Noise:
 
 
 def _seconds_per_cell(cost: Cost, group: Sequence[Cell]) -> float:
-    """A cell's share of a step of several."""
+    """Seconds per cell of a step of several cells."""
     size = min(PROBE_CELLS, len(group))
     return cost.step_seconds(size) / size
 
 
 def time_steps(packs: Sequence[PackTrainer]) -> list[float]:
-    """The fastest of a few steps of each pack, taken in turn: whatever else the machine does meets
-    all of them.
+    """Seconds of the fastest of a few steps of each pack, timed in turn so that other load affects
+    all packs alike.
 
-    On CPUs it is this thread's time at work, since Ray starts meanwhile.
+    On CPUs it is the CPU time of this thread, since Ray starts at the same time.
     """
     times: list[list[float]] = [[] for _ in packs]
     for _ in range(TIMED_STEPS):

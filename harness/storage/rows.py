@@ -7,6 +7,13 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
+from harness.experiment.own_columns import (
+    OWN_COLUMNS,
+    OwnColumn,
+    format_descriptions,
+    parse_descriptions,
+    parse_metadata,
+)
 from harness.storage import schema
 from harness.storage.backend import FileVersion
 from harness.storage.layout import row_key
@@ -42,12 +49,39 @@ def parse_row(key: str, content: bytes) -> schema.Row:
 
 
 def to_arrow(rows: Iterable[schema.Row]) -> pa.Table:
-    """Rows as a table of `schema.SCHEMA`, sorted by arm and seed."""
+    """Rows as a table of `schema.SCHEMA` and their own columns, sorted by arm and seed.
+
+    Of two descriptions of a column, the metadata has that of the row that finished later.
+    """
+    rows = list(rows)
 
     def rank(row: schema.Row) -> tuple[tuple[str, ...], int]:
         return tuple(str(row[name]) for name in schema.ARM_COLUMNS), row["seed"] or 0
 
-    return pa.Table.from_pylist(sorted(rows, key=rank), schema=schema.SCHEMA)
+    own: dict[str, OwnColumn] = {}
+    for row in sorted(rows, key=lambda row: row["finished"] or ""):
+        own |= parse_descriptions(row[OWN_COLUMNS])
+    return pa.Table.from_pylist(sorted(rows, key=rank), schema=schema.extend_schema(own))
+
+
+def from_arrow(table: pa.Table) -> list[schema.Row]:
+    """The rows of a table that conforms to the schema; each has the own columns that it describes.
+
+    A value that only the metadata of its column describes is described in the row as well.
+    """
+    fields = [f for f in table.schema if f.name not in schema.COLUMN_NAMES]
+    described = {f.name: parse_metadata(f.metadata) for f in fields}
+    own = {name: column for name, column in described.items() if column is not None}
+    rows: list[schema.Row] = table.to_pylist()
+    return [_keep_described(row, own) for row in rows] if own else rows
+
+
+def _keep_described(row: schema.Row, own: Mapping[str, OwnColumn]) -> schema.Row:
+    known = parse_descriptions(row[OWN_COLUMNS])
+    missing = {n: column for n, column in own.items() if n not in known and row[n] is not None}
+    text = format_descriptions(known | missing) if missing else row[OWN_COLUMNS]
+    dropped = own.keys() - known.keys() - missing.keys()
+    return {n: value for n, value in row.items() if n not in dropped} | {OWN_COLUMNS: text}
 
 
 def latest_by_cell(rows: Iterable[schema.Row]) -> dict[str, schema.Row]:

@@ -2,7 +2,7 @@
 
 Losses are in nats per image at β = 1, accuracies are fractions. The evaluation sets are never
 mixed: columns without a prefix are over the whole test set, `subset_*` over a list of images that
-the user named.
+the user named. A metric may bring along columns of its own (`harness.experiment.own_columns`).
 """
 
 import json
@@ -18,6 +18,13 @@ import pyarrow.compute as pc
 from harness.errors import truncate
 from harness.experiment.cell import Cell
 from harness.experiment.metrics import IWAE_SAMPLES
+from harness.experiment.own_columns import (
+    OWN_COLUMNS,
+    OwnColumn,
+    is_own_name,
+    parse_descriptions,
+    parse_metadata,
+)
 
 Status = Literal["ok", "failed", "diverged"]
 Estimator = Literal["elbo", "exact", "none"]
@@ -177,6 +184,13 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("likelihood", pa.string(), "", "p(x|z), as the model names it", "3"),
     Column(
+        OWN_COLUMNS,
+        pa.string(),
+        "",
+        "the columns that metrics add to this row, JSON: unit, better and meaning by column",
+        "3",
+    ),
+    Column(
         "validation_nelbo",
         pa.float64(),
         "nats",
@@ -278,7 +292,7 @@ def describe_cell(cell: Cell) -> Row:
 
 
 def make_row(values: Mapping[str, Any]) -> Row:
-    """All columns in order, None where no value is given.
+    """All columns in order, None where no value is given, then those that `own_columns` describes.
 
     ValueError for an unknown column and for parts that do not add up.
 
@@ -287,14 +301,15 @@ def make_row(values: Mapping[str, Any]) -> Row:
     ...
     ValueError: cell c: nelbo 99.06 is not kl 17.18 + rec 81.25
     """
-    unknown = set(values) - set(COLUMN_NAMES)
+    own = _describe_row(values.get(OWN_COLUMNS))
+    unknown = set(values) - set(COLUMN_NAMES) - set(own)
     if unknown:
         raise ValueError(f"not columns of the results table: {', '.join(sorted(unknown))}")
     complete = {
         name: _non_finite_to_none(
             DEFAULTS.get(name) if (value := values.get(name)) is None else value
         )
-        for name in COLUMN_NAMES
+        for name in (*COLUMN_NAMES, *sorted(own))
     }
     for prefix in ("", "subset_"):
         nelbo, kl, rec = (complete[prefix + part] for part in ("nelbo", "kl", "rec"))
@@ -303,8 +318,24 @@ def make_row(values: Mapping[str, Any]) -> Row:
                 f"cell {complete['cell']}: {prefix}nelbo {nelbo} is not {prefix}kl {kl} + "
                 f"{prefix}rec {rec}"
             )
-    pa.Table.from_pylist([complete], schema=SCHEMA)
+    pa.Table.from_pylist([complete], schema=extend_schema(own))
     return complete
+
+
+def extend_schema(own: Mapping[str, OwnColumn], expected: pa.Schema = SCHEMA) -> pa.Schema:
+    """The schema with a float column for each of these, described in its metadata, by name."""
+    for name in sorted(own):
+        expected = expected.append(pa.field(name, pa.float64(), metadata=own[name].to_metadata()))
+    return expected
+
+
+def _describe_row(text: str | None) -> dict[str, OwnColumn]:
+    """The columns that a row describes; ValueError for one that every table has."""
+    own = parse_descriptions(text)
+    taken = sorted(set(own) & set(COLUMN_NAMES))
+    if taken:
+        raise ValueError(f"{OWN_COLUMNS} describes {taken[0]}, a column that every table has")
+    return own
 
 
 def infer_estimator(rec: float | None, kl: float | None) -> Estimator:
@@ -347,12 +378,15 @@ def conform_to_schema(
     optional: columns that may be missing; they are null then
 
     Accepted are another order, pandas' index, text and lists of another width, numbers that became
-    floats, nan and infinity. ValueError names a column that is missing, unknown, duplicated or of
-    another type.
+    floats, nan and infinity; and, where `expected` has `own_columns`, further columns of numbers
+    that are described by their metadata or by a row. ValueError names a column that is missing,
+    unknown, duplicated or of another type.
     """
     table = table.drop_columns(
         [name for name in table.column_names if PANDAS_INDEX.fullmatch(name)]
     )
+    own = _describe_table(table) if OWN_COLUMNS in expected.names else {}
+    expected, optional = extend_schema(own, expected), {*optional, *own}
     names = table.column_names
     missing = [name for name in expected.names if name not in names and name not in optional]
     unexpected = [name for name in names if name not in expected.names]
@@ -369,6 +403,20 @@ def conform_to_schema(
         for f in expected
     ]
     return pa.table([_cast(*each) for each in zip(columns, expected, strict=True)], schema=expected)
+
+
+def _describe_table(table: pa.Table) -> dict[str, OwnColumn]:
+    """The columns of metrics that a table describes; the metadata counts before the rows."""
+    rows: dict[str, OwnColumn] = {}
+    if table.column_names.count(OWN_COLUMNS) == 1:
+        for text in pc.unique(table[OWN_COLUMNS].combine_chunks()).to_pylist():
+            rows |= _describe_row(text) if isinstance(text, str) else {}
+    fields = {f.name: parse_metadata(f.metadata) for f in table.schema if is_own_name(f.name)}
+    return rows | {
+        name: column
+        for name, column in fields.items()
+        if column is not None and name not in COLUMN_NAMES
+    }
 
 
 def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:

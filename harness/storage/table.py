@@ -12,7 +12,7 @@ from harness.errors import InputError, truncate
 from harness.storage import parquet, schema
 from harness.storage.backend import FileVersion, StorageBackend
 from harness.storage.layout import TABLE, name_of, row_key
-from harness.storage.rows import Contents, latest_by_cell, to_arrow
+from harness.storage.rows import Contents, from_arrow, latest_by_cell, to_arrow
 
 # key of the table's metadata: which row files it contains, in which versions, of which folder
 VERSIONS_KEY = b"harness.fragments"
@@ -82,7 +82,7 @@ class TableFile:
         version = parquet.get_metadata(table, b"harness.storage.schema")
         if not schema.is_known_version(version):
             raise ValueError(f"{truncate(str(version))}, which this harness does not know")
-        rows = latest_by_cell(schema.conform_to_schema(table).to_pylist())
+        rows = latest_by_cell(from_arrow(schema.conform_to_schema(table)))
         record = parquet.get_metadata(table, VERSIONS_KEY)
         return Table(rows, self._recorded_versions(record, rows))
 

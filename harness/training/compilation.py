@@ -131,5 +131,5 @@ def should_compile(mode: Compile, iterations: int, device: torch.device) -> bool
 
 
 def compiles(kind: Cell, mode: Compile, device: torch.device) -> bool:
-    """Whether to compile the training of a kind of cells: `should_compile`, if it can be stacked."""
+    """Whether to compile a kind of cells: `should_compile`, if its model is stackable."""
     return registry.lookup(kind.model).stackable and should_compile(mode, kind.iterations, device)

@@ -1,7 +1,8 @@
 """What a trial has to do, what its steps cost, and what it reports while it works."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
@@ -17,6 +18,7 @@ class Task:
     grid, run: names that the rows carry
     gpus: share of a GPU, 0 for a CPU trial
     checkpoint_seconds, report_seconds: intervals between checkpoints and between reports
+    sends_points: whether updates carry the points of learning curves
     """
 
     cells: tuple[Cell, ...]
@@ -31,7 +33,7 @@ class Task:
     compile: Compile = "auto"
     checkpoint_seconds: float = 60.0
     report_seconds: float = 1.0
-    tensorboard: bool = False
+    sends_points: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Update:
     scored: cells scored, with the share that is done of the present one
     score_seconds: seconds that scoring one cell took
     cpu_seconds, wall_seconds: clocks of the trial's process
+    points: new points of learning curves, each with the id of its cell, if the task sends them
     """
 
     steps: int = 0
@@ -63,6 +66,7 @@ class Update:
     score_seconds: float | None = None
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
+    points: Sequence[tuple[str, Mapping[str, Any]]] = ()
 
 
 @dataclass(frozen=True)

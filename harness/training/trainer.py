@@ -128,7 +128,7 @@ class PackTrainer:
             self._resume(states)
 
     def _stack_weights(self) -> dict[str, Tensor]:
-        """The weights of the terms that a grid sets, (cells,) each: β and those of further terms."""
+        """The weights of terms that a grid sets, (cells,) each: β and those of further terms."""
         weights = [{"kl": cell.beta, **dict(cell.term_weights)} for cell in self.cells]
         return {
             name: torch.tensor([by_name[name] for by_name in weights], device=self.device)

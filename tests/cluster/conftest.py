@@ -1,4 +1,4 @@
-"""Three hosts and a desk to launch from, with our own cluster.yaml up on them, once a test file."""
+"""Start cluster.yaml on three hosts from a client host, once for each test file."""
 
 import shlex
 import sys
@@ -31,7 +31,7 @@ INSTALLED = {
 
 
 def exported(environment: Mapping[str, str]) -> str:
-    """A shell line."""
+    """Make a shell line that exports an environment."""
     return "export " + " ".join(f"{name}={value}" for name, value in environment.items())
 
 
@@ -39,7 +39,7 @@ EXPORT = exported(INSTALLED)
 
 
 def on_premise(head_ip: str, worker_ips: list[str], user: str, key: str) -> dict[str, Any]:
-    """Our cluster.yaml with the three lines of docs/cluster.md changed."""
+    """The shipped cluster.yaml with the three lines of docs/cluster.md changed."""
     own = {
         "provider": {"type": "local", "head_ip": head_ip, "worker_ips": worker_ips},
         "auth": {"ssh_user": user, "ssh_private_key": key},
@@ -48,22 +48,18 @@ def on_premise(head_ip: str, worker_ips: list[str], user: str, key: str) -> dict
 
 
 class Cluster:
-    """The hosts, with our cluster on them once `up` has returned; `more` is in the nodes'
-    environment, too.
-    """
+    """The hosts, with a cluster on them after `up`; `more` extends the nodes' environment."""
 
     def __init__(self, wire: Wire, more: Mapping[str, str] = MappingProxyType({})):
         self.wire, self.environment = wire, INSTALLED | dict(more)
-        self.desk, self.head = wire.host("desk", 9), wire.host("head", 10)
+        self.client, self.head = wire.host("client", 9), wire.host("head", 10)
         self.workers = [wire.host(f"worker{number}", 10 + number) for number in (1, 2)]
         self.results = wire.folder / "results"
-        self.file = self.desk.home / "cluster.yaml"
+        self.file = self.client.home / "cluster.yaml"
         self.file.write_text(yaml.safe_dump(self.config()))
 
     def config(self) -> dict[str, Any]:
-        """Our cluster.yaml for the hosts; of what it does on a node, only the installation is
-        another.
-        """
+        """The shipped cluster.yaml for these hosts; only the installation on a node differs."""
         own = on_premise(
             self.head.address,
             [worker.address for worker in self.workers],
@@ -81,35 +77,33 @@ class Cluster:
         }
 
     def ray(self, command: str, timeout: float = 600) -> str:
-        """What Ray's command prints, given at the desk in the project's folder."""
-        done = self.desk.run(f"cd {ROOT}; {EXPORT}; ray {command}", timeout)
+        """The output of a Ray command on the client, in the project's folder."""
+        done = self.client.run(f"cd {ROOT}; {EXPORT}; ray {command}", timeout)
         return done.stdout + done.stderr
 
     def on_head(self, line: str, timeout: float = 600, check: bool = True) -> str:
-        """What a command prints on the head, in the project's folder, with the environment of a
-        login.
-        """
+        """The output of a command on the head, in the project's folder with a login environment."""
         done = self.head.run(f". ~/.bashrc; cd generative-bench; {line}", timeout, check)
         return done.stdout + done.stderr
 
     def up(self) -> None:
-        """Start it as the documentation says."""
+        """Start the cluster as the documentation describes."""
         self.ray("get-auth-token --generate")
         self.start()
 
     def start(self) -> None:
-        """`ray up`, the first time and where the head has died."""
+        """Run `ray up`, for the first time or after the head has died."""
         self.ray(f"up --yes --no-config-cache {self.file}")
 
     def down(self) -> str:
-        """End it as the documentation says: on machines of one's own the workers are told too."""
-        said = self.ray(f"down --yes {self.file}")
+        """Stop the cluster as documented, on the workers of a local cluster too."""
+        output = self.ray(f"down --yes {self.file}")
         for worker in self.workers:
-            self.desk.run(
+            self.client.run(
                 f"ssh -i {self.wire.key} -o StrictHostKeyChecking=no {worker.address} '. "
                 f"~/.bashrc; ray stop'"
             )
-        return said
+        return output
 
     @property
     def nodes(self) -> list[Host]:
@@ -119,7 +113,7 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    """A switch; what cannot be made on this machine skips with the reason."""
+    """A switch; skips with the reason if this machine cannot make hosts."""
     reason = obstacle()
     if reason:
         pytest.skip(reason)
@@ -129,7 +123,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
 
 @pytest.fixture(scope="module")
 def cluster(wire: Wire) -> Cluster:
-    """Our cluster.yaml, up on a head and two workers."""
+    """The shipped cluster.yaml, started on a head and two workers."""
     made = Cluster(wire)
     made.up()
     return made

@@ -88,9 +88,7 @@ def obstacle() -> str | None:
 
 
 class Wire:
-    """A switch in a network namespace of its own, the hosts on it, the folder that they share and
-    the key to them.
-    """
+    """A switch in its own network namespace, with its hosts, their shared folder and SSH key."""
 
     def __init__(self, folder: Path):
         self.folder, self.key, self.hosts = folder, folder / "key", list[Host]()
@@ -121,14 +119,14 @@ class Wire:
         return made
 
     def enter(self, commands: str) -> None:
-        """Run commands where the switch is."""
+        """Run commands in the namespace of the switch."""
         subprocess.run(
             ["nsenter", "-t", str(self.switch.pid), "--net", "sh", "-ec", commands], check=True
         )
 
 
 class Host:
-    """One machine: a user whose home outlives it, an SSH server, an address."""
+    """A machine with a home that survives restarts, an SSH server and an address."""
 
     def __init__(self, wire: Wire, name: str, number: int):
         self.wire, self.name, self.number = wire, name, number
@@ -156,17 +154,17 @@ class Host:
         wait(lambda: ":22 " in self.sockets(), f"{self.name}'s SSH server")
 
     def kill(self) -> None:
-        """Take its power: all that runs on it ends at once."""
+        """Switch the host off: its processes end at once."""
         if self.boot.poll() is None:
             os.kill(self.first, signal.SIGKILL)
         self.boot.communicate()
 
     def cut(self) -> None:
-        """Pull its network cable."""
+        """Disconnect the network."""
         self.wire.enter(f"ip link set {self.port} down")
 
     def mend(self) -> None:
-        """Plug its network cable in again."""
+        """Connect the network again."""
         self.wire.enter(f"ip link set {self.port} up")
 
     def command(self, line: str) -> list[str]:
@@ -178,9 +176,7 @@ class Host:
     def run(
         self, line: str, timeout: float = 600, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run a shell line on the host and wait for it; one that fails raises with all that it
-        said.
-        """
+        """Run a shell line on the host; a failure raises with its output."""
         done = subprocess.run(
             self.command(line),
             stdin=subprocess.DEVNULL,
@@ -250,7 +246,7 @@ def same_space(one: int, other: int, kind: str) -> bool:
 
 
 def wait(ready: Callable[[], bool], what: str, seconds: float = 300) -> None:
-    """Wait until something is ready; that it took longer than so long tells that it will never be."""
+    """Wait until something is ready; raise after `seconds`."""
     until = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > until:

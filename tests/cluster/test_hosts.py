@@ -1,6 +1,4 @@
-"""The hosts themselves: alone with their processes and files, cut off and back, killed and back
-with their home.
-"""
+"""Hosts are isolated, can be disconnected and killed, and come back with their home."""
 
 import subprocess
 
@@ -66,9 +64,7 @@ def test_a_killed_host_comes_back_with_its_home_and_nothing_else(pair: tuple[Hos
 def test_a_killed_host_comes_back_while_its_old_network_is_still_there(
     pair: tuple[Host, Host],
 ) -> None:
-    """The kernel clears a network away some time after its last process; one process more holds it
-    up for sure.
-    """
+    """The kernel removes a network some time after its last process; an extra process delays it."""
     one, other = pair
     holder = subprocess.Popen(["nsenter", "-t", str(other.first), "--net", "sleep", "600"])
     try:

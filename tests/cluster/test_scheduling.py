@@ -1,6 +1,4 @@
-"""Where trials run that ask for a share of a GPU, and in which order: by what Ray did, on GPUs that
-are declared.
-"""
+"""Trials that need a share of a GPU run where and in the order planned, on simulated GPUs."""
 
 import secrets
 from collections.abc import Sequence
@@ -28,7 +26,7 @@ GRID = {
 
 
 class Placed(NamedTuple):
-    """A trial: when it began and ended, where, on which GPU, the steps and the number of its cells."""
+    """A trial: its start and end, host, GPU, steps and number of cells."""
 
     begun: float
     ended: float
@@ -40,14 +38,14 @@ class Placed(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A grid that was run: its trials in the order in which they began, and its rows."""
+    """A finished grid: its trials in the order of their start, and its rows."""
 
     trials: list[Placed]
     rows: list[Row]
 
 
 class Nodes:
-    """A Ray cluster of hosts with the CPUs and GPUs that `NODES` declares."""
+    """A Ray cluster of hosts with the CPUs and GPUs of `NODES`."""
 
     def __init__(self, wire: Wire):
         self.folder = wire.folder
@@ -56,9 +54,9 @@ class Nodes:
         own = {
             "PYTHONPATH": str(ROOT),
             "RAY_AUTH_TOKEN": secrets.token_hex(),
-            "STORM_STEP_SECONDS": "0.1",
+            "STEP_SECONDS": "0.1",
         }
-        logs = {name: f"{self.folder}/{name}" for name in ("STORM_LOG", "PLACED_LOG")}
+        logs = {name: f"{self.folder}/{name}" for name in ("STEP_LOG", "TRIAL_LOG")}
         self.environment = f"cd {ROOT}; {exported(INSTALLED | own | logs)}"
         for name, (cpus, gpus) in NODES.items():
             place = (
@@ -73,10 +71,10 @@ class Nodes:
     def run(self, pack: str) -> Run:
         """Run the grid in packs, each trial on a share of a GPU."""
         (self.folder / "linear.py").write_text(
-            readme_model("watched", "declared"), encoding="utf-8"
+            readme_model("step_log", "trial_log"), encoding="utf-8"
         )
         (self.folder / "grid.yaml").write_text(yaml.safe_dump(GRID), encoding="utf-8")
-        (self.folder / "PLACED_LOG").write_text("")
+        (self.folder / "TRIAL_LOG").write_text("")
         plugins = f"--plugin {self.folder}/linear.py"
         flags = (
             f"--address auto --gpus-per-trial {SHARE} --pack {pack} --results {self.folder / pack}"
@@ -85,7 +83,7 @@ class Nodes:
             f"{self.environment}; python harness/bench.py {self.folder}/grid.yaml {plugins} {flags}"
         )
         rows = Store(self.folder / pack).rows()
-        lines = [line.split() for line in (self.folder / "PLACED_LOG").read_text().splitlines()]
+        lines = [line.split() for line in (self.folder / "TRIAL_LOG").read_text().splitlines()]
         trials = [
             _placed(words, {cell: int(row["iterations"] or 0) for cell, row in rows.items()})
             for words in lines
@@ -102,7 +100,7 @@ def _placed(words: Sequence[str], steps: dict[str, int]) -> Placed:
 
 
 def at_once(trials: Sequence[Placed]) -> int:
-    """How many of the trials ran side by side at most."""
+    """The largest number of concurrent trials."""
     return max(sum(one.begun <= other.begun < one.ended for one in trials) for other in trials)
 
 
@@ -114,19 +112,20 @@ def nodes(wire: Wire) -> Nodes:
 
 @pytest.fixture(scope="module")
 def pairs(nodes: Nodes) -> Run:
-    """The grid in packs of two: twice as many trials as run side by side."""
+    """The grid in packs of two: twice as many trials as slots."""
     return nodes.run("2")
 
 
 @pytest.fixture(scope="module")
 def auto(nodes: Nodes) -> Run:
-    """The grid in packs of the harness's choice."""
+    """The grid in packs that the harness chooses."""
     return nodes.run("auto")
 
 
 def test_a_gpu_is_shared_by_as_many_trials_as_the_fraction_allows(pairs: Run) -> None:
-    gpus = {(trial.host, trial.gpu): [t for t in pairs.trials if (t.host, t.gpu) == (trial.host, trial.gpu)]
-            for trial in pairs.trials}  # fmt: skip
+    gpus: dict[tuple[str, str], list[Placed]] = {}
+    for trial in pairs.trials:
+        gpus.setdefault((trial.host, trial.gpu), []).append(trial)
     assert {gpu for gpu in gpus if gpu[0] == "one"} == {("one", "0")}
     assert at_once(gpus["one", "0"]) == int(1 / SHARE)
     assert max(map(at_once, gpus.values())) == int(1 / SHARE)
@@ -153,7 +152,7 @@ def test_packs_are_trained_on_one_gpu_together(pairs: Run) -> None:
 
 
 def test_the_longest_start_first(pairs: Run) -> None:
-    """In every process: when all have begun depends on how soon the processes start."""
+    """The order is tested per process, since processes start at different times."""
     by_process = sorted(pairs.trials, key=lambda trial: (trial.host, trial.process, trial.begun))
     orders = [
         [t.steps for t in own]
@@ -165,12 +164,12 @@ def test_the_longest_start_first(pairs: Run) -> None:
 
 @pytest.mark.parametrize("run", ["pairs", "auto"])
 def test_the_last_to_begin_does_not_run_alone(run: str, request: pytest.FixtureRequest) -> None:
-    """Every other slot is at work when it begins."""
+    """All other slots are busy when it starts."""
     *others, last = request.getfixturevalue(run).trials
     assert sum(trial.begun <= last.begun < trial.ended for trial in others) == SLOTS - 1
 
 
 def test_auto_gives_every_share_of_a_gpu_one_pack(auto: Run) -> None:
-    """The lengths of the grid can be shared out so that nothing waits."""
+    """The lengths of this grid divide evenly over the slots."""
     assert sorted(trial.steps for trial in auto.trials) == [SHORT] + [LONG] * (SLOTS - 1)
     assert at_once(auto.trials) == SLOTS

@@ -1,6 +1,4 @@
-"""The command line: exit codes, one line for bad input, and a results folder that bad input never
-touches.
-"""
+"""The command line: exit codes, and one line for bad input that leaves results untouched."""
 
 import os
 import signal
@@ -41,7 +39,7 @@ def results(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(own_model: Path, results: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command with the README's own model, in this process and in an empty folder."""
+    """Run the command with the README's model, in this process and in an empty folder."""
     monkeypatch.chdir(results.parent)
 
     def command(*flags: str) -> int:
@@ -70,7 +68,9 @@ def test_a_run_writes_its_table_and_says_where(
     assert record["grid"]["sweeps"][0]["model"] == "linear"
     assert record["compare_given"] is False
     assert record["data"].keys() == {"mnist"}
-    assert (Store(results).targets("mnist") == mnist.test_y.numpy()).all()  # type: ignore[union-attr]
+    targets = Store(results).targets("mnist")
+    assert targets is not None
+    assert (targets == mnist.test_y.numpy()).all()
 
 
 def test_the_same_command_again_does_nothing(
@@ -172,7 +172,7 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def planned(out: str) -> list[list[str]]:
-    """The words of every line on a cell, past its name and its id: steps, pack, of, time."""
+    """The columns of each cell's line after name and id: steps, pack, of, time."""
     return [line.split()[3:] for line in out.splitlines() if line.startswith("linear seed=")]
 
 
@@ -355,7 +355,7 @@ def test_bad_grid_files_are_one_line_and_exit_2(
 
 
 def refused(capsys: pytest.CaptureFixture[str], told: str) -> None:
-    """One line on stderr that tells it, nothing on stdout."""
+    """Check for one line with this text on stderr, and nothing on stdout."""
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("error: ")
@@ -429,7 +429,7 @@ def test_data_that_are_not_the_original_are_refused(
     mnist: Data,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A truncated, an altered and a missing file, each by its name."""
+    """A truncated, a changed and a missing file are each named."""
     name = "t10k-labels-idx1-ubyte"
     raw = download.cache_folder() / "MNIST" / "raw"
     folder = results.parent / "data" / "MNIST" / "raw"
@@ -462,7 +462,7 @@ def command(own_model: Path, results: Path, *flags: str) -> list[str]:
 
 @pytest.mark.slow
 def test_two_drivers_on_one_store_lose_nothing(own_model: Path, results: Path, mnist: Data) -> None:
-    """Both are asked for the same six cells, and both end well."""
+    """Both run the same six cells, and both succeed."""
     flags = ("--models", "linear", "--seeds", "3", "--betas", "1", "2", "--iterations", "50")
     both = [
         subprocess.Popen(
@@ -483,9 +483,7 @@ def test_two_drivers_on_one_store_lose_nothing(own_model: Path, results: Path, m
 def test_a_killed_driver_and_its_workers_cost_at_most_a_checkpoint(
     own_model: Path, tmp_path: Path, cell: CellMaker
 ) -> None:
-    """SIGKILL of the driver amid Ray trials; the same command again ends with the rows of a calm
-    run.
-    """
+    """After SIGKILL of the driver, the same command gives the rows of an undisturbed run."""
     killed, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
     flags = [
         "--models",
@@ -518,7 +516,7 @@ def test_a_killed_driver_and_its_workers_cost_at_most_a_checkpoint(
 
 
 def kill_with_children(process: subprocess.Popen[bytes]) -> None:
-    """The driver first, as when it dies by itself, then what it started and has not ended."""
+    """Kill the driver first, then the processes that it started."""
     children = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -532,8 +530,8 @@ def kill_with_children(process: subprocess.Popen[bytes]) -> None:
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--gpus-per-trial", "64"], "a trial asks for 1 CPUs and 64 GPUs"),
-        (["--cpus-per-trial", "1000"], "a trial asks for 1000 CPUs"),
+        (["--gpus-per-trial", "64"], "a trial needs 1 CPUs and 64 GPUs"),
+        (["--cpus-per-trial", "1000"], "a trial needs 1000 CPUs"),
         (["--address", "ray://127.0.0.1:1"], "no Ray cluster at 'ray://127.0.0.1:1'"),
     ],
 )
@@ -554,7 +552,7 @@ def test_machines_that_are_not_there_are_refused(
 def edited(
     own_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], list[str]]:
-    """Flags for the README's model with a log_weight of one's own: what it returns, as Python."""
+    """Flags for the README's model with another log_weight, given as Python."""
     monkeypatch.setattr(
         registry, "_models", {name: m for name, m in registry._models.items() if name != "linear"}
     )
@@ -583,7 +581,7 @@ def test_a_score_that_fails_is_exit_code_1_and_the_row_stays(
     edited: Callable[[str], list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """The plug-in's log_weight is broken, then mended; nothing is trained again."""
+    """After log_weight is repaired, the cell is scored without training."""
     assert bench.main([*FIRST, *edited(SOUND)]) == 0
     before = tree(tmp_path / "scored" / "rows")
     with monkeypatch.context() as patch:

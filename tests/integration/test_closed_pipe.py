@@ -1,4 +1,4 @@
-"""Output into a pipe that is closed: no traceback, and the exit code as if it had been read."""
+"""Output into a closed pipe gives no traceback and the usual exit code."""
 
 import subprocess
 import sys

@@ -1,6 +1,4 @@
-"""Results of earlier versions are read, shown and gone on from; `tests/data/README.md` says what
-they are.
-"""
+"""Results of earlier versions can be read, reported and resumed (see `tests/data/README.md`)."""
 
 import shutil
 from pathlib import Path

@@ -62,7 +62,7 @@ Bench = Callable[..., int]
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """The command, run in this process and in an empty folder."""
+    """Run the command in this process and in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
     def run(results: str, *flags: str) -> int:
@@ -101,14 +101,14 @@ def test_changed_code_is_reported_before_training(
     flags = ["--models", "linear", "--plugin", "mine.py", "--seeds"]
     Path("mine.py").write_text(LINEAR)
     assert command("r", *flags, "1") == 0
-    assert "another text" not in capsys.readouterr().err
+    assert "another version" not in capsys.readouterr().err
     Path("mine.py").write_text(LINEAR + "# edited\n")
     (plugin,) = read_plugins(["mine.py"])
     old = sources("r")[0] or ""
     told = (
-        f"model 'linear': 1 finished cell is of another text of mine.py ({old[:8]}, now "
+        f"model 'linear': 1 finished cell used another version of mine.py ({old[:8]}, now "
         f"{plugin.sha256[:8]}); "
-        "rows of both are in one arm: linear; --resume never computes all anew\n"
+        "arms that mix versions: linear; --resume never runs all cells again\n"
     )
     assert command("r", *flags, "2", "--dry-run") == 0
     assert capsys.readouterr().err == told
@@ -116,7 +116,7 @@ def test_changed_code_is_reported_before_training(
     assert told in capsys.readouterr().err
     assert sources("r") == sorted([old, plugin.sha256])
     assert command("r", *flags, "2", "--resume", "never") == 0
-    assert "another text" not in capsys.readouterr().err
+    assert "another version" not in capsys.readouterr().err
     assert sources("r") == [plugin.sha256] * 2
 
 
@@ -313,8 +313,8 @@ def test_a_model_of_this_process_alone_is_not_given_to_ray(
     assert bench.main(flags) == 2
     assert capsys.readouterr().err == (
         "error: model 'linear' is defined in this process alone; Ray's workers cannot load it: "
-        "put it into a file "
-        "(--plugin FILE) or use --launcher in-process\n"
+        "put it into a file (--plugin FILE), hand it over in Python (plugins=[Linear]) or use "
+        "--launcher in-process\n"
     )
     assert not Path("r").exists()
     assert bench.main([*flags, "--launcher", "in-process", "--dry-run"]) == 0

@@ -1,6 +1,4 @@
-"""The published results: whole, what the README and the pages show is what the rows give, and what
-must come out.
-"""
+"""The published results are complete, and README and pages agree with their rows."""
 
 import contextlib
 import html
@@ -20,6 +18,7 @@ from analysis.frames.arm_table import count_cells
 from analysis.frames.training_length import shortened_banner
 from analysis.rendering import table
 from analysis.reproduction import references
+from analysis.reproduction.matching import estimate_candidates
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reproduction, samples
 from harness.experiment import grid_file
@@ -145,7 +144,7 @@ def test_what_was_shortened_is_said_by_the_page_and_by_its_readme(folder: Path) 
 
 
 def test_no_place_on_a_machine_is_named(folder: Path) -> None:
-    """Every path is relative: none begins with a slash."""
+    """All paths are relative."""
     texts = [path.read_text(encoding="utf-8") for path in folder.glob("provenance/*.json")]
     texts += [
         (folder / "README.md").read_text(encoding="utf-8"),
@@ -171,7 +170,7 @@ def test_the_docs_show_what_the_rows_give(rows: pd.DataFrame) -> None:
     between the marks.
     """
     published = references.load()
-    verdicts = compute_verdicts(rows, published)
+    verdicts = compute_verdicts(estimate_candidates(rows, published), published)
     (shown,) = reproduction.build_headline_tables(verdicts, published)
     page = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
     _, _, rest = page.partition("<!-- headline -->\n")

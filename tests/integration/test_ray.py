@@ -1,6 +1,4 @@
-"""The launchers: Ray Tune and its twin in this process give equal rows; what dies is tried again,
-then told.
-"""
+"""Ray Tune and the in-process launcher give equal rows, and killed trials are retried."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -30,7 +28,7 @@ from tests.conftest import CellMaker, lasting
 pytestmark = pytest.mark.slow
 
 # A model that kills its own process while a file counts fewer deaths than `lives`, and in scoring
-# where its weight of chance exceeds `bane`; or sleeps without end.
+# where its weight of chance exceeds `threshold`; or sleeps without end.
 MORTAL = """
 import os, signal, time, torch
 from pathlib import Path
@@ -43,10 +41,17 @@ class Mortal(Model):
     '''p(x) = Bernoulli(b): it may die at its step `at`.'''
     iterations = 60
 
-    def __init__(self, deaths: str = "", lives: int = 0, at: int = 30, bane: float = 1.0, sleeps: bool = False):
+    def __init__(
+        self,
+        deaths: str = "",
+        lives: int = 0,
+        at: int = 30,
+        threshold: float = 1.0,
+        sleeps: bool = False,
+    ):
         super().__init__()
         self.b = nn.Parameter(torch.zeros(PIXELS))
-        self.chance, self.bane, self.sleeps = nn.Parameter(torch.rand(())), bane, sleeps
+        self.chance, self.threshold, self.sleeps = nn.Parameter(torch.rand(())), threshold, sleeps
         self.deaths, self.lives, self.at, self.calls = deaths, lives, at, 0
 
     def noise(self, batch):
@@ -62,13 +67,15 @@ class Mortal(Model):
             if died < self.lives:
                 file.write_text("x" * (died + 1))
                 os.kill(os.getpid(), signal.SIGKILL)
-        rec = nn.functional.binary_cross_entropy_with_logits(self.b.expand_as(batch.x), batch.x, reduction="none")
+        rec = nn.functional.binary_cross_entropy_with_logits(
+            self.b.expand_as(batch.x), batch.x, reduction="none"
+        )
         threads = torch.full((len(batch.x),), float(torch.get_num_threads()))
         rec = rec + 0 * self.chance
         return Terms(rec.sum(-1), rec.new_zeros(len(batch.x)), threads)
 
     def sample(self, noise):
-        if self.chance > self.bane:
+        if self.chance > self.threshold:
             os.kill(os.getpid(), signal.SIGKILL)
         return self.b.sigmoid().expand(len(noise["z"]), -1)
 """
@@ -83,7 +90,13 @@ def ray() -> Iterator[RayTune]:
 
 
 def mortal(seed: int, **settings: Any) -> Cell:
-    defaults: dict[str, Any] = {"deaths": "", "lives": 0, "at": 30, "bane": 1.0, "sleeps": False}
+    defaults: dict[str, Any] = {
+        "deaths": "",
+        "lives": 0,
+        "at": 30,
+        "threshold": 1.0,
+        "sleeps": False,
+    }
     return Cell("mortal", seed, 60, settings=tuple(sorted((defaults | settings).items())))
 
 
@@ -116,7 +129,7 @@ def another(store: Store, name: str, mnist: Data) -> Store:
 def test_both_launchers_give_equal_rows(
     ray: RayTune, store: Store, mnist: Data, cell: CellMaker
 ) -> None:
-    """Every model, β and a pack of two; all but times and run ids is the same, to the bit."""
+    """All columns but times and run ids are equal to the bit, for every model and a pack of two."""
     packs = [
         [cell("vae", 1), cell("vae", 2, beta=4.0)],
         [cell("gmvae", 1)],
@@ -142,9 +155,7 @@ def test_both_launchers_give_equal_rows(
 def test_a_worker_that_is_killed_goes_on_from_its_checkpoint(
     ray: RayTune, store: Store, mnist: Data, tmp_path: Path
 ) -> None:
-    """Twice killed by SIGKILL; the row and the weights are those of a calm run, whose settings'
-    names differ alone.
-    """
+    """After two SIGKILLs, row and weights equal those of an undisturbed run."""
     cell, neighbour = mortal(3, deaths=str(tmp_path / "deaths"), lives=2), mortal(4)
     launch(ray, tasks(store, [[cell], [neighbour]], checkpoint_seconds=0.0))
     assert len((tmp_path / "deaths").read_text()) == 2
@@ -173,25 +184,23 @@ def test_a_worker_that_always_dies_is_a_failed_row(
 def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(
     ray: RayTune, store: Store
 ) -> None:
-    """Three cells in a pack, of which the second to end is at fault; its log has Ray's words and
-    the place.
-    """
+    """One of three packed cells kills the process; its log has Ray's reason and the host."""
     chance = {
         seed: registry.build(mortal(seed)).get_parameter("chance").item() for seed in range(6)
     }
     *calm, worst = sorted(chance, key=lambda seed: chance[seed])
-    bane = (chance[calm[-1]] + chance[worst]) / 2
-    cells = [mortal(seed, bane=bane) for seed in (calm[0], worst, calm[1])]
+    threshold = (chance[calm[-1]] + chance[worst]) / 2
+    cells = [mortal(seed, threshold=threshold) for seed in (calm[0], worst, calm[1])]
     updates = launch(ray, tasks(store, [cells]))
     assert updates[0].ended == {one.id: "failed" if one is cells[1] else "ok" for one in cells}
     assert "nothing saved" in store.rows()[cells[1].id]["error"]
     words = (store.read(log_key(cells[1].id)) or b"").decode()
-    assert "last heard of: hostname" in words
+    assert "last update from: hostname" in words
     assert "The actor died" in words
 
 
 def run_to_its_end(launcher: Launcher, work: Sequence[Task]) -> None:
-    """As the command does."""
+    """Run tasks as the command does."""
     with StopRequest() as stop:
         sets, store = {"mnist": idx_sets.load("mnist")}, Store(work[0].results)
         launcher.run(work, sets, store, lambda *_: None, stop)
@@ -201,9 +210,9 @@ def test_a_run_that_hangs_is_ended_with_a_word(
     ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(ray, "patience", 20.0)
-    with pytest.raises(StalledError, match="1 trials were handed to Ray"):
+    with pytest.raises(StalledError, match="1 trials sent no update"):
         run_to_its_end(ray, tasks(store, [[mortal(1, sleeps=True)]]))
-    assert "nothing moved for" in capsys.readouterr().err
+    assert "no progress for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -212,9 +221,7 @@ def test_a_run_that_hangs_is_ended_with_a_word(
 def test_storage_that_fails_for_good_ends_the_run_with_its_word(
     ray: RayTune, store: Store, key: str
 ) -> None:
-    """A folder where a file must go: no curve can be written; no row can be written, nor looked for
-    by the driver.
-    """
+    """A folder blocks the path of a file, so neither curves nor rows can be written."""
     store.path(key.format(mortal(1).id)).mkdir(parents=True)
     with pytest.raises(StalledError, match=r"\Aresults [^\n]*/results: Is a directory\Z"):
         run_to_its_end(ray, tasks(store, [[mortal(1)]]))
@@ -222,7 +229,7 @@ def test_storage_that_fails_for_good_ends_the_run_with_its_word(
 
 
 def test_processes_are_used_again(ray: RayTune, store: Store) -> None:
-    """A process takes seconds to start; the model writes its process into its curve."""
+    """The model writes its process id into its curve."""
     source = MORTAL.replace(
         "float(torch.get_num_threads())", "float(os.getpid() % 10_000)"
     ).replace("mortal", "marked")
@@ -242,9 +249,7 @@ def test_processes_are_used_again(ray: RayTune, store: Store) -> None:
 def test_threads_follow_the_cpus_granted(
     ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Inside a Ray worker torch has as many threads as the trial has CPUs; the model writes them
-    into its curve.
-    """
+    """The model writes torch's number of threads into its curve."""
     monkeypatch.setattr(ray, "resources", Resources(cpus=2))
     launch(ray, tasks(store, [[mortal(1)]]))
     curve = store.curve(mortal(1).id)
@@ -286,9 +291,7 @@ def test_slots_are_what_fits_side_by_side(resources: Resources, slots: int) -> N
     ],
 )
 def test_slots_are_counted_node_by_node(resources: Resources, slots: int) -> None:
-    """Three CPUs here and three there grant no trial four; what fractions leave of two GPUs is no
-    share.
-    """
+    """CPUs of two nodes, or remainders of two GPUs, cannot be combined for one trial."""
     assert resources.slots([{"CPU": 3.0}, {"CPU": 3.0}, {"CPU": 23.0, "GPU": 2.0}]) == slots
 
 
@@ -304,9 +307,17 @@ def test_slots_are_counted_node_by_node(resources: Resources, slots: int) -> Non
         (Resources(3, 1.0), 8, 2, 2),
         (Resources(1), None, 0, 1),
     ],
-    ids=["CPUs", "more CPUs than there are", "shares of a GPU " "that is not here", "too few CPUs for all shares",
-         "shares of two GPUs", "more GPUs than there are", "GPUs", "a machine that does not say"],
-)  # fmt: skip
+    ids=[
+        "CPUs",
+        "more CPUs than there are",
+        "shares of a GPU that is not here",
+        "too few CPUs for all shares",
+        "shares of two GPUs",
+        "more GPUs than there are",
+        "GPUs",
+        "an unknown number of CPUs",
+    ],
+)
 def test_a_plan_counts_on_what_this_machine_has_and_on_one_gpu_at_least(
     resources: Resources, cpus: int | None, gpus: int, slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,9 +339,7 @@ def test_data_sets_reach_workers_as_arrays_and_back_without_a_copy(mnist: Data) 
 
 
 def test_workers_share_one_read_only_copy_of_a_data_set(ray: RayTune, mnist: Data) -> None:
-    """What is fetched twice from Ray's object store lies at the same place in memory, and cannot be
-    written to.
-    """
+    """Two reads from Ray's object store give the same read-only memory."""
     stored = ray.ray.put(to_arrays({"mnist": mnist}))
     first, second = (ray.ray.get(stored)["mnist"] for _ in range(2))
     assert not first["train_x"].flags.writeable
@@ -340,7 +349,7 @@ def test_workers_share_one_read_only_copy_of_a_data_set(ray: RayTune, mnist: Dat
 
 @pytest.mark.parametrize("resources", [Resources(9), Resources(1, 4.0)])
 def test_a_share_that_nothing_can_grant_is_refused(resources: Resources) -> None:
-    """The first would fit if the nodes were one."""
+    """The first request would fit only if both nodes were one."""
     with pytest.raises(InputError, match="on one machine; there are 8 CPUs and 2 GPUs"):
         resources.slots([{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}])
 

@@ -34,7 +34,7 @@ CHEAP = [line for line in COMMANDS if {"--list", "--dry-run", "--help"} & {*line
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder where the README's relative paths lead to the project's programs."""
+    """A folder in which the README's relative paths work."""
     for name in ("harness", "analysis"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
@@ -50,7 +50,7 @@ def test_there_are_commands_to_try() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", CHEAP)
 def test_every_command_runs(command: str, folder: Path, mnist: Data) -> None:
-    """The commands that train nothing; `test_the_example_of_one_cell_and_its_report` trains."""
+    """Only commands that do not train run here."""
     python, *words = shlex.split(command)
     assert python == "python"
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
@@ -59,9 +59,7 @@ def test_every_command_runs(command: str, folder: Path, mnist: Data) -> None:
 
 @pytest.mark.slow
 def test_the_example_of_one_cell_and_its_report(folder: Path, mnist: Data) -> None:
-    """The README's command with 20 steps, the Python lines of the docs as a doctest, and the
-    README's report.
-    """
+    """The README's command runs with 20 steps, then the docs' Python lines and the report."""
     command = next(command for command in COMMANDS if "results/one" in command)
     words = [word if word != "2000" else "20" for word in shlex.split(command)[1:]]
     subprocess.run([sys.executable, *words], check=True, capture_output=True)
@@ -85,7 +83,7 @@ def test_the_example_of_one_cell_and_its_report(folder: Path, mnist: Data) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ANALYSES)
 def test_every_analysis_runs_on_real_results(command: str, folder: Path) -> None:
-    """On copies of the published results, since a report is written into its results folder."""
+    """The published results are copied first, since a report is written into their folder."""
     for name in ("report", "beta"):
         shutil.copytree(ROOT / "results" / name, folder / "results" / name)
     done = subprocess.run(

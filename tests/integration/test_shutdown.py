@@ -1,4 +1,4 @@
-"""Early ends by real signals: a resumed run ends with the rows of one without interruption."""
+"""After real signals, a resumed run gives the rows of an uninterrupted one."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals)
 
 
 def test_what_was_asked_in_vain_interrupts_after_a_time_of_grace() -> None:
-    """Even what waits without an end in sight."""
+    """This also ends a call that would wait forever."""
 
     def run() -> None:  # interrupted wherever the main thread stands by then
         with StopRequest(grace=0.1):
@@ -83,7 +83,7 @@ def test_an_end_for_a_reason_is_told_as_such() -> None:
 def test_a_trial_that_is_closed_saves_every_cell_of_its_pack_and_goes_on_to_the_same_rows(
     tmp_path: Path, store: Store, cell: CellMaker, mnist: Data
 ) -> None:
-    """Closed at its first update, between two points of the curve; a calm pack beside it."""
+    """The trial is closed at its first update, between two points of the curve."""
     pack = tuple(cell("vae", seed, iterations=210) for seed in (0, 1))
     calm = Store(tmp_path / "calm")
     calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
@@ -128,7 +128,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start the command in a session of its own, where signals reach it as from a terminal."""
+    """Start the command in its own session, so that signals reach it as from a terminal."""
     started = []
 
     def command(results: Path, *flags: str) -> "subprocess.Popen[str]":
@@ -172,9 +172,7 @@ def wait_for(met: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
 def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
     launcher: str, number: signal.Signals, start: Start, tmp_path: Path, cell: CellMaker
 ) -> None:
-    """Ctrl-C reaches the whole group of processes, a notice the driver alone; no checkpoint was due
-    by itself.
-    """
+    """Ctrl-C reaches the process group and SIGTERM the driver; no checkpoint was due."""
     killed, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
     flags = ["--iterations", "300", "--launcher"]
     cells = [cell("vae", seed, iterations=300) for seed in range(2)]

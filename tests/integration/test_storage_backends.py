@@ -19,7 +19,7 @@ from harness.storage.object_store import Bucket
 from harness.storage.retry import POLICY, RetryPolicy
 from harness.storage.store import TABLE, Store, make_backend
 from tests.conftest import ROOT, SECRET, bucket, tree
-from tests.door import Door
+from tests.failing_proxy import FailingProxy
 
 
 class Clock:
@@ -43,9 +43,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def door(s3: str, clock: Clock) -> Iterator[Door]:
-    """A proxy in front of the S3 server; pauses take no time."""
-    made = Door(s3)
+def proxy(s3: str, clock: Clock) -> Iterator[FailingProxy]:
+    """A proxy for the S3 server; pauses take no time."""
+    made = FailingProxy(s3)
     thread = threading.Thread(target=made.serve_forever)
     thread.start()
     yield made
@@ -54,8 +54,8 @@ def door(s3: str, clock: Clock) -> Iterator[Door]:
     made.server_close()
 
 
-def behind(door: Door) -> Bucket:
-    made = make_backend(bucket(f"127.0.0.1:{door.server_port}"))
+def behind(proxy: FailingProxy) -> Bucket:
+    made = make_backend(bucket(f"127.0.0.1:{proxy.server_port}"))
     assert isinstance(made, Bucket)
     return made
 
@@ -82,10 +82,10 @@ def test_keys_with_odd_letters_are_their_own(s3: str) -> None:
     assert there.read_all(keys) == {key: key.encode() for key in keys}
 
 
-def test_a_small_put_is_one_request(door: Door) -> None:
-    there = behind(door)
+def test_a_small_put_is_one_request(proxy: FailingProxy) -> None:
+    there = behind(proxy)
     there.write("rows/a.json", b"{}")
-    assert [line.split("/")[0] for line in door.seen] == ["PUT "]
+    assert [line.split("/")[0] for line in proxy.seen] == ["PUT "]
 
 
 def test_a_place_exists_once_something_was_written(address: str) -> None:
@@ -109,38 +109,38 @@ def test_a_list_is_longer_than_a_page(s3: str) -> None:
 
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_a_bucket_that_fails_for_a_while_is_retried(
-    status: int, door: Door, capsys: pytest.CaptureFixture[str]
+    status: int, proxy: FailingProxy, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there = behind(door)
-    door.status = status
+    there = behind(proxy)
+    proxy.status = status
     for work in (
         lambda: there.write("k", b"v"),
         lambda: there.read("k"),
         lambda: there.versions(".x", ""),
         lambda: there.remove("k"),
     ):
-        door.refusals = 3
+        proxy.refusals = 3
         work()
     assert there.read("k") is None
     assert "retrying in" in capsys.readouterr().err
 
 
-def test_a_put_that_fails_leaves_the_old_object(door: Door) -> None:
-    there = behind(door)
+def test_a_put_that_fails_leaves_the_old_object(proxy: FailingProxy) -> None:
+    there = behind(proxy)
     there.write("k", b"old")
-    door.refusals = 10**6
+    proxy.refusals = 10**6
     with pytest.raises(StorageError, match="finished cells are kept"):
         there.write("k", b"new")
-    door.refusals = 0
+    proxy.refusals = 0
     assert there.read("k") == b"old"
 
 
-def test_permanent_errors_are_raised_at_once(door: Door) -> None:
-    there = behind(door)
-    door.refusals, door.status = 10**6, 403
+def test_permanent_errors_are_raised_at_once(proxy: FailingProxy) -> None:
+    there = behind(proxy)
+    proxy.refusals, proxy.status = 10**6, 403
     with pytest.raises(StorageError, match="ACCESS_DENIED"):
         there.read("k")
-    assert len(door.seen) == 1
+    assert len(proxy.seen) == 1
 
 
 def test_a_missing_server_is_an_error_after_two_minutes(
@@ -152,28 +152,28 @@ def test_a_missing_server_is_an_error_after_two_minutes(
     assert POLICY.seconds < clock.now <= POLICY.seconds + POLICY.pauses[1]
 
 
-def test_after_two_minutes_requests_fail_at_once(door: Door) -> None:
+def test_after_two_minutes_requests_fail_at_once(proxy: FailingProxy) -> None:
     """The end of a run does not wait two minutes for each request.
 
     This holds for every object with the same address.
     """
-    there = behind(door)
+    there = behind(proxy)
     again = Store(there.address)
-    door.refusals = 10**6
+    proxy.refusals = 10**6
     with pytest.raises(StorageError):
         there.read("k")
-    door.seen.clear()
+    proxy.seen.clear()
     with pytest.raises(StorageError):
         again.read("k")
-    assert len(door.seen) == 1
-    door.refusals = 0
+    assert len(proxy.seen) == 1
+    proxy.refusals = 0
     assert again.read("k") is None
-    door.refusals = 3
+    proxy.refusals = 3
     assert there.read("k") is None
 
 
 def commands(address: str) -> list[Callable[[], int]]:
-    """All commands that take an address of results."""
+    """All commands that take the address of results."""
     arms = ["--a", "model=vae", "--b", "model=gmvae"]
     return [
         lambda: bench.main(["--models", "vae", "--results", address, "--launcher", "in-process"]),
@@ -194,11 +194,11 @@ def commands(address: str) -> list[Callable[[], int]]:
     ],
 )
 def test_a_wrong_address_is_refused_within_seconds(
-    wrong: str, told: str, door: Door, clock: Clock, capsys: pytest.CaptureFixture[str]
+    wrong: str, told: str, proxy: FailingProxy, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By every command; only a bucket that answered before is retried for two minutes."""
-    door.refusals, door.status = (10**6, 403) if wrong == "forbidden" else (0, 500)
-    server = "127.0.0.1:1" if wrong == "nobody" else f"127.0.0.1:{door.server_port}"
+    proxy.refusals, proxy.status = (10**6, 403) if wrong == "forbidden" else (0, 500)
+    server = "127.0.0.1:1" if wrong == "nobody" else f"127.0.0.1:{proxy.server_port}"
     address = (
         bucket(server).replace("//bench/", "//nowhere/") if wrong == "no bucket" else bucket(server)
     )
@@ -212,10 +212,10 @@ def test_a_wrong_address_is_refused_within_seconds(
 
 
 def test_a_server_that_fails_at_the_start_is_retried(
-    door: Door, capsys: pytest.CaptureFixture[str]
+    proxy: FailingProxy, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there = behind(door)
-    door.refusals = 3
+    there = behind(proxy)
+    proxy.refusals = 3
     there.check_reachable()
     assert capsys.readouterr().err.count("retrying in") == 3
 
@@ -224,7 +224,7 @@ def test_a_server_that_fails_at_the_start_is_retried(
 @pytest.mark.parametrize("command", ["report", "compare"])
 def test_failing_storage_of_the_analysis_is_one_line(
     command: str,
-    door: Door,
+    proxy: FailingProxy,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -233,7 +233,7 @@ def test_failing_storage_of_the_analysis_is_one_line(
 
     The exit code is 1 and there is no traceback.
     """
-    there, answered = behind(door), [math.inf]
+    there, answered = behind(proxy), [math.inf]
     results = ROOT / "results" / "beta"
     for path in (
         results / "results.parquet",
@@ -243,16 +243,16 @@ def test_failing_storage_of_the_analysis_is_one_line(
         there.write(path.relative_to(results).as_posix(), path.read_bytes())
     # the first failure is the last
     monkeypatch.setattr("harness.storage.retry.POLICY", RetryPolicy(seconds=-1.0))
-    monkeypatch.setattr(door, "refuses", lambda: len(door.seen) > answered[-1])
+    monkeypatch.setattr(proxy, "refuses", lambda: len(proxy.seen) > answered[-1])
 
     def asked() -> int:
-        door.seen.clear()
+        proxy.seen.clear()
         if command == "report":
             return report.main([there.address, "--out", str(tmp_path / "report")])
         return compare.main([there.address, "--a", "beta=1", "--b", "beta=2"])
 
     assert asked() == 0
-    requests = len(door.seen)
+    requests = len(proxy.seen)
     for count in (0, 1, requests // 2, requests - 1):
         answered.append(count)
         capsys.readouterr()
@@ -318,7 +318,7 @@ def test_the_name_of_an_address_has_no_query() -> None:
 
 
 def test_google_storage_goes_through_the_same_door() -> None:
-    """Only opened, as there is no server for tests."""
+    """It is only opened, since there is no test server."""
     there = make_backend("gs://bench/x?anonymous=true")
     assert isinstance(there, Bucket)
     assert there.filesystem.type_name == "gcs"
@@ -341,22 +341,22 @@ def test_a_key_does_not_leave_its_part_of_a_bucket(key: str) -> None:
 @pytest.mark.slow
 def test_storage_lost_in_mid_run_ends_it_after_two_minutes(
     own_model: Path,
-    door: Door,
+    proxy: FailingProxy,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The trial waits; checkpoint, table and status do not wait again."""
+    """The trial waits; checkpoint, table and status fail at once."""
     gone: list[float] = []
 
     def refuses() -> bool:
-        if not gone and any("curves/" in line for line in door.seen):
+        if not gone and any("curves/" in line for line in proxy.seen):
             gone.append(clock.now)
         return bool(gone)
 
-    monkeypatch.setattr(door, "refuses", refuses)
+    monkeypatch.setattr(proxy, "refuses", refuses)
     flags = ["--models", "linear", "--seeds", "2", "--iterations", "10", "--plugin", str(own_model)]
-    assert bench.main([*flags, "--launcher", "in-process", "--results", behind(door).address]) == 1
+    assert bench.main([*flags, "--launcher", "in-process", "--results", behind(proxy).address]) == 1
     assert clock.now - gone[0] < 1.5 * POLICY.seconds
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: results s3://bench/")
 

@@ -1,6 +1,4 @@
-"""Unit tests see a small data set: the first images of MNIST, under MNIST's name with a checksum of
-their own.
-"""
+"""Unit tests use the first images of MNIST, with their own checksum."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Plug-ins and scripts of version 0.1: what they import is still where they look for it."""
+"""The names that plug-ins of version 0.1 import still exist at their old paths."""
 
 from importlib import import_module
 
@@ -12,9 +12,9 @@ PUBLIC = {
     "harness.store": "TABLE STAMPS SETTLED Pictures Found Store place",
     "harness.schema": "Status Estimator Row Column COLUMNS NAMES VERSION SCHEMA CURVE LATER "
     "CURVE_LATER INDEX ARM TOLERANCE describe row estimator adds_up known fitted",
-    "harness.grid": "Supervision Setting SHIPPED DATASETS IWAE_SAMPLES SAMPLES BOUNDS CELLS METRICS "
-    "FRACTIONS ModelCard Cell Sweep Compare Grid ListedDraw check_margin names shipped read "
-    "validate overlaid",
+    "harness.grid": "Supervision Setting SHIPPED DATASETS IWAE_SAMPLES SAMPLES BOUNDS CELLS "
+    "METRICS FRACTIONS ModelCard Cell Sweep Compare Grid ListedDraw check_margin names shipped "
+    "read validate overlaid",
     "harness.fallback": "spot_first",
     "harness.errors": "BadInput StorageFailure",
     "models.gaussian": "MIN_VARIANCE variance draw log_normal log_standard_normal log_mixture "

@@ -1,4 +1,4 @@
-"""The fixtures of the analysis's unit tests, for its tests with processes too."""
+"""The integration tests of the analysis use the fixtures of its unit tests."""
 
 from tests.unit.analysis.conftest import full as full
 from tests.unit.analysis.conftest import results as results

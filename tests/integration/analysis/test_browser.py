@@ -1,6 +1,4 @@
-"""The page as a browser shows it: in headless Chromium, from a file, with and without its script,
-narrow, on paper.
-"""
+"""The page in headless Chromium: with and without script, on narrow screens and on paper."""
 
 import contextlib
 import io
@@ -14,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from analysis import report
-from tests.unit.analysis.conftest import HOSTILE, judged
+from tests.unit.analysis.conftest import HOSTILE, write_significant_results
 
 pytestmark = pytest.mark.slow
 CHROMIUM = next(
@@ -25,8 +23,8 @@ COLUMN = "table => column => [...table.tBodies[0].rows].map(row => row.cells[col
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where the page of a folder with everything lies."""
-    root = judged(tmp_path_factory.mktemp("browser") / "results").root
+    """The address of a page that has every section."""
+    root = write_significant_results(tmp_path_factory.mktemp("browser") / "results").root
     with contextlib.redirect_stdout(io.StringIO()):
         assert report.main([str(root)]) == 0
     return (root / "report" / "report.html").as_uri()
@@ -34,7 +32,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests here."""
+    """One browser for all tests of this file."""
     if CHROMIUM is None:
         pytest.skip("no chromium, chromium-browser or google-chrome on the path")
     with sync_playwright() as playwright:
@@ -47,7 +45,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Opened:
-    """A page, what it asked for besides itself, and what it complained of."""
+    """A page with its other requests and its errors."""
 
     page: Page
     requests: list[str] = field(default_factory=list)
@@ -167,8 +165,10 @@ def test_hostile_text_is_text(shown: Opened) -> None:
 def test_the_body_never_scrolls_sideways(browser: Browser, address: str, width: int) -> None:
     found = opened(browser, address, viewport={"width": width, "height": 800})
     assert found.page.evaluate("document.documentElement.scrollWidth") == width
-    outside = """[...document.querySelectorAll('body *')].filter(each => !each.closest('.scroll, pre, summary')
-        && each.getBoundingClientRect().right > innerWidth + 1).map(each => each.outerHTML.slice(0, 80))"""
+    outside = """[...document.querySelectorAll('body *')]
+        .filter(each => !each.closest('.scroll, pre, summary')
+            && each.getBoundingClientRect().right > innerWidth + 1)
+        .map(each => each.outerHTML.slice(0, 80))"""
     assert found.page.evaluate(outside) == []
     found.page.close()
 
@@ -194,8 +194,11 @@ def test_nothing_is_hidden_on_paper(shown: Opened) -> None:
     shown.page.set_viewport_size({"width": 680, "height": 960})  # A4 less its margins
     hidden = """[...document.querySelectorAll('main *')].filter(each =>
         !each.checkVisibility({contentVisibilityAuto: true})
-        || each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== 'visible')
+        || each.scrollWidth > each.clientWidth + 1
+            && getComputedStyle(each).overflowX !== 'visible')
         .map(each => each.outerHTML.slice(0, 80))"""
     assert shown.page.evaluate(hidden) == []
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 680
-    assert shown.page.locator("details pre").first.bounding_box()["height"] > 20  # type: ignore[index]
+    box = shown.page.locator("details pre").first.bounding_box()
+    assert box is not None
+    assert box["height"] > 20

@@ -1,4 +1,4 @@
-"""The notebook: kept with its outputs, and executed on the published results and awkward ones."""
+"""The notebook is stored with outputs and runs on published and unusual results."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ import analysis
 from analysis.frames import load
 from harness.storage.store import Store
 from tests.conftest import ROOT
-from tests.unit.analysis.conftest import whole
+from tests.unit.analysis.conftest import write_full_results
 
 NOTEBOOK = Path(analysis.__file__).parent / "report.ipynb"
 
@@ -39,18 +39,18 @@ def run(monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[Any]:
 
 
 def code_cells(notebook: Any) -> list[Any]:
-    """Its cells of code."""
+    """The code cells of a notebook."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def outputs(cells: list[Any], kind: str) -> list[str]:
-    """What the cells show of one MIME type."""
+    """The outputs of one MIME type."""
     shown = [output for cell in cells for output in cell.outputs if "data" in output]
     return [output["data"][kind] for output in shown if kind in output["data"]]
 
 
 def streams(cells: list[Any]) -> list[str]:
-    """What the cells print, warnings included."""
+    """The printed output of the cells, with warnings."""
     return [
         output["text"]
         for cell in cells
@@ -60,7 +60,7 @@ def streams(cells: list[Any]) -> list[str]:
 
 
 def texts(cells: list[Any]) -> str:
-    """All text that a reader sees."""
+    """All visible text."""
     return "\n".join([*outputs(cells, "text/html"), *outputs(cells, "text/markdown")])
 
 
@@ -119,8 +119,8 @@ def test_its_outputs_are_those_of_the_published_results(monkeypatch: pytest.Monk
 def test_it_reads_other_folders_and_references(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three seeds, failures, divergence, hostile text: no verdict, and no text is markup."""
-    root = whole(tmp_path / "results").root
+    """Few seeds, failures and hostile text give no verdict and no markup."""
+    root = write_full_results(tmp_path / "results").root
     own = tmp_path / "own.yaml"
     figure = 'figures: {nelbo: {mean: "99.5", sd: "0.3"}}'
     own.write_text(

@@ -1,4 +1,4 @@
-"""The command: one page, figures, tables, a summary in the terminal; bad input changes nothing."""
+"""The command writes a page, figures, tables and a summary; bad input writes nothing."""
 
 import base64
 import contextlib
@@ -19,7 +19,14 @@ import pytest
 from analysis import report
 from harness.storage.store import Store
 from tests.conftest import tree
-from tests.unit.analysis.conftest import HOSTILE, judged, made, noisy, row, whole
+from tests.unit.analysis.conftest import (
+    HOSTILE,
+    made,
+    noisy,
+    row,
+    write_full_results,
+    write_significant_results,
+)
 
 SCRIPT = Path(report.__file__)
 
@@ -31,7 +38,7 @@ def files(folder: Path) -> set[str]:
 
 @dataclass(frozen=True)
 class Reported:
-    """A folder with everything, what lay in it before it was reported on, and what was printed."""
+    """A folder with everything: its files before the report, and the printed summary."""
 
     root: Path
     before: dict[str, bytes]
@@ -41,7 +48,7 @@ class Reported:
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     """A report of a folder with everything."""
-    root = whole(tmp_path_factory.mktemp("reported") / "results").root
+    root = write_full_results(tmp_path_factory.mktemp("reported") / "results").root
     before = {name: (root / name).read_bytes() for name in files(root)}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert report.main([str(root)]) == 0
@@ -155,7 +162,7 @@ def test_models_of_ones_own_have_no_source_report_beside_them(
 def test_a_seed_under_two_cells_is_named_and_counts_in_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """β = 1 and β = 1.0 have two ids and one arm: the mean used to be of seven runs of six seeds."""
+    """β = 1 and β = 1.0 have two ids and one arm."""
     store = Store(tmp_path / "results")
     for cell in [made(model, seed) for model in ("vae", "gmvae") for seed in range(6)] + [
         made("vae", 3, beta=1)
@@ -166,13 +173,14 @@ def test_a_seed_under_two_cells_is_named_and_counts_in_nothing(
     assert re.search(r"vae +NELBO .+n = 5\)", out)
     assert "gmvae against vae: " in out
     assert re.search(
-        r"\nvae: seed 3 has several cells, [0-9a-f]{16} and [0-9a-f]{16}, and none can count; keep one",
+        r"\nvae: seed 3 has several cells, [0-9a-f]{16} and [0-9a-f]{16}, "
+        "and none can count; keep one",
         out,
     )
 
 
 def test_the_first_screen_tells_the_main_answer(tmp_path: Path) -> None:
-    store = judged(tmp_path / "results")
+    store = write_significant_results(tmp_path / "results")
     assert report.main([str(store.root)]) == 0
     page = (store.root / "report/report.html").read_text(encoding="utf-8")
     header = re.sub(r"<[^>]+>", "", page.split("<header>")[1].split("</header>")[0])
@@ -260,8 +268,8 @@ def test_a_grid_without_its_baseline_has_no_verdicts(full: Store) -> None:
 
 
 OWN = """references:
-  - {name: my paper, source: somewhere, origin: published, table: table-1, evaluation: test, model: vae, n: 5,
-     figures: {nelbo: {mean: "98.7", sd: "0.4"}}}
+  - {name: my paper, source: somewhere, origin: published, table: table-1, evaluation: test,
+     model: vae, n: 5, figures: {nelbo: {mean: "98.7", sd: "0.4"}}}
 """
 
 
@@ -289,9 +297,7 @@ def test_a_place_that_cannot_be_written(
 
 
 def test_the_script_loads_neither_torch_nor_ray(full: Store, tmp_path: Path) -> None:
-    """A whole report, in a fresh process, from another folder; matplotlib comes only when figures
-    are drawn.
-    """
+    """The report runs in a new process from another folder; matplotlib is imported only to draw."""
     code = (
         "import sys, runpy; sys.argv = ['report.py', *sys.argv[1:]]\n"
         f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"

@@ -1,4 +1,4 @@
-"""The virtual clock of `benchmarks/cluster`: its arithmetic, by cases that can be done by hand."""
+"""The virtual clock of `benchmarks/cluster`, compared with results computed by hand."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the benchmark of speed times."""
+"""The speed benchmark times equal work for all contenders."""
 
 from benchmarks.speed import grids, plain
 from harness.experiment import grid_file

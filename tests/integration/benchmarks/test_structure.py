@@ -1,4 +1,4 @@
-"""The numbers of how code is built, of a small project that is made here, and of this one."""
+"""The measures of the code's structure, on a small project and on this one."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Results folders of made-up numbers, written as the harness writes them."""
+"""Results folders of made-up numbers in the format of the harness."""
 
 import io
 import json
@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from analysis.frames.arm_names import row_arm_names
 from harness.experiment.cell import Cell
 from harness.storage.schema import describe_cell
 from harness.storage.store import Store
@@ -43,7 +44,7 @@ def made(model: str, seed: int = 0, **values: Any) -> Cell:
 
 
 def row(cell: Cell, status: str = "ok", **values: Any) -> dict[str, Any]:
-    """What the harness writes of a cell; `values` are laid over it."""
+    """A row as the harness writes it, updated with `values`."""
     always = {
         "grid": "made-up",
         "status": status,
@@ -84,7 +85,7 @@ def scores(cell: Cell) -> dict[str, Any]:
 
 
 def on_subset(cell: Cell, checksum: str = LISTED) -> dict[str, Any]:
-    """What a cell has besides when it was scored on the report's list of images."""
+    """The additional scores of a cell on the report's list of images."""
     off = 0.25 * (cell.seed % 5)
     bounds = {"subset_nelbo": 101.8 + off, "subset_kl": 19.0, "subset_rec": 82.8 + off}
     draws = {
@@ -110,16 +111,17 @@ def curve(cell: Cell) -> list[dict[str, Any]]:
 
 
 def gallery(store: Store, cell: Cell) -> None:
-    """A small picture where a cell's samples belong."""
+    """Write a small picture as the samples of a cell."""
     picture(store, f"samples/{cell.id}.png")
 
 
 def frame(rows: Iterable[dict[str, Any]], root: Path) -> pd.DataFrame:
-    """Rows as the analysis reads them."""
+    """A results table with `arm`, as the analysis reads it."""
     store = Store(root)
     for values in rows:
         store.write_row(values)
-    return store.frame()
+    found = store.frame()
+    return found.assign(arm=row_arm_names(found))
 
 
 def arms(seeds: int = 3) -> list[Cell]:
@@ -141,10 +143,8 @@ def results(tmp_path: Path) -> FrameMaker:
     return lambda *rows: frame(rows, tmp_path / "results")
 
 
-def whole(root: Path) -> Store:
-    """A results folder with all that a report shows: every arm, a failure, a divergence, curves,
-    samples, a run.
-    """
+def write_full_results(root: Path) -> Store:
+    """A results folder with everything that a report shows, including failures."""
     store = Store(root)
     for cell in arms():
         subset = on_subset(cell) if cell.supervision == "none" else {}
@@ -170,14 +170,12 @@ def whole(root: Path) -> Store:
 
 @pytest.fixture
 def full(tmp_path: Path) -> Store:
-    """A results folder of its own with all that a report shows."""
-    return whole(tmp_path / "results")
+    """An own results folder with everything that a report shows."""
+    return write_full_results(tmp_path / "results")
 
 
-def judged(root: Path, seeds: int = 6) -> Store:
-    """A results folder whose arms differ by more than chance: scores with noise, a hostile failure,
-    pictures, a run.
-    """
+def write_significant_results(root: Path, seeds: int = 6) -> Store:
+    """A results folder with significant differences, noise and a hostile failure."""
     store = Store(root)
     for cell in arms(seeds):
         store.write_row(row(cell, **noisy(cell)))
@@ -217,7 +215,7 @@ def noisy(cell: Cell) -> dict[str, Any]:
 
 
 def picture(store: Store, key: str) -> None:
-    """A small picture under a key."""
+    """Write a small picture under a key."""
     sink = io.BytesIO()
     Image.new("L", (20, 10), 128).save(sink, "PNG")
     store.write(key, sink.getvalue())

@@ -1,4 +1,4 @@
-"""Results tables of given numbers, made in memory: an arm of one β a line."""
+"""Results tables of given numbers, in memory."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,9 +40,7 @@ def table(
     seeds: Mapping[str, Sequence[int]] | None = None,
     **values: Any,
 ) -> pd.DataFrame:
-    """Values by arm, one a seed from 0 on or at the given seeds; the arms are VAEs of β 1, 2, ...
-    in this order.
-    """
+    """A results table of values by arm, for seeds 0 to n - 1 or the given ones; β is 1, 2, ..."""
     rows = []
     for number, (name, numbers) in enumerate(arms.items(), start=1):
         of = (seeds or {}).get(name, range(len(numbers)))

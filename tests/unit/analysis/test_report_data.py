@@ -1,4 +1,4 @@
-"""Adding a section takes its file and its name in one tuple; what sections share is computed once."""
+"""A section is one file and one name in `SECTIONS`; shared values are computed once."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from analysis.comparison import comparisons
 from analysis.rendering.section import Content
 from analysis.rendering.table import Table
 from analysis.report_data import ReportData, Section
-from analysis.reproduction import references
+from analysis.reproduction import matching, references
 from analysis.sections import reproduction
 from harness.storage.store import Store
 
@@ -60,9 +60,11 @@ def test_what_sections_share_is_computed_once(full: Store, monkeypatch: pytest.M
     for module, name in (
         (report, "summarize_arms"),
         (report, "count_cells"),
+        (matching, "estimate_arms"),  # by `estimate_candidates`, whoever calls it
         (reproduction, "compute_verdicts"),
     ):
         count(module, name)
     monkeypatch.setattr(comparisons, "summarize_arms", None)
     report.build_report(full, "results", references.load(), show_all_references=True)
-    assert calls == {"summarize_arms": 1, "count_cells": 1, "compute_verdicts": 1}
+    names = ("summarize_arms", "count_cells", "estimate_arms", "compute_verdicts")
+    assert calls == dict.fromkeys(names, 1)

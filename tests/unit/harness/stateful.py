@@ -1,4 +1,4 @@
-"""Small models whose steps change tensors without a gradient, as text of a plug-in."""
+"""Small models whose steps change tensors without a gradient, as source of a plug-in."""
 
 SOURCE = '''
 import torch
@@ -68,7 +68,9 @@ class Warmed(Small):
 
 @register("quantised")
 class Quantised(Small):
-    """A VQ-VAE whose codebook is a moving average (van den Oord et al. 2017, appendix A.1), changed in place."""
+    """A VQ-VAE whose codebook is a moving average, changed in place (van den Oord et al. 2017,
+    appendix A.1).
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +82,8 @@ class Quantised(Small):
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
         h = self.encoder(batch.x)
-        distance = h.square().sum(-1, keepdim=True) - 2 * h @ self.codes.T + self.codes.square().sum(-1)
+        squares = h.square().sum(-1, keepdim=True) + self.codes.square().sum(-1)
+        distance = squares - 2 * h @ self.codes.T
         chosen = (distance.argmin(-1, keepdim=True) == torch.arange(16)).to(h.dtype)
         code = chosen @ self.codes
         if self.training:

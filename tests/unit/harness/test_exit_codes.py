@@ -1,4 +1,4 @@
-"""What a command's error becomes: one line and an exit code."""
+"""Errors of a command become one line and an exit code."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The status starts without what is slow to import."""
+"""The status command imports neither torch nor Ray."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A run that is killed goes on from its checkpoint."""
+"""A killed run resumes from its checkpoint."""
 
 import os
 import signal
@@ -20,11 +20,10 @@ from tests.unit.harness.execution.test_trial import saved_step
 def test_a_killed_run_resumed_ends_with_the_same_row(
     tmp_path: Path, mnist: Data, cell: CellMaker
 ) -> None:
-    """SIGKILL in the middle of a cell; the same command again goes on from the checkpoint, to the
-    same bits.
-    """
-    command = [sys.executable, "harness/bench.py", "--models", "vae", "--seeds", "1", "--iterations", "300",
-               "--launcher", "in-process", "--checkpoint-seconds", "0.01", "--results"]  # fmt: skip
+    """After SIGKILL, the same command resumes from the checkpoint, to the same bits."""
+    flags = "--models vae --seeds 1 --iterations 300 --launcher in-process"
+    often = ["--checkpoint-seconds", "0.01"]
+    command = [sys.executable, "harness/bench.py", *flags.split(), *often, "--results"]
     one = cell("vae", iterations=300)
     store, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
     process = subprocess.Popen([*command, str(store.root)], stdout=subprocess.DEVNULL)

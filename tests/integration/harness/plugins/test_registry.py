@@ -6,7 +6,7 @@ from tests.unit.harness.plugins.test_registry import SOURCE, with_third_party
 
 
 def test_a_third_partys_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
-    """Ours are found beside it."""
+    """Our own models are found too."""
     code = (
         "from harness.plugins import registry; print(*registry.cards(), "
         "registry.lookup('echo').__module__)"

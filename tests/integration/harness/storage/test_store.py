@@ -16,7 +16,7 @@ from tests.unit.harness.storage.test_store import folder as folder
 def test_ten_thousand_cells_compact_in_one_reading(
     folder: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thousand have failed and one row file is corrupt; none is read twice."""
+    """A thousand failed and one file is corrupt; none is read twice."""
     for number in range(10_000):
         status = "failed" if number % 10 == 0 else "ok"
         text = json.dumps(row(f"{number:05}", seed=number, status=status))

@@ -1,4 +1,4 @@
-"""The unit tests of the store once more, in a bucket."""
+"""The unit tests of the store, repeated in a bucket."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The cache of compiled objectives, in processes of their own."""
+"""The cache of compiled objectives, in separate processes."""
 
 import subprocess
 import sys

@@ -29,7 +29,7 @@ def test_compiled_trainings_resume_to_the_same_bits(name: str, mnist: Data) -> N
 def test_rows_after_many_interruptions_are_those_of_a_calm_run(
     name: str, store: Store, tmp_path_factory: pytest.TempPathFactory, mnist: Data
 ) -> None:
-    """Eight interruptions while training and scoring, for each of the models."""
+    """Each model is interrupted eight times during training and scoring."""
     from harness.evaluation import digit_classifier
 
     calm = Store(tmp_path_factory.mktemp("calm"))

@@ -1,4 +1,4 @@
-"""Packs at length and compiled packs, on all of MNIST."""
+"""Long and compiled packs on all of MNIST."""
 
 import dataclasses
 

@@ -372,9 +372,7 @@ def test_few_unshared_seeds_have_a_difference_and_no_interval() -> None:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Two results folders: six seeds of a VAE of two β and a GMVAE; and six of a VAE at another
-    commit.
-    """
+    """Two results folders of different commits: a VAE of two β with a GMVAE, and a VAE."""
     paths = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
     for seed in range(6):
         noise = 0.3 * RNG(seed).normal(size=4)
@@ -762,7 +760,7 @@ def test_infinitely_many_seeds_are_reported_in_words(
 
 
 def test_names_keep_to_their_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A name could clear the terminal or fake a verdict line."""
+    """A hostile name could clear the terminal or imitate a verdict."""
     for seed in range(6):
         for name in ("vae", "x\n\x1b[2Jgmvae: better"):
             written(tmp_path, row(made(name, seed)), 100 + seed + RNG(seed).normal())
@@ -778,7 +776,7 @@ def test_names_keep_to_their_line(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_sums_that_do_not_add_up_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The report says so of every row; here of the rows that were compared."""
+    """Only the rows that are compared are checked."""
     for seed in range(6):
         for name in ("vae", "gmvae"):
             written(tmp_path, row(made(name, seed)), 100 + seed + RNG(seed).normal())

@@ -65,9 +65,7 @@ def test_rows_of_a_run_without_a_record_are_marked_alone() -> None:
 
 
 def test_a_run_that_is_taken_up_beside_another_is_not_adaptive() -> None:
-    """Two machines share the seeds from the start; the second is stopped, and goes on after the
-    first had results.
-    """
+    """Two machines share the seeds from the start, and one of them is interrupted."""
     rows = pd.DataFrame(
         {"arm": "vae", "run": list("abc"), "status": "ok", "finished": ["10:30", "10:40", "12:30"]}
     )

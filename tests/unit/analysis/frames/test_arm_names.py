@@ -1,4 +1,6 @@
-"""Names of arms: short, and no two alike."""
+"""Names of arms are short and unique."""
+
+from typing import Any
 
 import pandas as pd
 from hypothesis import given
@@ -42,7 +44,7 @@ def test_a_name_tells_only_what_differs(results: FrameMaker) -> None:
 
 
 def test_a_name_tells_the_recipe(results: FrameMaker) -> None:
-    recipe = {"recipe": (("clip", 1.0), ("optimizer", "sgd"))}
+    recipe: dict[str, Any] = {"recipe": (("clip", 1.0), ("optimizer", "sgd"))}
     rows = results(row(made("vae")), row(made("vae", **recipe)), row(made("vae", validation=5000)))
     expected = {"vae validation 0", "vae validation 5,000"}
     assert set(row_arm_names(rows)) == expected | {"vae validation 0 clip=1.0 optimizer=sgd"}

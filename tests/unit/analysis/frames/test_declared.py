@@ -1,4 +1,4 @@
-"""Comparisons that a grid declared beforehand, and what the records prove of them."""
+"""Comparisons that a grid declared beforehand, and the evidence of the records for that."""
 
 from typing import Any
 

@@ -1,6 +1,4 @@
-"""What is read of a results folder, and what is refused: a line for each way in which it can be
-damaged.
-"""
+"""Results folders are read and checked; each kind of damage is one line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -114,7 +112,7 @@ LEFT_OUT = {
 
 @pytest.mark.parametrize("damage", LEFT_OUT)
 def test_what_is_corrupt_is_named_and_the_rest_is_read(damage: str, full: Store) -> None:
-    """A corrupt row is read from the table, a corrupt table from the rows; nothing moves."""
+    """A corrupt row is read from the table, and a corrupt table from the rows."""
     make, word, rows = LEFT_OUT[damage]
     make(full)
     found = read_results(full)
@@ -132,7 +130,7 @@ def test_no_rows_is_reported(tmp_path: Path) -> None:
 
 
 def through_pandas(store: Store) -> None:
-    """Nothing of ours is left in the table but names and values, and the rows are not there."""
+    """Keep only names and values in the table, and remove the rows."""
     frame = pd.read_parquet(store.path(TABLE)).sample(frac=1, random_state=0)
     frame[sorted(map(str, frame))].to_parquet(store.path(TABLE))
     for key in store.keys("rows", ".json"):
@@ -157,7 +155,7 @@ def test_a_curve_of_other_widths_and_another_order_is_read(kind: pa.DataType, fu
 
 
 def hostile(store: Store, **values: Any) -> Store:
-    """One row of the table has other values, which the harness would not have written."""
+    """Replace values of one row by some that the harness never writes."""
     rows = pq.read_table(store.path(TABLE)).to_pylist()
     changed = [{**row, **values} if row["cell"] == CELL else row for row in rows]
     pq.write_table(pa.Table.from_pylist(changed, schema=SCHEMA), store.path(TABLE))
@@ -192,7 +190,8 @@ def test_digit_counts_that_are_none_are_left_out_and_reported(
 ) -> None:
     found = read_results(hostile(full, digit_counts=counts))
     reported = (
-        f"digit_counts of 1 rows, that of cell '{CELL}' first, left out: they are not 10 counts"
+        f"digit_counts of 1 rows, that of cell '{CELL}' first, left out: they are not counts of "
+        "the classes of their data set"
     )
     assert found.damaged == [reported]
     assert found.rows.loc[found.rows["cell"] == CELL, "digit_counts"].tolist() == [None]

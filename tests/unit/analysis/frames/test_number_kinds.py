@@ -1,4 +1,4 @@
-"""Numbers of a model without a bound or with an exact likelihood are never beside an ELBO."""
+"""Numbers of a model without a bound or with an exact likelihood are not compared with an ELBO."""
 
 import json
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_an_exact_likelihood_is_a_metric_of_its_own(tmp_path: Path) -> None:
 
 
 def test_an_older_row_with_a_kl_of_zero_keeps_its_bound(tmp_path: Path) -> None:
-    """It does not say what it is, and hand-made tables often have such rows."""
+    """Such a row has no estimator, and hand-made tables often contain some."""
     rows = read_results(written(tmp_path, collapsed={"nelbo": 105.0, "kl": 0.0, "rec": 105.0})).rows
     assert rows.loc[rows["model"] == "collapsed", "nelbo"].tolist() == [105.0] * 6
     (text,) = compare_arms(rows, ComparisonSpec(metrics=["nelbo"]))["text"]

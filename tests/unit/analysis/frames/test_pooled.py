@@ -1,6 +1,4 @@
-"""Several results folders as one: what lies in several counts once, and the order of the folders
-changes nothing.
-"""
+"""Several results folders are read as one: duplicates count once, and their order is irrelevant."""
 
 import json
 import re
@@ -28,14 +26,12 @@ Extra = Callable[[int], dict[str, Any]]
 
 
 def nothing(_: int) -> dict[str, Any]:
-    """No values beside the usual."""
+    """No additional values."""
     return {}
 
 
 def folder(at: Path, extra: Extra = nothing, seeds: Sequence[int] = range(6), **more: Any) -> str:
-    """A VAE and a GMVAE that is 2 nats better, six seeds each; `extra` is laid over the GMVAE's
-    rows.
-    """
+    """A VAE and a GMVAE that is 2 nats better, six seeds each; `extra` updates the GMVAE's rows."""
     for seed in seeds:
         for model, off, own in (("vae", 0.0, {}), ("gmvae", -2.0, extra(seed))):
             nelbo = 100 + seed + off + 0.2 * NOISE[seed, int(model == "vae")]
@@ -45,16 +41,14 @@ def folder(at: Path, extra: Extra = nothing, seeds: Sequence[int] = range(6), **
 
 
 def refused(paths: Sequence[str], metric: str) -> str:
-    """Why the comparison is refused."""
+    """The reason for which the comparison is refused."""
     with pytest.raises(InputError) as caught:
         compare_two_arms(paths, ARMS, metric, None)
     return str(caught.value)
 
 
 def test_a_metric_with_two_values_is_refused_in_either_order(tmp_path: Path) -> None:
-    """The same cells with the same NELBO, scored twice: the order of the folders used to turn the
-    verdict.
-    """
+    """The same cells were scored twice with different results."""
     first = folder(tmp_path / "1")
     second = folder(tmp_path / "2", lambda seed: {"iwae_10": 102.0 + seed})
     message = (
@@ -66,7 +60,7 @@ def test_a_metric_with_two_values_is_refused_in_either_order(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("metric", ["iwae_10", "kl", "rec", "subset_nelbo"])
 def test_of_two_rows_the_one_that_is_scored_counts(metric: str, tmp_path: Path) -> None:
-    """In one order it used to be refused as not scored."""
+    """The order of the folders does not matter."""
     none: dict[str, Any] = {
         "subset_nelbo": None,
         "subset_kl": None,
@@ -116,7 +110,7 @@ def test_an_empty_value_hides_no_difference(tmp_path: Path) -> None:
 
 
 def test_a_seed_with_two_cells_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    """β = 1 and β = 1.0 have two ids and one arm; the way out works."""
+    """β = 1 and β = 1.0 have two ids and one arm; the remedy works."""
     path, twin = folder(tmp_path / "1"), made("gmvae", 3, beta=1)
     Store(path).write_row(row(twin, nelbo=90.0, kl=19.0, rec=71.0))
     Store(path).compact()
@@ -176,16 +170,12 @@ VAE["iwae_10"] = 3 + NOISE[:5, 1]
 @settings(deadline=None, max_examples=8)
 @given(st.lists(KINDS, min_size=3, max_size=3), st.permutations(range(3)))
 def test_the_order_of_the_folders_never_matters(kinds: list[Row], order: list[int]) -> None:
-    """Any order compares the same rows, hence gives the same verdict, or refuses alike but for the
-    numbers.
-    """
+    """Every order gives the same verdict or the same refusal, except for folder numbers."""
     assert compared(kinds) == compared([kinds[place] for place in order])
 
 
 def compared(kinds: Sequence[Row]) -> object:
-    """Folders that hold the same cells, of which the GMVAE's are of these kinds -> what is
-    compared, or why not.
-    """
+    """The comparison of folders with GMVAE rows of these kinds, or the reason for its refusal."""
     found = []
     for number, kind in enumerate(kinds, start=1):
         value = None if kind["iwae_10"] is None else kind["iwae_10"] + NOISE[:5, 0]

@@ -1,6 +1,4 @@
-"""What the single plots work out: intervals of digit counts, room for words, series over β, pages
-of comparisons.
-"""
+"""Intervals of digit counts, wrapping of names, series over β and pages of comparisons."""
 
 import io
 from typing import Any
@@ -19,9 +17,11 @@ from analysis.plots.digit_counts import digit_shares
 from analysis.plots.forest import axis_range, draw_differences, shared_side, split_pages
 from analysis.plots.label_placement import LabelPlacer
 from analysis.plots.rate_distortion import NELBO_LINE_COLOUR, draw_rate_distortion, find_beta_series
-from analysis.plots.sample_sheets import TILE_PIXELS, crop_sheet
+from analysis.plots.sample_sheets import crop_sheet
 from harness.storage.store import PictureKind
 from tests.unit.analysis.conftest import FrameMaker, made, row
+
+TILE = 29  # pixels of an image of MNIST and the line beside it
 
 
 def compared(count: int = 1, **values: Any) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def drawn(comparisons: pd.DataFrame) -> Figure:
 
 
 def beside(figure: Figure) -> list[str]:
-    """The words on the right of a difference plot."""
+    """The text at the right of a plot of differences."""
     return [label.get_text() for label in figure.axes[0].child_axes[0].get_yticklabels()]
 
 
@@ -229,7 +229,7 @@ def sheet(rows: int = 10, columns: int = 20) -> bytes:
     """A sheet of digits, each as bright as its column."""
     tiles = np.kron(
         np.arange(columns, dtype=np.uint8)[None],
-        np.ones((rows * TILE_PIXELS, TILE_PIXELS), np.uint8),
+        np.ones((rows * TILE, TILE), np.uint8),
     )
     file = io.BytesIO()
     Image.fromarray(tiles[:-1, :-1]).save(file, "PNG")
@@ -242,8 +242,8 @@ def sheet(rows: int = 10, columns: int = 20) -> bytes:
 )
 def test_a_traversal_is_shown_from_end_to_end(kind: PictureKind, columns: list[int]) -> None:
     pixels = crop_sheet(sheet(), kind)
-    assert pixels.shape == (10 * TILE_PIXELS - 1, 7 * TILE_PIXELS - 1)
-    assert pixels[0, ::TILE_PIXELS].tolist() == columns
+    assert pixels.shape == (10 * TILE - 1, 7 * TILE - 1)
+    assert pixels[0, ::TILE].tolist() == columns
 
 
 def test_a_picture_that_is_no_sheet_is_shown_whole() -> None:

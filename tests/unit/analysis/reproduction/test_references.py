@@ -43,7 +43,7 @@ def test_the_source_report_as_protocol_says() -> None:
 
 
 def deviation(n: int | None, **printed: str) -> float:
-    """The SD of one run that these printed figures tell."""
+    """The SD of one run that follows from these printed figures."""
     return PrintedValue.model_validate({"mean": "1", **printed}).standard_deviation(n)
 
 

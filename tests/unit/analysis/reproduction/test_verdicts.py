@@ -1,6 +1,4 @@
-"""Verdicts on printed figures: each kind once, on numbers whose answer is known, and what must
-never be claimed.
-"""
+"""Verdicts on printed values: each kind once, with a known answer."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import pytest
 import yaml
 from scipy import stats
 
-from analysis.frames.arm_names import row_arm_names
+from analysis.reproduction.matching import estimate_candidates
 from analysis.reproduction.references import References, load
 from analysis.reproduction.verdicts import compute_verdicts
 from tests.unit.analysis.conftest import FrameMaker, frame, made, on_subset, row
@@ -21,15 +19,16 @@ NORMAL = stats.norm.ppf((np.arange(10) + 0.5) / 10)
 NORMAL /= NORMAL.std(ddof=1)
 
 
-def judged(rows: pd.DataFrame, references: References | None = None) -> pd.DataFrame:
-    """The verdicts on all references that come with the project."""
-    return compute_verdicts(rows.assign(arm=row_arm_names(rows)), references or load())
+def find_verdicts(rows: pd.DataFrame, references: References | None = None) -> pd.DataFrame:
+    """The verdicts on all shipped references."""
+    published = references or load()
+    return compute_verdicts(estimate_candidates(rows, published), published)
 
 
 def picked(
     found: pd.DataFrame, table: str, reference: str, metric: str, **more: str
 ) -> dict[str, Any]:
-    """The one row of a printed figure."""
+    """The only row of a printed value."""
     rows = found[
         (found["table"] == table) & (found["reference"] == reference) & (found["metric"] == metric)
     ]
@@ -40,9 +39,7 @@ def picked(
 
 
 def on_mean(nelbo: float, sd: float = 0.3, n: int = 10) -> list[dict[str, Any]]:
-    """Runs of the VAE with this mean and SD of the NELBO on the report's images; its KL varies as
-    much.
-    """
+    """Runs of the VAE on the report's images with this mean and SD of the NELBO."""
     rows = []
     for seed, off in enumerate(NORMAL[:n] * sd):
         cell, kl = made("vae", seed), 19.3 + off / 2
@@ -57,7 +54,7 @@ def of_source(found: pd.DataFrame, metric: str = "subset_nelbo") -> dict[str, An
 
 
 def test_equivalent_within_the_margin_is_reproduced(results: FrameMaker) -> None:
-    found = of_source(judged(results(*on_mean(101.36))))
+    found = of_source(find_verdicts(results(*on_mean(101.36))))
     assert found["verdict"] == "reproduced"
     assert found["text"].startswith("reproduced within 0.5 nats (equivalence: p = ")
     assert (
@@ -70,7 +67,7 @@ def test_as_a_test_from_the_same_numbers(results: FrameMaker) -> None:
     """101.31 ± 0.08 (SE, n = 10) has an SD of 0.253; NELBO, KL, reconstruction of two references
     are six tests.
     """
-    found = judged(results(*on_mean(102.0)))
+    found = find_verdicts(results(*on_mean(102.0)))
     nelbo = of_source(found)
     seen = stats.ttest_ind_from_stats(102.0, 0.3, 10, 101.31, 0.08 * 10**0.5, 10, equal_var=False)
     assert nelbo["p"] == pytest.approx(seen.pvalue)
@@ -100,7 +97,7 @@ def stats_holm(p: pd.Series) -> np.ndarray:
 def test_different_and_equivalent_says_both(results: FrameMaker) -> None:
     wide = load().model_copy(update={"margins": {"nelbo": 1}})
     found = [
-        of_source(judged(results(*on_mean(101.31 + 0.60, sd=0.01)), margins))
+        of_source(find_verdicts(results(*on_mean(101.31 + 0.60, sd=0.01)), margins))
         for margins in (load(), wide)
     ]
     assert [one["verdict"] for one in found] == ["differs", "reproduced"]
@@ -110,8 +107,8 @@ def test_different_and_equivalent_says_both(results: FrameMaker) -> None:
 
 
 def test_few_noisy_runs_reproduce_nothing(results: FrameMaker) -> None:
-    """The same mean to the last digit, and a spread that hides a difference of the margin."""
-    found = of_source(judged(results(*on_mean(101.31, sd=1.2))))
+    """The means are equal, but the spread could hide a difference of the margin."""
+    found = of_source(find_verdicts(results(*on_mean(101.31, sd=1.2))))
     assert (found["verdict"], found["p"]) == ("no difference shown", pytest.approx(1))
     assert found["p_equivalence"] > 0.05
     se, df = np.sqrt(1.2**2 / 10 + 0.08**2), 9 * (1.44 + 0.064) ** 2 / (1.44**2 + 0.064**2)
@@ -125,13 +122,13 @@ def test_few_noisy_runs_reproduce_nothing(results: FrameMaker) -> None:
 
 def test_without_a_margin_nothing_is_called_reproduced(results: FrameMaker) -> None:
     none = load().model_copy(update={"margins": {}})
-    found = judged(results(*on_mean(101.31)), none)
+    found = find_verdicts(results(*on_mean(101.31)), none)
     assert "reproduced" not in set(found["verdict"])
     assert of_source(found)["text"].endswith("no margin is stated")
 
 
 def test_below_five_seeds_there_is_no_verdict(results: FrameMaker) -> None:
-    four, five = (of_source(judged(results(*on_mean(101.31, n=n)))) for n in (4, 5))
+    four, five = (of_source(find_verdicts(results(*on_mean(101.31, n=n)))) for n in (4, 5))
     assert four["text"] == "too few seeds: 4 of ours, a verdict takes 5"
     assert np.isnan(four["p"])
     assert five["verdict"] != "too few seeds"
@@ -143,7 +140,7 @@ def test_below_five_seeds_there_is_no_verdict(results: FrameMaker) -> None:
 def test_below_five_runs_of_theirs_there_is_no_verdict(
     n: int, verdict: str, results: FrameMaker
 ) -> None:
-    """From two of theirs, Welch's test calls equal means different ten times in a hundred."""
+    """With two runs of theirs, Welch's test rejects equal means in 10 % of cases."""
     shipped = load()
     few = [
         r.model_copy(update={"n": n})
@@ -152,7 +149,7 @@ def test_below_five_runs_of_theirs_there_is_no_verdict(
         for r in shipped.references
     ]
     found = of_source(
-        judged(results(*on_mean(104.0)), shipped.model_copy(update={"references": few}))
+        find_verdicts(results(*on_mean(104.0)), shipped.model_copy(update={"references": few}))
     )
     assert found["verdict"] == verdict
     assert np.isnan(found["p"]) == (n < 5)
@@ -166,7 +163,11 @@ def test_a_single_run_is_put_into_our_prediction_interval(
     cells = [made("ssvae", seed, supervision="supervised") for seed in range(10)]
     rows = [row(cell, accuracy=mean + 0.01 * off) for cell, off in zip(cells, NORMAL, strict=True)]
     found = picked(
-        judged(results(*rows)), "table-3", "source report", "accuracy", supervision="supervised"
+        find_verdicts(results(*rows)),
+        "table-3",
+        "source report",
+        "accuracy",
+        supervision="supervised",
     )
     half = stats.t.ppf(0.975, 9) * (1 + 1 / 10) ** 0.5
     assert (found["prediction_low"], found["prediction_high"]) == pytest.approx(
@@ -188,7 +189,7 @@ def cannot(found: pd.DataFrame, table: str, reference: str, metric: str, **more:
 
 
 def test_what_the_printed_row_lacks_is_reported(results: FrameMaker) -> None:
-    found = judged(results(*on_mean(101.31)))
+    found = find_verdicts(results(*on_mean(101.31)))
     staff = cannot(found, "table-1", "staff runs", "subset_nelbo")
     assert staff.endswith("the printed row does not add up: 19.29 + 82.57 = 101.86, not 101.5")
     assert "17.18 + 81.25 = 98.43, not 99.06" in cannot(
@@ -212,16 +213,16 @@ def test_another_training_cannot_be_compared(
     values: dict[str, Any], message: str, results: FrameMaker
 ) -> None:
     cells = [made("vae", seed, **values) for seed in range(6)]
-    found = judged(results(*[row(cell, **on_subset(cell)) for cell in cells]))
+    found = find_verdicts(results(*[row(cell, **on_subset(cell)) for cell in cells]))
     assert message in cannot(found, "table-1", "source report", "subset_nelbo")
 
 
 def test_another_evaluation_set_cannot_be_compared(tmp_path: Path) -> None:
     place = ("table-1", "source report", "subset_nelbo")
     cells = [made("vae", seed) for seed in range(6)]
-    unscored = judged(frame([row(cell) for cell in cells], tmp_path / "unscored"))
+    unscored = find_verdicts(frame([row(cell) for cell in cells], tmp_path / "unscored"))
     assert cannot(unscored, *place) == "cannot be compared: ours are not scored on report_subset"
-    other = judged(
+    other = find_verdicts(
         frame([row(cell, **on_subset(cell, "0" * 64)) for cell in cells], tmp_path / "other")
     )
     assert cannot(other, *place) == "cannot be compared: ours are scored on other images"
@@ -239,11 +240,11 @@ def test_another_evaluation_set_cannot_be_compared(tmp_path: Path) -> None:
 def test_other_labelled_images_are_another_question(
     draw: str, single: str, several: str, results: FrameMaker
 ) -> None:
-    """A mean over runs that share their labels is not one over runs that each draw their own."""
+    """Runs that share their labels have another mean than runs that draw their own."""
     cells = [
         made("ssvae", seed, supervision="semi-supervised", label_draw=draw) for seed in range(6)
     ]
-    found = judged(results(*map(row, cells)))
+    found = find_verdicts(results(*map(row, cells)))
     source, public = (
         picked(found, "table-3", name, "accuracy", supervision="semi-supervised")
         for name in ("source report", "public runs")
@@ -254,7 +255,9 @@ def test_other_labelled_images_are_another_question(
 
 def test_failed_cells_are_reported_beside_the_verdict(results: FrameMaker) -> None:
     rows = [*on_mean(101.31), row(made("vae", 11), "failed"), row(made("vae", 12), "diverged")]
-    assert of_source(judged(results(*rows)))["text"].endswith("; 10 ok, 1 failed, 1 diverged")
+    assert of_source(find_verdicts(results(*rows)))["text"].endswith(
+        "; 10 ok, 1 failed, 1 diverged"
+    )
 
 
 def test_a_users_paper_is_judged_as_ours_are(tmp_path: Path) -> None:
@@ -270,14 +273,14 @@ def test_a_users_paper_is_judged_as_ours_are(tmp_path: Path) -> None:
     }
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump({"references": [own]}), encoding="utf-8")
-    found = judged(frame(on_mean(101.31), tmp_path / "results"), load(path))
+    found = find_verdicts(frame(on_mean(101.31), tmp_path / "results"), load(path))
     mine = picked(found, "table-1", "my paper", "subset_nelbo")
     assert mine["text"].startswith("differs by −2.69 nats [−2.97, −2.41]")
     assert mine["comparisons"] == 7
 
 
 def test_nothing_finished_is_reported(results: FrameMaker) -> None:
-    found = judged(results(*[row(made("vae", seed), "failed") for seed in range(6)]))
+    found = find_verdicts(results(*[row(made("vae", seed), "failed") for seed in range(6)]))
     assert (
         cannot(found, "table-1", "public runs", "nelbo")
         == "cannot be compared: no cell of ours finished; 0 ok, 6 failed"

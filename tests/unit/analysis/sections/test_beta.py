@@ -13,7 +13,7 @@ NELBO = ComparisonSpec(metrics=["nelbo"])
 
 
 def compare_betas(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
-    """What the section compares in these rows."""
+    """Each β of these rows against β = 1."""
     return beta.compare_betas(rows, summarize_arms(rows), declared)
 
 

@@ -96,9 +96,7 @@ def test_imbalance_by_hand() -> None:
 
 
 def test_seeds_not_samples_say_which_model_is_more_balanced() -> None:
-    """Two models of the same spread between runs: 10,000 samples each tell the runs apart, not the
-    models.
-    """
+    """With 10,000 samples each, runs differ significantly although the models do not."""
     rng = np.random.default_rng(0)
     drawn = [
         [rng.multinomial(10_000, rng.dirichlet(np.full(10, 100.0))) for _ in range(8)]

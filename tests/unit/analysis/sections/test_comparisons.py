@@ -17,9 +17,7 @@ WHY = "better by 2.30 nats [2.00, 2.60], paired t, n = 10, p = 1e-8 (Holm, 3 com
 
 
 def comparison(**values: Any) -> dict[str, Any]:
-    """One row of what `analysis.comparison.comparisons.compare_arms` gives; `values` are laid over
-    it.
-    """
+    """One row of `compare_arms`, updated with `values`."""
     who = {"metric": "nelbo", "evaluation": "test", "a": "gmvae", "b": "vae", "design": "paired"}
     seeds = {"n_a": 10, "n_b": 10, "n_pairs": 10, "mean_a": 97.3, "mean_b": 99.6}
     shown = {
@@ -237,7 +235,7 @@ def test_infinitely_many_seeds_are_more_than_were_tried() -> None:
 
 
 def test_the_page_begins_with_the_first_difference_that_is_told() -> None:
-    """The amount with its interval and what to beware of; how it was tested stands at the verdict."""
+    """It shows the amount, its interval and the flags; the test is named at the verdict."""
     open_one = comparison(verdict="no difference shown", text="no difference shown: …")
     found = build_families(frame(open_one, comparison(flags=("adaptive",))))
     assert headline_sentence(found) == (

@@ -1,13 +1,11 @@
-"""The table that a README shows: every figure of the source report once, as printed, ours beside
-it.
-"""
+"""The table of the docs: each value of the source report with our result."""
 
 from typing import Any
 
 import pandas as pd
 
-from analysis.frames.arm_names import row_arm_names
 from analysis.rendering.table import Table, to_markdown
+from analysis.reproduction.matching import estimate_candidates
 from analysis.reproduction.references import load
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reproduction
@@ -16,7 +14,7 @@ from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 
 def build_headline_tables(rows: pd.DataFrame) -> list[Table]:
     """The headline of these rows."""
-    verdicts = compute_verdicts(rows.assign(arm=row_arm_names(rows)), load())
+    verdicts = compute_verdicts(estimate_candidates(rows, load()), load())
     return reproduction.build_headline_tables(verdicts, load())
 
 
@@ -27,7 +25,7 @@ def shown(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def seeds(model: str, count: int, **values: Any) -> list[dict[str, Any]]:
-    """So many seeds at full length, scored on the report's images."""
+    """Rows of `n` seeds at full length, scored on the report's images."""
     return [
         row(made(model, seed), **(on_subset(made(model, seed)) | values)) for seed in range(count)
     ]

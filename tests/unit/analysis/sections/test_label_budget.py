@@ -1,6 +1,4 @@
-"""What unlabelled images add over label budgets: each gain, the gains against each other, their
-trend.
-"""
+"""Gains from unlabelled images by label budget, their differences and their trend."""
 
 import numpy as np
 import pandas as pd

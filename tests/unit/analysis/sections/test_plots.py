@@ -1,4 +1,4 @@
-"""Which plots a results table gives, and what they show."""
+"""The plots that results give, and their content."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.unit.analysis.conftest import curve, made, row
 
 
 def read(store: Store) -> ReportData:
-    """What the sections of a folder are built from."""
+    """The data of the sections of a folder."""
     return report.read_data(store, "results", references.load(), show_all_references=False)
 
 
@@ -189,7 +189,7 @@ def test_the_same_figure_gives_the_same_bytes(full: Store, tmp_path: Path) -> No
 def test_many_arms_are_capped_in_every_figure_and_that_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twelve arms and 66 pairs where three arms and one page are the most."""
+    """Twelve arms and 66 pairs exceed the limits of three arms and one page."""
     monkeypatch.setattr(captions, "MAX_ARMS", 3)
     monkeypatch.setattr(comparisons, "MAX_PAGES", 1)
     monkeypatch.setattr("analysis.plots.forest.MAX_PAGE_LINES", 20)

@@ -1,10 +1,9 @@
-"""Ours beside the source report's: only the same arm on the same images, and broken sums flagged."""
+"""Our results are compared with printed ones of the same arm and images."""
 
 from typing import Any
 
 import pytest
 
-from analysis.frames.arm_names import row_arm_names
 from analysis.rendering.table import Table, to_latex, to_markdown
 from analysis.reproduction.matching import estimate_candidates
 from analysis.reproduction.references import load
@@ -15,10 +14,9 @@ from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
 
 def tables(results: FrameMaker, *rows: dict[str, Any]) -> dict[str, Table]:
     """The tables of these rows, by name."""
-    frame, references = results(*rows), load()
-    frame = frame.assign(arm=row_arm_names(frame))
-    ours, verdicts = estimate_candidates(frame, references), compute_verdicts(frame, references)
-    tables = reproduction.build_tables(ours, verdicts, references)
+    references = load()
+    ours = estimate_candidates(results(*rows), references)
+    tables = reproduction.build_tables(ours, compute_verdicts(ours, references), references)
     return {table.name: table for table in tables}
 
 

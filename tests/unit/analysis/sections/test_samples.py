@@ -1,10 +1,9 @@
-"""Which pictures the page shows, in which order, and what is said of them."""
+"""The pictures of the page, with their order and captions."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from analysis.frames.arm_names import arm_names
 from analysis.frames.arm_table import count_cells
 from analysis.frames.load import read_results
 from analysis.rendering.section import Picture
@@ -16,7 +15,7 @@ from tests.unit.analysis.conftest import gallery, made, row
 
 def build_galleries(rows: pd.DataFrame, sheets: SampleSheets) -> dict[str, list[Picture]]:
     """The galleries of these rows, their arms in the order of the tables."""
-    return samples.build_galleries(rows, sheets, list(arm_names(count_cells(rows))))
+    return samples.build_galleries(rows, sheets, list(count_cells(rows).index))
 
 
 def test_every_kind_has_an_album_with_the_betas_in_order(tmp_path: Path) -> None:

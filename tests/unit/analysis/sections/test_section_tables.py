@@ -153,7 +153,7 @@ def test_agreement_is_for_pairs_that_differ_in_supervision(tmp_path: Path) -> No
                 )
     rows = with_arms(store.frame())
     found = compare_arms(rows, ComparisonSpec(metrics=["accuracy"]))
-    (table,) = image_agreement.build_tables(store, rows, found)
+    (table,) = image_agreement.build_tables(store, rows, summarize_arms(rows), found)
     assert len(found) == 6
     assert (
         table.text[["Seed", "Images", "Only A right", "Only B right"]].to_numpy().tolist()
@@ -167,7 +167,7 @@ def test_agreement_is_for_pairs_that_differ_in_supervision(tmp_path: Path) -> No
     assert table.text.loc[0, "p"] == "2e-6"
     for cell in rows["cell"]:
         store.remove(f"predictions/{cell}.npy")
-    assert image_agreement.build_tables(store, rows, found) == []
+    assert image_agreement.build_tables(store, rows, summarize_arms(rows), found) == []
 
 
 def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMaker) -> None:
@@ -196,9 +196,7 @@ def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMa
 
 
 def test_a_pair_of_two_families_names_the_p_of_both(results: FrameMaker) -> None:
-    """β = 4 against 1 is one of three comparisons here, one of six among all arms; the pair's order
-    is no matter.
-    """
+    """β = 4 against 1 is in a family of three here and in one of six in the grid."""
     cells = [
         made(name, seed, beta=beta)
         for seed in SEEDS

@@ -1,4 +1,4 @@
-"""The sheets of pictures beside a results table."""
+"""The sheets of pictures in a results folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.unit.analysis.conftest import made, picture, row
 
 
 def folder(root: Path) -> Store:
-    """Two seeds of an arm, of which the first failed, and a picture of each."""
+    """A failed and a finished seed of one arm, each with a picture."""
     store = Store(root)
     for seed, status in ((0, "failed"), (1, "ok"), (2, "ok")):
         store.write_row(row(made("vae", seed), status))

@@ -65,3 +65,12 @@ def test_without_predictions_there_is_no_row(tmp_path: Path) -> None:
         {"arm": ["a", "b"], "seed": 0, "cell": ["a0", "b0"], "dataset": "mnist", "status": "ok"}
     )
     assert compare_predictions(Store(tmp_path), rows, "a", "b").empty
+
+
+def test_wilsons_interval_holds_the_share_to_the_last_digit() -> None:
+    """A model whose samples are all of one class has a bar without a negative error."""
+    for total in range(1, 300):
+        counts = np.array([0, total])
+        low, high = wilson_interval(counts, total)
+        assert (low <= counts / total).all()
+        assert (high >= counts / total).all()

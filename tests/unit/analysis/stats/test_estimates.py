@@ -1,4 +1,4 @@
-"""Estimates against numbers worked out by hand, and what must hold of any."""
+"""Estimates compared with results computed by hand, and properties of all estimates."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Permutation p-values against enumeration in whole numbers and against what is known of them."""
+"""Permutation p-values compared with exact enumeration and known results."""
 
 from fractions import Fraction
 from itertools import combinations, product

@@ -1,4 +1,4 @@
-"""Welch from summary numbers: against R, against tests of the runs themselves, and by hand."""
+"""Welch's test from summary numbers, compared with R, with tests of the runs, and by hand."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ OTHER = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
 
 
 def numbers(*samples: Floats) -> SampleSummary:
-    """What is printed of samples: n, mean, SD."""
+    """The summary of samples: n, mean, SD."""
     n = np.array([len(sample) for sample in samples])
     return SampleSummary(
         n, np.array([s.mean() for s in samples]), np.array([s.std(ddof=1) for s in samples])

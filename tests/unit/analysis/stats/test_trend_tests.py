@@ -1,4 +1,4 @@
-"""Page's trend test, slopes per doubling, and what they say in words."""
+"""Page's trend test and slopes per doubling, in numbers and words."""
 
 from itertools import permutations, product
 

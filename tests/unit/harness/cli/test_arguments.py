@@ -5,6 +5,8 @@ import pytest
 from harness.cli.arguments import make_options, make_parser
 from harness.cli.options import RunOptions
 from harness.errors import InputError
+from harness.experiment import grid_file
+from harness.plugins import registry
 
 
 def parse(*flags: str) -> RunOptions:
@@ -19,6 +21,38 @@ def test_flags_that_are_keys_of_a_grid_are_kept_apart() -> None:
     options = parse("mine.yaml", "--betas", "1", "4", "--seeds", "2", "--iwae-on", "test")
     assert options.grid == "mine.yaml"
     assert options.grid_keys == {"beta": [1.0, 4.0], "seeds": 2, "iwae_on": ["test"]}
+
+
+def test_what_a_grid_can_sweep_has_a_flag() -> None:
+    options = parse("--learning-rate", "1e-3", "3e-4", "--batch-size", "97", "--data-set", "kmnist")
+    assert options.grid_keys == {
+        "learning_rate": [1e-3, 3e-4],
+        "batch_size": [97],
+        "dataset": ["kmnist"],
+    }
+    grid = grid_file.apply_flags(grid_file.read("quick"), options.grid_keys, ["vae"])
+    cells = grid.cells(registry.cards())
+    assert {(c.learning_rate, c.batch_size, c.dataset) for c in cells} == {
+        (1e-3, 97, "kmnist"),
+        (3e-4, 97, "kmnist"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--learning-rate", "0"), "input should be greater than 0, got 0.0"),
+        (("--learning-rate", "nan"), "input should be a"),
+        (("--batch-size", "-1"), "input should be greater than 0, got -1"),
+    ],
+)
+def test_a_value_that_no_grid_can_have_is_one_line(flags: tuple[str, ...], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        grid_file.apply_flags(grid_file.read("quick"), parse(*flags).grid_keys)
+
+
+def test_tensorboard_is_a_tracker() -> None:
+    assert parse("--tracker", "lines", "--tensorboard").trackers == ("lines", "tensorboard")
 
 
 def test_flags_of_the_execution() -> None:

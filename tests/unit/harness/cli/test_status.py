@@ -1,4 +1,4 @@
-"""What the store tells of its runs: in words, by exit codes, and without what is slow to start."""
+"""The status of runs: text, exit codes and failures by cell."""
 
 import io
 from collections.abc import Callable
@@ -45,7 +45,7 @@ Tell = Callable[[RunStatus], tuple[int, str]]
 
 @pytest.fixture
 def tell(store: Store) -> Tell:
-    """What `--status` says of a run that wrote this just now, or when it says."""
+    """The exit code and the text of `--status` for a run with this status."""
 
     def told(one: RunStatus) -> tuple[int, str]:
         run_status.write(
@@ -96,9 +96,14 @@ def test_a_run_that_failed_somewhere_names_the_cells_and_their_reasons(
 
 @pytest.mark.parametrize(
     ("ended", "end", "code", "word"),
-    [(8, "done", 0, "ended"), (7, "done", 1, "ended"), (8, "interrupted", 0, "ended: interrupted"),
-     (3, "interrupted", 1, "ended: interrupted"), (3, "nothing moved for 30 min", 1, "ended: nothing moved")],
-)  # fmt: skip
+    [
+        (8, "done", 0, "ended"),
+        (7, "done", 1, "ended"),
+        (8, "interrupted", 0, "ended: interrupted"),
+        (3, "interrupted", 1, "ended: interrupted"),
+        (3, "nothing moved for 30 min", 1, "ended: nothing moved"),
+    ],
+)
 def test_a_run_that_has_ended_is_well_if_the_grid_is_complete(
     ended: int, end: str, code: int, word: str, tell: Tell
 ) -> None:

@@ -105,10 +105,7 @@ def test_a_scoring_that_was_interrupted_goes_on_where_it_stood(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each of the three chunks of the IWAE bound is computed once.
-
-    It does not matter where the scoring is interrupted.
-    """
+    """Each of the three chunks of the IWAE bound is computed once."""
     one, calm = cell("vae", iterations=2), Store(tmp_path_factory.mktemp("calm"))
     calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
     list(trial.run(Task((one,), str(calm.root), evaluation=IWAE), few))

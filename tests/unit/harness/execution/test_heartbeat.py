@@ -1,4 +1,4 @@
-"""A trial says that it is alive while one of its calls takes long, and how much it computed."""
+"""A trial in a long call still reports its CPU time."""
 
 import threading
 from collections.abc import Generator
@@ -26,6 +26,17 @@ def test_updates_come_one_after_another_and_the_last_is_told_again() -> None:
         assert beat.next().steps == steps
     beat.close()
     assert beat.next().steps == 2
+
+
+def test_every_point_is_told_once_even_of_updates_that_came_in_between() -> None:
+    def trial() -> Generator[Update, None, None]:
+        for step in (1, 2, 3):
+            yield Update(steps=step, points=[("a", {"step": step})])
+
+    beat = Heartbeat(trial(), FOREVER)
+    beat._thread.join()
+    assert beat.next().points == [("a", {"step": step}) for step in (1, 2, 3)]
+    assert list(beat.next().points) == []
 
 
 def test_a_call_that_takes_long_does_not_silence_a_trial() -> None:

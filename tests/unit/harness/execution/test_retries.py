@@ -1,6 +1,4 @@
-"""What is handed out again when a process dies: what remains, in halves, until the cell at fault
-fails alone.
-"""
+"""After a process died, its unfinished cells are retried, in halves until the cause is alone."""
 
 from pathlib import Path
 
@@ -36,7 +34,7 @@ def finish(store: Store, cell: Cell, run: str = "r") -> None:
 
 
 def started(of: RetryQueue) -> tuple[int, tuple[Cell, ...]]:
-    """The next part's number and its cells."""
+    """The number and the cells of the next unit."""
     number = of.next()
     assert number is not None
     return number, of.make_task(number).cells
@@ -74,7 +72,7 @@ def test_a_cell_alone_fails_after_its_tries_with_a_row_and_the_last_words(
 def test_a_try_that_saved_something_is_no_failure(
     progress: Update, store: Store, cells: list[Cell]
 ) -> None:
-    """As on machines that are taken away again and again."""
+    """Spot machines, for example, are taken away again and again."""
     of = tries(store, cells[:1])
     for _ in range(3 * MAX_RETRIES):
         number = of.next()
@@ -87,7 +85,7 @@ def test_a_try_that_saved_something_is_no_failure(
 def test_storage_that_fails_a_process_is_no_cells_fault_and_ends_the_run_at_last(
     store: Store, cells: list[Cell]
 ) -> None:
-    """The pack stays whole, no cell gets a row, and the failure itself is what is told."""
+    """The pack is not halved, no cell gets a row, and the storage error is raised."""
     of, failure = tries(store, cells[:2]), StorageError("s3://bench/x", "HTTP status 500")
     for _ in range(MAX_RETRIES):
         number, part = started(of)
@@ -112,7 +110,7 @@ def test_storage_that_fails_now_and_then_does_not_end_a_run_that_gets_on(
 def test_a_pack_is_halved_until_the_cell_at_fault_fails_alone(
     store: Store, cells: list[Cell]
 ) -> None:
-    """Any part with the third of six cells dies; the others end, each once."""
+    """Every unit with the third of six cells dies; the others finish once."""
     of, deaths = tries(store, cells), 0
     ended: list[Cell] = []
     while not of.done:
@@ -133,7 +131,7 @@ def test_a_pack_is_halved_until_the_cell_at_fault_fails_alone(
 
 
 def test_cells_that_have_ended_are_not_tried_again(store: Store, cells: list[Cell]) -> None:
-    """One by this run; a row of an earlier run is none of this one."""
+    """A row of an earlier run does not count."""
     of = tries(store, cells[:3])
     number, _ = started(of)
     finish(store, cells[0])
@@ -143,7 +141,7 @@ def test_cells_that_have_ended_are_not_tried_again(store: Store, cells: list[Cel
 
 
 def test_a_task_waits_while_none_of_its_parts_runs(store: Store, cells: list[Cell]) -> None:
-    """A pack dies twice and is halved: one half begins, the other waits."""
+    """After two deaths, one half of a pack starts and the other waits."""
     of = tries(store, cells[:4])
     assert of.on_process_death(started(of)[0], "").waits
     number, _ = started(of)
@@ -155,7 +153,7 @@ def test_a_task_waits_while_none_of_its_parts_runs(store: Store, cells: list[Cel
 
 
 def test_parts_are_told_as_their_whole_task(store: Store, cells: list[Cell]) -> None:
-    """Four cells of 100 steps: one ends, the pack dies twice, two go on together and one alone."""
+    """Updates of the units of a divided pack are summed for its task."""
     of = tries(store, cells[:4])
     number, _ = started(of)
     of.update(number, Update(steps=200))

@@ -41,7 +41,7 @@ def run(store: Store, cells: Sequence[Cell], **values: Any) -> list[Update]:
 
 
 def another(folder: Path, mnist: Data) -> Store:
-    """A second store beside the test's own."""
+    """A second store."""
     made = Store(folder / "another")
     digit_classifier.provide(made, mnist)
     return made
@@ -102,7 +102,7 @@ def test_the_same_cell_twice_gives_the_same_row(
 def test_a_diverging_cell_is_a_row_with_its_step_and_its_neighbours_end_as_if_alone(
     tmp_path: Path, store: Store, cell: CellMaker, mnist: Data
 ) -> None:
-    """Alone they are rounded otherwise, so the last digits may differ."""
+    """Rounding differs between packs, so the last digits may differ."""
     wild, calm = cell("vae", learning_rate=10.0), [cell("vae", 1), cell("vae", 2, beta=4.0)]
     run(store, [calm[0], wild, calm[1]])
     row = store.rows()[wild.id]
@@ -169,7 +169,7 @@ Step = tuple[int, int]  # cells of a pack, and where it stood
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
-    """Every step that is trained."""
+    """All trained steps."""
     taken: list[Step] = []
     original = PackTrainer.train_step
 
@@ -188,7 +188,7 @@ def span(cells: int, first: int, last: int) -> list[Step]:
 def test_a_partly_done_pack_trains_what_is_missing_alone(
     tmp_path: Path, store: Store, cell: CellMaker, mnist: Data, steps: list[Step]
 ) -> None:
-    """A finished cell none, one at its third step the rest, a new one all; each ends as if alone."""
+    """Each cell of the pack ends as if it had been trained alone."""
     done, half, _ = cells = [cell("ssvae", seed, supervision="supervised") for seed in range(3)]
     interrupted(store, [half], mnist)
     run(store, [done])
@@ -203,7 +203,7 @@ def test_a_partly_done_pack_trains_what_is_missing_alone(
 
 
 def interrupted(store: Store, cells: Sequence[Cell], mnist: Data) -> None:
-    """Leave checkpoints of a pack at its third step, as a run that was killed does."""
+    """Write checkpoints of a pack at its third step, as a killed run leaves them."""
     pack = PackTrainer(cells, mnist)
     for _ in range(3):
         pack.advance()
@@ -214,7 +214,7 @@ def interrupted(store: Store, cells: Sequence[Cell], mnist: Data) -> None:
 
 
 def cramped(monkeypatch: pytest.MonkeyPatch, most: int, after: int) -> None:
-    """Packs of more than `most` cells run out of memory once they have taken some steps."""
+    """Simulate a GPU on which packs of more than `most` cells run out of memory."""
     original = PackTrainer.train_step
 
     def one_step(pack: PackTrainer) -> None:
@@ -230,9 +230,7 @@ def test_a_pack_that_runs_out_of_memory_goes_on_in_halves(
     after: int, tmp_path: Path, store: Store, cell: CellMaker, mnist: Data, steps: list[Step],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Five cells where two find room, from their checkpoints if there are any: packs of 2, 1 and 2,
-    calm ones' rows.
-    """
+    """Five cells train in packs of 2, 1 and 2 and give the usual rows."""
     cells = [cell("ssvae", seed, supervision="supervised") for seed in range(5)]
     parts = (cells[:2], cells[2:3], cells[3:])
     with monkeypatch.context() as patch:
@@ -258,9 +256,7 @@ def test_a_pack_that_runs_out_of_memory_goes_on_in_halves(
 def test_what_a_pack_holds_is_measured_with_what_its_step_takes(
     store: Store, cell: CellMaker, mnist: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a GPU whose memory is made up: a pack holds 100 for each cell, a step takes 10, and 1,000
-    are free.
-    """
+    """A pack holds 100 bytes per cell, a step takes 10 more, and 1,000 are free."""
     held: list[int] = []
     original, step = PackTrainer.__init__, PackTrainer.train_step
 
@@ -313,15 +309,20 @@ def test_a_cell_that_finds_no_room_leaves_its_checkpoint_for_another_try(
 
 
 def saved_step(store: Store, cell: Cell) -> int:
-    """The step of a cell's checkpoint, 0 where there is none."""
+    """The step of a cell's checkpoint, 0 without one."""
     content = store.read(checkpoint_key(cell))
     return int(tensor_file.parse(content)[1]["step"]) if content else 0
 
 
-def test_tensorboard_logs_on_request(store: Store, cell: CellMaker) -> None:
-    one = cell("vae")
-    run(store, [one], tensorboard=True)
-    assert list(store.path(f"tensorboard/{one.id}").glob("events.*"))
+def test_updates_carry_every_point_of_the_curves_once_on_request(
+    store: Store, cell: CellMaker
+) -> None:
+    cells = [cell("vae"), cell("vae", 1)]
+    points = [point for update in run(store, cells, sends_points=True) for point in update.points]
+    for one in cells:
+        assert [point["step"] for id_, point in points if id_ == one.id] == [*range(1, 11)]
+    again = cell("vae", 2)
+    assert not any(update.points for update in run(store, [again]))
 
 
 def test_threads_follow_the_grant(store: Store, cell: CellMaker) -> None:
@@ -352,7 +353,7 @@ def test_numbers_too_small_for_a_float_are_zero_while_it_trains_and_not_afterwar
 def test_a_full_disk_ends_the_trial_with_one_word_and_tears_nothing(
     store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No failed row can be written either; the cell has none, and the same task finishes it later."""
+    """No failed row can be written either; a later run of the task finishes the cell."""
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,4 +1,4 @@
-"""What nothing moves in is told first, and then ended."""
+"""A run without progress gets warnings, then ends."""
 
 import threading
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.conftest import CellMaker
 
 @pytest.fixture
 def tries(cell: CellMaker, tmp_path: Path) -> RetryQueue:
-    """One of two tasks was handed out."""
+    """A queue of two tasks, of which one has started."""
     tasks = [Task((cell("vae", seed),), str(tmp_path)) for seed in range(2)]
     of = RetryQueue(tasks, Store(tmp_path))
     of.next()
@@ -26,7 +26,7 @@ def tries(cell: CellMaker, tmp_path: Path) -> RetryQueue:
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time that a watchdog reads; its one value can be set."""
+    """The clock of the watchdog, which a test can set."""
     found = [0.0]
     monkeypatch.setattr(
         "harness.execution.watchdog.time", SimpleNamespace(monotonic=lambda: found[0])
@@ -42,11 +42,11 @@ def test_a_run_in_which_nothing_moves_is_warned_and_ended(
         for now[0] in range(100):
             dog.check()
         assert not stop.requested
-        assert capsys.readouterr().err.count("nothing moved for") == MAX_WARNINGS
+        assert capsys.readouterr().err.count("no progress for") == MAX_WARNINGS
         now[0] = 100.0
         dog.check()
         assert stop.requested
-    assert "1 trials were handed to Ray and are silent or not begun, 1 wait" in stop.reason
+    assert "1 trials sent no update or did not start, 1 wait" in stop.reason
 
 
 def test_what_moves_now_and_then_is_left_alone(
@@ -62,6 +62,6 @@ def test_what_moves_now_and_then_is_left_alone(
 
 
 def test_what_waits_without_an_end_is_ended(tries: RetryQueue) -> None:
-    """By the watchdog's own thread, on the real clock."""
+    """The watchdog's thread ends the run on the real clock."""
     with pytest.raises(StalledError), StopRequest(grace=0.0) as stop, Watchdog(0.1, tries, stop):
         threading.Event().wait()

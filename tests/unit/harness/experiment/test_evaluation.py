@@ -174,8 +174,10 @@ def test_iwae_bounds_are_over_the_subset_if_there_is_one(file: str) -> None:
     assert make_evaluation_config(file, [10], ["test"]).iwae_on == ("test",)
 
 
-def test_iwae_bounds_that_have_no_column_are_refused() -> None:
-    assert refusal(None, [10, 7], None) == "IWAE bound of 7 draws: expected one of 10, 100, 1000"
+def test_iwae_bounds_of_too_many_draws_are_refused() -> None:
+    assert make_evaluation_config(None, [7, 999_999], None).iwae == (7, 999_999)
+    expected = "IWAE bound of 1000000 draws: expected 1 to 999,999 draws"
+    assert refusal(None, [10, 1_000_000], None) == expected
 
 
 def test_iwae_bounds_over_no_subset_are_refused() -> None:

@@ -485,6 +485,17 @@ def test_a_bad_grid_is_refused_in_one_line(
     assert expected in found
 
 
+def test_a_comparison_may_name_metrics_that_are_registered() -> None:
+    compare = {"metrics": ["nelbo", "sharpness", "iwae_7"], "margin": {"sharpness": 0.1}}
+    keys = one_sweep() | {"compare": compare}
+    found = grid_file.apply_flags(keys, {"seeds": 2}, metrics=["sharpness"])
+    assert found.compare.metrics == ["nelbo", "sharpness", "iwae_7"]
+    with pytest.raises(InputError, match=r"^grid key 'compare.metrics': no metric 'sharpness'"):
+        grid_file.validate(keys)
+    with pytest.raises(InputError, match="no metric 'sharpness'; did you mean 'sharpnes'"):
+        grid_file.validate(keys, ["sharpnes"])
+
+
 @pytest.mark.parametrize("missing", ["seeds", "sweeps"])
 def test_a_missing_key_is_named(missing: str) -> None:
     keys = one_sweep()

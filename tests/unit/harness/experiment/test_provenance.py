@@ -1,11 +1,12 @@
 """The commit of a row, and whether files differ from it."""
 
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from harness.experiment.provenance import git_commit
+from harness.experiment.provenance import command_line, git_commit
 
 
 @pytest.fixture
@@ -35,5 +36,26 @@ def test_changed_code_is_marked_and_changed_results_are_not(
     assert git_commit(checkout / "harness") == clean + mark
 
 
-def test_outside_a_checkout_there_is_none(tmp_path: Path) -> None:
-    assert git_commit(tmp_path) == "unknown"
+def test_outside_a_checkout_it_is_the_version(tmp_path: Path) -> None:
+    assert git_commit(tmp_path) == f"v{metadata.version('generative-bench')}"
+
+
+def test_an_environment_inside_another_checkout_is_not_that_checkout(checkout: Path) -> None:
+    package = checkout / ".venv" / "harness"
+    package.mkdir(parents=True)
+    (package / "api.py").write_text("installed")
+    assert git_commit(package) == f"v{metadata.version('generative-bench')}"
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [
+        ("harness/bench.py", "python harness/bench.py quick"),
+        ("/usr/bin/generative-bench", "generative-bench quick"),
+    ],
+)
+def test_the_command_is_what_was_typed(
+    program: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [program, "quick"])
+    assert command_line() == command

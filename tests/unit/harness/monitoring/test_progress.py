@@ -1,4 +1,4 @@
-"""What a person sees of a run: plain lines when piped, a table on a terminal."""
+"""The progress of a run: lines in a pipe, a table on a terminal."""
 
 import contextlib
 import io
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.errors import StalledError
 from harness.monitoring import run_status
-from harness.monitoring.progress import LINE_SECONDS, Progress
+from harness.monitoring.progress import LINE_SECONDS, Progress, make_silent_console
 from harness.monitoring.run_state import RunState
 from harness.storage.store import Store
 from harness.training.task import Cost, Task, Update
@@ -22,7 +22,7 @@ Make = Callable[..., Progress]
 
 @pytest.fixture
 def clock_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time that the progress reads: its last value can be set."""
+    """The clock of the progress, which a test can set."""
     now = [0.0]
     monkeypatch.setattr("harness.monitoring.progress.time.monotonic", lambda: now[-1])
     return now
@@ -30,12 +30,20 @@ def clock_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def make(cell: CellMaker, clock_time: list[float]) -> Make:
-    """Three cells of 100 steps in two tasks, two side by side, each step measured as 0.1 s."""
+    """Three cells of 100 steps in two concurrent tasks; a step was measured as 0.1 s."""
 
-    def progress(terminal: bool = False, store: Store | None = None) -> Progress:
+    def progress(
+        terminal: bool = False, store: Store | None = None, jupyter: bool = False
+    ) -> Progress:
         packs = [(cell("vae", 0, 100), cell("vae", 1, 100)), (cell("gmvae", 0, 100),)]
         costs = {pack[0].pack_key: Cost(0.0, 0.1) for pack in packs}
-        console = Console(file=io.StringIO(), force_terminal=terminal, width=100, color_system=None)
+        console = Console(
+            file=io.StringIO(),
+            force_terminal=terminal,
+            force_jupyter=jupyter,
+            width=100,
+            color_system=None,
+        )
         tasks = [Task(pack, "r", grid="g", run="now") for pack in packs]
         state = RunState(tasks, costs, 2, grid_cells=5, already_done=2)
         return Progress(state, console, store)
@@ -58,7 +66,7 @@ def test_time_left_follows_the_steps_that_are_left_at_the_speed_seen(make: Make)
 
 
 def test_scoring_counts_in_the_time_left_and_is_shown(make: Make, clock_time: list[float]) -> None:
-    """Two cells are trained; one is scored, in 8 s, and the other half."""
+    """Of two trained cells, one is scored in 8 s and the other is half scored."""
     progress = make()
     progress.state.score_seconds = [5.0, 0.0]
     progress.state.remaining_work += 2 * 5.0
@@ -87,7 +95,7 @@ def test_the_summary_counts_done_running_and_failed(make: Make, clock_time: list
 
 
 def test_a_task_that_waits_for_another_process_does_not_run(make: Make) -> None:
-    """What it has done still counts, and it runs once it is heard of again."""
+    """Its finished work still counts, and it runs again after the next update."""
     progress = make()
     progress.on_update(0, Update(steps=100, step_seconds=0.2))
     progress.on_update(0, Update(steps=100, step_seconds=0.2, waits=True))
@@ -184,3 +192,42 @@ def test_a_store_that_takes_no_standing_ends_no_run(
     ended_with(progress, None)
     assert len(progress.state.ended) == 2
     assert capsys.readouterr().err.count("the progress cannot be written") == 1
+
+
+# --- in a notebook --------------------------------------------------------------------------------
+
+
+def test_a_notebook_shows_one_page_that_is_replaced(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        "IPython.display.DisplayHandle.display",
+        lambda self, page, raw: shown.append((self.display_id, page["text/plain"])),
+    )
+    monkeypatch.setattr(
+        "IPython.display.DisplayHandle.update",
+        lambda self, page, raw: shown.append((self.display_id, page["text/html"])),
+    )
+    progress = make(jupyter=True)
+    assert progress.page is not None
+    first = progress.state.tasks[0].cells[0].id
+    with progress:
+        progress.on_update(0, Update(steps=100, ended={first: "ok"}))
+        progress.page.last_shown = -10.0
+        progress.on_update(0, Update(steps=100, ended={first: "ok"}))
+    assert written(progress) == ""
+    assert len({display for display, _ in shown}) == 1
+    assert ["0/3 cells done" in page for _, page in shown] == [True, False, False]
+    assert shown[1][1].startswith("<pre ")
+    assert "1/3 cells done" in shown[2][1]
+
+
+def test_a_silent_console_shows_nothing_and_takes_nothing_from_others(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = Progress(make().state, make_silent_console())
+    with progress:
+        progress.on_update(0, Update(steps=100))
+        print("mine")
+    assert capsys.readouterr().out == "mine\n"

@@ -1,4 +1,4 @@
-"""What a plug-in changes in other modules is found, undone and made again; nothing else is."""
+"""Changes of other modules by a plug-in are found, undone and applied again."""
 
 import sys
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def present() -> Any:
 
 
 def changed(text: str, **names: Any) -> tuple[Change, ...]:
-    """The changes that code makes; they are active."""
+    """The active changes that code made."""
     changes = record_changes(
         lambda: exec(text, {"adam": adam, "engine": trainer, "torch": torch, "np": np} | names),
         [text],

@@ -1,4 +1,4 @@
-"""Rows of several texts in one arm are told, a line a model."""
+"""An arm with rows of several plug-in versions is reported in one line per model."""
 
 from collections.abc import Sequence
 
@@ -36,54 +36,50 @@ def test_equal_texts_need_no_word() -> None:
 def test_an_arm_that_will_mix_is_named() -> None:
     five = cells(5)
     assert said(five, five[3:], rows(five[:3], A)) == [
-        f"model 'mine': 3 finished cells are of another text of mine.py (aaaaaaaa, now {SHORT}); "
-        f"rows of both are "
-        "in one arm: mine; --resume never computes all anew"
+        f"model 'mine': 3 finished cells used another version of mine.py (aaaaaaaa, now {SHORT}); "
+        "arms that mix versions: mine; --resume never runs all cells again"
     ]
 
 
 def test_an_arm_that_mixes_already_is_named_though_nothing_is_left_to_do() -> None:
-    """Its other seeds may not even be asked for."""
+    """The grid need not contain the other seeds."""
     five = cells(5)
     (line,) = said(five[:2], [], rows(five[:2], NOW) + rows(five[2:], A))
-    assert "3 finished cells are of another text" in line
-    assert "rows of both are in one arm: mine;" in line
+    assert "3 finished cells used another version" in line
+    assert "arms that mix versions: mine;" in line
 
 
 def test_another_arm_of_another_text_does_not_mix() -> None:
     (line,) = said(cells(2), cells(2), rows(cells(1, beta=4.0), A))
     assert line == (
-        f"model 'mine': 1 finished cell is of another text of mine.py (aaaaaaaa, now {SHORT}); "
-        f"no arm mixes them; "
-        "--resume never computes all anew"
+        f"model 'mine': 1 finished cell used another version of mine.py (aaaaaaaa, now {SHORT}); "
+        "no arm mixes versions; --resume never runs all cells again"
     )
 
 
 def test_several_arms_are_named_up_to_three() -> None:
     every = [cell for beta in (2.0, 3.0, 4.0, 5.0) for cell in cells(2, beta=beta)]
     (line,) = said(every, every[1::2], rows(every[::2], A))
-    assert "in one arm: mine β=2, mine β=3, mine β=4 and 1 more;" in line
+    assert "arms that mix versions: mine β=2, mine β=3, mine β=4 and 1 more;" in line
 
 
 def test_rows_of_an_older_version_are_of_an_unknown_text() -> None:
     two = cells(2)
     (line,) = said(two, two[1:], rows(two[:1], None))
     assert line.startswith(
-        f"model 'mine': 1 finished cell is of an unknown text of mine.py (now {SHORT}); rows of "
-        f"both"
+        f"model 'mine': 1 finished cell used an unknown version of mine.py (now {SHORT}); "
     )
 
 
 def test_a_row_that_another_text_scored_is_of_both() -> None:
     (line,) = said(cells(1), [], rows(cells(1), f"{A},{NOW}"))
-    assert f"another text of mine.py (aaaaaaaa+{SHORT}, now {SHORT})" in line
+    assert f"another version of mine.py (aaaaaaaa+{SHORT}, now {SHORT})" in line
 
 
 def test_a_model_that_was_a_plug_in_and_is_installed_now() -> None:
     (line,) = said(cells(2), cells(2)[1:], rows(cells(1), A), plugin=None)
     assert line.startswith(
-        "model 'mine': 1 finished cell is of a plug-in (aaaaaaaa), and the model is an installed "
-        "one"
+        "model 'mine': 1 finished cell used a plug-in (aaaaaaaa), but the model is installed now"
     )
 
 

@@ -1,6 +1,4 @@
-"""Packs: every cell once among its like, none too large, and as soon at an end as the ways that are
-tried allow.
-"""
+"""Packs contain every cell once, are not too large, and end as early as the tested splits allow."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -67,7 +65,7 @@ def sizes(packs: Sequence[Pack]) -> list[int]:
 
 
 def partition(cells: list[Cell], packs: Sequence[Pack]) -> None:
-    """Every cell in one pack, only among its like, in the order of the grid."""
+    """Check that every cell is in one pack, with its kind, in the order of the grid."""
     assert sorted((cell for pack in packs for cell in pack), key=cells.index) == cells
     for pack in packs:
         assert len({replace(cell, seed=0, beta=1.0, learning_rate=1.0) for cell in pack}) == 1
@@ -110,9 +108,17 @@ def test_balanced_packs_hold_every_cell_once_alike_and_evenly_or_full(given: Wor
 
 @pytest.mark.parametrize(
     "change",
-    [{"model": "gmvae"}, {"iterations": 9}, {"settings": (("z", 2),)}, {"dataset": "kmnist"}, {"batch_size": 9},
-     {"supervision": "supervised"}, {"labels": 50}, {"label_draw": "draw-1"}],
-)  # fmt: skip
+    [
+        {"model": "gmvae"},
+        {"iterations": 9},
+        {"settings": (("z", 2),)},
+        {"dataset": "kmnist"},
+        {"batch_size": 9},
+        {"supervision": "supervised"},
+        {"labels": 50},
+        {"label_draw": "draw-1"},
+    ],
+)
 def test_cells_that_differ_in_more_than_scalars_are_apart(change: dict[str, object]) -> None:
     other = replace(VAE, **change)  # type: ignore[arg-type]
     assert fixed_packs([VAE, other], 8) == [(VAE,), (other,)]
@@ -145,9 +151,7 @@ def test_the_longest_pack_is_the_first(given: Work, size: int) -> None:
 
 
 def played_through(times: Sequence[float], slots: int) -> float:
-    """A list schedule watched as it runs: at every end of a pack the next one starts, until none is
-    left.
-    """
+    """Simulate a list schedule: whenever a pack ends, the next one starts."""
     waiting, running, now = list(times), list[float](), 0.0
     while waiting or running:
         while waiting and len(running) < slots:
@@ -174,9 +178,7 @@ def test_the_makespan_is_that_of_a_schedule_played_through(given: Work, size: in
 
 
 def evenly_split(cells: list[Cell], costs: Costs, limit: float) -> list[Pack]:
-    """Each kind in even packs of the largest size, short of saturation, that takes no longer than
-    the limit.
-    """
+    """Even packs of the largest unsaturated size that take at most the limit."""
     packs: list[Pack] = []
     for kind, group in group_by_pack_key(cells).items():
         most = costs[kind].saturation_size(min(MAX_PACK_SIZE, len(group)))
@@ -194,7 +196,7 @@ def evenly_split(cells: list[Cell], costs: Costs, limit: float) -> list[Pack]:
 @settings(deadline=None)
 @given(work())
 def test_no_even_split_at_a_common_limit_ends_sooner(given: Work) -> None:
-    """Nor as soon with fewer packs."""
+    """No such split ends as early with fewer packs either."""
     cells, costs, slots = given
     packs = balanced_packs(cells, costs, slots)
     best = (makespan(packs, costs, slots), len(packs))
@@ -219,9 +221,7 @@ def test_packs_of_one_cell_never_end_sooner(given: Work) -> None:
 def test_equal_packs_of_one_kind_never_end_sooner_up_to_saturation(
     cost: Cost, size: int, count: int, slots: int
 ) -> None:
-    """With a rest they can: nine cells of 2 + 5 ms end sooner on two slots as 4, 4, 1 than in any
-    even split.
-    """
+    """A split with a remainder can: nine cells as 4, 4, 1 on two slots."""
     size = min(size, cost.saturation_size(size))
     cells, costs = alike(size * count, cost)
     equal = fixed_packs(cells, size)
@@ -246,7 +246,7 @@ def test_eight_cells_that_share_much_are_a_pack_for_each_of_two_slots() -> None:
 
 
 def test_cells_that_share_nothing_are_alone() -> None:
-    """A pack of two would end when two packs of one do, and be lost as a whole when it dies."""
+    """A pack of two would take as long as two packs, and lose both cells if it died."""
     cells, costs = alike(3, Cost(fixed=0.0, per_cell=0.04))
     assert balanced_packs(cells, costs, 2) == [(cell,) for cell in cells]
 
@@ -260,9 +260,7 @@ def test_a_pack_is_smaller_than_saturated_where_a_slot_would_stand_idle() -> Non
 
 
 def test_a_short_kind_is_no_finer_than_a_long_one_needs() -> None:
-    """The long cell takes 40 s whatever becomes of the four short ones, 12.5 s together: one pack
-    does.
-    """
+    """The long cell takes 40 s; the four short ones fit into one pack of 12.5 s."""
     long = replace(VAE, model="ssvae")
     cells, costs = alike(4, Cost(fixed=0.004, per_cell=0.002))
     packs = balanced_packs([*cells, long], {**costs, long.pack_key: Cost(0.0, 0.04)}, 2)
@@ -271,9 +269,7 @@ def test_a_short_kind_is_no_finer_than_a_long_one_needs() -> None:
 
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of packs of every way to split that is compared: what `balanced_packs` takes grows
-    with their sum.
-    """
+    """The number of packs of every compared split."""
     found: list[int] = []
     original = packing._makespan
 
@@ -296,7 +292,7 @@ def test_ten_thousand_cells_of_nothing_are_large_packs_after_few_comparisons(
 
 
 def test_a_rest_is_left_over_where_that_ends_sooner() -> None:
-    """Nine cells on two slots: 4, 4 and 1 end after 4 + 1 cells, where 3, 3 and 3 end after 6."""
+    """Nine cells on two slots end earlier as 4, 4 and 1 than as 3, 3 and 3."""
     cells, costs = alike(9, Cost(fixed=0.002, per_cell=0.005))
     packs = balanced_packs(cells, costs, 2)
     assert sizes(packs) == [4, 4, 1]
@@ -309,7 +305,7 @@ def test_two_hundred_kinds_are_packed_after_few_comparisons(compared: list[int])
     kinds = [
         replace(VAE, settings=(("z", z),), seed=seed) for z in range(1, 201) for seed in range(10)
     ]
-    costs = {cell.pack_key: Cost(0.001 * cell.settings[0][1], 0.005) for cell in kinds}  # type: ignore[operator]
+    costs = {cell.pack_key: Cost(0.001 * int(cell.settings[0][1]), 0.005) for cell in kinds}
     assert len([cell for pack in balanced_packs(kinds, costs, 8) for cell in pack]) == 2000
     assert len(compared) <= 2 * (MAX_TIME_LIMITS + 1)
     assert max(compared) <= 2000

@@ -1,4 +1,4 @@
-"""The plan: what is done is not done again, damage is told before anything starts."""
+"""The plan leaves out finished cells, and reports damage before anything starts."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,10 +37,14 @@ def by_id(*rows: Row) -> dict[str, Row]:
 
 # --- what is left ---------------------------------------------------------------------------------
 
+SUBSET_SCORES = "nelbo,subset_nelbo,subset_iwae_10"
 NEW, DONE, FAILED, DIVERGED, UNSCORED = (replace(VAE, seed=seed) for seed in range(5))
 ROWS = by_id(
-    row(DONE), row(FAILED, "failed", ""), row(DIVERGED, "diverged", ""), row(UNSCORED, evaluated="accuracy")
-)  # fmt: skip
+    row(DONE),
+    row(FAILED, "failed", ""),
+    row(DIVERGED, "diverged", ""),
+    row(UNSCORED, evaluated="accuracy"),
+)
 
 
 @pytest.mark.parametrize(
@@ -77,17 +81,28 @@ def test_a_larger_grid_trains_only_what_is_new() -> None:
         (VAE, row(VAE, evaluated="accuracy,nelbo"), PLAIN, True),
         (VAE, row(VAE), EvaluationConfig((10,)), False),
         (VAE, row(VAE), SUBSET, False),
-        (VAE, row(VAE, evaluated="nelbo,subset_nelbo,subset_iwae_10", subset_checksum="this"), SUBSET, True),
-        (VAE, row(VAE, evaluated="nelbo,subset_nelbo,subset_iwae_10", subset_checksum="that"), SUBSET, False),
+        (VAE, row(VAE, evaluated=SUBSET_SCORES, subset_checksum="this"), SUBSET, True),
+        (VAE, row(VAE, evaluated=SUBSET_SCORES, subset_checksum="that"), SUBSET, False),
         (VAE, row(VAE, evaluated="nelbo,subset_nelbo", subset_checksum="that"), PLAIN, True),
         (replace(VAE, dataset="kmnist"), row(VAE), replace(SUBSET, iwae=()), True),
         (SUPERVISED, row(SUPERVISED, evaluated="accuracy"), SUBSET, True),
         (SUPERVISED, row(SUPERVISED, evaluated=""), PLAIN, False),
         (VAE, schema.make_row({"cell": VAE.id, "status": "ok"}), PLAIN, False),
     ],
-    ids=["scored", "more than asked", "a bound more", "a subset more", "this list", "another list", "a list no more",
-         "a list of another set", "no bound, any list", "nothing scored", "never told"],
-)  # fmt: skip
+    ids=[
+        "scored",
+        "more than requested",
+        "a bound more",
+        "a subset more",
+        "this list",
+        "another list",
+        "a list no more",
+        "a list of another set",
+        "no bound, any list",
+        "nothing scored",
+        "scores unknown",
+    ],
+)
 def test_a_row_is_done_when_it_has_the_scores_that_are_asked_for(
     cell: Cell, found: Row, evaluation: EvaluationConfig, expected: bool
 ) -> None:
@@ -125,7 +140,7 @@ def test_a_half_written_file_is_named_before_anything_starts(
 def test_checkpoints_are_checked_without_their_tensors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a file of 4 MB the driver reads its header alone, however long that is."""
+    """The driver reads only the header of a file of 4 MB."""
     store, other = Store(tmp_path), replace(VAE, seed=1)
     tensors, long_curve = {"w": torch.ones(10**6)}, [{"step": step} for step in range(9_000)]
     store.write(checkpoint_key(VAE), tensor_file.dump(tensors, {"step": 1, "source": None}))
@@ -150,7 +165,7 @@ def test_checkpoints_are_checked_without_their_tensors(
 def test_a_checkpoint_written_again_meanwhile_is_read_once_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its size is not that of the listing: another run is at work on it."""
+    """Its size has changed since the listing, because another run wrote it."""
     store = Store(tmp_path)
     store.write(checkpoint_key(VAE), tensor_file.dump({"w": torch.ones(9)}, {"source": None}))
     listed = {checkpoint_key(VAE): FileVersion(0, 1)}

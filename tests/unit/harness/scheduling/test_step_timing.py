@@ -1,6 +1,4 @@
-"""What a step costs: each kind measured once, with a trial's threads; the arithmetic on made-up
-clocks.
-"""
+"""The cost of a step is measured once per kind, with a trial's threads; clocks are simulated."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -48,7 +46,7 @@ def costs(
 
 @pytest.fixture
 def quick(cell: CellMaker) -> list[Cell]:
-    """Cells of the cheapest kind."""
+    """Cells of the fastest kind."""
     return [cell("ssvae", seed, supervision="supervised", label_draw="file-a") for seed in range(2)]
 
 
@@ -62,9 +60,7 @@ def two_kinds(cell: CellMaker) -> list[Cell]:
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, one: float, several: float, *compiled: float) -> None:
-    """Every step takes so long: of a pack of one cell, of several, and of each as it will run
-    (`compiled` below).
-    """
+    """Fix the seconds of a step: of one cell, of several, and compiled."""
     later = iter(compiled)
 
     def seconds(packs: Sequence[PackTrainer | None]) -> list[float]:
@@ -99,7 +95,7 @@ def test_what_takes_a_cpu_long_alone_is_not_measured_together(
 
 
 def meetings(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[list[tuple[Cell, ...]]]:
-    """The cells of packs that will be timed in turn, each of which takes so long."""
+    """The cells of packs that are timed in turn."""
     met: list[list[tuple[Cell, ...]]] = []
 
     def meet(packs: Sequence[PackTrainer]) -> list[float]:
@@ -113,7 +109,7 @@ def meetings(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[list[tuple
 def test_a_step_is_timed_with_the_threads_of_a_trial(
     quick: list[Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many steps are taken; afterwards torch has its own again."""
+    """Afterwards torch has its own number of threads again."""
     threads: set[int] = set()
     original = PackTrainer.train_step
 
@@ -138,7 +134,7 @@ def test_torch_has_its_own_threads_again_where_a_pack_raises(
 
 
 class Scripted:
-    """A pack whose steps take the given seconds on the clock that `timing` reads."""
+    """A pack whose steps take the given seconds on a simulated clock."""
 
     device = torch.device("cpu")
 
@@ -233,7 +229,7 @@ def test_whatever_is_measured_costs_are_positive_and_those_of_one_cell_no_less(
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Compile]]:
-    """Packs that were prepared as they will run: their sizes and modes."""
+    """The sizes and modes of the packs that were compiled."""
     seen: list[tuple[int, Compile]] = []
 
     def prepare(cells: Sequence[Cell], *args: object, mode: Compile) -> None:
@@ -251,11 +247,7 @@ def test_an_estimate_is_compiled_only_for_trainings_that_are_worth_it(
     compiled: list[tuple[int, Compile]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Four cells, 2.5 s a step together; of the half second that they share compiling leaves an
-    eighth of a second.
-
-    So it is 2.125 s, and 142 steps are 300 s.
-    """
+    """A step takes an estimated 2.125 s compiled, so 142 steps exceed 300 s."""
     assert COMPILED_OVERHEAD_SHARE == 0.25
     assert MIN_SECONDS_TO_COMPILE == 300
     measured(monkeypatch, 1.0, 2.5, 2.125 / 2)
@@ -284,7 +276,7 @@ def test_a_training_that_will_not_be_compiled_is_not_compiled_for_its_estimate(
 def test_of_many_long_kinds_the_dearest_are_compiled_and_the_others_gain_no_more_than_they_do(
     cell: CellMaker, compiled: list[tuple[int, Compile]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kinds by their latent dimension; one that is too short for it stays as it is."""
+    """Kinds differ in their latent dimension; one is too short to compile."""
     steps = {1: 1000, 2: 4000, 3: 3000, 4: 2000, 5: 1}
     cells = {z: cell("vae", 0, length, settings={"z": z}) for z, length in steps.items()}
     assert MAX_COMPILED_KINDS == 2
@@ -364,9 +356,7 @@ def test_a_slow_call_is_made_once_and_priced_by_itself(monkeypatch: pytest.Monke
 def test_draws_of_an_importance_weighted_bound_are_counted(
     cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every image costs a second, whatever it is asked for: 200 of the bound, of the samples and of
-    the judge.
-    """
+    """Every image costs a second: 200 each of the bound, the samples and the classifier."""
     monkeypatch.setattr(
         step_timing, "_measure_call_cost", lambda call: step_timing._CallCost(0.0, 1.0)
     )

@@ -69,7 +69,7 @@ def test_a_small_file_that_unfolds_to_much_is_refused(
 
 
 def test_a_damaged_file_is_told_or_read() -> None:
-    """Truncated, or with one byte changed, anywhere."""
+    """The file is truncated, or one byte is changed."""
     content = written(pa.table({"n": list(range(50)), "word": ["some text"] * 50}))
     chance = random.Random(0)
     cut = [content[:length] for length in range(0, len(content), 40)]

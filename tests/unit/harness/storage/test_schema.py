@@ -120,6 +120,18 @@ def test_a_stray_column_is_named() -> None:
         schema.make_row({"cell": "c", "loss": 1.0, "elbo": 2.0})
 
 
+def test_a_described_column_is_kept_after_the_others() -> None:
+    text = '{"width": {"unit": "", "better": null, "meaning": "how wide"}}'
+    row = schema.make_row({"cell": "c", "own_columns": text, "width": 1.5})
+    assert tuple(row) == (*COLUMN_NAMES, "width")
+    assert row["width"] == 1.5
+    assert schema.make_row({"cell": "c", "own_columns": text})["width"] is None
+    with pytest.raises(ValueError, match=r"^not columns of the results table: height$"):
+        schema.make_row({"cell": "c", "own_columns": text, "height": 1.5})
+    with pytest.raises(pa.ArrowInvalid):
+        schema.make_row({"cell": "c", "own_columns": text, "width": "wide"})
+
+
 @pytest.mark.parametrize(
     "values", [{"seed": "three"}, {"cell": 3}, {"digit_counts": 7}, {"beta": "1"}]
 )

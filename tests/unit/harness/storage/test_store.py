@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InputError
+from harness.experiment.own_columns import OwnColumn, format_descriptions
 from harness.storage import schema
 from harness.storage.schema import COLUMN_NAMES, Row
 from harness.storage.store import TABLE, Store
@@ -32,8 +33,10 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
 FIELDS = {
     c.name: st.none() | VALUES[c.type]
     for c in schema.COLUMNS
-    if not c.name.endswith(("nelbo", "kl", "rec"))
+    if not c.name.endswith(("nelbo", "kl", "rec", "own_columns"))
 }
+SHARPNESS = OwnColumn("edges", "higher", "how sharp samples are")
+SPREAD = OwnColumn("", None, "how far samples spread")
 # as a float, which pandas makes of integers beside nulls
 EXACT = {**VALUES, pa.int64(): st.integers(0, 2**53)}
 VALUED = st.fixed_dictionaries(
@@ -44,6 +47,14 @@ VALUED = st.fixed_dictionaries(
         if c.name in FIELDS and c.name != "cell"
     },
 )
+OWN = st.dictionaries(st.sampled_from(["sharpness", "spread"]), st.none() | VALUES[pa.float64()])
+
+
+def with_own(values: dict[str, Any], own: dict[str, float | None]) -> dict[str, Any]:
+    """The values of a row with columns of its own."""
+    known = {"sharpness": SHARPNESS, "spread": SPREAD}
+    described = format_descriptions({name: known[name] for name in own})
+    return values | own | {"own_columns": described}
 
 
 @pytest.fixture
@@ -75,7 +86,11 @@ def refused(expected: str) -> AbstractContextManager[Any]:
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.dictionaries(st.sampled_from(CELLS), st.fixed_dictionaries({}, optional=FIELDS), min_size=1)
+    st.dictionaries(
+        st.sampled_from(CELLS),
+        st.builds(with_own, st.fixed_dictionaries({}, optional=FIELDS), OWN),
+        min_size=1,
+    )
 )
 def test_rows_are_read_back_before_and_after_compaction(
     found: dict[str, Row],
@@ -318,7 +333,7 @@ def test_a_table_from_elsewhere_spares_no_fragment(folder: Store, tmp_path: Path
 
 
 def watched(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The keys of every call of `read_all` from now on."""
+    """The keys of all later calls of `read_all`."""
     read: list[list[str]] = []
     read_all = store.backend.read_all
 
@@ -403,7 +418,97 @@ def test_a_table_of_the_first_schema_is_read_with_nulls(store: Store) -> None:
     )
     store.write(TABLE, parquet_of(older.replace_schema_metadata({"harness.storage.schema": "1"})))
     assert store.rows() == {"a": row("a")}
-    assert {"estimator", "nll", "data_kind", "source"} <= schema.LATER_COLUMNS
+    later = {"estimator", "nll", "data_kind", "source", "own_columns", "recipe", "validation"}
+    assert later <= schema.LATER_COLUMNS
+
+
+def test_a_table_of_the_second_schema_is_read_with_nulls(store: Store) -> None:
+    older = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA).drop_columns(["own_columns"])
+    store.write(TABLE, parquet_of(older.replace_schema_metadata({"harness.storage.schema": "2"})))
+    assert store.rows() == {"a": row("a")}
+
+
+# --- columns that metrics bring along -------------------------------------------------------------
+
+
+def test_a_column_of_a_metric_is_a_described_column_of_floats(store: Store) -> None:
+    store.write_row(row("a", **with_own({}, {"sharpness": 0.5})))
+    store.write_row(row("b"))
+    store.compact()
+    found = table(store)
+    field = found.schema.field("sharpness")
+    assert field.type == pa.float64()
+    assert {b"unit": b"edges", b"better": b"higher"}.items() <= field.metadata.items()
+    assert field.metadata[b"meaning"] == b"how sharp samples are"
+    assert found["sharpness"].to_pylist() == [0.5, None]
+    assert json.loads(found["own_columns"][0].as_py()) == {
+        "sharpness": {"unit": "edges", "better": "higher", "meaning": "how sharp samples are"}
+    }
+    assert set(store.rows()["b"]) == set(COLUMN_NAMES)
+    assert store.frame()["sharpness"].tolist()[:1] == [0.5]
+
+
+def test_a_column_that_only_its_metadata_describes_is_read(folder: Store) -> None:
+    field = pa.field("spread", pa.float64(), metadata=SPREAD.to_metadata())
+    ours = pa.Table.from_pylist([row("a"), row("b")], schema=schema.SCHEMA)
+    folder.write(TABLE, parquet_of(ours.append_column(field, pa.array([2.0, None]))))
+    expected = row("a", **with_own({}, {"spread": 2.0}))
+    assert folder.rows() == {"a": expected, "b": row("b")}
+
+
+def test_the_metadata_has_the_description_of_the_later_row(folder: Store) -> None:
+    for cell, column in (("a", SPREAD), ("b", SHARPNESS)):
+        text = format_descriptions({"width": column})
+        folder.write_row(row(cell, finished=cell, width=1.0, own_columns=text))
+    folder.compact()
+    assert table(folder).schema.field("width").metadata[b"unit"] == b"edges"
+
+
+@pytest.mark.parametrize(
+    ("column", "metadata", "expected"),
+    [
+        ("fid", {"unit": "", "meaning": "no direction"}, "strange column fid"),
+        ("fid", {"unit": "", "meaning": "", "better": "left"}, "strange column fid"),
+        ("FID", SPREAD.to_metadata(), "strange column FID"),
+        ("arm", SPREAD.to_metadata(), "strange column arm"),
+    ],
+)
+def test_a_column_that_is_not_described_is_refused(
+    folder: Store, column: str, metadata: dict[str, str], expected: str
+) -> None:
+    ours = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA)
+    field = pa.field(column, pa.float64(), metadata=metadata)
+    folder.write(TABLE, parquet_of(ours.append_column(field, pa.array([2.0]))))
+    with refused(expected):
+        folder.rows()
+
+
+def test_a_column_of_a_metric_holds_numbers(folder: Store) -> None:
+    ours = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA)
+    field = pa.field("spread", pa.string(), metadata=SPREAD.to_metadata())
+    folder.write(TABLE, parquet_of(ours.append_column(field, pa.array(["wide"]))))
+    with refused("column spread holds string; expected double"):
+        folder.rows()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[", "expected descriptions by column"),
+        ("[" * 100_000, "expected descriptions by column"),
+        ("[1]", "expected descriptions by column"),
+        ('{"Fid": {}}', "describes 'Fid'; expected a lower-case letter"),
+        ('{"fid": {"unit": ""}}', "expected unit, better"),
+        ('{"fid": {"unit": "", "better": "left", "meaning": ""}}', "expected unit, better"),
+        ('{"nelbo": {"unit": "", "better": null, "meaning": ""}}', "that every table has"),
+    ],
+)
+def test_a_description_of_another_form_is_refused(folder: Store, text: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        row("a", own_columns=text)
+    folder.write(TABLE, parquet_of(changed("own_columns", [text])))
+    with refused(expected):
+        folder.rows()
 
 
 def test_column_order_and_a_missing_version_do_not_matter(store: Store) -> None:
@@ -413,11 +518,14 @@ def test_column_order_and_a_missing_version_do_not_matter(store: Store) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(rows=st.dictionaries(st.sampled_from(CELLS), VALUED, min_size=1), split=st.integers(0, 4))
+@given(
+    rows=st.dictionaries(st.sampled_from(CELLS), st.builds(with_own, VALUED, OWN), min_size=1),
+    split=st.integers(0, 4),
+)
 def test_rows_survive_pandas(rows: dict[str, dict[str, Any]], split: int) -> None:
     """A table is filtered, concatenated and shuffled in pandas.
 
-    Pandas turns empty columns into floats.
+    Pandas turns empty columns into floats, and drops the descriptions in the metadata.
     """
     with tempfile.TemporaryDirectory() as place:
         store, path = Store(place), Path(place, TABLE)
@@ -430,7 +538,7 @@ def test_rows_survive_pandas(rows: dict[str, dict[str, Any]], split: int) -> Non
         for cell in expected:
             store.remove(f"rows/{cell}.json")
         frame = pd.read_parquet(path)
-        frame = pd.concat([frame[split:], frame[:split]])[list(COLUMN_NAMES[::-1])]
+        frame = pd.concat([frame[split:], frame[:split]])[frame.columns[::-1]]
         frame.assign(seed=frame["seed"].astype(float)).to_parquet(path)
         assert Store(place).rows() == expected
 

@@ -91,7 +91,10 @@ SPOILT: dict[str, tuple[Mess, str]] = {
         lambda m, r, k, b: Terms(r.long(), k),
         "gives rec as torch.int64; expected floats",
     ),
-    "no tensor": (lambda m, r, k, b: Terms(r, 3.0), "gives kl as float; expected a tensor"),  # type: ignore[arg-type]
+    "no tensor": (
+        lambda m, r, k, b: Terms(r, 3.0),  # type: ignore[arg-type]
+        "gives kl as float; expected a tensor",
+    ),
     "NaN": (
         lambda m, r, k, b: Terms(r * torch.nan, k),
         "gives rec that is not finite, with fresh weights",

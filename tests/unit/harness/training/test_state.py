@@ -163,7 +163,7 @@ def test_a_checkpoint_of_a_model_without_state_needs_none(mnist: Data) -> None:
 def test_a_checkpoint_of_another_text_is_not_gone_on_from(
     store: Store, mnist: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cell is never trained partly by one version of a plug-in and partly by another."""
+    """No cell is trained by two versions of a plug-in."""
     cell = Cell("warmed", 0, 12)
     pack = PackTrainer([cell], mnist)
     pack.train_step()

@@ -1,12 +1,12 @@
-"""A storm over a cluster at work: processes, hosts, the network and storage fail in turn, at random
-times.
+"""Inject faults into a running cluster: processes, hosts, the network and storage fail in turn, at
+random times.
 
     with Wire(folder) as wire:
-        passed = Storm(wire, seed=1).pass_over()
+        outcome = FaultRun(wire, seed=1).run()
 
-Between two faults the grid goes on for a while. What a user would do is done: the head is started
-again, and the same command is given until every cell is done. Every step that any process trains is
-on record (`watched`), so what was trained again can be counted.
+The grid runs for a while between two faults. The head and the driver are started again, as a user
+would do, until every cell is done. Every training step is logged (`step_log`), so that repeated
+steps can be counted.
 """
 
 import json
@@ -31,9 +31,9 @@ from tests.cluster.hosts import Host, Wire, wait
 from tests.conftest import ROOT, readme_model
 
 CELLS, STEP_SECONDS = 40, 0.1
-# seconds within which the grid must go on after a fault, and end after the last one
+# seconds within which a step must follow each fault, and the end the last fault
 PATIENCE = 300.0
-S3, DOOR = 5555, 5556  # ports of the host `store`: the server, and the door to it that can be shut
+S3, PROXY = 5555, 5556  # ports of the S3 server and of its proxy, on the host `store`
 BIN = Path(sys.executable).parent
 KEYS = {
     "AWS_ACCESS_KEY_ID": "the-test-key",
@@ -41,8 +41,9 @@ KEYS = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 BUCKET = """
-from pyarrow import fs
-fs.S3FileSystem(endpoint_override={!r}, scheme="http", allow_bucket_creation=True).create_dir("bench")
+from pyarrow.fs import S3FileSystem
+s3 = S3FileSystem(endpoint_override={!r}, scheme="http", allow_bucket_creation=True)
+s3.create_dir("bench")
 """
 FOUND = """
 import io, json, sys
@@ -52,16 +53,17 @@ store = Store(sys.argv[1])
 found = store.scan()
 table = pq.read_table(io.BytesIO(store.read(TABLE)))["cell"].to_pylist()
 kept = {folder: store.keys(folder, "") for folder in ("rows", "damaged", "checkpoints")}
-print(json.dumps({"rows": dict(found.rows), "torn": dict(found.corrupt), "table": table, "kept": kept}))
+state = {"rows": dict(found.rows), "corrupt": dict(found.corrupt), "table": table, "kept": kept}
+print(json.dumps(state))
 """
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long a storm takes: steps of a cell, seconds between checkpoints, seconds without network
-    or storage.
+    """The size of a run: steps of a cell, seconds between checkpoints, seconds without network or
+    storage.
 
-    `pause` is for how many seconds, at most, the grid goes on before the next fault.
+    `pause` is the longest time between two faults, in seconds.
     """
 
     steps: int = 75
@@ -79,7 +81,7 @@ class Pace:
 
     @property
     def interval(self) -> int:
-        """Steps, at most, from one checkpoint to the next."""
+        """The most steps between two checkpoints."""
         return int(self.checkpoint / STEP_SECONDS) + 1
 
 
@@ -87,7 +89,7 @@ FULL = Pace()
 
 
 class Step(NamedTuple):
-    """A step of a cell that a process of a host has trained, and when (s since 1970)."""
+    """A trained step of a cell: time (s since 1970), host and process."""
 
     when: float
     host: str
@@ -98,29 +100,26 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """What lies in the store: rows by their cells, torn ones, the cells of the table, the keys of
-    some folders.
-    """
+    """The content of the store: rows by cell, corrupt rows, cells of the table, keys by folder."""
 
     rows: dict[str, Row]
-    torn: dict[str, str]
+    corrupt: dict[str, str]
     table: list[str]
     kept: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
-class Passed:
-    """What a storm did, and cost: faults by name with the second of the run at which they struck;
-    what it left.
+class Outcome:
+    """The outcome of a run with faults: the second of each fault, the costs, and what was stored.
 
-    `touched` counts how often a cell was begun again, `again` the steps that were trained again,
-    `most` those of one such time, `late` steps of cells that had their row already.
+    `resumed` counts how often a cell was started again, `again` the steps that were trained again,
+    `most` the most steps of one such start, `late` steps of cells that already had their row.
     """
 
     faults: dict[str, float]
     seconds: float
     commands: int
-    touched: int
+    resumed: int
     again: int
     most: int
     late: int
@@ -129,7 +128,7 @@ class Passed:
 
 @dataclass
 class Storage:
-    """An S3 server on a host of its own, behind a door that is shut while a file is there."""
+    """An S3 server on its own host, behind a proxy that fails while the file `shut` exists."""
 
     host: Host
     shut: Path
@@ -139,97 +138,95 @@ class Storage:
         server, place = f"{self.host.address}:{S3}", self.host.address
         self.host.run(f"{BIN}/moto_server -H {place} -p {S3} > s3.log 2>&1 &")
         self.host.run(
-            f"cd {ROOT}; {BIN}/python -m tests.door {server} {place} {DOOR} {self.shut} > "
-            f"~/door.log 2>&1 &"
+            f"cd {ROOT}; {BIN}/python -m tests.failing_proxy {server} {place} {PROXY} {self.shut} "
+            f"> ~/proxy.log 2>&1 &"
         )
         wait(
-            lambda: all(f":{port} " in self.host.sockets() for port in (S3, DOOR)), "the S3 server"
+            lambda: all(f":{port} " in self.host.sockets() for port in (S3, PROXY)), "the S3 server"
         )
         self.host.run(f"{exported(KEYS)}; {BIN}/python -c {shlex.quote(BUCKET.format(server))}")
-        self.address = f"s3://bench/storm?endpoint_override={place}:{DOOR}&scheme=http"
+        self.address = f"s3://bench/faults?endpoint_override={place}:{PROXY}&scheme=http"
 
     def fail(self, seconds: float) -> None:
-        """Answer nothing but 500 for so long."""
+        """Answer every request with status 500 for some seconds."""
         self.shut.touch()
         time.sleep(seconds)
         self.shut.unlink()
 
 
-class Storm:
-    """A cluster with its storage, and what befalls them."""
+class FaultRun:
+    """A grid on a cluster with storage, and the faults that are injected into them."""
 
     def __init__(self, wire: Wire, seed: int, pace: Pace = FULL):
         self.wire, self.random, self.pace = wire, random.Random(seed), pace
-        self.log, self.said = wire.folder / "steps.log", wire.folder / "driver.log"
-        watched = {"STORM_LOG": str(self.log), "STORM_STEP_SECONDS": str(STEP_SECONDS)}
-        self.cluster = Cluster(wire, KEYS | watched)
+        self.log, self.output = wire.folder / "steps.log", wire.folder / "driver.log"
+        logging = {"STEP_LOG": str(self.log), "STEP_SECONDS": str(STEP_SECONDS)}
+        self.cluster = Cluster(wire, KEYS | logging)
         self.storage = Storage(wire.host("store", 20), wire.folder / "shut")
         self.commands = 0
         self.log.touch()
-        (wire.folder / "storm.yaml").write_text(yaml.safe_dump(pace.grid), encoding="utf-8")
-        (wire.folder / "linear.py").write_text(readme_model("watched"), encoding="utf-8")
+        (wire.folder / "faults.yaml").write_text(yaml.safe_dump(pace.grid), encoding="utf-8")
+        (wire.folder / "linear.py").write_text(readme_model("step_log"), encoding="utf-8")
 
-    def pass_over(self, kinds: Sequence[str] = ()) -> Passed:
-        """Faults of these kinds, or of every kind, in a random order, from the first step to the
-        last row.
-        """
+    def run(self, kinds: Sequence[str] = ()) -> Outcome:
+        """Run the grid, and inject faults of these kinds (default: all) in a random order."""
         self.cluster.up()
-        self.give_the_command()
-        self.await_a_step()
+        self.start_driver()
+        self.wait_for_step()
         started, faults = time.monotonic(), dict[str, float]()
         for name in self.random.sample(kinds or list(FAULTS), len(kinds or FAULTS)):
             time.sleep(self.random.uniform(0, self.pace.pause))
-            assert self.driver.poll() != 0, f"the grid was done before the storm: {faults}"
+            assert self.driver.poll() != 0, f"the grid was done before all faults: {faults}"
             faults[name] = round(time.monotonic() - started, 1)
             FAULTS[name](self)
-            self.await_a_step()
-        self.await_the_end()
+            self.wait_for_step()
+        self.wait_for_end()
         seconds = round(time.monotonic() - started, 1)
         found = self.found()
-        return Passed(faults, seconds, self.commands, *cost(self.steps(), found.rows), found)
+        return Outcome(faults, seconds, self.commands, *cost(self.steps(), found.rows), found)
 
-    # --- what fails -------------------------------------------------------------------------------
+    # --- faults -----------------------------------------------------------------------------------
 
     def kill_a_trial(self) -> None:
-        """The process of a trial, on any worker."""
+        """Kill the process of a trial, on any worker."""
         wait(lambda: bool(self.trials()), "a trial", PATIENCE)
         host, process = self.random.choice(self.trials())
         host.run(f"kill -9 {process}", check=False)
 
     def kill_a_worker(self) -> None:
-        """A worker loses its power for a few seconds; nobody starts Ray there."""
+        """Switch a worker off for a few seconds; Ray is not started there by hand."""
         worker = self.random.choice(self.cluster.workers)
         worker.kill()
         time.sleep(self.random.uniform(0, self.pace.pause))
         worker.start()
 
     def kill_the_driver(self) -> None:
-        """The command on the head; it is given again."""
+        """Kill the driver and start it again."""
         self.cluster.head.run("pkill -9 -f '^python harness/bench.py'")
         self.driver.wait()
-        self.give_the_command()
+        self.start_driver()
 
     def kill_the_head(self) -> None:
-        """The head loses its power; the cluster is started, and the command given, again."""
+        """Switch the head off, then start the cluster and the driver again."""
         self.cluster.head.kill()
         self.driver.wait()
         self.cluster.head.start()
         self.cluster.start()
-        self.give_the_command()
+        self.start_driver()
 
     def cut_a_worker(self) -> None:
-        """A worker without network."""
+        """Cut a worker from the network for a while."""
         worker = self.random.choice(self.cluster.workers)
         worker.cut()
         time.sleep(self.pace.outage)
         worker.mend()
 
     def fail_storage(self) -> None:
-        """Storage answers with errors."""
+        """Let storage answer with errors for a while."""
         self.storage.fail(self.pace.outage)
 
     def trials(self) -> list[tuple[Host, int]]:
-        """The processes of trials, and where they are."""
+        """The processes of trials with their hosts."""
         return [
             (worker, int(process))
             for worker in self.cluster.workers
@@ -238,56 +235,56 @@ class Storm:
             ).stdout.split()
         ]
 
-    # --- what a user does -------------------------------------------------------------------------
+    # --- the user ---------------------------------------------------------------------------------
 
-    def give_the_command(self) -> None:
-        """On the head; what it says is kept."""
+    def start_driver(self) -> None:
+        """Start the command on the head, and keep its output."""
         flags = (
             f"--pack 1 --checkpoint-seconds {self.pace.checkpoint:g} --patience 4 --address auto"
         )
         line = (
-            f"python harness/bench.py {self.wire.folder}/storm.yaml {flags} --plugin "
+            f"python harness/bench.py {self.wire.folder}/faults.yaml {flags} --plugin "
             f"{self.wire.folder}/linear.py"
         )
         self.commands += 1
-        with self.said.open("a") as said:
+        with self.output.open("a") as output:
             self.driver = self.cluster.head.popen(
                 f". ~/.bashrc; cd generative-bench; exec {line} --results "
                 f"{shlex.quote(self.storage.address)}",
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
             )
 
-    def await_a_step(self) -> None:
-        """Until a step is trained, by any trial."""
+    def wait_for_step(self) -> None:
+        """Wait until any trial trains a step."""
         before = len(self.steps())
-        self.attend(
+        self.wait_for(
             lambda: len(self.steps()) > before or self.driver.poll() == 0, "a step of training"
         )
 
-    def await_the_end(self) -> None:
-        """Until the command says that every cell is done."""
-        self.attend(lambda: self.driver.poll() == 0, "the end of the grid")
+    def wait_for_end(self) -> None:
+        """Wait until every cell is done."""
+        self.wait_for(lambda: self.driver.poll() == 0, "the end of the grid")
 
-    def attend(self, ready: Callable[[], bool], what: str) -> None:
-        """Wait for something; a command that ended before all was done is given again."""
+    def wait_for(self, ready: Callable[[], bool], what: str) -> None:
+        """Wait for a condition; start the driver again if it ends before all cells are done."""
 
-        def looked() -> bool:
+        def check() -> bool:
             if self.driver.poll() not in (None, 0):
-                self.give_the_command()
+                self.start_driver()
             return ready()
 
         try:
-            wait(looked, what, PATIENCE)
+            wait(check, what, PATIENCE)
         except TimeoutError as late:
             raise TimeoutError(
-                f"{late}; the command said last:\n{self.said.read_text()[-3000:]}"
+                f"{late}; last output of the driver:\n{self.output.read_text()[-3000:]}"
             ) from None
 
-    # --- what came of it --------------------------------------------------------------------------
+    # --- the outcome ------------------------------------------------------------------------------
 
     def steps(self) -> list[Step]:
-        """What was trained on the workers; the driver only times a few steps."""
+        """The steps that the workers trained; the driver only times a few steps."""
         words = (line.split() for line in self.log.read_text().splitlines())
         found = (
             Step(float(when), host, int(process), cell, int(number))
@@ -296,27 +293,27 @@ class Storm:
         return [step for step in found if step.host != self.cluster.head.name]
 
     def found(self) -> Found:
-        """What lies in the store, seen from the desk."""
+        """The content of the store."""
         python = f"cd {ROOT}; {exported(self.cluster.environment)} PYTHONPATH={ROOT}; python"
-        done = self.cluster.desk.run(
+        done = self.cluster.client.run(
             f"{python} -c {shlex.quote(FOUND)} {shlex.quote(self.storage.address)}"
         )
         return Found(**json.loads(done.stdout))
 
 
-FAULTS: dict[str, Callable[[Storm], None]] = {
-    "trial": Storm.kill_a_trial,
-    "worker": Storm.kill_a_worker,
-    "driver": Storm.kill_the_driver,
-    "head": Storm.kill_the_head,
-    "network": Storm.cut_a_worker,
-    "storage": Storm.fail_storage,
+FAULTS: dict[str, Callable[[FaultRun], None]] = {
+    "trial": FaultRun.kill_a_trial,
+    "worker": FaultRun.kill_a_worker,
+    "driver": FaultRun.kill_the_driver,
+    "head": FaultRun.kill_the_head,
+    "network": FaultRun.cut_a_worker,
+    "storage": FaultRun.fail_storage,
 }
 
 
 def cost(steps: Sequence[Step], rows: Mapping[str, Row]) -> tuple[int, int, int, int]:
-    """How often a cell was begun again; steps trained again, of one such time at most, and after
-    the cell's row.
+    """How often a cell was started again; steps trained again, the most of one such start, and
+    steps after the cell's row.
     """
     done = {
         cell: datetime.fromisoformat(str(row["finished"])).timestamp() for cell, row in rows.items()
@@ -327,5 +324,5 @@ def cost(steps: Sequence[Step], rows: Mapping[str, Row]) -> tuple[int, int, int,
         again[begun] += (step.cell, step.number) in trained
         trained.add((step.cell, step.number))
         late += step.when > done.get(step.cell, math.inf)
-    touched = len(again) - len({cell for cell, _ in trained})
-    return touched, again.total(), max(again.values(), default=0), late
+    resumed = len(again) - len({cell for cell, _ in trained})
+    return resumed, again.total(), max(again.values(), default=0), late

@@ -1,6 +1,6 @@
-"""A door in front of an S3 server, which can be shut: requests then get an answer of failure.
+"""A proxy for an S3 server that can answer with errors.
 
-python -m tests.door BEHIND ADDRESS PORT FILE      shut while FILE is there
+python -m tests.failing_proxy SERVER ADDRESS PORT FILE      fails while FILE exists
 """
 
 import http.client
@@ -9,10 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 
-class Door(ThreadingHTTPServer):
-    """A server in front of the one at `behind` that answers `status` to the next `refusals`
-    requests.
-    """
+class FailingProxy(ThreadingHTTPServer):
+    """A proxy for the server `behind` that answers the next `refusals` requests with `status`."""
 
     daemon_threads = True
 
@@ -21,26 +19,26 @@ class Door(ThreadingHTTPServer):
         self.behind, self.refusals, self.status, self.seen = behind, 0, 500, list[str]()
 
     def refuses(self) -> bool:
-        """Whether the request that has come is refused."""
+        """Whether the present request is refused."""
         refused = self.refusals > 0
         self.refusals -= refused
         return refused
 
 
-class FileDoor(Door):
-    """A door that is shut while a file is there: for who stands on another host."""
+class FileProxy(FailingProxy):
+    """A proxy that fails while a file exists, which other hosts can create."""
 
     def __init__(self, behind: str, address: str, port: int, file: Path):
         super().__init__(behind, address, port)
         self.file = file
 
     def refuses(self) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         return self.file.exists()
 
 
 class Visit(BaseHTTPRequestHandler):
-    server: Door
+    server: FailingProxy
     protocol_version = "HTTP/1.1"
 
     def handle_one(self) -> None:
@@ -80,8 +78,8 @@ class Visit(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 if __name__ == "__main__":
-    FileDoor(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])).serve_forever()
+    FileProxy(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])).serve_forever()

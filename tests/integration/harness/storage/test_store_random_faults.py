@@ -35,7 +35,7 @@ class Killed(BaseException):
 
 
 def die(*_: object) -> None:
-    """Be killed here."""
+    """Simulate a kill at this point."""
     raise Killed
 
 
@@ -46,7 +46,7 @@ def row(cell: str, number: int) -> dict[str, Any]:
 
 
 class Attack(RuleBasedStateMachine):
-    """Two stores at one address, and another address to copy from."""
+    """Two stores at one address, and a third address to copy from."""
 
     new: Callable[[], str]
 

@@ -1,6 +1,4 @@
-"""What is planned for on a cluster that grows: the most that its file allows, and none of it there
-at the start.
-"""
+"""The plan for a growing cluster counts the workers that its file allows, not those present."""
 
 import json
 import secrets
@@ -58,13 +56,13 @@ print(json.dumps([slots(0.5), slots(0.0)]))
 
 
 def test_a_plan_counts_on_the_workers_that_the_shipped_file_allows() -> None:
-    """Eight of twelve, of either kind: no more are up at once."""
+    """At most eight of the twelve workers are up at once."""
     assert autoscaler.max_slots(SHIPPED, Resources(1, 0.25).slots_on) == 8 * 4
     assert autoscaler.max_slots(SHIPPED, Resources(1, 2.0).slots_on) == 0
 
 
 def test_machines_of_ones_own_are_counted_when_they_are_there() -> None:
-    """Their file does not tell what they have."""
+    """The file does not contain their resources."""
     kinds = {"local.cluster.node": {"resources": {}, "max_workers": 2}}
     file = {"max_workers": 2, "head_node_type": "local.cluster.node", "available_node_types": kinds}
     assert autoscaler.max_slots(file, Resources(1).slots_on) == 0
@@ -75,8 +73,8 @@ def test_the_file_of_another_cluster_is_not_read() -> None:
 
 
 @pytest.fixture(scope="module")
-def said(wire: Wire) -> list[Any]:
-    """What the launcher says on a cluster that has only its head, which has two CPUs."""
+def output(wire: Wire) -> list[Any]:
+    """The launcher's output on a cluster that has only a head with two CPUs."""
     host = wire.host("growing", 50)
     (host.home / "cluster.yaml").write_text(yaml.safe_dump(FILE | NOTHING))
     quick = {
@@ -97,19 +95,19 @@ def said(wire: Wire) -> list[Any]:
 
 
 @pytest.mark.slow
-def test_a_worker_that_the_autoscaler_can_start_is_waited_for(said: list[Any]) -> None:
+def test_a_worker_that_the_autoscaler_can_start_is_waited_for(output: list[Any]) -> None:
     """There are CPUs, and no GPU yet."""
-    assert said[1] == "no worker yet: waiting for the cluster's first, at most 15 minutes"
+    assert output[1] == "no worker yet: waiting up to 15 minutes for the first"
 
 
 @pytest.mark.slow
-def test_a_plan_counts_on_all_workers_that_the_autoscaler_may_start(said: list[Any]) -> None:
-    """Two GPUs shared by two trials each, of which one was there; and six CPUs."""
-    assert said[2] == [4, 6]
+def test_a_plan_counts_on_all_workers_that_the_autoscaler_may_start(output: list[Any]) -> None:
+    """Two GPUs, of which one exists, are shared by two trials each; there are six CPUs."""
+    assert output[2] == [4, 6]
 
 
 @pytest.mark.slow
-def test_what_no_worker_could_grant_is_refused_at_once(said: list[Any]) -> None:
+def test_what_no_worker_could_grant_is_refused_at_once(output: list[Any]) -> None:
     assert (
-        said[0] == "a trial asks for 1 CPUs and 2 GPUs, on one machine; there are 2 CPUs and 0 GPUs"
+        output[0] == "a trial needs 1 CPUs and 2 GPUs on one machine; available: 2 CPUs and 0 GPUs"
     )

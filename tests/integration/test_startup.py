@@ -1,4 +1,4 @@
-"""What starting costs, and names that would break a start."""
+"""The cost of starting, and file names that would break a start."""
 
 import subprocess
 import sys
@@ -31,9 +31,7 @@ def test_the_store_and_the_analysis_start_without_torch_or_ray(module: str) -> N
 
 @pytest.mark.parametrize("folder", ["harness", "analysis", "models"])
 def test_no_file_bears_a_name_of_the_standard_library(folder: str) -> None:
-    """`python harness/bench.py` puts harness/ first on the path: such a file would hide Python's
-    own.
-    """
+    """`python harness/bench.py` puts harness/ first on the path, which would hide the module."""
     names = {
         path.stem for path in (ROOT / folder).iterdir() if path.is_dir() or path.suffix == ".py"
     } - {"__init__"}
@@ -43,9 +41,7 @@ def test_no_file_bears_a_name_of_the_standard_library(folder: str) -> None:
 
 @pytest.mark.slow
 def test_a_run_of_every_model_stays_within_6_gib(tmp_path: Path, mnist: Data) -> None:
-    """The grid `quick`, shortened further, driver and Ray included: memory that is shared is
-    counted once (PSS).
-    """
+    """Shared memory of driver and workers is counted once (PSS)."""
     command = [sys.executable, "harness/bench.py", "quick", "--seeds", "1", "--iterations", "20"]
     process = subprocess.Popen(
         [*command, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL
@@ -60,7 +56,7 @@ def test_a_run_of_every_model_stays_within_6_gib(tmp_path: Path, mnist: Data) ->
 
 
 def tree_memory(pid: int) -> int:
-    """Bytes of a process and all that it started."""
+    """The memory of a process and its descendants, bytes."""
     try:
         root = psutil.Process(pid)
         return sum(map(memory, [root, *root.children(recursive=True)]))

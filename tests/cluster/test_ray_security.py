@@ -1,6 +1,4 @@
-"""Our cluster.yaml on three hosts: a grid over two workers, what is open to whom, and nothing left
-behind.
-"""
+"""A cluster of three hosts gives correct rows, opens only documented ports, and stops cleanly."""
 
 import json
 import re
@@ -41,21 +39,27 @@ from harness.execution.ray_tune import RayTune
 launcher = RayTune(Resources())
 launcher.ray.get(launcher.ray.remote(lambda: None).remote())
 def shown(*words): return subprocess.run(words, capture_output=True, text=True, env=plain)
-plain = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"} | {"RAY_AUTH_MODE": "disabled"}
-stranger = "from ray._raylet import GcsClient; GcsClient(address=sys.argv[1]).internal_kv_keys(b'', None, 10)"
-refusal = shown(sys.executable, "-c", "import sys; " + stranger, launcher.ray.get_runtime_context().gcs_address)
-print(json.dumps([shown("ps", "-eo", "args=").stdout, os.environ["RAY_AUTH_TOKEN"], refusal.stderr]), flush=True)
+plain = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"}
+plain["RAY_AUTH_MODE"] = "disabled"
+stranger = (
+    "import sys; from ray._raylet import GcsClient; "
+    "GcsClient(address=sys.argv[1]).internal_kv_keys(b'', None, 10)"
+)
+address = launcher.ray.get_runtime_context().gcs_address
+refusal = shown(sys.executable, "-c", stranger, address)
+processes, token = shown("ps", "-eo", "args=").stdout, os.environ["RAY_AUTH_TOKEN"]
+print(json.dumps([processes, token, refusal.stderr]), flush=True)
 input()
 """
 
 
 def request(host: Host, url: str, token: str = "", body: str = "") -> int:
-    """The status of an HTTP request made on a host; 0 where nothing answers."""
+    """The status of an HTTP request from a host; 0 without an answer."""
     return int(host.run(f"{EXPORT}; python {shlex.join(['-c', HTTP, url, token, body])}").stdout)
 
 
 def sockets(host: Host) -> set[tuple[int, str]]:
-    """What a host's TCP sockets listen to: port and interface."""
+    """The listening TCP sockets of a host: port and interface."""
     where = dict.fromkeys(("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"), LOOPBACK) | {
         host.address: NODE
     }
@@ -65,36 +69,34 @@ def sockets(host: Host) -> set[tuple[int, str]]:
 
 
 def documented(kinds: set[str]) -> set[tuple[int, str]]:
-    """The single ports that docs/cluster.md tells of a node of these kinds, with every interface."""
+    """The single ports and interfaces that docs/cluster.md lists for nodes of these kinds."""
     rows = [(int(port), where) for port, last, kind, where in TABLE if kind in kinds and not last]
     return {(port, interface) for port, where in rows for interface in where.strip().split(" and ")}
 
 
 @pytest.fixture(scope="module")
 def token(cluster: Cluster) -> str:
-    """The key to the cluster."""
-    return cluster.desk.run("cat ~/.ray/auth_token").stdout.strip()
+    """The token of the cluster."""
+    return cluster.client.run("cat ~/.ray/auth_token").stdout.strip()
 
 
 @pytest.fixture(scope="module")
 def grid(cluster: Cluster) -> str:
-    """What the command of a laptop says on the cluster, given from the desk before any worker is
-    there.
-    """
+    """The output of the grid's command, run from the client before any worker exists."""
     return cluster.ray(
         f"exec {cluster.file} {shlex.quote(f'cd ~/generative-bench && {command(cluster)}')}"
     )
 
 
 def command(cluster: Cluster) -> str:
-    """The grid on the cluster."""
+    """The command that runs the grid on the cluster."""
     return f"python harness/bench.py {' '.join(GRID)} --address auto --results {cluster.results}"
 
 
 def test_a_grid_over_two_workers_gives_the_rows_of_one_machine(
     cluster: Cluster, grid: str, mnist: Data, tmp_path: Path
 ) -> None:
-    """All but times, places and run ids is the same, to the bit."""
+    """All columns but times, hosts and run ids are equal to the bit."""
     assert "6 of 6 cells done" in grid
     assert bench.main([*GRID, "--launcher", "in-process", "--results", str(tmp_path)]) == 0
     rows, expected = Store(cluster.results).rows(), Store(tmp_path).rows()
@@ -112,7 +114,7 @@ def test_the_same_command_on_the_cluster_does_nothing_more(cluster: Cluster, gri
 
 
 def test_what_listens_where_is_what_the_documentation_says(cluster: Cluster, grid: str) -> None:
-    """Ports of Ray's worker processes aside, which lie in the range that is told."""
+    """Ports of Ray's worker processes are in the documented range and are not compared."""
     ((first, last),) = [(int(first), int(last)) for first, last, *_ in TABLE if last]
     for node in cluster.nodes:
         kinds = {"every node", "head"} if node is cluster.head else {"every node"}
@@ -122,14 +124,14 @@ def test_what_listens_where_is_what_the_documentation_says(cluster: Cluster, gri
 
 
 def test_the_dashboard_is_out_of_reach_of_other_machines(cluster: Cluster, token: str) -> None:
-    assert request(cluster.desk, f"http://{cluster.head.address}:8265/api/version", token) == 0
+    assert request(cluster.client, f"http://{cluster.head.address}:8265/api/version", token) == 0
 
 
-def test_the_dashboard_comes_to_the_desk_over_ssh(cluster: Cluster, token: str) -> None:
+def test_the_dashboard_comes_to_the_client_over_ssh(cluster: Cluster, token: str) -> None:
     url = "http://127.0.0.1:8265/api/version"
-    with cluster.desk.popen(f"cd {ROOT}; {EXPORT}; exec ray dashboard {cluster.file}") as forward:
-        wait(lambda: request(cluster.desk, url, token) == 200, "the forwarded dashboard")
-        assert request(cluster.desk, url) == 401
+    with cluster.client.popen(f"cd {ROOT}; {EXPORT}; exec ray dashboard {cluster.file}") as forward:
+        wait(lambda: request(cluster.client, url, token) == 200, "the forwarded dashboard")
+        assert request(cluster.client, url) == 401
         forward.terminate()
 
 
@@ -142,7 +144,7 @@ def test_the_dashboard_and_the_job_api_answer_to_the_token_alone(
 
 
 def test_a_job_without_the_token_never_runs(cluster: Cluster, token: str) -> None:
-    """ShadowRay's request, CVE-2023-48022; the same with the token is run."""
+    """This is ShadowRay's request (CVE-2023-48022); with the token it runs."""
     url = "http://127.0.0.1:8265/api/jobs/"
     entered = [cluster.head.home / name for name in ("stranger", "owner")]
     jobs = [json.dumps({"entrypoint": f"touch {path}"}) for path in entered]
@@ -157,9 +159,9 @@ def test_the_agents_of_a_node_answer_to_the_token_alone(
     cluster: Cluster, token: str, port: int
 ) -> None:
     url = f"http://{cluster.workers[0].address}:{port}/api/job_agent/jobs/"
-    assert [request(cluster.desk, url, given) for given in ("", "0" * 64)] == [401, 403]
+    assert [request(cluster.client, url, given) for given in ("", "0" * 64)] == [401, 403]
     # it is let in, and there is nothing to get
-    assert request(cluster.desk, url, token) in (404, 405)
+    assert request(cluster.client, url, token) in (404, 405)
 
 
 @pytest.mark.parametrize(
@@ -185,20 +187,18 @@ def test_the_token_lies_on_the_nodes_for_its_owner_alone(cluster: Cluster, token
 
 
 def test_a_grids_own_ray_is_for_this_machine_and_its_user_alone(cluster: Cluster) -> None:
-    """On a machine with a network: all on loopback, the token in no file or command line, nobody
-    let in without it.
-    """
-    before = sockets(cluster.desk)
+    """All sockets are on loopback, and the token is in no file or command line."""
+    before = sockets(cluster.client)
     line = (
         f"{EXPORT} PYTHONPATH={ROOT}; unset RAY_AUTH_MODE; mv ~/.ray ~/.mine; python -c "
         f"{shlex.quote(LOCAL)}"
     )
-    with cluster.desk.popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with cluster.client.popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         processes, token, refusal = json.loads(process.stdout.readline())
-        opened = sockets(cluster.desk) - before
+        opened = sockets(cluster.client) - before
         process.communicate("\n")
-    cluster.desk.run("test ! -e ~/.ray/auth_token; rm -rf ~/.ray; mv ~/.mine ~/.ray")
+    cluster.client.run("test ! -e ~/.ray/auth_token; rm -rf ~/.ray; mv ~/.mine ~/.ray")
     assert len(opened) > 5
     assert {interface for _, interface in opened} == {LOOPBACK}
     assert token not in processes
@@ -206,16 +206,14 @@ def test_a_grids_own_ray_is_for_this_machine_and_its_user_alone(cluster: Cluster
 
 
 def test_ending_the_cluster_leaves_nothing(cluster: Cluster) -> None:
-    """The last of this file: `ray down`, and what the documentation adds to it on machines of one's
-    own.
-    """
+    """This test is the last of the file; it stops the cluster as documented."""
     cluster.down()
     for node in cluster.nodes:
         wait(lambda node=node: not running(node), f"the end of {node.name}")  # type: ignore[misc]
 
 
 def running(host: Host) -> list[str]:
-    """What of Ray runs on a host."""
+    """The processes of Ray on a host."""
     return [
         command for command in host.processes() if "/ray/" in command or command.startswith("ray::")
     ]

@@ -1,6 +1,4 @@
-"""cluster.yaml as shipped and with its three lines changed: Ray's schema, Ray's AWS set-up, spot
-workers first.
-"""
+"""The shipped cluster.yaml and its local variant are valid for Ray, and spot workers come first."""
 
 import importlib
 import re
@@ -24,7 +22,7 @@ TRIALS = [{"CPU": 1, "GPU": 0.25}] * 16  # as `--gpus-per-trial 0.25` asks for
 
 
 def prepared(config: dict[str, Any]) -> dict[str, Any]:
-    """As `ray up` fills it in and checks it."""
+    """Fill in and check a file as `ray up` does."""
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     ready: dict[str, Any] = prepare_config(deepcopy(config))
@@ -39,7 +37,7 @@ def test_the_file_as_shipped_is_valid() -> None:
 
 
 def test_the_three_lines_of_the_documentation_make_it_one_of_own_machines() -> None:
-    """The block of docs/cluster.md in place of theirs, and the node types deleted."""
+    """The block of docs/cluster.md replaces three lines, and the node types are deleted."""
     block = next(
         block
         for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -56,9 +54,7 @@ def test_the_three_lines_of_the_documentation_make_it_one_of_own_machines() -> N
 
 
 def test_whatever_starts_a_node_has_the_token_and_shows_the_dashboard_to_nobody() -> None:
-    """Its environment, token included, comes from ~/.bashrc; Ray's default for the dashboard is not
-    relied on.
-    """
+    """The environment with the token is in ~/.bashrc; the dashboard's host is set explicitly."""
     assert any(
         "RAY_AUTH_MODE=token" in command and "~/.bashrc" in command
         for command in SHIPPED["setup_commands"]
@@ -70,7 +66,7 @@ def test_whatever_starts_a_node_has_the_token_and_shows_the_dashboard_to_nobody(
 
 @pytest.fixture
 def bootstrapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """The file after Ray's set-up in an AWS that moto makes up."""
+    """The file after Ray's set-up in a simulated AWS (moto)."""
     moto = pytest.importorskip("moto", reason="moto is not installed")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "made-up")
@@ -104,7 +100,7 @@ def test_on_aws_the_world_reaches_ssh_and_nothing_else(bootstrapped: dict[str, A
 
 
 def next_nodes(failed: str | None, demands: list[Any], existing: dict[str, int]) -> dict[str, int]:
-    """What Ray's autoscaler would start by our ranking, where the last launch of a kind failed."""
+    """The nodes that Ray's autoscaler starts by our ranking after a failed launch of one kind."""
     from ray.autoscaler._private.node_provider_availability_tracker import (
         NodeProviderAvailabilityTracker,
     )

@@ -1,8 +1,7 @@
-"""A plug-in for GPUs that are declared to Ray and not there: trials train on the CPU, and say where
-Ray put them.
+"""Train on the CPU where Ray has GPUs that do not exist, and log the trials; added to a plug-in.
 
-A trial is a line of `PLACED_LOG`: when it began and ended (s since 1970), host, process, the GPU
-that Ray granted, its cells. Without this plug-in a trial whose GPU torch does not see is refused.
+Each trial adds a line to the file `TRIAL_LOG`: start and end (s since 1970), host, process, the GPU
+that Ray assigned, its cells. Without this addition, a trial without a visible GPU is refused.
 """
 
 import os
@@ -20,20 +19,20 @@ from harness.training.task import Update
 work = _Trial.run
 
 
-def placed(self: _Trial, data: Data) -> Iterator[Update]:
-    """The work of a trial, on the CPU, and a line on it."""
+def run_logged(self: _Trial, data: Data) -> Iterator[Update]:
+    """Run a trial on the CPU, and log it."""
     self.task, self.device, begun = replace(self.task, gpus=0.0), torch.device("cpu"), time.time()
     try:
         yield from work(self, data)
     finally:
         where = f"{socket.gethostname()} {os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']}"
-        with open(os.environ["PLACED_LOG"], "a") as log:
+        with open(os.environ["TRIAL_LOG"], "a") as log:
             log.write(
                 f"{begun:.3f} {time.time():.3f} {where} "
                 f"{','.join(cell.id for cell in self.task.cells)}\n"
             )
 
 
-# a process that is used again loads it again
-if "PLACED_LOG" in os.environ and work.__name__ != placed.__name__:
-    _Trial.run = placed  # type: ignore[method-assign]
+# a reused process loads the plug-in again
+if "TRIAL_LOG" in os.environ and work.__name__ != run_logged.__name__:
+    _Trial.run = run_logged  # type: ignore[method-assign]
