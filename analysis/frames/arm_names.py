@@ -18,6 +18,8 @@ _NAME_PARTS: tuple[tuple[str, tuple[str, ...], Wording], ...] = (
     ("iterations", ("model",), " {:,} steps".format),
     ("batch_size", (), " batch {}".format),
     ("learning_rate", (), " learning rate {:.12g}".format),
+    ("validation", (), " validation {:,}".format),
+    ("data_version", ("dataset",), " data {}".format),
 )
 
 
@@ -31,9 +33,11 @@ def arm_names(arms: pd.DataFrame) -> pd.Series:
     ['vae β=1', 'vae β=4', 'gmvae']
     """
     arms = arms.assign(labelled=arms["labels"] > 0)
-    names = arms["model"] + _format_settings(arms) + _format_beta(arms)
+    names = arms["model"] + _format_pairs(arms, "settings", ("model",)) + _format_beta(arms)
     for column, scope, wording in _NAME_PARTS:
         names += arms[column].map(wording).astype(str).where(_varies(arms, column, scope), "")
+    for column in ("recipe", "term_weights"):
+        names += _format_pairs(arms, column, ())
     return names.rename("arm")
 
 
@@ -70,10 +74,11 @@ def _format_beta(arms: pd.DataFrame) -> pd.Series:
     return arms["beta"].map(" β={:.12g}".format).astype(str).where(shown, "")
 
 
-def _format_settings(arms: pd.DataFrame) -> pd.Series:
-    values = arms["settings"].map(json.loads)
+def _format_pairs(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Series:
+    """The keys of a JSON column that vary among the arms of a scope, with their values."""
+    values = arms[column].map(json.loads)
     names = pd.Series("", arms.index, dtype=str)
     for setting in dict.fromkeys(name for value in values for name in value):
         text = values.map(lambda value, key=setting: f" {key}={value[key]}" if key in value else "")
-        names += text.where(_varies(arms.assign(text=text), "text", ("model",)), "")
+        names += text.where(_varies(arms.assign(text=text), "text", scope), "")
     return names

@@ -30,6 +30,8 @@ MATCHED_COLUMNS = (
     "batch_size",
     "learning_rate",
 )
+# columns that no protocol has, and their values in cells that follow one
+DEFAULT_VALUES = {"validation": 0, "recipe": "{}", "term_weights": "{}"}
 
 
 def estimate_candidates(rows: pd.DataFrame, references: References) -> pd.DataFrame:
@@ -49,6 +51,8 @@ def matches_protocol(ours: pd.DataFrame, protocol: Protocol) -> pd.Series:
     same = ours["settings"].map(lambda text: _settings_match(json.loads(text), protocol))
     for column in MATCHED_COLUMNS:
         same &= ours[column] == getattr(protocol, column)
+    for column, value in DEFAULT_VALUES.items():
+        same &= ours[column] == value
     return same
 
 

@@ -2,7 +2,7 @@
 
 The bound is scored at β = 1 for every model, so it is best near β = 1 and worsens on both sides:
 its trend is tested over β ≥ 1. The KL falls and the reconstruction loss rises with β throughout:
-their trends are tested over all β.
+their trends are tested over all β above 0, as slopes are per doubling.
 """
 
 from collections.abc import Iterator, Mapping
@@ -186,7 +186,8 @@ def _compute_dunnett_p(
 
 def _compute_trend(values: Floats, betas: Floats, metric: Metric) -> dict[str, Any]:
     """The trend of one group and the β that it is over; values (β, seeds), betas (β,) in order."""
-    kept = np.isfinite(values).any(axis=1) & ((betas >= 1) | (metric.name in MONOTONE_METRICS))
+    in_range = betas > 0 if metric.name in MONOTONE_METRICS else betas >= 1
+    kept = np.isfinite(values).any(axis=1) & in_range
     betas_text = ", ".join(f"{beta:g}" for beta in betas[kept])
     return {
         **trend_verdict.estimate_trend(values[kept], betas[kept], metric, "β"),
@@ -219,11 +220,17 @@ def build_tables(
 def build_sentences(
     comparisons: pd.DataFrame, metrics: Mapping[str, Metric] = METRIC_BY_COLUMN
 ) -> Iterator[str]:
-    """The trend of each group of arms that differ in β alone, a sentence each."""
+    """The trend of each group of arms that differ in β alone, a sentence each.
+
+    One more says where a trend leaves β = 0 out.
+    """
     for row in comparisons.drop_duplicates(["group", "metric"]).to_dict("records"):
         metric = metrics[row["metric"]]
         betas, text = row["trend_betas"], row["trend_text"]
         yield f"{row['group']}: {metric.title_with_set}, β = {betas}: {text}"
+    without_kl = comparisons.loc[comparisons["beta"] == 0, "group"].drop_duplicates()
+    for group in without_kl:
+        yield f"{group}: trends leave β = 0 out, as their slopes are per doubling of β"
 
 
 def _build_table(metric: Metric, comparisons: pd.DataFrame) -> Table:

@@ -124,6 +124,30 @@ def _grid_keys(args: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
+def _parse_recipe_pair(text: str) -> tuple[str, float | str]:
+    """One of the values of --recipe: `clip=1` gives ("clip", 1.0)."""
+    key, separator, value = text.partition("=")
+    if not (key and separator and value):
+        raise argparse.ArgumentTypeError(f"{text}: expected KEY=VALUE")
+    try:
+        return key, float(value)
+    except ValueError:
+        return key, value
+
+
+class _CollectPairs(argparse.Action):
+    """Stores pairs as a dict with a list of values for each key."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any
+    ) -> None:
+        """`values` are pairs of a key and a value."""
+        by_key: dict[str, list[Any]] = {}
+        for key, value in values:
+            by_key.setdefault(key, []).append(value)
+        setattr(namespace, self.dest, by_key)
+
+
 def _parse_pack(text: str) -> int | Literal["auto"]:
     """The value of --pack."""
     if text == "auto":
@@ -171,6 +195,24 @@ def _add_grid_flags(p: Parser) -> None:
         type=int,
         metavar="N",
         help="label budgets of the models that use labels",
+    )
+    recipe_help = (
+        "keys of the recipe of training, such as optimizer=adamw clip=1 ema=0.999; a key that is "
+        "given twice has both values"
+    )
+    flag(
+        "--recipe",
+        nargs="+",
+        type=_parse_recipe_pair,
+        action=_CollectPairs,
+        metavar="KEY=VALUE",
+        help=recipe_help,
+    )
+    flag(
+        "--validation",
+        type=int,
+        metavar="N",
+        help="training images that are held out for validation (default: 0)",
     )
     draws = (
         "which images are labelled: seed (another draw for each seed), draw-N (one draw for all "

@@ -16,6 +16,8 @@ GRID_FLAGS: Mapping[str, str] = {
     "dataset": "dataset",
     "learning_rate": "learning_rate",
     "batch_size": "batch_size",
+    "recipe": "recipe",
+    "validation": "validation",
     "labels": "labels",
     "label_draw": "label_draw",
     "subset": "subset",

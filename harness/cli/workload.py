@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.cli.experiment import Experiment
+from harness.data.validation_split import check_validation
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry
@@ -65,11 +66,19 @@ def read_rows(store: Store) -> Contents:
 
 
 def select_sets(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Data]:
-    """Load the data sets of the cells; InputError where a listed image is not in one."""
+    """Load the data sets of the cells.
+
+    InputError where a listed image is not in one, or where images cannot be held out.
+    """
     sets = {name: experiment.datasets.load(name) for name in sorted({c.dataset for c in cells})}
     experiment.evaluation.check_indices(
         {name: (len(data.test_x), len(data.train_x)) for name, data in sets.items()}
     )
+    for dataset, size, is_listed in {
+        (cell.dataset, cell.validation, cell.label_draw.startswith("file-")) for cell in cells
+    }:
+        listed = experiment.evaluation.labelled if is_listed else ()
+        check_validation(sets[dataset], size, listed)
     return sets
 
 

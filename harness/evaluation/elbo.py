@@ -68,11 +68,16 @@ def score_subset_elbo(inputs: MetricInputs) -> ScoreGenerator:
 
 @torch.inference_mode()
 def elbo(
-    model: Model, x: Tensor, y: Tensor | None = None, spec: DataSpec = MNIST_SPEC
+    model: Model,
+    x: Tensor,
+    y: Tensor | None = None,
+    spec: DataSpec = MNIST_SPEC,
+    purpose: EvaluationPurpose = "test noise",
 ) -> ScoreGenerator:
     """What the model's terms say about log p(x) of images x (n, dimensions), one sample of z each.
 
     y: classes (n,), for models that use them
+    purpose: of the noise
 
     Columns: estimator, data_kind and, as far as the model has them, nelbo, kl, rec, nll, in nats
     per image. InvalidScoreError where a number is impossible: a NELBO below 0 for binary or ordinal
@@ -81,7 +86,7 @@ def elbo(
     classes = torch.zeros(len(x), dtype=torch.long, device=x.device) if y is None else y
     chunks, terms = list(zip(x.split(CHUNK_SIZE), classes.split(CHUNK_SIZE), strict=True)), []
     for index, (images, labels) in enumerate(chunks):
-        terms.append(evaluate_terms(model, images, labels, "test noise", index))
+        terms.append(evaluate_terms(model, images, labels, purpose, index))
         yield (index + 1) / len(chunks)
     return _check_and_average(terms, spec)
 

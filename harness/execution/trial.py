@@ -218,6 +218,7 @@ class _Trial:
         self.store.write_curve(cell.id, pack.curves[index])
         step = int(pack.diverged_at[index])
         if step < 0:
+            columns |= pack.validation_columns(index)
             self.scorer.write_weights(cell, pack.extract_model(index), columns)
             self.report.saved += 1
             return True

@@ -19,6 +19,9 @@ LEARNING_RATE = 1e-3
 # fields of a cell that version 0.1 did not have; at their defaults they are not part of the id
 ADDED_FIELDS = frozenset({"data_version", "validation", "recipe", "term_weights"})
 
+# keys of a recipe that are common to the cells of a pack; the others are numbers
+PACK_RECIPE_KEYS = frozenset({"optimizer", "schedule", "keep"})
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -79,10 +82,14 @@ class Cell:
     def pack_key(self) -> "Cell":
         """What cells of one pack have in common.
 
-        It is the cell without seed, β, learning rate and the values of the term weights.
+        It is the cell without seed, β, learning rate, the numbers of the recipe and the values of
+        the term weights.
         """
         weights = tuple((name, 1.0) for name, _ in self.term_weights)
-        return replace(self, seed=0, beta=1.0, learning_rate=1.0, term_weights=weights)
+        recipe = tuple(pair for pair in self.recipe if pair[0] in PACK_RECIPE_KEYS)
+        return replace(
+            self, seed=0, beta=1.0, learning_rate=1.0, term_weights=weights, recipe=recipe
+        )
 
     @cached_property
     def id(self) -> str:

@@ -116,6 +116,11 @@ class Sweep(BaseModel):
         """Refuse settings and supervisions that the model does not have, and too many cells."""
         for name, values in self.settings.items():
             _check_setting(card, name, values)
+        if "best" in self.recipe.get("keep", ()) and 0 in self.validation:
+            raise InputError(
+                "keep: best chooses on validation images; expected validation above 0 in every "
+                f"sweep with it, as in that of model '{self.model}'"
+            )
         for supervision in self.supervision or ():
             if supervision not in card.supervisions:
                 raise InputError(

@@ -67,6 +67,8 @@ def apply_flags(
 ) -> Grid:
     """A grid with flags in place of its keys; the flags of a sweep apply to every sweep.
 
+    The keys of a recipe are laid over those of each sweep.
+
     models: keep only the sweeps of these models, and add a plain sweep of a model that has none
     metrics: columns that registered metrics bring along
     """
@@ -80,9 +82,14 @@ def apply_flags(
         )
         grid["sweeps"] = kept_sweeps + [{"model": name} for name in added_models]
     sweep_flags = {key: value for key, value in flags.items() if key in Sweep.model_fields}
-    grid["sweeps"] = [sweep | sweep_flags for sweep in grid["sweeps"]]
+    grid["sweeps"] = [_lay_over(sweep, sweep_flags) for sweep in grid["sweeps"]]
     grid_flags = {key: value for key, value in flags.items() if key not in sweep_flags}
     return validate(grid | grid_flags, metrics)
+
+
+def _lay_over(sweep: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    recipe = {**sweep.get("recipe", {}), **flags.get("recipe", {})}
+    return {**sweep, **flags, **({"recipe": recipe} if recipe else {})}
 
 
 def _format_error(error: ValidationError) -> str:

@@ -1,7 +1,7 @@
 """How a cell is trained: optimiser, schedules and what is kept, beside its own learning rate."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 from harness.errors import InputError, short_repr, unknown_name_error
@@ -42,6 +42,12 @@ class Recipe:
         """Whether it is the protocol's: Adam at a constant learning rate, the last weights."""
         return self == Recipe()
 
+    @property
+    def has_default_steps(self) -> bool:
+        """Whether each step of the optimiser is that of the default recipe."""
+        steps = replace(self, beta_warmup=0, ema=0.0, keep="last")
+        return steps.is_default
+
 
 CHOICES = {
     "optimizer": get_args(Optimizer),
@@ -49,10 +55,13 @@ CHOICES = {
     "keep": get_args(Keep),
 }
 BELOW_ONE = ("momentum", "ema")
+WITH_MOMENTUM = ("sgd", "rmsprop")  # optimisers
 
 
 def canonical_recipe(values: Mapping[str, Setting]) -> tuple[tuple[str, Setting], ...]:
     """What differs from the default recipe, sorted by name; InputError for an impossible value.
+
+    A momentum is left out where the optimiser has none.
 
     >>> canonical_recipe({"optimizer": "adamw", "clip": 0, "weight_decay": 1})
     (('optimizer', 'adamw'), ('weight_decay', 1.0))
@@ -63,7 +72,8 @@ def canonical_recipe(values: Mapping[str, Setting]) -> tuple[tuple[str, Setting]
         if name not in defaults:
             raise unknown_name_error("key of a recipe", name, defaults)
         checked = _check_value(name, value, type(defaults[name]))
-        if checked != defaults[name]:
+        is_unused = name == "momentum" and values.get("optimizer") not in WITH_MOMENTUM
+        if checked != defaults[name] and not is_unused:
             pairs.append((name, checked))
     return tuple(pairs)
 

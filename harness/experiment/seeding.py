@@ -21,6 +21,9 @@ EvaluationPurpose = Literal[
     "reconstructions",
     "judge",
     "training images",
+    "validation split",
+    "validation binarisation",
+    "validation noise",
 ]
 Purpose = TrainingPurpose | EvaluationPurpose
 PURPOSES = (*get_args(TrainingPurpose), *get_args(EvaluationPurpose))

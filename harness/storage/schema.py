@@ -190,6 +190,27 @@ COLUMNS: tuple[Column, ...] = (
         "the columns that metrics add to this row, JSON: unit, better and meaning by column",
         "3",
     ),
+    Column(
+        "validation_nelbo",
+        pa.float64(),
+        "nats",
+        "negative ELBO of the scored weights, or the exact -log p(x), validation images",
+        "3",
+    ),
+    Column(
+        "validation_accuracy",
+        pa.float64(),
+        "",
+        "fraction of grey validation images that the scored weights classify right",
+        "3",
+    ),
+    Column(
+        "best_step",
+        pa.int64(),
+        "steps",
+        "step of the scored weights, where the recipe keeps the best",
+        "3",
+    ),
 )
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 DEFAULTS = {column.name: column.default for column in COLUMNS if column.default is not None}
@@ -216,7 +237,9 @@ CURVE_SCHEMA = pa.schema(
         pa.field(
             "accuracy",
             pa.float64(),
-            metadata={"meaning": "grey test images, watched, never selected on"},
+            metadata={
+                "meaning": "grey test images, watched, never selected on; null with validation"
+            },
         ),
         pa.field(
             "seconds", pa.float64(), metadata={"unit": "s", "meaning": "training time so far"}
@@ -230,6 +253,20 @@ CURVE_SCHEMA = pa.schema(
             "loss",
             pa.float64(),
             metadata={"unit": "nats", "meaning": "what training minimises", "since": "2"},
+        ),
+        pa.field(
+            "validation_nelbo",
+            pa.float64(),
+            metadata={
+                "unit": "nats",
+                "meaning": "validation images, or the exact -log p(x), fixed noise",
+                "since": "3",
+            },
+        ),
+        pa.field(
+            "validation_accuracy",
+            pa.float64(),
+            metadata={"meaning": "grey validation images", "since": "3"},
         ),
     ]
 )

@@ -29,7 +29,7 @@ class Adam:
         self.exp_avg, self.exp_avg_sq = (
             {name: torch.zeros_like(p) for name, p in params.items()} for _ in DECAY_RATES
         )
-        self._memory_orders = {name: _memory_order(parameter) for name, parameter in params.items()}
+        self._memory_orders = {name: memory_order(parameter) for name, parameter in params.items()}
         in_order = [
             self._in_memory_order(tensors) for tensors in (params, self.exp_avg, self.exp_avg_sq)
         ]
@@ -37,6 +37,11 @@ class Adam:
             _ParamGroup(cells, lr, *([tensor[cells] for tensor in tensors] for tensors in in_order))
             for cells, lr in _group_by_lr(learning_rates)
         ]
+
+    @property
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """The moments, (cells, ...) each, by kind and name of the parameter."""
+        return {"exp_avg": self.exp_avg, "exp_avg_sq": self.exp_avg_sq}
 
     @property
     def step(self) -> int:
@@ -107,12 +112,12 @@ def match_memory_layout(parameter: Tensor, gradient: Tensor) -> Tensor:
 
     The memory of one cell is contiguous, as cells of one learning rate must be.
     """
-    order = _memory_order(gradient)
+    order = memory_order(gradient)
     dense = parameter.permute(order).clone(memory_format=torch.contiguous_format)
     return dense.permute([order.index(dimension) for dimension in range(parameter.ndim)])
 
 
-def _memory_order(tensor: Tensor) -> list[int]:
+def memory_order(tensor: Tensor) -> list[int]:
     """The dimensions ordered from the largest stride to the smallest; cells stay first."""
     strides = tensor.stride()
     return [0, *sorted(range(1, tensor.ndim), key=lambda dimension: -strides[dimension])]

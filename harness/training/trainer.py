@@ -8,7 +8,7 @@ not depend on its pack, and a pack of one cell runs the same code.
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +16,23 @@ import torch
 from torch import Tensor
 from torch.func import stack_module_state
 
+from harness.data.validation_split import split_off_validation
 from harness.evaluation.classification import test_set_accuracy
+from harness.evaluation.validation import ValidationScorer, find_best_point
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
+from harness.experiment.recipe import parse_recipe
 from harness.plugins import model_state, registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import Batch, Model, Noise
 from harness.storage.schema import infer_estimator
 from harness.training import compilation, objective
-from harness.training.adam import Adam, match_memory_layout
+from harness.training.adam import match_memory_layout
 from harness.training.batches import BatchStream
+from harness.training.optimization.cell_optimizers import make_optimizer
+from harness.training.optimization.schedules import KLWarmup
+from harness.training.optimization.scored_weights import ScoredWeights
 
 CURVE_POINTS = 200
 # the accuracy, which takes all test images, is computed after so many curve points and steps
@@ -92,7 +98,8 @@ class PackTrainer:
         if len({cell.pack_key for cell in cells}) != 1:
             raise ValueError("cells of one pack differ in more than `Cell.pack_key` allows")
         self.cells = tuple(cells)
-        self.data = data
+        self.data, listed_indices = split_off_validation(data, cells[0].validation, listed_indices)
+        self.validation = ValidationScorer(self.data) if cells[0].validation else None
         self.backend = "compiled" if compiled else "eager"
         self.device = data.train_x.device
         self.weights = self._stack_weights()
@@ -104,14 +111,17 @@ class PackTrainer:
         self.model = models[0]
         if not self.model.stackable:
             self.backend = "loop"
-        self.batches = BatchStream(self.cells, data, listed_indices, self.model)
+        self.batches = BatchStream(self.cells, self.data, listed_indices, self.model)
         self.eager_objective = self.full_batch_objective = objective.make_objective(self.model)
         if compiled:
             self.full_batch_objective = compilation.compile_objective(
                 cells[0].pack_key, len(cells), self.device, torch.get_num_threads()
             )
         self.params, self.untrained = self._split_tensors(models)
-        self.adam = Adam(self.params, [cell.learning_rate for cell in cells])
+        recipes = [parse_recipe(cell.recipe) for cell in cells]
+        self.optimizer = make_optimizer(self.params, cells)
+        self.kl_warmup = KLWarmup(recipes, self.device)
+        self.scored_weights = ScoredWeights(recipes, self.params, self._changing_state())
         # the `LossParts` of each step since the last point: (4, cells)
         self._recent_losses: list[Tensor] = []
         if states:
@@ -189,10 +199,16 @@ class PackTrainer:
         is_full_batch = batch.x.shape[1] in (0, self.cells[0].batch_size)
         objective_function = self.full_batch_objective if is_full_batch else self.eager_objective
         gradients, parts, state = objective_function(
-            self.params, self.untrained, batch, noise, self.weights, self._draw_seeds()
+            self.params,
+            self.untrained,
+            batch,
+            noise,
+            self.kl_warmup.apply(self.weights, self.step),
+            self._draw_seeds(),
         )
         self.untrained |= state
-        self.adam.apply_gradients(gradients)
+        self.optimizer.apply_gradients(gradients)
+        self.scored_weights.average_params(self.params, self.step)
         self._recent_losses.append(torch.stack(parts))
         self.step += 1
 
@@ -227,20 +243,56 @@ class PackTrainer:
             self.step // self.stride
         ) % accuracy_interval == 0 or self.step == self.iterations
         for index, (cell, (loss, rec, kl, extra)) in enumerate(zip(self.cells, means, strict=True)):
-            watched_accuracy = (
-                test_set_accuracy(self.extract_model(index), self.data) if is_accuracy_due else None
-            )
+            watched_scores = self._watch(index) if is_accuracy_due else {}
             likelihood = self._likelihood_columns(rec, kl) if cell.has_bound else {}
             point = {
                 "step": self.step,
                 **likelihood,
                 "extra": extra,
-                "accuracy": watched_accuracy,
+                "accuracy": None,
                 "seconds": self.seconds_per_cell,
+                "loss": loss,
+                **watched_scores,
             }
-            self.curves[index].append(
-                {name: _nan_to_none(value) for name, value in (point | {"loss": loss}).items()}
+            self.curves[index].append({name: _nan_to_none(value) for name, value in point.items()})
+            if is_accuracy_due and self.scored_weights.keeps_best:
+                self._keep_if_best(index, watched_scores)
+
+    def _watch(self, index: int) -> dict[str, float | None]:
+        """The scores of a cell's present weights in its learning curve.
+
+        With validation they are those on the validation images, and the test images are not seen.
+        """
+        model = self._make_model(index, self._present_tensors(index))
+        if self.validation is None:
+            return {"accuracy": test_set_accuracy(model, self.data)}
+        return self.validation.score(self.cells[index], model)
+
+    def _keep_if_best(self, index: int, scores: Mapping[str, float | None]) -> None:
+        """Keep the present weights of a cell if the last point of its curve is the best.
+
+        scores: those of the last point; ValueError if the model has none
+        """
+        if not scores:
+            raise ValueError(
+                f"model '{self.cells[index].model}' has neither a bound nor classes on validation "
+                "images; expected one of them with keep: best"
             )
+        curve = self.curves[index]
+        if find_best_point(curve) is curve[-1]:
+            self.scored_weights.keep(index, self._present_tensors(index))
+
+    def validation_columns(self, index: int) -> dict[str, Any]:
+        """The columns of a trained cell's row about the validation images; empty without them."""
+        if self.validation is None:
+            return {}
+        point: Mapping[str, Any] = self.curves[index][-1]
+        if self.scored_weights.keeps_best:
+            point = find_best_point(self.curves[index]) or {}
+        columns = {name: point.get(name) for name in ("validation_nelbo", "validation_accuracy")}
+        return columns | {
+            "best_step": point.get("step") if self.scored_weights.keeps_best else None
+        }
 
     def _likelihood_columns(self, rec: float, kl: float) -> dict[str, float]:
         """The columns of a curve point about log p(x), from the means `rec` and `kl`.
@@ -262,21 +314,34 @@ class PackTrainer:
     # --- cells in and out -------------------------------------------------------------------------
 
     def extract_model(self, index: int) -> Model:
-        """The model of a cell with its present weights."""
+        """The model of a cell with the weights that are scored.
+
+        They are the present ones, or their average, or the best so far, as its recipe says.
+        """
+        tensors = self._present_tensors(index)
+        if self.scored_weights.keeps_best and find_best_point(self.curves[index]):
+            tensors |= self.scored_weights.select_best(index)
+        return self._make_model(index, tensors)
+
+    def _present_tensors(self, index: int) -> dict[str, Tensor]:
+        """The tensors (...) of a cell after the last step, averaged if its recipe says so."""
+        return self.scored_weights.select_present(index, self.params | self.untrained)
+
+    def _make_model(self, index: int, tensors: Mapping[str, Tensor]) -> Model:
+        """The model of a cell with tensors (...) by name."""
         model = registry.build(self.cells[index]).to(self.device)
         # a tied weight appears once in these
         model_tensors = dict(model.named_parameters()) | dict(model.named_buffers())
         with torch.no_grad():
-            for name, value in (self.params | self.untrained).items():
-                model_tensors[name].copy_(value[index])
+            for name, value in tensors.items():
+                model_tensors[name].copy_(value)
         return model.eval()
 
     def extract_state(self, index: int) -> CellState:
         """The training state of a cell; `PackTrainer(..., states=[...])` continues from it."""
         tensors = {
-            f"{kind}.{name}": value[index].clone(memory_format=torch.contiguous_format)
-            for kind, by_name in self._state_tensors().items()
-            for name, value in by_name.items()
+            name: value.clone(memory_format=torch.contiguous_format)
+            for name, value in self._cell_tensors(index).items()
         }
         if self._recent_losses:
             tensors["trace"] = torch.stack(self._recent_losses)[..., index].contiguous()
@@ -284,12 +349,22 @@ class PackTrainer:
 
     def _state_tensors(self) -> dict[str, dict[str, Tensor]]:
         """The tensors that training changes, (cells, ...) each, by kind and name."""
-        state = {name: self.untrained[name] for name in model_state.state_names(self.model)}
+        return {"param": self.params, **self.optimizer.state, "state": self._changing_state()}
+
+    def _changing_state(self) -> dict[str, Tensor]:
+        """The tensors that a step changes without a gradient, (cells, ...) each."""
+        return {name: self.untrained[name] for name in model_state.state_names(self.model)}
+
+    def _cell_tensors(self, index: int) -> dict[str, Tensor]:
+        """The tensors (...) of a cell that a checkpoint needs."""
+        kinds = {
+            kind: {name: value[index] for name, value in by_name.items()}
+            for kind, by_name in self._state_tensors().items()
+        }
         return {
-            "param": self.params,
-            "exp_avg": self.adam.exp_avg,
-            "exp_avg_sq": self.adam.exp_avg_sq,
-            "state": state,
+            f"{kind}.{name}": value
+            for kind, by_name in (kinds | self.scored_weights.state(index)).items()
+            for name, value in by_name.items()
         }
 
     def _resume(self, states: Sequence[CellState]) -> None:
@@ -300,7 +375,7 @@ class PackTrainer:
                     f"a checkpoint holds no {missing}; delete it to train its cell from the start"
                 )
         (self.step,) = {state.step for state in states}
-        self.adam.step = self.step
+        self.optimizer.step = self.step
         self.seconds = sum(state.seconds for state in states)
         self.curves = [list(state.curve) for state in states]
         if all("trace" in state.tensors for state in states):
@@ -308,9 +383,8 @@ class PackTrainer:
                 torch.stack([state.tensors["trace"] for state in states], -1).to(self.device)
             )
         for index, state in enumerate(states):
-            for kind, by_name in self._state_tensors().items():
-                for name, value in by_name.items():
-                    value[index].copy_(state.tensors[f"{kind}.{name}"])
+            for name, value in self._cell_tensors(index).items():
+                value.copy_(state.tensors[name])
 
 
 def missing_state(model: Model, tensors: Collection[str]) -> str:

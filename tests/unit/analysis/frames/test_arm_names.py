@@ -1,5 +1,7 @@
 """Names of arms are short and unique."""
 
+from typing import Any
+
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,10 @@ CELLS = st.builds(
     label_draw=st.sampled_from(["none", "seed", "draw-1"]),
     batch_size=st.sampled_from([97, 128]),
     learning_rate=st.sampled_from([1e-3, 1e-4]),
+    data_version=st.sampled_from(["", "0a1b2c"]),
+    validation=st.sampled_from([0, 5000]),
+    recipe=st.sampled_from([(), (("clip", 1.0),), (("clip", 5.0), ("optimizer", "sgd"))]),
+    term_weights=st.sampled_from([(), (("tc", 4.0),), (("class", 0.0),)]),
 )
 
 
@@ -35,6 +41,13 @@ def test_no_two_arms_share_a_name(cells: list[Cell]) -> None:
 def test_a_name_tells_only_what_differs(results: FrameMaker) -> None:
     rows = results(row(made("vae")), row(made("vae", beta=4.0)), row(made("gmvae", iterations=10)))
     assert set(row_arm_names(rows)) == {"vae β=1", "vae β=4", "gmvae"}
+
+
+def test_a_name_tells_the_recipe(results: FrameMaker) -> None:
+    recipe: dict[str, Any] = {"recipe": (("clip", 1.0), ("optimizer", "sgd"))}
+    rows = results(row(made("vae")), row(made("vae", **recipe)), row(made("vae", validation=5000)))
+    expected = {"vae validation 0", "vae validation 5,000"}
+    assert set(row_arm_names(rows)) == expected | {"vae validation 0 clip=1.0 optimizer=sgd"}
 
 
 def test_no_arms_have_no_names() -> None:

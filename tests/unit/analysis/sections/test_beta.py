@@ -105,3 +105,20 @@ def test_without_beta_one_there_is_nothing_to_compare_with() -> None:
     rows = betas()
     assert compare_betas(rows[rows["beta"] != 1], NELBO).empty
     assert compare_betas(rows[rows["beta"] == 1], NELBO).empty
+
+
+def test_a_trend_leaves_beta_zero_out_and_says_so() -> None:
+    """The slope is per doubling, and 0 has none; its comparison with β = 1 stays."""
+    rows = betas().assign(kl=lambda frame: 30 - frame["nelbo"] / 10)
+    rows["beta"] = rows["beta"].map({1.0: 0.0, 2.0: 1.0, 3.0: 2.0, 4.0: 4.0})
+    found = compare_betas(rows, ComparisonSpec(metrics=["nelbo", "kl"]))
+    assert sorted(found.loc[found["metric"] == "kl", "beta"]) == [0, 2, 4]
+    trends = found.drop_duplicates("metric").set_index("metric")
+    assert trends["trend_betas"].to_dict() == {"nelbo": "1, 2, 4", "kl": "1, 2, 4"}
+    assert np.isfinite(trends["slope"]).all()
+    *others, last = beta.build_sentences(found)
+    assert last.startswith("vae, mnist: trends leave β = 0 out")
+    assert len(others) == 2
+    assert not any(
+        "leave" in sentence for sentence in beta.build_sentences(compare_betas(betas(), NELBO))
+    )

@@ -85,6 +85,8 @@ def test_a_shortened_arm_is_set_aside_with_that_word(results: FrameMaker) -> Non
         {"batch_size": 128},
         {"learning_rate": 1e-4},
         {"settings": (("z", 2),)},
+        {"recipe": (("ema", 0.9),)},
+        {"validation": 5000},
     ],
 )
 def test_an_arm_that_was_trained_otherwise_is_not_beside(

@@ -65,3 +65,15 @@ def test_flags_of_the_execution() -> None:
 def test_a_bad_value_is_one_line(flags: tuple[str, ...]) -> None:
     with pytest.raises(InputError, match="see --help"):
         parse(*flags)
+
+
+def test_the_recipe_and_the_validation_size_are_keys_of_a_grid() -> None:
+    options = parse("--recipe", "optimizer=sgd", "clip=1", "clip=5e-1", "--validation", "500")
+    recipe = {"optimizer": ["sgd"], "clip": [1.0, 0.5]}
+    assert options.grid_keys == {"recipe": recipe, "validation": 500}
+
+
+@pytest.mark.parametrize("pair", ["clip", "clip=", "=1"])
+def test_a_recipe_is_made_of_pairs(pair: str) -> None:
+    with pytest.raises(InputError, match=f"{pair}: expected KEY=VALUE; see --help"):
+        parse("--recipe", pair)

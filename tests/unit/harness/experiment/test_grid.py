@@ -289,6 +289,24 @@ def test_flags_replace_the_keys_of_every_sweep() -> None:
     ]
 
 
+def test_flags_of_a_recipe_are_laid_over_its_keys() -> None:
+    keys = {"name": "g", "seeds": 1, "sweeps": [{"model": "plain", "recipe": {"clip": 1}}]}
+    flags = {"recipe": {"ema": [0.9], "optimizer": ["sgd", "adamw"]}, "validation": 9}
+    found = grid_file.apply_flags(keys, flags).cells(CARDS)
+    assert [dict(c.recipe) for c in found] == [
+        {"clip": 1.0, "ema": 0.9, "optimizer": name} for name in ("sgd", "adamw")
+    ]
+    assert {c.validation for c in found} == {9}
+
+
+def test_the_best_weights_need_validation_images() -> None:
+    keys = one_sweep(recipe={"keep": ["last", "best"]})
+    assert "keep: best chooses on validation images" in refusal(keys)
+    both = one_sweep(recipe={"keep": "best"}, validation=[0, 500])
+    assert "expected validation above 0" in refusal(both)
+    assert cells(one_sweep(recipe={"keep": "best"}, validation=500))
+
+
 def test_no_flags_change_nothing() -> None:
     assert grid_file.apply_flags(TWO, {}) == grid_file.validate(TWO)
 

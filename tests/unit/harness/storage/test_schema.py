@@ -31,7 +31,7 @@ UNITS |= {
     "finished": "UTC",
 }
 UNITS |= {"nll": "nats", "labels": "images", "batch_size": "images", "pack": "cells"}
-UNITS |= {"validation": "images"}
+UNITS |= {"validation": "images", "validation_nelbo": "nats", "best_step": "steps"}
 
 
 def test_every_column_is_described_once() -> None:
@@ -70,6 +70,8 @@ def test_a_curve_is_in_steps_nats_and_seconds() -> None:
         "step": "steps",
         "accuracy": "",
         "seconds": "s",
+        "validation_nelbo": "nats",
+        "validation_accuracy": "",
     }
 
 

@@ -1,0 +1,70 @@
+"""Training images that are held out for validation."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from harness.errors import InputError
+from harness.experiment import seeding
+from harness.plugins.dataset import Data
+
+
+def split_off_validation(
+    data: Data, size: int, listed_indices: Sequence[int] = ()
+) -> tuple[Data, Sequence[int]]:
+    """The data of a cell with `size` validation images, and where its listed images are in them.
+
+    listed_indices: labelled training images of a file, by their index in all training images
+
+    Without own validation images of the data set, the last `size` images of a permutation that is
+    the same for all cells are taken from the training images. The others keep their order.
+    InputError as in `check_validation`.
+    """
+    check_validation(data, size, listed_indices)
+    if size == 0 or data.validation_x is not None:
+        return data, listed_indices
+    kept, held_out = _split_indices(len(data.train_x), size)
+    positions = torch.searchsorted(kept, torch.tensor(listed_indices, dtype=torch.long))
+    kept, held_out = kept.to(data.train_x.device), held_out.to(data.train_x.device)
+    split = replace(
+        data,
+        train_x=data.train_x[kept],
+        train_y=data.train_y[kept],
+        validation_x=data.train_x[held_out],
+        validation_y=data.train_y[held_out],
+    )
+    return split, positions.tolist()
+
+
+def check_validation(data: Data, size: int, listed_indices: Sequence[int] = ()) -> None:
+    """InputError if a cell cannot have `size` validation images."""
+    if size == 0:
+        return
+    if data.validation_x is not None:
+        own = len(data.validation_x)
+        if size != own:
+            raise InputError(
+                f"validation {size}: data set '{data.name}' has {own} validation images of its "
+                f"own; expected 0 or {own}"
+            )
+        return
+    n_images = len(data.train_x)
+    if size >= n_images:
+        raise InputError(
+            f"validation {size}: data set '{data.name}' has {n_images} training images; expected "
+            "fewer, as the cells are trained on the others"
+        )
+    _, held_out = _split_indices(n_images, size)
+    if lost := set(listed_indices) & set(held_out.tolist()):
+        raise InputError(
+            f"validation {size}: image {min(lost)} of the listed labelled images is held out; "
+            "expected images that are trained on, or another label_draw"
+        )
+
+
+def _split_indices(n_images: int, size: int) -> tuple[Tensor, Tensor]:
+    """The indices of the images that are trained on and of those that are held out, sorted."""
+    order = torch.randperm(n_images, generator=seeding.evaluation_generator("validation split"))
+    return order[:-size].sort().values, order[-size:].sort().values

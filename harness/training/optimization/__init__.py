@@ -1,0 +1,1 @@
+"""How recipes change the weights: optimisers, schedules, and which weights are scored."""
