@@ -143,7 +143,7 @@ class Scorer:
     def load(self, cell: Cell) -> Model:
         """A cell's trained model; ValueError if the stored weights do not fit the model."""
         tensors, _ = tensor_file.parse(self.store.read(weights_key(cell)) or b"")
-        model = registry.build(cell).to(self.data.test_x.device)
+        model = registry.build(cell).to(self.data.device)
         model_state = model.state_dict()
         try:
             model.load_state_dict(

@@ -123,7 +123,7 @@ class _Trial:
         """Score the cells that have weights, then train and score the others."""
         if self.task.gpus and not torch.cuda.is_available():
             raise RuntimeError("a GPU was granted, and torch finds no CUDA device on this machine")
-        data = data.to(self.device)
+        data = data.to(self.device, gpu_memory.max_data_bytes(self.device, self.task.gpus))
         self.scorer = Scorer(self.store, data, self.task.evaluation)
         untrained = []
         for cell in self.task.cells:

@@ -72,7 +72,7 @@ def make_trainer(
 
     If compiling fails with mode "auto", the pack is trained without.
     """
-    if not compilation.compiles(cells[0], mode, data.train_x.device):
+    if not compilation.compiles(cells[0], mode, data.device):
         return PackTrainer(cells, data, listed_indices, states)
     try:
         return PackTrainer(cells, data, listed_indices, states, compiled=True)
@@ -101,7 +101,7 @@ class PackTrainer:
         self.data, listed_indices = split_off_validation(data, cells[0].validation, listed_indices)
         self.validation = ValidationScorer(self.data) if cells[0].validation else None
         self.backend = "compiled" if compiled else "eager"
-        self.device = data.train_x.device
+        self.device = data.device
         self.weights = self._stack_weights()
         self.step = 0
         self.seconds = 0.0

@@ -45,7 +45,7 @@ def encode_labelled(inputs: MetricInputs) -> tuple[Tensor, Tensor, Tensor, Tenso
 def prepare_training_images(data: Data) -> Tensor:
     """The training images as models see them, the same for every cell: (n, dimensions)."""
     generator = seeding.evaluation_generator("training images")
-    return prepare(data.train_x.cpu(), data.spec, generator).to(data.train_x.device)
+    return prepare(data.train_x.cpu(), data.spec, generator).to(data.device)
 
 
 def measure_accuracy(predicted: Tensor, classes: Tensor) -> float:
