@@ -1,11 +1,12 @@
 """The experiment that the options describe: its cells, their scores, and where results go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.cli.options import RunOptions
+from harness.data import own_files
 from harness.data.loading import DatasetLoader
 from harness.execution.launcher import Resources
 from harness.experiment import grid_file
@@ -38,6 +39,7 @@ def read_experiment(options: RunOptions) -> Experiment:
     """
     plugins = registry.load_plugins(options.plugins)
     grid = grid_file.apply_flags(select_grid(options), options.grid_keys, list(options.models))
+    grid = name_datasets(grid, own_files.register_paths(grid.datasets))
     evaluation = make_evaluation_config(grid.subset, grid.iwae, grid.iwae_on, grid.samples)
     datasets = DatasetLoader(options.data)
     versions = {name: datasets.version(name) for name in grid.datasets}
@@ -51,6 +53,20 @@ def read_experiment(options: RunOptions) -> Experiment:
         store.path("tensorboard")  # TensorBoard appends to its logs, which a bucket does not allow
     store.check_reachable()
     return Experiment(options, grid, plugins, cells, evaluation, resources, store, datasets)
+
+
+def name_datasets(grid: Grid, names: Mapping[str, str]) -> Grid:
+    """The grid with names in place of the paths of data sets.
+
+    names: the name of each entry
+    """
+    sweeps = [
+        sweep
+        if all(names[entry] == entry for entry in sweep.dataset)
+        else sweep.model_copy(update={"dataset": [names[entry] for entry in sweep.dataset]})
+        for sweep in grid.sweeps
+    ]
+    return grid.model_copy(update={"sweeps": sweeps})
 
 
 def select_grid(options: RunOptions) -> dict[str, Any]:
