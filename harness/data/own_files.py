@@ -73,9 +73,9 @@ def name_of(entry: str) -> str:
 
 
 def hash_content(spec: DataSpec, splits: Splits) -> str:
-    """SHA-256 of the arrays and of what a model is told about them."""
-    told = (spec.shape, spec.kind, spec.levels, spec.classes, spec.binarisation)
-    return hashlib.sha256(f"{json.dumps(told)} {hash_arrays(splits)}".encode()).hexdigest()
+    """SHA-256 of the arrays and of their description."""
+    described = (spec.shape, spec.kind, spec.levels, spec.classes, spec.binarisation)
+    return hashlib.sha256(f"{json.dumps(described)} {hash_arrays(splits)}".encode()).hexdigest()
 
 
 def _register(entry: str, names: dict[str, str]) -> str:
