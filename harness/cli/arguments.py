@@ -6,7 +6,7 @@ from typing import Any, Literal, NoReturn
 
 from harness.cli.options import RunOptions
 from harness.errors import InputError
-from harness.experiment.grid import DATASETS, DEFAULT_SAMPLES
+from harness.experiment.grid import DEFAULT_SAMPLES
 from harness.experiment.metrics import IWAE_SAMPLES
 from harness.experiment.options import COMPILE_CHOICES, RESUME_CHOICES
 
@@ -158,7 +158,11 @@ def _add_grid_flags(p: Parser) -> None:
         metavar="N",
         help="optimiser steps (default: each model's full length)",
     )
-    flag("--dataset", nargs="+", metavar="NAME", help=", ".join(DATASETS))
+    dataset_help = (
+        "data sets by name (see --list), or paths of your own: .npz, .npy, a folder of images, "
+        "hf:NAME"
+    )
+    flag("--dataset", nargs="+", metavar="NAME|PATH", help=dataset_help)
     flag(
         "--labels",
         nargs="+",
