@@ -44,6 +44,7 @@ def run(task: Task, data: Data, store: Store | None = None) -> Generator[Update,
     torch.set_num_threads(task.threads)
     process_tuning.keep_freed_memory()
     trial = _Trial(task, store or Store(task.results))
+    registry.remember_spec(data.name, data.spec)
     try:
         for plugin in task.plugins:
             registry.load(plugin)
