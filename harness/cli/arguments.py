@@ -186,7 +186,7 @@ def _add_grid_flags(p: Parser) -> None:
     )
     dataset_help = (
         "data sets by name (see --list), or paths of your own: .npz, .npy, a folder of images, "
-        "hf:NAME"
+        "hf:NAME, latents:RESULTS/CELL"
     )
     flag("--dataset", "--data-set", nargs="+", metavar="NAME|PATH", help=dataset_help)
     rates = f"of the optimiser (default: {LEARNING_RATE:g})"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.options import RunOptions
-from harness.data import own_files
 from harness.data.loading import DatasetLoader
+from harness.data.own import paths
 from harness.evaluation.further_metrics import list_own_columns, request_metrics
 from harness.execution.launcher import Resources
 from harness.experiment import grid_file
@@ -47,7 +47,7 @@ def read_experiment(options: RunOptions) -> Experiment:
     grid = grid_file.apply_flags(
         select_grid(options), options.grid_keys, list(options.models), list_own_columns()
     )
-    grid = name_datasets(grid, own_files.register_paths(grid.datasets))
+    grid = name_datasets(grid, paths.register_paths(grid.datasets))
     evaluation = make_evaluation_config(grid.subset, grid.iwae, grid.iwae_on, grid.samples)
     datasets = DatasetLoader(options.data)
     versions = {name: datasets.version(name) for name in grid.datasets}

@@ -3,14 +3,15 @@
 import sys
 from collections.abc import Sequence
 
-from harness.data import loading, own_files
+from harness.data import loading
+from harness.data.own import paths
 from harness.errors import InputError
 
 
 def check_datasets(entries: Sequence[str]) -> int:
     """Load each data set and print its size; the exit code."""
     try:
-        for name in own_files.register_paths(entries).values():
+        for name in paths.register_paths(entries).values():
             data = loading.load(name)
             print(
                 f"{name}: {len(data.train_x):,} training and {len(data.test_x):,} test images, "

@@ -15,8 +15,8 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from harness.cli.experiment import name_datasets
-from harness.data import own_files
 from harness.data.loading import DatasetLoader
+from harness.data.own import paths
 from harness.errors import InputError
 from harness.experiment.grid_file import validate
 from harness.plugins.dataset import Data, registered_datasets
@@ -31,12 +31,12 @@ def none_left() -> Iterator[None]:
     before = dict(registered_datasets)
     yield
     for name in set(registered_datasets) - set(before):
-        if isinstance(registered_datasets[name], own_files.OwnData):
+        if isinstance(registered_datasets[name], paths.OwnData):
             del registered_datasets[name]
 
 
 def load(entry: str | Path) -> Data:
-    (name,) = own_files.register_paths([str(entry)]).values()
+    (name,) = paths.register_paths([str(entry)]).values()
     return DatasetLoader().load(name)
 
 
@@ -155,7 +155,7 @@ def test_the_version_follows_the_content_and_the_description(tmp_path: Path) -> 
     x = bytes_of(4, 2, 2)
 
     def version(**arrays: Any) -> str:
-        own_files.register_paths([str(save(tmp_path / "mine.npz", **arrays))])
+        paths.register_paths([str(save(tmp_path / "mine.npz", **arrays))])
         return DatasetLoader().version("mine")
 
     first = version(train_x=x, test_x=x)
@@ -246,28 +246,28 @@ def test_files_that_are_no_data_are_refused(
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
-    paths = []
+    files = []
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        paths.append(str(save(tmp_path / folder / "mine.npz", **GOOD)))
+        files.append(str(save(tmp_path / folder / "mine.npz", **GOOD)))
     with pytest.raises(InputError, match=r"b/mine.npz: the name 'mine' is taken by .*a/mine.npz"):
-        own_files.register_paths(paths)
+        paths.register_paths(files)
 
 
 def test_names_go_before_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mnist").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert own_files.register_paths(["mnist", "mnits"]) == {"mnist": "mnist", "mnits": "mnits"}
-    assert own_files.is_path("./mnist")
+    assert paths.register_paths(["mnist", "mnits"]) == {"mnist": "mnist", "mnits": "mnits"}
+    assert paths.is_path("./mnist")
     (tmp_path / "faces").mkdir()
-    assert own_files.is_path("faces")
+    assert paths.is_path("faces")
 
 
 def test_a_grid_gets_the_names_of_its_paths(tmp_path: Path) -> None:
     path = str(save(tmp_path / "mine.npz", **GOOD))
     sweeps = [{"model": "vae", "dataset": ["mnist", path]}, {"model": "vae"}]
     grid = validate({"name": "g", "seeds": 1, "sweeps": sweeps})
-    found = name_datasets(grid, own_files.register_paths(grid.datasets))
+    found = name_datasets(grid, paths.register_paths(grid.datasets))
     assert [sweep.dataset for sweep in found.sweeps] == [["mnist", "mine"], ["mnist"]]
     assert found.sweeps[1] is grid.sweeps[1]
 

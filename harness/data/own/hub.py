@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data.own_arrays import describe_arrays, split_off_test
-from harness.data.own_pictures import reduce_mode, stack_images
+from harness.data.own.arrays import describe_arrays, split_off_test
+from harness.data.own.pictures import reduce_mode, stack_images
 from harness.errors import InputError
 from harness.plugins.dataset import DataSpec, Splits
 

@@ -1,4 +1,4 @@
-"""A user's own data, by path: .npz, .npy, a folder of images, or `hf:NAME` from the Hub."""
+"""A user's own data, by path: .npz, .npy, a folder of images, `hf:NAME`, `latents:RESULTS/CELL`."""
 
 import hashlib
 import json
@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from harness.data.hub import read_hub
 from harness.data.loading import hash_arrays
-from harness.data.own_arrays import read_npy, read_npz
-from harness.data.own_pictures import read_folder
+from harness.data.own import latents
+from harness.data.own.arrays import read_npy, read_npz
+from harness.data.own.hub import read_hub
+from harness.data.own.pictures import read_folder
 from harness.errors import InputError
 from harness.plugins import registry
 from harness.plugins.dataset import Dataset, DataSpec, Splits, add_dataset, registered_datasets
@@ -18,7 +19,7 @@ from harness.plugins.dataset import Dataset, DataSpec, Splits, add_dataset, regi
 HUB_PREFIX = "hf:"
 READERS = {".npz": read_npz, ".npy": read_npy}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-EXPECTED = "expected a .npz or .npy file, a folder of images, or hf:NAME"
+EXPECTED = "expected a .npz or .npy file, a folder of images, hf:NAME or latents:RESULTS/CELL"
 
 
 class OwnData(Dataset):
@@ -50,7 +51,7 @@ def register_paths(entries: Iterable[str]) -> dict[str, str]:
 
 def is_path(entry: str) -> bool:
     """Whether an entry of a grid is a path and no name: names go before paths."""
-    if entry.startswith(HUB_PREFIX) or re.search(r"[/\\]", entry):
+    if entry.startswith((HUB_PREFIX, latents.PREFIX)) or re.search(r"[/\\]", entry):
         return True
     return not _is_registered(entry) and (Path(entry).suffix in READERS or Path(entry).exists())
 
@@ -61,6 +62,8 @@ def name_of(entry: str) -> str:
     >>> name_of("data/my_faces.npz"), name_of("hf:someone/faces.v2")
     ('my_faces', 'hf-someone-faces-v2')
     """
+    if entry.startswith(latents.PREFIX):
+        return latents.name_of(entry)
     if entry.startswith(HUB_PREFIX):
         return re.sub(r"[^A-Za-z0-9_-]", "-", entry)
     path = Path(entry).expanduser().absolute()
@@ -92,6 +95,8 @@ def _register(entry: str, names: dict[str, str]) -> str:
 
 
 def _read(entry: str) -> tuple[DataSpec, Splits]:
+    if entry.startswith(latents.PREFIX):
+        return latents.read_latents(entry)
     if entry.startswith(HUB_PREFIX):
         return read_hub(entry.removeprefix(HUB_PREFIX))
     path = Path(entry).expanduser()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data.own_arrays import TEST_SHARE, describe_arrays
+from harness.data.own.arrays import TEST_SHARE, describe_arrays
 from harness.errors import InputError
 from harness.plugins.dataset import DataSpec, Splits
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.inferred_spec import DECLARABLE, infer_spec
+from harness.data.own.inferred_spec import DECLARABLE, infer_spec
 from harness.errors import InputError, unknown_name_error
 from harness.plugins.dataset import DataSpec, Splits
 
