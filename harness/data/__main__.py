@@ -1,17 +1,16 @@
-"""Fetches and checks data sets, by name or path: `python -m harness.data mnist mine.npz`."""
+"""Fetches and checks data sets, by name: `python -m harness.data mnist`."""
 
 import sys
 from collections.abc import Sequence
 
 from harness.data import loading
-from harness.data.own import paths
 from harness.errors import InputError
 
 
-def check_datasets(entries: Sequence[str]) -> int:
+def check_datasets(names: Sequence[str]) -> int:
     """Load each data set and print its size; the exit code."""
     try:
-        for name in paths.register_paths(entries).values():
+        for name in names:
             data = loading.load(name)
             print(
                 f"{name}: {len(data.train_x):,} training and {len(data.test_x):,} test images, "

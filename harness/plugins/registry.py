@@ -1,7 +1,7 @@
 """Models, and what else plug-ins register, by name. Entry points add to them.
 
 `register` is a decorator. The first look-up in a process, Ray's workers included, imports every
-entry point of the groups `harness.models` and `harness.datasets`. A model in a user's own files is
+entry point of the groups in `ENTRY_POINT_GROUPS`. A model in a user's own files is
 a plug-in: `load` runs its code, which travels with the trial. What it changes in other modules
 holds for its own models only (`isolate_model`). What a script or a notebook registers itself can be
 a plug-in as well (`plugin_from_object`): the object itself travels then.
@@ -34,7 +34,7 @@ from harness.plugins.source_files import Plugin
 from harness.plugins.tracker import registered_trackers
 
 ENTRY_POINT_GROUP = "harness.models"
-ENTRY_POINT_GROUPS = (ENTRY_POINT_GROUP, "harness.datasets")
+ENTRY_POINT_GROUPS = (ENTRY_POINT_GROUP, "harness.datasets", "harness.metrics")
 # the folder of the packages harness and models
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 PluginSource = str | Path | type | FunctionType  # a path, or what this process registered

@@ -18,7 +18,6 @@ from torch.func import stack_module_state
 
 from harness.data.validation_split import split_off_validation
 from harness.evaluation.classification import test_set_accuracy
-from harness.evaluation.validation import ValidationScorer, find_best_point
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
@@ -33,6 +32,7 @@ from harness.training.batches import BatchStream
 from harness.training.optimization.cell_optimizers import make_optimizer
 from harness.training.optimization.schedules import KLWarmup
 from harness.training.optimization.scored_weights import ScoredWeights
+from harness.training.validation import ValidationScorer, find_best_point
 
 CURVE_POINTS = 200
 # the accuracy, which takes all test images, is computed after so many curve points and steps

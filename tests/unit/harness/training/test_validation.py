@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from harness.data.validation_split import split_off_validation
-from harness.evaluation.validation import ValidationScorer
 from harness.execution import trial
 from harness.experiment.cell import Cell
 from harness.plugins.dataset import Data
@@ -16,6 +15,7 @@ from harness.plugins.model import Model
 from harness.storage.store import Store
 from harness.training.task import Task
 from harness.training.trainer import PackTrainer
+from harness.training.validation import ValidationScorer
 from tests.conftest import CellMaker
 from tests.unit.harness.training.optimization.recipes import as_saved, train
 

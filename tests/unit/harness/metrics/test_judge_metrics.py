@@ -8,11 +8,11 @@ from scipy.linalg import sqrtm
 from torch import Tensor
 
 from harness.evaluation.digit_classifier import Net
-from harness.evaluation.metrics.frechet import frechet_distance
-from harness.evaluation.metrics.judge_features import extract_features
-from harness.evaluation.metrics.kernel_distance import kernel_distance
-from harness.evaluation.metrics.manifolds import compare_manifolds
-from harness.evaluation.metrics.neighbours import CHUNK_SIZE
+from harness.metrics.frechet import frechet_distance
+from harness.metrics.judge_features import extract_features
+from harness.metrics.kernel_distance import kernel_distance
+from harness.metrics.manifolds import compare_manifolds
+from harness.metrics.neighbours import CHUNK_SIZE
 
 Floats = NDArray[np.float64]
 

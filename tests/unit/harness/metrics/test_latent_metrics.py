@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from harness.evaluation.metrics.active_units import count_active_units
-from harness.evaluation.metrics.bounds import estimate_standard_error
-from harness.evaluation.metrics.knn_accuracy import predict_by_neighbours
-from harness.evaluation.metrics.linear_probe import PENALTY, fit_probe
-from harness.evaluation.metrics.memorisation import chance_below
-from harness.evaluation.metrics.neighbours import nearest_distances
+from harness.metrics.active_units import count_active_units
+from harness.metrics.bounds import estimate_standard_error
+from harness.metrics.knn_accuracy import predict_by_neighbours
+from harness.metrics.linear_probe import PENALTY, fit_probe
+from harness.metrics.memorisation import chance_below
+from harness.metrics.neighbours import nearest_distances
 from harness.plugins import registry
 from harness.plugins.model import Batch, Encoding, Model
 

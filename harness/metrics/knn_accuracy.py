@@ -5,8 +5,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from harness.evaluation.inputs import MetricInputs
-from harness.evaluation.metrics.latents import encode_labelled, measure_accuracy
-from harness.evaluation.metrics.neighbours import CHUNK_SIZE, squared_distances
+from harness.metrics.latents import encode_labelled, measure_accuracy
+from harness.metrics.neighbours import CHUNK_SIZE, squared_distances
 from harness.plugins.metric import ScoreGenerator, register_metric
 from harness.plugins.model import Encoding
 

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from harness.data.validation_split import split_off_validation
 from harness.evaluation import elbo
-from harness.evaluation.validation import ValidationScorer, find_best_point
 from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import Batch, Model, Noise, Shape, Terms
+from harness.training.validation import ValidationScorer, find_best_point
 from tests.conftest import CellMaker
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from harness.evaluation.inputs import MetricInputs
-from harness.evaluation.metrics.latents import prepare_training_images
-from harness.evaluation.metrics.neighbours import CHUNK_SIZE, nearest_distances
 from harness.evaluation.samples import draw_samples
+from harness.metrics.latents import prepare_training_images
+from harness.metrics.neighbours import CHUNK_SIZE, nearest_distances
 from harness.plugins.metric import ScoreGenerator, register_metric
 
 IMAGES = 2000  # samples and test images; each is compared with every training image

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from harness.evaluation.inputs import MetricInputs
-from harness.evaluation.metrics.latents import encode_labelled, measure_accuracy
+from harness.metrics.latents import encode_labelled, measure_accuracy
 from harness.plugins.metric import register_metric
 from harness.plugins.model import Encoding
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.evaluation.inputs import MetricInputs
-from harness.evaluation.metrics.latents import encode_means
+from harness.metrics.latents import encode_means
 from harness.plugins.metric import register_metric
 from harness.plugins.model import Encoding
 
