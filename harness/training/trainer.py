@@ -27,8 +27,8 @@ from harness.plugins.dataset import Data
 from harness.plugins.model import Batch, Model, Noise
 from harness.storage.schema import infer_estimator
 from harness.training import compilation, objective
-from harness.training.adam import match_memory_layout
 from harness.training.batches import BatchStream
+from harness.training.optimization.adam import match_memory_layout
 from harness.training.optimization.cell_optimizers import make_optimizer
 from harness.training.optimization.schedules import KLWarmup
 from harness.training.optimization.scored_weights import ScoredWeights

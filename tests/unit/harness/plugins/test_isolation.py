@@ -51,7 +51,7 @@ def test_changed_attributes_are_undone_and_made_again() -> None:
     )
     where = {
         "harness.training.trainer.DIVERGENCE_THRESHOLD",
-        "harness.training.adam.Adam.apply_gradients",
+        "harness.training.optimization.adam.Adam.apply_gradients",
         "torch.nn.modules.linear.Linear.forward",
     }
     assert {change.name for change in changes} == where

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from harness.training.adam import Adam
-from harness.training.adam import match_memory_layout as lying_as
+from harness.training.optimization.adam import Adam
+from harness.training.optimization.adam import match_memory_layout as lying_as
 
 Order = Sequence[int]
 RATES = st.sampled_from([1e-3, 1e-2, 0.3])
