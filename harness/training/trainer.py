@@ -1,7 +1,8 @@
 """The training loop: trains all cells of a pack at once.
 
-The cells of a pack differ only in seed, β and learning rate. They are one stacked model
-(`objective`) with one fused optimiser step (`adam`). Each cell has its own order of images,
+The cells of a pack differ only in seed and numbers such as β and learning rate. They are one stacked
+model (`objective`) with one fused optimiser step (`adam`), or one step for each cell where their
+recipe differs from the default (`optimization`). Each cell has its own order of images,
 binarisation and noise, which depend only on (seed, purpose, step). So the training of a cell does
 not depend on its pack, and a pack of one cell runs the same code.
 """
