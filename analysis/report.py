@@ -151,7 +151,7 @@ def read_data(
         *duplicates.describe_duplicates(frames.rows),
         *caveats.list_caveats(rows, arm_counts),
         *adaptive_seeds.describe_unrecorded(marked),
-        *caveats.warn_about_selection(compared),
+        *caveats.warn_about_selection(compared, bool((rows["validation"] > 0).any())),
     ]
     return ReportData(
         store=store,

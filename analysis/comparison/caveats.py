@@ -25,12 +25,19 @@ def list_caveats(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> list[str]:
     ]
 
 
-def warn_about_selection(comparisons: pd.DataFrame) -> Iterator[str]:
-    """A warning against choosing the best arm by its test score, where arms were compared."""
+def warn_about_selection(comparisons: pd.DataFrame, has_validation: bool = False) -> Iterator[str]:
+    """A warning against choosing the best arm by its test score, where arms were compared.
+
+    has_validation: whether cells have scores on validation images, by which an arm can be chosen
+    """
     if len(comparisons):
+        instead = (
+            " and can be chosen by validation_nelbo or validation_accuracy"
+            if has_validation
+            else ", there is no validation split"
+        )
         yield (
-            "arms are scored on the test images, there is no validation split: if an arm is "
-            "chosen because it is best "
+            f"arms are scored on the test images{instead}: if an arm is chosen because it is best "
             "here, its score is optimistic"
         )
 

@@ -91,11 +91,8 @@ def select_sets(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Data
     experiment.evaluation.check_indices(
         {name: (len(data.test_x), len(data.train_x)) for name, data in sets.items()}
     )
-    for dataset, size, is_listed in {
-        (cell.dataset, cell.validation, cell.label_draw.startswith("file-")) for cell in cells
-    }:
-        listed = experiment.evaluation.labelled if is_listed else ()
-        check_validation(sets[dataset], size, listed)
+    for kind in {cell.pack_key for cell in cells}:
+        check_validation(sets[kind.dataset], kind, experiment.evaluation.labelled)
     return sets
 
 

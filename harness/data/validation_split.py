@@ -8,25 +8,27 @@ from torch import Tensor
 
 from harness.errors import InputError
 from harness.experiment import seeding
+from harness.experiment.cell import Cell
 from harness.plugins.dataset import Data
 
 
 def split_off_validation(
-    data: Data, size: int, listed_indices: Sequence[int] = ()
+    data: Data, cell: Cell, listed_indices: Sequence[int] = ()
 ) -> tuple[Data, Sequence[int]]:
-    """The data of a cell with `size` validation images, and where its listed images are in them.
+    """The data of a cell with its validation images, and where its listed images are in them.
 
     listed_indices: labelled training images of a file, by their index in all training images
 
-    Without own validation images of the data set, the last `size` images of a permutation that is
-    the same for all cells are taken from the training images. The others keep their order.
-    InputError as in `check_validation`.
+    Without own validation images of the data set, the last images of a permutation that is the same
+    for all cells are taken from the training images. The others keep their order. InputError as in
+    `check_validation`.
     """
-    check_validation(data, size, listed_indices)
-    if size == 0 or data.validation_x is not None:
+    check_validation(data, cell, listed_indices)
+    if cell.validation == 0 or data.validation_x is not None:
         return data, listed_indices
-    kept, held_out = _split_indices(len(data.train_x), size)
-    positions = torch.searchsorted(kept, torch.tensor(listed_indices, dtype=torch.long))
+    kept, held_out = _split_indices(len(data.train_x), cell.validation)
+    listed = torch.tensor(_select_used(cell, listed_indices), dtype=torch.long)
+    positions = torch.searchsorted(kept, listed)
     x, y = data.train_x, data.train_y
     split = replace(
         data,
@@ -38,8 +40,9 @@ def split_off_validation(
     return split, positions.tolist()
 
 
-def check_validation(data: Data, size: int, listed_indices: Sequence[int] = ()) -> None:
-    """InputError if a cell cannot have `size` validation images."""
+def check_validation(data: Data, cell: Cell, listed_indices: Sequence[int] = ()) -> None:
+    """InputError if a cell cannot have its number of validation images."""
+    size = cell.validation
     if size == 0:
         return
     if data.validation_x is not None:
@@ -57,11 +60,15 @@ def check_validation(data: Data, size: int, listed_indices: Sequence[int] = ()) 
             "fewer, as the cells are trained on the others"
         )
     _, held_out = _split_indices(n_images, size)
-    if lost := set(listed_indices) & set(held_out.tolist()):
+    if lost := set(_select_used(cell, listed_indices)) & set(held_out.tolist()):
         raise InputError(
             f"validation {size}: image {min(lost)} of the listed labelled images is held out; "
             "expected images that are trained on, or another label_draw"
         )
+
+
+def _select_used(cell: Cell, listed_indices: Sequence[int]) -> Sequence[int]:
+    return listed_indices if cell.label_draw.startswith("file-") else ()
 
 
 def _split_indices(n_images: int, size: int) -> tuple[Tensor, Tensor]:

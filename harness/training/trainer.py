@@ -1,7 +1,8 @@
 """The training loop: trains all cells of a pack at once.
 
-The cells of a pack differ only in seed, β and learning rate. They are one stacked model
-(`objective`) with one fused optimiser step (`adam`). Each cell has its own order of images,
+The cells of a pack differ only in seed and in numbers such as β. They are one stacked model
+(`objective`) with one fused optimiser step (`adam`), or a step for each cell where their recipe
+differs from the default (`optimization`). Each cell has its own order of images,
 binarisation and noise, which depend only on (seed, purpose, step). So the training of a cell does
 not depend on its pack, and a pack of one cell runs the same code.
 """
@@ -98,7 +99,7 @@ class PackTrainer:
         if len({cell.pack_key for cell in cells}) != 1:
             raise ValueError("cells of one pack differ in more than `Cell.pack_key` allows")
         self.cells = tuple(cells)
-        self.data, listed_indices = split_off_validation(data, cells[0].validation, listed_indices)
+        self.data, listed_indices = split_off_validation(data, cells[0], listed_indices)
         self.validation = ValidationScorer(self.data) if cells[0].validation else None
         self.backend = "compiled" if compiled else "eager"
         self.device = data.device

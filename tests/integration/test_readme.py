@@ -101,6 +101,10 @@ def test_the_grid_file_is_a_grid() -> None:
         grid = validate({"name": "mine", **yaml.safe_load(block)})
         assert len(grid.cells(registry.cards())) == cells * 10
     assert apply_flags({"name": "mine", **yaml.safe_load(block)}, {"seeds": 2}).seeds == [0, 1]
+    recipes = re.findall(r"```yaml\n(.*?)```", DOCS["grids.md"], re.DOTALL)[1]
+    found = validate({"name": "mine", **yaml.safe_load(recipes)}).cells(registry.cards())
+    assert {dict(cell.recipe)["keep"] for cell in found} == {"best"}
+    assert len(found) == 2 * 5
 
 
 @pytest.mark.slow

@@ -67,4 +67,7 @@ def test_what_a_run_planned_and_did_not_do_is_missing() -> None:
 def test_choosing_by_test_scores_is_warned_against() -> None:
     (said,) = warn_about_selection(pd.DataFrame({"a": ["gmvae"]}))
     assert "no validation split" in said
+    (said,) = warn_about_selection(pd.DataFrame({"a": ["gmvae"]}), has_validation=True)
+    assert "can be chosen by validation_nelbo" in said
+    assert "no validation split" not in said
     assert not list(warn_about_selection(pd.DataFrame({"a": []})))

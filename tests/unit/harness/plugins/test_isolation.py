@@ -17,7 +17,8 @@ from harness.plugins.isolation import (
     only_changes,
     record_changes,
 )
-from harness.training import adam, trainer
+from harness.training import trainer
+from harness.training.optimization import adam
 
 
 @pytest.fixture(autouse=True)

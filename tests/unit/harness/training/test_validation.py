@@ -41,7 +41,7 @@ def without_seconds(pack: PackTrainer, index: int = 0) -> list[dict[str, Any]]:
 def test_training_is_that_on_the_other_images(mnist: Data, cell: CellMaker) -> None:
     """Over two epochs of order, and with labelled images."""
     held_out = cell("ssvae", iterations=20, validation=300)
-    whole = split_off_validation(mnist, 300)[0]
+    whole = split_off_validation(mnist, Cell("vae", 0, 1, validation=300))[0]
     others = replace(whole, validation_x=None, validation_y=None)
     ours = train(PackTrainer([held_out], mnist))
     theirs = train(PackTrainer([replace(held_out, validation=0)], others))

@@ -18,7 +18,7 @@ from tests.conftest import CellMaker
 
 @pytest.fixture
 def scorer(mnist: Data) -> ValidationScorer:
-    return ValidationScorer(split_off_validation(mnist, 300)[0])
+    return ValidationScorer(split_off_validation(mnist, Cell("vae", 0, 1, validation=300))[0])
 
 
 def test_the_bound_is_that_of_scoring_with_other_noise(
@@ -79,7 +79,7 @@ def test_what_there_is_of_a_likelihood_is_scored(
 
 
 def test_static_images_are_scored_as_they_are(mnist: Data) -> None:
-    data = split_off_validation(mnist, 300)[0]
+    data = split_off_validation(mnist, Cell("vae", 0, 1, validation=300))[0]
     assert data.validation_x is not None
     static = replace(
         data,
