@@ -1,7 +1,7 @@
 """A small denoising diffusion model.
 
-Source: Ho, Jain and Abbeel, Denoising Diffusion Probabilistic Models, 2020, algorithms 1 and 2, eq.
-5, 7, 13 and 14, with the cosine schedule of Nichol & Dhariwal 2021, eq. 17.
+Source: Ho, Jain and Abbeel, Denoising Diffusion Probabilistic Models, 2020, eq. 5, 7, 13 and 14, with
+the cosine schedule of Nichol & Dhariwal 2021, eq. 17.
 
     python harness/bench.py --models ddpm --samples 1000 --plugin examples/ddpm.py
 """
@@ -63,10 +63,9 @@ class DDPM(Model):
         """x_T from the prior, denoised step by step; the last step gives the mean."""
         x = noise["x"][0]
         for t in range(self.steps, 0, -1):
-            time = torch.full((len(x),), t, device=x.device)
-            mean, var = self._posterior(x, self._predict_noise(x, time), t)
+            mean, var = self._posterior(x, self._predict_image(x, t), t)
             x = mean if t == 1 else mean + var.sqrt() * noise["x"][self.steps - t + 1]
-        return ((x + 1) / 2).clamp(0, 1)
+        return (x + 1) / 2
 
     def _diffuse(self, x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """A draw of q(x_t|x): x (batch, dimensions), t (batch,) -> (batch, dimensions)."""
@@ -75,12 +74,11 @@ class DDPM(Model):
 
     def _bound_term(self, x: Tensor, noise: Tensor, t: int) -> Tensor:
         """-log p(x|x_1) for t = 1, else KL(q(x_(t-1)|x_t, x) || p(x_(t-1)|x_t)): (batch,), nats."""
-        time = torch.full((len(x),), t, device=x.device)
-        x_t = self._diffuse(x, noise, time)
-        mean, var = self._posterior(x_t, self._predict_noise(x_t, time), t)
+        x_t = self._diffuse(x, noise, torch.full((len(x),), t, device=x.device))
+        mean, var = self._posterior(x_t, self._predict_image(x_t, t), t)
         if t == 1:
             return discretized_normal_nll(x, mean, var, self.half_width)
-        true_mean, _ = self._posterior(x_t, noise, t)
+        true_mean, _ = self._posterior(x_t, x, t)
         kl: Tensor = 0.5 * ((true_mean - mean).square() / var).sum(-1)
         return kl
 
@@ -89,14 +87,22 @@ class DDPM(Model):
         predicted: Tensor = self.net(torch.cat([x_t, self.embedding(t)], -1))
         return predicted
 
-    def _posterior(self, x_t: Tensor, noise: Tensor, t: int) -> tuple[Tensor, Tensor]:
-        """Mean and variance of q(x_(t-1)|x_t, x), where x_t holds this noise.
+    def _predict_image(self, x_t: Tensor, t: int) -> Tensor:
+        """x that remains without the predicted noise, cut to [-1, 1]: (batch, dimensions)."""
+        kept = self.get_buffer("kept")[t]
+        noise = self._predict_noise(x_t, torch.full((len(x_t),), t, device=x_t.device))
+        image: Tensor = ((x_t - (1 - kept).sqrt() * noise) / kept.sqrt()).clamp(-1, 1)
+        return image
 
-        The variance is one number. For t = 1, where it would be 0, it is β_1.
+    def _posterior(self, x_t: Tensor, x: Tensor, t: int) -> tuple[Tensor, Tensor]:
+        """Mean and variance of q(x_(t-1)|x_t, x): (batch, dimensions) and one number.
+
+        For t = 1, where the variance would be 0, it is β_1.
         """
         kept, before = self.get_buffer("kept")[t], self.get_buffer("kept")[t - 1]
         beta = self.get_buffer("beta")[t]
-        mean = (x_t - beta / (1 - kept).sqrt() * noise) / (1 - beta).sqrt()
+        weight, weight_t = before.sqrt() * beta, (1 - beta).sqrt() * (1 - before)
+        mean = (weight * x + weight_t * x_t) / (1 - kept)
         return mean, beta if t == 1 else beta * (1 - before) / (1 - kept)
 
     def _prior_kl(self, x: Tensor) -> Tensor:

@@ -405,7 +405,7 @@ def check_weights(subject: Subject) -> None:
         with evaluation_mode(subject, "log_weight") as model:
             assert isinstance(model, ImportanceWeighted)
             draws, x = [subject.noise(seed=seed) for seed in (1, 2)], subject.batch.x
-            if model.stackable:  # type: ignore[attr-defined]
+            if subject.model.stackable:
                 noise = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
                 weights = vmap(model.log_weight, in_dims=(None, 0))(x, noise)
             else:
