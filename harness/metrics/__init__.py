@@ -2,6 +2,7 @@
 
 from harness.metrics import active_units as active_units
 from harness.metrics import bounds as bounds
+from harness.metrics import disentanglement as disentanglement
 from harness.metrics import frechet as frechet
 from harness.metrics import kernel_distance as kernel_distance
 from harness.metrics import knn_accuracy as knn_accuracy
