@@ -79,7 +79,7 @@ class LSTMVAE(Model):
         return mean, variance(raw)
 
     def _decode(self, z: Tensor) -> Tensor:
-        """(batch, z) -> (batch, parameters · dimensions), the first parameters before the second."""
+        """(batch, z) -> (batch, parameters · dimensions), first parameters before second ones."""
         hidden, _ = self.writer(z.unsqueeze(1).expand(-1, self.rows, -1))
         by_row = self.to_row(hidden).unflatten(-1, (self.likelihood.parameters, self.width))
         raw: Tensor = by_row.transpose(1, 2).flatten(1)

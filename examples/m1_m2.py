@@ -1,8 +1,8 @@
 """The stacked semi-supervised model M1+M2, trained jointly.
 
 Source: Kingma et al., Semi-supervised Learning with Deep Generative Models, 2014, eq. 3, 7 and 9.
-The paper trains M1 first and M2 on its latent variables; one cell has one training, so here both follow
-one bound from the start. Its numbers are not those of the paper.
+The paper trains M1 first and M2 on its latent variables, which `--dataset latents:RESULTS/CELL`
+does; here both follow one bound from the start. Its numbers are not those of the paper.
 
     python harness/bench.py --models m1_m2 ssvae --labels 100 --plugin examples/m1_m2.py
 """
