@@ -31,7 +31,7 @@ def products(pack: PackTrainer) -> Callable[[], None]:
     recorder = _Recorder()
     batch, noise = pack._next_batch()
     with recorder:
-        pack.eager_objective(pack.params, pack.untrained, batch, noise, pack.betas)
+        pack.eager_objective(pack.params, pack.untrained, batch, noise, pack.term_weights)
     assert recorder.calls
 
     def run() -> None:

@@ -103,7 +103,7 @@ class PackTrainer:
         self.validation = ValidationScorer(self.data) if cells[0].validation else None
         self.backend = "compiled" if compiled else "eager"
         self.device = data.device
-        self.weights = self._stack_weights()
+        self.term_weights = self._stack_weights()
         self.step = 0
         self.seconds = 0.0
         self.curves: list[list[dict[str, Any]]] = [[] for _ in cells]
@@ -154,7 +154,7 @@ class PackTrainer:
         untrained = {name: value for name, value in tensors.items() if name not in trained_names}
         trained = {name: value for name, value in tensors.items() if name in trained_names}
         gradients, _, _ = self.full_batch_objective(
-            trained, model_state.clone_tensors(untrained), batch, noise, self.weights
+            trained, model_state.clone_tensors(untrained), batch, noise, self.term_weights
         )
         return {
             name: match_memory_layout(trained[name], gradient)
@@ -204,7 +204,7 @@ class PackTrainer:
             self.untrained,
             batch,
             noise,
-            self.kl_warmup.apply(self.weights, self.step),
+            self.kl_warmup.apply(self.term_weights, self.step),
             self._draw_seeds(),
         )
         self.untrained |= state

@@ -61,7 +61,7 @@ def test_a_compiled_pack_trains_as_an_eager_one(
     assert pack.full_batch_objective is not pack.eager_objective
     assert pack.backend == "compiled"
     for _ in range(10):
-        now = (pack.params, pack.untrained, *pack._next_batch(), pack.weights)
+        now = (pack.params, pack.untrained, *pack._next_batch(), pack.term_weights)
         (gradients, parts, _), (expected, losses, _) = (
             pack.full_batch_objective(*now),
             pack.eager_objective(*now),
