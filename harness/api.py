@@ -16,7 +16,7 @@ from harness.cli.workload import plan_workload
 from harness.errors import InputError, short_repr, unknown_name_error
 from harness.experiment.grid import Grid
 from harness.experiment.validation import format_validation_error
-from harness.plugins.registry import PluginSource
+from harness.plugins.registry import PluginSource, unload_afterwards
 
 if TYPE_CHECKING:
     from analysis.results import Results
@@ -55,8 +55,9 @@ def run(
     options = make_options(grid, **given, **flags)
     if threading.current_thread() is not threading.main_thread():
         raise InputError("harness.run was called in a thread; expected a call in the main thread")
-    experiment = read_experiment(options)
-    complete(experiment, plan_workload(experiment))
+    with unload_afterwards():
+        experiment = read_experiment(options)
+        complete(experiment, plan_workload(experiment))
     if progress:
         finish_run(experiment)
     return Results.read(experiment.store.address)

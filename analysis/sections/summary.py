@@ -45,10 +45,9 @@ ESTIMATE_CAPTION = "± is the standard error (SE) of the mean over n seeds"
 
 
 def build_results(data: ReportData) -> Content:
-    """The short tables, then NELBO, KL and reconstruction of every run as a plot."""
-    scored = data.finished[data.finished["nelbo"].notna()]
+    """The short tables, then every run's bound and own metrics as plots."""
     return Content(
-        draw_plots=lambda: draw_first_arms(_draw_bounds, scored, data.arm_names),
+        draw_plots=lambda: draw(data),
         tables=build_summary_tables(data.rows, data.arm_counts),
         tables_first=True,
     )

@@ -7,7 +7,7 @@ from typing import Any, Literal, NoReturn
 from harness.cli.options import GRID_FLAGS, RunOptions
 from harness.errors import InputError
 from harness.experiment.cell import BATCH_SIZE, LEARNING_RATE
-from harness.experiment.grid import DATASETS, DEFAULT_SAMPLES
+from harness.experiment.grid import DEFAULT_SAMPLES
 from harness.experiment.metrics import IWAE_SAMPLES
 from harness.experiment.options import COMPILE_CHOICES, RESUME_CHOICES
 from harness.program import command_of
@@ -184,7 +184,11 @@ def _add_grid_flags(p: Parser) -> None:
         metavar="N",
         help="optimiser steps (default: each model's full length)",
     )
-    flag("--dataset", "--data-set", nargs="+", metavar="NAME", help=", ".join(DATASETS))
+    dataset_help = (
+        "data sets by name (see --list), or paths of your own: .npz, .npy, a folder of images, "
+        "hf:NAME, latents:RESULTS/CELL"
+    )
+    flag("--dataset", "--data-set", nargs="+", metavar="NAME|PATH", help=dataset_help)
     rates = f"of the optimiser (default: {LEARNING_RATE:g})"
     flag("--learning-rate", nargs="+", type=float, metavar="RATE", help=rates)
     sizes = f"images in a step (default: {BATCH_SIZE})"

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.cli.options import RunOptions
 from harness.data.loading import DatasetLoader
+from harness.data.own import paths
 from harness.evaluation.further_metrics import list_own_columns, request_metrics
 from harness.execution.launcher import Resources
 from harness.experiment import grid_file
@@ -46,6 +47,7 @@ def read_experiment(options: RunOptions) -> Experiment:
     grid = grid_file.apply_flags(
         select_grid(options), options.grid_keys, list(options.models), list_own_columns()
     )
+    grid = name_datasets(grid, paths.register_paths(grid.datasets))
     evaluation = make_evaluation_config(grid.subset, grid.iwae, grid.iwae_on, grid.samples)
     datasets = DatasetLoader(options.data)
     versions = {name: datasets.version(name) for name in grid.datasets}
@@ -54,7 +56,7 @@ def read_experiment(options: RunOptions) -> Experiment:
     metrics = request_metrics(grid.metrics, {cell.model for cell in cells})
     evaluation = replace(evaluation, metrics=metrics)
     if options.launcher == "ray":
-        registry.refuse_local({cell.model for cell in cells})
+        registry.refuse_local({cell.model for cell in cells}, plugins)
         registry.refuse_local_metrics(request.metric for request in metrics)
     resources = Resources(options.cpus, options.gpus)
     store = Store(options.results or Path("results") / grid.name)
@@ -63,6 +65,20 @@ def read_experiment(options: RunOptions) -> Experiment:
     return Experiment(
         options, grid, plugins, cells, evaluation, resources, store, datasets, trackers
     )
+
+
+def name_datasets(grid: Grid, names: Mapping[str, str]) -> Grid:
+    """The grid with names in place of the paths of data sets.
+
+    names: the name of each entry
+    """
+    sweeps = [
+        sweep
+        if all(names[entry] == entry for entry in sweep.dataset)
+        else sweep.model_copy(update={"dataset": [names[entry] for entry in sweep.dataset]})
+        for sweep in grid.sweeps
+    ]
+    return grid.model_copy(update={"sweeps": sweeps})
 
 
 def select_grid(options: RunOptions) -> dict[str, Any]:

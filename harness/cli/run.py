@@ -13,8 +13,7 @@ from harness.cli.outcome import finish_run
 from harness.cli.run_record import start_run
 from harness.cli.workload import Workload, plan_workload
 from harness.execution.launcher import InProcess, Launcher
-from harness.execution.object_pickling import prepare_objects
-from harness.execution.ray_session import import_ray
+from harness.execution.ray_session import import_ray, prepare_objects
 from harness.execution.ray_tune import RayTune
 from harness.execution.shutdown import StopRequest
 from harness.experiment.cell import Cell

@@ -2,11 +2,12 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.cli.experiment import Experiment
 from harness.data.validation_split import check_validation
+from harness.errors import InputError
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry
@@ -14,6 +15,7 @@ from harness.plugins.dataset import Data
 from harness.scheduling import mixed_sources, packing
 from harness.scheduling import plan as planning
 from harness.scheduling.plan import Plan
+from harness.storage.schema import Row
 from harness.storage.store import Contents, Store
 from harness.training import conformance
 
@@ -45,6 +47,7 @@ def plan_workload(experiment: Experiment) -> Workload:
     """
     evaluation, resume = experiment.evaluation, experiment.options.resume
     contents = read_rows(experiment.store)
+    refuse_changed_data(experiment.cells, contents.rows.values())
     plan = planning.make_plan(experiment.cells, contents.rows, evaluation, resume)
     outdated = planning.check_checkpoints(experiment.store, plan.todo) if resume != "never" else []
     warn_about_plugins(experiment, plan)
@@ -63,6 +66,20 @@ def read_rows(store: Store) -> Contents:
     for damage in contents.corrupt.values():
         print(f"damaged: {damage}", file=sys.stderr)
     return contents
+
+
+def refuse_changed_data(cells: Iterable[Cell], rows: Iterable[Row]) -> None:
+    """InputError where rows are of a data set that has another content now, under one name."""
+    versions = {cell.dataset: cell.data_version for cell in cells}
+    for row in rows:
+        name, version = row["dataset"], row.get("data_version") or ""
+        if versions.get(name, version) != version:
+            found, present = (text or "fixed by its name" for text in (version, versions[name]))
+            raise InputError(
+                f"data set '{name}' has changed: the results have rows of version {found}, the "
+                f"present data are version {present}; expected the same data, another name for "
+                "them, or another results folder (--results)"
+            )
 
 
 def select_sets(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Data]:

@@ -199,7 +199,7 @@ def read_files(name: str, root: Path) -> list[bytes]:
     """The four verified IDX files below `root`, training images first."""
     source = SOURCES[name]
     if name == "emnist":
-        return _read_emnist(_find_file(root, source.folder, "gzip.zip"))
+        return read_emnist(root, "digits")
     return [_read_idx(source, root, index) for index in range(len(IDX_FILES))]
 
 
@@ -218,8 +218,10 @@ def _read_idx(source: DatasetSource, root: Path, index: int) -> bytes:
     )
 
 
-def _read_emnist(path: Path) -> list[bytes]:
+def read_emnist(root: Path, split: str) -> list[bytes]:
+    """The four IDX files of a split of EMNIST, out of the verified archive below `root`."""
+    path = _find_file(root, SOURCES["emnist"].folder, "gzip.zip")
     (_, expected), *_ = _list_archives(SOURCES["emnist"]).values()
     archive = zipfile.ZipFile(io.BytesIO(verify(path, path.read_bytes(), "md5", expected)))
     files = (file.replace("t10k", "test") for file in IDX_FILES)
-    return [gzip.decompress(archive.read(f"gzip/emnist-digits-{file}.gz")) for file in files]
+    return [gzip.decompress(archive.read(f"gzip/emnist-{split}-{file}.gz")) for file in files]

@@ -6,13 +6,14 @@ data set.
 """
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from harness.data.download import SOURCES, cache_folder, fetch, read_files
+from harness.data.download import SOURCES, cache_folder, fetch, read_emnist, read_files
 from harness.errors import InputError, unknown_name_error
 from harness.experiment.grid import DATASETS
 from harness.plugins.dataset import Data
@@ -29,17 +30,32 @@ def load(name: str, folder: str | Path | None = None) -> Data:
     if name not in SOURCES:
         raise unknown_name_error("dataset", name, DATASETS)
     if folder is not None:
-        root = Path(folder).expanduser()
-        if not root.is_dir():
-            raise InputError(
-                f"data folder {str(folder)!r} does not exist; expected a folder with "
-                f"{SOURCES[name].folder}/"
-            )
-        return _build_data(name, read_files(name, root))
+        return _build_data(name, read_files(name, _check_folder(name, folder)))
     try:
         return _build_data(name, read_files(name, cache_folder()))
     except FileNotFoundError:
         return _build_data(name, fetch(name, cache_folder()))
+
+
+def load_letters(folder: str | Path | None = None) -> Data:
+    """The letters of EMNIST, classes 0 to 25; folder and errors as in `load`."""
+    if folder is not None:
+        files = read_emnist(_check_folder("emnist", folder), "letters")
+    else:
+        load("emnist")  # downloads the archive if it is not in the cache
+        files = read_emnist(cache_folder(), "letters")
+    data = _build_data("emnist", files)
+    return replace(data, train_y=data.train_y - 1, test_y=data.test_y - 1)  # the file has 1 to 26
+
+
+def _check_folder(name: str, folder: str | Path) -> Path:
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise InputError(
+            f"data folder {str(folder)!r} does not exist; expected a folder with "
+            f"{SOURCES[name].folder}/"
+        )
+    return root
 
 
 def _build_data(name: str, files: list[bytes]) -> Data:

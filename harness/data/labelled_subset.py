@@ -63,5 +63,6 @@ def select_labelled(cell: Cell, data: Data, listed_indices: Sequence[int]) -> La
             cell.seed if cell.label_draw == "seed" else int(cell.label_draw.removeprefix("draw-"))
         )
         indices = draw_labelled_indices(data.train_y, cell.labels, seed, data.spec.classes)
-    indices = indices.to(data.train_x.device)
-    return LabelledImages(data.train_x[indices], data.train_y[indices], indices)
+    images = data.train_x[indices.to(data.train_x.device)].to(data.device)
+    indices = indices.to(data.device)
+    return LabelledImages(images, data.train_y[indices], indices)

@@ -56,9 +56,9 @@ def hash_arrays(splits: Splits) -> str:
     digest = hashlib.sha256()
     for part in vars(splits).values():
         if part is not None and not isinstance(part, str):
-            array = np.ascontiguousarray(part)
+            array: Any = np.ascontiguousarray(part)
             digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(array.tobytes())
+            digest.update(array)
     return digest.hexdigest()
 
 
@@ -95,16 +95,27 @@ def _check_images(what: str, spec: DataSpec, x: Any) -> None:
         raise InputError(
             f"{what}: shape {x.shape}; expected (n, {', '.join(map(str, spec.shape))})"
         )
-    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
+    if x.dtype.kind not in "buif":
         raise InputError(f"{what}: type {x.dtype}; expected numbers")
-    if not np.isfinite(x).all():
+    is_float = x.dtype.kind == "f"
+    if is_float and not np.isfinite(x).all():
         raise InputError(f"{what}: a value is nan or infinite; expected finite numbers")
     if spec.kind == "continuous":
+        _check_range(what, x)
         return
     highest = _highest_level(spec)
-    if x.min() < 0 or x.max() > highest or (x != np.floor(x)).any():
+    if x.min() < 0 or x.max() > highest or (is_float and (x != np.floor(x)).any()):
         raise InputError(
             f"{what}: values from {x.min():g} to {x.max():g}; expected integers from 0 to {highest}"
+        )
+
+
+def _check_range(what: str, x: Any) -> None:
+    """InputError where a value has no finite form of 32 bits."""
+    limit = float(np.finfo(np.float32).max)
+    if float(x.min()) < -limit or float(x.max()) > limit:
+        raise InputError(
+            f"{what}: values from {x.min():g} to {x.max():g}; expected at most {limit:g} in size"
         )
 
 

@@ -29,13 +29,13 @@ def split_off_validation(
     kept, held_out = _split_indices(len(data.train_x), cell.validation)
     listed = torch.tensor(_select_used(cell, listed_indices), dtype=torch.long)
     positions = torch.searchsorted(kept, listed)
-    kept, held_out = kept.to(data.train_x.device), held_out.to(data.train_x.device)
+    x, y = data.train_x, data.train_y
     split = replace(
         data,
-        train_x=data.train_x[kept],
-        train_y=data.train_y[kept],
-        validation_x=data.train_x[held_out],
-        validation_y=data.train_y[held_out],
+        train_x=x[kept.to(x.device)],
+        train_y=y[kept.to(y.device)],
+        validation_x=x[held_out.to(x.device)].to(data.device),
+        validation_y=y[held_out.to(y.device)],
     )
     return split, positions.tolist()
 

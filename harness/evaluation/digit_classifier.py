@@ -117,7 +117,7 @@ def load(store: Store, data: Data) -> DigitClassifier:
     net = Net(data.spec)
     net.load_state_dict(tensors)
     return DigitClassifier(
-        net.to(data.test_x.device).eval(), record["accuracy"], record["accuracy_binary"]
+        net.to(data.device).eval(), record["accuracy"], record["accuracy_binary"]
     )
 
 

@@ -23,7 +23,7 @@ from harness.storage.schema import Estimator, infer_estimator
 SUBSET_REPEATS = 100
 
 
-TEST_COLUMNS = ("nelbo", "kl", "rec", "nll", "estimator", "data_kind")
+TEST_COLUMNS = ("nelbo", "kl", "rec", "nll", "estimator", "data_kind", "likelihood")
 SUBSET_COLUMNS = ("subset_nelbo", "subset_kl", "subset_rec", "subset_checksum")
 
 
@@ -41,7 +41,9 @@ class LikelihoodTerms(NamedTuple):
 def score_elbo(inputs: MetricInputs) -> ScoreGenerator:
     """The columns that `elbo` returns, over the test images."""
     data = inputs.shared.data
-    return elbo(inputs.model, inputs.shared.test_images, data.test_y, data.spec)
+    values = yield from elbo(inputs.model, inputs.shared.test_images, data.test_y, data.spec)
+    likelihood = getattr(inputs.model, "likelihood", None)
+    return values | {"likelihood": getattr(likelihood, "name", None)}
 
 
 def _covers_subset(inputs: MetricInputs) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from harness.errors import InputError, unknown_name_error
-from harness.evaluation import metrics as metrics  # registers the optional metrics
 from harness.experiment.evaluation import MetricRequest
 from harness.experiment.metrics import count_draws
 from harness.experiment.own_columns import (

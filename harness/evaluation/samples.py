@@ -63,7 +63,7 @@ def write_pictures(inputs: MetricInputs) -> ScoreGenerator:
     shared, size = inputs.shared, (SHEET_ROWS, SHEET_COLUMNS)
     reconstructions = reconstruct_images(inputs.model, shared.test_images, *size)
     yield 0.5
-    traversals = traverse_latents(inputs.model, *size, shared.data.test_x.device)
+    traversals = traverse_latents(inputs.model, *size, shared.data.device)
     if reconstructions is not None:
         key = picture_key("reconstructions", inputs.cell.id)
         shared.store.write(key, render_sheet(reconstructions, shared.data.spec))
@@ -79,7 +79,7 @@ def draw_samples(model: Model, count: int, data: Data) -> Generator[float, None,
 
     Yields the share that is done and returns (count, dimensions).
     """
-    device, images = data.test_x.device, []
+    device, images = data.device, []
     for index, size in enumerate(chunk_sizes(count)):
         noise = draw_evaluation_noise(model, size, "samples", index, device)
         with own_draws_of(model, seeding.derive(seeding.EVALUATION_SEED, "samples", index)):

@@ -18,7 +18,7 @@ CHUNK_SIZE = 1000  # images scored at a time
 def prepare_test_images(data: Data) -> Tensor:
     """The test images as models see them, the same for every cell and device: (n, dimensions)."""
     generator = seeding.evaluation_generator("test binarisation")
-    return prepare(data.test_x.cpu(), data.spec, generator).to(data.test_x.device)
+    return prepare(data.test_x.cpu(), data.spec, generator).to(data.device)
 
 
 def prepare_subset(data: Data, indices: Sequence[int]) -> Tensor:
@@ -26,12 +26,12 @@ def prepare_subset(data: Data, indices: Sequence[int]) -> Tensor:
 
     Grey levels are binarised with numpy's RandomState(0) like in the source report.
     """
-    listed = data.test_x[torch.tensor(indices, device=data.test_x.device)]
+    listed = data.test_x[torch.tensor(indices, device=data.device)]
     scaled = scale(listed, data.spec)
     if not is_drawn(data.spec):
         return scaled
     binary = np.random.RandomState(0).binomial(1, scaled.cpu().numpy())
-    return torch.from_numpy(binary).float().to(data.test_x.device)
+    return torch.from_numpy(binary).float().to(data.device)
 
 
 def chunk_sizes(count: int) -> Iterator[int]:

@@ -31,7 +31,7 @@ from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.metric import Metric, ScoreGenerator, list_metrics
 from harness.plugins.model import Model
-from harness.plugins.model_state import clone_tensors, restore_buffers
+from harness.plugins.model_state import clone_tensors, load_tensors, restore_buffers
 from harness.storage import tensor_file
 from harness.storage.layout import scores_key, weights_key
 from harness.storage.schema import Status
@@ -143,19 +143,8 @@ class Scorer:
     def load(self, cell: Cell) -> Model:
         """A cell's trained model; ValueError if the stored weights do not fit the model."""
         tensors, _ = tensor_file.parse(self.store.read(weights_key(cell)) or b"")
-        model = registry.build(cell).to(self.data.test_x.device)
-        model_state = model.state_dict()
-        try:
-            model.load_state_dict(
-                {name: value for name, value in tensors.items() if name in model_state}
-            )
-            restore_buffers(
-                model, {name: value for name, value in tensors.items() if name not in model_state}
-            )
-        except (RuntimeError, KeyError) as error:
-            raise ValueError(
-                f"the weights do not fit the model as it is now: {first_line(error)}"
-            ) from error
+        model = registry.build(cell).to(self.data.device)
+        load_tensors(model, tensors)
         return model.eval()
 
     def read_record(self, cell: Cell) -> Values:

@@ -4,8 +4,11 @@ import logging
 import os
 import secrets
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+from harness.errors import InputError
+from harness.plugins.source_files import Plugin
 from harness.training.process_tuning import paused_gc
 
 OBJECT_STORE_BYTES = 2**30  # at most; the largest data set takes a quarter
@@ -55,3 +58,24 @@ def init_options(address: str) -> dict[str, Any]:
         "include_dashboard": False,
     }
     return quiet | local if address == "local" else quiet
+
+
+def prepare_objects(plugins: Sequence[Plugin]) -> None:
+    """Have Ray pickle the objects of plug-ins by value; InputError where one cannot be pickled.
+
+    Those of `__main__` always are. Those of an imported module would be imported by the workers,
+    which may lack the module.
+    """
+    from ray import cloudpickle
+
+    for plugin in (plugin for plugin in plugins if plugin.objects):
+        if plugin.package != "__main__":
+            cloudpickle.register_pickle_by_value(sys.modules[plugin.package])
+        try:
+            cloudpickle.dumps(plugin)
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise InputError(
+                f"plug-in {plugin.name!r} cannot be sent to Ray's workers ({reason}); expected one "
+                "that uses nothing that is bound to this process, or --launcher in-process"
+            ) from None

@@ -44,6 +44,7 @@ def run(task: Task, data: Data, store: Store | None = None) -> Generator[Update,
     torch.set_num_threads(task.threads)
     process_tuning.keep_freed_memory()
     trial = _Trial(task, store or Store(task.results))
+    registry.remember_spec(data.name, data.spec)
     try:
         for plugin in task.plugins:
             registry.load(plugin)
@@ -123,7 +124,7 @@ class _Trial:
         """Score the cells that have weights, then train and score the others."""
         if self.task.gpus and not torch.cuda.is_available():
             raise RuntimeError("a GPU was granted, and torch finds no CUDA device on this machine")
-        data = data.to(self.device)
+        data = data.to(self.device, gpu_memory.max_data_bytes(self.device, self.task.gpus))
         self.scorer = Scorer(self.store, data, self.task.evaluation)
         untrained = []
         for cell in self.task.cells:

@@ -154,12 +154,22 @@ class Data:
     validation_y: Tensor | None = None
     test_factors: Tensor | None = None
 
-    def to(self, device: torch.device) -> "Data":
-        """The same data on a device."""
+    @property
+    def device(self) -> torch.device:
+        """Where models are trained and scored; large training images may lie elsewhere."""
+        return self.test_x.device
+
+    def to(self, device: torch.device, max_train_bytes: float = math.inf) -> "Data":
+        """The same data on a device.
+
+        Training images of more than `max_train_bytes` bytes stay where they are; the images of each
+        step are then moved.
+        """
+        stays = {"train_x"} if self.train_x.nbytes > max_train_bytes else set()
         moved: dict[str, Any] = {
             part.name: value.to(device)
             for part in fields(self)
-            if isinstance(value := getattr(self, part.name), Tensor)
+            if part.name not in stays and isinstance(value := getattr(self, part.name), Tensor)
         }
         return replace(self, **moved)
 

@@ -1,10 +1,10 @@
 """Records what a plug-in changes in other modules, and limits the changes to its own models.
 
-A plug-in may set attributes of modules and classes, such as
-`harness.training.adam.Adam.apply_gradients`, and settings of torch. The changes are recorded, and
-undone while cells of other models are trained or scored. This is not a sandbox: it sees only
-attributes that are named in the plug-in's code, in modules that were loaded before. It does not
-see the contents of dictionaries and lists, or what the functions of a plug-in do later.
+A plug-in may set attributes of modules and classes, such as `harness.evaluation.elbo.elbo`, and
+settings of torch. The changes are recorded, and undone while cells of other models are trained or
+scored. This is not a sandbox: it sees only attributes that are named in the plug-in's code, in
+modules that were loaded before. It does not see the contents of dictionaries and lists, or what
+the functions of a plug-in do later.
 """
 
 import ast

@@ -111,7 +111,7 @@ class Model(nn.Module, ABC):
     def noise(self, batch: int) -> dict[str, Shape]:
         """Shapes by name of the standard normal noise for `batch` images.
 
-        Training and sampling use the same shapes.
+        A model may ask for other noise in scoring and sampling, where `self.training` is False.
         """
 
     @abstractmethod

@@ -28,3 +28,14 @@ def state_names(model: Model) -> list[str]:
     """
     fixed = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     return fixed + [name for name, _ in model.named_buffers()]
+
+
+def load_tensors(model: Model, tensors: Tensors) -> None:
+    """Set a model's parameters and buffers to stored ones; ValueError if they do not fit."""
+    persistent = model.state_dict()
+    try:
+        model.load_state_dict({name: v for name, v in tensors.items() if name in persistent})
+        restore_buffers(model, {name: v for name, v in tensors.items() if name not in persistent})
+    except (RuntimeError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise ValueError(f"the weights do not fit the model as it is now: {reason}") from error

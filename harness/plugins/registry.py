@@ -1,7 +1,7 @@
 """Models, and what else plug-ins register, by name. Entry points add to them.
 
 `register` is a decorator. The first look-up in a process, Ray's workers included, imports every
-entry point of the groups `harness.models` and `harness.datasets`. A model in a user's own files is
+entry point of the groups in `ENTRY_POINT_GROUPS`. A model in a user's own files is
 a plug-in: `load` runs its code, which travels with the trial. What it changes in other modules
 holds for its own models only (`isolate_model`). What a script or a notebook registers itself can be
 a plug-in as well (`plugin_from_object`): the object itself travels then.
@@ -11,7 +11,7 @@ import functools
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -34,7 +34,7 @@ from harness.plugins.source_files import Plugin
 from harness.plugins.tracker import registered_trackers
 
 ENTRY_POINT_GROUP = "harness.models"
-ENTRY_POINT_GROUPS = (ENTRY_POINT_GROUP, "harness.datasets")
+ENTRY_POINT_GROUPS = (ENTRY_POINT_GROUP, "harness.datasets", "harness.metrics")
 # the folder of the packages harness and models
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 PluginSource = str | Path | type | FunctionType  # a path, or what this process registered
@@ -147,8 +147,7 @@ def build(cell: Cell) -> Model:
 
 
 def load(plugin: Plugin) -> None:
-    """Run the code of a plug-in, which registers its models, data sets, metrics and
-    trackers.
+    """Run the code of a plug-in, which registers models, data sets, metrics and trackers.
 
     A plug-in that is loaded already runs again only if its code has changed. InputError if it
     fails.
@@ -164,6 +163,12 @@ def load(plugin: Plugin) -> None:
     _load_entry_points()
     if loaded is not None:
         _unload(loaded)
+    _loaded[plugin.name] = _run_code(plugin)
+    isolation.add_changes(_loaded[plugin.name].changes)
+
+
+def _run_code(plugin: Plugin) -> _LoadedPlugin:
+    """Import the modules of a plug-in; what they registered and changed."""
     before = [dict(registry) for registry in _registries()]
     packages = {model.__module__.partition(".")[0] for model in _models.values()}
     try:
@@ -174,9 +179,7 @@ def load(plugin: Plugin) -> None:
         for registry, values in zip(_registries(), before, strict=True):
             _restore(registry, values)
         raise
-    registered = tuple(map(_find_new, _registries(), before))
-    _loaded[plugin.name] = _LoadedPlugin(plugin, registered, changes)
-    isolation.add_changes(changes)
+    return _LoadedPlugin(plugin, tuple(map(_find_new, _registries(), before)), changes)
 
 
 def _load_objects(plugin: Plugin) -> None:
@@ -291,15 +294,18 @@ def describe_unused_changes(plugins: Iterable[Plugin]) -> list[str]:
     ]
 
 
-def refuse_local(names: Iterable[str]) -> None:
-    """Refuse models that Ray's workers cannot load, as only this process defines them."""
+def refuse_local(names: Iterable[str], plugins: Collection[Plugin] | None = None) -> None:
+    """Refuse models that Ray's workers cannot load: neither `plugins`, which are sent to them (by
+    default all that are loaded), nor an installed package defines them.
+    """
+    sent = [loaded.plugin for loaded in _loaded.values()] if plugins is None else plugins
     for name in names:
         model = lookup(name)
         installed = (
             name in _load_entry_points()
             or model.__module__.partition(".")[0] in _entry_point_packages()
         )
-        if _find_loaded(name) is None and not installed:
+        if find_plugin(name) not in sent and not installed:
             raise InputError(
                 f"model '{name}' is defined in this process alone; Ray's workers cannot load it: "
                 "put it into a file (--plugin FILE), hand it over in Python "
@@ -437,3 +443,17 @@ def load_plugins(sources: Sequence[PluginSource]) -> tuple[Plugin, ...]:
     for plugin in plugins:
         load(plugin)
     return plugins
+
+
+@contextmanager
+def unload_afterwards() -> Iterator[None]:
+    """Unload the files and folders that this block loads: the next run of a process may not use
+    them. Classes and functions that the process defines itself stay registered.
+    """
+    before = set(_loaded)
+    try:
+        yield
+    finally:
+        for loaded in [_loaded[name] for name in _loaded if name not in before]:
+            if loaded.plugin.kind != "object":
+                _unload(loaded)

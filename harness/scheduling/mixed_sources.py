@@ -3,13 +3,13 @@
 The source of a plug-in is not part of a cell's id.
 """
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from harness.experiment.cell import Cell
 from harness.experiment.grid import name_cells
 from harness.plugins.source_files import Plugin
-from harness.storage.schema import ARM_COLUMNS, PAIR_COLUMNS, Row, describe_cell
+from harness.storage.schema import Row, cell_of, describe_cell
 
 HASH_DIGITS = 8  # digits of a SHA-256
 MAX_ARMS = 3  # arms that are named
@@ -73,7 +73,7 @@ def _describe_mixed_arms(rows: Iterable[Row]) -> str:
     """Name the arms that have rows of several versions."""
     sources_by_arm: dict[Cell, set[str | None]] = {}
     for row in rows:
-        sources_by_arm.setdefault(_arm_of(row), set()).add(row["source"])
+        sources_by_arm.setdefault(replace(cell_of(row), seed=0), set()).add(row["source"])
     arm_names = name_cells(sources_by_arm)
     mixed = list(
         dict.fromkeys(
@@ -86,9 +86,3 @@ def _describe_mixed_arms(rows: Iterable[Row]) -> str:
         return "no arm mixes versions"
     more = f" and {len(mixed) - MAX_ARMS} more" if len(mixed) > MAX_ARMS else ""
     return f"arms that mix versions: {', '.join(mixed[:MAX_ARMS])}{more}"
-
-
-def _arm_of(row: Row) -> Cell:
-    """A row's arm, as its cell of seed 0."""
-    pairs = {name: tuple(sorted(json.loads(row[name]).items())) for name in PAIR_COLUMNS}
-    return Cell(seed=0, **{name: row[name] for name in ARM_COLUMNS} | pairs)

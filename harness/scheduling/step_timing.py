@@ -106,7 +106,7 @@ def _with_compilation(
     COMPILED_OVERHEAD_SHARE is that of `vae` on an Intel Xeon, where cells share 0.8 ms of an eager
     step and 0.2 ms of a compiled one.
     """
-    devices = {kind: sets[kind.dataset].train_x.device for kind in groups}
+    devices = {kind: sets[kind.dataset].device for kind in groups}
     compiled_kinds = [kind for kind in groups if compiles(kind, mode, devices[kind])]
     compiled_costs = {
         kind: Cost(COMPILED_OVERHEAD_SHARE * eager[kind].fixed, eager[kind].per_cell)

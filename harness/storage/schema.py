@@ -182,7 +182,9 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "term_weights", pa.string(), "", "weights of further terms other than 1, JSON", "3", "{}"
     ),
-    Column("likelihood", pa.string(), "", "p(x|z), as the model names it", "3"),
+    Column(
+        "likelihood", pa.string(), "", "name of the model's attribute `likelihood`, p(x|z)", "3"
+    ),
     Column(
         OWN_COLUMNS,
         pa.string(),
@@ -289,6 +291,12 @@ def describe_cell(cell: Cell) -> Row:
     values = {name: value for name, value in asdict(cell).items() if name in COLUMN_NAMES}
     texts = {name: json.dumps(dict(getattr(cell, name)), sort_keys=True) for name in PAIR_COLUMNS}
     return values | texts | {"cell": cell.id}
+
+
+def cell_of(row: Row) -> Cell:
+    """The cell that a row is of."""
+    pairs = {name: tuple(sorted(json.loads(row[name]).items())) for name in PAIR_COLUMNS}
+    return Cell(seed=row["seed"], **{name: row[name] for name in ARM_COLUMNS} | pairs)
 
 
 def make_row(values: Mapping[str, Any]) -> Row:

@@ -24,7 +24,7 @@ class BatchStream:
         self, cells: Sequence[Cell], data: Data, listed_indices: Sequence[int], model: Model
     ):
         self.cells, self.data, self.model = cells, data, model
-        self.device = data.train_x.device
+        self.device = data.device
         labelled = [select_labelled(cell, data, listed_indices) for cell in cells]
         self.known_classes = self._find_known_classes(labelled) if model.uses_classes else None
         self.labelled_grey = torch.stack([one.grey for one in labelled])
@@ -37,8 +37,8 @@ class BatchStream:
             seeding.generator(cell.seed, "binarisation", step, self.device) for cell in self.cells
         ]
         indices = self.batch_indices(step)
-        # seven times as fast as train_x[indices]
-        grey = self.data.train_x.index_select(0, indices.flatten())
+        # seven times as fast as train_x[indices]; large data stay in the memory of the CPU
+        grey = self.data.train_x.index_select(0, indices.flatten()).to(self.device)
         spec = self.data.spec
         x = prepare_batch(grey.unflatten(0, indices.shape), spec, generators)
         labelled_x = prepare_batch(self.labelled_grey, spec, generators)
@@ -50,7 +50,7 @@ class BatchStream:
         """The fields of a batch that the model asks for."""
         fields = {}
         if self.known_classes is not None:
-            fields["y"] = self.known_classes.gather(1, indices)
+            fields["y"] = self.known_classes.gather(1, indices.to(self.device))
         if self.model.uses_progress:
             for name, steps in (("step", step), ("total", self.cells[0].iterations)):
                 fields[name] = torch.full((len(self.cells),), float(steps), device=self.device)
@@ -84,8 +84,9 @@ class BatchStream:
         return order if self.cells[0].has_bound else order[:, :0]
 
     def _permute_images(self, cell: Cell, epoch: int) -> Tensor:
+        images = self.data.train_x
         generator = seeding.generator(cell.seed, "order", epoch)
-        return torch.randperm(len(self.data.train_x), generator=generator).to(self.device)
+        return torch.randperm(len(images), generator=generator).to(images.device)
 
     def _draw_cell_noise(self, cell: Cell, step: int, n_images: int) -> Noise:
         generator = seeding.generator(cell.seed, "noise", step, self.device)

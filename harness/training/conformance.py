@@ -311,21 +311,16 @@ def check_stacking(subject: Subject) -> None:
 
 
 def check_images_alone(subject: Subject) -> None:
-    """Scored, the rec and kl of an image do not depend on the other images."""
-    if not subject.cell.has_bound:
+    """Scored, the rec, kl and nll of an image do not depend on the other images."""
+    if not (subject.cell.has_bound and subject.model.stackable):
         return
-    model, batch, noise = subject.build().eval(), subject.unlabelled, subject.noise()
+    batch = subject.unlabelled
     others = subject.as_scored(torch.cat([batch.x[:1], 1 - batch.x[1:]]))
-    if not model.stackable:
-        return
-    with torch.no_grad():
-        pairs = zip(
-            ("rec", "kl"),
-            model.terms(batch, noise)[:2],
-            model.terms(others, noise)[:2],
-            strict=True,
-        )
-    for name, ours, theirs in pairs:
+    with evaluation_mode(subject, "terms in evaluation") as model:
+        noise = subject.noise()
+        one, two = model.terms(batch, noise), model.terms(others, noise)
+    for name in ("rec", "kl", "nll"):
+        ours, theirs = getattr(one, name), getattr(two, name)
         if (
             ours is not None
             and theirs is not None
@@ -350,11 +345,18 @@ def check_seed(subject: Subject) -> None:
 
 @contextmanager
 def evaluation_mode(subject: Subject, what: str) -> Iterator[Model]:
-    """A copy of the model in evaluation mode, without gradients, as in scoring."""
+    """A copy of the model in evaluation mode, without gradients, as in scoring.
+
+    Inside this block `subject.noise` has the shapes that the model asks for in that mode.
+    """
     with convert_errors(what):
         model = copy.deepcopy(subject.model).eval()
-        with torch.inference_mode(), subject.own_draws():
-            yield model
+        subject.model.eval()
+        try:
+            with torch.inference_mode(), subject.own_draws():
+                yield model
+        finally:
+            subject.model.train()
 
 
 def check_bound(subject: Subject) -> None:
@@ -398,13 +400,16 @@ def check_classes(subject: Subject) -> None:
 
 
 def check_weights(subject: Subject) -> None:
-    """log_weight gives a number an image, stacked over draws."""
+    """log_weight gives a number an image, stacked over draws if the model can be stacked."""
     if subject.cell.has_bound and isinstance(subject.model, ImportanceWeighted):
         with evaluation_mode(subject, "log_weight") as model:
             assert isinstance(model, ImportanceWeighted)
-            draws = [subject.noise(seed=seed) for seed in (1, 2)]
-            noise = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
-            weights = vmap(model.log_weight, in_dims=(None, 0))(subject.batch.x, noise)
+            draws, x = [subject.noise(seed=seed) for seed in (1, 2)], subject.batch.x
+            if subject.model.stackable:
+                noise = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
+                weights = vmap(model.log_weight, in_dims=(None, 0))(x, noise)
+            else:
+                weights = torch.stack([model.log_weight(x, draw) for draw in draws])
             _check_numbers("log_weight", weights, ((2, subject.images),))
 
 

@@ -1,11 +1,13 @@
 """How many cells fit on a GPU, measured on small packs."""
 
+import math
 from collections.abc import Callable
 
 import torch
 
 # share of the memory for what is not measured: fragmentation, scoring, libraries
 RESERVED_SHARE = 0.1
+MAX_DATA_SHARE = 0.5  # of a trial's memory for the training images
 
 
 def max_pack_size(peak_bytes: Callable[[int], int], memory_bytes: int, max_cells: int) -> int:
@@ -33,6 +35,13 @@ def available_bytes(device: torch.device, share: float) -> int:
     """Bytes of a GPU's memory that a trial with this share of the GPU may use now."""
     free, total = torch.cuda.mem_get_info(device)
     return int(min(free, total * min(1.0, share)))
+
+
+def max_data_bytes(device: torch.device, share: float) -> float:
+    """Bytes of training images up to which they are moved to the device of a trial."""
+    if device.type == "cpu":
+        return math.inf
+    return MAX_DATA_SHARE * available_bytes(device, share)
 
 
 def measure_peak_bytes(work: Callable[[], object], device: torch.device) -> int:

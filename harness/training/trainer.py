@@ -19,7 +19,6 @@ from torch.func import stack_module_state
 
 from harness.data.validation_split import split_off_validation
 from harness.evaluation.classification import test_set_accuracy
-from harness.evaluation.validation import ValidationScorer, find_best_point
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
@@ -29,11 +28,12 @@ from harness.plugins.dataset import Data
 from harness.plugins.model import Batch, Model, Noise
 from harness.storage.schema import infer_estimator
 from harness.training import compilation, objective
-from harness.training.adam import match_memory_layout
 from harness.training.batches import BatchStream
+from harness.training.optimization.adam import match_memory_layout
 from harness.training.optimization.cell_optimizers import make_optimizer
 from harness.training.optimization.schedules import KLWarmup
 from harness.training.optimization.scored_weights import ScoredWeights
+from harness.training.validation import ValidationScorer, find_best_point
 
 CURVE_POINTS = 200
 # the accuracy, which takes all test images, is computed after so many curve points and steps
@@ -73,7 +73,7 @@ def make_trainer(
 
     If compiling fails with mode "auto", the pack is trained without.
     """
-    if not compilation.compiles(cells[0], mode, data.train_x.device):
+    if not compilation.compiles(cells[0], mode, data.device):
         return PackTrainer(cells, data, listed_indices, states)
     try:
         return PackTrainer(cells, data, listed_indices, states, compiled=True)
@@ -102,7 +102,7 @@ class PackTrainer:
         self.data, listed_indices = split_off_validation(data, cells[0], listed_indices)
         self.validation = ValidationScorer(self.data) if cells[0].validation else None
         self.backend = "compiled" if compiled else "eager"
-        self.device = data.train_x.device
+        self.device = data.device
         self.weights = self._stack_weights()
         self.step = 0
         self.seconds = 0.0

@@ -159,20 +159,28 @@ def test_what_cannot_be_sent_to_rays_workers_is_one_line(folder: Path, mnist: Da
 
 
 @pytest.mark.slow
-def test_a_class_of_an_imported_module_is_sent_too_and_a_ray_that_runs_is_used(
-    folder: Path, mnist: Data
-) -> None:
-    """The workers cannot import the module: it is removed once the script has it."""
+def test_modules_metrics_and_a_ray_that_runs(folder: Path, mnist: Data) -> None:
+    """The class is of a module that the workers cannot import, as it is removed once the script has
+    it. The metric is of the script. Ray is the script's own.
+    """
     Path("own_module.py").write_text(MODEL)
     Path("mine.py").write_text(
         "import pathlib, harness, own_module, ray\npathlib.Path('own_module.py').unlink()\n"
+        "from harness.plugins.metric import register_metric\n"
+        "HALF = 0.5\n"
+        "@register_metric('half', unit='', better=None, columns=['accuracy'])\n"
+        "def half(inputs):\n    yield 1.0\n    return {'accuracy': HALF}\n"
         "ray.init(num_cpus=1, include_dashboard=False)\n"
-        "print(harness.run(models='linear', seeds=1, iterations=20, plugins=[own_module.Linear],\n"
+        "plugins = [own_module.Linear, half]\n"
+        "print(harness.run(models='linear', seeds=1, iterations=20, plugins=plugins,\n"
         "                  results='r', samples=200), ray.is_initialized())\n"
     )
     done = subprocess.run([sys.executable, "-B", "mine.py"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("Results('linear: 1 cell: 1 ok') True\n")
+    assert [row["accuracy"] for row in Store("r").rows().values()] == [0.5]
+    texts = [json.loads(Store("r").read(key) or b"") for key in Store("r").keys("plugins", ".json")]
+    assert {name for text in texts for name in text["files"]} == {"Linear.py", "half.py"}
 
 
 def test_a_bad_grid_is_one_line_and_nothing_is_written(folder: Path) -> None:

@@ -29,7 +29,7 @@ WARM_UP = (
     + """
 
 import torch
-from harness.training import adam
+from harness.training.optimization import adam
 
 steps = 0
 apply_gradients = adam.Adam.apply_gradients

@@ -350,7 +350,7 @@ def test_workers_share_one_read_only_copy_of_a_data_set(ray: RayTune, mnist: Dat
 @pytest.mark.parametrize("resources", [Resources(9), Resources(1, 4.0)])
 def test_a_share_that_nothing_can_grant_is_refused(resources: Resources) -> None:
     """The first request would fit only if both nodes were one."""
-    with pytest.raises(InputError, match="on one machine; there are 8 CPUs and 2 GPUs"):
+    with pytest.raises(InputError, match="on one machine; available: 8 CPUs and 2 GPUs"):
         resources.slots([{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 2.0}])
 
 

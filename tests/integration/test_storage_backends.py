@@ -317,7 +317,7 @@ def test_the_name_of_an_address_has_no_query() -> None:
     assert store.report_folder == Path("results/bench/x")
 
 
-def test_google_storage_goes_through_the_same_door() -> None:
+def test_google_storage_uses_the_same_backend() -> None:
     """It is only opened, since there is no test server."""
     there = make_backend("gs://bench/x?anonymous=true")
     assert isinstance(there, Bucket)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,7 +87,8 @@ def test_a_row_names_the_version(command: Command, mnist: Data, tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, "")
     store = Store(tmp_path / "r")
     (row,) = store.rows().values()
-    assert row["git_commit"] == "v0.1.0"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert row["git_commit"] == f"v{project['version']}"
     assert store.provenance()[0]["command"] == f"generative-bench {flags} --results r"
     done = command("generative-bench-report", "r")
     assert (done.returncode, done.stderr) == (0, "")

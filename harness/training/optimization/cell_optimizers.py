@@ -13,7 +13,7 @@ from torch import Tensor
 from harness.experiment.cell import Cell
 from harness.experiment.recipe import WITH_MOMENTUM, Recipe, parse_recipe
 from harness.plugins.model_state import Tensors
-from harness.training.adam import Adam, memory_order
+from harness.training.optimization.adam import Adam, memory_order
 from harness.training.optimization.schedules import learning_rate_factor
 
 if TYPE_CHECKING:

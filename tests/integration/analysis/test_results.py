@@ -54,6 +54,13 @@ def test_the_report_is_that_of_the_command(full: Store, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "tables" / "estimates.csv").is_file()
 
 
+def test_failed_and_diverged_cells_are_listed(full: Store, published: Results) -> None:
+    failed = Results.read(full.root).failed
+    assert set(failed["status"]) == {"failed", "diverged"}
+    assert failed["error"].notna().all()
+    assert published.failed.empty
+
+
 def test_unknown_names_are_refused_with_the_known_ones(published: Results) -> None:
     with pytest.raises(InputError, match="no arm 'gmva'; did you mean 'gmvae'"):
         published.compare("gmva", "vae")

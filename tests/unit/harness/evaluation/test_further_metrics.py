@@ -1,6 +1,7 @@
 """Metrics of plug-ins and optional ones: what a run requests, and that none costs a row."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +30,7 @@ from tests.conftest import ROOT, CellMaker, lasting
 
 PLAIN = EvaluationConfig(samples=200)
 MANIFOLDS = ("precision", "recall", "density", "coverage")
+OF_FACTORS = ("mig", "sap", "dci_disentanglement", "dci_completeness")
 DOCS = (ROOT / "docs" / "plug-ins.md").read_text(encoding="utf-8")
 EXAMPLE = re.findall(r"```python\n(# decided\.py\n.*?)```", DOCS, re.DOTALL)[0]
 HEAD = """
@@ -175,6 +177,7 @@ def test_iwae_bounds_of_any_number_of_draws_have_a_column(run: Run, cell: CellMa
 
 SHIPPED = {
     "active_units": (0, 10),
+    "bits_per_dimension": (0.1, 1),
     "coverage": (0, 1),
     "density": (0, 9),
     "fd_judge": (0, 1e4),
@@ -191,7 +194,7 @@ SHIPPED = {
 def test_the_shipped_optional_metrics_are_computed_by_name(run: Run, cell: CellMaker) -> None:
     """A column names its metric, which fills all of its columns."""
     one = cell("vae", iterations=60)
-    assert list_optional_columns() == sorted(SHIPPED)
+    assert list_optional_columns() == sorted([*SHIPPED, *OF_FACTORS])
     row = run(one, names=(*(set(SHIPPED) - set(MANIFOLDS)), "recall"))
     assert row["error"] is None
     described = json.loads(row["own_columns"])
@@ -199,6 +202,13 @@ def test_the_shipped_optional_metrics_are_computed_by_name(run: Run, cell: CellM
     assert all(column["meaning"] for column in described.values())
     for name, (low, high) in SHIPPED.items():
         assert low <= row[name] <= high, name
+    assert row["bits_per_dimension"] == pytest.approx(row["nelbo"] / 784 / math.log(2))
+
+
+def test_a_metric_of_factors_says_that_there_are_none(run: Run, cell: CellMaker) -> None:
+    row = run(cell("vae", iterations=2), names=("mig",))
+    assert row["status"] == "ok"
+    assert "data set 'mnist' has no known factors; expected some" in row["error"]
 
 
 def test_a_model_without_codes_is_not_asked_for_them(run: Run, cell: CellMaker) -> None:

@@ -16,6 +16,7 @@ from harness.evaluation import digit_classifier
 from harness.execution import trial
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
+from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.storage import tensor_file
 from harness.storage.layout import checkpoint_key, log_key, weights_key
@@ -68,6 +69,16 @@ def test_a_cell_becomes_a_row_with_all_that_lies_beside_it(store: Store, cell: C
     assert store.read(weights_key(one)) is not None
     assert store.read(checkpoint_key(one)) is None
     assert updates[-1].ended == {one.id: "ok"}
+
+
+def test_a_worker_knows_the_data_that_it_is_given(
+    store: Store, cell: CellMaker, mnist: Data
+) -> None:
+    """It cannot look up a user's own data by their name, which the driver alone registers."""
+    data = replace(mnist, name="of_the_driver", spec=replace(mnist.spec, classes=9))
+    one = cell("vae", dataset="of_the_driver")
+    list(trial.run(Task((one,), str(store.root)), data))
+    assert registry.data_spec("of_the_driver") == data.spec
 
 
 def test_a_supervised_cell_has_an_accuracy_and_no_bound(

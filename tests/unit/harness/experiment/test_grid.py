@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.stats.thresholds import MIN_SEEDS
+from harness.data.loading import DatasetLoader
 from harness.errors import InputError, unknown_name_error
 from harness.experiment import grid, grid_file
 from harness.experiment.cell import Cell, ModelCard
@@ -263,12 +264,21 @@ def test_quick_is_small_and_has_enough_seeds() -> None:
     assert max(iterations for *_, iterations in found) <= 600
 
 
+def test_digits_is_a_short_grid_on_pinned_data() -> None:
+    chosen = grid_file.validate(grid_file.read("digits"))
+    found = chosen.cells(registry.cards(), data_versions={"digits": ""})
+    arms = Counter((c.model, c.dataset, c.beta, c.iterations) for c in found)
+    assert arms == {("vae", "digits", beta, 500): 5 for beta in (1, 4)}
+    assert {c.data_version for c in found} == {DatasetLoader().version("digits")}
+
+
 @pytest.mark.parametrize("name", grid_file.list_shipped())
 def test_shipped_grids_follow_the_protocol_otherwise(name: str) -> None:
     chosen = grid_file.validate(grid_file.read(name))
-    found = chosen.cells(registry.cards())
+    found = chosen.cells(registry.cards(), data_versions=dict.fromkeys(chosen.datasets, ""))
     assert (chosen.name, bool(chosen.title)) == (name, True)
-    assert {(c.batch_size, c.learning_rate, c.dataset) for c in found} == {(97, 1e-3, "mnist")}
+    dataset = "digits" if name == "digits" else "mnist"
+    assert {(c.batch_size, c.learning_rate, c.dataset) for c in found} == {(97, 1e-3, dataset)}
     assert {c.label_draw for c in found} <= {"none", "seed"}
 
 
@@ -529,7 +539,7 @@ def test_a_file_that_is_no_grid_is_refused_in_one_line(
 def test_a_grid_that_is_not_there_is_told_from_a_misspelt_one(tmp_path: Path) -> None:
     with pytest.raises(
         InputError,
-        match=r"^no grid 'reprot'; did you mean 'report'\? known: beta, labels, quick, rep",
+        match=r"^no grid 'reprot'; did you mean 'report'\? known: beta, digits, labels, quick, rep",
     ):
         grid_file.read("reprot")
     for name in (str(tmp_path / "mine.yaml"), str(tmp_path)):

@@ -17,7 +17,8 @@ from harness.plugins.isolation import (
     only_changes,
     record_changes,
 )
-from harness.training import adam, trainer
+from harness.training import trainer
+from harness.training.optimization import adam
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,7 @@ def test_changed_attributes_are_undone_and_made_again() -> None:
     )
     where = {
         "harness.training.trainer.DIVERGENCE_THRESHOLD",
-        "harness.training.adam.Adam.apply_gradients",
+        "harness.training.optimization.adam.Adam.apply_gradients",
         "torch.nn.modules.linear.Linear.forward",
     }
     assert {change.name for change in changes} == where

@@ -217,6 +217,15 @@ def test_a_model_file_with_a_taken_name_says_so() -> None:
         registry.load_source("mine.py", SOURCE.replace('"echo"', '"vae"'))
 
 
+def test_files_can_be_loaded_for_one_run_alone() -> None:
+    registry.load_source("kept.py", SOURCE)
+    with registry.unload_afterwards():
+        registry.load_source("mine.py", SOURCE.replace('"echo"', '"second"'))
+        assert {"echo", "second"} <= set(registry.cards())
+    assert "echo" in registry.cards()
+    assert "second" not in registry.cards()
+
+
 # --- a third party's package ----------------------------------------------------------------------
 
 

@@ -106,7 +106,9 @@ def test_a_registered_class_is_a_plugin_known_by_its_text(monkeypatch: pytest.Mo
         source = hashlib.sha256(plugin.files["Linear.py"].encode()).hexdigest()
         assert registry.source_hash("linear") == plugin.sha256 == source
         assert registry.lookup("linear") is linear
-        registry.refuse_local(["linear"])
+        registry.refuse_local(["linear"], [plugin])
+        with pytest.raises(InputError, match=r"hand it over in Python \(plugins=\[Linear\]\)"):
+            registry.refuse_local(["linear"], [])  # as in a later run without it
 
 
 def test_another_process_registers_it_from_its_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The training loop: a pack gives what its cells give alone, on real MNIST."""
 
 import dataclasses
+import math
 import os
 import shutil
 
@@ -333,12 +334,18 @@ def test_cells_that_differ_in_more_than_scalars_are_no_pack(mnist: Data, cell: C
 
 
 @OVER_ARMS
+@pytest.mark.parametrize("max_train_bytes", [math.inf, 1000])
 def test_a_gpu_step_neither_waits_nor_mixes_devices(
-    model: str, supervision: str, mnist: Data, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+    model: str,
+    supervision: str,
+    max_train_bytes: float,
+    mnist: Data,
+    cell: CellMaker,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On torch's meta device, which has no values: reading one is an error.
 
-    This runs the code path of a GPU without one.
+    This runs the code path of a GPU without one, with training images there or on the CPU.
     """
     away = torch.device("meta")
 
@@ -359,7 +366,9 @@ def test_a_gpu_step_neither_waits_nor_mixes_devices(
         "harness.data.labelled_subset.draw_labelled_indices",
         lambda classes, budget, seed, n_classes: torch.arange(budget),
     )
-    pack = trained(mixed(cell, model, supervision)[:3], mnist.to(away), 2)
+    moved = mnist.to(away, max_train_bytes)
+    assert (moved.train_x.device == away) == (max_train_bytes == math.inf)
+    pack = trained(mixed(cell, model, supervision)[:3], moved, 2)
     assert {tensor.device for tensor in (*pack.params.values(), *pack._recent_losses)} == {away}
     assert [step.shape for step in pack._recent_losses] == [(4, 3), (4, 3)]
     with pytest.raises(NotImplementedError, match="no data"):

@@ -10,7 +10,6 @@ import torch
 
 from harness.data.validation_split import split_off_validation
 from harness.evaluation import digit_classifier
-from harness.evaluation.validation import ValidationScorer
 from harness.execution import trial
 from harness.experiment.cell import Cell
 from harness.plugins.dataset import Data
@@ -19,6 +18,7 @@ from harness.storage.layout import weights_key
 from harness.storage.store import Store
 from harness.training.task import Task
 from harness.training.trainer import PackTrainer
+from harness.training.validation import ValidationScorer
 from tests.conftest import CellMaker, lasting
 from tests.unit.harness.training.optimization.recipes import as_saved, train
 

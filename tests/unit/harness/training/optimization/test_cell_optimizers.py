@@ -12,7 +12,7 @@ from harness.experiment.cell import Cell
 from harness.experiment.recipe import Recipe, canonical_recipe, parse_recipe
 from harness.plugins import registry
 from harness.plugins.dataset import Data
-from harness.training.adam import Adam
+from harness.training.optimization.adam import Adam
 from harness.training.optimization.cell_optimizers import (
     CLASS_NAMES,
     CellOptimizers,

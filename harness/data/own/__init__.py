@@ -1,0 +1,1 @@
+"""Data sets of users: arrays, folders of pictures, sets of the Hugging Face Hub, latents."""

@@ -1,0 +1,208 @@
+"""The models in `examples/` keep the contract, train in packs, resume to the bit and are scored."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.data import loading
+from harness.errors import InputError
+from harness.evaluation import digit_classifier
+from harness.execution import trial
+from harness.experiment.cell import Cell
+from harness.experiment.evaluation import EvaluationConfig
+from harness.plugins import registry, source_files
+from harness.plugins.dataset import Data
+from harness.storage import tensor_file
+from harness.storage.schema import Row
+from harness.storage.store import Store
+from harness.training import conformance
+from harness.training.task import Task
+from harness.training.trainer import CellState, PackTrainer
+from tests.conftest import ROOT
+from tests.unit.examples.conftest import NAMES, ExampleCell
+
+OVER_NAMES = pytest.mark.parametrize("name", NAMES)
+STEPS = 20
+EXACT, UNBOUNDED = {"made", "pixel_cnn"}, {"gan", "wae_mmd"}
+# images of another kind or shape than the model takes
+REFUSED = {"pythae_model"}
+
+
+def train(cells: Sequence[Cell], data: Data, steps: int = STEPS) -> PackTrainer:
+    pack = PackTrainer(cells, data)
+    for _ in range(steps):
+        pack.train_step()
+    return pack
+
+
+def losses(pack: PackTrainer, index: int) -> Tensor:
+    """The loss of a cell in every step: (steps,)."""
+    return torch.stack(pack._recent_losses)[:, 0, index]
+
+
+def tensors(pack: PackTrainer) -> dict[str, Tensor]:
+    return {
+        f"{kind}.{name}": value
+        for kind, by_name in pack._state_tensors().items()
+        for name, value in by_name.items()
+    }
+
+
+def restore(state: CellState) -> CellState:
+    """A state that was written and read."""
+    read, _ = tensor_file.parse(tensor_file.dump(state.tensors, {}))
+    return CellState(read, state.step, state.seconds, state.curve)
+
+
+@OVER_NAMES
+def test_the_file_registers_one_model_of_its_name(name: str, example: ExampleCell) -> None:
+    example(name)
+    (plugin,) = source_files.read_plugins([str(ROOT / "examples" / f"{name}.py")])
+    assert [model for model in registry.cards() if registry.find_plugin(model) == plugin] == [name]
+
+
+@OVER_NAMES
+def test_the_file_says_how_it_is_run_and_what_it_is(name: str, example: ExampleCell) -> None:
+    example(name)
+    docstring = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8").split('"""')[1]
+    assert f"--plugin examples/{name}.py" in docstring
+    assert registry.cards()[name].story.startswith("p(")
+    assert f"examples/{name}.py" in (ROOT / "docs" / "plug-ins.md").read_text(encoding="utf-8")
+
+
+@OVER_NAMES
+def test_an_example_keeps_the_contract(name: str, example: ExampleCell) -> None:
+    faults = [fault for _, fault in conformance.run_checks(example(name)) if fault]
+    assert faults == []
+
+
+@OVER_NAMES
+def test_an_example_takes_colour_images(name: str, example: ExampleCell) -> None:
+    cell = example(name, dataset="made_up_colour")
+    if name in REFUSED:
+        with pytest.raises(InputError, match="expected binary"):
+            registry.build(cell)
+    else:
+        assert [fault for _, fault in conformance.run_checks(cell) if fault] == []
+
+
+@OVER_NAMES
+def test_a_cell_loses_the_same_alone_and_in_a_pack(
+    name: str, example: ExampleCell, data: Data
+) -> None:
+    cells = [example(name, seed) for seed in (0, 1)]
+    pack = train(cells, data)
+    assert pack.backend == ("eager" if pack.model.stackable else "loop")
+    assert losses(pack, 0).isfinite().all()
+    assert not torch.allclose(losses(pack, 0), losses(pack, 1), rtol=1e-4)
+    for index, cell in enumerate(cells):
+        alone = losses(train([cell], data), 0)
+        torch.testing.assert_close(losses(pack, index), alone, rtol=1e-3, atol=1e-3)
+
+
+@OVER_NAMES
+def test_an_interrupted_training_ends_with_the_same_bits(
+    name: str, example: ExampleCell, data: Data
+) -> None:
+    cells = [example(name, seed) for seed in (0, 1)]
+    straight = train(cells, data, STEPS // 2)
+    states = [restore(straight.extract_state(index)) for index in range(2)]
+    resumed = PackTrainer(cells, data, states=states)
+    for pack in (straight, resumed):
+        while pack.step < STEPS:
+            pack.train_step()
+    expected = tensors(straight)
+    for key, value in tensors(resumed).items():
+        assert torch.equal(value, expected[key]), key
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the classifier of the made-up data."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def store(tmp_path: Path, classifier: Path, data: Data, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr(digit_classifier, "cache_folder", lambda: classifier)
+    made = Store(tmp_path / "results")
+    digit_classifier.provide(made, data)
+    return made
+
+
+def score(cell: Cell, store: Store, data: Data) -> Row:
+    task = Task(
+        (cell,),
+        str(store.root),
+        evaluation=EvaluationConfig(samples=200, iwae=(10,)),
+        plugins=source_files.read_plugins([str(ROOT / "examples" / f"{cell.model}.py")]),
+        compile="never",
+    )
+    for _ in trial.run(task, data):
+        pass
+    row = store.row(cell.id)
+    assert row is not None
+    return row
+
+
+@OVER_NAMES
+def test_the_row_says_what_its_number_is(
+    name: str, example: ExampleCell, store: Store, data: Data
+) -> None:
+    cell = example(name)
+    row = score(cell, store, data)
+    assert (row["status"], row["error"]) == ("ok", None)
+    estimator = "exact" if name in EXACT else "none" if name in UNBOUNDED else "elbo"
+    assert row["estimator"] == estimator
+    assert (row["nelbo"] is not None) == (estimator == "elbo")
+    assert (row["nll"] is not None) == (estimator == "exact")
+    assert sum(row["digit_counts"]) == 200
+    has_weights = hasattr(registry.lookup(name), "log_weight")
+    assert (row["iwae_10"] is not None) == has_weights
+    if has_weights:
+        assert row["iwae_10"] < row["nelbo"]
+
+
+def test_a_family_of_pythae_without_a_bound_has_no_nelbo(
+    example: ExampleCell, store: Store, data: Data
+) -> None:
+    row = score(example("pythae_model", settings={"family": "WAE_MMD"}), store, data)
+    assert (row["status"], row["estimator"], row["nelbo"]) == ("ok", "none", None)
+
+
+def test_bits_of_colour_images_are_those_of_a_direct_computation(
+    example: ExampleCell, tmp_path: Path
+) -> None:
+    """The scored rec of `conv_vae`, by differences of the logistic function in double precision."""
+    data = loading.load("made_up_photos")
+    cell = example("conv_vae", dataset="made_up_photos")
+    row = score(cell, Store(tmp_path / "results"), data)
+    bits = row["nelbo"] / data.spec.dimensions / math.log(2)
+    assert 0 < bits < 16
+    assert row["nelbo"] == pytest.approx(compute_nelbo(cell, data, tmp_path), rel=1e-4)
+
+
+def compute_nelbo(cell: Cell, data: Data, folder: Path) -> float:
+    """The NELBO of the stored weights over the test images, with torch's densities."""
+    from harness.evaluation.scored_images import draw_evaluation_noise
+    from harness.evaluation.scoring import Scorer
+
+    model = Scorer(Store(folder / "results"), data, EvaluationConfig()).load(cell)
+    x = data.test_x.float() / 255
+    noise = draw_evaluation_noise(model, len(x), "test noise", 0, x.device)
+    with torch.no_grad():
+        mean, var = model._encode(x, noise)  # type: ignore[operator]
+        posterior = torch.distributions.Normal(mean, var.sqrt())
+        raw = model._decode(mean + var.sqrt() * noise["z"])  # type: ignore[operator]
+    location, log_scale = (part.double() for part in raw.unflatten(-1, (2, -1)).unbind(1))
+    location, scale = location + 0.5, (log_scale - 2).clamp(min=-7).exp()
+    level = data.test_x.double()
+    below = torch.where(level == 0, -torch.inf, (level - 0.5) / 255)
+    above = torch.where(level == 255, torch.inf, (level + 0.5) / 255)
+    p = ((above - location) / scale).sigmoid() - ((below - location) / scale).sigmoid()
+    kl = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum(-1)
+    return float((kl - p.log().sum(-1)).mean())
