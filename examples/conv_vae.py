@@ -88,7 +88,7 @@ class ConvVAE(Model):
         return mean, variance(raw)
 
     def _decode(self, z: Tensor) -> Tensor:
-        """(batch, z) -> (batch, parameters · dimensions), all first parameters before the second."""
+        """(batch, z) -> (batch, parameters · dimensions), first parameters before second ones."""
         _, height, width = self.shape
         raw: Tensor = self.decoder(self.from_latent(z).unflatten(-1, self.small))
         return raw[..., :height, :width].flatten(1)

@@ -1,7 +1,7 @@
 """A small denoising diffusion model.
 
-Source: Ho, Jain and Abbeel, Denoising Diffusion Probabilistic Models, 2020, eq. 5, 7, 13 and 14, with
-the cosine schedule of Nichol & Dhariwal 2021, eq. 17.
+Source: Ho, Jain and Abbeel, Denoising Diffusion Probabilistic Models, 2020, eq. 5, 7, 13 and 14,
+with the cosine schedule of Nichol & Dhariwal 2021, eq. 17.
 
     python harness/bench.py --models ddpm --samples 1000 --plugin examples/ddpm.py
 """
@@ -20,8 +20,8 @@ from models.networks import mlp, positive
 
 @register("ddpm")
 class DDPM(Model):
-    """p(x_T) = N(0, I);  p(x_(t-1)|x_t) = N(mean(x_t, t), var_t), discretised for t = 1;  q(x_t|x) =
-    N(√a_t x, 1 - a_t), fixed
+    """p(x_T) = N(0, I);  p(x_(t-1)|x_t) = N(mean(x_t, t), var_t), discretised for t = 1;
+    q(x_t|x) = N(√a_t x, 1 - a_t), fixed
 
     Training follows the simple loss alone. Scoring computes the bound: `rec` is its term of t = 1
     and `kl` the sum of all others. Scoring and sampling hold `steps` draws of noise per image.
@@ -123,4 +123,5 @@ def discretized_normal_nll(x: Tensor, mean: Tensor, var: Tensor, half_width: flo
     is_right = below + above > 0
     low, high = torch.where(is_right, -above, below), torch.where(is_right, -below, above)
     log_high, log_low = torch.special.log_ndtr(high), torch.special.log_ndtr(low)
-    return -(log_high + (-torch.expm1(log_low - log_high)).log()).sum(-1)
+    log_p: Tensor = log_high + (-torch.expm1(log_low - log_high)).log()
+    return -log_p.sum(-1)

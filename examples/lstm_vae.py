@@ -25,7 +25,8 @@ from models.networks import positive
 
 @register("lstm_vae")
 class LSTMVAE(Model):
-    """p(z) = N(0, I);  p(x|z) = likelihood(LSTM(z, z, ...));  q(z|x) = N(mean, var) of LSTM(rows of x)
+    """p(z) = N(0, I);  p(x|z) = likelihood(LSTM(z, z, ...));
+    q(z|x) = N(mean, var) of LSTM(rows of x)
 
     The likelihood is the one of the data's kind.
     """
@@ -78,7 +79,7 @@ class LSTMVAE(Model):
         return mean, variance(raw)
 
     def _decode(self, z: Tensor) -> Tensor:
-        """(batch, z) -> (batch, parameters · dimensions), all first parameters before the second."""
+        """(batch, z) -> (batch, parameters · dimensions), first parameters before second ones."""
         hidden, _ = self.writer(z.unsqueeze(1).expand(-1, self.rows, -1))
         by_row = self.to_row(hidden).unflatten(-1, (self.likelihood.parameters, self.width))
         raw: Tensor = by_row.transpose(1, 2).flatten(1)

@@ -1,8 +1,8 @@
 """The stacked semi-supervised model M1+M2, trained jointly.
 
-Source: Kingma et al., Semi-supervised Learning with Deep Generative Models, 2014, eq. 3, 7 and 9. The
-paper trains M1 first and M2 on its latent variables; one cell has one training, so here both follow
-one bound from the start. Its numbers are not those of the paper.
+Source: Kingma et al., Semi-supervised Learning with Deep Generative Models, 2014, eq. 3, 7 and 9.
+The paper trains M1 first and M2 on its latent variables, which `--dataset latents:RESULTS/CELL`
+does; here both follow one bound from the start. Its numbers are not those of the paper.
 
     python harness/bench.py --models m1_m2 ssvae --labels 100 --plugin examples/m1_m2.py
 """
@@ -33,8 +33,8 @@ class M1M2(Model):
     """p(y) = 1/classes;  p(z2) = N(0, I);  p(z1|y,z2) = N(mean(y,z2), var(y,z2));  p(x|z1) =
     likelihood(decoder(z1));  q(z1|x), q(z2|y,z1) Gaussian;  q(y|z1) = classifier(z1)
 
-    The bound sums over y exactly, at one z1 and one z2 per y; labels enter by a cross-entropy at the
-    mean of q(z1|x). Arrays over y are class-major: (classes, batch, ...).
+    The bound sums over y exactly, at one z1 and one z2 per y; labels enter by a cross-entropy at
+    the mean of q(z1|x). Arrays over y are class-major: (classes, batch, ...).
     """
 
     iterations = 30_000

@@ -4,7 +4,8 @@ Pythae is no requirement of this project: `pip install pythae`. Its models give 
 and draw inside `forward`, so they train cell by cell. Families whose prior is not N(0, I), and
 those with several optimisers, are refused.
 
-    python harness/bench.py --models pythae_model --iterations 2000 --plugin examples/pythae_model.py
+    python harness/bench.py --models pythae_model --iterations 2000 \\
+      --plugin examples/pythae_model.py
 """
 
 from typing import Any

@@ -18,8 +18,8 @@ from models.networks import Encoder, decoder, positive
 
 @register("two_level_vae")
 class TwoLevelVAE(Model):
-    """p(z2) = N(0, I);  p(z1|z2) = N(mean(z2), var(z2));  p(x|z1) = likelihood(decoder(z1));  q(z1|x)
-    = N(mean(x), var(x));  q(z2|z1) = N(mean(z1), var(z1))
+    """p(z2) = N(0, I);  p(z1|z2) = N(mean(z2), var(z2));  p(x|z1) = likelihood(decoder(z1));
+    q(z1|x) = N(mean(x), var(x));  q(z2|z1) = N(mean(z1), var(z1))
     """
 
     def __init__(

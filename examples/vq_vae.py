@@ -22,8 +22,8 @@ MIN_COUNT = 1e-3  # of vectors that chose a code
 
 @register("vq_vae")
 class VQVAE(Model):
-    """p(z_i) = 1/codes for i = 1..positions;  p(x|z) = likelihood(decoder(codebook[z]));  q(z_i|x) =
-    1 for the code nearest to encoder(x)_i
+    """p(z_i) = 1/codes for i = 1..positions;  p(x|z) = likelihood(decoder(codebook[z]));
+    q(z_i|x) = 1 for the code nearest to encoder(x)_i
 
     As q is certain, its KL from the uniform prior is positions · log(codes), a constant: the bound
     is valid, and tight only for codes that are used alike. The paper trains a prior afterwards.
