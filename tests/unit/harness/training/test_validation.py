@@ -2,21 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from harness.data.validation_split import split_off_validation
+from harness.evaluation import digit_classifier
 from harness.execution import trial
 from harness.experiment.cell import Cell
 from harness.plugins.dataset import Data
 from harness.plugins.model import Model
+from harness.storage.layout import weights_key
 from harness.storage.store import Store
 from harness.training.task import Task
 from harness.training.trainer import PackTrainer
 from harness.training.validation import ValidationScorer
-from tests.conftest import CellMaker
+from tests.conftest import CellMaker, lasting
 from tests.unit.harness.training.optimization.recipes import as_saved, train
 
 BEST = {"validation": 300, "recipe": (("ema", 0.5), ("keep", "best"))}
@@ -136,6 +139,28 @@ def test_the_best_weights_survive_interruptions(
             assert pack.validation_columns(index) == straight.validation_columns(index)
             assert without_seconds(pack, index) == without_seconds(straight, index)
     assert any(straight.validation_columns(index)["best_step"] < 6 for index in (0, 1))
+
+
+def test_an_interrupted_trial_ends_with_the_same_row_and_weights(
+    tmp_path: Path, store: Store, mnist: Data, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed after each of four reports; the best step is not the last one."""
+    monkeypatch.setattr("harness.training.trainer.ACCURACY_EVERY_POINTS", 1)
+    monkeypatch.setattr("harness.training.trainer.ACCURACY_EVERY_STEPS", 1)
+    cells = tuple(cell("vae", seed, iterations=6, learning_rate=0.03, **BEST) for seed in (0, 1))
+    other = Store(tmp_path / "other")
+    digit_classifier.provide(other, mnist)
+    for place, stops in ((store, 0), (other, 4)):
+        while len(place.rows()) < len(cells):
+            updates = trial.run(Task(cells, str(place.root), report_seconds=0.0), mnist)
+            for _ in updates:
+                if stops:
+                    stops -= 1
+                    updates.close()
+    for one in cells:
+        assert lasting(store.rows()[one.id]) == lasting(other.rows()[one.id])
+        assert store.read(weights_key(one)) == other.read(weights_key(one))
+    assert min(row["best_step"] for row in store.rows().values()) < 6
 
 
 def test_a_model_without_scores_cannot_keep_its_best(
