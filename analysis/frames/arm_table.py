@@ -1,7 +1,7 @@
 """Tables with one row per arm: cells by status, what the cells ran on, means of the metrics."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import pandas as pd
@@ -10,6 +10,7 @@ from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.stats.estimates import estimate_means
 from harness.errors import unknown_name_error
 from harness.experiment.cell import Setting, Supervision
+from harness.experiment.recipe import Recipe
 from harness.storage.schema import ARM_COLUMNS, Status
 
 Row = dict[str, Any]
@@ -29,6 +30,12 @@ VALUE_SET_COLUMNS = (
 )
 SEED_HISTORY_COLUMNS = ("adaptive", "unrecorded")
 SCALAR_COLUMNS = tuple(column for column in ARM_COLUMNS if column != "settings")
+# columns of name-value pairs, each with what a name that an arm leaves out has as its value
+DEFAULT_OF_PAIR: dict[str, Callable[[str], object]] = {
+    "term_weights": lambda _: 1.0,
+    "recipe": lambda name: getattr(Recipe(), name, None),
+    "settings": lambda _: None,
+}
 _SORT_COLUMNS = [
     "dataset",
     "size",
@@ -81,16 +88,21 @@ def summarize_arms(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def select_arms(arms: pd.DataFrame, wanted: dict[str, Setting]) -> pd.DataFrame:
-    """The arms with these values of columns and settings; numbers are compared as numbers.
+    """The arms with these values of columns, settings and keys of recipes.
 
-    Raises `InputError` for an unknown name or value.
+    Numbers are compared as numbers. Raises `InputError` for an unknown name or value.
 
     >>> arms = pd.DataFrame({"model": "vae", "beta": [1.0, 4.0], "settings": '{"z": 10}'})
     >>> arms = arms.reindex(columns=ARM_COLUMNS)
     >>> list(select_arms(arms, {"model": "vae", "beta": "4", "z": "10"}).index)
     [1]
+    >>> arms["recipe"] = ["{}", '{"optimizer": "sgd"}']
+    >>> list(select_arms(arms, {"optimizer": "adam"}).index)
+    [0]
     """
-    columns = {column: arms[column] for column in SCALAR_COLUMNS} | _expand_settings(arms)
+    columns = {column: arms[column] for column in SCALAR_COLUMNS}
+    for column in DEFAULT_OF_PAIR:
+        columns |= _expand_pairs(arms, column)
     for name, value in wanted.items():
         if name not in columns:
             raise unknown_name_error("column of the arms", name, columns)
@@ -150,10 +162,14 @@ def _intersect_purposes(recorded: frozenset[str]) -> frozenset[str]:
     return frozenset.intersection(*sets) if sets else frozenset()
 
 
-def _expand_settings(arms: pd.DataFrame) -> dict[str, pd.Series]:
-    values = arms["settings"].map(json.loads)
+def _expand_pairs(arms: pd.DataFrame, column: str) -> dict[str, pd.Series]:
+    """The values of each name in a column of pairs, by name."""
+    values = arms[column].map(lambda text: json.loads(text) if isinstance(text, str) else {})
     names = dict.fromkeys(name for value in values for name in value)
-    return {name: values.map(lambda value, key=name: value.get(key)) for name in names}
+    missing = {name: DEFAULT_OF_PAIR[column](name) for name in names}
+    return {
+        name: values.map(lambda value, key=name: value.get(key, missing[key])) for name in names
+    }
 
 
 def _matches(value: object, wanted: Setting) -> bool:

@@ -21,13 +21,14 @@ from harness.experiment.own_columns import (
 
 EvaluationSet = Literal["test", "report_subset"]
 # "own": the metric decides what it is computed from
-Scope = EvaluationSet | Literal["own"]
+Scope = EvaluationSet | Literal["validation", "own"]
 COLUMN_PREFIXES: dict[EvaluationSet, str] = {"test": "", "report_subset": "subset_"}
 BOUND_METRICS = ("nelbo", "kl", "rec")
 # Less of one part of the bound is more of the other: neither lower nor higher is better.
 BOUND_PARTS = ("kl", "rec")
 EVALUATION_SET_NAMES: dict[Scope, str] = {
     "test": "the test images",
+    "validation": "the validation images",
     "report_subset": "report_subset (the listed images)",
 }
 
@@ -101,12 +102,24 @@ def _title_iwae(draws: int) -> str:
 
 NLL = Metric("nll", "nll", "Exact −log p(x)", "nats", "test")
 ACCURACY = Metric("accuracy", "accuracy", "Accuracy", "%", "test", factor=100.0, better="higher")
+VALIDATION_NELBO = Metric("validation_nelbo", "validation_nelbo", "NELBO", "nats", "validation")
+VALIDATION_ACCURACY = Metric(
+    "validation_accuracy",
+    "validation_accuracy",
+    "Accuracy",
+    "%",
+    "validation",
+    factor=100.0,
+    better="higher",
+)
 # of two arms; no column of the results table
 GAIN = Metric("gain", "gain", "Gain in accuracy", "%", "test", factor=100.0, better="higher")
 METRICS: tuple[Metric, ...] = (
     *_make_bound_metrics("test"),
     NLL,
     ACCURACY,
+    VALIDATION_NELBO,
+    VALIDATION_ACCURACY,
     *_make_bound_metrics("report_subset"),
 )
 METRIC_BY_COLUMN = {metric.column: metric for metric in METRICS}

@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.frames.metrics import ACCURACY, METRIC_BY_COLUMN
+from analysis.frames.metrics import (
+    ACCURACY,
+    METRIC_BY_COLUMN,
+    VALIDATION_ACCURACY,
+    VALIDATION_NELBO,
+)
 from analysis.plots.captions import draw_first_arms
 from analysis.rendering.section import Content, Plot
 from analysis.report_data import ReportData, Section
@@ -15,12 +20,14 @@ if TYPE_CHECKING:
 
 CAPTIONS = {
     "nelbo": "NELBO of the training batches, at β = 1",
+    "validation_nelbo": "NELBO of the validation images, at β = 1",
     "accuracy": "Accuracy on the grey test images, only watched",
+    "validation_accuracy": "Accuracy on the validation images",
 }
 
 
 def build(data: ReportData) -> Content:
-    """NELBO and accuracy over the steps of training."""
+    """NELBO and accuracy over the steps of training, and on validation images if there are any."""
     points, arms = data.frames.points, data.arm_names
     return Content(draw_plots=lambda: draw_first_arms(_draw_curves, points, arms))
 
@@ -32,13 +39,14 @@ def _draw_curves(points: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
     """A plot of each metric that has points."""
     from analysis.plots.learning_curves import draw_learning_curves
 
-    for metric in (METRIC_BY_COLUMN["nelbo"], ACCURACY):
+    for metric in (METRIC_BY_COLUMN["nelbo"], VALIDATION_NELBO, ACCURACY, VALIDATION_ACCURACY):
         watched = points.dropna(subset=[metric.name])
         if len(watched):
             caption = (
                 f"{CAPTIONS[metric.name]}. Lines are means over n seeds, bands their 95 % "
                 "t-intervals."
             )
-            title = f"Learning curves, {metric.title}"
+            on_validation = metric.evaluation == "validation"
+            title = f"Learning curves, {metric.title_with_set if on_validation else metric.title}"
             figure = draw_learning_curves(watched, metric, palette)
             yield Plot(f"curves-{metric.name}", title, caption, figure)

@@ -15,11 +15,14 @@ LINE_LEVEL = 64  # grey level of the lines between images
 def render_sheet(images: Tensor, spec: DataSpec = MNIST_SPEC) -> bytes:
     """A PNG of SHEET_ROWS × SHEET_COLUMNS images with a pixel between them.
 
-    images: (SHEET_ROWS · SHEET_COLUMNS, dimensions) in [0, 1]; other values are cut off
+    images: (n, dimensions) in [0, 1], SHEET_ROWS · SHEET_COLUMNS at most; other values are cut off,
+        and missing images are black
     """
     channels, height, width = spec.shape
     levels = images.clamp(0, 1).mul(255).round().byte().cpu().numpy()
-    tiles = levels.reshape(SHEET_ROWS, SHEET_COLUMNS, channels, height, width)
+    tiles = np.zeros((SHEET_ROWS * SHEET_COLUMNS, channels, height, width), np.uint8)
+    tiles[: len(levels)] = levels.reshape(-1, channels, height, width)
+    tiles = tiles.reshape(SHEET_ROWS, SHEET_COLUMNS, channels, height, width)
     padding = ((0, 0), (0, 0), (0, 0), (0, 1), (0, 1))
     framed = np.pad(tiles, padding, constant_values=LINE_LEVEL)
     sheet = framed.transpose(0, 3, 1, 4, 2).reshape(

@@ -96,12 +96,13 @@ def draw_samples(model: Model, count: int, data: Data) -> Generator[float, None,
 def reconstruct_images(model: Model, images: Tensor, rows: int, columns: int) -> Tensor | None:
     """Lines of images, each above the line of their reconstructions.
 
-    images (n, dimensions) -> (rows · columns, dimensions) in [0, 1]; None for a model that cannot
-    reconstruct.
+    images (n, dimensions) -> (rows · columns, dimensions) in [0, 1], fewer of fewer images; None
+    for a model that cannot reconstruct, and for less than a line of images.
     """
-    if not isinstance(model, Reconstructing):
+    full_lines = min(rows // 2, len(images) // columns)
+    if not isinstance(model, Reconstructing) or full_lines == 0:
         return None
-    x = images[: rows // 2 * columns]
+    x = images[: full_lines * columns]
     noise = draw_evaluation_noise(model, len(x), "reconstructions", 0, x.device)
     lines = torch.stack(
         [part.unflatten(0, (-1, columns)) for part in (x, model.reconstruct(x, noise))], 1

@@ -9,9 +9,17 @@ IWAE_SAMPLES = (10, 100, 1000)  # those with a column in every table
 
 BOUND_METRICS = ("nelbo", "kl", "rec", *(f"iwae_{k}" for k in IWAE_SAMPLES))
 
-METRICS = (*BOUND_METRICS, "nll", "accuracy", *(f"subset_{name}" for name in BOUND_METRICS))
+VALIDATION_METRICS = ("validation_nelbo", "validation_accuracy")
 
-FRACTION_METRICS = ("accuracy",)  # printed in per cent, stored as fractions
+METRICS = (
+    *BOUND_METRICS,
+    "nll",
+    "accuracy",
+    *VALIDATION_METRICS,
+    *(f"subset_{name}" for name in BOUND_METRICS),
+)
+
+FRACTION_METRICS = ("accuracy", "validation_accuracy")  # printed in per cent, stored as fractions
 
 MAX_FRACTION_MARGIN = 0.2  # a larger margin was probably meant in percentage points
 
