@@ -24,6 +24,7 @@ GRID_FLAGS: Mapping[str, str] = {
     "iwae": "iwae",
     "iwae_on": "iwae_on",
     "samples": "samples",
+    "metrics": "metrics",
 }
 
 
