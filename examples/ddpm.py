@@ -123,4 +123,5 @@ def discretized_normal_nll(x: Tensor, mean: Tensor, var: Tensor, half_width: flo
     is_right = below + above > 0
     low, high = torch.where(is_right, -above, below), torch.where(is_right, -below, above)
     log_high, log_low = torch.special.log_ndtr(high), torch.special.log_ndtr(low)
-    return -(log_high + (-torch.expm1(log_low - log_high)).log()).sum(-1)
+    log_p: Tensor = log_high + (-torch.expm1(log_low - log_high)).log()
+    return -log_p.sum(-1)
