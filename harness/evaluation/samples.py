@@ -104,9 +104,9 @@ def reconstruct_images(model: Model, images: Tensor, rows: int, columns: int) ->
         return None
     x = images[: full_lines * columns]
     noise = draw_evaluation_noise(model, len(x), "reconstructions", 0, x.device)
-    lines = torch.stack(
-        [part.unflatten(0, (-1, columns)) for part in (x, model.reconstruct(x, noise))], 1
-    )
+    with own_draws_of(model, seeding.derive(seeding.EVALUATION_SEED, "reconstructions", 0)):
+        reconstructed = model.reconstruct(x, noise)
+    lines = torch.stack([part.unflatten(0, (-1, columns)) for part in (x, reconstructed)], 1)
     return lines.flatten(0, 2)
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from harness.data import loading
 from harness.errors import InputError
-from harness.evaluation import digit_classifier
+from harness.evaluation import digit_classifier, samples, scored_images
+from harness.evaluation.scoring import Scorer
 from harness.execution import trial
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
@@ -174,6 +175,17 @@ def test_a_family_of_pythae_without_a_bound_has_no_nelbo(
     assert (row["status"], row["estimator"], row["nelbo"]) == ("ok", "none", None)
 
 
+def test_pictures_of_a_model_that_draws_are_the_same_every_time(
+    example: ExampleCell, data: Data
+) -> None:
+    model = registry.build(example("pythae_model")).eval()
+    images = scored_images.prepare_test_images(data)
+    first, second = (samples.reconstruct_images(model, images, 4, 5) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert torch.equal(first, second)
+
+
 def test_bits_of_colour_images_are_those_of_a_direct_computation(
     example: ExampleCell, tmp_path: Path
 ) -> None:
@@ -188,12 +200,9 @@ def test_bits_of_colour_images_are_those_of_a_direct_computation(
 
 def compute_nelbo(cell: Cell, data: Data, folder: Path) -> float:
     """The NELBO of the stored weights over the test images, with torch's densities."""
-    from harness.evaluation.scored_images import draw_evaluation_noise
-    from harness.evaluation.scoring import Scorer
-
     model = Scorer(Store(folder / "results"), data, EvaluationConfig()).load(cell)
     x = data.test_x.float() / 255
-    noise = draw_evaluation_noise(model, len(x), "test noise", 0, x.device)
+    noise = scored_images.draw_evaluation_noise(model, len(x), "test noise", 0, x.device)
     with torch.no_grad():
         mean, var = model._encode(x, noise)  # type: ignore[operator]
         posterior = torch.distributions.Normal(mean, var.sqrt())
