@@ -116,6 +116,46 @@ def test_the_example_of_the_docs_is_a_script(folder: Path, mnist: Data) -> None:
     }
 
 
+DATA_AND_METRIC = """
+import numpy as np
+import harness
+from harness.plugins.dataset import Dataset, DataSpec, Splits, register_dataset
+from harness.plugins.metric import register_metric
+
+
+@register_dataset("mine")
+class Mine(Dataset):
+    spec = DataSpec((12,), "continuous")
+
+    def load(self, folder):
+        x = np.random.default_rng(0).normal(size=(300, 12))
+        return Splits(x[:200], None, x[200:], None)
+
+
+@register_metric("quarter", unit="", better="lower", meaning="a quarter")
+def quarter(inputs):
+    return 0.25
+
+
+if __name__ == "__main__":
+    grid = {"name": "own", "sweeps": [{"model": "vae", "dataset": "mine", "iterations": 20}]}
+    results = harness.run(grid, seeds=2, samples=200, plugins=[Mine, quarter], results="own")
+    assert results.failed.empty
+"""
+
+
+@pytest.mark.slow
+def test_a_data_set_and_a_metric_of_a_script_reach_rays_workers(folder: Path) -> None:
+    Path("own.py").write_text(DATA_AND_METRIC)
+    done = subprocess.run([sys.executable, "own.py"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = Store("own").rows().values()
+    assert {(row["dataset"], row["data_kind"], row["quarter"]) for row in rows} == {
+        ("mine", "continuous", 0.25)
+    }
+    assert all(len(row["data_version"]) == 12 for row in rows)
+
+
 def test_cells_that_fail_do_not_raise(folder: Path, mnist: Data) -> None:
     Path("broken.py").write_text(BROKEN)
     results = harness.run(
