@@ -314,15 +314,16 @@ class Grid(BaseModel):
                     raise unknown_name_error("dataset", dataset, data_versions)
             swept_cells = sweep.cells(cards[sweep.model], self.seeds, self.label_draw)
             cells |= dict.fromkeys(
-                replace(_use_listed_labels(cell, listed_draw), data_version=version)
-                if (version := data_versions[cell.dataset])
-                else _use_listed_labels(cell, listed_draw)
+                _add_versions(cell, listed_draw, data_versions[cell.dataset])
                 for cell in swept_cells
             )
         return list(cells)
 
 
-def _use_listed_labels(cell: Cell, listed_draw: ListedDraw | None) -> Cell:
+def _add_versions(cell: Cell, listed_draw: ListedDraw | None, data_version: str) -> Cell:
+    """The cell with the version of its data, and of the list of its labelled images."""
+    if data_version:
+        cell = replace(cell, data_version=data_version)
     if cell.label_draw != "subset" or listed_draw is None:
         return cell
     return replace(cell, label_draw=f"file-{listed_draw.checksum}", labels=listed_draw.labels)

@@ -87,6 +87,12 @@ class Terms(NamedTuple):
     loss: Tensor | None = None  # what training minimises instead of the sum
     further: Mapping[str, Tensor] = NO_TERMS  # other terms by name, each with a weight of its own
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The terms that the model gives, by name."""
+        own = {"rec": self.rec, "kl": self.kl, "extra": self.extra, "nll": self.nll}
+        own["loss"] = self.loss
+        return {name: part for name, part in own.items() if part is not None} | dict(self.further)
+
 
 class Model(nn.Module, ABC):
     """A generative model.

@@ -1,10 +1,10 @@
 """Models, and what else plug-ins register, by name. Entry points add to them.
 
 `register` is a decorator. The first look-up in a process, Ray's workers included, imports every
-entry point of the groups in `ENTRY_POINT_GROUPS`. A model in a user's own files is
-a plug-in: `load` runs its code, which travels with the trial. What it changes in other modules
-holds for its own models only (`isolate_model`). What a script or a notebook registers itself can be
-a plug-in as well (`plugin_from_object`): the object itself travels then.
+entry point of the groups in `ENTRY_POINT_GROUPS`. A model in a user's own files is a plug-in:
+`load` runs its code, which travels with the trial. What it changes in other modules holds for its
+own models only (`isolate_model`). What a script or a notebook registers itself can be a plug-in as
+well (`plugin_from_object`): the object itself travels then.
 """
 
 import functools

@@ -180,6 +180,37 @@ def test_a_weight_of_a_term_that_there_is_not_is_a_violation() -> None:
     assert "expected one of: norm, bias" in violation
 
 
+def test_a_further_term_cannot_have_the_name_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = registry.lookup("named")
+    terms = model.terms
+    monkeypatch.setattr(
+        model,
+        "terms",
+        lambda self, batch, noise: terms(self, batch, noise)._replace(
+            further={"kl": batch.x.sum()}
+        ),
+    )
+    violation = conformance.find_violation(cells("named", 1)[0], False)
+    assert violation == "model 'named' names a further term 'kl'; expected another name"
+
+
+def test_a_further_term_is_the_same_for_the_same_arguments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, calls = registry.lookup("named"), iter(range(100))
+    terms = model.terms
+    monkeypatch.setattr(
+        model,
+        "terms",
+        lambda self, batch, noise: terms(self, batch, noise)._replace(
+            further={"count": batch.x.sum() * next(calls)}
+        ),
+    )
+    violation = conformance.find_violation(cells("named", 1)[0], False)
+    assert violation is not None
+    assert "gives another count for the same arguments" in violation
+
+
 def test_a_loss_of_its_own_is_what_is_minimised(mnist: Data) -> None:
     pack = train(PackTrainer(cells("own_loss", beta=3.0), mnist), 1)
     loss, rec, kl, extra = last_losses(pack)
