@@ -17,6 +17,7 @@ from harness.experiment.grid import Grid
 from harness.monitoring.tracking import NamedTracker, make_trackers
 from harness.plugins import registry
 from harness.plugins.source_files import Plugin
+from harness.search.design import Design
 from harness.storage.store import Store
 
 UNNAMED = "grid"  # the name of a grid that was given as keys without one
@@ -24,11 +25,16 @@ UNNAMED = "grid"  # the name of a grid that was given as keys without one
 
 @dataclass(frozen=True)
 class Experiment:
-    """A grid with the options of its run: `cells` are all cells of `grid`, done or not."""
+    """A grid with the options of its run.
+
+    `cells` are those that are known from the start, done or not: all of them, unless `design` makes
+    more known as rows come in.
+    """
 
     options: RunOptions
     grid: Grid
     plugins: tuple[Plugin, ...]
+    design: Design
     cells: Sequence[Cell]
     evaluation: EvaluationConfig
     resources: Resources
@@ -51,7 +57,8 @@ def read_experiment(options: RunOptions) -> Experiment:
     evaluation = make_evaluation_config(grid.subset, grid.iwae, grid.iwae_on, grid.samples)
     datasets = DatasetLoader(options.data)
     versions = {name: datasets.version(name) for name in grid.datasets}
-    cells = grid.cells(cards, evaluation.listed_draw, versions)
+    design = Design(grid, cards, evaluation.listed_draw, versions)
+    cells = design.list_due({})
     evaluation.check_cells(cells)
     metrics = request_metrics(grid.metrics, {cell.model for cell in cells})
     evaluation = replace(evaluation, metrics=metrics)
@@ -63,7 +70,7 @@ def read_experiment(options: RunOptions) -> Experiment:
     trackers = make_trackers(options.trackers, store.address)
     store.check_reachable()
     return Experiment(
-        options, grid, plugins, cells, evaluation, resources, store, datasets, trackers
+        options, grid, plugins, design, cells, evaluation, resources, store, datasets, trackers
     )
 
 

@@ -14,8 +14,10 @@ from harness.storage.store import TABLE, Store
 
 def finish_run(experiment: Experiment) -> int:
     """Print which cells of the grid are not done and where the table is; 0 if all are done."""
-    cells, store = experiment.cells, experiment.store
-    stored_rows, names = read_rows(store).rows, name_cells(cells)
+    store = experiment.store
+    stored_rows = read_rows(store).rows
+    cells = experiment.design.list_due(stored_rows)
+    names = name_cells(cells)
     rows = {cell: stored_rows[cell.id] for cell in cells if cell.id in stored_rows}
     missing = [cell for cell in cells if cell not in rows]
     failed = [cell for cell, row in rows.items() if row["status"] != "ok"]
@@ -28,6 +30,7 @@ def finish_run(experiment: Experiment) -> int:
     _print_unscored(unscored, names, rows, store)
     for cell in missing:
         print(f"missing: {names[cell]}")
+    without_winner = _print_winners(experiment, stored_rows)
     done = len(cells) - len(failed) - len(missing)
     note = f", {len(unscored)} of them without a score that was asked for" if unscored else ""
     counts = f"{len(failed)} failed, {len(missing)} missing"
@@ -36,7 +39,22 @@ def finish_run(experiment: Experiment) -> int:
     )
     if failed:
         print("why: --log CELL; try the failed ones again with --resume failed")
-    return 1 if failed or missing or unscored else 0
+    return 1 if failed or missing or unscored or without_winner else 0
+
+
+def _print_winners(experiment: Experiment, rows: Mapping[str, Row]) -> int:
+    """Print the winner of each study that has ended; how many studies have none."""
+    without = 0
+    for search, study, winner in experiment.design.list_winners(rows):
+        name, metric = f"{search.base.model} study {study}", search.spec.metric
+        if winner is None:
+            without += 1
+            print(f"no winner: {name}: no trial has {metric}, see their rows")
+            continue
+        point = search.describe_point(winner)
+        value = f"{metric} {rows[winner.id][metric]:.5g}"
+        print(f"winner: {name}: trial {winner.trial} of {search.spec.trials}, {point}, {value}")
+    return without
 
 
 def _print_failed(cells: list[Cell], names: Mapping[Cell, str], rows: Mapping[Cell, Row]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +10,8 @@ from harness.cli.dry_run import show_plan
 from harness.cli.experiment import Experiment, read_experiment
 from harness.cli.options import RunOptions
 from harness.cli.outcome import finish_run
-from harness.cli.run_record import start_run
-from harness.cli.workload import Workload, plan_workload
+from harness.cli.run_record import prepare_stage, start_run
+from harness.cli.workload import Workload, plan_workload, read_rows
 from harness.execution.launcher import InProcess, Launcher
 from harness.execution.ray_session import import_ray, prepare_objects
 from harness.execution.ray_tune import RayTune
@@ -22,7 +22,7 @@ from harness.monitoring.run_state import RunState
 from harness.monitoring.tracking import Tracking, make_tracked_run
 from harness.plugins.registry import load_plugins
 from harness.scheduling import packing, step_timing
-from harness.storage.layout import log_key
+from harness.storage.layout import checkpoint_key, log_key
 from harness.storage.store import Store
 from harness.training import conformance
 from harness.training.rows import write_row
@@ -43,15 +43,35 @@ def run_grid(options: RunOptions) -> int:
 
 
 def complete(experiment: Experiment, workload: Workload) -> None:
-    """Train and score what is left, and write the table."""
-    if workload.is_empty:
+    """Train and score what is left, a stage at a time, and write the table.
+
+    A grid without a search has one stage. The launcher stays for all of them.
+    """
+    record, launcher, handled = None, None, set[Cell]()
+    with ExitStack() as stack:
+        while not workload.is_empty:
+            if launcher is None:
+                launcher, costs = measure_and_connect(experiment, workload)
+                stack.callback(launcher.close)
+            else:
+                costs = measure_costs(experiment, workload)
+            prepare_store(experiment, workload)
+            record = record or start_run(experiment, workload)
+            launch(experiment, workload, launcher, costs, record)
+            handled |= {*workload.plan.todo, *workload.refused}
+            workload = plan_workload(experiment, handled)
+    if record is None:
         prepare_store(experiment, workload)
         experiment.store.compact()
-        return
-    launcher, costs = measure_and_connect(experiment, workload)
-    with closing(launcher):
-        prepare_store(experiment, workload)
-        launch(experiment, workload, launcher, costs)
+    delete_spent_states(experiment)
+
+
+def delete_spent_states(experiment: Experiment) -> None:
+    """Delete the training states that rungs of ended searches have left."""
+    search = experiment.grid.search
+    if search is not None and search.method == "halving":
+        for cell in experiment.design.list_spent(read_rows(experiment.store).rows):
+            experiment.store.remove(checkpoint_key(cell))
 
 
 def dry_run(experiment: Experiment, workload: Workload) -> int:
@@ -60,7 +80,10 @@ def dry_run(experiment: Experiment, workload: Workload) -> int:
     costs = measure_costs(experiment, workload)
     slots = 1 if options.launcher == "in-process" else experiment.resources.local_slots()
     packs = make_packs(options, workload.plan.todo, costs, slots)
-    return show_plan(workload.plan, packs, costs, slots, workload.refused)
+    code = show_plan(workload.plan, packs, costs, slots, workload.refused)
+    if n_open := experiment.design.count_open(workload.plan.rows):
+        print(f"up to {n_open:,} more cells follow from the rows of these: their time is not in it")
+    return code
 
 
 def prepare_store(experiment: Experiment, workload: Workload) -> None:
@@ -82,7 +105,7 @@ def measure_and_connect(experiment: Experiment, workload: Workload) -> tuple[Lau
 def measure_costs(experiment: Experiment, workload: Workload) -> dict[Cell, Cost]:
     """What a step and, on CPUs, the scoring of each kind of cell cost, by `Cell.pack_key`."""
     cells, sets = workload.plan.todo, workload.sets
-    evaluation, resources = experiment.evaluation, experiment.resources
+    evaluation, resources = workload.evaluation, experiment.resources
     step_costs = step_timing.measure_step_costs(
         cells,
         sets,
@@ -91,7 +114,7 @@ def measure_costs(experiment: Experiment, workload: Workload) -> dict[Cell, Cost
         resources.gpus > 0,
         experiment.options.compile,
     )
-    if resources.gpus:
+    if resources.gpus or workload.is_search:
         return step_costs  # the time of scoring on a CPU does not predict that on a GPU
     score_costs = step_timing.measure_score_costs(cells, sets, evaluation, resources.cpus)
     return {kind: replace(cost, score=score_costs[kind]) for kind, cost in step_costs.items()}
@@ -114,15 +137,22 @@ def make_packs(
     return packing.longest_first(packing.fixed_packs(cells, options.pack_size), costs)
 
 
-def launch(experiment: Experiment, workload: Workload, launcher: Launcher, costs: Costs) -> None:
-    """Write the run's record and the rows of refused cells, train and score the rest, and write
-    the table, also where the run is interrupted.
+def launch(
+    experiment: Experiment,
+    workload: Workload,
+    launcher: Launcher,
+    costs: Costs,
+    record: Mapping[str, Any],
+) -> None:
+    """Write the rows of refused cells, train and score the rest, and write the table, also where
+    the run is interrupted.
     """
     store, todo, refused = experiment.store, workload.plan.todo, workload.refused
-    record = start_run(experiment, workload)
-    write_failed_rows(refused, make_task(experiment, tuple(refused), record), store)
+    prepare_stage(experiment, workload)
+    for cell, reason in refused.items():
+        write_failed_row(cell, reason, make_task(experiment, workload, (cell,), record), store)
     packs = make_packs(experiment.options, todo, costs, launcher.slots)
-    tasks = [make_task(experiment, pack, record) for pack in packs]
+    tasks = [make_task(experiment, workload, pack, record) for pack in packs]
     run = make_tracked_run(record, store, [*refused, *todo])
     try:
         with Tracking(experiment.trackers, run, store) as tracking:
@@ -164,13 +194,15 @@ def make_progress(
     return Progress(state, console, experiment.store)
 
 
-def make_task(experiment: Experiment, pack: packing.Pack, record: Mapping[str, Any]) -> Task:
+def make_task(
+    experiment: Experiment, workload: Workload, pack: packing.Pack, record: Mapping[str, Any]
+) -> Task:
     """What a worker is handed to train one pack."""
-    options = experiment.options
+    options, search = experiment.options, experiment.grid.search
     return Task(
         cells=pack,
         results=experiment.store.address,
-        evaluation=experiment.evaluation,
+        evaluation=workload.evaluation,
         grid=record["grid"]["name"],
         run=record["run"],
         commit=record["commit"],
@@ -178,16 +210,17 @@ def make_task(experiment: Experiment, pack: packing.Pack, record: Mapping[str, A
         compile=options.compile,
         checkpoint_seconds=options.checkpoint_seconds,
         sends_points=bool(experiment.trackers),
+        search_spec=experiment.design.describe_search(pack[0]),
+        keeps_state=workload.is_search and search is not None and search.method == "halving",
     )
 
 
-def write_failed_rows(refused: Mapping[Cell, str], template: Task, store: Store) -> None:
-    """Write a failed row for each refused cell, and the reason into its log; a good row stays."""
-    for cell, reason in refused.items():
-        row = store.row(cell.id)
-        store.write(log_key(cell.id), f"{reason}\n".encode())
-        if row is None or row["status"] != "ok":
-            write_row(store, template, cell, "failed", {"error": reason})
+def write_failed_row(cell: Cell, reason: str, task: Task, store: Store) -> None:
+    """Write a failed row for a refused cell, and the reason into its log; a good row stays."""
+    row = store.row(cell.id)
+    store.write(log_key(cell.id), f"{reason}\n".encode())
+    if row is None or row["status"] != "ok":
+        write_row(store, task, cell, "failed", {"error": reason})
 
 
 def check_plugin(plugin: str) -> int:

@@ -19,19 +19,26 @@ from harness.storage.store import Store
 
 
 def start_run(experiment: Experiment, workload: Workload) -> dict[str, Any]:
-    """Write what the run's results need beside their rows; the run's record, with its id."""
+    """Write the record of a run and its plug-ins; the record, with the run's id."""
     store, record = experiment.store, make_record(experiment, workload)
     warn_about_active_runs(store)
     for plugin in experiment.plugins:
         store.write(plugin_key(plugin.sha256), plugin.to_json())
     store.write(provenance_key(record["run"]), json.dumps(record, indent=1).encode())
+    return record
+
+
+def prepare_stage(experiment: Experiment, workload: Workload) -> None:
+    """Write what the rows of a stage need beside them: classifiers and true classes."""
+    store = experiment.store
     if experiment.options.resume == "never":
         planning.delete_saved_state(store, workload.plan.todo)
+    if workload.is_search:
+        return
     for data in workload.sets.values():
         with registry.isolate_model():  # no plug-in may change how the classifier is trained
             digit_classifier.provide(store, data)
         store.write_classes(targets_key(data.name), data.test_y.numpy())
-    return record
 
 
 def make_record(experiment: Experiment, workload: Workload) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.cli.experiment import Experiment
@@ -22,17 +22,26 @@ from harness.training import conformance
 
 @dataclass(frozen=True)
 class Workload:
-    """The cells that are left, and what they need.
+    """The cells that are left and known by now, and what they need.
+
+    Trials of a search come alone: what follows from them waits, and their data sets have no test
+    images.
 
     `refused` holds the cells whose model cannot be trained or scored, each with the reason; they
     are not in `plan.todo`. `sets` are the data sets by name, `corrupt` the damaged files of the
-    store by key, each with a description.
+    store by key, each with a description. `evaluation` is what the cells are scored on.
     """
 
     plan: Plan
     refused: Mapping[Cell, str]
     sets: Mapping[str, Data]
     corrupt: Mapping[str, str]
+    evaluation: EvaluationConfig
+
+    @property
+    def is_search(self) -> bool:
+        """Whether the cells are trials of a search."""
+        return any(cell.stage == "search" for cell in (*self.plan.todo, *self.refused))
 
     @property
     def is_empty(self) -> bool:
@@ -40,24 +49,43 @@ class Workload:
         return not self.plan.todo and not self.refused
 
 
-def plan_workload(experiment: Experiment) -> Workload:
+def plan_workload(experiment: Experiment, handled: Collection[Cell] = ()) -> Workload:
     """Find what is left, load its data sets, and check files and models.
+
+    handled: cells that this command has run already
 
     InputError where something cannot be used. Warnings go to stderr, and nothing is written.
     """
-    evaluation, resume = experiment.evaluation, experiment.options.resume
+    resume = experiment.options.resume
     contents = read_rows(experiment.store)
     refuse_changed_data(experiment.cells, contents.rows.values())
-    plan = planning.make_plan(experiment.cells, contents.rows, evaluation, resume)
+    plan = find_due(experiment, contents.rows, handled)
+    evaluation = experiment.evaluation
+    if any(cell.stage == "search" for cell in plan.todo):
+        evaluation = evaluation.of_search
+        plan = replace(plan, todo=tuple(cell for cell in plan.todo if cell.stage == "search"))
     outdated = planning.check_checkpoints(experiment.store, plan.todo) if resume != "never" else []
-    warn_about_plugins(experiment, plan)
+    if not handled:
+        warn_about_plugins(experiment, plan)
     warn_about_checkpoints(outdated)
     sets = select_sets(experiment, plan.todo)
     conformance.refuse_missing_classes(plan.todo)
     violations = find_violations(plan.todo, evaluation)
     refused = {cell: violations[cell.pack_key] for cell in plan.todo if cell.pack_key in violations}
     todo = tuple(cell for cell in plan.todo if cell not in refused)
-    return Workload(replace(plan, todo=todo), refused, sets, contents.corrupt)
+    return Workload(replace(plan, todo=todo), refused, sets, contents.corrupt, evaluation)
+
+
+def find_due(experiment: Experiment, rows: Mapping[str, Row], handled: Collection[Cell]) -> Plan:
+    """The plan of the cells that the rows make known, without those that were handled.
+
+    With `--resume never` only the rows of handled cells count.
+    """
+    resume, done = experiment.options.resume, {cell.id for cell in handled}
+    counted = {name: rows[name] for name in done & rows.keys()} if resume == "never" else rows
+    cells = experiment.design.list_due(counted)
+    plan = planning.make_plan(cells, rows, experiment.evaluation, resume)
+    return replace(plan, todo=tuple(cell for cell in plan.todo if cell.id not in done))
 
 
 def read_rows(store: Store) -> Contents:
@@ -83,7 +111,7 @@ def refuse_changed_data(cells: Iterable[Cell], rows: Iterable[Row]) -> None:
 
 
 def select_sets(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Data]:
-    """Load the data sets of the cells.
+    """Load the data sets of the cells; those of a search get no test images.
 
     InputError where a listed image is not in one, or where images cannot be held out.
     """
@@ -93,6 +121,8 @@ def select_sets(experiment: Experiment, cells: Sequence[Cell]) -> dict[str, Data
     )
     for kind in {cell.pack_key for cell in cells}:
         check_validation(sets[kind.dataset], kind, experiment.evaluation.labelled)
+    if any(cell.stage == "search" for cell in cells):
+        return {name: data.without_test() for name, data in sets.items()}
     return sets
 
 

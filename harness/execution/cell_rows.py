@@ -23,9 +23,10 @@ class CellRows:
         self.ended: dict[str, str] = {}
 
     def write(self, cell: Cell, status: str, values: Mapping[str, Any]) -> None:
-        """Write the row of a cell; its checkpoint is removed unless it failed."""
+        """Write the row of a cell; its checkpoint is removed unless it is needed."""
         write_row(self.store, self.task, cell, status, values)
-        if status != "failed":
+        is_needed = self.task.keeps_state and status == "ok"
+        if status != "failed" and not is_needed:
             self.store.remove(checkpoint_key(cell))
         self.ended[cell.id] = status
 

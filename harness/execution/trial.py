@@ -128,7 +128,7 @@ class _Trial:
         self.scorer = Scorer(self.store, data, self.task.evaluation)
         untrained = []
         for cell in self.task.cells:
-            if self.scorer.has_weights(cell):
+            if not self.task.is_search and self.scorer.has_weights(cell):
                 self.report.steps += cell.iterations
                 yield from self._score(cell)
             else:
@@ -192,6 +192,8 @@ class _Trial:
         except GeneratorExit:
             checkpoints.save(self.rows.ended)
             raise
+        if self.task.keeps_state:
+            checkpoints.save(self.rows.ended)
         trained = [
             (index, cell) for index, cell in enumerate(cells) if self._finish(pack, index, cell)
         ]
@@ -212,14 +214,19 @@ class _Trial:
         self.report.saved += checkpoints.save_if_due(interval, self.rows.ended)
 
     def _finish(self, pack: PackTrainer, index: int, cell: Cell) -> bool:
-        """Write the curve and the weights of a trained cell; False for one that diverged, whose row
-        is written instead.
+        """Write the curve and the weights of a trained cell; False where its row is written.
+
+        That is one that diverged, and a trial of a search, whose scores are those on validation
+        images.
         """
         columns = _training_columns(self.task, pack, cell)
         self.store.write_curve(cell.id, pack.curves[index])
         step = int(pack.diverged_at[index])
         if step < 0:
             columns |= pack.validation_columns(index)
+            if self.task.is_search:
+                self._write_search_row(pack, cell, columns)
+                return False
             self.scorer.write_weights(cell, pack.extract_model(index), columns)
             self.report.saved += 1
             return True
@@ -230,6 +237,16 @@ class _Trial:
         self.rows.write(cell, "diverged", columns | {"error": error})
         self.report.scored += 1
         return False
+
+    def _write_search_row(self, pack: PackTrainer, cell: Cell, columns: Mapping[str, Any]) -> None:
+        """Write the row of a trial of a search: its only scores are those on validation images."""
+        model_columns = {
+            "parameters": sum(each.numel() for each in pack.model.parameters()),
+            "data_checksum": pack.data.checksum,
+            "evaluated": "",
+        }
+        self.rows.write(cell, "ok", {**columns, **model_columns})
+        self.report.scored += 1
 
     # --- scoring ----------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 Supervision = Literal["none", "supervised", "semi-supervised"]
+Stage = Literal["", "search", "final"]
 
 Setting = bool | int | float | str
 
@@ -17,7 +18,10 @@ BATCH_SIZE = 97
 LEARNING_RATE = 1e-3
 
 # fields of a cell that version 0.1 did not have; at their defaults they are not part of the id
-ADDED_FIELDS = frozenset({"data_version", "validation", "recipe", "term_weights"})
+ADDED_FIELDS = frozenset(
+    {"data_version", "validation", "recipe", "term_weights"}
+    | {"search", "stage", "study", "trial", "rung"}
+)
 
 # keys of a recipe that are common to the cells of a pack; the others are numbers
 PACK_RECIPE_KEYS = frozenset({"optimizer", "schedule", "keep"})
@@ -58,8 +62,14 @@ class Cell:
     validation: training images that are held out for validation
     recipe: what differs from the default recipe of training, sorted by name (`recipe.Recipe`)
     term_weights: weights of the model's further terms that differ from 1, sorted by name
+    search: the hyperparameter search that the cell belongs to, a hash of its method and space
+    stage: "search" for a trial of a search, "final" for a winner's training, empty without a search
+    study: number of the independent search, from 0
+    trial: number of the point in its study, from 0; a winner has the number of its trial
+    rung: number of the earlier, shorter trainings of a trial in successive halving
 
-    The last four were added after version 0.1. At their defaults they are not part of the id.
+    Those from `data_version` on were added after version 0.1. At their defaults they are not part
+    of the id.
     """
 
     model: str
@@ -77,19 +87,39 @@ class Cell:
     validation: int = 0
     recipe: tuple[tuple[str, Setting], ...] = ()
     term_weights: tuple[tuple[str, float], ...] = ()
+    search: str = ""
+    stage: Stage = ""
+    study: int = 0
+    trial: int = 0
+    rung: int = 0
 
     @property
     def pack_key(self) -> "Cell":
         """What cells of one pack have in common.
 
-        It is the cell without seed, β, learning rate, the numbers of the recipe and the values of
-        the term weights.
+        It is the cell without seed, β, learning rate, the numbers of the recipe, the values of the
+        term weights, and the numbers of its study and trial.
         """
         weights = tuple((name, 1.0) for name, _ in self.term_weights)
         recipe = tuple(pair for pair in self.recipe if pair[0] in PACK_RECIPE_KEYS)
         return replace(
-            self, seed=0, beta=1.0, learning_rate=1.0, term_weights=weights, recipe=recipe
+            self,
+            seed=0,
+            beta=1.0,
+            learning_rate=1.0,
+            term_weights=weights,
+            recipe=recipe,
+            study=0,
+            trial=0,
         )
+
+    @property
+    def state_id(self) -> str:
+        """The id under which the training state is saved.
+
+        The rungs of a trial share it: a short training is the start of a longer one.
+        """
+        return replace(self, iterations=0, rung=0).id if self.stage == "search" else self.id
 
     @cached_property
     def id(self) -> str:
@@ -137,4 +167,8 @@ class Cell:
         if self.validation:
             parts.append(f"validation={self.validation}")
         parts += [f"{name}={value}" for name, value in (*self.recipe, *self.term_weights)]
+        if self.stage:
+            parts += [self.stage, f"study={self.study}", f"trial={self.trial}"]
+        if self.rung:
+            parts.append(f"rung={self.rung}")
         return " ".join([*parts, f"seed={self.seed}"])

@@ -69,7 +69,9 @@ class EvaluationConfig:
     metrics: tuple[MetricRequest, ...] = ()
 
     def required_columns(self, cell: Cell) -> frozenset[str]:
-        """The columns that the row of this cell must be scored for."""
+        """The columns that the row of this cell must be scored for; none of a search's trial."""
+        if cell.stage == "search":
+            return frozenset()
         further = {
             column for request in self.metrics if request.covers(cell) for column in request.columns
         }
@@ -80,6 +82,11 @@ class EvaluationConfig:
             f"{sets[name]}iwae_{k}" for name in self.iwae_on if name in sets for k in self.iwae
         }
         return frozenset({f"{prefix}nelbo" for prefix in sets.values()} | bounds | further)
+
+    @property
+    def of_search(self) -> "EvaluationConfig":
+        """What the trials of a search know of it: nothing about test images."""
+        return replace(self, iwae=(), subset=(), subset_checksum="", metrics=())
 
     @property
     def listed_draw(self) -> ListedDraw | None:

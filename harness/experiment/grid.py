@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from harness.errors import InputError, short_repr, unknown_name_error
@@ -32,6 +33,8 @@ from harness.experiment.cell import (
 from harness.experiment.metrics import METRICS, check_margin, count_draws
 from harness.experiment.own_columns import is_own_name
 from harness.experiment.recipe import canonical_recipe
+from harness.experiment.search.space import Space
+from harness.experiment.search.spec import SEARCH_SEED, SearchSpec, TrialCount
 
 # the data sets of version 0.1; what is registered besides has a version in the ids of its cells
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "emnist")
@@ -85,7 +88,8 @@ class ListedDraw:
 class Sweep(BaseModel):
     """Settings of one model; all lists are crossed with each other.
 
-    Missing settings take the model's defaults.
+    Missing settings take the model's defaults. `space` and `trials` change the grid's `search` for
+    this sweep.
     """
 
     model_config = STRICT_CONFIG
@@ -101,6 +105,8 @@ class Sweep(BaseModel):
     recipe: Settings = {}
     term_weights: Weights = {}
     settings: Settings = {}
+    space: Space = Space()
+    trials: TrialCount | None = None
 
     def cells(self, card: ModelCard, seeds: list[int], label_draw: str) -> Iterator[Cell]:
         """All points of the sweep in canonical form.
@@ -115,7 +121,7 @@ class Sweep(BaseModel):
     def _check(self, card: ModelCard, seeds: Sized) -> None:
         """Refuse settings and supervisions that the model does not have, and too many cells."""
         for name, values in self.settings.items():
-            _check_setting(card, name, values)
+            check_setting(card, name, values)
         if "best" in self.recipe.get("keep", ()) and 0 in self.validation:
             raise InputError(
                 "keep: best chooses on validation images; expected validation above 0 in every "
@@ -166,7 +172,7 @@ class Sweep(BaseModel):
                 tuple(sorted((name, float(value)) for name, value in values.items() if value != 1))
                 for values in _cross(self.term_weights)
             ],
-            "settings": [_match_default_types(card, values) for values in _cross(settings)],
+            "settings": [match_default_types(card, values) for values in _cross(settings)],
             "seed": seeds,
         }
 
@@ -190,7 +196,7 @@ def _make_cell(card: ModelCard, point: dict[str, Any], label_draw: str) -> Cell:
     return Cell(card.name, **point)
 
 
-def _match_default_types(
+def match_default_types(
     card: ModelCard, settings: Mapping[str, Setting]
 ) -> tuple[tuple[str, Setting], ...]:
     """Settings sorted by name; an integer becomes a float where the default is one.
@@ -204,7 +210,8 @@ def _match_default_types(
     )
 
 
-def _check_setting(card: ModelCard, name: str, values: list[Setting]) -> None:
+def check_setting(card: ModelCard, name: str, values: Sequence[Setting]) -> None:
+    """InputError for a setting or a value that the model does not have."""
     if name not in card.defaults:
         raise unknown_name_error(f"setting of model '{card.name}'", name, card.defaults)
     expected = type(card.defaults[name])
@@ -241,6 +248,7 @@ class ComparisonSpec(BaseModel):
     baseline: dict[str, Setting] = {}
     correction: Literal["holm", "bh"] = "holm"
     margin: dict[str, Positive] = {}
+    unit: Literal["seed", "study"] = "seed"
 
     @field_validator("metrics", "margin")
     @classmethod
@@ -256,6 +264,12 @@ class ComparisonSpec(BaseModel):
 class Grid(BaseModel):
     """Sweeps, times the seeds.
 
+    looks: numbers of seeds (of studies, where these are the unit) at which comparisons are made;
+        an arm whose comparisons are settled gets no more. `seeds: {looks: [5, 10], stop: [better]}`
+        sets them, and so does the key `studies` of a search
+    stop: which verdicts settle a comparison
+    search: a search of each configuration; without one a grid's cells are known from the start
+
     >>> sweeps = [{"model": "vae", "beta": [1, 4]}, {"model": "gmvae"}]
     >>> grid = Grid(name="demo", seeds=3, sweeps=sweeps)
     >>> len(grid.cells({name: ModelCard(name, "", 20_000) for name in ("vae", "gmvae")}))
@@ -266,6 +280,9 @@ class Grid(BaseModel):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
     title: str = ""
     seeds: Annotated[list[Seed], BeforeValidator(_expand_seeds), Field(min_length=1)]
+    looks: list[Count] | None = None
+    stop: Annotated[list[Literal["better", "equivalent"]], Field(min_length=1)] = ["better"]
+    search: SearchSpec | None = None
     label_draw: LabelDraw = "seed"
     subset: str | None = None
     iwae: list[Count] = []
@@ -274,6 +291,43 @@ class Grid(BaseModel):
     metrics: list[str] = []
     compare: ComparisonSpec = ComparisonSpec()
     sweeps: Annotated[list[Sweep], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_looks(cls, keys: Any) -> Any:
+        """Take `looks` and `stop` out of the keys that they are written in."""
+        return _move_looks(dict(keys)) if isinstance(keys, Mapping) else keys
+
+    @model_validator(mode="after")
+    def _check_stages(self) -> "Grid":
+        if self.looks is not None:
+            _check_looks(self.looks, self._unit_name, self._n_units)
+            if "equivalent" in self.stop and not self.compare.margin:
+                raise ValueError("stop: equivalent needs a margin (compare: {margin: ...})")
+        if self.search is None:
+            if self.compare.unit == "study":
+                raise ValueError("compare.unit study: expected a search, whose studies it counts")
+            return self
+        if max(self.seeds) >= SEARCH_SEED:
+            raise ValueError(
+                f"seeds: expected seeds below {SEARCH_SEED:,} with a search, got {max(self.seeds)}"
+            )
+        if any(0 in sweep.validation for sweep in self.sweeps):
+            raise ValueError(
+                "search: chooses on validation images; expected validation above 0 in every sweep"
+            )
+        return self
+
+    @property
+    def _unit_name(self) -> str:
+        return "studies" if self.compare.unit == "study" else "seeds"
+
+    @property
+    def _n_units(self) -> int:
+        """How many seeds, or studies where these are compared, there are at most."""
+        if self.compare.unit == "study" and self.search is not None:
+            return self.search.studies
+        return len(self.seeds)
 
     @field_validator("compare")
     @classmethod
@@ -307,17 +361,57 @@ class Grid(BaseModel):
             )
         cells: dict[Cell, None] = {}
         for sweep in self.sweeps:
-            if sweep.model not in cards:
-                raise unknown_name_error("model", sweep.model, cards)
-            for dataset in sweep.dataset:
-                if dataset not in data_versions:
-                    raise unknown_name_error("dataset", dataset, data_versions)
-            swept_cells = sweep.cells(cards[sweep.model], self.seeds, self.label_draw)
             cells |= dict.fromkeys(
-                _add_versions(cell, listed_draw, data_versions[cell.dataset])
-                for cell in swept_cells
+                self.cells_of(sweep, cards, self.seeds, listed_draw, data_versions)
             )
         return list(cells)
+
+    def cells_of(
+        self,
+        sweep: Sweep,
+        cards: Mapping[str, ModelCard],
+        seeds: list[int],
+        listed_draw: ListedDraw | None = None,
+        data_versions: Mapping[str, str] = PINNED_VERSIONS,
+    ) -> Iterator[Cell]:
+        """The cells of one sweep for these seeds."""
+        if sweep.model not in cards:
+            raise unknown_name_error("model", sweep.model, cards)
+        for dataset in sweep.dataset:
+            if dataset not in data_versions:
+                raise unknown_name_error("dataset", dataset, data_versions)
+        for cell in sweep.cells(cards[sweep.model], seeds, self.label_draw):
+            yield _add_versions(cell, listed_draw, data_versions[cell.dataset])
+
+
+def _move_looks(keys: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a grid with `looks` and `stop` beside `seeds` and `search`, not in them."""
+    search = keys.get("search")
+    counts = {"seeds": keys.get("seeds")}
+    if isinstance(search, Mapping):
+        counts["studies"] = search.get("studies")
+    declared = {name: value for name, value in counts.items() if isinstance(value, Mapping)}
+    if not declared:
+        return keys
+    if len(declared) > 1:
+        raise ValueError("seeds, search.studies: both have looks; expected them in one of the two")
+    ((name, value),) = declared.items()
+    if unknown := set(value) - {"looks", "stop"}:
+        raise ValueError(str(unknown_name_error(f"key of {name}", min(unknown), ("looks", "stop"))))
+    looks = value.get("looks")
+    if not isinstance(looks, list) or not looks:
+        raise ValueError(f"{name}.looks: expected a list of numbers of {name}")
+    moved = {"looks": looks} | {key: value[key] for key in ("stop",) if key in value}
+    if name == "seeds":
+        return keys | moved | {"seeds": looks[-1]}
+    return keys | moved | {"search": {**(search or {}), "studies": looks[-1]}}
+
+
+def _check_looks(looks: Sequence[int], unit: str, n_units: int) -> None:
+    if list(looks) != sorted(set(looks)) or looks[0] < 2:
+        raise ValueError(f"looks: expected rising numbers of {unit} from 2 on, got {list(looks)}")
+    if looks[-1] != n_units:
+        raise ValueError(f"looks: the last is at {looks[-1]} {unit}; the grid has {n_units}")
 
 
 def _add_versions(cell: Cell, listed_draw: ListedDraw | None, data_version: str) -> Cell:

@@ -159,6 +159,10 @@ class Data:
         """Where models are trained and scored; large training images may lie elsewhere."""
         return self.test_x.device
 
+    def without_test(self) -> "Data":
+        """The same data with no test image, for trainings that must not see any."""
+        return replace(self, test_x=self.test_x[:0], test_y=self.test_y[:0], test_factors=None)
+
     def to(self, device: torch.device, max_train_bytes: float = math.inf) -> "Data":
         """The same data on a device.
 

@@ -67,6 +67,7 @@ def is_fully_scored(cell: Cell, row: Row, evaluation: EvaluationConfig) -> bool:
     matches_subset = (
         not evaluation.covers(cell)
         or not cell.has_bound
+        or cell.stage == "search"
         or row["subset_checksum"] == evaluation.subset_checksum
     )
     return (
@@ -78,9 +79,9 @@ def is_fully_scored(cell: Cell, row: Row, evaluation: EvaluationConfig) -> bool:
 
 def delete_saved_state(store: Store, cells: Sequence[Cell]) -> None:
     """Delete the checkpoints, weights and scores of cells, so that they are trained from the start;
-    rows stay until replaced.
+    rows stay until replaced. A later rung of a trial goes on from the state of the one before.
     """
-    for _, key, _ in _list_saved_files(store, cells):
+    for _, key, _ in _list_saved_files(store, [cell for cell in cells if cell.rung == 0]):
         store.remove(key)
 
 

@@ -78,8 +78,8 @@ def weights_key(cell: Cell) -> str:
 
 
 def checkpoint_key(cell: Cell) -> str:
-    """The training state of a cell."""
-    return f"checkpoints/{cell.id}.safetensors"
+    """The training state of a cell; the rungs of one trial of a search share it."""
+    return f"checkpoints/{cell.state_id}.safetensors"
 
 
 def scores_key(cell: str) -> str:

@@ -213,10 +213,29 @@ COLUMNS: tuple[Column, ...] = (
         "step of the scored weights, where the recipe keeps the best",
         "3",
     ),
+    Column("search", pa.string(), "", "the search it belongs to: a hash; else empty", "4", ""),
+    Column(
+        "stage",
+        pa.string(),
+        "",
+        "search: a trial, never scored on test images; final: a winner's training; else empty",
+        "4",
+        "",
+    ),
+    Column("study", pa.int64(), "", "number of the independent search", "4", 0),
+    Column("trial", pa.int64(), "", "number of the point that its study drew", "4", 0),
+    Column("rung", pa.int64(), "", "number of shorter trainings of the trial before", "4", 0),
+    Column(
+        "search_spec",
+        pa.string(),
+        "",
+        "method, metric, trials and axes of the search, JSON",
+        "4",
+    ),
 )
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 DEFAULTS = {column.name: column.default for column in COLUMNS if column.default is not None}
-VERSION = "3"  # tables of schemas 1 and 2 can be read; later columns have their default there
+VERSION = "4"  # tables of schemas 1 to 3 can be read; later columns have their default there
 SCHEMA = pa.schema(
     [pa.field(c.name, c.type, metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS],
     metadata={"harness.storage.schema": VERSION},

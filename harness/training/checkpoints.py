@@ -50,12 +50,12 @@ def save_checkpoints(store: Store, pack: PackTrainer, ended: Container[str] = ()
 
 def load_checkpoint(store: Store, cell: Cell) -> CellState | None:
     """The saved state of a cell; None where there is none, or another version of its plug-in wrote
-    it.
+    it, or a later rung of its trial.
     """
     content = store.read(checkpoint_key(cell))
     if content is None:
         return None
     tensors, record = tensor_file.parse(content)
-    if record.get("source") != registry.source_hash(cell.model):
+    if record.get("source") != registry.source_hash(cell.model) or record["step"] > cell.iterations:
         return None
     return CellState(tensors, record["step"], record["seconds"], record["curve"])

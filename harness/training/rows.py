@@ -21,6 +21,7 @@ def write_row(store: Store, task: Task, cell: Cell, status: str, values: Mapping
         "full_length": registry.lookup(cell.model).iterations,
         "status": status,
         "finished": provenance.utc_now(),
+        "search_spec": task.search_spec if cell.stage else None,
     }
     source = {"source": registry.source_hash(cell.model)}
     store.write_row({**source, **values, **schema.describe_cell(cell), **fixed})

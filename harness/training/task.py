@@ -19,6 +19,8 @@ class Task:
     gpus: share of a GPU, 0 for a CPU trial
     checkpoint_seconds, report_seconds: intervals between checkpoints and between reports
     sends_points: whether updates carry the points of learning curves
+    search_spec: the column of that name, empty without a search
+    keeps_state: whether the training state of a trial is kept at its end, for a longer training
     """
 
     cells: tuple[Cell, ...]
@@ -34,6 +36,13 @@ class Task:
     checkpoint_seconds: float = 60.0
     report_seconds: float = 1.0
     sends_points: bool = False
+    search_spec: str = ""
+    keeps_state: bool = False
+
+    @property
+    def is_search(self) -> bool:
+        """Whether its cells are trials of a search, which are not scored."""
+        return self.cells[0].stage == "search"
 
 
 @dataclass(frozen=True)

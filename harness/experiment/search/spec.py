@@ -1,0 +1,86 @@
+"""The key `search` of a grid: how many points are tried, where, and what chooses the winner."""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.experiment.search.space import Space
+
+MAX_TRIALS = 100_000
+SEEDS_PER_STUDY = 10_000  # study s trains with seeds from s times this on
+SEARCH_SEED = SEEDS_PER_STUDY - 1  # the one of them that all trials of the study share
+METRICS = ("validation_nelbo", "validation_accuracy")
+
+Method = Literal["random", "halving", "tpe"]
+TrialCount = Annotated[int, Field(gt=0, le=MAX_TRIALS)]
+
+
+class SearchSpec(BaseModel):
+    """A hyperparameter search of each configuration of a grid.
+
+    trials: points that a study tries
+    studies: independent searches, the unit of "A beats B when tuned"
+    method: how points are chosen. "random" draws them; "halving" draws them, trains them shortly
+        and goes on with the best; "tpe" asks Optuna's tree-structured Parzen estimator
+    metric: of validation images, chooses the winner
+    space: axes that every sweep has; a sweep may have a `space` of its own besides
+    eta, rungs: of "halving": a rung keeps one of `eta` trials, for `eta` times the steps
+    batch: of "tpe": points that are asked for at once
+    budget: "equal" refuses arms of different trials or lengths; "free" lets them be, and every
+        sentence says so
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    trials: TrialCount
+    studies: TrialCount = 1
+    method: Method = "random"
+    metric: Literal["validation_nelbo", "validation_accuracy"] = "validation_nelbo"
+    space: Space = Space()
+    eta: Annotated[int, Field(gt=1, le=100)] = 3
+    rungs: Annotated[int, Field(gt=1, le=20)] = 3
+    batch: TrialCount = 4
+    budget: Literal["equal", "free"] = "equal"
+
+    @model_validator(mode="after")
+    def _check_method(self) -> "SearchSpec":
+        owners = {"eta": "halving", "rungs": "halving", "batch": "tpe"}
+        for key in sorted(self.model_fields_set & set(owners)):
+            if self.method != owners[key]:
+                raise ValueError(f"{key}: a key of method {owners[key]}, got method {self.method}")
+        return self
+
+    @property
+    def identity(self) -> str:
+        """Eight hex digits: a hash of what decides which point is which.
+
+        More trials or studies of the same search extend it. Where trials depend on their number,
+        as in halving, the number is part of the search.
+        """
+        of_method: dict[str, dict[str, Any]] = {
+            "random": {},
+            "halving": {"eta": self.eta, "rungs": self.rungs, "trials": self.trials},
+            "tpe": {"batch": self.batch},
+        }
+        values = {
+            "method": self.method,
+            "metric": self.metric,
+            "space": self.space.model_dump(exclude_defaults=True),
+            **of_method[self.method],
+        }
+        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+    def describe(self) -> str:
+        """The column `search_spec` of a row: JSON that says what the analysis needs to know."""
+        return json.dumps(
+            {
+                "method": self.method,
+                "metric": self.metric,
+                "trials": self.trials,
+                "axes": {name: {axis.kind: axis.values} for name, axis in self.space.axes.items()},
+                "budget": self.budget,
+            },
+            sort_keys=True,
+        )
