@@ -301,7 +301,7 @@ class Grid(BaseModel):
     @model_validator(mode="after")
     def _check_stages(self) -> "Grid":
         if self.looks is not None:
-            _check_looks(self.looks, self._unit_name, self._n_units)
+            _check_looks(self.looks, self.unit_name, self.n_units)
             if "equivalent" in self.stop and not self.compare.margin:
                 raise ValueError("stop: equivalent needs a margin (compare: {margin: ...})")
         if self.search is None:
@@ -319,11 +319,12 @@ class Grid(BaseModel):
         return self
 
     @property
-    def _unit_name(self) -> str:
+    def unit_name(self) -> str:
+        """What comparisons count: "seeds" or "studies"."""
         return "studies" if self.compare.unit == "study" else "seeds"
 
     @property
-    def _n_units(self) -> int:
+    def n_units(self) -> int:
         """How many seeds, or studies where these are compared, there are at most."""
         if self.compare.unit == "study" and self.search is not None:
             return self.search.studies

@@ -67,7 +67,8 @@ def apply_flags(
 ) -> Grid:
     """A grid with flags in place of its keys; the flags of a sweep apply to every sweep.
 
-    The keys of a recipe are laid over those of each sweep.
+    The keys of a recipe are laid over those of each sweep. Another number of seeds drops the looks
+    at seeds.
 
     models: keep only the sweeps of these models, and add a plain sweep of a model that has none
     metrics: columns that registered metrics bring along
@@ -84,6 +85,8 @@ def apply_flags(
     sweep_flags = {key: value for key, value in flags.items() if key in Sweep.model_fields}
     grid["sweeps"] = [_lay_over(sweep, sweep_flags) for sweep in grid["sweeps"]]
     grid_flags = {key: value for key, value in flags.items() if key not in sweep_flags}
+    if "seeds" in flags and grid.get("compare", {}).get("unit") != "study":
+        grid = {key: value for key, value in grid.items() if key not in ("looks", "stop")}
     return validate(grid | grid_flags, metrics)
 
 

@@ -1,12 +1,14 @@
 """The cells of a grid that are known, given the rows so far.
 
 Without a search these are all cells from the start. With one, more become known as rows come in:
-trials first, then the trainings of the winners. The rows alone decide, so an interrupted command
+trials first, then the trainings of the winners, and further seeds or studies where a look has left
+a comparison open. The rows alone decide, so an interrupted command
 goes on where it stood.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from harness.errors import InputError
@@ -14,6 +16,8 @@ from harness.experiment.cell import Cell, ModelCard
 from harness.experiment.grid import PINNED_VERSIONS, Grid, ListedDraw, Sweep
 from harness.experiment.search.space import Space
 from harness.experiment.search.spec import SearchSpec
+from harness.search.decisions import find_open_arms
+from harness.search.looks import LookState, MakeUnit, Unit, follow_looks
 from harness.search.points import check_space
 from harness.search.search import Rows, Search, has_ended
 
@@ -36,23 +40,53 @@ class Design:
         """The cells that are known, in a fixed order: more rows never take one away, unless a
         failed trial has ended well since.
         """
-        if self.grid.search is None:
+        if self.grid.search is None and self.grid.looks is None:
             return list(self._swept_cells)
-        return list(
-            dict.fromkeys(
-                cell
-                for search in self.searches
-                for study in range(search.spec.studies)
-                for cell in self._list_study(search, study, rows)
-            )
-        )
+        return list(dict.fromkeys(self.follow_looks(rows).cells))
 
-    def _list_study(self, search: Search, study: int, rows: Rows) -> list[Cell]:
+    def count_open(self, rows: Rows) -> int:
+        """How many cells may come besides those that are known, at most."""
+        if self.grid.search is None and self.grid.looks is None:
+            return 0
+        return self.follow_looks(rows).n_open
+
+    def follow_looks(self, rows: Rows) -> LookState:
+        """The seeds or studies that are known; without declared looks there is one, at the end."""
+        arms = self._list_arms(rows)
+        looks = self.grid.looks or [self.grid.n_units]
+        find_running = functools.partial(find_open_arms, self.grid, rows)
+        return follow_looks(arms, looks, rows, find_running)
+
+    def _list_arms(self, rows: Rows) -> list[MakeUnit]:
+        """The arms that are compared, each as a function from the number of a unit to the unit."""
+        if self.grid.search is None:
+            return [functools.partial(_make_swept_unit, cells) for cells in self._swept_arms]
+        studies = range(self.grid.search.studies)
+        if self.grid.compare.unit == "study":
+            make = functools.partial(self._make_study, rows)
+            return [functools.partial(make, search) for search in self.searches]
+        return [
+            functools.partial(self._make_seed, rows, search, study)
+            for search in self.searches
+            for study in studies
+        ]
+
+    def _make_study(self, rows: Rows, search: Search, study: int) -> Unit:
         """The trials of a study, and its winner's trainings once there is a winner."""
+        return self._make_unit(rows, search, study, self.grid.seeds)
+
+    def _make_seed(self, rows: Rows, search: Search, study: int, index: int) -> Unit:
+        """The training of a study's winner for one seed; the trials come with the first."""
+        return self._make_unit(rows, search, study, [self.grid.seeds[index]])
+
+    def _make_unit(self, rows: Rows, search: Search, study: int, seeds: Sequence[int]) -> Unit:
         trials = search.list_trials(study, rows)
         winner = search.find_winner(study, rows)
-        finals = [search.make_final(winner, seed) for seed in self.grid.seeds] if winner else []
-        return [*trials.cells, *finals]
+        finals = [search.make_final(winner, seed) for seed in seeds] if winner else []
+        n_open = 0
+        if not trials.complete:
+            n_open = search.count_trials() - len(trials.cells) + len(seeds)
+        return Unit([*trials.cells, *finals], n_open)
 
     def list_winners(self, rows: Rows) -> list[tuple[Search, int, Cell | None]]:
         """Each study that has ended, with its winner, None where no trial has the metric."""
@@ -68,16 +102,6 @@ class Design:
         specs = {search.spec.identity: search.spec for search in self.searches}
         return specs[cell.search].describe() if cell.stage else ""
 
-    def count_open(self, rows: Rows) -> int:
-        """How many cells may come besides those that are known, at most."""
-        open_cells = 0
-        for search in self.searches:
-            for study in range(search.spec.studies):
-                trials = search.list_trials(study, rows)
-                if not trials.complete:
-                    open_cells += search.count_trials() - len(trials.cells) + len(self.grid.seeds)
-        return open_cells
-
     def list_spent(self, rows: Rows) -> list[Cell]:
         """The trials whose kept training states nothing needs any more."""
         return [
@@ -92,6 +116,14 @@ class Design:
     @cached_property
     def _swept_cells(self) -> Sequence[Cell]:
         return self.grid.cells(self.cards, self.listed_draw, self.data_versions)
+
+    @cached_property
+    def _swept_arms(self) -> Sequence[Sequence[Cell]]:
+        """The cells of each arm, one for each seed of the grid, in their order."""
+        arms: dict[Cell, list[Cell]] = {}
+        for cell in self._swept_cells:
+            arms.setdefault(replace(cell, seed=0), []).append(cell)
+        return list(arms.values())
 
     @cached_property
     def searches(self) -> Sequence[Search]:
@@ -121,6 +153,10 @@ class Design:
         for search in searches:
             check_space(space, card, search.base)
         return searches
+
+
+def _make_swept_unit(cells: Sequence[Cell], index: int) -> Unit:
+    return Unit([cells[index]])
 
 
 def _refuse_listed_axes(sweep: Sweep, space: Space) -> None:

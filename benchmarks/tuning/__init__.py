@@ -1,0 +1,1 @@
+"""How often two identical methods are called different after tuning, with real cells."""
