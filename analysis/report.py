@@ -180,10 +180,12 @@ def compare_declared(
     """
     spec, text = declaration.spec, declaration.text
     try:
-        compared = compare_pairs(rows, arms, choose_pairs(arms, spec), spec)
+        compared = compare_pairs(rows, arms, choose_pairs(arms, spec), spec, declaration.plan)
     except InputError as error:
         compared = pd.DataFrame(columns=COLUMNS)
         text = f"{text} Nothing is compared: {error}."
+    if declaration.plan is not None:
+        text = f"{text} {declaration.plan.describe(bool(len(compared)))}"
     text = f"{text} {verdicts.family_note(compared)}".strip()
     return replace(declaration, text=text), compared
 

@@ -106,7 +106,7 @@ class Results:
             if name not in known:
                 raise unknown_name_error(what, name, known)
         spec = data.declaration.spec.model_copy(update={"metrics": [metric]})
-        compared = compare_pairs(data.rows, data.arms, [(a, b)], spec)
+        compared = compare_pairs(data.rows, data.arms, [(a, b)], spec, data.declaration.plan)
         families = verdicts.build_families(compared, metrics)
         if not families or a == b:
             raise InputError(

@@ -1,14 +1,18 @@
 """Compare arms: verdicts with their numbers, one row per pair and metric."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from analysis.comparison import batch, pairing, verdict
+from analysis.comparison import batch, growth, looks, pairing, verdict
 from analysis.comparison import flags as pair_flags
+from analysis.comparison.looks import Look
 from analysis.frames.arm_table import summarize_arms
+from analysis.frames.declared import LookPlan
 from analysis.frames.metrics import Metric, describe_metrics
+from analysis.rendering.section import DECIDED
 from analysis.stats import multiplicity, outliers, power, thresholds
 from analysis.stats.differences import Bools, Floats, half_width, has_no_spread
 from harness.errors import InputError
@@ -89,9 +93,15 @@ def compare_arms(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
 
 
 def compare_pairs(
-    rows: pd.DataFrame, arms: pd.DataFrame, pairs: ArmPairs, declared: ComparisonSpec
+    rows: pd.DataFrame,
+    arms: pd.DataFrame,
+    pairs: ArmPairs,
+    declared: ComparisonSpec,
+    plan: LookPlan | None = None,
 ) -> pd.DataFrame:
     """Compare these pairs of arms; each metric is a family of tests.
+
+    plan: the looks that were declared; the table then has `looks.COLUMNS` besides
 
     A metric that neither every table has nor a row describes has no comparisons.
     """
@@ -102,11 +112,51 @@ def compare_pairs(
     metrics = describe_metrics(rows)
     tables = [
         compare_family(rows, arms, pairs, metrics[column], declared)
+        if plan is None
+        else compare_at_looks(rows, pairs, metrics[column], declared, plan)
         for column in dict.fromkeys(declared.metrics)
         if column in metrics
     ]
     nonempty = [table for table in tables if len(table)]
     return pd.concat(nonempty, ignore_index=True) if nonempty else pd.DataFrame(columns=COLUMNS)
+
+
+def compare_at_looks(
+    rows: pd.DataFrame,
+    pairs: ArmPairs,
+    metric: Metric,
+    declared: ComparisonSpec,
+    plan: LookPlan,
+) -> pd.DataFrame:
+    """Compare pairs in one metric at each look that all arms of open pairs have reached.
+
+    A pair has the row of the look that claimed a difference or equivalence, else that of the last
+    look.
+    """
+    settled: list[pd.DataFrame] = []
+    latest, open_pairs, look = pd.DataFrame(columns=COLUMNS), list(pairs), Look(plan, 0)
+    for number in range(len(plan.looks)):
+        names = {name for pair in open_pairs for name in pair}
+        if not open_pairs or not plan.has_reached(rows, sorted(names), number):
+            break
+        look = replace(look, number=number)
+        seen = plan.select(rows, number)
+        table = compare_family(seen, summarize_arms(seen), open_pairs, metric, declared, look)
+        different, equivalent = table["verdict"].isin(DECIDED), table["verdict"] == "equivalent"
+        settled.append(table[different | equivalent])
+        latest = table[~different & ~equivalent]
+        open_pairs = list(zip(latest["a"], latest["b"], strict=True))
+        look = replace(
+            look,
+            n_different=look.n_different + int(different.sum()),
+            n_equivalent=look.n_equivalent + int(equivalent.sum()),
+        )
+    found = pd.concat([part for part in settled if len(part)] + [latest], ignore_index=True)
+    return (
+        found.set_index(["a", "b"], drop=False)
+        .reindex([pair for pair in pairs if pair in {*zip(found["a"], found["b"], strict=True)}])
+        .reset_index(drop=True)[found.columns]
+    )
 
 
 def compare_family(
@@ -115,8 +165,12 @@ def compare_family(
     pairs: ArmPairs,
     metric: Metric,
     declared: ComparisonSpec,
+    look: Look | None = None,
 ) -> pd.DataFrame:
-    """Compare pairs in one metric, a column of `rows`; pairs that cannot have it are left out."""
+    """Compare pairs in one metric, a column of `rows`; pairs that cannot have it are left out.
+
+    look: the declared look to which the rows belong
+    """
     seeds, scores = _scores(rows, arms, metric, metric.column)
     table = _select_pairs(arms, pairs, metric, np.isfinite(scores).sum(axis=1))
     if table.empty:
@@ -136,9 +190,11 @@ def compare_family(
     table = table.join(_design_columns(table, arms, metric, differing, far_seeds))
     is_paired = (table["design"] == "paired").to_numpy()
     table = table.join(batch.compute_differences(scores, *indices, is_paired, margin))
+    table = growth.test_at_any_time(table, arms, scores, indices)
     table["seedless"] = _differ_without_seeds(table, _constant_arms(scores), indices)
     table = _add_p_value_flags(_mask_untestable(table, metric))
-    return _add_text(_add_power(_adjust_p_values(table, declared)), metric)
+    adjusted = _adjust_p_values(table, declared) if look is None else _adjust_at_look(table, look)
+    return _add_text(_add_power(adjusted), metric)
 
 
 def _select_pairs(
@@ -330,8 +386,42 @@ def _adjust_p_values(table: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFr
         tested, corrected, declared.correction
     )
     half = half_width(*(table[name].to_numpy() for name in ("se", "df", "level")))
+    return growth.widen_adjusted_intervals(
+        table.assign(
+            low_adjusted=table["difference"] - half, high_adjusted=table["difference"] + half
+        )
+    )
+
+
+def _adjust_at_look(table: pd.DataFrame, look: Look) -> pd.DataFrame:
+    """Add adjusted p-values, and intervals that hold at every look, by the bounds of one.
+
+    low, high: at the bound of a single test; low_adjusted, high_adjusted: at the bound of the step
+    of Holm's procedure.
+    """
+    table = table.assign(correction="holm", comparisons=0, bound=np.nan, look=look.label)
+    table = table.assign(p_adjusted=np.nan, p_equivalence_adjusted=np.nan, level=np.nan)
+    claimed = {"p": look.n_equivalent, "p_equivalence": look.n_different}
+    for name, n_settled in claimed.items():
+        known = table[name].notna()
+        p, n_family = table.loc[known, name].to_numpy(), int(known.sum()) + n_settled
+        adjusted, bounds = look.step_down(p, n_family)
+        table.loc[known, f"{name}_adjusted"] = adjusted
+        if name == "p":
+            table.loc[known, ["comparisons", "level", "bound"]] = np.column_stack(
+                [np.full(len(p), n_family + look.n_different), bounds, bounds]
+            )
+    half, adjusted_half = (
+        half_width(table["se"].to_numpy(), table["df"].to_numpy(), level)
+        for level in (look.find_bound(), table["level"].to_numpy())
+    )
+    varies = np.isfinite(table["low"].to_numpy()) & (table["se"].to_numpy() > 0)
     return table.assign(
-        low_adjusted=table["difference"] - half, high_adjusted=table["difference"] + half
+        low=np.where(varies, table["difference"] - half, table["low"]),
+        high=np.where(varies, table["difference"] + half, table["high"]),
+        low_adjusted=table["difference"] - adjusted_half,
+        high_adjusted=table["difference"] + adjusted_half,
+        comparisons=table["comparisons"].astype(int),
     )
 
 
@@ -353,4 +443,4 @@ def _add_text(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     table = table.assign(metric=metric.column, evaluation=metric.evaluation)
     table["verdict"] = [verdict.outcome(row, metric) for row in table.to_dict("records")]
     table["text"] = [verdict.describe(row, metric) for row in table.to_dict("records")]
-    return table[COLUMNS]
+    return table[[*COLUMNS, *(name for name in looks.COLUMNS if name in table)]]

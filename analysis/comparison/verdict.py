@@ -228,11 +228,23 @@ def _describe_test(row: Row, equivalent: bool = False) -> str:
         family = "1 comparison"
     elif unadjusted <= ALPHA < p:
         family = f"{family}; alone {format_p(unadjusted)}"
+    if "look" in row:
+        return _describe_look(row, unadjusted, equivalent)
     test = "sign test" if row["constant"] else TEST_NAMES[row["design"]]
+    if row.get("anytime"):
+        test = "anytime-valid t (an e-process, for near-normal differences)"
     test, more = (
         (f"TOST, {test}", "") if equivalent else (test, _exact_p_text(row) + _floor_text(row))
     )
     return f"{test}, {_format_sizes(row)}, {format_p(p)} ({family}){more}"
+
+
+def _describe_look(row: Row, p: float, equivalent: bool) -> str:
+    """The test at a declared look: `paired t, n = 10, p = 0.004 at look 2 of 4 (bound 0.014)`."""
+    test = f"{'TOST, ' if equivalent else ''}{TEST_NAMES[row['design']]}"
+    family = "" if row["comparisons"] == 1 else f"; Holm, {row['comparisons']} comparisons"
+    bound = "" if equivalent else f" (bound {row['bound']:.2g}{family})"
+    return f"{test}, {_format_sizes(row)}, {format_p(p)} at {row['look']}{bound}"
 
 
 def _exact_p_text(row: Row) -> str:

@@ -14,17 +14,61 @@ from pydantic import ValidationError
 from analysis.stats.multiplicity import CORRECTION_NAMES
 from harness.errors import InputError
 from harness.experiment.grid import ComparisonSpec
+from harness.experiment.search.spec import SEEDS_PER_STUDY
 
 DEFAULT_COMPARISON = "every pair of arms, Holm"
 Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class LookPlan:
+    """The looks that a grid declared.
+
+    seeds: all seeds in their order, or studies where these are compared
+    looks: how many of them each look sees
+    stop: the verdicts that settle a comparison, "better" (a difference) and "equivalent"
+    """
+
+    seeds: tuple[int, ...]
+    looks: tuple[int, ...]
+    stop: tuple[str, ...]
+
+    def select(self, rows: pd.DataFrame, number: int) -> pd.DataFrame:
+        """The rows that look `number`, from 0, sees."""
+        return rows[_seeds_of_grid(rows).isin(self.seeds[: self.looks[number]])]
+
+    def describe(self, was_reached: bool) -> str:
+        """The looks in a sentence."""
+        sizes = ", ".join(map(str, self.looks))
+        stops = {"better": "a difference", "equivalent": "equivalence"}
+        shown = " or ".join(stops.get(each, each) for each in self.stop)
+        text = (
+            f"Compared at the declared looks of {sizes}, each with its own bound of p; {shown} "
+            "ends a comparison. Intervals hold at every look."
+        )
+        return text if was_reached else f"{text} The first look has not been reached."
+
+    def has_reached(self, rows: pd.DataFrame, arms: Sequence[str], number: int) -> bool:
+        """Whether every seed of a look has a row, good or not, in these arms."""
+        expected = set(self.seeds[: self.looks[number]])
+        counted = rows[rows["arm"].isin(list(arms))]
+        seeds = _seeds_of_grid(counted).groupby(counted["arm"]).agg(set)
+        return len(seeds) == len(set(arms)) and all(expected <= found for found in seeds)
+
+
+def _seeds_of_grid(rows: pd.DataFrame) -> "pd.Series[int]":
+    """The seeds as the grid numbers them: a study trains with seeds of its own."""
+    is_final = rows["stage"] == "final"
+    return rows["seed"].mask(is_final, rows["seed"] % SEEDS_PER_STUDY)
+
+
+@dataclass(frozen=True)
 class Declaration:
-    """What is compared, and a text that says where this declaration comes from."""
+    """What is compared, at which looks if any, and a text that says where this comes from."""
 
     spec: ComparisonSpec
     text: str
+    plan: LookPlan | None = None
 
 
 def read_declaration(provenance: Sequence[Record], rows: pd.DataFrame) -> Declaration:
@@ -52,7 +96,19 @@ def read_declaration(provenance: Sequence[Record], rows: pd.DataFrame) -> Declar
         declared,
         f"{_describe_source(records[0], declared, finished)}: "
         f"{describe_comparison(declared)}{_describe_change(records, declared, finished)}.",
+        read_looks(records[0]["grid"]),
     )
+
+
+def read_looks(grid: Mapping[str, Any]) -> LookPlan | None:
+    """The looks that a grid declares; None if it declares none."""
+    looks, seeds = grid.get("looks"), grid.get("seeds")
+    if not looks or not isinstance(seeds, list):
+        return None
+    search, compare = grid.get("search") or {}, grid.get("compare") or {}
+    if compare.get("unit") == "study":
+        seeds = list(range(int(search["studies"])))
+    return LookPlan(tuple(seeds), tuple(looks), tuple(grid.get("stop") or ("better",)))
 
 
 def _describe_source(record: Record, declared: ComparisonSpec, finished: pd.Series) -> str:

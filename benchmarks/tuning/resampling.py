@@ -49,7 +49,7 @@ class Pool:
     def train(self, winners: NDArray[np.intp], seeds: int) -> Array:
         """Test NELBO of new trainings of points: (*winners, seeds)."""
         residuals = self.rng.choice(self.residuals, size=(*winners.shape, seeds))
-        return self.means[winners][..., None] + self.sds[winners][..., None] * residuals
+        return np.asarray(self.means[winners][..., None] + self.sds[winners][..., None] * residuals)
 
 
 def count_false(a: Array, b: Array) -> float:
@@ -78,8 +78,8 @@ def describe(rates: pd.DataFrame, pool: Pool) -> str:
         "",
         f"Real cells: {points} points of a random search of `vae` on MNIST, 400 steps, {seeds}",
         "seeds each (`cells.csv`, made by `python -m benchmarks.tuning.cells`), resampled",
-        f"{REPLICATIONS:,} times a line by `python -m benchmarks.tuning.resampling`. Welch's test at",
-        f"{ALPHA:g}, so .05 is right and more is false.",
+        f"{REPLICATIONS:,} times a line by `python -m benchmarks.tuning.resampling`. Welch's test",
+        f"at {ALPHA:g}, so .05 is right and more is false.",
         "",
         f"Test NELBO of the best point {pool.means.min():.2f} nats; a random point is "
         f"{np.median(spread):.2f} nats (median) and {spread.mean():.2f} (mean) worse. Standard "

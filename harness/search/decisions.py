@@ -2,11 +2,22 @@
 
 from collections.abc import Sequence
 
+from analysis.comparison.open_arms import find_open_cells as find_open_ids
+from analysis.frames.declared import read_looks
 from harness.experiment.cell import Cell
 from harness.experiment.grid import Grid
 from harness.search.search import Rows
+from harness.storage.rows import to_arrow
 
 
-def find_open_arms(grid: Grid, rows: Rows, look: int, arms: Sequence[Sequence[Cell]]) -> set[int]:
-    """The numbers of the arms that need more seeds or studies after a look."""
-    raise NotImplementedError
+def find_open_arms(grid: Grid, rows: Rows, arms: Sequence[Sequence[Cell]]) -> set[int]:
+    """The numbers of the arms that need more seeds or studies after a look.
+
+    arms: the cells of each arm up to the look
+    """
+    plan = read_looks(grid.model_dump())
+    assert plan is not None
+    compared = [cell for cells in arms for cell in cells if cell.stage != "search"]
+    frame = to_arrow(rows[cell.id] for cell in compared).to_pandas()
+    open_ids = find_open_ids(frame, grid.compare, plan)
+    return {number for number, cells in enumerate(arms) if open_ids & {cell.id for cell in cells}}

@@ -29,7 +29,7 @@ class Unit:
 
 MakeUnit = Callable[[int], Unit]  # the unit of an arm by its number
 # the numbers of the arms that go on after a look, given the cells of each arm up to it
-FindRunning = Callable[[int, Sequence[Sequence[Cell]]], set[int]]
+FindRunning = Callable[[Sequence[Sequence[Cell]]], set[int]]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ def follow_looks(
             break
         taken += 1
         is_last = taken == len(looks)
-        running = set() if is_last else find_running(look, [_list_cells(each) for each in units])
+        running = (
+            set() if is_last else find_running([_list_cells(each) for each in units]) & running
+        )
         if not running:
             break
     n_open = sum(unit.n_open for each in units for unit in each) + sum(

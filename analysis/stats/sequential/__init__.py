@@ -1,0 +1,1 @@
+"""Tests of samples that grow while they are looked at."""
