@@ -18,7 +18,7 @@ from rich.text import Text
 from analysis.comparison import caveats
 from analysis.comparison.comparisons import COLUMNS, compare_pairs
 from analysis.comparison.pairing import choose_pairs
-from analysis.frames import adaptive_seeds, duplicates, load
+from analysis.frames import adaptive_seeds, duplicates, load, searches
 from analysis.frames.arm_table import count_cells, summarize_arms
 from analysis.frames.declared import Declaration, read_declaration
 from analysis.frames.metrics import describe_metrics
@@ -41,6 +41,7 @@ from analysis.sections import (
     summary,
     verdicts,
 )
+from analysis.sections.tuning import section as tuning
 from harness import closed_pipe
 from harness.errors import InputError, strip_control_chars
 from harness.exit_codes import exit_codes
@@ -100,6 +101,7 @@ SECTIONS = (
     verdicts.SECTION,
     summary.RESULTS,
     comparisons.SECTION,
+    tuning.SECTION,
     beta.SECTION,
     label_budget.SECTION,
     class_balance.SECTION,
@@ -140,16 +142,19 @@ def read_data(
     A seed that several cells claim counts in nothing.
     """
     frames = load.read_results(store)
-    counted = frames.rows[~duplicates.find_duplicates(frames.rows)]
+    current, former = searches.drop_stale(frames.rows, frames.trials)
+    counted = current[~duplicates.find_duplicates(current)]
     marked = adaptive_seeds.mark_adaptive(counted, frames.provenance)
     rows = marked.drop(columns="unrecorded")  # one caveat names them, not every verdict
     arms, arm_counts = summarize_arms(rows), count_cells(rows)
-    declaration, compared = compare_declared(
-        rows, arms, read_declaration(frames.provenance, frames.rows)
-    )
+    declaration = read_declaration(frames.provenance, frames.rows)
+    units = searches.to_units(rows, declaration.spec.unit)
+    compared_arms = arms if units is rows else summarize_arms(units)
+    declaration, compared = compare_declared(units, compared_arms, declaration)
     messages = [
         *duplicates.describe_duplicates(frames.rows),
-        *caveats.list_caveats(rows, arm_counts),
+        *former,
+        *caveats.list_caveats(rows, arm_counts, declaration.spec.unit),
         *adaptive_seeds.describe_unrecorded(marked),
         *caveats.warn_about_selection(compared, bool((rows["validation"] > 0).any())),
     ]
@@ -160,9 +165,11 @@ def read_data(
         rows=rows,
         arms=arms,
         arm_counts=arm_counts,
+        units=units,
+        unit_arms=compared_arms,
         declaration=declaration,
         comparisons=compared,
-        families=verdicts.build_families(compared, describe_metrics(rows)),
+        families=verdicts.build_families(compared, describe_metrics(rows), declaration.spec.unit),
         caveats=messages,
         references=published,
         show_all_references=show_all_references,
@@ -186,7 +193,8 @@ def compare_declared(
         text = f"{text} Nothing is compared: {error}."
     if declaration.plan is not None:
         text = f"{text} {declaration.plan.describe(bool(len(compared)))}"
-    text = f"{text} {verdicts.family_note(compared)}".strip()
+    about = searches.describe_unit(spec.unit, rows)
+    text = " ".join(f"{text} {verdicts.family_note(compared)} {about}".split())
     return replace(declaration, text=text), compared
 
 

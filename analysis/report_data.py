@@ -24,6 +24,8 @@ class ReportData:
     - rows: the rows that count, with `arm` and `adaptive`; a seed that several cells claim is not
       among them.
     - arms: `summarize_arms` of the rows. arm_counts: `count_cells` of the rows.
+    - units: what comparisons count, one a row: the rows, or the studies of searches where the grid
+      compares these. unit_arms: `summarize_arms` of them.
     - declaration: which comparisons the grid declared. comparisons: their results, the columns
       `analysis.comparison.comparisons.COLUMNS`. families: the same by metric, in words.
     - caveats: sentences that a reader needs before citing a number.
@@ -38,6 +40,8 @@ class ReportData:
     rows: pd.DataFrame
     arms: pd.DataFrame
     arm_counts: pd.DataFrame
+    units: pd.DataFrame
+    unit_arms: pd.DataFrame
     declaration: Declaration
     comparisons: pd.DataFrame
     families: Sequence[Family]

@@ -99,14 +99,14 @@ class Results:
         data = self._report.data
         metrics = describe_metrics(data.rows)
         for what, name, known in (
-            ("arm", a, list(data.arms.index)),
-            ("arm", b, list(data.arms.index)),
+            ("arm", a, list(data.unit_arms.index)),
+            ("arm", b, list(data.unit_arms.index)),
             ("metric", metric, list(metrics)),
         ):
             if name not in known:
                 raise unknown_name_error(what, name, known)
         spec = data.declaration.spec.model_copy(update={"metrics": [metric]})
-        compared = compare_pairs(data.rows, data.arms, [(a, b)], spec, data.declaration.plan)
+        compared = compare_pairs(data.units, data.unit_arms, [(a, b)], spec, data.declaration.plan)
         families = verdicts.build_families(compared, metrics)
         if not families or a == b:
             raise InputError(

@@ -12,16 +12,19 @@ from analysis.stats.thresholds import MIN_SEEDS
 from harness.storage.schema import adds_up
 
 
-def list_caveats(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> list[str]:
-    """Results table and its `count_cells` -> sentences, the most serious first."""
+def list_caveats(rows: pd.DataFrame, arm_counts: pd.DataFrame, unit: str = "seed") -> list[str]:
+    """Results table and its `count_cells` -> sentences, the most serious first.
+
+    unit: what the comparisons count; numbers of seeds matter only where it is "seed"
+    """
     arm_counts = arm_counts.reset_index()
+    seeds = [*_describe_unequal_seeds(arm_counts), *_describe_few_seeds(arm_counts)]
     return [
         *describe_broken_sums(rows),
         *_describe_mixed_data(rows),
         *_describe_failures(arm_counts),
         *_describe_missing_scores(rows),
-        *_describe_unequal_seeds(arm_counts),
-        *_describe_few_seeds(arm_counts),
+        *(seeds if unit == "seed" else []),
     ]
 
 

@@ -194,7 +194,7 @@ def compare_family(
     table["seedless"] = _differ_without_seeds(table, _constant_arms(scores), indices)
     table = _add_p_value_flags(_mask_untestable(table, metric))
     adjusted = _adjust_p_values(table, declared) if look is None else _adjust_at_look(table, look)
-    return _add_text(_add_power(adjusted), metric)
+    return _add_text(_add_power(adjusted), metric, declared.unit)
 
 
 def _select_pairs(
@@ -439,8 +439,12 @@ def _add_power(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _add_text(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+def _add_text(table: pd.DataFrame, metric: Metric, unit: str) -> pd.DataFrame:
     table = table.assign(metric=metric.column, evaluation=metric.evaluation)
     table["verdict"] = [verdict.outcome(row, metric) for row in table.to_dict("records")]
-    table["text"] = [verdict.describe(row, metric) for row in table.to_dict("records")]
+    texts = [verdict.describe(row, metric) for row in table.to_dict("records")]
+    table["text"] = [verdict.to_words_of(unit, text) for text in texts]
+    table["flags"] = [
+        tuple(verdict.to_words_of(unit, flag) for flag in flags) for flags in table["flags"]
+    ]
     return table[[*COLUMNS, *(name for name in looks.COLUMNS if name in table)]]

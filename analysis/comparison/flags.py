@@ -41,6 +41,7 @@ def flags(
     if design == "welch" and n_common and a["seeded"] & b["seeded"]:
         yield "few common seeds"
     yield from _length_flags(a, b)
+    yield from _budget_flags(a, b)
     yield from _label_flags(a, b)
     yield from _setting_flags(a, b)
     yield from _provenance_flags(a, b, design, differing)
@@ -90,6 +91,16 @@ def _length_flags(a: Arm, b: Arm) -> Iterator[str]:
         yield "different lengths"
     if a["iterations"] * b["full_length"] != b["iterations"] * a["full_length"]:
         yield "unequal shares of full length"
+
+
+def _budget_flags(a: Arm, b: Arm) -> Iterator[str]:
+    """Unequal budgets of two searches."""
+    sides = [[json.loads(text) for text in arm.get("search_spec", ())] for arm in (a, b)]
+    trials = [max((spec["trials"] for spec in specs), default=0) for specs in sides]
+    if trials[0] != trials[1]:
+        yield f"unequal budgets: {trials[0]} trials against {trials[1]}"
+    if all(trials) and a["iterations"] != b["iterations"]:
+        yield f"unequal budgets: {a['iterations']:,} steps a training against {b['iterations']:,}"
 
 
 def _label_flags(a: Arm, b: Arm) -> Iterator[str]:

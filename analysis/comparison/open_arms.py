@@ -4,8 +4,7 @@ import pandas as pd
 
 from analysis.comparison.comparisons import compare_pairs
 from analysis.comparison.pairing import choose_pairs
-from analysis.frames import number_kinds
-from analysis.frames.arm_names import row_arm_names
+from analysis.frames import load, number_kinds, searches
 from analysis.frames.arm_table import summarize_arms
 from analysis.frames.declared import LookPlan
 from analysis.rendering.section import DECIDED
@@ -21,18 +20,19 @@ def find_open_cells(rows: pd.DataFrame, declared: ComparisonSpec, plan: LookPlan
     An arm goes on while a comparison of it is open: no verdict that settles it, and none that can
     never be. An arm that is compared with none goes on too.
     """
-    rows = number_kinds.fill_estimators(rows)
-    rows = rows.assign(arm=row_arm_names(rows))
-    arms = summarize_arms(rows)
+    rows = load.name_arms(number_kinds.fill_estimators(rows))
+    units = searches.to_units(rows, declared.unit)
+    names = rows["configuration"] if declared.unit == "study" else rows["arm"]
+    arms = summarize_arms(units)
     try:
         pairs = choose_pairs(arms, declared)
     except InputError:  # the baseline has no row that it could be known by
         return set(rows["cell"])
-    compared = compare_pairs(rows, arms, pairs, declared, plan)
+    compared = compare_pairs(units, arms, pairs, declared, plan)
     settling = [*(DECIDED if "better" in plan.stop else []), NOT_COMPARABLE]
     settling += ["equivalent"] if "equivalent" in plan.stop else []
     is_open = ~compared["verdict"].isin(settling)
     open_arms = set(compared.loc[is_open, "a"]) | set(compared.loc[is_open, "b"])
     compared_arms = set(compared["a"]) | set(compared["b"])
-    goes_on = rows["arm"].isin(list(open_arms)) | ~rows["arm"].isin(list(compared_arms))
+    goes_on = names.isin(list(open_arms)) | ~names.isin(list(compared_arms))
     return set(rows.loc[goes_on, "cell"])

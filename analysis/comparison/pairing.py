@@ -90,6 +90,8 @@ def find_obstacle(a: Arm, b: Arm, metric: Metric) -> str:
         return "different lists of images"
     if len(a.get("samples", frozenset()) | b.get("samples", frozenset())) > 1:
         return "different numbers of samples"
+    if any('"descriptive": true' in text for arm in (a, b) for text in arm.get("search_spec", ())):
+        return "a searcher of the user chose the trials, so this is a description"
     if len(_list_descriptions(a, metric) | _list_descriptions(b, metric)) > 1:
         return f"{metric.column} is described in different ways"
     return _likelihood_obstacle(a, b) if metric == NLL or is_bound(metric.name) else ""

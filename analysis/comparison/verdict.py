@@ -1,6 +1,7 @@
 """Verdicts in words, with their reasons, and no stronger than the number of seeds allows."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -104,6 +105,18 @@ def describe(row: Row, metric: Metric) -> str:
         f"no difference shown{detectable}: {_describe_difference(row, metric)}, "
         f"{_describe_test(row)}"
     )
+
+
+def to_words_of(unit: str, text: str) -> str:
+    """A text about seeds in words of what the comparison counts, "seed" or "study".
+
+    >>> to_words_of("study", "too few seeds (n = 3 common seeds of 3 and 4)")
+    'too few studies (n = 3 common studies of 3 and 4)'
+    """
+    if unit == "seed":
+        return text
+    counted = re.sub(r"\bn = (\d+( and \d+)?)(?! common)", r"n = \1 studies", text)
+    return re.sub(r"\bseed\b", "study", re.sub(r"\bseeds\b", "studies", counted))
 
 
 def format_details(row: Row, metric: Metric) -> dict[str, str]:

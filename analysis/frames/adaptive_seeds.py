@@ -40,6 +40,19 @@ def mark_adaptive(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -
     return rows.assign(adaptive=rows["arm"].isin(list(adaptive_arms)), unrecorded=finished & ~known)
 
 
+def mark_looks(rows: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """`mark_adaptive` -> the same with rows of grids with declared looks adaptive too.
+
+    Such a grid stops seeds by its own verdicts: any other comparison of them is one of arms that
+    grew while they were looked at.
+    """
+    grids = {str(run.get("run")): run.get("grid") for run in provenance}
+    with_looks = [
+        name for name, grid in grids.items() if isinstance(grid, Mapping) and grid.get("looks")
+    ]
+    return rows.assign(adaptive=rows["adaptive"] | rows["run"].isin(with_looks))
+
+
 def describe_unrecorded(rows: pd.DataFrame) -> Iterator[str]:
     """`mark_adaptive` -> a sentence if some arms have rows without a record of their run."""
     arms, unknown = rows["arm"].nunique(), rows.loc[rows["unrecorded"], "arm"].nunique()

@@ -38,7 +38,7 @@ def arm_names(arms: pd.DataFrame) -> pd.Series:
         names += arms[column].map(wording).astype(str).where(_varies(arms, column, scope), "")
     for column in ("recipe", "term_weights"):
         names += _format_pairs(arms, column, ())
-    return names.rename("arm")
+    return (names + _format_winner(arms, names)).rename("arm")
 
 
 def row_arm_names(rows: pd.DataFrame) -> pd.Series:
@@ -72,6 +72,14 @@ def _format_beta(arms: pd.DataFrame) -> pd.Series:
         _varies(arms, "beta", ()) & (arms["beta"] != 1)
     )
     return arms["beta"].map(" β={:.12g}".format).astype(str).where(shown, "")
+
+
+def _format_winner(arms: pd.DataFrame, names: pd.Series) -> pd.Series:
+    """The study whose winner an arm is, and its trial where winners would share a name."""
+    is_final = arms["stage"] == "final"
+    text = arms["study"].map(" (winner of study {})".format).astype(str).where(is_final, "")
+    shared = (names + text).duplicated(keep=False) & is_final
+    return text.mask(shared, text + " trial " + arms["trial"].astype(str) + " of " + arms["search"])
 
 
 def _format_pairs(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Series:

@@ -24,6 +24,7 @@ VALUE_SET_COLUMNS = (
     "data_kind",
     "source",
     "own_columns",
+    "search_spec",
     "torch",
     "python",
     "objective",

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analysis.frames import number_kinds
+from analysis.frames import number_kinds, searches
 from analysis.frames.arm_names import row_arm_names
 from harness.errors import InputError, StorageError, short_repr
 from harness.experiment.cell import Supervision
@@ -29,8 +29,9 @@ INTEGER_COLUMNS = [column.name for column in COLUMNS if pa.types.is_integer(colu
 class ResultFrames:
     """Contents of a results folder.
 
-    rows: one row per cell, the columns of `harness.storage.schema` and the arm's name. points: one
-    row per point of a learning curve, with arm, seed and the columns of
+    rows: one row per cell, the columns of `harness.storage.schema` and the arm's name. trials: the
+    same of trials of searches, which belong to no arm; of both, `configuration` is the name of what
+    was searched. points: one row per point of a learning curve, with arm, seed and the columns of
     `harness.storage.schema.CURVE_SCHEMA`. provenance: one record per run. damaged: a sentence for
     each corrupt file of rows and for invalid digit counts, all of which are left out.
     """
@@ -39,6 +40,7 @@ class ResultFrames:
     points: pd.DataFrame
     provenance: list[dict[str, Any]]
     damaged: Sequence[str] = ()
+    trials: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def read_results(store: Store) -> ResultFrames:
@@ -50,13 +52,27 @@ def read_results(store: Store) -> ResultFrames:
         )
     with _translate_errors(f"the rows in {store.name}"):
         contents = store.scan()
-    rows, dropped = _drop_bad_digit_counts(_check_rows(store, contents.frame()))
+    checked, dropped = _drop_bad_digit_counts(_check_rows(store, contents.frame()))
+    rows, trials = searches.split_trials(checked)
+    if rows.empty:
+        raise InputError(
+            f"{store.name} holds {len(trials)} trials of a search and no training of a winner yet; "
+            "give the command of the search again to go on"
+        )
+    rows = name_arms(rows)
+    trials = trials.assign(configuration=searches.name_configurations(trials))
     finished = rows[rows["status"] == "ok"]
     with _translate_errors(f"the provenance in {store.name}"):
         provenance = store.provenance()
-    return ResultFrames(
-        rows, _read_curves(store, finished), provenance, [*contents.corrupt.values(), *dropped]
-    )
+    damaged = [*contents.corrupt.values(), *dropped]
+    return ResultFrames(rows, _read_curves(store, finished), provenance, damaged, trials)
+
+
+def name_arms(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows -> the same with `arm`, and `configuration` for trainings of winners, else empty."""
+    finals = searches.name_configurations(rows[rows["stage"] == "final"])
+    configurations = finals.reindex(rows.index).fillna("")
+    return rows.assign(arm=row_arm_names(rows), configuration=configurations)
 
 
 def _check_rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +106,7 @@ def _check_rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
     for column in ("settings", "versions"):
         with _translate_errors(f"{column} in the rows of {store.name}"):
             rows[column].dropna().map(lambda text: json.loads(text).items())
-    return number_kinds.fill_estimators(rows).assign(arm=row_arm_names(rows))
+    return number_kinds.fill_estimators(rows)
 
 
 def _refuse(store: Store, rows: pd.DataFrame, why: str) -> None:

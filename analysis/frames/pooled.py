@@ -109,9 +109,8 @@ def _select_arm(pool: Pool, arm_filter: ArmFilter, metric: str) -> pd.DataFrame:
         description = f"{len(matches)} arms: {names}" if len(matches) else f"no arm of {names}"
         raise InputError(f"{format_filter(arm_filter)!r} names {description}; expected exactly one")
     rows = rows.assign(arm=row_arm_names(rows))
-    return _keep_one_row_per_seed(
-        adaptive_seeds.mark_adaptive(rows[rows["arm"] == matches.index[0]], pool.provenance), metric
-    )
+    marked = adaptive_seeds.mark_adaptive(rows[rows["arm"] == matches.index[0]], pool.provenance)
+    return _keep_one_row_per_seed(adaptive_seeds.mark_looks(marked, pool.provenance), metric)
 
 
 def _keep_one_row_per_seed(rows: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from analysis.comparison import verdict
 from analysis.frames.metrics import METRIC_BY_COLUMN, Metric
 from analysis.rendering.section import DECIDED, Content, Family, Verdict
 from analysis.report_data import ReportData, Section
@@ -27,11 +28,16 @@ SECTION = Section("verdicts", "Verdicts", build)
 
 
 def build_families(
-    comparisons: pd.DataFrame, metrics: Mapping[str, Metric] = METRIC_BY_COLUMN
+    comparisons: pd.DataFrame,
+    metrics: Mapping[str, Metric] = METRIC_BY_COLUMN,
+    unit: str = "seed",
 ) -> list[Family]:
-    """Comparisons, the columns `COLUMNS` -> a family for each metric, in the order of metrics."""
+    """Comparisons, the columns `COLUMNS` -> a family for each metric, in the order of metrics.
+
+    unit: what a comparison counts
+    """
     return [
-        _build_family(metrics[column], found.reset_index(drop=True))
+        _build_family(metrics[column], found.reset_index(drop=True), unit)
         for column in metrics
         if len(found := comparisons[comparisons["metric"] == column])
     ]
@@ -46,16 +52,17 @@ def terminal_lines(found_families: Sequence[Family], limit: int) -> Iterator[str
             yield f"  and {rest} more: see the report"
 
 
-def _build_family(metric: Metric, comparisons: pd.DataFrame) -> Family:
+def _build_family(metric: Metric, comparisons: pd.DataFrame, unit: str) -> Family:
     records = comparisons[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
     verdicts = [Verdict(a, b, word, reason, flags) for a, b, word, reason, flags in records]
     title = metric.title_with_set
+    tables = build_tables(metric, title, comparisons)
     return Family(
         metric.column.replace("_", "-"),
         title,
-        count_verdicts(comparisons["verdict"]),
+        verdict.to_words_of(unit, count_verdicts(comparisons["verdict"])),
         verdicts,
-        build_tables(metric, title, comparisons),
+        tuple(replace(each, caption=verdict.to_words_of(unit, each.caption)) for each in tables),
     )
 
 

@@ -33,7 +33,7 @@ def find_bounds(looks: Sequence[int], tests: int = 1) -> Floats:
     tests: the error of one test is .05 / tests, as in a step of Holm's procedure
 
     >>> [round(float(bound), 3) for bound in find_bounds([5, 10, 15, 20])]
-    [0.012, 0.015, 0.018, 0.023]
+    [0.013, 0.014, 0.018, 0.023]
     """
     return _find_bounds(tuple(looks), tests)
 

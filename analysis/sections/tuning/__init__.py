@@ -1,0 +1,1 @@
+"""The section on searches: their winners, what they cost, and what more trials would bring."""
