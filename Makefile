@@ -30,6 +30,7 @@ coverage: setup
 
 calibration: setup
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python -m benchmarks.sequential
 	$(BIN)/python benchmarks/scale.py
 
 speed: setup

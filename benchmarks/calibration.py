@@ -31,6 +31,7 @@ from analysis.frames.metrics import METRIC_BY_COLUMN
 from analysis.stats import multiplicity, thresholds
 from analysis.stats.power import t_test_power
 from harness.experiment.grid import ComparisonSpec
+from harness.storage.schema import DEFAULTS
 
 HERE = Path(__file__).parent
 TABLES = 4_000
@@ -39,6 +40,7 @@ SEEDS, COMPARISONS, CORRELATIONS = (3, 5, 10), (1, 3, 10), (0.0, 0.8)
 EFFECTS = (0.0, 0.5, 1.0, 1.5, 2.0)
 HOW = ComparisonSpec(metrics=["nelbo"])
 SAME: dict[str, Any] = {
+    **DEFAULTS,
     "git_commit": "one",
     "device": "one",
     "data_checksum": "one",
