@@ -17,6 +17,7 @@ from analysis.comparison.comparisons import compare_arms, compare_pairs
 from analysis.frames.arm_table import summarize_arms
 from analysis.stats.estimates import estimate_means
 from harness.experiment.grid import ComparisonSpec
+from harness.storage.schema import DEFAULTS
 
 HOW = ComparisonSpec(metrics=["nelbo"], margin={"nelbo": 0.5})
 TEXT = ("git_commit", "device", "data_checksum", "subset_checksum")
@@ -57,6 +58,7 @@ def results(datasets: int, arms: int, seeds: int) -> pd.DataFrame:
     )
     rows["nelbo"] = 100 + 0.1 * arm + np.random.default_rng(0).normal(size=len(rows))
     settled = {
+        **DEFAULTS,
         "model": "vae",
         "settings": "{}",
         "supervision": "none",
