@@ -62,8 +62,9 @@ def _covers_subset(inputs: MetricInputs) -> bool:
 def score_subset_elbo(inputs: MetricInputs) -> ScoreGenerator:
     """The columns that `subset_elbo` returns, as subset_*, and the checksum of the subset."""
     shared = inputs.shared
-    y = shared.data.test_y[list(shared.evaluation.subset)]
-    values = yield from subset_elbo(inputs.model, shared.subset_images, y, shared.data.spec)
+    values = yield from subset_elbo(
+        inputs.model, shared.subset_images, shared.subset_classes, shared.data.spec
+    )
     checksum = {"subset_checksum": inputs.shared.evaluation.subset_checksum}
     return {f"subset_{name}": value for name, value in values.items()} | checksum
 

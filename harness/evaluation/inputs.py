@@ -31,6 +31,11 @@ class SharedInputs:
         """The test images that the subset lists: (n, dimensions)."""
         return scored_images.prepare_subset(self.data, self.evaluation.subset)
 
+    @property
+    def subset_classes(self) -> Tensor:
+        """The classes of the test images that the subset lists: (n,)."""
+        return self.data.test_y[list(self.evaluation.subset)]
+
     @cached_property
     def digit_classifier(self) -> DigitClassifier | None:
         """The classifier that counts classes among samples; None for data without classes."""

@@ -30,7 +30,9 @@ from harness.plugins.model import (
     Terms,
     draw_noise,
     own_draws_of,
+    reconstruct_means,
     scored_batch,
+    weigh_images,
 )
 from harness.plugins.model_state import clone_tensors, restore_buffers
 from harness.plugins.source_files import Plugin
@@ -108,7 +110,7 @@ class Subject:
             x,
             labelled,
             torch.arange(labels) % classes,
-            torch.arange(images) % classes if model.uses_classes else None,
+            self.classes_of(x) if model.uses_classes else None,
             progress,
             None if progress is None else progress + self.cell.iterations,
         )
@@ -120,7 +122,11 @@ class Subject:
 
     def as_scored(self, x: Tensor) -> Batch:
         """Images x as a batch of scoring, with classes if the model asks for them."""
-        return scored_batch(self.model, x, torch.arange(len(x)) % max(1, self.spec.classes))
+        return scored_batch(self.model, x, self.classes_of(x))
+
+    def classes_of(self, x: Tensor) -> Tensor:
+        """Made-up classes of images x (n, dimensions): (n,)."""
+        return torch.arange(len(x)) % max(1, self.spec.classes)
 
     def own_draws(self) -> AbstractContextManager[None]:
         """Let a model that is not stackable draw from torch's generator, at one seed."""
@@ -379,10 +385,11 @@ def check_reconstructions(subject: Subject) -> None:
     if subject.cell.has_bound and isinstance(subject.model, Reconstructing):
         with evaluation_mode(subject, "reconstruct") as model:
             assert isinstance(model, Reconstructing)
+            x = subject.batch.x
             _check_pixels(
                 subject,
                 "reconstructions",
-                model.reconstruct(subject.batch.x, subject.noise()),
+                reconstruct_means(model, x, subject.noise(), subject.classes_of(x)),
             )
 
 
@@ -403,11 +410,12 @@ def check_weights(subject: Subject) -> None:
         with evaluation_mode(subject, "log_weight") as model:
             assert isinstance(model, ImportanceWeighted)
             draws, x = [subject.noise(seed=seed) for seed in (1, 2)], subject.batch.x
+            y = subject.classes_of(x)
             if subject.model.stackable:
                 noise = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
-                weights = vmap(model.log_weight, in_dims=(None, 0))(x, noise)
+                weights = vmap(lambda draw: weigh_images(model, x, draw, y))(noise)
             else:
-                weights = torch.stack([model.log_weight(x, draw) for draw in draws])
+                weights = torch.stack([weigh_images(model, x, draw, y) for draw in draws])
             _check_numbers("log_weight", weights, ((2, subject.images),))
 
 
@@ -423,7 +431,7 @@ def check_average_weight(subject: Subject) -> None:
         noise = subject.noise(WEIGHT_DRAWS, seed=3)
         terms = model.terms(subject.as_scored(x), noise)
         assert isinstance(model, ImportanceWeighted)
-        weight = model.log_weight(x, noise)
+        weight = weigh_images(model, x, noise, subject.classes_of(x))
     if terms.rec is None or terms.kl is None:
         return
     elbo, mean, error = (

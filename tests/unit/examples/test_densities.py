@@ -4,6 +4,7 @@ import itertools
 import math
 import sys
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,10 @@ from torch.distributions import Normal
 from torch.func import jacrev, vmap
 
 from harness.data import loading
+from harness.evaluation import iwae, samples
+from harness.experiment import seeding
 from harness.plugins import registry
+from harness.plugins.metric import ScoreGenerator
 from harness.plugins.model import (
     Batch,
     ImportanceWeighted,
@@ -20,6 +24,7 @@ from harness.plugins.model import (
     draw_noise,
     own_draws_of,
     scored_batch,
+    weigh_images,
 )
 from harness.training.trainer import PackTrainer
 from tests.conftest import given
@@ -83,7 +88,61 @@ def sum_weights(model: Model) -> float:
     x = IMAGES.repeat(DRAWS, 1)
     noise = draw_noise(model, len(x), torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        return float(model.log_weight(x, noise).exp().sum()) / DRAWS
+        weights = weigh_images(model, x, noise, torch.zeros(len(x)).long()).exp()
+        return float(weights.sum()) / DRAWS
+
+
+def test_the_bound_of_a_conditional_model_is_that_of_every_image_given_its_class(
+    example: ExampleCell,
+) -> None:
+    """`iwae` of images of two classes, with torch's densities, image by image and draw by draw."""
+    model = train(example, "cvae")
+    y = torch.arange(64) % 2
+    found = finish(iwae.iwae(model, IMAGES, (1, 7), {}, "iwae", y))  # type: ignore[arg-type]
+    generator = seeding.evaluation_generator("iwae noise")
+    draws = [draw_noise(model, 64, generator)["z"] for _ in range(7)]
+    ratios = torch.tensor(
+        [[log_ratio(model, IMAGES[i], y[i], z[i]) for i in range(64)] for z in draws],
+        dtype=torch.float64,
+    )
+    assert found["iwae_1"] == pytest.approx(-float(ratios[0].mean()), rel=1e-5)
+    expected = math.log(7) - float(ratios.logsumexp(0).mean())
+    assert found["iwae_7"] == pytest.approx(expected, rel=1e-5)
+    other = finish(iwae.iwae(model, IMAGES, (1, 7), {}, "iwae", 1 - y))  # type: ignore[arg-type]
+    assert abs(other["iwae_7"] - found["iwae_7"]) > 1e-3
+
+
+def log_ratio(model: Model, x: Tensor, y: Tensor, noise: Tensor) -> float:
+    """log p(x, z|y) - log q(z|x, y) of one image (6,) of one class."""
+    one_hot = (y == torch.arange(2)).float()
+    with torch.no_grad():
+        mean, var = model.encoder(torch.cat([x, one_hot]))  # type: ignore[operator]
+        z = mean + var.sqrt() * noise
+        logits = model.decoder(torch.cat([z, one_hot]))  # type: ignore[operator]
+    likelihood = torch.distributions.Bernoulli(logits=logits)
+    log_p = likelihood.log_prob(x).sum() + Normal(0.0, 1.0).log_prob(z).sum()
+    return float(log_p - Normal(mean, var.sqrt()).log_prob(z).sum())
+
+
+def test_reconstructions_of_a_conditional_model_are_given_the_classes(
+    example: ExampleCell,
+) -> None:
+    model, y = train(example, "cvae"), torch.arange(64) % 2
+    sheet = given(samples.reconstruct_images(model, IMAGES, 4, 5, y))
+    noise = draw_noise(model, 10, seeding.evaluation_generator("reconstructions"))
+    with torch.no_grad():
+        expected = model.reconstruct(IMAGES[:10], noise, y[:10])  # type: ignore[operator]
+    assert torch.equal(sheet[[*range(5, 10), *range(15, 20)]], expected)
+    assert not torch.equal(sheet, given(samples.reconstruct_images(model, IMAGES, 4, 5, 1 - y)))
+
+
+def finish(work: ScoreGenerator) -> Any:
+    """The values of a score."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
 
 
 @pytest.mark.parametrize("name", sorted(EXACT))
