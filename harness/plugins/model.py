@@ -184,6 +184,28 @@ class Classifier(Protocol):
         """
 
 
+class TrainingImages(ABC):
+    """The images that a cell is trained on; `count` is their number."""
+
+    count: int
+
+    @abstractmethod
+    def draw(self, images: int) -> Tensor:
+        """Images as `terms` sees them, others in every call: (images, dimensions), on the CPU."""
+
+
+@runtime_checkable
+class StartsFromData(Protocol):
+    """A model that sets parameters or buffers from training images, before its first step.
+
+    The cell's seed decides the images and the state of torch's generator, from which the method
+    may draw. It is called without gradients, on the CPU. What it sets keeps its shape.
+    """
+
+    def start_from_data(self, images: TrainingImages) -> None:
+        """Set parameters or buffers; attributes of another kind would be lost."""
+
+
 def draw_noise(model: Model, images: int, generator: torch.Generator) -> Noise:
     """The noise of a model for `images` images, from a generator and on its device."""
     shapes = model.noise(images).items()

@@ -27,7 +27,9 @@ from harness.plugins.model import (
     Model,
     Noise,
     Reconstructing,
+    StartsFromData,
     Terms,
+    TrainingImages,
     draw_noise,
     own_draws_of,
     reconstruct_means,
@@ -37,6 +39,7 @@ from harness.plugins.model import (
 from harness.plugins.model_state import clone_tensors, restore_buffers
 from harness.plugins.source_files import Plugin
 from harness.training import objective
+from harness.training.data_start import start_model
 
 WEIGHT_DRAWS = 4000  # draws of z in the check of importance weights
 # part of an error message of torch.func.vmap or autograd -> the same in words of the contract
@@ -79,9 +82,16 @@ class Subject:
     labels: int = CLASSES
 
     def build(self, seed: int | None = None) -> Model:
-        """The model with fresh weights of a seed, by default the cell's."""
+        """The model before the first step, of a seed, by default the cell's."""
+        cell = self.cell if seed is None else replace(self.cell, seed=seed)
+        model = self._build_unstarted(cell)
+        with convert_errors("start_from_data"):
+            start_model(model, cell.seed, MadeUpImages(self.spec, cell.seed))
+        return model
+
+    def _build_unstarted(self, cell: Cell) -> Model:
         try:
-            return registry.build(self.cell if seed is None else replace(self.cell, seed=seed))
+            return registry.build(cell)
         except InputError:
             raise
         except Exception as error:
@@ -153,6 +163,19 @@ class Subject:
         if not torch.equal(batch.x, self.batch.x):
             raise ContractError("changes the images that it is given")
         return terms
+
+
+class MadeUpImages(TrainingImages):
+    """Random images in place of the training images."""
+
+    count = 1000
+
+    def __init__(self, spec: DataSpec, seed: int):
+        self.spec, self.generator = spec, torch.Generator().manual_seed(seed)
+
+    def draw(self, images: int) -> Tensor:
+        """Random images: (images, dimensions)."""
+        return _draw_images(self.spec, images, self.generator)
 
 
 def _draw_images(spec: DataSpec, images: int, generator: torch.Generator) -> Tensor:
@@ -233,6 +256,33 @@ def _check_numbers(name: str, part: object, shapes: tuple[tuple[int, ...], ...])
         raise ContractError(f"gives {name} as {part.dtype}; expected floats")
     if not part.isfinite().all():
         raise ContractError(f"gives {name} that is not finite, with fresh weights")
+
+
+def check_start(subject: Subject) -> None:
+    """What a model sets from training images are parameters and buffers, of the shape they had."""
+    model = registry.build(subject.cell)
+    if not isinstance(model, StartsFromData):
+        return
+    attributes, shapes = _attributes(model), _tensor_shapes(model)
+    with convert_errors("start_from_data"):
+        start_model(model, subject.cell.seed, MadeUpImages(subject.spec, subject.cell.seed))
+    changed = [name for name, v in _attributes(model).items() if attributes.get(name) != v]
+    if changed:
+        raise ContractError(
+            f"sets {', '.join(sorted(changed))} in start_from_data: keep state in buffers "
+            "(register_buffer)"
+        )
+    for name, shape in _tensor_shapes(model).items():
+        if shapes.get(name) != shape:
+            raise ContractError(
+                f"sets {name} of shape {shape} in start_from_data; expected "
+                f"{shapes.get(name, 'a buffer of the constructor')}"
+            )
+
+
+def _tensor_shapes(model: Model) -> dict[str, tuple[int, ...]]:
+    tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+    return {name: tuple(value.shape) for name, value in tensors.items()}
 
 
 def check_purity(subject: Subject) -> None:
@@ -456,6 +506,7 @@ def _check_pixels(subject: Subject, what: str, pixels: object) -> None:
 
 PROBE_CHECKS: tuple[Check, ...] = (
     check_terms,
+    check_start,
     check_purity,
     check_stacking,
     check_bound,

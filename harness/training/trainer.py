@@ -29,6 +29,7 @@ from harness.plugins.model import Batch, Model, Noise
 from harness.storage.schema import infer_estimator
 from harness.training import compilation, objective
 from harness.training.batches import BatchStream
+from harness.training.data_start import SeededImages, start_model
 from harness.training.optimization.adam import match_memory_layout
 from harness.training.optimization.cell_optimizers import make_optimizer
 from harness.training.optimization.schedules import KLWarmup
@@ -108,7 +109,7 @@ class PackTrainer:
         self.seconds = 0.0
         self.curves: list[list[dict[str, Any]]] = [[] for _ in cells]
         self.diverged_at = torch.full((len(cells),), -1)
-        models = [registry.build(cell).to(self.device) for cell in cells]
+        models = [self._build_started(cell) for cell in cells]
         self.model = models[0]
         if not self.model.stackable:
             self.backend = "loop"
@@ -127,6 +128,12 @@ class PackTrainer:
         self._recent_losses: list[Tensor] = []
         if states:
             self._resume(states)
+
+    def _build_started(self, cell: Cell) -> Model:
+        """The model of a cell as it is before the first step."""
+        model = registry.build(cell)
+        start_model(model, cell.seed, SeededImages(cell, self.data))
+        return model.to(self.device)
 
     def _stack_weights(self) -> dict[str, Tensor]:
         """The weights of terms that a grid sets, (cells,) each: β and those of further terms."""

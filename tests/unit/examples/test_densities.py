@@ -16,6 +16,7 @@ from harness.data import loading
 from harness.evaluation import iwae, samples
 from harness.experiment import seeding
 from harness.plugins import registry
+from harness.plugins.dataset import Data
 from harness.plugins.metric import ScoreGenerator
 from harness.plugins.model import (
     Batch,
@@ -300,3 +301,19 @@ def test_the_weight_of_the_kl_rises_in_every_cycle(example: ExampleCell) -> None
     weights = [float(model._weigh(step, torch.tensor(100.0))) for step in steps]  # type: ignore[operator]
     cycle = [0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 1]
     assert weights == pytest.approx(cycle * 2, abs=1e-5)
+
+
+def test_pseudo_inputs_are_training_images_unless_they_start_at_random(
+    example: ExampleCell, data: Data
+) -> None:
+    by_default, at_random = (
+        PackTrainer([example("vamp_prior", settings={"k": 9, **more})], data).params[
+            "pseudo_inputs"
+        ][0]
+        for more in ({}, {"from_data": False})
+    )
+    assert by_default.sigmoid().unique().tolist() == pytest.approx([0.05, 0.95])
+    lit = by_default > 0
+    could_be = (lit.unsqueeze(1) & (data.train_x == 0)).any(-1).logical_not()
+    assert bool(could_be.any(1).all())
+    assert len(at_random.unique()) == at_random.numel()
