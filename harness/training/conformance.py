@@ -5,6 +5,7 @@ two images. `CHECKS` is the whole contract; `--check FILE` and the project's tes
 """
 
 import copy
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from harness.errors import InputError
 from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.dataset import DataSpec
+from harness.plugins.deprecation import describe_old_imports
 from harness.plugins.model import (
     CLASSES,
     Batch,
@@ -572,6 +574,8 @@ def print_report(plugin: Plugin) -> int:
         raise InputError(
             f"{plugin.name!r} registers no model; expected a class under @register(NAME)"
         )
+    for line in describe_old_imports(names):
+        print(line, file=sys.stderr)
     violations = 0
     for cell in (cell for name in names for cell in _default_cells(name)):
         print(f"{cell.model} {cell.supervision if cell.supervision != 'none' else ''}".rstrip())
