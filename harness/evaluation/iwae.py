@@ -57,7 +57,7 @@ def _label(inputs: MetricInputs) -> str:
 def score_iwae(inputs: MetricInputs) -> ScoreGenerator:
     """Columns iwae_K over the test images, for each number of draws K that is configured."""
     shared = inputs.shared
-    return _score_bounds(inputs, shared.test_images, shared.data.test_y, "")
+    return _score_bounds(inputs, inputs.test_images, shared.data.test_y, "")
 
 
 @register_metric(
@@ -73,7 +73,7 @@ def score_iwae(inputs: MetricInputs) -> ScoreGenerator:
 def score_subset_iwae(inputs: MetricInputs) -> ScoreGenerator:
     """Columns subset_iwae_K over the listed images."""
     shared = inputs.shared
-    return _score_bounds(inputs, shared.subset_images, shared.subset_classes, "subset_")
+    return _score_bounds(inputs, inputs.subset_images, shared.subset_classes, "subset_")
 
 
 def _score_bounds(inputs: MetricInputs, x: Tensor, y: Tensor, prefix: str) -> ScoreGenerator:

@@ -62,7 +62,7 @@ def write_pictures(inputs: MetricInputs) -> ScoreGenerator:
     """No columns: write reconstructions and traversals to the store, where a model has any."""
     shared, size = inputs.shared, (SHEET_ROWS, SHEET_COLUMNS)
     reconstructions = reconstruct_images(
-        inputs.model, shared.test_images, *size, shared.data.test_y
+        inputs.model, inputs.test_images, *size, shared.data.test_y
     )
     yield 0.5
     traversals = traverse_latents(inputs.model, *size, shared.data.device)

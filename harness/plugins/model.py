@@ -215,6 +215,14 @@ def draw_noise(model: Model, images: int, generator: torch.Generator) -> Noise:
     }
 
 
+def sees_dequantised(model: Model) -> bool:
+    """Whether a model sees ordinal data dequantised: its attribute `likelihood` says so.
+
+    That likelihood is a density, of values that are spread evenly over the interval of a level.
+    """
+    return bool(getattr(getattr(model, "likelihood", None), "dequantises", False))
+
+
 def scored_batch(model: Model, x: Tensor, y: Tensor) -> Batch:
     """Images x (batch, dimensions) of classes y (batch,) without labelled ones, as in scoring.
 

@@ -11,10 +11,13 @@ from harness.plugins.model import Model, StartsFromData, TrainingImages, own_dra
 
 
 class SeededImages(TrainingImages):
-    """The training images of a data set, in an order of the cell's own stream "start"."""
+    """The training images of a data set, in an order of the cell's own stream "start".
 
-    def __init__(self, cell: Cell, data: Data):
-        self.seed, self.data = cell.seed, data
+    dequantised: whether the model sees ordinal images so
+    """
+
+    def __init__(self, cell: Cell, data: Data, dequantised: bool = False):
+        self.seed, self.data, self.dequantised = cell.seed, data, dequantised
         self.count = len(data.train_x)
         self._draws = 0
 
@@ -26,7 +29,7 @@ class SeededImages(TrainingImages):
         orders = [torch.randperm(self.count, generator=generator) for _ in range(rounds)]
         stored, indices = self.data.train_x, torch.cat(orders)[:images]
         chosen = stored.index_select(0, indices.to(stored.device)).cpu()
-        return prepare(chosen, self.data.spec, generator)
+        return prepare(chosen, self.data.spec, generator, self.dequantised)
 
 
 @torch.no_grad()
