@@ -43,6 +43,10 @@ def test_every_figure_there_are_values_for(full: Store) -> None:
     ]
     assert all("n" in item.caption and item.figure.axes for item in found.values())
     assert "n = 3 an arm" in found["losses"].caption
+    accuracy = found["curves-accuracy"]
+    assert accuracy.title == "Learning curves, Accuracy on the test images"
+    assert "watched during training as the source report did" in accuracy.caption
+    assert found["curves-nelbo"].title == "Learning curves, NELBO"
     assert "over seeds the 95 % t-interval" in found["digit-counts"].caption
     assert "Wilson" not in found["digit-counts"].caption
 
