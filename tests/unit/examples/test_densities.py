@@ -3,6 +3,7 @@
 import itertools
 import math
 import sys
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +28,7 @@ from harness.plugins.model import (
     scored_batch,
     weigh_images,
 )
+from harness.training import conformance
 from harness.training.trainer import PackTrainer
 from tests.conftest import given
 from tests.unit.examples.conftest import NAMES, ExampleCell
@@ -278,6 +280,29 @@ def test_the_kl_of_a_quantised_image_is_that_of_one_code_from_a_uniform_prior(
     faded = 0.99**STEPS  # of the first count, 1 a code; a batch has 40 images of 2 codes each
     count = model.get_buffer("count").sum().item()
     assert count == pytest.approx(4 * faded + 80 * (1 - faded), rel=1e-3)
+
+
+def test_a_codebook_may_be_trained_by_its_own_term_of_the_loss(
+    example: ExampleCell, data: Data
+) -> None:
+    cell = example("vq_vae", settings={"ema": False, "codes": 4, "positions": 2})
+    assert [fault for _, fault in conformance.run_checks(cell) if fault] == []
+    pack = PackTrainer([cell, replace(cell, seed=1)], data)
+    before = pack.params["codebook"].clone()
+    pack.train_step()
+    assert not torch.equal(pack.params["codebook"], before)
+    model = registry.build(cell)
+    assert dict(model.named_buffers()) == {}
+    x = data.test_x[:10].float() / 255
+    given(model.terms(scored_batch(model, x, data.test_y[:10]), {}).loss).sum().backward()
+    with torch.no_grad():
+        h, code = model._quantise(x)  # type: ignore[operator]
+    codebook = model.codebook
+    expected = torch.zeros(4, 8)
+    for vector, chosen in zip(h.flatten(0, 1), code.flatten(0, 1), strict=True):
+        nearest = int((codebook - chosen).square().sum(-1).argmin())
+        expected[nearest] += 2 * (chosen - vector)
+    torch.testing.assert_close(codebook.grad, expected)
 
 
 def test_the_generator_climbs_where_the_critic_descends(example: ExampleCell) -> None:
