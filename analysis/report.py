@@ -239,9 +239,10 @@ def build_page(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Pag
     data = report.data
     sections = [
         PageSection(
-            each.name, each.title, report.contents[each.name], pictures[each.name], each.dense
+            each.name, content.heading or each.title, content, pictures[each.name], each.dense
         )
         for each in SECTIONS
+        for content in [report.contents[each.name]]
     ]
     return Page(
         title=overview.title(data.rows),

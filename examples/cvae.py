@@ -12,7 +12,12 @@ from torch import Tensor
 from harness.plugins.dataset import MNIST_SPEC, DataSpec
 from harness.plugins.model import Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
-from models.distributions import kl_standard_normal, reparameterize
+from models.distributions import (
+    kl_standard_normal,
+    log_normal,
+    log_standard_normal,
+    reparameterize,
+)
 from models.likelihoods import make_likelihood
 from models.networks import Encoder, decoder, positive
 
@@ -49,6 +54,19 @@ class CVAE(Model):
         """A uniformly drawn class, z from the prior, decoded."""
         y = (torch.special.ndtr(noise["y"]) * self.classes).long().clamp(max=self.classes - 1)
         return self.likelihood.mean(self.decoder(self._append_class(noise["z"], y)))
+
+    def reconstruct(self, x: Tensor, noise: Noise, y: Tensor) -> Tensor:
+        """z from q(z|x,y), decoded with the image's class."""
+        mean, var = self.encoder(self._append_class(x, y))
+        z = reparameterize(mean, var, noise["z"])
+        return self.likelihood.mean(self.decoder(self._append_class(z, y)))
+
+    def log_weight(self, x: Tensor, noise: Noise, y: Tensor) -> Tensor:
+        """log p(x|z,y) + log p(z) - log q(z|x,y)."""
+        mean, var = self.encoder(self._append_class(x, y))
+        z = reparameterize(mean, var, noise["z"])
+        rec = self.likelihood.nll(self.decoder(self._append_class(z, y)), x)
+        return log_standard_normal(z) - log_normal(z, mean, var) - rec
 
     def _append_class(self, v: Tensor, y: Tensor) -> Tensor:
         """v (batch, size) and classes (batch,) -> (batch, size + classes), the class one-hot."""

@@ -3,17 +3,21 @@
 Source: Tomczak & Welling, VAE with a VampPrior, 2018, eq. 9.
 
     python harness/bench.py --models vamp_prior vae --plugin examples/vamp_prior.py
+
+The pseudo-inputs start as training images; with `from_data: false` they start at random.
 """
 
 import torch
 from torch import Tensor, nn
 
 from harness.plugins.dataset import MNIST_SPEC, DataSpec
-from harness.plugins.model import Batch, Model, Noise, Shape, Terms
+from harness.plugins.model import Batch, Model, Noise, Shape, Terms, TrainingImages
 from harness.plugins.registry import register
 from models.distributions import log_mixture, log_normal, reparameterize
 from models.likelihoods import make_likelihood
 from models.networks import Encoder, decoder, positive
+
+MARGIN = 0.05  # of a pseudo-input from the ends of the range of the data, when it starts
 
 
 @register("vamp_prior")
@@ -23,15 +27,27 @@ class VampPrior(Model):
     """
 
     def __init__(
-        self, z: int = 40, k: int = 500, likelihood: str = "auto", data: DataSpec = MNIST_SPEC
+        self,
+        z: int = 40,
+        k: int = 500,
+        from_data: bool = True,
+        likelihood: str = "auto",
+        data: DataSpec = MNIST_SPEC,
     ):
         super().__init__()
+        self.from_data = from_data
         self.z, self.k = positive(z), positive(k)
         self.likelihood = make_likelihood(likelihood, data)
         self.is_bounded = data.kind != "continuous"
         self.encoder = Encoder(z, data.dimensions)
         self.decoder = decoder(z, data.dimensions * self.likelihood.parameters)
         self.pseudo_inputs = nn.Parameter(torch.randn(k, data.dimensions))
+
+    def start_from_data(self, images: TrainingImages) -> None:
+        """The pseudo-inputs are k training images."""
+        if self.from_data:
+            x = images.draw(self.k)
+            self.pseudo_inputs.copy_(torch.logit(x, MARGIN) if self.is_bounded else x)
 
     def noise(self, batch: int) -> dict[str, Shape]:
         """One draw of z per image, and one that selects its component when sampling."""

@@ -1,4 +1,4 @@
-"""The VQ-VAE, whose codebook is a moving average in buffers.
+"""The VQ-VAE, whose codebook is a moving average in buffers; with `ema: false` it is trained.
 
 Source: van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning, 2017, eq. 3
 and appendix A.1.
@@ -9,7 +9,7 @@ and appendix A.1.
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.plugins.dataset import MNIST_SPEC, DataSpec
 from harness.plugins.model import Batch, Model, Noise, Shape, Terms
@@ -29,12 +29,17 @@ class VQVAE(Model):
     is valid, and tight only for codes that are used alike. The paper trains a prior afterwards.
     """
 
+    codebook: Tensor
+    count: Tensor
+    total: Tensor
+
     def __init__(
         self,
         positions: int = 16,
         codes: int = 64,
         size: int = 8,
         commitment: float = 0.25,
+        ema: bool = True,
         decay: float = 0.99,
         likelihood: str = "auto",
         data: DataSpec = MNIST_SPEC,
@@ -43,33 +48,38 @@ class VQVAE(Model):
         if not 0 <= decay < 1:
             raise ValueError(f"decay {decay}; expected a number of at least 0 and below 1")
         self.positions, self.codes, self.size = positive(positions), positive(codes), positive(size)
-        self.commitment, self.decay = commitment, decay
+        self.commitment, self.ema, self.decay = commitment, ema, decay
         self.likelihood = make_likelihood(likelihood, data)
         latent = positions * size
         self.encoder = mlp([data.dimensions, HIDDEN, HIDDEN, latent], ELU)
         self.decoder = decoder(latent, data.dimensions * self.likelihood.parameters)
         first = torch.randn(codes, size) / math.sqrt(size)
-        self.register_buffer("codebook", first)
-        self.register_buffer("count", torch.ones(codes))
-        self.register_buffer("total", first.clone())
+        if ema:
+            self.register_buffer("codebook", first)
+            self.register_buffer("count", torch.ones(codes))
+            self.register_buffer("total", first.clone())
+        else:
+            self.codebook = nn.Parameter(first)
 
     def noise(self, batch: int) -> dict[str, Shape]:
         """What selects the codes when sampling; training needs none."""
         return {} if self.training else {"z": (batch, self.positions)}
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
-        """The bound; and as `loss`, with gradients passed straight through, rec and commitment."""
+        """The bound; and as `loss`, with gradients passed straight through, eq. 3."""
         h, code = self._quantise(batch.x)
         passed = h + (code - h).detach()
         rec = self.likelihood.nll(self.decoder(passed.flatten(-2)), batch.x)
         kl = torch.full_like(rec, self.positions * math.log(self.codes))
-        committed = (h - code.detach()).square().sum((-1, -2))
-        return Terms(rec, kl, loss=rec + self.commitment * committed)
+        loss = rec + self.commitment * (h - code.detach()).square().sum((-1, -2))
+        if not self.ema:
+            loss = loss + (h.detach() - code).square().sum((-1, -2))
+        return Terms(rec, kl, loss=loss)
 
     def sample(self, noise: Noise) -> Tensor:
         """Codes from the uniform prior, decoded."""
         z = (torch.special.ndtr(noise["z"]) * self.codes).long().clamp(max=self.codes - 1)
-        return self.likelihood.mean(self.decoder(self.get_buffer("codebook")[z].flatten(-2)))
+        return self.likelihood.mean(self.decoder(self.codebook[z].flatten(-2)))
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
         """The nearest codes, decoded."""
@@ -78,19 +88,19 @@ class VQVAE(Model):
     def _quantise(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The encoder's vectors and their nearest codes: (batch, positions, size) each."""
         h = self.encoder(x).unflatten(-1, (self.positions, self.size))
-        codebook = self.get_buffer("codebook")
+        codebook = self.codebook
         distance = codebook.square().sum(-1) - 2 * h @ codebook.T
         nearest = distance.argmin(-1, keepdim=True)
         chosen = (nearest == torch.arange(self.codes, device=x.device)).to(h.dtype)
         code = chosen @ codebook
-        if self.training:
+        if self.training and self.ema:
             self._move_codes(h.detach().flatten(0, 1), chosen.flatten(0, 1))
         return h, code
 
     @torch.no_grad()
     def _move_codes(self, h: Tensor, chosen: Tensor) -> None:
         """Move each code to the running mean of the vectors h (n, size) that chose it."""
-        count, total = self.get_buffer("count"), self.get_buffer("total")
+        count, total = self.count, self.total
         count.mul_(self.decay).add_((1 - self.decay) * chosen.sum(0))
         total.mul_(self.decay).add_((1 - self.decay) * chosen.T @ h)
-        self.get_buffer("codebook").copy_(total / count.clamp(min=MIN_COUNT).unsqueeze(-1))
+        self.codebook.copy_(total / count.clamp(min=MIN_COUNT).unsqueeze(-1))

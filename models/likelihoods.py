@@ -23,6 +23,8 @@ class Likelihood(ABC):
 
     name: str
     parameters: int
+    # whether x is dequantised: level / (levels - 1) plus uniform noise as wide as a level
+    dequantises: bool = False
 
     @abstractmethod
     def nll(self, raw: Tensor, x: Tensor) -> Tensor:
@@ -90,6 +92,34 @@ class Gaussian(Likelihood):
             return raw, torch.full_like(raw, self.sd**2)
         mean, raw_variance = raw.chunk(2, -1)
         return mean, variance(raw_variance)
+
+
+class DequantisedGaussian(Gaussian):
+    """N(x; mean, var) for dequantised ordinal data, as a density of the level.
+
+    The mean of -log p over the noise is at least -log P(level), with P(level) the integral of the
+    density over the level's interval (Theis et al. 2016, section 3.1).
+    """
+
+    dequantises = True
+
+    def __init__(self, levels: int, sd: float | None = None):
+        super().__init__(sd)
+        self.name = self.name.replace("gaussian", "gaussian_dequantised")
+        self.levels = levels
+
+    def nll(self, raw: Tensor, x: Tensor) -> Tensor:
+        """-log N(x; mean, var) + dims · log(levels - 1), as x has the unit of levels - 1 levels."""
+        return super().nll(raw, x) + x.shape[-1] * math.log(self.levels - 1)
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """The mean, cut to [0, 1]."""
+        return super().mean(raw).clamp(0, 1)
+
+    def sample(self, raw: Tensor, uniform: Tensor) -> Tensor:
+        """The nearest level to a draw."""
+        level = (super().sample(raw, uniform).clamp(0, 1) * (self.levels - 1)).round()
+        return level / (self.levels - 1)
 
 
 class DiscretizedLogistic(Likelihood):
@@ -168,17 +198,19 @@ KINDS = {
     "bernoulli": "binary",
     "logistic": "ordinal",
     "categorical": "ordinal",
+    "gaussian_dequantised": "ordinal",
     "gaussian": "continuous",
 }
+WITH_SD = ("gaussian", "gaussian_dequantised")
 
 
 def make_likelihood(name: str, data: DataSpec) -> Likelihood:
-    """The likelihood of a name: bernoulli, gaussian, gaussian:SD, logistic or categorical.
+    """The likelihood of a name: one of KINDS; gaussian:SD and gaussian_dequantised:SD fix the SD.
 
     "auto" is the one of the data's kind. ValueError for another name, or one for other data.
     """
     base, _, argument = (DEFAULTS[data.kind] if name == "auto" else name).partition(":")
-    if base not in KINDS or (argument and base != "gaussian"):
+    if base not in KINDS or (argument and base not in WITH_SD):
         expected = f"auto, {', '.join(KINDS)} or gaussian:SD"
         raise ValueError(f"no likelihood {name!r}; expected {expected}")
     if KINDS[base] != data.kind:
@@ -187,13 +219,17 @@ def make_likelihood(name: str, data: DataSpec) -> Likelihood:
             f"expected {' or '.join(n for n, kind in KINDS.items() if kind == data.kind)}"
         )
     if base == "gaussian":
-        return Gaussian(_parse_sd(argument) if argument else None)
+        return Gaussian(_parse_sd(argument))
+    if base == "gaussian_dequantised":
+        return DequantisedGaussian(data.levels, _parse_sd(argument))
     if base == "bernoulli":
         return Bernoulli()
     return {"logistic": DiscretizedLogistic, "categorical": Categorical}[base](data.levels)
 
 
-def _parse_sd(text: str) -> float:
+def _parse_sd(text: str) -> float | None:
+    if not text:
+        return None
     try:
         sd = float(text)
     except ValueError:

@@ -23,6 +23,8 @@ from harness.experiment.grid import ComparisonSpec
 from harness.experiment.metrics import is_bound
 from harness.experiment.own_columns import parse_descriptions
 
+BITS = "bits_per_dimension"  # a metric's own column that tells log p(x)
+
 
 def choose_pairs(arms: pd.DataFrame, declared: ComparisonSpec) -> list[tuple[str, str]]:
     """`summarize_arms` -> names (a, b) of the arms to compare, each pair of one data set.
@@ -94,7 +96,8 @@ def find_obstacle(a: Arm, b: Arm, metric: Metric) -> str:
         return "a searcher of the user chose the trials, so this is a description"
     if len(_list_descriptions(a, metric) | _list_descriptions(b, metric)) > 1:
         return f"{metric.column} is described in different ways"
-    return _likelihood_obstacle(a, b) if metric == NLL or is_bound(metric.name) else ""
+    tells_likelihood = metric == NLL or is_bound(metric.name) or metric.column == BITS
+    return _likelihood_obstacle(a, b) if tells_likelihood else ""
 
 
 def _list_descriptions(arm: Arm, metric: Metric) -> set[tuple[str, str | None]]:

@@ -7,9 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.frames.class_words import ClassWord
 from analysis.plots.style import FIGURE_WIDTH, INK, Colours, in_order, use_report_style, wrap_name
 from analysis.stats.agreement import wilson_interval
 from analysis.stats.estimates import estimate_means
+
+MAX_TICKS = 12  # numbers of classes below a panel
 
 
 def digit_shares(counts: np.ndarray) -> pd.DataFrame:
@@ -32,8 +35,11 @@ def digit_shares(counts: np.ndarray) -> pd.DataFrame:
 
 
 @use_report_style
-def draw_digit_counts(rows: pd.DataFrame, palette: Colours) -> Figure:
-    """A panel per arm: seeds as points, `digit_shares` as bars, a dashed line at equal shares."""
+def draw_digit_counts(rows: pd.DataFrame, palette: Colours, word: ClassWord = "digit") -> Figure:
+    """A panel per arm: seeds as points, `digit_shares` as bars, a dashed line at equal shares.
+
+    word: what a class is called
+    """
     counts = {
         arm: np.stack(rows.loc[rows["arm"] == arm, "digit_counts"].to_list())
         for arm in in_order(rows, palette)
@@ -50,7 +56,7 @@ def draw_digit_counts(rows: pd.DataFrame, palette: Colours) -> Figure:
         axis.remove()
     panels[0].set_ylim(0, _panel_height(list(counts.values())))
     figure.supylabel("share of samples, %", fontsize=9.5)
-    figure.supxlabel("digit", fontsize=9.5)
+    figure.supxlabel(word, fontsize=9.5)
     return figure
 
 
@@ -70,9 +76,15 @@ def _draw_panel(axis: Axes, counts: np.ndarray, palette: Colours, arm: str) -> N
     points = 100 * counts / counts.sum(axis=1, keepdims=True)
     axis.plot(intervals["digit"] - 0.16, points.T, ".", color=INK, alpha=0.6, ms=3.5, mew=0)
     axis.axhline(100 / len(intervals), color=INK, lw=0.9, ls="--")
-    axis.set(title=wrap_name(f"{arm} (n = {len(counts)})", 21), xticks=intervals["digit"])
+    axis.set(title=wrap_name(f"{arm} (n = {len(counts)})", 21), xticks=_choose_ticks(intervals))
     axis.grid(axis="x", visible=False)
     axis.tick_params(labelbottom=True)
+
+
+def _choose_ticks(intervals: pd.DataFrame) -> np.ndarray:
+    """The classes whose numbers are printed: all, or so many that they are legible."""
+    classes = intervals["digit"].to_numpy()
+    return classes[:: -(-len(classes) // MAX_TICKS)]
 
 
 def _panel_height(counts: Sequence[np.ndarray]) -> float:

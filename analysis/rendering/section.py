@@ -112,7 +112,7 @@ class Content:
     draw_plots: draws the plots, which takes seconds, when it is called. pictures: those of a
     heading, by heading. tables_first: whether the tables come before the plots. files: tables that
     are written to files and not shown. template, values: a template of its own in this folder, and
-    what it shows.
+    what it shows. heading: instead of the section's own, where it depends on the rows.
     """
 
     paragraphs: Sequence[str] = ()
@@ -124,3 +124,4 @@ class Content:
     files: Sequence[Table] = ()
     template: str = "section.html"
     values: Mapping[str, Any] = field(default_factory=dict)
+    heading: str = ""

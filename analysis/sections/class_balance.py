@@ -1,5 +1,5 @@
-"""Whether the digits that a model samples are balanced: each against uniform, and models against
-each other.
+"""Whether the classes that a model samples are balanced: each against uniform, and models against
+each other. They are called digits where the data are.
 
 Pearson's chi-squared (1900), Phil. Mag. 50:157. "One differs from uniform and the other does not"
 is no difference between the two: the two tables of counts are tested against each other, seed by
@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.comparison import comparisons, pairing
 from analysis.frames.arm_table import collect_values
+from analysis.frames.class_words import PLURALS, ClassWord, choose_class_word
 from analysis.frames.metrics import Metric
 from analysis.plots.captions import draw_first_arms, format_seed_counts
 from analysis.rendering.numbers import format_p_cell
@@ -51,21 +52,31 @@ TESTS_NOTE = (
 )
 IMBALANCE_NOTE = (
     "Is one more balanced than the other? The imbalance of a run is the share of its samples that "
-    "would have to be another digit for all ten to be equally many; less is better, and the seeds "
-    "are asked:"
+    "would have to be {}; less is better, and the seeds are asked:"
 )
+BALANCED: dict[ClassWord, str] = {
+    "digit": "another digit for all ten to be equally many",
+    "class": "of another class for all classes to be equally many",
+}
+HEADINGS: dict[ClassWord, str] = {
+    "digit": "Balance of the sampled digits",
+    "class": "Balance of the sampled classes",
+}
 
 
 def build(data: ReportData) -> Content:
     """The tests of digit counts, in words, tables and a plot; each single test goes to a file."""
     uniform, between = run_balance_tests(data.rows)
-    tables, sentences = build_tables(uniform, between), []
+    word = choose_class_word(data.rows)
+    tables, sentences = build_tables(uniform, between, word), []
     if len(data.comparisons):
         imbalances = compare_imbalance(data.rows, data.arms, data.declaration.spec)
         sentences = build_sentences(imbalances)
     counted = data.finished[data.finished[COUNTS_COLUMN].notna()]
+    note = IMBALANCE_NOTE.format(BALANCED[word])
     return Content(
-        paragraphs=[*([TESTS_NOTE] if tables else []), *([IMBALANCE_NOTE] if sentences else [])],
+        heading=HEADINGS[word],
+        paragraphs=[*([TESTS_NOTE] if tables else []), *([note] if sentences else [])],
         sentences=sentences,
         draw_plots=lambda: draw_first_arms(_draw_digits, counted, data.arm_names),
         tables=tables,
@@ -73,7 +84,7 @@ def build(data: ReportData) -> Content:
     )
 
 
-SECTION = Section("balance", "Balance of the sampled digits", build)
+SECTION = Section("balance", HEADINGS["digit"], build)
 
 
 def _draw_digits(counted: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
@@ -82,13 +93,15 @@ def _draw_digits(counted: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
     if len(counted):
         seeds = counted.groupby("arm").size()
         samples = counted["digit_counts"].map(sum).iloc[0]
+        word = choose_class_word(counted)
         caption = (
-            f"Digits that the judge sees in {samples:,} samples of the prior, "
-            f"{format_seed_counts(seeds)}: pale bars are means over seeds, points single seeds, "
-            f"dashed is uniform. {_describe_intervals(seeds)} No claim of balance is made here."
+            f"{PLURALS[word].capitalize()} that the judge sees in {samples:,} samples of the "
+            f"prior, {format_seed_counts(seeds)}: pale bars are means over seeds, points single "
+            f"seeds, dashed is uniform. {_describe_intervals(seeds)} No claim of balance is made "
+            "here."
         )
-        figure = draw_digit_counts(counted, palette)
-        yield Plot("digit-counts", "Digit counts", caption, figure)
+        figure = draw_digit_counts(counted, palette, word)
+        yield Plot("digit-counts", f"{word.capitalize()} counts", caption, figure)
 
 
 def _describe_intervals(seeds: "pd.Series[int]") -> str:
@@ -208,14 +221,20 @@ def _adjust_by_group(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 _CAPTION = "Each test is of one run's samples; p is Holm's"
 
 
-def build_tables(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
+def build_tables(
+    uniform: pd.DataFrame, between: pd.DataFrame, word: ClassWord = "digit"
+) -> list[Table]:
     """What `run_balance_tests` gives -> the arms against each other, then each against uniform."""
     result = []
     if len(between):
         tests = f"{_CAPTION} over all {len(between):,} tests of pairs of arms, seed by seed."
         result.append(
             _summarize_tests(
-                between, ["a", "b"], "balance-between", "Arms against each other", tests
+                between,
+                ["a", "b"],
+                "balance-between",
+                f"{PLURALS[word].capitalize()}: arms against each other",
+                tests,
             )
         )
     if len(uniform):
@@ -224,7 +243,7 @@ def build_tables(uniform: pd.DataFrame, between: pd.DataFrame) -> list[Table]:
                 uniform,
                 ["arm"],
                 "balance-uniform",
-                "Each arm against uniform",
+                f"{PLURALS[word].capitalize()}: each arm against uniform",
                 f"{_CAPTION} over an arm's seeds.",
             )
         )
@@ -278,9 +297,7 @@ def _summarize_tests(
         for differ, seeds in summary[["differ", "seeds"]].to_numpy()
     ]
     shown = text if summary["dataset"].nunique() == 1 else text.assign(Data=summary["dataset"])
-    return Table(
-        name, f"Digits: {title[0].lower()}{title[1:]}", f"Pearson's χ². {caption}", shown, summary
-    )
+    return Table(name, title, f"Pearson's χ². {caption}", shown, summary)
 
 
 def _format_verdict(differ: int, seeds: int, uniform: bool) -> str:

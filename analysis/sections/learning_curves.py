@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 CAPTIONS = {
     "nelbo": "NELBO of the training batches, at β = 1",
     "validation_nelbo": "NELBO of the validation images, at β = 1",
-    "accuracy": "Accuracy on the grey test images, only watched",
+    "accuracy": "Accuracy on the grey test images, watched during training as the source report "
+    "did: these cells hold out no validation images, and nothing is chosen by it",
     "validation_accuracy": "Accuracy on the validation images",
 }
 
@@ -46,7 +47,8 @@ def _draw_curves(points: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
                 f"{CAPTIONS[metric.name]}. Lines are means over n seeds, bands their 95 % "
                 "t-intervals."
             )
-            on_validation = metric.evaluation == "validation"
-            title = f"Learning curves, {metric.title_with_set if on_validation else metric.title}"
+            # the curve of the NELBO is that of the training batches
+            name = metric.title if metric.name == "nelbo" else metric.title_with_set
+            title = f"Learning curves, {name}"
             figure = draw_learning_curves(watched, metric, palette)
             yield Plot(f"curves-{metric.name}", title, caption, figure)

@@ -5,6 +5,7 @@ from typing import get_args
 
 import pandas as pd
 
+from analysis.frames.class_words import PLURALS, choose_class_word
 from analysis.rendering.section import Content, Picture
 from analysis.report_data import ReportData, SampleSheets, Section
 from harness.errors import InputError
@@ -50,10 +51,13 @@ def make_pictures(
     rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: PictureKind, arms: Sequence[str]
 ) -> Iterator[Picture]:
     """The pictures of one kind, one an arm, in the order of `arms`; `pngs` are by cell."""
-    for arm, cell, seed, digits in select_first_seeds(rows, pngs, arms)[
+    classes = PLURALS[choose_class_word(rows)]
+    for arm, cell, seed, counts in select_first_seeds(rows, pngs, arms)[
         ["arm", "cell", "seed", "digit_counts_200"]
     ].to_numpy():
-        description = _describe_digit_counts(digits) if kind == "samples" else SHEET_CAPTIONS[kind]
+        description = (
+            _describe_counts(counts, classes) if kind == "samples" else SHEET_CAPTIONS[kind]
+        )
         yield Picture(pngs[cell], arm, f"seed {seed}{'; ' + description if description else ''}")
 
 
@@ -69,10 +73,11 @@ def select_first_seeds(
     return shown.sort_values("arm", key=lambda names: names.map(arms.index), kind="stable")
 
 
-def _describe_digit_counts(digits: Sequence[int] | None) -> str:
-    return (
-        "" if digits is None else f"the judge sees of digits 0 to 9: {' '.join(map(str, digits))}"
-    )
+def _describe_counts(counts: Sequence[int] | None, classes: str) -> str:
+    if counts is None:
+        return ""
+    numbers = " ".join(map(str, counts))
+    return f"the judge sees of {classes} 0 to {len(counts) - 1}: {numbers}"
 
 
 PNG_MARKERS = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")  # how one begins and ends

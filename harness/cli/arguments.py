@@ -247,8 +247,8 @@ def _add_scoring_flags(p: Parser) -> None:
     optional = "optional metrics, by name (--list prints them); those of plug-ins need no flag"
     flag("--metrics", nargs="+", metavar="NAME", help=optional)
     samples_help = (
-        f"prior samples for the digit counts (default: {DEFAULT_SAMPLES:,}; use fewer if sampling "
-        f"is slow)"
+        f"prior samples whose classes are counted (default: {DEFAULT_SAMPLES:,}; use fewer if "
+        "sampling is slow)"
     )
     flag("--samples", type=int, metavar="N", help=samples_help)
     sets = (

@@ -12,6 +12,7 @@ from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry
 from harness.plugins.dataset import Data
+from harness.plugins.deprecation import describe_old_imports
 from harness.scheduling import mixed_sources, packing
 from harness.scheduling import plan as planning
 from harness.scheduling.plan import Plan
@@ -153,15 +154,16 @@ def find_violations(cells: Sequence[Cell], evaluation: EvaluationConfig) -> dict
 
 
 def warn_about_plugins(experiment: Experiment, plan: Plan) -> None:
-    """Say where finished cells were trained with another version of a plug-in, and which changes
-    of a plug-in affect no cell.
+    """Say where finished cells were trained with another version of a plug-in, which changes of a
+    plug-in affect no cell, and which models are written for version 0.1.
     """
     current_plugins = {cell.model: registry.find_plugin(cell.model) for cell in plan.cells}
     to_train = planning.cells_to_train(plan, experiment.options.resume)
     changes = mixed_sources.describe_source_changes(
         plan.cells, to_train, plan.rows.values(), current_plugins
     )
-    for line in (*registry.describe_unused_changes(experiment.plugins), *changes):
+    old_imports = describe_old_imports(cell.model for cell in plan.cells)
+    for line in (*registry.describe_unused_changes(experiment.plugins), *changes, *old_imports):
         print(line, file=sys.stderr)
 
 

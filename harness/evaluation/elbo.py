@@ -17,7 +17,7 @@ from harness.experiment import seeding
 from harness.experiment.seeding import EvaluationPurpose
 from harness.plugins.dataset import MNIST_SPEC, DataSpec
 from harness.plugins.metric import ScoreGenerator, register_metric
-from harness.plugins.model import Model, own_draws_of, scored_batch
+from harness.plugins.model import Model, own_draws_of, scored_batch, sees_dequantised
 from harness.storage.schema import Estimator, infer_estimator
 
 SUBSET_REPEATS = 100
@@ -41,9 +41,10 @@ class LikelihoodTerms(NamedTuple):
 def score_elbo(inputs: MetricInputs) -> ScoreGenerator:
     """The columns that `elbo` returns, over the test images."""
     data = inputs.shared.data
-    values = yield from elbo(inputs.model, inputs.shared.test_images, data.test_y, data.spec)
+    values = yield from elbo(inputs.model, inputs.test_images, data.test_y, data.spec)
     likelihood = getattr(inputs.model, "likelihood", None)
-    return values | {"likelihood": getattr(likelihood, "name", None)}
+    kind = {"data_kind": "dequantised"} if sees_dequantised(inputs.model) else {}
+    return values | kind | {"likelihood": getattr(likelihood, "name", None)}
 
 
 def _covers_subset(inputs: MetricInputs) -> bool:
@@ -62,8 +63,9 @@ def _covers_subset(inputs: MetricInputs) -> bool:
 def score_subset_elbo(inputs: MetricInputs) -> ScoreGenerator:
     """The columns that `subset_elbo` returns, as subset_*, and the checksum of the subset."""
     shared = inputs.shared
-    y = shared.data.test_y[list(shared.evaluation.subset)]
-    values = yield from subset_elbo(inputs.model, shared.subset_images, y, shared.data.spec)
+    values = yield from subset_elbo(
+        inputs.model, inputs.subset_images, shared.subset_classes, shared.data.spec
+    )
     checksum = {"subset_checksum": inputs.shared.evaluation.subset_checksum}
     return {f"subset_{name}": value for name, value in values.items()} | checksum
 

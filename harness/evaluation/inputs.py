@@ -11,7 +11,7 @@ from harness.evaluation.digit_classifier import DigitClassifier
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins.dataset import Data
-from harness.plugins.model import Model
+from harness.plugins.model import Model, sees_dequantised
 from harness.storage.store import Store
 
 
@@ -23,13 +23,23 @@ class SharedInputs:
 
     @cached_property
     def test_images(self) -> Tensor:
-        """The test images as models see them: (n, dimensions)."""
+        """The test images as models see them: (n, dimensions), levels in [0, 1] of ordinal data."""
         return scored_images.prepare_test_images(self.data)
+
+    @cached_property
+    def dequantised_test_images(self) -> Tensor:
+        """The test images of ordinal data as models of their density see them: (n, dimensions)."""
+        return scored_images.prepare_test_images(self.data, dequantised=True)
 
     @cached_property
     def subset_images(self) -> Tensor:
         """The test images that the subset lists: (n, dimensions)."""
         return scored_images.prepare_subset(self.data, self.evaluation.subset)
+
+    @property
+    def subset_classes(self) -> Tensor:
+        """The classes of the test images that the subset lists: (n,)."""
+        return self.data.test_y[list(self.evaluation.subset)]
 
     @cached_property
     def digit_classifier(self) -> DigitClassifier | None:
@@ -52,6 +62,20 @@ class MetricInputs:
     cell: Cell
     model: Model
     unfinished: MutableMapping[str, Tensor]
+
+    @property
+    def test_images(self) -> Tensor:
+        """The test images as this model sees them: (n, dimensions)."""
+        if sees_dequantised(self.model):
+            return self.shared.dequantised_test_images
+        return self.shared.test_images
+
+    @property
+    def subset_images(self) -> Tensor:
+        """The listed test images as this model sees them: (n, dimensions)."""
+        if sees_dequantised(self.model):
+            return self.shared.dequantised_test_images[list(self.shared.evaluation.subset)]
+        return self.shared.subset_images
 
     @property
     def required_columns(self) -> frozenset[str]:

@@ -17,7 +17,14 @@ from harness.experiment import seeding
 from harness.experiment.metrics import IWAE_SAMPLES, describe_iwae
 from harness.experiment.own_columns import OwnColumn
 from harness.plugins.metric import ScoreGenerator, register_metric
-from harness.plugins.model import ImportanceWeighted, Model, Noise, draw_noise, own_draws
+from harness.plugins.model import (
+    ImportanceWeighted,
+    Model,
+    Noise,
+    draw_noise,
+    own_draws,
+    weigh_images,
+)
 
 IWAE_CHUNK_SIZE = 100  # images at a time
 DRAWS_PER_CALL = 10  # of z, at a time
@@ -49,7 +56,8 @@ def _label(inputs: MetricInputs) -> str:
 )
 def score_iwae(inputs: MetricInputs) -> ScoreGenerator:
     """Columns iwae_K over the test images, for each number of draws K that is configured."""
-    return _score_bounds(inputs, inputs.shared.test_images, "")
+    shared = inputs.shared
+    return _score_bounds(inputs, inputs.test_images, shared.data.test_y, "")
 
 
 @register_metric(
@@ -64,14 +72,15 @@ def score_iwae(inputs: MetricInputs) -> ScoreGenerator:
 )
 def score_subset_iwae(inputs: MetricInputs) -> ScoreGenerator:
     """Columns subset_iwae_K over the listed images."""
-    return _score_bounds(inputs, inputs.shared.subset_images, "subset_")
+    shared = inputs.shared
+    return _score_bounds(inputs, inputs.subset_images, shared.subset_classes, "subset_")
 
 
-def _score_bounds(inputs: MetricInputs, images: Tensor, prefix: str) -> ScoreGenerator:
+def _score_bounds(inputs: MetricInputs, x: Tensor, y: Tensor, prefix: str) -> ScoreGenerator:
     if not isinstance(inputs.model, ImportanceWeighted):
         return {}
     draws, name = inputs.shared.evaluation.iwae, prefix + _label(inputs)
-    values = yield from iwae(inputs.model, images, draws, inputs.unfinished, name)
+    values = yield from iwae(inputs.model, x, draws, inputs.unfinished, name, y)
     return {prefix + column: value for column, value in values.items()}
 
 
@@ -82,18 +91,22 @@ def iwae(
     samples: Sequence[int],
     unfinished: MutableMapping[str, Tensor],
     name: str,
+    y: Tensor | None = None,
 ) -> ScoreGenerator:
     """-log (1/k) Σ p(x,z)/q(z|x), the mean over images x (n, dimensions), for each k in `samples`.
 
     Burda et al. 2016, eq. 8. A bound of fewer draws uses the first draws of the largest one.
-    `unfinished[name]` (len(samples), images) holds the bounds of the images that are done; an
-    interrupted computation continues after them.
+    unfinished[name]: (len(samples), images), the bounds of the images that are done; an interrupted
+        computation continues after them
+    y: classes (n,), for models that use them, whose bound is one of log p(x|y)
     """
     done = unfinished.setdefault(name, torch.empty(len(samples), 0, dtype=torch.float64))
-    for index, images in enumerate(x.split(IWAE_CHUNK_SIZE)):
+    classes = torch.zeros(len(x), dtype=torch.long, device=x.device) if y is None else y
+    chunks = zip(x.split(IWAE_CHUNK_SIZE), classes.split(IWAE_CHUNK_SIZE), strict=True)
+    for index, chunk in enumerate(chunks):
         if index * IWAE_CHUNK_SIZE < done.shape[1]:
             continue
-        log_w = _log_weights(model, images, index, max(samples)).double()
+        log_w = _log_weights(model, chunk, index, max(samples)).double()
         bounds = [np.log(k) - log_w[:k].logsumexp(0).cpu() for k in samples]
         unfinished[name] = done = torch.cat([done, torch.stack(bounds)], 1)
         yield done.shape[1] / len(x)
@@ -103,30 +116,36 @@ def iwae(
     }
 
 
-def _log_weights(model: ImportanceWeighted, x: Tensor, chunk: int, draws: int) -> Tensor:
-    """log w of each draw and image: (draws, images).
+def _log_weights(
+    model: ImportanceWeighted, chunk: tuple[Tensor, Tensor], index: int, draws: int
+) -> Tensor:
+    """log w of each draw and each of the images and classes of a chunk: (draws, images).
 
     The model encodes x once for every DRAWS_PER_CALL draws.
     """
-    generator = seeding.evaluation_generator("iwae noise", chunk)
+    generator = seeding.evaluation_generator("iwae noise", index)
+    x, y = chunk
     weights = []
     for first in range(0, draws, DRAWS_PER_CALL):
         noise = _draw_stacked_noise(model, len(x), min(DRAWS_PER_CALL, draws - first), generator)
-        weights.append(_weigh_draws(model, x, to_device(noise, x.device), generator))
+        weights.append(_weigh_draws(model, x, y, to_device(noise, x.device), generator))
     return torch.cat(weights)
 
 
 def _weigh_draws(
-    model: ImportanceWeighted, x: Tensor, noise: Noise, generator: torch.Generator
+    model: ImportanceWeighted, x: Tensor, y: Tensor, noise: Noise, generator: torch.Generator
 ) -> Tensor:
     """log w of each of the stacked draws: (draws, images)."""
     assert isinstance(model, Model)
     if model.stackable:
-        return vmap(model.log_weight, in_dims=(None, 0))(x, noise)
+        return vmap(lambda draw: weigh_images(model, x, draw, y))(noise)
     draws = len(next(iter(noise.values()))) if noise else DRAWS_PER_CALL
     with own_draws(int(torch.randint(2**62, (), generator=generator))):
         return torch.stack(
-            [model.log_weight(x, {k: v[draw] for k, v in noise.items()}) for draw in range(draws)]
+            [
+                weigh_images(model, x, {k: v[draw] for k, v in noise.items()}, y)
+                for draw in range(draws)
+            ]
         )
 
 

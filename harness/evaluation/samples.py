@@ -14,7 +14,7 @@ from harness.evaluation.scored_images import CHUNK_SIZE, chunk_sizes, draw_evalu
 from harness.experiment import seeding
 from harness.plugins.dataset import Data
 from harness.plugins.metric import ScoreGenerator, register_metric
-from harness.plugins.model import Model, Reconstructing, own_draws_of
+from harness.plugins.model import Model, Reconstructing, own_draws_of, reconstruct_means
 from harness.storage.layout import picture_key
 
 TRAVERSAL_SD = 3.0  # a traversal goes from -3 to 3 standard deviations
@@ -61,7 +61,9 @@ def _shows_images(inputs: MetricInputs) -> bool:
 def write_pictures(inputs: MetricInputs) -> ScoreGenerator:
     """No columns: write reconstructions and traversals to the store, where a model has any."""
     shared, size = inputs.shared, (SHEET_ROWS, SHEET_COLUMNS)
-    reconstructions = reconstruct_images(inputs.model, shared.test_images, *size)
+    reconstructions = reconstruct_images(
+        inputs.model, inputs.test_images, *size, shared.data.test_y
+    )
     yield 0.5
     traversals = traverse_latents(inputs.model, *size, shared.data.device)
     if reconstructions is not None:
@@ -93,19 +95,24 @@ def draw_samples(model: Model, count: int, data: Data) -> Generator[float, None,
 
 
 @torch.inference_mode()
-def reconstruct_images(model: Model, images: Tensor, rows: int, columns: int) -> Tensor | None:
+def reconstruct_images(
+    model: Model, images: Tensor, rows: int, columns: int, classes: Tensor | None = None
+) -> Tensor | None:
     """Lines of images, each above the line of their reconstructions.
 
     images (n, dimensions) -> (rows · columns, dimensions) in [0, 1], fewer of fewer images; None
     for a model that cannot reconstruct, and for less than a line of images.
+
+    classes: (n,), for models that use them
     """
     full_lines = min(rows // 2, len(images) // columns)
     if not isinstance(model, Reconstructing) or full_lines == 0:
         return None
     x = images[: full_lines * columns]
+    y = torch.zeros(len(x), dtype=torch.long, device=x.device) if classes is None else classes
     noise = draw_evaluation_noise(model, len(x), "reconstructions", 0, x.device)
     with own_draws_of(model, seeding.derive(seeding.EVALUATION_SEED, "reconstructions", 0)):
-        reconstructed = model.reconstruct(x, noise)
+        reconstructed = reconstruct_means(model, x, noise, y[: len(x)])
     lines = torch.stack([part.unflatten(0, (-1, columns)) for part in (x, reconstructed)], 1)
     return lines.flatten(0, 2)
 

@@ -15,10 +15,13 @@ from harness.plugins.model import Model, Noise, draw_noise
 CHUNK_SIZE = 1000  # images scored at a time
 
 
-def prepare_test_images(data: Data) -> Tensor:
-    """The test images as models see them, the same for every cell and device: (n, dimensions)."""
+def prepare_test_images(data: Data, dequantised: bool = False) -> Tensor:
+    """The test images as models see them, the same for every cell and device: (n, dimensions).
+
+    dequantised: whether they are ordinal images for models of a density
+    """
     generator = seeding.evaluation_generator("test binarisation")
-    return prepare(data.test_x.cpu(), data.spec, generator).to(data.device)
+    return prepare(data.test_x.cpu(), data.spec, generator, dequantised).to(data.device)
 
 
 def prepare_subset(data: Data, indices: Sequence[int]) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import torch
 
-TrainingPurpose = Literal["weights", "order", "binarisation", "noise", "labels"]
+TrainingPurpose = Literal["weights", "order", "binarisation", "noise", "labels", "start"]
 EvaluationPurpose = Literal[
     "test binarisation",
     "test noise",

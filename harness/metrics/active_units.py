@@ -25,7 +25,7 @@ THRESHOLD = 0.01
 @torch.inference_mode()
 def score_active_units(inputs: MetricInputs) -> float:
     """Column active_units, over the binarised test images."""
-    return float(count_active_units(encode_means(inputs, inputs.shared.test_images)))
+    return float(count_active_units(encode_means(inputs, inputs.test_images)))
 
 
 def count_active_units(means: Tensor) -> int:

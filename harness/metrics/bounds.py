@@ -22,7 +22,7 @@ from harness.plugins.metric import ScoreGenerator, register_metric
 def score_nelbo_se(inputs: MetricInputs) -> ScoreGenerator:
     """Column nelbo_se, from the same noise as `nelbo`; None for a model without a bound."""
     shared, bounds = inputs.shared, []
-    chunks = shared.test_images.split(CHUNK_SIZE), shared.data.test_y.split(CHUNK_SIZE)
+    chunks = inputs.test_images.split(CHUNK_SIZE), shared.data.test_y.split(CHUNK_SIZE)
     for index, (images, classes) in enumerate(zip(*chunks, strict=True)):
         terms = evaluate_terms(inputs.model, images, classes, "test noise", index)
         if terms.rec is None or terms.kl is None:
@@ -48,13 +48,14 @@ def estimate_standard_error(values: Tensor) -> float | None:
 def score_bits_per_dimension(inputs: MetricInputs) -> ScoreGenerator:
     """Column bits_per_dimension: nats / (dimensions · ln 2); None for continuous data.
 
-    For these a bound is of a density, whose value depends on the unit of the data.
+    For these a bound is of a density, whose value depends on the unit of the data. A density of
+    dequantised levels is one of a level, so its bits are at least those of the levels themselves.
     """
     spec = inputs.shared.data.spec
     if spec.kind == "continuous":
         return {"bits_per_dimension": None}
     shared = inputs.shared
-    values = yield from elbo(inputs.model, shared.test_images, shared.data.test_y, spec)
+    values = yield from elbo(inputs.model, inputs.test_images, shared.data.test_y, spec)
     nats = values.get("nll", values.get("nelbo"))
     bits = None if nats is None else nats / (spec.dimensions * math.log(2))
     return {"bits_per_dimension": bits}

@@ -66,7 +66,7 @@ def _codes_and_factors(inputs: MetricInputs) -> tuple[np.ndarray, np.ndarray]:
     data = inputs.shared.data
     if data.test_factors is None:
         raise ValueError(f"data set '{data.name}' has no known factors; expected some")
-    codes = encode_means(inputs, inputs.shared.test_images)
+    codes = encode_means(inputs, inputs.test_images)
     return codes.cpu().numpy(), data.test_factors.cpu().numpy()
 
 

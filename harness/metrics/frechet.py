@@ -16,7 +16,7 @@ from harness.plugins.metric import ScoreGenerator, register_metric
     "fd_judge",
     unit="",
     better="lower",
-    meaning="Fréchet distance of samples and test images in features of the digit classifier",
+    meaning="Fréchet distance of samples and test images in features of the judge",
     optional=True,
 )
 @torch.inference_mode()

@@ -19,7 +19,7 @@ from harness.plugins.metric import ScoreGenerator, register_metric
     unit="",
     better="lower",
     meaning="unbiased squared MMD, cubic kernel, of samples and test images in features of the "
-    "digit classifier; may be below 0",
+    "judge; may be below 0",
     optional=True,
 )
 @torch.inference_mode()

@@ -8,7 +8,7 @@ from harness.evaluation.inputs import MetricInputs
 from harness.evaluation.scored_images import CHUNK_SIZE
 from harness.experiment import seeding
 from harness.plugins.dataset import Data
-from harness.plugins.model import Encoding
+from harness.plugins.model import Encoding, sees_dequantised
 
 
 @torch.inference_mode()
@@ -37,15 +37,15 @@ def encode_labelled(inputs: MetricInputs) -> tuple[Tensor, Tensor, Tensor, Tenso
     (n, latent) and (n,) each; the images are binarised once, the same for every cell.
     """
     data = inputs.shared.data
-    train = encode_means(inputs, prepare_training_images(data))
-    test = encode_means(inputs, inputs.shared.test_images)
+    train = encode_means(inputs, prepare_training_images(data, sees_dequantised(inputs.model)))
+    test = encode_means(inputs, inputs.test_images)
     return train, data.train_y, test, data.test_y
 
 
-def prepare_training_images(data: Data) -> Tensor:
+def prepare_training_images(data: Data, dequantised: bool = False) -> Tensor:
     """The training images as models see them, the same for every cell: (n, dimensions)."""
     generator = seeding.evaluation_generator("training images")
-    return prepare(data.train_x.cpu(), data.spec, generator).to(data.device)
+    return prepare(data.train_x.cpu(), data.spec, generator, dequantised).to(data.device)
 
 
 def measure_accuracy(predicted: Tensor, classes: Tensor) -> float:

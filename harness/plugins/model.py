@@ -8,8 +8,9 @@ vectors of `data.dimensions` values: 0 or 1, levels in [0, 1], or any floats, as
 `torch.special.ndtr` turns it into uniform noise. Losses are in nats per image.
 """
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple, Protocol, Self, runtime_checkable
@@ -110,7 +111,9 @@ class Model(nn.Module, ABC):
     # False trains cell by cell without torch.func.vmap, in which case `terms` may draw random
     # numbers (seeded for every step), look at values and use any operation of torch
     stackable: ClassVar[bool] = True
-    uses_classes: ClassVar[bool] = False  # whether `terms` needs `Batch.y`, in scoring too
+    # whether `terms` needs `Batch.y`, in scoring too; `log_weight` and `reconstruct` then get the
+    # classes as a third argument, if they take one called `y`
+    uses_classes: ClassVar[bool] = False
     uses_progress: ClassVar[bool] = False  # whether `terms` needs `Batch.step` and `Batch.total`
 
     @abstractmethod
@@ -138,7 +141,11 @@ class Model(nn.Module, ABC):
 
 @runtime_checkable
 class ImportanceWeighted(Protocol):
-    """A model whose bound importance weights can tighten (Burda et al. 2016)."""
+    """A model whose bound importance weights can tighten (Burda et al. 2016).
+
+    With `uses_classes` it may be `log_weight(self, x, noise, y)` for log p(x, z|y) - log q(z|x, y),
+    y (batch,).
+    """
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
         """log p(x, z) - log q(z|x) at one draw of z: (batch, dimensions) -> (batch,), in nats."""
@@ -146,7 +153,10 @@ class ImportanceWeighted(Protocol):
 
 @runtime_checkable
 class Reconstructing(Protocol):
-    """A model that can reconstruct an image from its latent variables."""
+    """A model that can reconstruct an image from its latent variables.
+
+    With `uses_classes` it may be `reconstruct(self, x, noise, y)`, y (batch,).
+    """
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
         """The means E[x|z] at one draw of z from q(z|x).
@@ -174,6 +184,28 @@ class Classifier(Protocol):
         """
 
 
+class TrainingImages(ABC):
+    """The images that a cell is trained on; `count` is their number."""
+
+    count: int
+
+    @abstractmethod
+    def draw(self, images: int) -> Tensor:
+        """Images as `terms` sees them, others in every call: (images, dimensions), on the CPU."""
+
+
+@runtime_checkable
+class StartsFromData(Protocol):
+    """A model that sets parameters or buffers from training images, before its first step.
+
+    The cell's seed decides the images and the state of torch's generator, from which the method
+    may draw. It is called without gradients, on the CPU. What it sets keeps its shape.
+    """
+
+    def start_from_data(self, images: TrainingImages) -> None:
+        """Set parameters or buffers; attributes of another kind would be lost."""
+
+
 def draw_noise(model: Model, images: int, generator: torch.Generator) -> Noise:
     """The noise of a model for `images` images, from a generator and on its device."""
     shapes = model.noise(images).items()
@@ -181,6 +213,14 @@ def draw_noise(model: Model, images: int, generator: torch.Generator) -> Noise:
         name: torch.randn(shape, device=generator.device, generator=generator)
         for name, shape in shapes
     }
+
+
+def sees_dequantised(model: Model) -> bool:
+    """Whether a model sees ordinal data dequantised: its attribute `likelihood` says so.
+
+    That likelihood is a density, of values that are spread evenly over the interval of a level.
+    """
+    return bool(getattr(getattr(model, "likelihood", None), "dequantises", False))
 
 
 def scored_batch(model: Model, x: Tensor, y: Tensor) -> Batch:
@@ -191,6 +231,27 @@ def scored_batch(model: Model, x: Tensor, y: Tensor) -> Batch:
     done = torch.ones((), device=x.device) if model.uses_progress else None
     none = torch.empty(0, dtype=torch.long, device=x.device)
     return Batch(x, x[:0], none, y if model.uses_classes else None, done, done)
+
+
+def weigh_images(model: ImportanceWeighted, x: Tensor, noise: Noise, y: Tensor) -> Tensor:
+    """`log_weight` of images x of classes y (batch,), which only a model that takes them gets."""
+    return _call_with_classes(model, model.log_weight, x, noise, y)
+
+
+def reconstruct_means(model: Reconstructing, x: Tensor, noise: Noise, y: Tensor) -> Tensor:
+    """`reconstruct` of images x of classes y (batch,), which only a model that takes them gets."""
+    return _call_with_classes(model, model.reconstruct, x, noise, y)
+
+
+def _call_with_classes(
+    model: object, method: Callable[..., Tensor], x: Tensor, noise: Noise, y: Tensor
+) -> Tensor:
+    takes_classes = (
+        isinstance(model, Model)
+        and model.uses_classes
+        and "y" in inspect.signature(method).parameters
+    )
+    return method(x, noise, y=y) if takes_classes else method(x, noise)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from harness.plugins.model import (
     Noise,
     draw_noise,
     scored_batch,
+    weigh_images,
 )
 from harness.scheduling.packing import group_by_pack_key
 from harness.training.compilation import compiles
@@ -193,7 +194,12 @@ def _estimate_score_seconds(cell: Cell, evaluation: EvaluationConfig, images: in
         )
     if evaluation.iwae and isinstance(model, ImportanceWeighted):
         weights = _measure_call_cost(
-            lambda n: model.log_weight(torch.zeros(n, spec.dimensions), _make_noise(model, n))
+            lambda n: weigh_images(
+                model,
+                torch.zeros(n, spec.dimensions),
+                _make_noise(model, n),
+                torch.zeros(n, dtype=torch.long),
+            )
         )
         image_counts = {
             "test": images,

@@ -10,7 +10,7 @@ from harness.data.preparation import prepare_batch
 from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.plugins.dataset import Data
-from harness.plugins.model import Batch, Model, Noise, draw_noise
+from harness.plugins.model import Batch, Model, Noise, draw_noise, sees_dequantised
 
 
 class BatchStream:
@@ -24,7 +24,7 @@ class BatchStream:
         self, cells: Sequence[Cell], data: Data, listed_indices: Sequence[int], model: Model
     ):
         self.cells, self.data, self.model = cells, data, model
-        self.device = data.device
+        self.device, self.dequantised = data.device, sees_dequantised(model)
         labelled = [select_labelled(cell, data, listed_indices) for cell in cells]
         self.known_classes = self._find_known_classes(labelled) if model.uses_classes else None
         self.labelled_grey = torch.stack([one.grey for one in labelled])
@@ -39,9 +39,10 @@ class BatchStream:
         indices = self.batch_indices(step)
         # seven times as fast as train_x[indices]; large data stay in the memory of the CPU
         grey = self.data.train_x.index_select(0, indices.flatten()).to(self.device)
-        spec = self.data.spec
-        x = prepare_batch(grey.unflatten(0, indices.shape), spec, generators)
-        labelled_x = prepare_batch(self.labelled_grey, spec, generators)
+        x, labelled_x = (
+            prepare_batch(stored, self.data.spec, generators, self.dequantised)
+            for stored in (grey.unflatten(0, indices.shape), self.labelled_grey)
+        )
         noise = [self._draw_cell_noise(cell, step, x.shape[1]) for cell in self.cells]
         batch = Batch(x, labelled_x, self.labelled_classes, **self._requested_fields(step, indices))
         return batch, {name: _stack([draw[name] for draw in noise]) for name in noise[0]}

@@ -5,6 +5,7 @@ two images. `CHECKS` is the whole contract; `--check FILE` and the project's tes
 """
 
 import copy
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from harness.errors import InputError
 from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.dataset import DataSpec
+from harness.plugins.deprecation import describe_old_imports
 from harness.plugins.model import (
     CLASSES,
     Batch,
@@ -27,14 +29,19 @@ from harness.plugins.model import (
     Model,
     Noise,
     Reconstructing,
+    StartsFromData,
     Terms,
+    TrainingImages,
     draw_noise,
     own_draws_of,
+    reconstruct_means,
     scored_batch,
+    weigh_images,
 )
 from harness.plugins.model_state import clone_tensors, restore_buffers
 from harness.plugins.source_files import Plugin
 from harness.training import objective
+from harness.training.data_start import start_model
 
 WEIGHT_DRAWS = 4000  # draws of z in the check of importance weights
 # part of an error message of torch.func.vmap or autograd -> the same in words of the contract
@@ -77,9 +84,16 @@ class Subject:
     labels: int = CLASSES
 
     def build(self, seed: int | None = None) -> Model:
-        """The model with fresh weights of a seed, by default the cell's."""
+        """The model before the first step, of a seed, by default the cell's."""
+        cell = self.cell if seed is None else replace(self.cell, seed=seed)
+        model = self._build_unstarted(cell)
+        with convert_errors("start_from_data"):
+            start_model(model, cell.seed, MadeUpImages(self.spec, cell.seed))
+        return model
+
+    def _build_unstarted(self, cell: Cell) -> Model:
         try:
-            return registry.build(self.cell if seed is None else replace(self.cell, seed=seed))
+            return registry.build(cell)
         except InputError:
             raise
         except Exception as error:
@@ -108,7 +122,7 @@ class Subject:
             x,
             labelled,
             torch.arange(labels) % classes,
-            torch.arange(images) % classes if model.uses_classes else None,
+            self.classes_of(x) if model.uses_classes else None,
             progress,
             None if progress is None else progress + self.cell.iterations,
         )
@@ -120,7 +134,11 @@ class Subject:
 
     def as_scored(self, x: Tensor) -> Batch:
         """Images x as a batch of scoring, with classes if the model asks for them."""
-        return scored_batch(self.model, x, torch.arange(len(x)) % max(1, self.spec.classes))
+        return scored_batch(self.model, x, self.classes_of(x))
+
+    def classes_of(self, x: Tensor) -> Tensor:
+        """Made-up classes of images x (n, dimensions): (n,)."""
+        return torch.arange(len(x)) % max(1, self.spec.classes)
 
     def own_draws(self) -> AbstractContextManager[None]:
         """Let a model that is not stackable draw from torch's generator, at one seed."""
@@ -147,6 +165,19 @@ class Subject:
         if not torch.equal(batch.x, self.batch.x):
             raise ContractError("changes the images that it is given")
         return terms
+
+
+class MadeUpImages(TrainingImages):
+    """Random images in place of the training images."""
+
+    count = 1000
+
+    def __init__(self, spec: DataSpec, seed: int):
+        self.spec, self.generator = spec, torch.Generator().manual_seed(seed)
+
+    def draw(self, images: int) -> Tensor:
+        """Random images: (images, dimensions)."""
+        return _draw_images(self.spec, images, self.generator)
 
 
 def _draw_images(spec: DataSpec, images: int, generator: torch.Generator) -> Tensor:
@@ -227,6 +258,33 @@ def _check_numbers(name: str, part: object, shapes: tuple[tuple[int, ...], ...])
         raise ContractError(f"gives {name} as {part.dtype}; expected floats")
     if not part.isfinite().all():
         raise ContractError(f"gives {name} that is not finite, with fresh weights")
+
+
+def check_start(subject: Subject) -> None:
+    """What a model sets from training images are parameters and buffers, of the shape they had."""
+    model = registry.build(subject.cell)
+    if not isinstance(model, StartsFromData):
+        return
+    attributes, shapes = _attributes(model), _tensor_shapes(model)
+    with convert_errors("start_from_data"):
+        start_model(model, subject.cell.seed, MadeUpImages(subject.spec, subject.cell.seed))
+    changed = [name for name, v in _attributes(model).items() if attributes.get(name) != v]
+    if changed:
+        raise ContractError(
+            f"sets {', '.join(sorted(changed))} in start_from_data: keep state in buffers "
+            "(register_buffer)"
+        )
+    for name, shape in _tensor_shapes(model).items():
+        if shapes.get(name) != shape:
+            raise ContractError(
+                f"sets {name} of shape {shape} in start_from_data; expected "
+                f"{shapes.get(name, 'a buffer of the constructor')}"
+            )
+
+
+def _tensor_shapes(model: Model) -> dict[str, tuple[int, ...]]:
+    tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+    return {name: tuple(value.shape) for name, value in tensors.items()}
 
 
 def check_purity(subject: Subject) -> None:
@@ -379,10 +437,11 @@ def check_reconstructions(subject: Subject) -> None:
     if subject.cell.has_bound and isinstance(subject.model, Reconstructing):
         with evaluation_mode(subject, "reconstruct") as model:
             assert isinstance(model, Reconstructing)
+            x = subject.batch.x
             _check_pixels(
                 subject,
                 "reconstructions",
-                model.reconstruct(subject.batch.x, subject.noise()),
+                reconstruct_means(model, x, subject.noise(), subject.classes_of(x)),
             )
 
 
@@ -403,11 +462,12 @@ def check_weights(subject: Subject) -> None:
         with evaluation_mode(subject, "log_weight") as model:
             assert isinstance(model, ImportanceWeighted)
             draws, x = [subject.noise(seed=seed) for seed in (1, 2)], subject.batch.x
+            y = subject.classes_of(x)
             if subject.model.stackable:
                 noise = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
-                weights = vmap(model.log_weight, in_dims=(None, 0))(x, noise)
+                weights = vmap(lambda draw: weigh_images(model, x, draw, y))(noise)
             else:
-                weights = torch.stack([model.log_weight(x, draw) for draw in draws])
+                weights = torch.stack([weigh_images(model, x, draw, y) for draw in draws])
             _check_numbers("log_weight", weights, ((2, subject.images),))
 
 
@@ -423,7 +483,7 @@ def check_average_weight(subject: Subject) -> None:
         noise = subject.noise(WEIGHT_DRAWS, seed=3)
         terms = model.terms(subject.as_scored(x), noise)
         assert isinstance(model, ImportanceWeighted)
-        weight = model.log_weight(x, noise)
+        weight = weigh_images(model, x, noise, subject.classes_of(x))
     if terms.rec is None or terms.kl is None:
         return
     elbo, mean, error = (
@@ -448,6 +508,7 @@ def _check_pixels(subject: Subject, what: str, pixels: object) -> None:
 
 PROBE_CHECKS: tuple[Check, ...] = (
     check_terms,
+    check_start,
     check_purity,
     check_stacking,
     check_bound,
@@ -513,6 +574,8 @@ def print_report(plugin: Plugin) -> int:
         raise InputError(
             f"{plugin.name!r} registers no model; expected a class under @register(NAME)"
         )
+    for line in describe_old_imports(names):
+        print(line, file=sys.stderr)
     violations = 0
     for cell in (cell for name in names for cell in _default_cells(name)):
         print(f"{cell.model} {cell.supervision if cell.supervision != 'none' else ''}".rstrip())

@@ -25,10 +25,11 @@ from harness.experiment.options import Compile
 from harness.experiment.recipe import parse_recipe
 from harness.plugins import model_state, registry
 from harness.plugins.dataset import Data
-from harness.plugins.model import Batch, Model, Noise
+from harness.plugins.model import Batch, Model, Noise, sees_dequantised
 from harness.storage.schema import infer_estimator
 from harness.training import compilation, objective
 from harness.training.batches import BatchStream
+from harness.training.data_start import SeededImages, start_model
 from harness.training.optimization.adam import match_memory_layout
 from harness.training.optimization.cell_optimizers import make_optimizer
 from harness.training.optimization.schedules import KLWarmup
@@ -100,7 +101,6 @@ class PackTrainer:
             raise ValueError("cells of one pack differ in more than `Cell.pack_key` allows")
         self.cells = tuple(cells)
         self.data, listed_indices = split_off_validation(data, cells[0], listed_indices)
-        self.validation = ValidationScorer(self.data) if cells[0].validation else None
         self.backend = "compiled" if compiled else "eager"
         self.device = data.device
         self.term_weights = self._stack_weights()
@@ -108,8 +108,13 @@ class PackTrainer:
         self.seconds = 0.0
         self.curves: list[list[dict[str, Any]]] = [[] for _ in cells]
         self.diverged_at = torch.full((len(cells),), -1)
-        models = [registry.build(cell).to(self.device) for cell in cells]
+        models = [self._build_started(cell) for cell in cells]
         self.model = models[0]
+        self.validation = (
+            ValidationScorer(self.data, sees_dequantised(self.model))
+            if cells[0].validation
+            else None
+        )
         if not self.model.stackable:
             self.backend = "loop"
         self.batches = BatchStream(self.cells, self.data, listed_indices, self.model)
@@ -127,6 +132,12 @@ class PackTrainer:
         self._recent_losses: list[Tensor] = []
         if states:
             self._resume(states)
+
+    def _build_started(self, cell: Cell) -> Model:
+        """The model of a cell as it is before the first step."""
+        model = registry.build(cell)
+        start_model(model, cell.seed, SeededImages(cell, self.data, sees_dequantised(model)))
+        return model.to(self.device)
 
     def _stack_weights(self) -> dict[str, Tensor]:
         """The weights of terms that a grid sets, (cells,) each: β and those of further terms."""

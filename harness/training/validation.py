@@ -19,14 +19,18 @@ Point = Mapping[str, Any]  # of a learning curve
 
 
 class ValidationScorer:
-    """Scores models on the validation images of a data set, always with the same noise."""
+    """Scores models on the validation images of a data set, always with the same noise.
 
-    def __init__(self, data: Data):
+    dequantised: whether the models see ordinal images so
+    """
+
+    def __init__(self, data: Data, dequantised: bool = False):
         assert data.validation_x is not None
         assert data.validation_y is not None
         self.spec, self.y = data.spec, data.validation_y
         generator = seeding.evaluation_generator("validation binarisation")
-        self.x = prepare(data.validation_x.cpu(), data.spec, generator).to(self.y.device)
+        x = prepare(data.validation_x.cpu(), data.spec, generator, dequantised)
+        self.x = x.to(self.y.device)
         self.grey = scale(data.validation_x, data.spec)
 
     def score(self, cell: Cell, model: Model) -> dict[str, float | None]:

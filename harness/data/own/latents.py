@@ -19,7 +19,7 @@ from harness.experiment.cell import Cell
 from harness.experiment.seeding import EvaluationPurpose
 from harness.plugins import registry
 from harness.plugins.dataset import DataSpec, Splits
-from harness.plugins.model import Encoding
+from harness.plugins.model import Encoding, Model, sees_dequantised
 from harness.plugins.model_state import load_tensors
 from harness.storage import tensor_file
 from harness.storage.layout import weights_key
@@ -83,5 +83,7 @@ def _load_model(entry: str, store: Store, cell_id: str) -> tuple[Cell, Encoding]
 def _encode(
     model: Encoding, stored: Tensor, spec: DataSpec, purpose: EvaluationPurpose
 ) -> np.ndarray:
-    x = prepare(stored, spec, seeding.evaluation_generator(purpose))
+    assert isinstance(model, Model)
+    dequantised = sees_dequantised(model)
+    x = prepare(stored, spec, seeding.evaluation_generator(purpose), dequantised)
     return torch.cat([model.encode(images)[0] for images in x.split(CHUNK_SIZE)]).numpy()

@@ -20,6 +20,7 @@ NAMES = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.st
 SPECS = {
     "made_up": DataSpec((1, 8, 8), classes=3),
     "made_up_colour": DataSpec((3, 8, 8), kind="ordinal", levels=16, classes=3),
+    "made_up_letters": DataSpec((1, 8, 8), classes=47),
     "made_up_photos": DataSpec((3, 32, 32), kind="ordinal", levels=256),
     "made_up_dots": DataSpec((1, 2, 3), binarisation="static", classes=2),
     "made_up_values": DataSpec((5,), kind="continuous"),

@@ -3,7 +3,9 @@
 import itertools
 import math
 import sys
+from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,11 @@ from torch.distributions import Normal
 from torch.func import jacrev, vmap
 
 from harness.data import loading
+from harness.evaluation import iwae, samples
+from harness.experiment import seeding
 from harness.plugins import registry
+from harness.plugins.dataset import Data
+from harness.plugins.metric import ScoreGenerator
 from harness.plugins.model import (
     Batch,
     ImportanceWeighted,
@@ -20,7 +26,9 @@ from harness.plugins.model import (
     draw_noise,
     own_draws_of,
     scored_batch,
+    weigh_images,
 )
+from harness.training import conformance
 from harness.training.trainer import PackTrainer
 from tests.conftest import given
 from tests.unit.examples.conftest import NAMES, ExampleCell
@@ -83,7 +91,61 @@ def sum_weights(model: Model) -> float:
     x = IMAGES.repeat(DRAWS, 1)
     noise = draw_noise(model, len(x), torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        return float(model.log_weight(x, noise).exp().sum()) / DRAWS
+        weights = weigh_images(model, x, noise, torch.zeros(len(x)).long()).exp()
+        return float(weights.sum()) / DRAWS
+
+
+def test_the_bound_of_a_conditional_model_is_that_of_every_image_given_its_class(
+    example: ExampleCell,
+) -> None:
+    """`iwae` of images of two classes, with torch's densities, image by image and draw by draw."""
+    model = train(example, "cvae")
+    y = torch.arange(64) % 2
+    found = finish(iwae.iwae(model, IMAGES, (1, 7), {}, "iwae", y))  # type: ignore[arg-type]
+    generator = seeding.evaluation_generator("iwae noise")
+    draws = [draw_noise(model, 64, generator)["z"] for _ in range(7)]
+    ratios = torch.tensor(
+        [[log_ratio(model, IMAGES[i], y[i], z[i]) for i in range(64)] for z in draws],
+        dtype=torch.float64,
+    )
+    assert found["iwae_1"] == pytest.approx(-float(ratios[0].mean()), rel=1e-5)
+    expected = math.log(7) - float(ratios.logsumexp(0).mean())
+    assert found["iwae_7"] == pytest.approx(expected, rel=1e-5)
+    other = finish(iwae.iwae(model, IMAGES, (1, 7), {}, "iwae", 1 - y))  # type: ignore[arg-type]
+    assert abs(other["iwae_7"] - found["iwae_7"]) > 1e-3
+
+
+def log_ratio(model: Model, x: Tensor, y: Tensor, noise: Tensor) -> float:
+    """log p(x, z|y) - log q(z|x, y) of one image (6,) of one class."""
+    one_hot = (y == torch.arange(2)).float()
+    with torch.no_grad():
+        mean, var = model.encoder(torch.cat([x, one_hot]))  # type: ignore[operator]
+        z = mean + var.sqrt() * noise
+        logits = model.decoder(torch.cat([z, one_hot]))  # type: ignore[operator]
+    likelihood = torch.distributions.Bernoulli(logits=logits)
+    log_p = likelihood.log_prob(x).sum() + Normal(0.0, 1.0).log_prob(z).sum()
+    return float(log_p - Normal(mean, var.sqrt()).log_prob(z).sum())
+
+
+def test_reconstructions_of_a_conditional_model_are_given_the_classes(
+    example: ExampleCell,
+) -> None:
+    model, y = train(example, "cvae"), torch.arange(64) % 2
+    sheet = given(samples.reconstruct_images(model, IMAGES, 4, 5, y))
+    noise = draw_noise(model, 10, seeding.evaluation_generator("reconstructions"))
+    with torch.no_grad():
+        expected = model.reconstruct(IMAGES[:10], noise, y[:10])  # type: ignore[operator]
+    assert torch.equal(sheet[[*range(5, 10), *range(15, 20)]], expected)
+    assert not torch.equal(sheet, given(samples.reconstruct_images(model, IMAGES, 4, 5, 1 - y)))
+
+
+def finish(work: ScoreGenerator) -> Any:
+    """The values of a score."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
 
 
 @pytest.mark.parametrize("name", sorted(EXACT))
@@ -220,6 +282,29 @@ def test_the_kl_of_a_quantised_image_is_that_of_one_code_from_a_uniform_prior(
     assert count == pytest.approx(4 * faded + 80 * (1 - faded), rel=1e-3)
 
 
+def test_a_codebook_may_be_trained_by_its_own_term_of_the_loss(
+    example: ExampleCell, data: Data
+) -> None:
+    cell = example("vq_vae", settings={"ema": False, "codes": 4, "positions": 2})
+    assert [fault for _, fault in conformance.run_checks(cell) if fault] == []
+    pack = PackTrainer([cell, replace(cell, seed=1)], data)
+    before = pack.params["codebook"].clone()
+    pack.train_step()
+    assert not torch.equal(pack.params["codebook"], before)
+    model = registry.build(cell)
+    assert dict(model.named_buffers()) == {}
+    x = data.test_x[:10].float() / 255
+    given(model.terms(scored_batch(model, x, data.test_y[:10]), {}).loss).sum().backward()
+    with torch.no_grad():
+        h, code = model._quantise(x)  # type: ignore[operator]
+    codebook = model.codebook
+    expected = torch.zeros(4, 8)
+    for vector, chosen in zip(h.flatten(0, 1), code.flatten(0, 1), strict=True):
+        nearest = int((codebook - chosen).square().sum(-1).argmin())
+        expected[nearest] += 2 * (chosen - vector)
+    torch.testing.assert_close(codebook.grad, expected)
+
+
 def test_the_generator_climbs_where_the_critic_descends(example: ExampleCell) -> None:
     """The gradient of the generator is that of the critic's loss, turned round."""
     cell = example("gan", dataset="made_up_colour")
@@ -241,3 +326,19 @@ def test_the_weight_of_the_kl_rises_in_every_cycle(example: ExampleCell) -> None
     weights = [float(model._weigh(step, torch.tensor(100.0))) for step in steps]  # type: ignore[operator]
     cycle = [0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 1]
     assert weights == pytest.approx(cycle * 2, abs=1e-5)
+
+
+def test_pseudo_inputs_are_training_images_unless_they_start_at_random(
+    example: ExampleCell, data: Data
+) -> None:
+    by_default, at_random = (
+        PackTrainer([example("vamp_prior", settings={"k": 9, **more})], data).params[
+            "pseudo_inputs"
+        ][0]
+        for more in ({}, {"from_data": False})
+    )
+    assert by_default.sigmoid().unique().tolist() == pytest.approx([0.05, 0.95])
+    lit = by_default > 0
+    could_be = (lit.unsqueeze(1) & (data.train_x == 0)).any(-1).logical_not()
+    assert bool(could_be.any(1).all())
+    assert len(at_random.unique()) == at_random.numel()

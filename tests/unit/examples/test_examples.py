@@ -175,6 +175,26 @@ def test_a_family_of_pythae_without_a_bound_has_no_nelbo(
     assert (row["status"], row["estimator"], row["nelbo"]) == ("ok", "none", None)
 
 
+def test_any_number_of_classes_is_counted(
+    example: ExampleCell, tmp_path: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digit_classifier, "cache_folder", lambda: classifier)
+    data, store = loading.load("made_up_letters"), Store(tmp_path / "results")
+    digit_classifier.provide(store, data)
+    row = score(example("cvae", dataset="made_up_letters"), store, data)
+    assert (row["status"], row["error"]) == ("ok", None)
+    assert (len(row["digit_counts"]), sum(row["digit_counts"])) == (47, 200)
+
+
+def test_data_without_classes_have_no_counts(example: ExampleCell, tmp_path: Path) -> None:
+    data, store = loading.load("made_up_photos"), Store(tmp_path / "results")
+    row = score(example("iwae", dataset="made_up_photos"), store, data)
+    assert (row["status"], row["error"]) == ("ok", None)
+    assert row["nelbo"] > row["iwae_10"] > 0
+    empty = ("digit_counts", "digit_counts_200", "judge_accuracy", "judge_accuracy_binary")
+    assert [row[name] for name in empty] == [None] * 4
+
+
 def test_pictures_of_a_model_that_draws_are_the_same_every_time(
     example: ExampleCell, data: Data
 ) -> None:

@@ -74,6 +74,35 @@ def test_the_gaussian_is_scipys() -> None:
     assert make("gaussian", "continuous").nll(raw, x).item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("sd", [0.05, 0.5])
+def test_the_dequantised_gaussian_is_scipys_density_of_levels(sd: float) -> None:
+    """In the unit of a level, where y = level + u - 1/2; and its mean over u bounds -log P."""
+    one, steps = make(f"gaussian_dequantised:{sd}", "ordinal"), LEVELS - 1
+    mean = torch.tensor([[0.1, 0.4]]).double()
+    law = scipy.stats.norm(steps * mean.numpy(), steps * sd)
+    level = np.array([[3.0, 7.0]])
+    u = (np.arange(2000)[:, None] + 0.5) / 2000
+    y = level + u - 0.5
+    found = one.nll(mean, torch.from_numpy(y / steps)).numpy()
+    np.testing.assert_allclose(found, -law.logpdf(y).sum(-1), rtol=1e-9)
+    probability = (law.cdf(level + 0.5) - law.cdf(level - 0.5)).prod()
+    assert found.mean() > -math.log(probability)
+    if sd == 0.5:  # the density hardly varies over a level
+        assert found.mean() == pytest.approx(-math.log(probability), abs=0.01)
+
+
+def test_values_of_the_dequantised_gaussian_are_levels_that_images_have() -> None:
+    one = make("gaussian_dequantised", "ordinal")
+    raw = torch.tensor([[-3.0, 0.5, 4.0, 0.1, 0.1, 0.1]]).expand(1000, -1)
+    uniform = torch.rand(1000, 3, generator=torch.Generator().manual_seed(0))
+    assert one.mean(raw)[0].tolist() == [0.0, 0.5, 1.0]
+    levels = one.sample(raw, uniform) * (LEVELS - 1)
+    torch.testing.assert_close(levels, levels.round())
+    assert float(levels.min()) == 0
+    assert float(levels.max()) == LEVELS - 1
+    assert float(levels[:, 1].mean()) == pytest.approx(8, abs=0.8)
+
+
 @pytest.mark.parametrize(("name", "kind"), ALL)
 def test_draws_have_the_probabilities_of_the_likelihood(name: str, kind: Kind) -> None:
     one, count = make(name, kind), 40_000
@@ -100,7 +129,9 @@ def test_draws_have_the_probabilities_of_the_likelihood(name: str, kind: Kind) -
             "likelihood 'bernoulli' is for binary data, and these are ordinal",
         ),
         ("logistic", "binary", "expected bernoulli"),
-        ("gaussian", "ordinal", "expected logistic or categorical"),
+        ("gaussian", "ordinal", "expected logistic or categorical or gaussian_dequantised"),
+        ("gaussian_dequantised", "binary", "is for ordinal data, and these are binary"),
+        ("gaussian_dequantised:0", "ordinal", "standard deviation '0'; expected a number above 0"),
         ("poisson", "binary", "no likelihood 'poisson'; expected auto, bernoulli"),
         ("logistic:2", "ordinal", "no likelihood 'logistic:2'"),
         ("gaussian:0", "continuous", "standard deviation '0'; expected a number above 0"),

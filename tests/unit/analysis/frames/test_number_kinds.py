@@ -88,6 +88,18 @@ def test_other_pixels_are_not_compared(tmp_path: Path) -> None:
     assert text == "cannot be compared: different kinds of pixels (binary and grey)"
 
 
+def test_bits_of_other_pixels_are_not_compared(tmp_path: Path) -> None:
+    described = {"bits_per_dimension": {"unit": "bits", "better": "lower", "meaning": "bits"}}
+    more: dict[str, Any] = {"bits_per_dimension": 1.0, "own_columns": json.dumps(described)}
+    gmvae, vae = {"data_kind": "dequantised"}, {"data_kind": "ordinal"}
+    rows = read_results(written(tmp_path, gmvae=gmvae | more, vae=vae | more)).rows
+    spec = ComparisonSpec.model_validate(
+        {"metrics": ["bits_per_dimension"]}, context={"metrics": ["bits_per_dimension"]}
+    )
+    (text,) = compare_arms(rows, spec)["text"]
+    assert text == "cannot be compared: different kinds of pixels (dequantised and ordinal)"
+
+
 def test_curves_of_what_is_no_bound_have_no_losses(tmp_path: Path) -> None:
     points = read_results(written(tmp_path, gan=NOTHING)).points
     assert points.loc[points["arm"] == "gan", ["nelbo", "kl", "rec"]].isna().all(axis=None)

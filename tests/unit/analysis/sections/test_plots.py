@@ -43,8 +43,41 @@ def test_every_figure_there_are_values_for(full: Store) -> None:
     ]
     assert all("n" in item.caption and item.figure.axes for item in found.values())
     assert "n = 3 an arm" in found["losses"].caption
+    accuracy = found["curves-accuracy"]
+    assert accuracy.title == "Learning curves, Accuracy on the test images"
+    assert "watched during training as the source report did" in accuracy.caption
+    assert found["curves-nelbo"].title == "Learning curves, NELBO"
     assert "over seeds the 95 % t-interval" in found["digit-counts"].caption
     assert "Wilson" not in found["digit-counts"].caption
+
+
+@pytest.mark.parametrize(("dataset", "word"), [("mnist", "digit"), ("fashion_mnist", "class")])
+def test_the_classes_of_other_data_are_not_called_digits(
+    dataset: str, word: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    for model in ("vae", "gmvae"):
+        for seed in range(5):
+            cell = made(model, seed, dataset=dataset)
+            store.write_row(row(cell, digit_counts=[400 + 10 * seed] * 20 + [2000] * 5))
+    built = report.build_report(store, "results", references.load())
+    content = built.contents["balance"]
+    plots = {plot.name: plot for plot in content.draw_plots()}
+    plural = {"digit": "digits", "class": "classes"}[word]
+    assert content.heading == f"Balance of the sampled {plural}"
+    page = report.build_page(built, dict.fromkeys(built.contents, ()))
+    assert content.heading in [section.title for section in page.sections]
+    plot = plots["digit-counts"]
+    assert plot.title == f"{word.capitalize()} counts"
+    assert plot.caption.startswith(f"{plural.capitalize()} that the judge sees in")
+    assert plot.figure.get_supxlabel() == word
+    titles = [table.title for table in content.tables]
+    assert titles
+    assert all(title.startswith(f"{plural.capitalize()}: ") for title in titles)
+    said = " ".join([*content.paragraphs, plot.caption, plot.title, *titles]).lower()
+    assert ("digit" in said) == (word == "digit")
+    # twenty-five classes have fewer numbers than bars
+    assert len(plot.figure.axes[0].get_xticks()) == 9
 
 
 def test_nothing_finished_gives_no_figure(tmp_path: Path) -> None:

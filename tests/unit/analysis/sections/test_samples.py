@@ -46,6 +46,13 @@ def test_every_kind_has_an_album_with_the_betas_in_order(tmp_path: Path) -> None
     ]
 
 
+def test_classes_that_are_no_digits_are_called_classes(full: Store) -> None:
+    rows = read_results(full).rows.assign(dataset="fashion_mnist")
+    rows["digit_counts_200"] = [[10] * 26] * len(rows)
+    shown = build_galleries(rows, samples.read_sheets(full, rows))["Samples from the prior"]
+    assert shown[0].caption == f"seed 0; the judge sees of classes 0 to 25: {' '.join(['10'] * 26)}"
+
+
 def test_samples_are_in_the_order_of_the_tables(full: Store) -> None:
     rows = read_results(full).rows
     shown = build_galleries(rows, samples.read_sheets(full, rows))["Samples from the prior"]

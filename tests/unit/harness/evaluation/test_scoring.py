@@ -112,9 +112,11 @@ def test_a_scoring_that_was_interrupted_goes_on_where_it_stood(
     chunks: list[int] = []
     original = iwae._log_weights
 
-    def counted(model: ImportanceWeighted, x: Tensor, chunk: int, draws: int) -> Tensor:
-        chunks.append(chunk)
-        return original(model, x, chunk, draws)
+    def counted(
+        model: ImportanceWeighted, chunk: tuple[Tensor, Tensor], index: int, draws: int
+    ) -> Tensor:
+        chunks.append(index)
+        return original(model, chunk, index, draws)
 
     monkeypatch.setattr(iwae, "_log_weights", counted)
     updates, seen = run(one, evaluation=IWAE), 0

@@ -3,11 +3,15 @@
 import pytest
 import torch
 
+from harness.data.binarization import scale_to_unit
 from harness.errors import InputError
 from harness.evaluation.elbo import elbo
+from harness.evaluation.iwae import iwae
+from harness.evaluation.samples import reconstruct_images
 from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.dataset import Data, DataSpec
+from harness.plugins.model import ImportanceWeighted
 from harness.training import conformance
 from harness.training.trainer import PackTrainer
 from tests.unit.harness.evaluation.test_elbo import finish
@@ -78,6 +82,19 @@ class Conditional(Base):
         return Terms(rec, self.parts(batch.x, noise["z"])[1], extra=known.mean())
 
 
+@register("weighted_as_before")
+class WeightedAsBefore(Base):
+    """It uses classes, and its optional methods take none."""
+
+    uses_classes = True
+
+    def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
+        return -sum(self.parts(x, noise["z"]))
+
+    def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
+        return self.decoder(noise["z"]).sigmoid()
+
+
 @register("some_classes")
 class SomeClasses(Conditional):
     """Knows the classes of the labelled images alone."""
@@ -115,7 +132,15 @@ class Looping(Base):
         rec, kl = self.parts(batch.x, z[:, -1])
         return Terms(weight * rec, kl)
 '''
-MODELS = ("named", "own_loss", "conditional", "some_classes", "progressing", "looping")
+MODELS = (
+    "named",
+    "own_loss",
+    "conditional",
+    "weighted_as_before",
+    "some_classes",
+    "progressing",
+    "looping",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -233,6 +258,15 @@ def test_scoring_gives_classes(mnist: Data) -> None:
     right = finish(elbo(model, x.round(), mnist.test_y))["rec"]
     wrong = finish(elbo(model, x.round(), (mnist.test_y + 1) % 10))["rec"]
     assert right != wrong
+
+
+def test_optional_methods_without_classes_are_called_as_before(mnist: Data) -> None:
+    model = registry.build(cells("weighted_as_before")[0])
+    x, y = scale_to_unit(mnist.test_x[:100]).round(), mnist.test_y[:100]
+    assert isinstance(model, ImportanceWeighted)
+    found = finish(iwae(model, x, (10,), {}, "iwae", y))
+    assert found == finish(iwae(model, x, (10,), {}, "iwae"))
+    assert reconstruct_images(model, x, 4, 5, y) is not None
 
 
 def test_progress_is_given(mnist: Data) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -72,6 +72,44 @@ def test_curves_see_validation_images_and_no_test_images(
         "validation_accuracy": last["validation_accuracy"],
         "best_step": None,
     }
+
+
+class Watched(torch.Tensor):
+    """A tensor that records what looks at its values."""
+
+    looks: ClassVar[list[str]] = []
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        name = getattr(function, "__qualname__", str(function))
+        if function not in (torch.Tensor.device.__get__, torch.Tensor.to):
+            cls.looks.append(name)
+        base: Any = super()
+        return base.__torch_function__(function, types, args, kwargs or {})
+
+
+@pytest.mark.parametrize("kept", [{"validation": 300}, BEST, {"validation": 0}])
+def test_test_images_are_first_looked_at_in_scoring(
+    kept: dict[str, Any], mnist: Data, cell: CellMaker, store: Store
+) -> None:
+    """Without validation images the accuracies of the learning curve are those of the test."""
+    one = cell("ssvae", iterations=5, **kept)
+    parts = {name: getattr(mnist, name).as_subclass(Watched) for name in ("test_x", "test_y")}
+    watched, looks = replace(mnist, **parts), 0
+    Watched.looks.clear()
+    updates = trial.run(Task((one,), str(store.root), report_seconds=0), watched)
+    for update in updates:
+        if update.stage.startswith("scoring"):
+            break
+        looks = len(Watched.looks)
+    assert (looks > 0) == (one.validation == 0)
+    list(updates)
+    assert len(Watched.looks) > looks
+    row = store.row(one.id)
+    assert row is not None
+    assert row["status"] == "ok"
 
 
 def test_without_validation_curves_see_what_they_saw(mnist: Data, cell: CellMaker) -> None:
