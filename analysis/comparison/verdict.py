@@ -115,8 +115,11 @@ def to_words_of(unit: str, text: str) -> str:
     """
     if unit == "seed":
         return text
-    counted = re.sub(r"\bn = (\d+( and \d+)?)(?! common)", r"n = \1 studies", text)
-    return re.sub(r"\bseed\b", "study", re.sub(r"\bseeds\b", "studies", counted))
+    text = re.sub(r"\bn = (\d+( and \d+)?)(?! common)", r"n = \1 studies", text)
+    for word, instead in (("seeds", "studies"), ("seed", "study")):
+        text = re.sub(rf"\b{word}\b", instead, text)
+        text = re.sub(rf"\b{word.capitalize()}\b", instead.capitalize(), text)
+    return text
 
 
 def format_details(row: Row, metric: Metric) -> dict[str, str]:

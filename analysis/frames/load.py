@@ -70,9 +70,11 @@ def read_results(store: Store) -> ResultFrames:
 
 def name_arms(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows -> the same with `arm`, and `configuration` for trainings of winners, else empty."""
-    finals = searches.name_configurations(rows[rows["stage"] == "final"])
-    configurations = finals.reindex(rows.index).fillna("")
-    return rows.assign(arm=row_arm_names(rows), configuration=configurations)
+    is_final = rows["stage"] == "final"
+    configurations = searches.name_configurations(rows[is_final]).reindex(rows.index).fillna("")
+    rows = rows.assign(configuration=configurations)
+    winners = searches.name_winners(rows[is_final]).reindex(rows.index)
+    return rows.assign(arm=row_arm_names(rows).mask(is_final, winners))
 
 
 def _check_rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:

@@ -68,6 +68,17 @@ def name_configurations(rows: pd.DataFrame) -> pd.Series:
     return found + most.map(lambda count: f" tuned ({count:,} trials)")
 
 
+def name_winners(finals: pd.DataFrame) -> pd.Series:
+    """Trainings with `configuration` -> the names of their arms, `vae winner of study 0`.
+
+    Where a study has had several winners, the name has the trial.
+    """
+    models = finals["configuration"].str.replace(r" tuned \([\d,]+ trials\)$", "", regex=True)
+    names = models + " winner of study " + finals["study"].astype(str)
+    several = finals.groupby(["configuration", "study"])["trial"].transform("nunique") > 1
+    return names.mask(several, names + " trial " + finals["trial"].astype(str))
+
+
 def find_winners(trials: pd.DataFrame) -> pd.DataFrame:
     """Trials with `arm`, that of their configuration -> the best row of each arm and study.
 

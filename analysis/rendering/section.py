@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DECIDED = ("better", "worse", "lower", "higher")
-DESCRIBED = ("too few seeds", "single run", "cannot be compared")
+DESCRIBED = ("too few seeds", "too few studies", "single run", "cannot be compared")
 BASELINE_HINT = (
     "a baseline in the grid, `compare: {baseline: {COLUMN: VALUE}}`, narrows the family "
     "to one pair an arm"

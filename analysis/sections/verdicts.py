@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.comparison import verdict
 from analysis.frames.metrics import METRIC_BY_COLUMN, Metric
 from analysis.rendering.section import DECIDED, Content, Family, Verdict
+from analysis.rendering.table import Table
 from analysis.report_data import ReportData, Section
 from analysis.sections.comparisons import build_tables, count_comparisons
 
@@ -54,7 +55,10 @@ def terminal_lines(found_families: Sequence[Family], limit: int) -> Iterator[str
 
 def _build_family(metric: Metric, comparisons: pd.DataFrame, unit: str) -> Family:
     records = comparisons[["a", "b", "verdict", "text", "flags"]].itertuples(index=False)
-    verdicts = [Verdict(a, b, word, reason, flags) for a, b, word, reason, flags in records]
+    verdicts = [
+        Verdict(a, b, verdict.to_words_of(unit, word), reason, flags)
+        for a, b, word, reason, flags in records
+    ]
     title = metric.title_with_set
     tables = build_tables(metric, title, comparisons)
     return Family(
@@ -62,8 +66,17 @@ def _build_family(metric: Metric, comparisons: pd.DataFrame, unit: str) -> Famil
         title,
         verdict.to_words_of(unit, count_verdicts(comparisons["verdict"])),
         verdicts,
-        tuple(replace(each, caption=verdict.to_words_of(unit, each.caption)) for each in tables),
+        tuple(_to_words_of(unit, each) for each in tables),
     )
+
+
+def _to_words_of(unit: str, table: Table) -> Table:
+    """A table with its caption and headings in words of what the comparisons count."""
+    if unit == "seed":
+        return table
+    headings = {name: verdict.to_words_of(unit, str(name)) for name in table.text}
+    caption = verdict.to_words_of(unit, table.caption)
+    return replace(table, caption=caption, text=table.text.rename(columns=headings))
 
 
 def count_verdicts(words: "pd.Series[str]") -> str:
