@@ -80,13 +80,26 @@ def plan_workload(experiment: Experiment, handled: Collection[Cell] = ()) -> Wor
 def find_due(experiment: Experiment, rows: Mapping[str, Row], handled: Collection[Cell]) -> Plan:
     """The plan of the cells that the rows make known, without those that were handled.
 
-    With `--resume never` only the rows of handled cells count.
+    With `--resume never` only the rows of handled cells count. With `--resume failed` what follows
+    from failed cells that were handled is due too.
     """
     resume, done = experiment.options.resume, {cell.id for cell in handled}
     counted = {name: rows[name] for name in done & rows.keys()} if resume == "never" else rows
     cells = experiment.design.list_due(counted)
     plan = planning.make_plan(cells, rows, experiment.evaluation, resume)
-    return replace(plan, todo=tuple(cell for cell in plan.todo if cell.id not in done))
+    following = find_following(experiment, rows, done) if resume == "failed" and done else []
+    todo = (*plan.todo, *following)
+    return replace(plan, todo=tuple(cell for cell in todo if cell.id not in done))
+
+
+def find_following(
+    experiment: Experiment, rows: Mapping[str, Row], done: Collection[str]
+) -> list[Cell]:
+    """The cells without a row that would not be known if the cells with these ids had failed."""
+    if_failed = {name: {**row, "status": "failed"} for name, row in rows.items() if name in done}
+    known = set(experiment.design.list_due({**rows, **if_failed}))
+    cells = experiment.design.list_due(rows)
+    return [cell for cell in cells if cell.id not in rows and cell not in known]
 
 
 def read_rows(store: Store) -> Contents:

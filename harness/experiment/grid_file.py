@@ -10,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 from harness.errors import InputError, unknown_name_error
 from harness.experiment import yaml_file
 from harness.experiment.grid import ComparisonSpec, Grid, Sweep
+from harness.experiment.search.space import Space
+from harness.experiment.search.spec import SearchSpec
 from harness.experiment.validation import format_validation_error
 
 SHIPPED_FOLDER = Path(__file__).parent / "grids"
@@ -101,6 +103,11 @@ def _format_error(error: ValidationError) -> str:
     if not unknown:
         return format_validation_error(error, "grid key '{}': ")
     *parents, key = map(str, unknown[0])
-    parts: dict[str, type[BaseModel]] = {"sweeps": Sweep, "compare": ComparisonSpec}
-    model = parts.get(parents[0], Grid) if parents else Grid
+    parts: dict[str, type[BaseModel]] = {
+        "sweeps": Sweep,
+        "compare": ComparisonSpec,
+        "search": SearchSpec,
+        "space": Space,
+    }
+    model = next((parts[name] for name in reversed(parents) if name in parts), Grid)
     return str(unknown_name_error("grid key", key, model.model_fields))

@@ -99,8 +99,10 @@ class Design:
 
     def describe_search(self, cell: Cell) -> str:
         """The column `search_spec` of a cell; empty for one that belongs to no search."""
-        specs = {search.spec.identity: search.spec for search in self.searches}
-        return specs[cell.search].describe() if cell.stage else ""
+        if not cell.stage:
+            return ""
+        specs = [search.spec for search in self.searches if search.owns(cell)]
+        return max(specs, key=lambda spec: spec.trials).describe()
 
     def list_spent(self, rows: Rows) -> list[Cell]:
         """The trials whose kept training states nothing needs any more."""
@@ -150,6 +152,7 @@ class Design:
         changed = spec.model_copy(update={"space": space, "trials": sweep.trials or spec.trials})
         searches = [Search(base, card, changed) for base in bases]
         _refuse_listed_axes(sweep, space)
+        _refuse_lost_momentum(sweep, space)
         for search in searches:
             check_space(space, card, search.base)
         return searches
@@ -169,6 +172,18 @@ def _refuse_listed_axes(sweep: Sweep, space: Space) -> None:
                 f"search space, {name}: the sweep of model '{sweep.model}' lists {len(values)} "
                 "values of it; expected one or none, as the search chooses them"
             )
+
+
+def _refuse_lost_momentum(sweep: Sweep, space: Space) -> None:
+    """InputError for a momentum of the sweep where the optimiser is searched: a cell of an
+    optimiser without momentum does not keep one.
+    """
+    is_lost = "recipe.optimizer" in space.axes and "recipe.momentum" not in space.axes
+    if is_lost and "momentum" in sweep.recipe:
+        raise InputError(
+            "search space, recipe.optimizer: expected the momentum of the sweep as an axis too "
+            f"(space: {{recipe: {{momentum: {sweep.recipe['momentum']}}}}})"
+        )
 
 
 def _refuse_unequal(searches: Sequence[Search]) -> None:

@@ -1,13 +1,14 @@
 """From a point of a search's space to a cell."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
 from harness.errors import InputError
 from harness.experiment.cell import Cell, ModelCard, Setting
 from harness.experiment.grid import check_setting, match_default_types
-from harness.experiment.recipe import canonical_recipe
-from harness.experiment.search.space import Point, Space
+from harness.experiment.recipe import Recipe, canonical_recipe
+from harness.experiment.search.space import Axis, Point, Space
 
 
 def place_at(cell: Cell, card: ModelCard, point: Point) -> Cell:
@@ -37,6 +38,7 @@ def check_space(space: Space, card: ModelCard, cell: Cell) -> None:
         group, _, setting = name.rpartition(".")
         values = axis.values
         try:
+            _check_kind(name, axis, card)
             if group == "settings":
                 check_setting(card, setting, values)
             elif group == "recipe":
@@ -50,12 +52,26 @@ def check_space(space: Space, card: ModelCard, cell: Cell) -> None:
             raise InputError(f"search space, {name}: {error}") from None
 
 
+def _check_kind(name: str, axis: Axis, card: ModelCard) -> None:
+    """InputError for an axis that draws fractions of what has whole values."""
+    group, _, key = name.rpartition(".")
+    known = {"settings": card.defaults, "recipe": vars(Recipe()), "": {"batch_size": 1}}
+    is_whole = type(known.get(group, {}).get(key)) is int
+    if is_whole and axis.kind in ("log", "linear"):
+        whole_kind = "integer" if axis.kind == "linear" else "log_integer"
+        raise InputError(f"has whole values; expected the axis {whole_kind}, got {axis.kind}")
+
+
 def _check_numbers(values: list[Setting], name: str) -> None:
     """InputError unless the values can be learning rates, batch sizes or weights."""
     allows_zero = name not in ("learning_rate", "batch_size")
     for value in values:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or float(value) < 0 or (float(value) == 0 and not allows_zero):
+        if (
+            not is_number
+            or not 0 <= float(value) < math.inf
+            or (float(value) == 0 and not allows_zero)
+        ):
             raise InputError(
                 f"expected numbers {'from' if allows_zero else 'above'} 0, got {value}"
             )

@@ -7,10 +7,11 @@ the same trials, the same winners and the same trainings, and runs what is missi
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.experiment.cell import Cell, ModelCard
 from harness.experiment.recipe import Recipe
-from harness.experiment.search.space import Point
+from harness.experiment.search.space import GROUPS, Point
 from harness.experiment.search.spec import SEARCH_SEED, SEEDS_PER_STUDY, SearchSpec
 from harness.search.points import place_at
 from harness.storage.schema import Row
@@ -59,6 +60,25 @@ class Search:
             iterations=self.base.iterations,
             seed=SEEDS_PER_STUDY * winner.study + seed,
         )
+
+    def owns(self, cell: Cell) -> bool:
+        """Whether a cell is a trial of this search, or the training of a winner of it."""
+        return (
+            cell.search == self.spec.identity
+            and (self.spec.method == "halving" or cell.iterations == self.base.iterations)
+            and self._hide_point(cell) == self._hide_point(self.base)
+        )
+
+    def _hide_point(self, cell: Cell) -> Cell:
+        """The cell without what is searched, without its place in the search and its length."""
+        axes = self.spec.space.axes
+        values: dict[str, Any] = {
+            group: tuple((n, v) for n, v in getattr(cell, group) if f"{group}.{n}" not in axes)
+            for group in GROUPS
+        }
+        values |= {name: 1 for name in ("learning_rate", "batch_size", "beta") if name in axes}
+        place: dict[str, Any] = {"search": "", "stage": "", "study": 0, "trial": 0, "rung": 0}
+        return replace(cell, seed=0, iterations=0, **place, **values)
 
     def list_trials(self, study: int, rows: Rows) -> Trials:
         """The trials of a study that the rows so far determine."""

@@ -1,0 +1,49 @@
+"""What makes two searches the same one."""
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.experiment.search.spec import SearchSpec
+
+SPACE = {"learning_rate": {"log": [1e-4, 1e-2]}}
+
+
+def identify(**keys: Any) -> str:
+    return SearchSpec.model_validate({"trials": 8, "space": SPACE, **keys}).identity
+
+
+def test_more_trials_and_studies_extend_a_search() -> None:
+    assert identify() == identify(trials=80, studies=5, budget="free")
+    assert identify(method="tpe") == identify(method="tpe", trials=80)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"metric": "validation_accuracy"}),
+        ({}, {"space": {"learning_rate": {"linear": [1e-4, 1e-2]}}}),
+        ({}, {"space": {**SPACE, "beta": [1.0, 4.0]}}),
+        ({"method": "halving"}, {"method": "random"}),
+        ({"method": "halving"}, {"method": "halving", "trials": 9}),
+        ({"method": "halving"}, {"method": "halving", "eta": 2}),
+        ({"method": "halving"}, {"method": "halving", "rungs": 2}),
+        ({"method": "tpe"}, {"method": "tpe", "batch": 2}),
+    ],
+)
+def test_what_decides_the_points_is_another_search(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert identify(**one) != identify(**other)
+
+
+def test_a_description_says_method_metric_trials_and_axes() -> None:
+    spec = SearchSpec.model_validate({"trials": 8, "space": {**SPACE, "settings": {"z": [5, 10]}}})
+    assert json.loads(spec.describe()) == {
+        "method": "random",
+        "metric": "validation_nelbo",
+        "trials": 8,
+        "budget": "equal",
+        "axes": {"learning_rate": {"log": [1e-4, 1e-2]}, "settings.z": {"choices": [5, 10]}},
+    }
