@@ -39,7 +39,13 @@ def finish_run(experiment: Experiment) -> int:
     )
     if failed:
         print("why: --log CELL; try the failed ones again with --resume failed")
-    return 1 if failed or missing or unscored or without_winner else 0
+    lost = [cell for cell in failed if not _is_spent_trial(cell, rows[cell])]
+    return 1 if lost or missing or unscored or without_winner else 0
+
+
+def _is_spent_trial(cell: Cell, row: Row) -> bool:
+    """Whether a trial of a search diverged: a wide space has such points, and others win."""
+    return cell.stage == "search" and row["status"] == "diverged"
 
 
 def _print_winners(experiment: Experiment, rows: Mapping[str, Row]) -> int:
