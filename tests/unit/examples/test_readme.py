@@ -22,7 +22,8 @@ REFERENCES = sorted(set(re.findall(r"`((?:examples|tests)/[^`]+)`", TEXT)))
 
 def test_every_item_has_its_row() -> None:
     assert [row[0] for row in ROWS] == ITEMS
-    assert {row[2] for row in ROWS} == {"yes", "partly", "no"}
+    assert {row[2] for row in ROWS} <= {"yes", "partly", "no"}
+    assert sum(row[2] == "yes" for row in ROWS) >= 23
 
 
 def test_what_is_shown_names_an_example_or_a_test_and_the_rest_what_is_missing() -> None:
