@@ -17,6 +17,7 @@ from harness.execution.ray_session import import_ray, prepare_objects
 from harness.execution.ray_tune import RayTune
 from harness.execution.shutdown import StopRequest
 from harness.experiment.cell import Cell
+from harness.monitoring.display import format_duration
 from harness.monitoring.progress import Progress, make_silent_console
 from harness.monitoring.run_state import RunState
 from harness.monitoring.tracking import Tracking, make_tracked_run
@@ -81,8 +82,13 @@ def dry_run(experiment: Experiment, workload: Workload) -> int:
     slots = 1 if options.launcher == "in-process" else experiment.resources.local_slots()
     packs = make_packs(options, workload.plan.todo, costs, slots)
     code = show_plan(workload.plan, packs, costs, slots, workload.refused)
-    if n_open := experiment.design.count_open(workload.plan.rows):
-        print(f"up to {n_open:,} more cells follow from the rows of these: their time is not in it")
+    if outlook := experiment.design.describe_outlook(workload.plan.rows):
+        n_open = experiment.design.count_open(workload.plan.rows)
+        longest = max(
+            (packing.pack_seconds((cell,), costs) for cell in workload.plan.todo), default=0
+        )
+        most = format_duration(n_open * longest)
+        print(f"{outlook}, at most about {most} of work besides")
     return code
 
 
@@ -189,7 +195,10 @@ def make_progress(
     plan = workload.plan
     finished = set(plan.cells) - set(plan.todo)
     done = sum(plan.rows.get(cell.id, {}).get("status") == "ok" for cell in finished)
-    state = RunState(tasks, costs, slots, grid_cells=len(plan.cells), already_done=done)
+    outlook = experiment.design.describe_outlook(plan.rows)
+    state = RunState(
+        tasks, costs, slots, grid_cells=len(plan.cells), already_done=done, outlook=outlook
+    )
     console = None if experiment.options.progress else make_silent_console()
     return Progress(state, console, experiment.store)
 

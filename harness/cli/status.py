@@ -31,6 +31,8 @@ def show(store: Store, console: Console) -> int:
         f"{newest.before + newest.done} of {newest.asked} cells of the grid {newest.grid!r} are "
         f"done"
     )
+    if newest.outlook:
+        console.print(newest.outlook, soft_wrap=True)
     for failure in newest.failures[:MAX_SHOWN]:
         reason = run_status.read_failure_reason(store, failure.cell)
         console.print(f"{failure.status}: {failure.name}: {reason}", soft_wrap=True)

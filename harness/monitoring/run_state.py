@@ -17,6 +17,7 @@ class RunState:
 
     `costs` are those measured before the run, by `Cell.pack_key`; `slots` trials run side by side.
     `grid_cells` counts the cells of the grid, `already_done` those that earlier runs have done.
+    `outlook` says what may follow from the rows of these cells.
     """
 
     def __init__(
@@ -26,9 +27,10 @@ class RunState:
         slots: int,
         grid_cells: int = 0,
         already_done: int = 0,
+        outlook: str = "",
     ):
         self.tasks, self.slots = tasks, slots
-        self.grid_cells, self.already_done = grid_cells, already_done
+        self.grid_cells, self.already_done, self.outlook = grid_cells, already_done, outlook
         cell_names = name_cells([cell for task in tasks for cell in task.cells])
         self.names = {cell.id: name for cell, name in cell_names.items()}
         task_costs = [(costs[task.cells[0].pack_key], len(task.cells)) for task in tasks]
@@ -108,6 +110,7 @@ class RunState:
                 elapsed=now - self.started,
                 left=self.seconds_left,
                 quiet=now - self.last_update,
+                outlook=self.outlook,
             )
 
     def _pack_progress(self, index: int) -> PackProgress:

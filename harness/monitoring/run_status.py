@@ -43,8 +43,8 @@ class RunStatus:
 
     `ended` counts the cells of this run by status. `running` counts the packs that run, and `speed`
     is the sum of their steps per second. `elapsed`, `left` and `quiet` (since the last update of a
-    trial) are in seconds. `end` is empty while the run goes on. `packs` and `failures` hold at most
-    100 entries each.
+    trial) are in seconds. `outlook` says what may follow besides. `end` is empty while the run goes
+    on. `packs` and `failures` hold at most 100 entries each.
     """
 
     run: str = ""
@@ -62,6 +62,7 @@ class RunStatus:
     elapsed: float = 0.0
     left: float = 0.0
     quiet: float = 0.0
+    outlook: str = ""
     end: str = ""
 
     @property

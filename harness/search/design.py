@@ -13,13 +13,15 @@ from functools import cached_property
 
 from harness.errors import InputError
 from harness.experiment.cell import Cell, ModelCard
-from harness.experiment.grid import PINNED_VERSIONS, Grid, ListedDraw, Sweep
+from harness.experiment.grid import PINNED_VERSIONS, Grid, ListedDraw, Sweep, name_cells
 from harness.experiment.search.space import Space
 from harness.experiment.search.spec import SearchSpec
 from harness.search.decisions import find_open_arms
 from harness.search.looks import LookState, MakeUnit, Unit, follow_looks
 from harness.search.points import check_space
 from harness.search.search import Rows, Search, has_ended
+
+MAX_NAMES = 6  # of arms in a line
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,36 @@ class Design:
         if self.grid.search is None and self.grid.looks is None:
             return 0
         return self.follow_looks(rows).n_open
+
+    def describe_outlook(self, rows: Rows) -> str:
+        """What may come besides the known cells, in a line; empty if nothing does."""
+        if self.grid.search is None and self.grid.looks is None:
+            return ""
+        state = self.follow_looks(rows)
+        if not state.n_open:
+            return ""
+        parts = [f"up to {state.n_open:,} more cells follow from the rows of these"]
+        if self.grid.looks is not None:
+            size = self.grid.looks[min(state.n_taken, len(self.grid.looks) - 1)]
+            names = [self._arm_names[number] for number in sorted(state.running)]
+            shown = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
+            parts = [
+                f"look {state.n_taken + 1} of {len(self.grid.looks)}, at {size} "
+                f"{self.grid.unit_name}: {len(names)} of {len(state.units)} arms go on ({shown})",
+                *parts,
+            ]
+        return "; ".join(parts)
+
+    @cached_property
+    def _arm_names(self) -> Sequence[str]:
+        """The names of the arms of `_list_arms`, in its order."""
+        if self.grid.search is None:
+            names = name_cells([cells[0] for cells in self._swept_arms])
+            return [name.rpartition(" seed=")[0] for name in names.values()]
+        if self.grid.compare.unit == "study":
+            return [search.base.model for search in self.searches]
+        studies = range(self.grid.search.studies)
+        return [f"{each.base.model} study {study}" for each in self.searches for study in studies]
 
     def follow_looks(self, rows: Rows) -> LookState:
         """The seeds or studies that are known; without declared looks there is one, at the end."""
