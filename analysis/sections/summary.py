@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.frames import training_length
+from analysis.frames import image_errors, training_length
 from analysis.frames.arm_table import (
     STATISTICS,
     Row,
@@ -27,7 +27,7 @@ from analysis.frames.metrics import (
     find_scored_metrics,
 )
 from analysis.plots.captions import describe_points, draw_first_arms
-from analysis.rendering.numbers import format_estimate, format_interval
+from analysis.rendering.numbers import format_estimate, format_interval, format_number
 from analysis.rendering.section import Content, Plot
 from analysis.rendering.table import Table
 from analysis.report_data import ReportData, Section
@@ -42,6 +42,10 @@ DIRECTIONS = {
     None: "neither direction is better",
 }
 ESTIMATE_CAPTION = "± is the standard error (SE) of the mean over n seeds"
+IMAGE_ERROR_CAPTION = (
+    "SE of the images: how far the score of one seed on these images may be from that on all such "
+    "images, mean over the seeds. All seeds share the images, so more seeds do not lower it."
+)
 
 
 def build_results(data: ReportData) -> Content:
@@ -183,10 +187,18 @@ def build_estimate_table(
         unit=[metric.unit for metric in row_metrics],
         evaluation=[metric.evaluation for metric in row_metrics],
     )
+    text = _format_estimates(table, row_metrics)
+    factors = [metric.factor for metric in row_metrics]
+    image_se = image_errors.find_errors(rows, table) * factors
+    if image_se.notna().any():
+        values["image_se"] = image_se
+        text.insert(5, "SE of the images", _format_errors(image_se, row_metrics))
     caption = (
         f"{ESTIMATE_CAPTION}; SD is the standard deviation over the same seeds, the interval that "
         "of the mean (Student's t)."
     )
+    if image_se.notna().any():
+        caption = f"{caption} {IMAGE_ERROR_CAPTION}"
     own = [each for each in dict.fromkeys(row_metrics) if each.evaluation == "own"]
     caption = f"{caption} {_describe_meanings(own)}." if own else caption
     caption = f"{caption} {training_length.shortened_banner(arm_counts)}".strip()
@@ -194,9 +206,18 @@ def build_estimate_table(
         "estimates",
         "Mean, SD, SE and 95 % t-interval of every arm",
         caption,
-        _format_estimates(table, row_metrics),
+        text,
         values,
     )
+
+
+def _format_errors(errors: pd.Series, metrics: Sequence[Metric]) -> list[str]:
+    """Errors with two significant digits or more, in the metric's unit."""
+    decimals = [
+        max(2, metric.count_decimals([error]))
+        for metric, error in zip(metrics, errors, strict=True)
+    ]
+    return [format_number(error, n) for error, n in zip(errors, decimals, strict=True)]
 
 
 def _format_estimates(table: pd.DataFrame, metrics: Sequence[Metric]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.evaluation.checks import check_finite, check_kl, check_not_negative
+from harness.evaluation.image_sampling import COLUMN, estimate_standard_error
 from harness.evaluation.inputs import MetricInputs
 from harness.evaluation.scored_images import CHUNK_SIZE, draw_evaluation_noise
 from harness.experiment import seeding
@@ -23,8 +24,8 @@ from harness.storage.schema import Estimator, infer_estimator
 SUBSET_REPEATS = 100
 
 
-TEST_COLUMNS = ("nelbo", "kl", "rec", "nll", "estimator", "data_kind", "likelihood")
-SUBSET_COLUMNS = ("subset_nelbo", "subset_kl", "subset_rec", "subset_checksum")
+TEST_COLUMNS = ("nelbo", "kl", "rec", "nll", "estimator", "data_kind", "likelihood", COLUMN)
+SUBSET_COLUMNS = ("subset_nelbo", "subset_kl", "subset_rec", "subset_checksum", COLUMN)
 
 
 class LikelihoodTerms(NamedTuple):
@@ -66,8 +67,9 @@ def score_subset_elbo(inputs: MetricInputs) -> ScoreGenerator:
     values = yield from subset_elbo(
         inputs.model, inputs.subset_images, shared.subset_classes, shared.data.spec
     )
+    errors = {f"subset_{name}": error for name, error in values.pop(COLUMN).items()}
     checksum = {"subset_checksum": inputs.shared.evaluation.subset_checksum}
-    return {f"subset_{name}": value for name, value in values.items()} | checksum
+    return {f"subset_{name}": value for name, value in values.items()} | checksum | {COLUMN: errors}
 
 
 @torch.inference_mode()
@@ -84,29 +86,35 @@ def elbo(
     purpose: of the noise
 
     Columns: estimator, data_kind and, as far as the model has them, nelbo, kl, rec, nll, in nats
-    per image. InvalidScoreError where a number is impossible: a NELBO below 0 for binary or ordinal
-    data, or a KL below 0 by more than its standard error explains.
+    per image; and the standard errors of these over the images. InvalidScoreError where a number is
+    impossible: a NELBO below 0 for binary or ordinal data, or a KL below 0 by more than its
+    standard error explains.
     """
     classes = torch.zeros(len(x), dtype=torch.long, device=x.device) if y is None else y
     chunks, terms = list(zip(x.split(CHUNK_SIZE), classes.split(CHUNK_SIZE), strict=True)), []
     for index, (images, labels) in enumerate(chunks):
         terms.append(evaluate_terms(model, images, labels, purpose, index))
         yield (index + 1) / len(chunks)
-    return _check_and_average(terms, spec)
+    return _check_and_average(terms, spec) | {COLUMN: _estimate_errors(terms)}
 
 
 @torch.inference_mode()
 def subset_elbo(
     model: Model, x: Tensor, y: Tensor | None = None, spec: DataSpec = MNIST_SPEC
 ) -> ScoreGenerator:
-    """nelbo, kl and rec of images x (n, dimensions): the mean of 100 repeats, one z each."""
+    """nelbo, kl and rec of images x (n, dimensions): the mean of 100 repeats, one z each.
+
+    The standard errors over the images are those of the means over the repeats.
+    """
     classes = torch.zeros(len(x), dtype=torch.long, device=x.device) if y is None else y
     terms = []
     for index in range(SUBSET_REPEATS):
         terms.append(evaluate_terms(model, x, classes, "subset noise", index))
         yield (index + 1) / SUBSET_REPEATS
     values = _check_and_average(terms, spec)
-    return {name: values[name] for name in ("nelbo", "kl", "rec") if name in values}
+    errors = _estimate_errors([_average_repeats(terms)])
+    means = {name: values[name] for name in ("nelbo", "kl", "rec") if name in values}
+    return means | {COLUMN: {name: error for name, error in errors.items() if name in means}}
 
 
 def evaluate_terms(
@@ -141,6 +149,23 @@ def _check_and_average(chunks: Sequence[LikelihoodTerms], spec: DataSpec) -> dic
         check_kl(kl)
         means = {"nelbo": check("nelbo", float((kl + rec).mean()))} | means
     return values | {name: check_finite(name, mean) for name, mean in means.items()}
+
+
+def _estimate_errors(chunks: Sequence[LikelihoodTerms]) -> dict[str, float | None]:
+    """The standard errors over images of the terms of each chunk of them, and of the NELBO."""
+    rec, kl, nll = (_concatenate(parts) for parts in zip(*chunks, strict=True))
+    parts = {"rec": rec, "kl": kl, "nll": nll}
+    if rec is not None and kl is not None:
+        parts["nelbo"] = rec + kl
+    return {name: estimate_standard_error(part) for name, part in parts.items() if part is not None}
+
+
+def _average_repeats(repeats: Sequence[LikelihoodTerms]) -> LikelihoodTerms:
+    """The mean terms (n,) of each image over repeats of (n,) each."""
+    parts = zip(*repeats, strict=True)
+    return LikelihoodTerms(
+        *(None if each[0] is None else torch.stack(list(each)).double().mean(0) for each in parts)
+    )
 
 
 def _concatenate(parts: tuple[Tensor | None, ...]) -> Tensor | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from harness.evaluation.checks import check_finite
+from harness.evaluation.image_sampling import COLUMN, estimate_standard_error
 from harness.evaluation.inputs import MetricInputs
 from harness.evaluation.scored_images import to_device
 from harness.experiment import seeding
@@ -28,8 +29,9 @@ from harness.plugins.model import (
 
 IWAE_CHUNK_SIZE = 100  # images at a time
 DRAWS_PER_CALL = 10  # of z, at a time
-TEST_COLUMNS = tuple(f"iwae_{k}" for k in IWAE_SAMPLES)  # those of other K are their own
-SUBSET_COLUMNS = tuple(f"subset_{column}" for column in TEST_COLUMNS)
+TEST_BOUNDS = tuple(f"iwae_{k}" for k in IWAE_SAMPLES)  # those of other K are their own
+TEST_COLUMNS = (*TEST_BOUNDS, COLUMN)
+SUBSET_COLUMNS = (*(f"subset_{column}" for column in TEST_BOUNDS), COLUMN)
 
 
 def _describe_test_bound(column: str) -> OwnColumn | None:
@@ -81,7 +83,8 @@ def _score_bounds(inputs: MetricInputs, x: Tensor, y: Tensor, prefix: str) -> Sc
         return {}
     draws, name = inputs.shared.evaluation.iwae, prefix + _label(inputs)
     values = yield from iwae(inputs.model, x, draws, inputs.unfinished, name, y)
-    return {prefix + column: value for column, value in values.items()}
+    errors = {prefix + column: error for column, error in values.pop(COLUMN).items()}
+    return {prefix + column: value for column, value in values.items()} | {COLUMN: errors}
 
 
 @torch.inference_mode()
@@ -98,6 +101,7 @@ def iwae(
     Burda et al. 2016, eq. 8. A bound of fewer draws uses the first draws of the largest one.
     unfinished[name]: (len(samples), images), the bounds of the images that are done; an interrupted
         computation continues after them
+    The standard errors over the images stand beside the bounds.
     y: classes (n,), for models that use them, whose bound is one of log p(x|y)
     """
     done = unfinished.setdefault(name, torch.empty(len(samples), 0, dtype=torch.float64))
@@ -110,10 +114,10 @@ def iwae(
         bounds = [np.log(k) - log_w[:k].logsumexp(0).cpu() for k in samples]
         unfinished[name] = done = torch.cat([done, torch.stack(bounds)], 1)
         yield done.shape[1] / len(x)
-    means = unfinished.pop(name).mean(1).tolist()
-    return {
-        f"iwae_{k}": check_finite(f"iwae_{k}", mean) for k, mean in zip(samples, means, strict=True)
-    }
+    bounds_of = dict(zip((f"iwae_{k}" for k in samples), unfinished.pop(name), strict=True))
+    means = {column: check_finite(column, float(each.mean())) for column, each in bounds_of.items()}
+    errors = {column: estimate_standard_error(each) for column, each in bounds_of.items()}
+    return means | {COLUMN: errors}
 
 
 def _log_weights(

@@ -19,6 +19,7 @@ from torch import Tensor
 from harness.errors import StorageError
 from harness.evaluation import accuracy as accuracy
 from harness.evaluation import elbo as elbo
+from harness.evaluation import image_sampling
 from harness.evaluation import iwae as iwae
 from harness.evaluation import samples as samples
 from harness.evaluation.checks import InvalidScoreError, NonFiniteError
@@ -39,6 +40,7 @@ from harness.storage.store import Store
 
 # importing these modules registers their metrics
 
+ERRORS = image_sampling.COLUMN
 Values = dict[str, Any]
 
 
@@ -81,6 +83,11 @@ class Scores:
     values: Values = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     unfinished: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, values: Values) -> None:
+        """Take the values of a part; its standard errors join those of the others."""
+        errors = {**self.values.get(ERRORS, {}), **values.get(ERRORS, {})}
+        self.values |= values | ({ERRORS: errors} if errors else {})
 
 
 @dataclass(frozen=True)
@@ -211,7 +218,7 @@ class Scorer:
                 for share in _run_part(part, values):
                     restore_buffers(model, buffers)
                     yield Stage(part.name, number, len(parts), (number + share) / len(parts))
-                scores.values |= part.check(values)
+                scores.add(part.check(values))
                 scores.done.append(part.name)
             except StorageError:
                 raise
@@ -330,6 +337,9 @@ class CellScoring:
             else set()
         )
         values = self.known_columns | self.scores.values | {"error": self._describe_errors()}
+        values[ERRORS] = image_sampling.merge_errors(
+            self.known_columns.get(ERRORS), self.scores.values.get(ERRORS, {})
+        )
         values["evaluated"] = ",".join(
             sorted(frozenset().union(evaluated_before, *(part.columns for part in done)))
         )

@@ -3,9 +3,9 @@
 import math
 
 import torch
-from torch import Tensor
 
 from harness.evaluation.elbo import elbo, evaluate_terms
+from harness.evaluation.image_sampling import estimate_standard_error
 from harness.evaluation.inputs import MetricInputs
 from harness.evaluation.scored_images import CHUNK_SIZE
 from harness.plugins.metric import ScoreGenerator, register_metric
@@ -30,11 +30,6 @@ def score_nelbo_se(inputs: MetricInputs) -> ScoreGenerator:
         bounds.append((terms.rec + terms.kl).double())
         yield (index + 1) / len(chunks[0])
     return {"nelbo_se": estimate_standard_error(torch.cat(bounds))}
-
-
-def estimate_standard_error(values: Tensor) -> float | None:
-    """SD / √n of values (n,), the SD with n - 1; None of fewer than two values."""
-    return float(values.std()) / len(values) ** 0.5 if len(values) > 1 else None
 
 
 @register_metric(

@@ -213,6 +213,13 @@ COLUMNS: tuple[Column, ...] = (
         "step of the scored weights, where the recipe keeps the best",
         "3",
     ),
+    Column(
+        "evaluation_se",
+        pa.string(),
+        "",
+        "standard error of each score over the images it is computed on, JSON by column",
+        "4",
+    ),
     Column("search", pa.string(), "", "the search it belongs to: a hash; else empty", "4", ""),
     Column(
         "stage",

@@ -124,7 +124,10 @@ def test_a_row_holds_the_likelihood_that_the_terms_give(
     terms: dict[str, float], expected: dict[str, Any], mnist: Data
 ) -> None:
     found = finish(elbo.elbo(Given(**terms), scored_images.prepare_test_images(mnist)[:9]))
+    errors = found.pop("evaluation_se")
     assert found == expected | {"data_kind": "binary"}
+    assert set(errors) <= {"nelbo", "kl", "rec", "nll"}
+    assert set(errors.values()) <= {0.0}  # all images have the same terms
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,7 @@ def test_iwae_is_the_log_mean_of_weights(mnist: Data) -> None:
     """The bound falls from 0 towards -log E[w] = -1/2 as draws are added."""
     x = scored_images.prepare_subset(mnist, range(150))
     found = finish(iwae.iwae(Known(), x, (10, 100, 1000), {}, "iwae"))
-    assert list(found) == ["iwae_10", "iwae_100", "iwae_1000"]
+    assert list(found) == ["iwae_10", "iwae_100", "iwae_1000", "evaluation_se"]
     assert 0 > found["iwae_10"] > found["iwae_100"] > found["iwae_1000"]
     assert found["iwae_1000"] == pytest.approx(-0.5, abs=0.02)
     assert finish(iwae.iwae(Known(), x, (10,), {}, "iwae"))["iwae_10"] == pytest.approx(

@@ -1,3 +1,5 @@
+import json
+
 """Scoring is saved and resumed like training, and a score that fails costs no row."""
 
 from collections import Counter
@@ -156,9 +158,11 @@ def test_a_further_score_that_fails_changes_no_row(
     assert before is not None
     assert after is not None
     assert after["iwae_10"] is not None
-    assert lasting(before) | {"iwae_10": after["iwae_10"], "evaluated": "iwae_10,nelbo"} == lasting(
-        after
-    )
+    errors = {name: json.loads(row["evaluation_se"]) for name, row in (("b", before), ("a", after))}
+    assert errors["a"].pop("iwae_10") > 0
+    assert errors["a"] == errors["b"]
+    added = {name: after[name] for name in ("iwae_10", "evaluation_se")}
+    assert lasting(before) | added | {"evaluated": "iwae_10,nelbo"} == lasting(after)
 
 
 def test_a_new_cell_keeps_the_scores_that_did_not_fail(

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from harness.evaluation.image_sampling import estimate_standard_error
 from harness.metrics.active_units import count_active_units
-from harness.metrics.bounds import estimate_standard_error
 from harness.metrics.knn_accuracy import predict_by_neighbours
 from harness.metrics.linear_probe import PENALTY, fit_probe
 from harness.metrics.memorisation import chance_below
