@@ -1,7 +1,6 @@
-import json
-
 """Scoring is saved and resumed like training, and a score that fails costs no row."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import replace
