@@ -1,7 +1,7 @@
 """Flags of a comparison: warnings in words beside the verdict, which they do not change."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from analysis.frames.adaptive_seeds import SEED_HISTORY_UNKNOWN
@@ -143,10 +143,21 @@ def _provenance_flags(a: Arm, b: Arm, design: str, differing: frozenset[str]) ->
     )
     if any(len(texts) > 1 or any("," in text for text in texts) for texts in sources):
         yield "two texts of one plug-in"
+    yield from _plugin_flags([*a.get("plugin_sources", ()), *b.get("plugin_sources", ())])
     if a.get("adaptive") or b.get("adaptive"):
         yield "adaptive"
     if a.get("unrecorded") or b.get("unrecorded"):
         yield SEED_HISTORY_UNKNOWN
+
+
+def _plugin_flags(sources: Iterable[str]) -> Iterator[str]:
+    """Data sets and metrics that two plug-in files of different content have registered."""
+    hashes: dict[str, set[str]] = {}
+    for text in sources:
+        for name, sha in json.loads(text).items():
+            hashes.setdefault(name, set()).add(sha)
+    for name in sorted(name for name, found in hashes.items() if len(found) > 1):
+        yield f"two texts of {name}"
 
 
 def _mixture_flags(

@@ -25,6 +25,7 @@ VALUE_SET_COLUMNS = (
     "source",
     "own_columns",
     "search_spec",
+    "plugin_sources",
     "torch",
     "python",
     "objective",

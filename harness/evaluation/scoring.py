@@ -9,7 +9,7 @@ unfinished metric keeps, are then reused.
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.experiment.own_columns import OWN_COLUMNS
 from harness.plugins import registry
-from harness.plugins.dataset import Data
+from harness.plugins.dataset import Data, registered_datasets
 from harness.plugins.metric import Metric, ScoreGenerator, list_metrics
 from harness.plugins.model import Model
 from harness.plugins.model_state import clone_tensors, load_tensors, restore_buffers
@@ -351,7 +351,17 @@ class CellScoring:
         values["score_seconds"] = self.seconds
         values["data_checksum"] = self.scorer.data.checksum
         values["source"] = self._source_hashes()
+        values["plugin_sources"] = self._hash_plugins([part.metric for part in done])
         return values
+
+    def _hash_plugins(self, metrics: Iterable[Metric | None]) -> str | None:
+        """The checksums of the plug-ins that registered the data set and these metrics, as JSON."""
+        known: dict[str, str] = json.loads(self.known_columns.get("plugin_sources") or "{}")
+        name = self.cell.dataset
+        hashes = {f"data set {name}": registry.source_hash_of(registered_datasets.get(name))}
+        hashes |= {f"metric {m.name}": registry.source_hash_of(m) for m in metrics if m is not None}
+        known |= {name: sha for name, sha in hashes.items() if sha is not None}
+        return json.dumps(known, sort_keys=True) if known else None
 
     def _describe_errors(self) -> str | None:
         """Which scores failed and why, in one line."""

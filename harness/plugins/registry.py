@@ -272,6 +272,14 @@ def source_hash(name: str) -> str | None:
     return None if registered_by is None else registered_by.sha256
 
 
+def source_hash_of(value: object) -> str | None:
+    """SHA-256 of the plug-in that registered a metric or a data set; None for an installed one."""
+    for loaded in _loaded.values():
+        if any(value is each for values in loaded.registered for each in values.values()):
+            return loaded.plugin.sha256
+    return None
+
+
 @contextmanager
 def isolate_model(name: str | None = None) -> Iterator[None]:
     """Apply the changes of a model's plug-in inside this block, and those of no other.

@@ -220,6 +220,13 @@ COLUMNS: tuple[Column, ...] = (
         "standard error of each score over the images it is computed on, JSON by column",
         "4",
     ),
+    Column(
+        "plugin_sources",
+        pa.string(),
+        "",
+        "SHA-256 of the plug-ins of the data set and of metrics, JSON by name",
+        "4",
+    ),
     Column("search", pa.string(), "", "the search it belongs to: a hash; else empty", "4", ""),
     Column(
         "stage",

@@ -227,6 +227,15 @@ def test_what_differs_beside_the_arms_is_flagged() -> None:
     }
 
 
+def test_metrics_of_two_plug_in_files_are_flagged() -> None:
+    rows = table(arms(6, 6))
+    second = rows["arm"] == "arm1"
+    rows["plugin_sources"] = np.where(second, '{"metric ink": "b"}', '{"metric ink": "a"}')
+    assert "two texts of metric ink" in one(rows)["flags"]
+    rows["plugin_sources"] = np.where(second, '{"metric ink": "a", "metric x": "c"}', None)
+    assert not any("two texts" in flag for flag in one(rows)["flags"])
+
+
 def test_label_draws_that_differ_are_flagged() -> None:
     rows = table(arms(6, 6), metric="accuracy").assign(
         labels=100, supervision="supervised", label_draw="seed"

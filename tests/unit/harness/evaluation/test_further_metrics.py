@@ -90,11 +90,18 @@ def test_a_finished_cell_is_scored_for_a_new_metric(
     assert tuple(before) == COLUMN_NAMES
     monkeypatch.setattr("harness.training.trainer.PackTrainer.train_step", lambda *_: 1 / 0)
     after = run(one, EXAMPLE)
-    added = {name: after[name] for name in ("decided", "own_columns", "evaluated")}
+    added = {
+        name: after[name] for name in ("decided", "own_columns", "evaluated", "plugin_sources")
+    }
     assert lasting(after) == lasting(before) | added
+    first = source_files.plugin_from_text("metric.py", EXAMPLE).sha256
+    assert json.loads(after["plugin_sources"]) == {"metric decided": first}
     registry._unload(registry._loaded["metric.py"])
     again = run(one, HEAD + FRAIL)
     assert (again["decided"], again["ink"]) == (after["decided"], 1.5)
+    second = source_files.plugin_from_text("metric.py", HEAD + FRAIL).sha256
+    sources = json.loads(again["plugin_sources"])
+    assert sources == {"metric decided": first, "metric ink": second}
     assert sorted(json.loads(again["own_columns"])) == ["decided", "ink"]
 
 
