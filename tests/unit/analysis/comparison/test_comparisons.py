@@ -232,7 +232,7 @@ def test_metrics_of_two_plug_in_files_are_flagged() -> None:
     second = rows["arm"] == "arm1"
     rows["plugin_sources"] = np.where(second, '{"metric ink": "b"}', '{"metric ink": "a"}')
     assert "two texts of metric ink" in one(rows)["flags"]
-    rows["plugin_sources"] = np.where(second, '{"metric ink": "a", "metric x": "c"}', None)
+    rows["plugin_sources"] = np.where(second, '{"metric ink": "a", "metric x": "c"}', "{}")
     assert not any("two texts" in flag for flag in one(rows)["flags"])
 
 
