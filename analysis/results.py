@@ -53,6 +53,11 @@ class Results:
         return self._report.data.rows
 
     @property
+    def trials(self) -> pd.DataFrame:
+        """The trials of searches, one a row; `configuration` names what was searched."""
+        return self._report.data.frames.trials
+
+    @property
     def failed(self) -> pd.DataFrame:
         """The rows of cells that failed or diverged; `error` says why."""
         return self.rows[self.rows["status"] != "ok"]

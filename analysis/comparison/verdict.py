@@ -247,8 +247,6 @@ def _describe_test(row: Row, equivalent: bool = False) -> str:
     if "look" in row:
         return _describe_look(row, unadjusted, equivalent)
     test = "sign test" if row["constant"] else TEST_NAMES[row["design"]]
-    if row.get("anytime"):
-        test = "anytime-valid t (an e-process, for near-normal differences)"
     test, more = (
         (f"TOST, {test}", "") if equivalent else (test, _exact_p_text(row) + _floor_text(row))
     )
