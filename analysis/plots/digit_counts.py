@@ -36,7 +36,7 @@ def draw_digit_counts(rows: pd.DataFrame, palette: Colours) -> Figure:
     """A panel per arm: seeds as points, `digit_shares` as bars, a dashed line at equal shares."""
     counts = {
         arm: np.stack(rows.loc[rows["arm"] == arm, "digit_counts"].to_list())
-        for arm in in_order(rows, palette)
+        for arm in in_order(rows["arm"], palette)
     }
     columns = min(len(counts), 2 if len(counts) == 4 else 3)
     lines = -(-len(counts) // columns)

@@ -17,7 +17,7 @@ from analysis.frames.arm_table import count_cells
 from analysis.frames.training_length import shortened_banner
 from analysis.rendering import table
 from analysis.reproduction import references
-from analysis.reproduction.matching import estimate_candidates
+from analysis.reproduction.matching import select_candidates
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reproduction, samples
 from harness.experiment import grid_file
@@ -26,6 +26,7 @@ from harness.plugins import registry
 from harness.storage.schema import cell_of
 from harness.storage.store import Store
 from tests.conftest import ROOT
+from tests.unit.analysis.conftest import estimate_all
 
 RESULTS = ROOT / "results"
 PUBLISHED = RESULTS / "report"
@@ -166,7 +167,8 @@ def test_the_docs_show_what_the_rows_give(rows: pd.DataFrame) -> None:
     between the marks.
     """
     published = references.load()
-    verdicts = compute_verdicts(estimate_candidates(rows, published), published)
+    estimates = estimate_all(rows)
+    verdicts = compute_verdicts(select_candidates(estimates, rows, published), published)
     (shown,) = reproduction.build_headline_tables(verdicts, published)
     page = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
     _, _, rest = page.partition("<!-- headline -->\n")

@@ -10,12 +10,12 @@ from analysis.comparison.caveats import (
 )
 from analysis.frames.arm_table import count_cells
 from analysis.stats.thresholds import MIN_SEEDS
-from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
+from tests.unit.analysis.conftest import FrameMaker, estimate_all, made, on_subset, row
 
 
 def test_nothing_to_say_of_enough_equal_seeds(results: FrameMaker) -> None:
     rows = results(*[row(made("vae", seed)) for seed in range(MIN_SEEDS)])
-    assert list_caveats(rows, count_cells(rows)) == []
+    assert list_caveats(rows, count_cells(rows), estimate_all(rows)) == []
 
 
 def test_the_gravest_first(results: FrameMaker) -> None:
@@ -29,7 +29,7 @@ def test_the_gravest_first(results: FrameMaker) -> None:
     broken = rows.assign(
         nelbo=rows["nelbo"].mask((rows["seed"] == 0) & (rows["model"] == "vae"), 50.0)
     )
-    said = list_caveats(broken, count_cells(broken))
+    said = list_caveats(broken, count_cells(broken), estimate_all(broken))
     words = [
         "nelbo 50.00 is not kl 19.00 + rec 81.00",
         "2 different lists of images",
