@@ -64,9 +64,9 @@ def rows() -> pd.DataFrame:
 def test_every_cell_that_a_run_was_asked_for_has_its_result(folder: Path) -> None:
     store = Store(folder)
     grids = [grid_file.validate(record["grid"]) for record in store.provenance()]
-    asked = {cell.id for each in grids for cell in each.cells(registry.cards(), LISTED)}
+    planned = {cell.id for each in grids for cell in each.cells(registry.cards(), LISTED)}
     rows = read(folder)
-    assert asked == set(rows["cell"])
+    assert planned == set(rows["cell"])
     assert set(rows["status"]) == {"ok"}
 
 
@@ -134,9 +134,9 @@ def test_every_figure_of_the_answers_stands_on_the_page(folder: Path) -> None:
 
 
 def test_what_was_shortened_is_said_by_the_page_and_by_its_readme(folder: Path) -> None:
-    said = shortened_banner(count_cells(read(folder)))
-    assert said in words(folder / "report" / "report.html")
-    for steps in re.findall(r"[\d,]+ of [\d,]+ steps", said):
+    text = shortened_banner(count_cells(read(folder)))
+    assert text in words(folder / "report" / "report.html")
+    for steps in re.findall(r"[\d,]+ of [\d,]+ steps", text):
         assert steps in (folder / "README.md").read_text(encoding="utf-8")
 
 

@@ -103,9 +103,9 @@ def test_broken_sums_are_flagged_in_every_form(results: FrameMaker) -> None:
     found = tables(results, row(made("vae")))
     assert found["table-2-report-subset"].marks[0] == "flagged"
     assert found["table-1-report-subset"].marks[:3] == ("reference", "flagged", "reference")
-    said = reproduction.describe_flagged_rows(list(found.values()))
-    assert len(said) == 2
-    assert "17.18 + 81.25 = 98.43, not 99.06" in said[1]
+    sentences = reproduction.describe_flagged_rows(list(found.values()))
+    assert len(sentences) == 2
+    assert "17.18 + 81.25 = 98.43, not 99.06" in sentences[1]
     for form in (to_markdown, to_latex):
         assert "17.18 + 81.25 = 98.43, not 99.06" in form(found["table-2-report-subset"])
 
