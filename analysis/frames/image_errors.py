@@ -8,6 +8,8 @@ import json
 import numpy as np
 import pandas as pd
 
+from analysis.frames.metrics import METRIC_BY_COLUMN
+
 COLUMN = "evaluation_se"
 
 
@@ -24,12 +26,16 @@ def mean_errors(rows: pd.DataFrame) -> pd.DataFrame:
     return parsed.groupby(level=0).mean()
 
 
-def find_errors(rows: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
-    """The mean error for each row of a table with `arm` and `metric`; nan where there is none."""
+def add_image_errors(estimates: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Scaled `estimate_arms` -> the same with `image_se` in its units, where the rows have any."""
     errors = mean_errors(rows)
-    pairs = zip(table["arm"], table["metric"], strict=True)
+    if errors.empty:
+        return estimates
+    factors = {column: metric.factor for column, metric in METRIC_BY_COLUMN.items()}
     found = [
-        errors.at[arm, metric] if arm in errors.index and metric in errors.columns else np.nan
-        for arm, metric in pairs
+        errors.at[arm, metric] * factors.get(metric, 1.0)
+        if arm in errors.index and metric in errors.columns
+        else np.nan
+        for arm, metric in zip(estimates["arm"], estimates["metric"], strict=True)
     ]
-    return pd.Series(found, table.index, dtype=float)
+    return estimates.assign(image_se=found)
