@@ -100,7 +100,7 @@ class Axis(BaseModel):
             return int(low) + int(u * (high - low + 1))
         if self.kind == "log_integer":
             drawn = math.exp(math.log(low) + u * (math.log(high + 1) - math.log(low)))
-            return min(int(drawn), int(high))
+            return max(int(low), min(int(drawn), int(high)))  # rounding must not leave the bounds
         if self.kind == "log":
             drawn = math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
             return round_within(drawn, low, high)
