@@ -1,6 +1,7 @@
 """The published study is complete, and its README agrees with its page."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -9,6 +10,7 @@ from harness.plugins import registry
 from harness.search.design import Design
 from harness.storage.schema import cell_of
 from harness.storage.store import Store
+from tests.conftest import ROOT
 from tests.integration.test_published import LIMIT, RESULTS, SAID, words
 
 FOLDER = RESULTS / "tuned"
@@ -53,6 +55,17 @@ def test_every_figure_of_the_answers_stands_on_the_page() -> None:
     ] == []
 
 
-def test_the_folder_is_small() -> None:
-    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+def test_what_git_tracks_is_small() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout: nothing is tracked")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", FOLDER], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
     assert 0 < sum(path.stat().st_size for path in files) < LIMIT
+
+
+def test_a_grid_is_read_back_from_the_record_of_its_run(store: Store) -> None:
+    keys = store.provenance()[0]["grid"]
+    grid = grid_file.validate(keys)
+    assert grid.model_dump() == keys
