@@ -18,15 +18,48 @@ LIGHT = ["harness.storage.store", "harness.storage.schema", "harness.experiment.
 ]
 
 
-@pytest.mark.parametrize("module", LIGHT)
-def test_the_store_and_the_analysis_start_without_torch_or_ray(module: str) -> None:
-    check = (
-        f"import sys, {module}; print(sorted({{'torch', 'ray', 'torchvision'}} & set(sys.modules)))"
-    )
-    started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
-    print(f"{module}: {time.perf_counter() - started:.1f} s")
-    assert done.stdout.strip() == "[]"
+# Imports each module of `sys.argv` as the first of ours, and prints those that ask for a heavy
+# package. Packages of others stay loaded, which is what makes one process enough.
+IMPORT_EACH_ALONE = """
+import importlib, sys
+
+class Heavy:
+    asked = []
+    def find_spec(self, name, path=None, target=None):
+        if name in {"torch", "ray", "torchvision"}:
+            self.asked.append(name)
+            raise ImportError(f"{name} is not for this module")
+
+sys.meta_path.insert(0, Heavy())
+found = {}
+for module in sys.argv[1:]:
+    ours = [name for name in sys.modules if name.split(".")[0] in {"harness", "analysis", "models"}]
+    for name in ours:
+        del sys.modules[name]
+    Heavy.asked.clear()
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        found[module] = repr(error)
+    if Heavy.asked:
+        found[module] = sorted(set(Heavy.asked))
+print(found)
+"""
+
+
+def import_each_alone(*modules: str) -> str:
+    """What asks for torch, torchvision or Ray, or does not start, and why; in a new process."""
+    command = [sys.executable, "-c", IMPORT_EACH_ALONE, *modules]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_store_and_the_analysis_start_without_torch_or_ray() -> None:
+    assert import_each_alone(*LIGHT) == "{}"
+
+
+def test_a_module_that_starts_with_torch_is_found() -> None:
+    found = import_each_alone("harness.errors", "models.vae", "harness.storage.layout")
+    assert found == "{'models.vae': ['torch']}"
 
 
 @pytest.mark.parametrize("folder", ["harness", "analysis", "models"])

@@ -5,8 +5,8 @@ on mean and SD. So the bounds are simulated exactly: the error .05 is spent in e
 bound of a look is the quantile of p, among the samples that no earlier look has claimed, that
 spends its part. Group-sequential spending is that of Lan and DeMets (1983), Biometrika 70:659.
 
-The bounds hold for pairs. For Welch's t they are used as well: simulated, its error stays at .046
-to .053 for SD ratios of 1 to 5 (`benchmarks/calibration`).
+The bounds hold for pairs. For Welch's t they are used as well: simulated, its error is .046 to
+.057 for SD ratios of 1 to 5 (`benchmarks/sequential.md`).
 """
 
 import functools
