@@ -11,7 +11,7 @@ SPACE = {"learning_rate": {"log": [1e-4, 1e-2]}}
 
 
 def identify(**keys: Any) -> str:
-    return SearchSpec.model_validate({"trials": 8, "space": SPACE, **keys}).identity
+    return SearchSpec.model_validate({"trials": 8, "space": SPACE, **keys}).identify(100)
 
 
 def test_more_trials_and_studies_extend_a_search() -> None:
