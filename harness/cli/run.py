@@ -188,7 +188,8 @@ def run_studies(
             StopRequest() as stop,
         ):
             for each in workload.studies:
-                print(f"{each.name}: Ray Tune runs {len(each.numbers)} trials", flush=True)
+                if experiment.options.progress:
+                    print(f"{each.name}: Ray Tune runs {len(each.numbers)} trials", flush=True)
                 study = make_study(experiment, workload, each, record)
                 ended = launcher.run_study(study, workload.sets, store, stop)
                 tracking.pass_rows(cell.id for cell in ended if store.row(cell.id))

@@ -135,8 +135,9 @@ class Design:
         return self._make_unit(rows, search, study, self.grid.seeds)
 
     def _make_seed(self, rows: Rows, search: Search, study: int, index: int) -> Unit:
-        """The training of a study's winner for one seed; the trials come with the first."""
-        return self._make_unit(rows, search, study, [self.grid.seeds[index]])
+        """The training of a study's winner for one seed; open trials are counted with the first."""
+        unit = self._make_unit(rows, search, study, [self.grid.seeds[index]])
+        return replace(unit, n_open=1) if index and unit.n_open else unit
 
     def _make_unit(self, rows: Rows, search: Search, study: int, seeds: Sequence[int]) -> Unit:
         trials = search.list_trials(study, rows)

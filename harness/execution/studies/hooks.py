@@ -1,5 +1,6 @@
 """What the driver gives Tune for a study: a searcher and a callback. Importing it imports Ray."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,12 +22,14 @@ from harness.training.task import Task
 class StudySearcher(DriverOnly, Searcher):
     """Makes trials of a study from the points of the user's searcher, or else from random draws.
 
-    tasks: those of the trials so far, by Tune's name of the trial
+    own: the user's searcher, None without one; Tune would save one that is called `searcher`
+    tasks: those of the trials so far, by Tune's name of the trial; one that was stopped early has
+        the cell of the steps that it reached
     """
 
-    def __init__(self, study: Study, searcher: Any, stop: StopRequest):
+    def __init__(self, study: Study, own: Any, stop: StopRequest):
         super().__init__(metric=study.spec.metric, mode=find_mode(study.spec))
-        self.study, self.searcher, self.stop = study, searcher, stop
+        self.study, self.own, self.stop = study, own, stop
         self.numbers = list(study.numbers)
         self.tasks: dict[str, Task] = {}
 
@@ -46,10 +49,10 @@ class StudySearcher(DriverOnly, Searcher):
 
     def _suggest(self, trial_id: str) -> Any:
         number, space = self.numbers[0], self.study.spec.space
-        if self.searcher is None:
+        if self.own is None:
             point = space.draw(self.study.study, number)
         else:
-            suggested = self.searcher.suggest(trial_id)
+            suggested = self.own.suggest(trial_id)
             if suggested is None or suggested == Searcher.FINISHED:
                 return suggested
             point = read_point(space, suggested)
@@ -59,13 +62,13 @@ class StudySearcher(DriverOnly, Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass on a point of the curve."""
-        if self.searcher is not None:
-            self.searcher.on_trial_result(trial_id, result)
+        if self.own is not None:
+            self.own.on_trial_result(trial_id, result)
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Pass on that a trial has ended, by itself, by the scheduler or by an error."""
-        if self.searcher is not None:
-            self.searcher.on_trial_complete(trial_id, result, error)
+        if self.own is not None:
+            self.own.on_trial_complete(trial_id, result, error)
 
     def get_state(self) -> dict[str, Any]:
         """Nothing: the next run tells the searcher the rows."""
@@ -85,7 +88,7 @@ class StudyCallback(DriverOnly, tune.Callback):
         """A trial has ended, by itself or by the scheduler."""
         result = trial.last_result
         if not result["ended"] and not self.stop.requested:
-            self._write(trial, lambda task: _write_stopped(self.store, task, result))
+            self._write(trial, lambda task: self._write_stopped(trial.trial_id, task, result))
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A cell failed and has a row, or its process died, or its storage failed."""
@@ -94,19 +97,19 @@ class StudyCallback(DriverOnly, tune.Callback):
         else:
             self._write(trial, lambda task: _write_death(self.store, task, describe_death(trial)))
 
-    def _write(self, trial: Any, write: Any) -> None:
+    def _write(self, trial: Any, write: Callable[[Task], None]) -> None:
         try:
             write(self.searcher.tasks[trial.trial_id])
         except StorageError as failure:  # raised into Tune it would end as a traceback
             self.stop.request(failure.description)
 
-
-def _write_stopped(store: Store, task: Task, result: dict[str, Any]) -> None:
-    """Write the row and the curve of a trial as far as it came: a cell of so many steps."""
-    columns = dict(result["row"])
-    cell = replace(task.cells[0], iterations=columns.pop("step"))
-    store.write_curve(cell.id, result["curve"])
-    write_row(store, task, cell, "ok", columns)
+    def _write_stopped(self, trial_id: str, task: Task, result: dict[str, Any]) -> None:
+        """Write the row and the curve of a trial as far as it came: a cell of so many steps."""
+        columns = dict(result["row"])
+        cell = replace(task.cells[0], iterations=columns.pop("step"))
+        self.store.write_curve(cell.id, result["curve"])
+        write_row(self.store, task, cell, "ok", columns)
+        self.searcher.tasks[trial_id] = replace(task, cells=(cell,))
 
 
 def _write_death(store: Store, task: Task, details: str) -> None:

@@ -31,7 +31,7 @@ def run(
     slots: int,
     scratch: str,
 ) -> list[Cell]:
-    """Run the open trials of a study, `slots` side by side; the cells as they were proposed.
+    """Run the open trials of a study, `slots` side by side; their cells.
 
     scratch: a folder for Tune's own files
     """
