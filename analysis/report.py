@@ -19,8 +19,14 @@ from analysis.comparison import caveats
 from analysis.comparison.comparisons import COLUMNS, compare_pairs
 from analysis.comparison.pairing import choose_pairs
 from analysis.frames import adaptive_seeds, duplicates, load, searches
-from analysis.frames.arm_table import count_cells, summarize_arms
+from analysis.frames.arm_table import (
+    count_cells,
+    estimate_arms,
+    scale_estimates,
+    summarize_arms,
+)
 from analysis.frames.declared import Declaration, read_declaration
+from analysis.frames.image_errors import add_image_errors
 from analysis.frames.metrics import describe_metrics
 from analysis.frames.training_length import shortened_banner
 from analysis.rendering import table
@@ -116,8 +122,13 @@ SECTIONS = (
 
 @dataclass(frozen=True)
 class Report:
-    """What a report is built from, and the content of each section, by the section's name."""
+    """What a report is built from, and the content of each section, by the section's name.
 
+    title: the names of the grids. subtitle: what was run, in one line.
+    """
+
+    title: str
+    subtitle: str
     data: ReportData
     contents: Mapping[str, Content]
 
@@ -131,7 +142,12 @@ def build_report(
     `show_all_references` is true.
     """
     data = read_data(store, results_path, published, show_all_references)
-    return Report(data, {section.name: section.build(data) for section in SECTIONS})
+    return Report(
+        title=overview.title(data.rows),
+        subtitle=overview.subtitle(data.rows),
+        data=data,
+        contents={section.name: section.build(data) for section in SECTIONS},
+    )
 
 
 def read_data(
@@ -146,7 +162,9 @@ def read_data(
     counted = current[~duplicates.find_duplicates(current)]
     marked = adaptive_seeds.mark_adaptive(counted, frames.provenance)
     rows = marked.drop(columns="unrecorded")  # one caveat names them, not every verdict
-    arms, arm_counts = summarize_arms(rows), count_cells(rows)
+    arms, arm_counts, metrics = summarize_arms(rows), count_cells(rows), describe_metrics(rows)
+    scaled = scale_estimates(estimate_arms(rows, arm_counts, list(metrics)))
+    estimates = add_image_errors(scaled, rows)
     declaration = read_declaration(frames.provenance, frames.rows)
     units = searches.to_units(rows, declaration.spec.unit)
     compared_arms = arms if units is rows else summarize_arms(units)
@@ -154,7 +172,7 @@ def read_data(
     messages = [
         *duplicates.describe_duplicates(frames.rows),
         *former,
-        *caveats.list_caveats(rows, arm_counts, declaration.spec.unit),
+        *caveats.list_caveats(rows, arm_counts, estimates, declaration.spec.unit),
         *adaptive_seeds.describe_unrecorded(marked),
         *caveats.warn_about_selection(compared, bool((rows["validation"] > 0).any())),
     ]
@@ -163,13 +181,18 @@ def read_data(
         results_path=results_path,
         frames=frames,
         rows=rows,
+        finished=rows[rows["status"] == "ok"],
         arms=arms,
         arm_counts=arm_counts,
+        arm_names=list(arm_counts.index),
+        metrics=metrics,
+        estimates=estimates,
+        main_metrics=summary.select_main_metrics(rows, metrics),
         units=units,
         unit_arms=compared_arms,
         declaration=declaration,
         comparisons=compared,
-        families=verdicts.build_families(compared, describe_metrics(rows), declaration.spec.unit),
+        families=verdicts.build_families(compared, metrics, declaration.spec.unit),
         caveats=messages,
         references=published,
         show_all_references=show_all_references,
@@ -245,9 +268,9 @@ def build_page(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Pag
         for content in [report.contents[each.name]]
     ]
     return Page(
-        title=overview.title(data.rows),
+        title=report.title,
         answer=verdicts.headline_sentence(data.families),
-        subtitle=overview.subtitle(data.rows),
+        subtitle=report.subtitle,
         banner=shortened_banner(data.arm_counts),
         sections=[each for each in sections if not each.is_empty],
     )
@@ -256,15 +279,15 @@ def build_page(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Pag
 def print_summary(report: Report) -> None:
     """Print the summary: a table, the verdicts, and what a reader must know."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else OUTPUT_WIDTH)
-    data, rows = report.data, report.data.rows
-    printed = summary.build_estimate_table(rows, data.arm_counts, summary.select_main_metrics(rows))
+    data = report.data
+    printed = summary.build_estimate_table(data.estimates, data.arm_counts, data.main_metrics)
     grid = RichTable(box=None, pad_edge=False, header_style="bold")
     for column in printed.text:
         grid.add_column(Text(str(column)), overflow="fold")
     for line in printed.text.to_numpy():
         grid.add_row(*map(_escape_text, line))
     console.print(
-        _escape_text(f"{overview.title(rows)}: {overview.subtitle(rows)}"),
+        _escape_text(f"{report.title}: {report.subtitle}"),
         style="bold",
         soft_wrap=True,
     )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.frames.declared import Declaration
 from analysis.frames.load import ResultFrames
-from analysis.frames.metrics import Metric, describe_metrics
+from analysis.frames.metrics import Metric
 from analysis.rendering.section import Content, Family
 from analysis.reproduction.references import References
 from harness.storage.store import PictureKind, Store
@@ -26,6 +26,11 @@ class ReportData:
     - arms: `summarize_arms` of the rows. arm_counts: `count_cells` of the rows.
     - units: what comparisons count, one a row: the rows, or the studies of searches where the grid
       compares these. unit_arms: `summarize_arms` of them.
+    - finished: those of the rows whose cells have a result.
+    - arms: `summarize_arms` of the rows. arm_counts: `count_cells` of the rows. arm_names: their
+      names, in the order of the tables.
+    - metrics: those of every table and those that the rows describe, by column. estimates:
+      `estimate_arms` of all of them, in their units. main_metrics: those of the short tables.
     - declaration: which comparisons the grid declared. comparisons: their results, the columns
       `analysis.comparison.comparisons.COLUMNS`. families: the same by metric, in words.
     - caveats: sentences that a reader needs before citing a number.
@@ -38,10 +43,15 @@ class ReportData:
     results_path: str
     frames: ResultFrames
     rows: pd.DataFrame
+    finished: pd.DataFrame
     arms: pd.DataFrame
     arm_counts: pd.DataFrame
     units: pd.DataFrame
     unit_arms: pd.DataFrame
+    arm_names: Sequence[str]
+    metrics: Mapping[str, Metric]
+    estimates: pd.DataFrame
+    main_metrics: Sequence[Metric]
     declaration: Declaration
     comparisons: pd.DataFrame
     families: Sequence[Family]
@@ -49,21 +59,6 @@ class ReportData:
     references: References
     show_all_references: bool
     sheets: SampleSheets
-
-    @property
-    def finished(self) -> pd.DataFrame:
-        """The rows of the cells that have a result."""
-        return self.rows[self.rows["status"] == "ok"]
-
-    @property
-    def metrics(self) -> dict[str, Metric]:
-        """The metrics by column: those of every table, then those that the rows describe."""
-        return describe_metrics(self.rows)
-
-    @property
-    def arm_names(self) -> list[str]:
-        """The names of the arms, in the order of the tables."""
-        return list(self.arm_counts.index)
 
 
 @dataclass(frozen=True)

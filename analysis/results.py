@@ -7,11 +7,10 @@ import pandas as pd
 
 from analysis import report
 from analysis.comparison.comparisons import compare_pairs
-from analysis.frames.metrics import describe_metrics
 from analysis.frames.training_length import shortened_banner
 from analysis.rendering.section import Content, Plot, Verdict
 from analysis.reproduction import references as published
-from analysis.sections import overview, verdicts
+from analysis.sections import verdicts
 from harness.errors import InputError, unknown_name_error
 from harness.storage.store import Store
 
@@ -34,7 +33,7 @@ class Results:
     _report: report.Report
 
     def __repr__(self) -> str:
-        return f"Results('{overview.title(self.rows)}: {self.summary.partition(' · ')[0]}')"
+        return f"Results('{self._report.title}: {self.summary.partition(' · ')[0]}')"
 
     @classmethod
     def read(cls, folder: str | Path, references: str | Path | None = None) -> "Results":
@@ -53,6 +52,11 @@ class Results:
         return self._report.data.rows
 
     @property
+    def trials(self) -> pd.DataFrame:
+        """The trials of searches, one a row; `configuration` names what was searched."""
+        return self._report.data.frames.trials
+
+    @property
     def failed(self) -> pd.DataFrame:
         """The rows of cells that failed or diverged; `error` says why."""
         return self.rows[self.rows["status"] != "ok"]
@@ -68,7 +72,7 @@ class Results:
     @property
     def summary(self) -> str:
         """What was run, in one line: cells by status, data, devices, commits."""
-        return overview.subtitle(self.rows)
+        return self._report.subtitle
 
     @property
     def caveats(self) -> list[str]:
@@ -97,7 +101,7 @@ class Results:
         declared beforehand are in `comparisons`, corrected together.
         """
         data = self._report.data
-        metrics = describe_metrics(data.rows)
+        metrics = data.metrics
         for what, name, known in (
             ("arm", a, list(data.unit_arms.index)),
             ("arm", b, list(data.unit_arms.index)),

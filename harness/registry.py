@@ -1,7 +1,7 @@
 """Deprecated path of version 0.1 to the registry of models: use `harness.plugins.registry`."""
 
-from harness.plugins.registry import ENTRY_POINT_GROUP as GROUP
-from harness.plugins.registry import PROJECT_ROOT as HOME
+from harness.plugins.entry_points import ENTRY_POINT_GROUP as GROUP
+from harness.plugins.entry_points import PROJECT_ROOT as HOME
 from harness.plugins.registry import build as build
 from harness.plugins.registry import cards as cards
 from harness.plugins.registry import describe_unused_changes as unheard

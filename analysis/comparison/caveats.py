@@ -6,14 +6,15 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames.arm_table import estimate_arms
-from analysis.frames.metrics import COLUMN_PREFIXES, find_scored_metrics
+from analysis.frames.metrics import COLUMN_PREFIXES
 from analysis.stats.thresholds import MIN_SEEDS
 from harness.storage.schema import adds_up
 
 
-def list_caveats(rows: pd.DataFrame, arm_counts: pd.DataFrame, unit: str = "seed") -> list[str]:
-    """Results table and its `count_cells` -> sentences, the most serious first.
+def list_caveats(
+    rows: pd.DataFrame, arm_counts: pd.DataFrame, estimates: pd.DataFrame, unit: str = "seed"
+) -> list[str]:
+    """Results table, its `count_cells` and `estimate_arms` -> sentences, the most serious first.
 
     unit: what the comparisons count; numbers of seeds matter only where it is "seed"
     """
@@ -23,7 +24,7 @@ def list_caveats(rows: pd.DataFrame, arm_counts: pd.DataFrame, unit: str = "seed
         *describe_broken_sums(rows),
         *_describe_mixed_data(rows),
         *_describe_failures(arm_counts),
-        *_describe_missing_scores(rows),
+        *_describe_missing_scores(estimates),
         *(seeds if unit == "seed" else []),
     ]
 
@@ -86,9 +87,8 @@ def _describe_failures(arm_counts: pd.DataFrame) -> Iterator[str]:
                 yield f"{arm}: {count} of {cells} cells {status}, counted in no mean"
 
 
-def _describe_missing_scores(rows: pd.DataFrame) -> Iterator[str]:
-    table = estimate_arms(rows, [metric.column for metric in find_scored_metrics(rows)])
-    partly = table[(table["n"] > 0) & (table["n"] < table["ok"])]
+def _describe_missing_scores(estimates: pd.DataFrame) -> Iterator[str]:
+    partly = estimates[(estimates["n"] > 0) & (estimates["n"] < estimates["ok"])]
     columns = (
         partly.groupby(["arm", "missing", "ok"], sort=False)["metric"].agg(", ".join).reset_index()
     )

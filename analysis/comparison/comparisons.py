@@ -190,9 +190,10 @@ def compare_family(
     table = table.join(_design_columns(table, arms, metric, differing, far_seeds))
     is_paired = (table["design"] == "paired").to_numpy()
     table = table.join(batch.compute_differences(scores, *indices, is_paired, margin))
-    table = growth.test_at_any_time(table, arms, scores, indices)
+    table = growth.add_anytime_p(table, arms, scores, indices)
     table["seedless"] = _differ_without_seeds(table, _constant_arms(scores), indices)
     table = _add_p_value_flags(_mask_untestable(table, metric))
+    table = growth.describe_growth(table, declared.correction)
     adjusted = _adjust_p_values(table, declared) if look is None else _adjust_at_look(table, look)
     return _add_text(_add_power(adjusted), metric, declared.unit)
 
@@ -386,10 +387,8 @@ def _adjust_p_values(table: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFr
         tested, corrected, declared.correction
     )
     half = half_width(*(table[name].to_numpy() for name in ("se", "df", "level")))
-    return growth.widen_adjusted_intervals(
-        table.assign(
-            low_adjusted=table["difference"] - half, high_adjusted=table["difference"] + half
-        )
+    return table.assign(
+        low_adjusted=table["difference"] - half, high_adjusted=table["difference"] + half
     )
 
 

@@ -11,6 +11,7 @@ Arm = Mapping[Any, Any]  # a row of `summarize_arms` with the arm's name
 COMMITS = ("git_commit", "commits")
 DEVICES = ("device", "devices")
 PAIR_COLUMNS = (COMMITS[0], DEVICES[0])  # columns that two cells of one seed should share
+ADAPTIVE = "adaptive"
 _LIBRARIES = ("torch", "python")
 
 
@@ -145,7 +146,7 @@ def _provenance_flags(a: Arm, b: Arm, design: str, differing: frozenset[str]) ->
         yield "two texts of one plug-in"
     yield from _plugin_flags([*a.get("plugin_sources", ()), *b.get("plugin_sources", ())])
     if a.get("adaptive") or b.get("adaptive"):
-        yield "adaptive"
+        yield ADAPTIVE
     if a.get("unrecorded") or b.get("unrecorded"):
         yield SEED_HISTORY_UNKNOWN
 

@@ -136,25 +136,38 @@ def format_details(row: Row, metric: Metric) -> dict[str, str]:
         f"worst seed of {side}": _format_worst(row, side, metric, decimals) for side in ("a", "b")
     }
     details |= _lost_run_details(row)
-    details["Hedges' g (SD within the arms)"] = format_number(_none_to_nan(row["g"]), 2)
-    details[f"P(a {direction_words(metric)[0]})"] = format_number(
-        _none_to_nan(row["superiority"]), 2
-    )
-    details["correlation of the pairs"] = format_number(_none_to_nan(row["correlation"]), 2)
+    details |= _effect_details(row, metric)
+    details |= _power_details(row, metric, max(3, decimals))
+    return {name: value for name, value in details.items() if value != "–"}
+
+
+def _effect_details(row: Row, metric: Metric) -> dict[str, str]:
+    """Standardised effects, and the p of the exact test."""
+    names = {
+        "Hedges' g (SD within the arms)": "g",
+        f"P(a {direction_words(metric)[0]})": "superiority",
+        "correlation of the pairs": "correlation",
+    }
     exact_label = (
         "p of the exact paired test"
         if row["design"] == "paired"
         else "p of the permutations of Welch's t"
     )
-    details[exact_label] = _format_exact_p(row["p_exact"], row["p_floor"])
-    details["smallest detectable difference (80 % power)"] = format_number(
-        _in_metric_unit(row["detectable"], metric), max(3, decimals)
-    )
+    effects = {label: format_number(_none_to_nan(row[name]), 2) for label, name in names.items()}
+    return effects | {exact_label: _format_exact_p(row["p_exact"], row["p_floor"])}
+
+
+def _power_details(row: Row, metric: Metric, decimals: int) -> dict[str, str]:
+    """What these seeds can detect, and how many would detect this difference."""
     seeds_label = (
         "seeds an arm for 80 % power, were this difference the true one (optimistic after a choice)"
     )
-    details[seeds_label] = format_seeds(row["seeds_needed"])
-    return {name: value for name, value in details.items() if value != "–"}
+    return {
+        "smallest detectable difference (80 % power)": format_number(
+            _in_metric_unit(row["detectable"], metric), decimals
+        ),
+        seeds_label: format_seeds(row["seeds_needed"]),
+    }
 
 
 def format_seeds(needed: float | str | None) -> str:
@@ -247,8 +260,6 @@ def _describe_test(row: Row, equivalent: bool = False) -> str:
     if "look" in row:
         return _describe_look(row, unadjusted, equivalent)
     test = "sign test" if row["constant"] else TEST_NAMES[row["design"]]
-    if row.get("anytime"):
-        test = "anytime-valid t (an e-process, for near-normal differences)"
     test, more = (
         (f"TOST, {test}", "") if equivalent else (test, _exact_p_text(row) + _floor_text(row))
     )

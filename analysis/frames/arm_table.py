@@ -185,8 +185,10 @@ def _format_value(value: object) -> str:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
-def estimate_arms(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Results table with `arm` -> a row per arm and column: arm, `count_cells`, metric,
+def estimate_arms(
+    rows: pd.DataFrame, arm_counts: pd.DataFrame, columns: Sequence[str]
+) -> pd.DataFrame:
+    """Results table and its `count_cells` -> a row per arm and column: arm, `count_cells`, metric,
     `STATISTICS`, missing.
 
     `missing` counts the finished cells that hold no value in the column. Failed and diverged cells
@@ -195,12 +197,10 @@ def estimate_arms(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """
     finished = rows[rows["status"] == "ok"]
     long = finished.melt(id_vars="arm", value_vars=list(columns), var_name="metric")
-    arm_counts = (
-        count_cells(rows)
-        .reset_index()
-        .merge(pd.DataFrame({"metric": list(columns)}, dtype=str), how="cross")
+    arms = arm_counts.reset_index().merge(
+        pd.DataFrame({"metric": list(columns)}, dtype=str), how="cross"
     )
-    table = arm_counts.merge(
+    table = arms.merge(
         estimate_means(long, ["arm", "metric"], "value"), on=["arm", "metric"], how="left"
     )
     n = table["n"].fillna(0).astype(int)

@@ -8,28 +8,36 @@ import json
 import numpy as np
 import pandas as pd
 
+from analysis.frames.metrics import METRIC_BY_COLUMN
+
 COLUMN = "evaluation_se"
 
 
-def mean_errors(rows: pd.DataFrame) -> pd.DataFrame:
-    """Results table with `arm` -> (arms, metrics): mean over finished seeds, in the table's units.
+def mean_errors(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Results table with `arm` -> mean over finished seeds by arm and column, in the table's units.
 
     Rows of older tables have none.
     """
     finished = rows[rows["status"] == "ok"]
     if COLUMN not in finished:
-        return pd.DataFrame()
-    known = finished[finished[COLUMN].notna()]
-    parsed = pd.DataFrame([json.loads(text) for text in known[COLUMN]], index=known["arm"])
-    return parsed.groupby(level=0).mean()
+        return {}
+    values: dict[tuple[str, str], list[float]] = {}
+    for arm, text in finished.loc[finished[COLUMN].notna(), ["arm", COLUMN]].itertuples(
+        index=False
+    ):
+        for metric, error in json.loads(text).items():
+            values.setdefault((str(arm), metric), []).append(float(error))
+    return {key: float(np.mean(errors)) for key, errors in values.items()}
 
 
-def find_errors(rows: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
-    """The mean error for each row of a table with `arm` and `metric`; nan where there is none."""
+def add_image_errors(estimates: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Scaled `estimate_arms` -> the same with `image_se` in its units, where the rows have any."""
     errors = mean_errors(rows)
-    pairs = zip(table["arm"], table["metric"], strict=True)
+    if not errors:
+        return estimates
+    factors = {column: metric.factor for column, metric in METRIC_BY_COLUMN.items()}
     found = [
-        errors.at[arm, metric] if arm in errors.index and metric in errors.columns else np.nan
-        for arm, metric in pairs
+        errors.get((arm, metric), np.nan) * factors.get(metric, 1.0)
+        for arm, metric in zip(estimates["arm"], estimates["metric"], strict=True)
     ]
-    return pd.Series(found, table.index, dtype=float)
+    return estimates.assign(image_se=found)

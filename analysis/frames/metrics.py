@@ -147,9 +147,6 @@ def make_own_metric(column: str, described: OwnColumn) -> Metric:
     return Metric(column, name, _title_iwae(draws), unit, evaluation, better=better)
 
 
-def find_scored_metrics(
-    rows: pd.DataFrame, metrics: Mapping[str, Metric] | None = None
-) -> list[Metric]:
-    """The metrics that have a value in at least one row, by default those of `describe_metrics`."""
-    known = describe_metrics(rows) if metrics is None else metrics
-    return [metric for name, metric in known.items() if name in rows and rows[name].notna().any()]
+def find_scored_metrics(rows: pd.DataFrame, metrics: Mapping[str, Metric]) -> list[Metric]:
+    """Those of the metrics, by column, that have a value in at least one row."""
+    return [metric for name, metric in metrics.items() if name in rows and rows[name].notna().any()]

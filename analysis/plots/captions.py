@@ -28,7 +28,7 @@ def draw_first_arms(
     from analysis.plots import style
 
     palette = style.colours(arms)
-    drawn = style.in_order(rows, palette)
+    drawn = style.in_order(rows["arm"], palette)
     if len(drawn) <= MAX_ARMS:
         yield from draw(rows, palette)
         return

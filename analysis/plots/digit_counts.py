@@ -42,7 +42,7 @@ def draw_digit_counts(rows: pd.DataFrame, palette: Colours, word: ClassWord = "d
     """
     counts = {
         arm: np.stack(rows.loc[rows["arm"] == arm, "digit_counts"].to_list())
-        for arm in in_order(rows, palette)
+        for arm in in_order(rows["arm"], palette)
     }
     columns = min(len(counts), 2 if len(counts) == 4 else 3)
     lines = -(-len(counts) // columns)

@@ -51,7 +51,7 @@ def draw_learning_curves(points: pd.DataFrame, metric: Metric, palette: Colours)
 
 def _draw_lines(axis: Axes, all_means: pd.DataFrame, metric: Metric, palette: Colours) -> None:
     dashes = dict(zip(palette, cycle(DASHES), strict=False))
-    for arm in in_order(all_means, palette):
+    for arm in in_order(all_means["arm"], palette):
         means = all_means[all_means["arm"] == arm]
         mean, low, high = (means[name] * metric.factor for name in ("mean", "low", "high"))
         label = f"{wrap_name(arm, MAX_LEGEND_CHARS - 6)} (n = {means['n'].max()})"

@@ -23,7 +23,7 @@ from analysis.stats.estimates import estimate_means
 @use_report_style
 def draw_losses(rows: pd.DataFrame, metrics: Sequence[Metric], palette: Colours) -> Figure:
     """A panel per metric, a line per arm: seeds as points, their mean with its 95 % t-interval."""
-    names = in_order(rows, palette)
+    names = in_order(rows["arm"], palette)
     figure = Figure(figsize=(FIGURE_WIDTH, 1.0 + 0.45 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for axis, metric in zip(panels, metrics, strict=True):

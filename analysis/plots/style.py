@@ -99,9 +99,9 @@ def mark_means(
         axis.errorbar(places, means["mean"], yerr=half, color=colour, zorder=4, **style)
 
 
-def in_order(rows: pd.DataFrame, palette: Colours) -> list[str]:
-    """The arms in the rows, in the order of the palette."""
-    present = set(rows["arm"])
+def in_order(arms: pd.Series, palette: Colours) -> list[str]:
+    """The arms of some rows, in the order of the palette."""
+    present = set(arms)
     return [arm for arm in palette if arm in present]
 
 

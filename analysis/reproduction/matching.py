@@ -12,10 +12,8 @@ import pandas as pd
 from analysis.frames import training_length
 from analysis.frames.arm_table import (
     Row,
-    estimate_arms,
     format_status_counts,
     list_rows,
-    scale_estimates,
 )
 from analysis.frames.metrics import METRICS, EvaluationSet, Metric
 from analysis.reproduction.consistency import check_sum
@@ -34,13 +32,16 @@ MATCHED_COLUMNS = (
 DEFAULT_VALUES = {"validation": 0, "recipe": "{}", "term_weights": "{}"}
 
 
-def estimate_candidates(rows: pd.DataFrame, references: References) -> pd.DataFrame:
-    """Results table with `arm` -> `estimate_arms` of every metric in its unit, and `elsewhere`.
+def select_candidates(
+    estimates: pd.DataFrame, rows: pd.DataFrame, references: References
+) -> pd.DataFrame:
+    """Scaled `estimate_arms` and its results table -> the metrics of all tables, and `elsewhere`.
 
     elsewhere: whether the arm's subset_* were scored on another list of images than that of the
     references (`report_subset`).
     """
-    table = scale_estimates(estimate_arms(rows, [metric.column for metric in METRICS]))
+    known = estimates["metric"].isin([metric.column for metric in METRICS])
+    table = estimates[known].reset_index(drop=True)
     checksums = rows["subset_checksum"]
     other = checksums.notna() & (checksums != references.report_subset)
     return table.assign(elsewhere=table["arm"].isin(rows.loc[other, "arm"]))
@@ -63,7 +64,7 @@ def _settings_match(settings: dict[str, Any], protocol: Protocol) -> bool:
 def match_printed_values(
     table: ReferenceTable, evaluation: EvaluationSet, ours: pd.DataFrame, references: References
 ) -> pd.DataFrame:
-    """`estimate_candidates` -> a row for each printed value and matching arm, or for none.
+    """`select_candidates` -> a row for each printed value and matching arm, or for none.
 
     Columns: those of `compute_verdicts` up to margin; printed: the value as text; reasons: why the
     two cannot be compared, or empty; flags: which cells of ours are not in n, or empty.
@@ -79,7 +80,7 @@ def match_printed_values(
 
 
 def has_matching_arms(ours: pd.DataFrame, references: References) -> bool:
-    """`estimate_candidates` -> whether any arm follows the protocol of a printed table."""
+    """`select_candidates` -> whether any arm follows the protocol of a printed table."""
     return any(
         matches_protocol(ours, arm).any() for table in references.tables for arm in table.arms
     )

@@ -41,7 +41,7 @@ TEST_COLUMNS = ("difference", "low", "high", "p", "p_adjusted", "p_equivalence",
 
 
 def compute_verdicts(ours: pd.DataFrame, references: References) -> pd.DataFrame:
-    """`estimate_candidates` -> a row for each printed value and each arm of ours that matches it.
+    """`select_candidates` -> a row for each printed value and each arm of ours that matches it.
 
     Columns: table, evaluation, reference, model, supervision, metric (column of the results table),
     unit, arm; n, mean, sd of ours; their_n, their_mean, their_sd, margin, comparisons,

@@ -136,12 +136,7 @@ def _difference_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> 
             f"{add_unit('A − B', metric.difference_unit)} [95 % CI]": format_interval_cells(
                 metric, comparisons
             ),
-            "p": comparisons["p"].map(format_p_cell),
-            "p adjusted": comparisons["p_adjusted"].map(format_p_cell),
-            "Verdict": [
-                format_verdict_cell(*each)
-                for each in zip(comparisons["verdict"], comparisons["flags"], strict=True)
-            ],
+            **verdict_columns(comparisons),
         }
     )
     return Table(
@@ -151,6 +146,18 @@ def _difference_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> 
         text,
         _csv_values(comparisons),
     )
+
+
+def verdict_columns(comparisons: pd.DataFrame) -> dict[str, pd.Series | list[str]]:
+    """The last columns of a table of comparisons: p, adjusted p and verdict."""
+    return {
+        "p": comparisons["p"].map(format_p_cell),
+        "p adjusted": comparisons["p_adjusted"].map(format_p_cell),
+        "Verdict": [
+            format_verdict_cell(*each)
+            for each in zip(comparisons["verdict"], comparisons["flags"], strict=True)
+        ],
+    }
 
 
 def _effect_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Table:

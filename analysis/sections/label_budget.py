@@ -16,7 +16,6 @@ from analysis.comparison import comparisons, grid_family, trend_verdict
 from analysis.frames.arm_names import series_names
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
 from analysis.plots.captions import describe_points, draw_first_arms
-from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.section import Content, Plot
 from analysis.rendering.table import Table
 from analysis.report_data import ReportData, Section
@@ -26,7 +25,7 @@ from analysis.sections.comparisons import (
     family_caption,
     format_interval_cells,
     format_seeds_cell,
-    format_verdict_cell,
+    verdict_columns,
 )
 from harness.experiment.grid import ComparisonSpec
 from harness.storage.schema import ARM_COLUMNS
@@ -300,12 +299,7 @@ def _format_table(
             f"{difference} ({metric.difference_unit}) [95 % CI]": format_interval_cells(
                 metric, comparisons
             ),
-            "p": comparisons["p"].map(format_p_cell),
-            "p adjusted": comparisons["p_adjusted"].map(format_p_cell),
-            "Verdict": [
-                format_verdict_cell(*each)
-                for each in zip(comparisons["verdict"], comparisons["flags"], strict=True)
-            ],
+            **verdict_columns(comparisons),
         }
     )
 

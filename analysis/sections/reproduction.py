@@ -28,7 +28,7 @@ from analysis.rendering.section import Content
 from analysis.rendering.table import Mark, Table
 from analysis.report_data import ReportData, Section
 from analysis.reproduction.consistency import check_means, check_sum
-from analysis.reproduction.matching import estimate_candidates, has_matching_arms, matches_protocol
+from analysis.reproduction.matching import has_matching_arms, matches_protocol, select_candidates
 from analysis.reproduction.references import Protocol, Reference, References, ReferenceTable
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reference_digits
@@ -67,7 +67,7 @@ class _Row:
 def build(data: ReportData) -> Content:
     """The source report's figures and ours, where they can be compared or the user asks for it."""
     references = data.references
-    ours = estimate_candidates(data.rows, references)
+    ours = select_candidates(data.estimates, data.rows, references)
     if not (data.show_all_references or has_matching_arms(ours, references)):
         return Content()
     verdicts = compute_verdicts(ours, references)
@@ -82,7 +82,7 @@ SECTION = Section("beside", "Beside the source report", build)
 
 
 def build_tables(ours: pd.DataFrame, verdicts: pd.DataFrame, references: References) -> list[Table]:
-    """`estimate_candidates` and `compute_verdicts` -> for each printed table, in printed order: the
+    """`select_candidates` and `compute_verdicts` -> for each printed table, in printed order: the
     figures of others and ours, then the verdicts.
 
     A table that holds neither a published reference nor a row of ours is left out. Printed digit

@@ -1,19 +1,17 @@
 """The results of our own arms: a short table for each evaluation set, and one of every estimate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.frames import image_errors, training_length
+from analysis.frames import training_length
 from analysis.frames.arm_table import (
     STATISTICS,
     Row,
-    estimate_arms,
     format_status_counts,
     list_rows,
-    scale_estimates,
 )
 from analysis.frames.metrics import (
     ACCURACY,
@@ -23,7 +21,6 @@ from analysis.frames.metrics import (
     NLL,
     Metric,
     Scope,
-    describe_metrics,
     find_scored_metrics,
 )
 from analysis.plots.captions import describe_points, draw_first_arms
@@ -52,14 +49,15 @@ def build_results(data: ReportData) -> Content:
     """The short tables, then every run's bound and own metrics as plots."""
     return Content(
         draw_plots=lambda: draw(data),
-        tables=build_summary_tables(data.rows, data.arm_counts),
+        tables=build_summary_tables(data.estimates, data.arm_counts, data.main_metrics),
         tables_first=True,
     )
 
 
 def build_estimates(data: ReportData) -> Content:
     """The table of every estimate."""
-    return Content(tables=[build_estimate_table(data.rows, data.arm_counts)])
+    metrics = list(data.metrics.values())
+    return Content(tables=[build_estimate_table(data.estimates, data.arm_counts, metrics)])
 
 
 RESULTS = Section("results", "Results", build_results)
@@ -71,7 +69,8 @@ def draw(data: ReportData) -> Iterator[Plot]:
     finished = data.finished
     scored = finished[finished["nelbo"].notna()]
     yield from draw_first_arms(_draw_bounds, scored, data.arm_names)
-    own = [metric for metric in find_scored_metrics(finished) if metric.evaluation == "own"]
+    scored_metrics = find_scored_metrics(finished, data.metrics)
+    own = [metric for metric in scored_metrics if metric.evaluation == "own"]
     for first in range(0, len(own), PANELS):
         metrics = own[first : first + PANELS]
         scored = finished[finished[[metric.column for metric in metrics]].notna().any(axis=1)]
@@ -110,39 +109,40 @@ def _describe_meanings(metrics: Sequence[Metric]) -> str:
     return "; ".join(meanings)
 
 
-def build_summary_tables(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> list[Table]:
-    """Results table and its `count_cells` -> a table for each evaluation set that was scored, with
-    a row an arm and a column a metric.
+def build_summary_tables(
+    estimates: pd.DataFrame, arm_counts: pd.DataFrame, metrics: Sequence[Metric]
+) -> list[Table]:
+    """Scaled `estimate_arms` and `count_cells` -> a table for each evaluation set of the metrics,
+    with a row an arm and a column a metric.
     """
     sets: dict[Scope, list[Metric]] = {}
-    for metric in select_main_metrics(rows):
+    for metric in metrics:
         sets.setdefault(metric.evaluation, []).append(metric)
-    return [_build_summary_table(rows, arm_counts, *each) for each in sets.items()]
+    return [_build_summary_table(estimates, arm_counts, *each) for each in sets.items()]
 
 
-def select_main_metrics(rows: pd.DataFrame) -> list[Metric]:
+def select_main_metrics(rows: pd.DataFrame, metrics: Mapping[str, Metric]) -> list[Metric]:
     """The bounds, exact likelihoods and accuracies that were scored, and the metrics that the rows
     describe; where there is none, the bound on the test images.
     """
     scored = [
         metric
-        for metric in find_scored_metrics(rows)
+        for metric in find_scored_metrics(rows, metrics)
         if metric.name in (*BOUND_METRICS, NLL.name, ACCURACY.name) or metric.evaluation == "own"
     ]
     return scored or [METRIC_BY_COLUMN[name] for name in BOUND_METRICS]
 
 
 def _build_summary_table(
-    rows: pd.DataFrame,
+    table: pd.DataFrame,
     arm_counts: pd.DataFrame,
     evaluation: Scope,
     metrics: Sequence[Metric],
 ) -> Table:
     values = arm_counts.assign(arm=arm_counts.index).reset_index(drop=True)
     text = pd.DataFrame({"Arm": values["arm"]})
-    table = estimate_arms(rows, [metric.column for metric in metrics])
     for metric in metrics:
-        estimates = scale_estimates(table[table["metric"] == metric.column].reset_index(drop=True))
+        estimates = table[table["metric"] == metric.column].reset_index(drop=True)
         digits = metric.count_decimals(estimates["mean"])
         text[metric.heading] = [format_arm_estimate(arm, digits) for arm in list_rows(estimates)]
         values = values.join(estimates[STATISTICS].add_prefix(f"{metric.column}_"))
@@ -173,31 +173,28 @@ def _build_caption(metrics: Sequence[Metric], short: str) -> str:
 
 
 def build_estimate_table(
-    rows: pd.DataFrame, arm_counts: pd.DataFrame, metrics: Sequence[Metric] | None = None
+    estimates: pd.DataFrame, arm_counts: pd.DataFrame, metrics: Sequence[Metric]
 ) -> Table:
-    """Results table and its `count_cells` -> one row an arm and metric: mean, SD, SE, 95 %
-    t-interval, n, and the cells that are not in n. By default of all `describe_metrics`.
+    """Scaled `estimate_arms` and `count_cells` -> one row an arm and metric: mean, SD, SE, 95 %
+    t-interval, n, and the cells that are not in n.
     """
-    metrics = list(describe_metrics(rows).values()) if metrics is None else metrics
     by_column = {metric.column: metric for metric in metrics}
-    table = scale_estimates(estimate_arms(rows, [metric.column for metric in metrics]))
-    table = table[table["n"] > 0].reset_index(drop=True)
+    shown = (estimates["n"] > 0) & estimates["metric"].isin(by_column)
+    table = estimates[shown].reset_index(drop=True)
     row_metrics = [by_column[column] for column in table["metric"]]
     values = table.assign(
         unit=[metric.unit for metric in row_metrics],
         evaluation=[metric.evaluation for metric in row_metrics],
     )
     text = _format_estimates(table, row_metrics)
-    factors = [metric.factor for metric in row_metrics]
-    image_se = image_errors.find_errors(rows, table) * factors
-    if image_se.notna().any():
-        values["image_se"] = image_se
-        text.insert(5, "SE of the images", _format_errors(image_se, row_metrics))
+    has_image_errors = "image_se" in table and table["image_se"].notna().any()
+    if has_image_errors:
+        text.insert(5, "SE of the images", _format_errors(table["image_se"], row_metrics))
     caption = (
         f"{ESTIMATE_CAPTION}; SD is the standard deviation over the same seeds, the interval that "
         "of the mean (Student's t)."
     )
-    if image_se.notna().any():
+    if has_image_errors:
         caption = f"{caption} {IMAGE_ERROR_CAPTION}"
     own = [each for each in dict.fromkeys(row_metrics) if each.evaluation == "own"]
     caption = f"{caption} {_describe_meanings(own)}." if own else caption

@@ -5,6 +5,7 @@ it learns from binarised and grey images alike, and its accuracy is measured on 
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -131,23 +132,13 @@ def _train(data: Data) -> bytes:
         net = Net(data.spec)
     steps_per_epoch = max(1, len(data.train_x) // BATCH_SIZE)
     epochs = max(EPOCHS, -(-MIN_STEPS // steps_per_epoch))
-    steps = epochs * steps_per_epoch
     optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
-    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
-    generator = seeding.evaluation_generator("judge", 1)
-    for _ in range(epochs):
-        for indices in torch.randperm(len(data.train_x), generator=generator).split(BATCH_SIZE)[
-            :steps_per_epoch
-        ]:
-            grey, classes = data.train_x[indices], data.train_y[indices]
-            half = len(grey) // 2
-            x = torch.cat(
-                [scale(grey[:half], data.spec), prepare(grey[half:], data.spec, generator)]
-            )
-            optimizer.zero_grad()
-            F.cross_entropy(net.classify(x), classes).backward()
-            optimizer.step()
-            scheduler.step()
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, epochs * steps_per_epoch)
+    for x, classes in _draw_batches(data, epochs, steps_per_epoch):
+        optimizer.zero_grad()
+        F.cross_entropy(net.classify(x), classes).backward()
+        optimizer.step()
+        scheduler.step()
     net.eval()
     record = {
         "accuracy": compute_accuracy(net, scale(data.test_x, data.spec), data.test_y),
@@ -155,3 +146,14 @@ def _train(data: Data) -> bytes:
         "data_checksum": data.checksum,
     }
     return tensor_file.dump(net.state_dict(), record)
+
+
+def _draw_batches(data: Data, epochs: int, steps_per_epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images (n, dimensions) and their classes (n,) of every step, in a new order each epoch."""
+    generator = seeding.evaluation_generator("judge", 1)
+    for _ in range(epochs):
+        order = torch.randperm(len(data.train_x), generator=generator)
+        for indices in order.split(BATCH_SIZE)[:steps_per_epoch]:
+            grey, half = data.train_x[indices], len(indices) // 2
+            halves = scale(grey[:half], data.spec), prepare(grey[half:], data.spec, generator)
+            yield torch.cat(halves), data.train_y[indices]

@@ -1,21 +1,17 @@
 """Models, and what else plug-ins register, by name. Entry points add to them.
 
 `register` is a decorator. The first look-up in a process, Ray's workers included, imports every
-entry point of the groups in `ENTRY_POINT_GROUPS`. A model in a user's own files is a plug-in:
-`load` runs its code, which travels with the trial. What it changes in other modules holds for its
-own models only (`isolate_model`). What a script or a notebook registers itself can be a plug-in as
-well (`plugin_from_object`): the object itself travels then.
+entry point (`entry_points`). A model in a user's own files is a plug-in: `load` runs its code,
+which travels with the trial. What it changes in other modules holds for its own models only
+(`isolate_model`). What a script or a notebook registers itself can be a plug-in as well
+(`plugin_from_object`): the object itself travels then.
 """
 
 import functools
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
@@ -25,7 +21,7 @@ import torch
 from harness.errors import InputError, short_repr, unknown_name_error
 from harness.experiment import seeding
 from harness.experiment.cell import Cell, ModelCard, Setting
-from harness.plugins import isolation, source_files, source_modules, source_objects
+from harness.plugins import entry_points, isolation, source_files, source_modules, source_objects
 from harness.plugins.dataset import MNIST_SPEC, Dataset, DataSpec, registered_datasets
 from harness.plugins.isolation import Change
 from harness.plugins.metric import registered_metrics
@@ -33,10 +29,6 @@ from harness.plugins.model import Model
 from harness.plugins.source_files import Plugin
 from harness.plugins.tracker import registered_trackers
 
-ENTRY_POINT_GROUP = "harness.models"
-ENTRY_POINT_GROUPS = (ENTRY_POINT_GROUP, "harness.datasets", "harness.metrics")
-# the folder of the packages harness and models
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
 PluginSource = str | Path | type | FunctionType  # a path, or what this process registered
 M = TypeVar("M", bound=Model)
 V = TypeVar("V")
@@ -311,7 +303,7 @@ def refuse_local(names: Iterable[str], plugins: Collection[Plugin] | None = None
         model = lookup(name)
         installed = (
             name in _load_entry_points()
-            or model.__module__.partition(".")[0] in _entry_point_packages()
+            or model.__module__.partition(".")[0] in entry_points.list_packages()
         )
         if find_plugin(name) not in sent and not installed:
             raise InputError(
@@ -323,7 +315,7 @@ def refuse_local(names: Iterable[str], plugins: Collection[Plugin] | None = None
 
 def refuse_local_metrics(names: Iterable[str]) -> None:
     """Refuse metrics that Ray's workers cannot load, as only this process defines them."""
-    packages = {"harness", *_entry_point_packages()}
+    packages = {"harness", *entry_points.list_packages()}
     for name in names:
         metric = registered_metrics[name]
         in_plugin = any(
@@ -352,62 +344,8 @@ def _find_loaded(name: str) -> _LoadedPlugin | None:
 def _load_entry_points() -> frozenset[str]:
     """Import the entry points; the names of the models that they registered."""
     before = set(_models)
-    for point in _entry_points():
-        bundled = _find_bundled(point.module.partition(".")[0])
-        try:
-            if bundled is not None:
-                _import(bundled)
-            point.load()
-        except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise InputError(
-                f"the {point.group.removeprefix('harness.')} of the package {point.value!r} do not "
-                f"load: {reason}"
-            ) from error
+    entry_points.load_all()
     return frozenset(set(_models) - before)
-
-
-def _entry_point_packages() -> set[str]:
-    """The packages of the entry points."""
-    return {point.module.partition(".")[0] for point in _entry_points()}
-
-
-def _entry_points() -> list[metadata.EntryPoint]:
-    return [p for group in ENTRY_POINT_GROUPS for p in metadata.entry_points(group=group)]
-
-
-def _find_bundled(package: str) -> ModuleSpec | None:
-    """The package beside the harness, if there is one of this name.
-
-    It is imported from there, because a user's folder may have the same name. InputError if another
-    module of the name was imported before.
-    """
-    spec = PathFinder.find_spec(package, [str(PROJECT_ROOT)])
-    if spec is None or spec.origin is None:
-        return None
-    imported = sys.modules.get(package)
-    if imported is not None and not _is_same_file(imported.__file__, spec.origin):
-        raise InputError(
-            f"another module {package!r} ({imported.__file__ or 'a folder'}) was imported before "
-            f"the harness's own, {spec.origin}; expected another name for it"
-        )
-    return spec
-
-
-def _import(spec: ModuleSpec) -> None:
-    """Import a module from its spec, unless it is imported already."""
-    if spec.name in sys.modules or spec.loader is None:
-        return
-    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[spec.name]
-        raise
-
-
-def _is_same_file(file: str | None, other: str) -> bool:
-    return file is not None and Path(file).resolve() == Path(other).resolve()
 
 
 def takes_data(model: type[Model]) -> bool:

@@ -8,7 +8,8 @@ from harness.plugins import registry
 from harness.storage import tensor_file
 from harness.storage.layout import checkpoint_key
 from harness.storage.store import Store
-from harness.training.trainer import CellState, PackTrainer
+from harness.training.pack.cell_state import CellState
+from harness.training.trainer import PackTrainer
 
 
 class CheckpointWriter:

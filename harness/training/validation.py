@@ -77,3 +77,19 @@ def find_best_point(curve: Sequence[Point]) -> Point | None:
         if scored:
             return min(scored, key=lambda point: sign * point[name])
     return None
+
+
+def check_scores(cell: Cell, scores: Mapping[str, float | None]) -> None:
+    """ValueError if a model has no score on validation images to choose its best weights by."""
+    if not scores:
+        raise ValueError(
+            f"model '{cell.model}' has neither a bound nor classes on validation images; expected "
+            "one of them with keep: best"
+        )
+
+
+def validation_columns(curve: Sequence[Point], keeps_best: bool) -> dict[str, Any]:
+    """The columns of a row about the validation images, from the last or best point of a curve."""
+    point: Point = (find_best_point(curve) or {}) if keeps_best else curve[-1]
+    columns = {name: point.get(name) for name in ("validation_nelbo", "validation_accuracy")}
+    return columns | {"best_step": point.get("step") if keeps_best else None}

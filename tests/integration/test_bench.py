@@ -313,12 +313,12 @@ BAD_FLAGS = {
 }
 
 
-@pytest.mark.parametrize(("flags", "told"), BAD_FLAGS.values(), ids=BAD_FLAGS.keys())
+@pytest.mark.parametrize(("flags", "message"), BAD_FLAGS.values(), ids=BAD_FLAGS.keys())
 def test_bad_flags_are_one_line_and_exit_2(
-    flags: list[str], told: str, run: Run, results: Path, capsys: pytest.CaptureFixture[str]
+    flags: list[str], message: str, run: Run, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*flags) == 2
-    refused(capsys, told)
+    refused(capsys, message)
     assert not results.exists()
 
 
@@ -347,23 +347,23 @@ BAD_FILES = {
 }
 
 
-@pytest.mark.parametrize(("text", "told"), BAD_FILES.values(), ids=BAD_FILES.keys())
+@pytest.mark.parametrize(("text", "message"), BAD_FILES.values(), ids=BAD_FILES.keys())
 def test_bad_grid_files_are_one_line_and_exit_2(
-    text: str, told: str, run: Run, results: Path, capsys: pytest.CaptureFixture[str]
+    text: str, message: str, run: Run, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (results.parent / "mine.yaml").write_text(text)
     assert run("mine.yaml") == 2
-    refused(capsys, told)
+    refused(capsys, message)
     assert not results.exists()
 
 
-def refused(capsys: pytest.CaptureFixture[str], told: str) -> None:
+def refused(capsys: pytest.CaptureFixture[str], message: str) -> None:
     """Check for one line with this text on stderr, and nothing on stdout."""
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("error: ")
-    assert said.err.count("\n") == 1
-    assert told in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: ")
+    assert output.err.count("\n") == 1
+    assert message in output.err
 
 
 def parquet_of_another_schema(results: Path) -> None:
@@ -531,7 +531,7 @@ def kill_with_children(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (["--gpus-per-trial", "64"], "a trial needs 1 CPUs and 64 GPUs"),
         (["--cpus-per-trial", "1000"], "a trial needs 1000 CPUs"),
@@ -539,13 +539,13 @@ def kill_with_children(process: subprocess.Popen[bytes]) -> None:
     ],
 )
 def test_machines_that_are_not_there_are_refused(
-    flags: list[str], told: str, own_model: Path, results: Path, mnist: Data
+    flags: list[str], message: str, own_model: Path, results: Path, mnist: Data
 ) -> None:
     done = subprocess.run(
         command(own_model, results, *FIRST, *flags), cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert not results.exists()

@@ -50,8 +50,8 @@ def test_a_process_ends_as_if_it_had_been_read(
 def test_commands_write_into_a_closed_pipe(command: list[str]) -> None:
     """A shell closes the pipe before the command has started."""
     shell = f"({sys.executable} {' '.join(command)}; echo code $? >&2) | true"
-    told = subprocess.run(
+    output = subprocess.run(
         ["bash", "-c", shell], capture_output=True, text=True, cwd=ROOT, check=False
     )
-    assert "Traceback" not in told.stderr
-    assert told.stderr.splitlines()[-1] == ("code 0" if "--list" in command else "code 2")
+    assert "Traceback" not in output.stderr
+    assert output.stderr.splitlines()[-1] == ("code 0" if "--list" in command else "code 2")

@@ -105,15 +105,15 @@ def test_changed_code_is_reported_before_training(
     Path("mine.py").write_text(LINEAR + "# edited\n")
     (plugin,) = read_plugins(["mine.py"])
     old = sources("r")[0] or ""
-    told = (
+    message = (
         f"model 'linear': 1 finished cell used another version of mine.py ({old[:8]}, now "
         f"{plugin.sha256[:8]}); "
         "arms that mix versions: linear; --resume never runs all cells again\n"
     )
     assert command("r", *flags, "2", "--dry-run") == 0
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err == message
     assert command("r", *flags, "2") == 0
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert sources("r") == sorted([old, plugin.sha256])
     assert command("r", *flags, "2", "--resume", "never") == 0
     assert "another version" not in capsys.readouterr().err

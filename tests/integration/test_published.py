@@ -17,7 +17,7 @@ from analysis.frames.arm_table import count_cells
 from analysis.frames.training_length import shortened_banner
 from analysis.rendering import table
 from analysis.reproduction import references
-from analysis.reproduction.matching import estimate_candidates
+from analysis.reproduction.matching import select_candidates
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reproduction, samples
 from harness.experiment import grid_file
@@ -26,6 +26,7 @@ from harness.plugins import registry
 from harness.storage.schema import cell_of
 from harness.storage.store import Store
 from tests.conftest import ROOT
+from tests.unit.analysis.conftest import estimate_all
 
 RESULTS = ROOT / "results"
 PUBLISHED = RESULTS / "report"
@@ -63,9 +64,9 @@ def rows() -> pd.DataFrame:
 def test_every_cell_that_a_run_was_asked_for_has_its_result(folder: Path) -> None:
     store = Store(folder)
     grids = [grid_file.validate(record["grid"]) for record in store.provenance()]
-    asked = {cell.id for each in grids for cell in each.cells(registry.cards(), LISTED)}
+    planned = {cell.id for each in grids for cell in each.cells(registry.cards(), LISTED)}
     rows = read(folder)
-    assert asked == set(rows["cell"])
+    assert planned == set(rows["cell"])
     assert set(rows["status"]) == {"ok"}
 
 
@@ -133,9 +134,9 @@ def test_every_figure_of_the_answers_stands_on_the_page(folder: Path) -> None:
 
 
 def test_what_was_shortened_is_said_by_the_page_and_by_its_readme(folder: Path) -> None:
-    said = shortened_banner(count_cells(read(folder)))
-    assert said in words(folder / "report" / "report.html")
-    for steps in re.findall(r"[\d,]+ of [\d,]+ steps", said):
+    text = shortened_banner(count_cells(read(folder)))
+    assert text in words(folder / "report" / "report.html")
+    for steps in re.findall(r"[\d,]+ of [\d,]+ steps", text):
         assert steps in (folder / "README.md").read_text(encoding="utf-8")
 
 
@@ -166,7 +167,8 @@ def test_the_docs_show_what_the_rows_give(rows: pd.DataFrame) -> None:
     between the marks.
     """
     published = references.load()
-    verdicts = compute_verdicts(estimate_candidates(rows, published), published)
+    estimates = estimate_all(rows)
+    verdicts = compute_verdicts(select_candidates(estimates, rows, published), published)
     (shown,) = reproduction.build_headline_tables(verdicts, published)
     page = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
     _, _, rest = page.partition("<!-- headline -->\n")

@@ -162,9 +162,9 @@ def test_a_worker_that_is_killed_goes_on_from_its_checkpoint(
     calm = another(store, "calm", mnist)
     launch(InProcess(Resources()), tasks(calm, [[mortal(3)]]))
     row, expected = lasting(store.row(cell.id)), lasting(calm.row(mortal(3).id))
-    told = {"cell", "settings"}
-    assert {k: v for k, v in row.items() if k not in told} == {
-        k: v for k, v in expected.items() if k not in told
+    changed = {"cell", "settings"}
+    assert {k: v for k, v in row.items() if k not in changed} == {
+        k: v for k, v in expected.items() if k not in changed
     }
     assert store.rows()[neighbour.id]["status"] == "ok"
 

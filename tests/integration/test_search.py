@@ -315,6 +315,6 @@ def test_a_search_in_python_gives_the_rows_of_the_command(tmp_path: Path) -> Non
     found = harness.run(
         keys, results=tmp_path / "python", launcher="in-process", compile="never", samples=200
     )
-    assert len(found.rows) == 5
+    assert len(found.rows) + len(found.trials) == 5
     assert run_here(write_grid(tmp_path, "random"), tmp_path / "shell") == 0
     assert read_lasting(tmp_path / "python") == read_lasting(tmp_path / "shell")

@@ -186,7 +186,7 @@ def commands(address: str) -> list[Callable[[], int]]:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ("nobody", "NETWORK_CONNECTION"),
         ("no bucket", "NO_SUCH_BUCKET"),
@@ -194,7 +194,7 @@ def commands(address: str) -> list[Callable[[], int]]:
     ],
 )
 def test_a_wrong_address_is_refused_within_seconds(
-    wrong: str, told: str, proxy: FailingProxy, clock: Clock, capsys: pytest.CaptureFixture[str]
+    wrong: str, message: str, proxy: FailingProxy, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By every command; only a bucket that answered before is retried for two minutes."""
     proxy.refusals, proxy.status = (10**6, 403) if wrong == "forbidden" else (0, 500)
@@ -206,7 +206,7 @@ def test_a_wrong_address_is_refused_within_seconds(
         begun = clock.now
         assert command() == 2
         assert re.fullmatch(
-            rf"error: results [^\n]*{told}[^\n]*expected [^\n]*\n", capsys.readouterr().err
+            rf"error: results [^\n]*{message}[^\n]*expected [^\n]*\n", capsys.readouterr().err
         )
         assert clock.now - begun < 10
 
@@ -284,7 +284,7 @@ def test_a_server_named_in_the_environment_is_asked(
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [
         (f"s3://key:{SECRET}@bench/x", "credentials in the address"),
         (
@@ -298,10 +298,10 @@ def test_a_server_named_in_the_environment_is_asked(
         ("http://bench/x", "expected a folder, s3://BUCKET/PATH or gs://BUCKET/PATH"),
     ],
 )
-def test_an_address_that_cannot_be_used_is_refused_in_one_line(address: str, told: str) -> None:
+def test_an_address_that_cannot_be_used_is_refused_in_one_line(address: str, message: str) -> None:
     with pytest.raises(InputError) as refused:
         Store(address)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
     assert SECRET not in str(refused.value)
 
@@ -380,15 +380,15 @@ def test_a_grid_of_ray_trials_ends_in_a_bucket(
     assert store.rows() == rows
     assert not (tmp_path / "results").exists()
     assert report.main([address, "--out", str(tmp_path / "report")]) == 0
-    told = capsys.readouterr()
-    assert f"results: {store.name}/{TABLE}" in told.out
+    output = capsys.readouterr()
+    assert f"results: {store.name}/{TABLE}" in output.out
     written = {**contents(store), **tree(tmp_path / "report")}
     assert {"results.parquet", "report.html"} <= written.keys()
-    said = "".join(
-        [first.stdout, first.stderr, again.stdout, again.stderr, told.out, told.err]
+    outputs = "".join(
+        [first.stdout, first.stderr, again.stdout, again.stderr, output.out, output.err]
     ).encode()
     assert [
-        name for name, content in {**written, "said": said}.items() if SECRET.encode() in content
+        name for name, content in {**written, "said": outputs}.items() if SECRET.encode() in content
     ] == []
 
 

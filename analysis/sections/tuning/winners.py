@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames import searches
-from analysis.frames.arm_table import estimate_arms, list_rows, scale_estimates
-from analysis.frames.metrics import Metric
+from analysis.frames.arm_table import count_cells, estimate_arms, list_rows, scale_estimates
+from analysis.frames.metrics import Metric, describe_metrics
 from analysis.rendering.numbers import format_estimate, format_number
 from analysis.rendering.table import Table
 from analysis.sections.summary import select_main_metrics
@@ -19,8 +19,9 @@ HOUR = 3600.0
 def build_studies(rows: pd.DataFrame) -> Table:
     """Trainings of winners -> a row a configuration: means over its studies."""
     studies = searches.to_studies(rows)
-    metrics = select_main_metrics(studies)
-    table = estimate_arms(studies, [metric.column for metric in metrics])
+    metrics = select_main_metrics(studies, describe_metrics(studies))
+    columns = [metric.column for metric in metrics]
+    table = estimate_arms(studies, count_cells(studies), columns)
     values = table[table["n"] > 0].reset_index(drop=True)
     text = pd.DataFrame({"Model": list(dict.fromkeys(values["arm"]))})
     for metric in metrics:

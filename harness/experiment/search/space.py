@@ -100,7 +100,7 @@ class Axis(BaseModel):
             return int(low) + int(u * (high - low + 1))
         if self.kind == "log_integer":
             drawn = math.exp(math.log(low) + u * (math.log(high + 1) - math.log(low)))
-            return min(max(int(drawn), int(low)), int(high))  # exp(log(5)) is below 5
+            return max(int(low), min(int(drawn), int(high)))  # rounding must not leave the bounds
         if self.kind == "log":
             drawn = math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
             return round_within(drawn, low, high)

@@ -54,8 +54,9 @@ class SearchSpec(BaseModel):
     def _check_method(self) -> "SearchSpec":
         owners = {"eta": "halving", "rungs": "halving", "batch": "tpe"}
         owners |= {"searcher": "tune", "scheduler": "tune"}
-        for key in sorted(self.model_fields_set & set(owners)):
-            if self.method != owners[key]:
+        for key in sorted(owners):
+            is_default = getattr(self, key) == type(self).model_fields[key].default
+            if self.method != owners[key] and not is_default:
                 raise ValueError(f"{key}: a key of method {owners[key]}, got method {self.method}")
         if self.method == "tune" and not (self.searcher or self.scheduler):
             raise ValueError("method tune: expected a searcher, a scheduler or both")

@@ -249,9 +249,9 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     before = files(tmp_path)
     for folder in ("nowhere", "empty", "file", "results"):
         assert report.main([str(tmp_path / folder)]) == 2
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert re.fullmatch(r"error: .+expected.+\n", told.err)
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert re.fullmatch(r"error: .+expected.+\n", output.err)
     assert files(tmp_path) == before
 
 

@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from analysis.frames.arm_names import row_arm_names
+from analysis.frames.arm_table import count_cells, estimate_arms, scale_estimates
+from analysis.frames.metrics import describe_metrics
 from harness.experiment.cell import Cell
 from harness.storage.schema import describe_cell
 from harness.storage.store import Store
@@ -122,6 +124,11 @@ def frame(rows: Iterable[dict[str, Any]], root: Path) -> pd.DataFrame:
         store.write_row(values)
     found = store.frame()
     return found.assign(arm=row_arm_names(found))
+
+
+def estimate_all(rows: pd.DataFrame) -> pd.DataFrame:
+    """The estimates of every metric of these rows, in its unit."""
+    return scale_estimates(estimate_arms(rows, count_cells(rows), list(describe_metrics(rows))))
 
 
 def arms(seeds: int = 3) -> list[Cell]:

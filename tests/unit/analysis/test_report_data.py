@@ -13,7 +13,7 @@ from analysis.comparison import comparisons
 from analysis.rendering.section import Content
 from analysis.rendering.table import Table
 from analysis.report_data import ReportData, Section
-from analysis.reproduction import matching, references
+from analysis.reproduction import references
 from analysis.sections import reproduction
 from harness.storage.store import Store
 
@@ -60,7 +60,7 @@ def test_what_sections_share_is_computed_once(full: Store, monkeypatch: pytest.M
     for module, name in (
         (report, "summarize_arms"),
         (report, "count_cells"),
-        (matching, "estimate_arms"),  # by `estimate_candidates`, whoever calls it
+        (report, "estimate_arms"),
         (reproduction, "compute_verdicts"),
     ):
         count(module, name)

@@ -42,7 +42,7 @@ def train(cells: Sequence[Cell], data: Data, steps: int = STEPS) -> PackTrainer:
 
 def losses(pack: PackTrainer, index: int) -> Tensor:
     """The loss of a cell in every step: (steps,)."""
-    return torch.stack(pack._recent_losses)[:, 0, index]
+    return torch.stack(pack.learning_curves.recent_losses)[:, 0, index]
 
 
 def tensors(pack: PackTrainer) -> dict[str, Tensor]:

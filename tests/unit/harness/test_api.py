@@ -88,7 +88,7 @@ def test_arrays_of_betas() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"seed": 3}, "no flag of harness.run 'seed'; did you mean 'seeds'?"),
         ({"dry_run": True}, "no flag of harness.run 'dry_run';"),
@@ -98,10 +98,10 @@ def test_arrays_of_betas() -> None:
         ({"pack_size": 0}, "flag 'pack_size': "),
     ],
 )
-def test_a_bad_argument_is_one_line(arguments: dict[str, Any], told: str) -> None:
+def test_a_bad_argument_is_one_line(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
         make_options("quick", **arguments)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 

@@ -41,14 +41,14 @@ def test_two_writing_processes_lose_nothing(store: Store) -> None:
     while any(writer.poll() is None for writer in writers):
         shared = store.rows().get("shared")
         assert shared is None or len(shared["error"]) == 9000
-    told = "".join(writer.communicate()[1].decode() for writer in writers)
-    assert [writer.returncode for writer in writers] == [0, 0], told
+    output = "".join(writer.communicate()[1].decode() for writer in writers)
+    assert [writer.returncode for writer in writers] == [0, 0], output
     if isinstance(store.backend, Folder):
-        assert told == ""
+        assert output == ""
     # moto answers 500 where a second put replaces the object of one not yet answered; it is asked
     # again
     else:
-        assert [line for line in told.splitlines() if "; retrying in " not in line] == []
+        assert [line for line in output.splitlines() if "; retrying in " not in line] == []
     store.compact()
     expected = {"shared"} | {f"{name}{n}" for name in "xy" for n in range(30)}
     assert set(store.rows()) == set(table(store)["cell"].to_pylist()) == expected

@@ -10,12 +10,12 @@ from analysis.comparison.caveats import (
 )
 from analysis.frames.arm_table import count_cells
 from analysis.stats.thresholds import MIN_SEEDS
-from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
+from tests.unit.analysis.conftest import FrameMaker, estimate_all, made, on_subset, row
 
 
 def test_nothing_to_say_of_enough_equal_seeds(results: FrameMaker) -> None:
     rows = results(*[row(made("vae", seed)) for seed in range(MIN_SEEDS)])
-    assert list_caveats(rows, count_cells(rows)) == []
+    assert list_caveats(rows, count_cells(rows), estimate_all(rows)) == []
 
 
 def test_the_gravest_first(results: FrameMaker) -> None:
@@ -29,7 +29,7 @@ def test_the_gravest_first(results: FrameMaker) -> None:
     broken = rows.assign(
         nelbo=rows["nelbo"].mask((rows["seed"] == 0) & (rows["model"] == "vae"), 50.0)
     )
-    said = list_caveats(broken, count_cells(broken))
+    sentences = list_caveats(broken, count_cells(broken), estimate_all(broken))
     words = [
         "nelbo 50.00 is not kl 19.00 + rec 81.00",
         "2 different lists of images",
@@ -40,9 +40,9 @@ def test_the_gravest_first(results: FrameMaker) -> None:
         "unequal numbers of finished seeds: from 0 (gmvae) to 3 (vae)",
         "fewer than 5 finished seeds in 2 of 2 arms",
     ]
-    assert len(said) == len(words)
-    assert all(any(word in note for note in said) for word in words)
-    assert "is not kl" in said[0]
+    assert len(sentences) == len(words)
+    assert all(any(word in note for note in sentences) for word in words)
+    assert "is not kl" in sentences[0]
 
 
 def test_unfinished_cells_come_with_their_reason(results: FrameMaker) -> None:
@@ -65,9 +65,9 @@ def test_what_a_run_planned_and_did_not_do_is_missing() -> None:
 
 
 def test_choosing_by_test_scores_is_warned_against() -> None:
-    (said,) = warn_about_selection(pd.DataFrame({"a": ["gmvae"]}))
-    assert "no validation split" in said
-    (said,) = warn_about_selection(pd.DataFrame({"a": ["gmvae"]}), has_validation=True)
-    assert "can be chosen by validation_nelbo" in said
-    assert "no validation split" not in said
+    (sentence,) = warn_about_selection(pd.DataFrame({"a": ["gmvae"]}))
+    assert "no validation split" in sentence
+    (sentence,) = warn_about_selection(pd.DataFrame({"a": ["gmvae"]}), has_validation=True)
+    assert "can be chosen by validation_nelbo" in sentence
+    assert "no validation split" not in sentence
     assert not list(warn_about_selection(pd.DataFrame({"a": []})))

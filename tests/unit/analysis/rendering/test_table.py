@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.frames.arm_table import count_cells
+from analysis.frames.metrics import describe_metrics
 from analysis.rendering.table import (
     FORMULA_PREFIXES,
     MAX_ROWS,
@@ -21,7 +22,7 @@ from analysis.rendering.table import (
 )
 from analysis.sections import summary
 from harness.errors import strip_control_chars
-from tests.unit.analysis.conftest import HOSTILE, FrameMaker, made, row
+from tests.unit.analysis.conftest import HOSTILE, FrameMaker, estimate_all, made, row
 
 
 def of(text: str) -> Table:
@@ -37,7 +38,8 @@ def of(text: str) -> Table:
 
 def build_estimate_table(rows: pd.DataFrame) -> Table:
     """Every estimate of these rows."""
-    return summary.build_estimate_table(rows, count_cells(rows))
+    metrics = list(describe_metrics(rows).values())
+    return summary.build_estimate_table(estimate_all(rows), count_cells(rows), metrics)
 
 
 def test_every_form_carries_kind_and_n(results: FrameMaker, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from scipy import stats
 
-from analysis.reproduction.matching import estimate_candidates
+from analysis.reproduction.matching import select_candidates
 from analysis.reproduction.references import References, load
 from analysis.reproduction.verdicts import compute_verdicts
-from tests.unit.analysis.conftest import FrameMaker, frame, made, on_subset, row
+from tests.unit.analysis.conftest import FrameMaker, estimate_all, frame, made, on_subset, row
 
 # Ten values with mean 0 and SD 1, spread as normal ones are.
 NORMAL = stats.norm.ppf((np.arange(10) + 0.5) / 10)
@@ -22,7 +22,7 @@ NORMAL /= NORMAL.std(ddof=1)
 def find_verdicts(rows: pd.DataFrame, references: References | None = None) -> pd.DataFrame:
     """The verdicts on all shipped references."""
     published = references or load()
-    return compute_verdicts(estimate_candidates(rows, published), published)
+    return compute_verdicts(select_candidates(estimate_all(rows), rows, published), published)
 
 
 def picked(

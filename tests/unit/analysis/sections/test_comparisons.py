@@ -169,7 +169,7 @@ def test_effects_show_what_there_is() -> None:
 
 
 def test_the_terminal_gets_some_lines_and_the_number_of_others() -> None:
-    said = list(
+    sentences = list(
         terminal_lines(
             build_families(
                 frame(comparison(), comparison(b="ssvae", verdict="worse"), comparison(b="c"))
@@ -177,8 +177,8 @@ def test_the_terminal_gets_some_lines_and_the_number_of_others() -> None:
             2,
         )
     )
-    assert said[0] == "NELBO on the test images, 3 comparisons: 3 better or worse"
-    assert said[1:] == [
+    assert sentences[0] == "NELBO on the test images, 3 comparisons: 3 better or worse"
+    assert sentences[1:] == [
         f"  gmvae against vae: {WHY}",
         f"  gmvae against ssvae: {WHY}",
         "  and 1 more: see the report",

@@ -5,16 +5,16 @@ from typing import Any
 import pandas as pd
 
 from analysis.rendering.table import Table, to_markdown
-from analysis.reproduction.matching import estimate_candidates
+from analysis.reproduction.matching import select_candidates
 from analysis.reproduction.references import load
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reproduction
-from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
+from tests.unit.analysis.conftest import FrameMaker, estimate_all, made, on_subset, row
 
 
 def build_headline_tables(rows: pd.DataFrame) -> list[Table]:
     """The headline of these rows."""
-    verdicts = compute_verdicts(estimate_candidates(rows, load()), load())
+    verdicts = compute_verdicts(select_candidates(estimate_all(rows), rows, load()), load())
     return reproduction.build_headline_tables(verdicts, load())
 
 

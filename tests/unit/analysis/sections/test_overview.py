@@ -32,10 +32,10 @@ def test_two_versions_of_a_library_are_both_told(results: FrameMaker) -> None:
 
 def test_commands_are_told_once_and_the_report_comes_last(results: FrameMaker) -> None:
     commits = results(row(made("vae")))["git_commit"]
-    told = list_commands(
+    commands = list_commands(
         commits, [{"command": "a"}, {"command": ["a", "b c"]}, {"command": "a"}, {}], "my results"
     )
-    assert told == ["a", "a 'b c'", "python analysis/report.py 'my results'"]
+    assert commands == ["a", "a 'b c'", "python analysis/report.py 'my results'"]
 
 
 def test_a_single_clean_commit_is_checked_out_first() -> None:

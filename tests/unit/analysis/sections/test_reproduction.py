@@ -5,17 +5,18 @@ from typing import Any
 import pytest
 
 from analysis.rendering.table import Table, to_latex, to_markdown
-from analysis.reproduction.matching import estimate_candidates
+from analysis.reproduction.matching import select_candidates
 from analysis.reproduction.references import load
 from analysis.reproduction.verdicts import compute_verdicts
 from analysis.sections import reproduction
-from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
+from tests.unit.analysis.conftest import FrameMaker, estimate_all, made, on_subset, row
 
 
 def tables(results: FrameMaker, *rows: dict[str, Any]) -> dict[str, Table]:
     """The tables of these rows, by name."""
     references = load()
-    ours = estimate_candidates(results(*rows), references)
+    frame = results(*rows)
+    ours = select_candidates(estimate_all(frame), frame, references)
     tables = reproduction.build_tables(ours, compute_verdicts(ours, references), references)
     return {table.name: table for table in tables}
 
@@ -102,9 +103,9 @@ def test_broken_sums_are_flagged_in_every_form(results: FrameMaker) -> None:
     found = tables(results, row(made("vae")))
     assert found["table-2-report-subset"].marks[0] == "flagged"
     assert found["table-1-report-subset"].marks[:3] == ("reference", "flagged", "reference")
-    said = reproduction.describe_flagged_rows(list(found.values()))
-    assert len(said) == 2
-    assert "17.18 + 81.25 = 98.43, not 99.06" in said[1]
+    sentences = reproduction.describe_flagged_rows(list(found.values()))
+    assert len(sentences) == 2
+    assert "17.18 + 81.25 = 98.43, not 99.06" in sentences[1]
     for form in (to_markdown, to_latex):
         assert "17.18 + 81.25 = 98.43, not 99.06" in form(found["table-2-report-subset"])
 

@@ -58,12 +58,12 @@ def test_beta_gives_a_table_a_metric_and_a_sentence_each(results: FrameMaker) ->
         "is the number"
     )
     assert "p Dunnett" not in nelbo.text
-    said = list(beta.build_sentences(found))
-    assert [text.split(", β")[0] for text in said] == [
+    sentences = list(beta.build_sentences(found))
+    assert [text.split(", β")[0] for text in sentences] == [
         *("vae, mnist: NELBO on the test images", "vae, mnist: KL on the test images"),
         "vae, mnist: Reconstruction on the test images",
     ]
-    assert "β = 1, 4, 16: falls with β: −2." in said[1]
+    assert "β = 1, 4, 16: falls with β: −2." in sentences[1]
 
 
 def test_without_another_beta_there_is_nothing_to_say(results: FrameMaker) -> None:
@@ -115,12 +115,12 @@ def test_more_balanced_is_asked_of_the_seeds_in_words(results: FrameMaker) -> No
     ]
     runs = [row(made("vae", seed), **even[seed]) for seed in SEEDS]
     rows = with_arms(results(*runs, *[row(made("gmvae", seed), **odd[seed]) for seed in SEEDS]))
-    (said,) = class_balance.build_sentences(
+    (sentence,) = class_balance.build_sentences(
         class_balance.compare_imbalance(rows, summarize_arms(rows), ComparisonSpec())
     )
-    assert said.startswith("gmvae against vae: worse by ")
-    assert "points" in said
-    assert "n = 6" in said
+    assert sentence.startswith("gmvae against vae: worse by ")
+    assert "points" in sentence
+    assert "n = 6" in sentence
 
 
 def test_a_balance_that_differs_says_in_how_many_seeds(results: FrameMaker) -> None:
@@ -186,11 +186,11 @@ def test_gains_are_told_by_budget_and_two_of_them_by_their_size(results: FrameMa
     assert second.text["Labels"].tolist() == ["1,000 against 50"]
     assert second.text["Verdict"].tolist() == ["smaller"]
     assert second.text["Difference (points) [95 % CI]"].str.startswith("−").all()
-    said = list(label_budget.build_sentences(each))
-    assert said[1].startswith(
+    sentences = list(label_budget.build_sentences(each))
+    assert sentences[1].startswith(
         "ssvae, mnist, 1,000 labels: semi-supervised against supervised: better by "
     )
-    assert said[2].startswith(
+    assert sentences[2].startswith(
         "ssvae, mnist: gain in accuracy, 50, 1,000 labels: falls with the label budget: −"
     )
 
@@ -233,10 +233,10 @@ def test_a_gain_names_the_p_of_the_grids_family(results: FrameMaker) -> None:
         compute_gains(rows, ComparisonSpec())[0],
         compare_arms(rows, ComparisonSpec(metrics=["accuracy"])),
     )
-    said = list(label_budget.build_sentences(each))
-    assert "(Holm, 2 comparisons)" in said[0]
-    assert said[0].endswith(" (Holm, 6)")
-    assert "; in the grid's family: p = " in said[0]
+    sentences = list(label_budget.build_sentences(each))
+    assert "(Holm, 2 comparisons)" in sentences[0]
+    assert sentences[0].endswith(" (Holm, 6)")
+    assert "; in the grid's family: p = " in sentences[0]
     assert "p in the grid's family" in label_budget.build_tables(each, each.head(0))[0].text
 
 

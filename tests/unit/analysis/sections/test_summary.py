@@ -3,19 +3,22 @@
 import pandas as pd
 
 from analysis.frames.arm_table import count_cells
+from analysis.frames.metrics import describe_metrics
 from analysis.rendering.table import Table
 from analysis.sections import summary
-from tests.unit.analysis.conftest import FrameMaker, made, on_subset, row
+from tests.unit.analysis.conftest import FrameMaker, estimate_all, made, on_subset, row
 
 
 def build_summary_tables(rows: pd.DataFrame) -> list[Table]:
     """A table for each evaluation set of these rows."""
-    return summary.build_summary_tables(rows, count_cells(rows))
+    metrics = summary.select_main_metrics(rows, describe_metrics(rows))
+    return summary.build_summary_tables(estimate_all(rows), count_cells(rows), metrics)
 
 
 def build_estimate_table(rows: pd.DataFrame) -> Table:
     """Every estimate of these rows."""
-    return summary.build_estimate_table(rows, count_cells(rows))
+    metrics = list(describe_metrics(rows).values())
+    return summary.build_estimate_table(estimate_all(rows), count_cells(rows), metrics)
 
 
 def test_a_table_for_each_evaluation_set(results: FrameMaker) -> None:

@@ -92,7 +92,7 @@ def test_failed_and_diverged_cells_are_counted_beside(results: FrameMaker) -> No
         row(made("vae", 3), "diverged", nelbo=1.0, kl=0.5, rec=0.5),
     ]
     rows = results(*seeds, *bad, row(made("vae", 4), nelbo=None, kl=None, rec=None))
-    found = estimate_arms(rows, ["nelbo"]).iloc[0]
+    found = estimate_arms(rows, count_cells(rows), ["nelbo"]).iloc[0]
     assert found[["cells", "ok", "failed", "diverged", "missing", "n"]].tolist() == [
         5,
         3,

@@ -39,15 +39,15 @@ def test_what_a_grid_can_sweep_has_a_flag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (("--learning-rate", "0"), "input should be greater than 0, got 0.0"),
         (("--learning-rate", "nan"), "input should be a"),
         (("--batch-size", "-1"), "input should be greater than 0, got -1"),
     ],
 )
-def test_a_value_that_no_grid_can_have_is_one_line(flags: tuple[str, ...], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_value_that_no_grid_can_have_is_one_line(flags: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         grid_file.apply_flags(grid_file.read("quick"), parse(*flags).grid_keys)
 
 

@@ -60,7 +60,7 @@ def tell(store: Store) -> Tell:
 
 
 def test_a_run_that_goes_well_is_shown_with_what_trains_and_its_pace(tell: Tell) -> None:
-    code, said = tell(RUNS)
+    code, output = tell(RUNS)
     assert code == 0
     for part in (
         "running on here",
@@ -71,7 +71,7 @@ def test_a_run_that_goes_well_is_shown_with_what_trains_and_its_pace(tell: Tell)
         "150.50",
         "5 of 10 cells",
     ):
-        assert part in said
+        assert part in output
 
 
 def test_a_run_that_failed_somewhere_names_the_cells_and_their_reasons(
@@ -84,14 +84,14 @@ def test_a_run_that_failed_somewhere_names_the_cells_and_their_reasons(
     rows.write_row(
         store, Task((one,), str(store.root)), one, "failed", {"error": "RuntimeError: boom\nmore"}
     )
-    code, said = tell(
+    code, output = tell(
         replace(
             RUNS, ended={"ok": 3, "failed": 1}, failures=(Failure(one.id, "vae seed=0", "failed"),)
         )
     )
     assert code == 1
-    assert "failed: vae seed=0: RuntimeError: boom\n" in said
-    assert f"--log {one.id}" in said
+    assert "failed: vae seed=0: RuntimeError: boom\n" in output
+    assert f"--log {one.id}" in output
 
 
 @pytest.mark.parametrize(
@@ -107,25 +107,25 @@ def test_a_run_that_failed_somewhere_names_the_cells_and_their_reasons(
 def test_a_run_that_has_ended_is_well_if_the_grid_is_complete(
     ended: int, end: str, code: int, word: str, tell: Tell
 ) -> None:
-    found, said = tell(replace(RUNS, ended={"ok": ended}, running=0, packs=(), end=end))
+    found, output = tell(replace(RUNS, ended={"ok": ended}, running=0, packs=(), end=end))
     assert found == code
-    assert word in said
-    assert "left" not in said
+    assert word in output
+    assert "left" not in output
 
 
 def test_a_run_whose_driver_is_gone_is_silent_and_says_how_to_go_on(tell: Tell) -> None:
     before = (datetime.now(UTC) - timedelta(minutes=12)).isoformat()
-    code, said = tell(replace(RUNS, written=before))
+    code, output = tell(replace(RUNS, written=before))
     assert code == 1
-    assert "silent for 12 min" in said
-    assert "the same command goes on" in said
+    assert "silent for 12 min" in output
+    assert "the same command goes on" in output
 
 
 def test_the_newest_run_is_shown_and_earlier_ones_have_a_line(tell: Tell) -> None:
     tell(replace(RUNS, run="2026-01-01T000000-bbbbbb", end="done"))
-    _, said = tell(RUNS)
-    assert said.splitlines()[0].startswith("2026-01-01T000000-bbbbbb: ended, 3/8 cells done")
-    assert said.splitlines()[1].startswith("2026-01-02T000000-aaaaaa: running")
+    _, output = tell(RUNS)
+    assert output.splitlines()[0].startswith("2026-01-01T000000-bbbbbb: ended, 3/8 cells done")
+    assert output.splitlines()[1].startswith("2026-01-02T000000-aaaaaa: running")
 
 
 def test_following_ends_with_the_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,21 +155,21 @@ def test_a_log_is_found_by_id_by_its_beginning_and_by_name(
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (["--log", "ab"], "2 failed cells have the name 'ab'"),
         (["--log", "x"], "no failed cell has the name 'x'"),
     ],
 )
 def test_a_log_that_is_not_told_apart_is_refused_with_a_list(
-    flags: list[str], told: str, store: Store, capsys: pytest.CaptureFixture[str]
+    flags: list[str], message: str, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("abc123", "abd999"):
         store.write(f"logs/{name}.txt", b"")
     assert bench.main([*flags, "--status", str(store.root)]) == 2
-    said = capsys.readouterr().err
-    assert told in said
-    assert "abc123, abd999" in said
+    output = capsys.readouterr().err
+    assert message in output
+    assert "abc123, abd999" in output
 
 
 @pytest.mark.parametrize(

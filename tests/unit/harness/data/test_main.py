@@ -15,7 +15,7 @@ def test_names_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("entry", ["mnits", "mine.npz"])
 def test_what_cannot_be_loaded_is_one_line(entry: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert check_datasets([entry]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("error: ")
-    assert told.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: ")
+    assert output.err.count("\n") == 1

@@ -122,17 +122,17 @@ class NeedsArguments(RowsOnly):
 
 
 @pytest.mark.parametrize(
-    ("choice", "told"),
+    ("choice", "message"),
     [
         ("tensorbord", "no tracker 'tensorbord'; did you mean 'tensorboard'? known: tensorboard"),
         (3, "tracker 3: expected a name, or a class with one of on_run_start, on_update, on_row"),
         (NeedsArguments, "tracker 'NeedsArguments' cannot be used: TypeError: "),
     ],
 )
-def test_what_is_no_tracker_is_one_line(choice: Any, told: str) -> None:
+def test_what_is_no_tracker_is_one_line(choice: Any, message: str) -> None:
     with pytest.raises(InputError) as caught:
         make_trackers([choice], "r")
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
 
 
 def test_tensorboard_is_refused_for_a_bucket_before_anything_is_written() -> None:

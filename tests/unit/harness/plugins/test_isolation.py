@@ -77,14 +77,16 @@ def test_what_is_new_goes_and_what_was_deleted_comes_back(monkeypatch: pytest.Mo
 
     Child.__module__ = "harness.child"
     monkeypatch.setattr(trainer, "Child", Child, raising=False)
-    changes = changed("engine.Child.forward = len\nengine.brand_new = 1\ndel engine.CURVE_POINTS")
+    changes = changed(
+        "engine.Child.forward = len\nengine.brand_new = 1\ndel engine.DIVERGENCE_THRESHOLD"
+    )
     assert len(changes) == 3
     assert "forward" in vars(Child)
     with only_changes(()):
         assert Child.forward is torch.nn.Linear.forward
         assert not hasattr(trainer, "brand_new")
-        assert trainer.CURVE_POINTS == 200
-    assert not hasattr(trainer, "CURVE_POINTS")
+        assert trainer.DIVERGENCE_THRESHOLD == 1e9
+    assert not hasattr(trainer, "DIVERGENCE_THRESHOLD")
 
 
 def test_settings_of_torch_and_numpy_are_changes_too() -> None:

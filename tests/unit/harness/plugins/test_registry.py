@@ -144,11 +144,11 @@ def test_settings_reach_the_model_or_are_refused(cell: CellMaker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [(ValueError("too\nlong"), "too"), (RuntimeError(), "RuntimeError"), (TypeError("x"), "x")],
 )
 def test_whatever_a_model_says_against_its_settings_is_one_line(
-    error: Exception, told: str
+    error: Exception, message: str
 ) -> None:
     class Picky(Silent):
         def __init__(self) -> None:
@@ -157,7 +157,7 @@ def test_whatever_a_model_says_against_its_settings_is_one_line(
     registry.register("picky")(Picky)
     with pytest.raises(InputError) as caught:
         registry.build(Cell("picky", 0, 1))
-    assert str(caught.value) == f"model 'picky' refuses {{}}: {told}"
+    assert str(caught.value) == f"model 'picky' refuses {{}}: {message}"
 
 
 def test_supervision_reaches_the_models_that_have_one(cell: CellMaker) -> None:
@@ -195,7 +195,7 @@ def test_a_model_file_may_define_what_looks_its_own_module_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
         ("def f(:", "SyntaxError: invalid syntax"),
         ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
@@ -204,11 +204,11 @@ def test_a_model_file_may_define_what_looks_its_own_module_up() -> None:
         ("x = '\0'", "null bytes"),
     ],
 )
-def test_a_model_file_that_does_not_load_is_refused_in_one_line(source: str, told: str) -> None:
+def test_a_model_file_that_does_not_load_is_refused_in_one_line(source: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         registry.load_source("mine/echo.py", source)
     assert str(caught.value).startswith("model file 'mine/echo.py' does not load: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -124,12 +124,12 @@ def test_another_process_registers_it_from_its_value(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         (3, "plug-in 3: expected a path, or a class or function with @register"),
         (Exception, "plug-in 'Exception' is not registered; expected"),
     ],
 )
-def test_what_is_no_plugin_is_refused_in_one_line(value: Any, told: str) -> None:
-    with pytest.raises(InputError, match=f"^{told}"):
+def test_what_is_no_plugin_is_refused_in_one_line(value: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}"):
         registry.load_plugins([value])

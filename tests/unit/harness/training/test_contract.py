@@ -162,7 +162,7 @@ def train(pack: PackTrainer, steps: int) -> PackTrainer:
 
 def last_losses(pack: PackTrainer) -> torch.Tensor:
     """Loss, rec, kl and extra of the last step: (4, cells)."""
-    return pack._recent_losses[-1]
+    return pack.learning_curves.recent_losses[-1]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -271,7 +271,7 @@ def test_optional_methods_without_classes_are_called_as_before(mnist: Data) -> N
 
 def test_progress_is_given(mnist: Data) -> None:
     pack = train(PackTrainer(cells("progressing"), mnist), 5)
-    extras = torch.stack(pack._recent_losses)[:, 3, 0]
+    extras = torch.stack(pack.learning_curves.recent_losses)[:, 3, 0]
     assert extras.tolist() == [12_000.0 + step for step in range(5)]
 
 

@@ -116,7 +116,10 @@ def same(pack: PackTrainer, index: int, other: PackTrainer, place: int = 0) -> N
         assert (value - expected[name]).norm() <= 0.03 * (expected[name] - start[name]).norm(), name
     ours, theirs = (
         torch.stack(trace)[..., at].sum(0)
-        for trace, at in ((pack._recent_losses, index), (other._recent_losses, place))
+        for trace, at in (
+            (pack.learning_curves.recent_losses, index),
+            (other.learning_curves.recent_losses, place),
+        )
     )
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=0)
 
@@ -147,7 +150,7 @@ def test_the_step_of_divergence_is_exact(most: float, mnist: Data, cell: CellMak
     pack = PackTrainer([calm, wild], mnist)
     while pack.step < 10:
         pack.advance(most)
-    losses = [float(step[0]) for step in trained([wild], mnist, 10)._recent_losses]
+    losses = [float(step[0]) for step in trained([wild], mnist, 10).learning_curves.recent_losses]
     first = next(
         step for step, loss in enumerate(losses, 1) if not abs(loss) < DIVERGENCE_THRESHOLD
     )
@@ -369,8 +372,10 @@ def test_a_gpu_step_neither_waits_nor_mixes_devices(
     moved = mnist.to(away, max_train_bytes)
     assert (moved.train_x.device == away) == (max_train_bytes == math.inf)
     pack = trained(mixed(cell, model, supervision)[:3], moved, 2)
-    assert {tensor.device for tensor in (*pack.params.values(), *pack._recent_losses)} == {away}
-    assert [step.shape for step in pack._recent_losses] == [(4, 3), (4, 3)]
+    assert {
+        tensor.device for tensor in (*pack.params.values(), *pack.learning_curves.recent_losses)
+    } == {away}
+    assert [step.shape for step in pack.learning_curves.recent_losses] == [(4, 3), (4, 3)]
     with pytest.raises(NotImplementedError, match="no data"):
         pack._detect_divergence(0)
 

@@ -56,8 +56,8 @@ def test_curves_see_validation_images_and_no_test_images(
     mnist: Data, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the interval of the accuracy, and at the end."""
-    monkeypatch.setattr("harness.training.trainer.ACCURACY_EVERY_POINTS", 2)
-    monkeypatch.setattr("harness.training.trainer.ACCURACY_EVERY_STEPS", 2)
+    monkeypatch.setattr("harness.training.pack.learning_curves.ACCURACY_EVERY_POINTS", 2)
+    monkeypatch.setattr("harness.training.pack.learning_curves.ACCURACY_EVERY_STEPS", 2)
     one = cell("ssvae", iterations=5, validation=300)
     blank = replace(mnist, test_x=torch.zeros_like(mnist.test_x))
     pack, other = (train(PackTrainer([one], data)) for data in (mnist, blank))
@@ -126,8 +126,8 @@ def test_without_validation_curves_see_what_they_saw(mnist: Data, cell: CellMake
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
     """Scores every step, best at step 3 of seed 0 and at step 5 of others; gives the weights."""
-    monkeypatch.setattr("harness.training.trainer.ACCURACY_EVERY_POINTS", 1)
-    monkeypatch.setattr("harness.training.trainer.ACCURACY_EVERY_STEPS", 1)
+    monkeypatch.setattr("harness.training.pack.learning_curves.ACCURACY_EVERY_POINTS", 1)
+    monkeypatch.setattr("harness.training.pack.learning_curves.ACCURACY_EVERY_STEPS", 1)
     seen: list[dict[str, torch.Tensor]] = []
     scores = {0: (9, 8, 5, 7, 6, 5), 1: (9, 8, 7, 6, 5, 6)}
     steps: dict[int, int] = {}
@@ -158,8 +158,8 @@ def test_the_best_weights_survive_interruptions(
     model: str, mnist: Data, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped after every step; at this learning rate the last weights are not the best."""
-    monkeypatch.setattr("harness.training.trainer.ACCURACY_EVERY_POINTS", 1)
-    monkeypatch.setattr("harness.training.trainer.ACCURACY_EVERY_STEPS", 1)
+    monkeypatch.setattr("harness.training.pack.learning_curves.ACCURACY_EVERY_POINTS", 1)
+    monkeypatch.setattr("harness.training.pack.learning_curves.ACCURACY_EVERY_STEPS", 1)
     supervision = "supervised" if model == "ssvae" else "none"
     cells = [
         cell(model, seed, iterations=6, learning_rate=0.03, supervision=supervision, **BEST)
@@ -183,8 +183,8 @@ def test_an_interrupted_trial_ends_with_the_same_row_and_weights(
     tmp_path: Path, store: Store, mnist: Data, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closed after each of four reports; the best step is not the last one."""
-    monkeypatch.setattr("harness.training.trainer.ACCURACY_EVERY_POINTS", 1)
-    monkeypatch.setattr("harness.training.trainer.ACCURACY_EVERY_STEPS", 1)
+    monkeypatch.setattr("harness.training.pack.learning_curves.ACCURACY_EVERY_POINTS", 1)
+    monkeypatch.setattr("harness.training.pack.learning_curves.ACCURACY_EVERY_STEPS", 1)
     cells = tuple(cell("vae", seed, iterations=6, learning_rate=0.03, **BEST) for seed in (0, 1))
     other = Store(tmp_path / "other")
     digit_classifier.provide(other, mnist)
