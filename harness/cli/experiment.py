@@ -8,8 +8,10 @@ from typing import Any
 from harness.cli.options import RunOptions
 from harness.data.loading import DatasetLoader
 from harness.data.own import paths
+from harness.errors import InputError
 from harness.evaluation.further_metrics import list_own_columns, request_metrics
 from harness.execution.launcher import Resources
+from harness.execution.ray_tune import check_own_objects
 from harness.experiment import grid_file
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig, make_evaluation_config
@@ -28,7 +30,7 @@ class Experiment:
     """A grid with the options of its run.
 
     `cells` are those that are known from the start, done or not: all of them, unless `design` makes
-    more known as rows come in.
+    more known as rows come in. Where none is known, they are examples of those that come.
     """
 
     options: RunOptions
@@ -58,7 +60,8 @@ def read_experiment(options: RunOptions) -> Experiment:
     datasets = DatasetLoader(options.data)
     versions = {name: datasets.version(name) for name in grid.datasets}
     design = Design(grid, cards, evaluation.listed_draw, versions)
-    cells = design.list_due({})
+    cells = design.list_due({}) or design.list_examples()
+    check_search(grid, design, options)
     evaluation.check_cells(cells)
     metrics = request_metrics(grid.metrics, {cell.model for cell in cells})
     evaluation = replace(evaluation, metrics=metrics)
@@ -86,6 +89,24 @@ def name_datasets(grid: Grid, names: Mapping[str, str]) -> Grid:
         for sweep in grid.sweeps
     ]
     return grid.model_copy(update={"sweeps": sweeps})
+
+
+def check_search(grid: Grid, design: Design, options: RunOptions) -> None:
+    """InputError where a searcher or scheduler of Ray Tune cannot be used."""
+    if grid.search is None or grid.search.method != "tune":
+        return
+    if options.launcher != "ray":
+        raise InputError(
+            "search, method tune: runs in Ray Tune; expected --launcher ray, got "
+            f"{options.launcher}"
+        )
+    if options.resume == "never":
+        raise InputError(
+            "search, method tune: proposes other points each time, so --resume never would mix two "
+            "searches; expected another results folder (--results)"
+        )
+    for search in design.searches:
+        check_own_objects(search.spec, options.address)
 
 
 def select_grid(options: RunOptions) -> dict[str, Any]:

@@ -16,13 +16,16 @@ from harness.execution.launcher import InProcess, Launcher
 from harness.execution.ray_session import import_ray, prepare_objects
 from harness.execution.ray_tune import RayTune
 from harness.execution.shutdown import StopRequest
+from harness.execution.studies.study import Study
 from harness.experiment.cell import Cell
+from harness.experiment.search.space import Point
 from harness.monitoring.display import format_duration
 from harness.monitoring.progress import Progress, make_silent_console
 from harness.monitoring.run_state import RunState
 from harness.monitoring.tracking import Tracking, make_tracked_run
 from harness.plugins.registry import load_plugins
 from harness.scheduling import packing, step_timing
+from harness.search.studies import OpenStudy, StudyKey
 from harness.storage.layout import checkpoint_key, log_key
 from harness.storage.store import Store
 from harness.training import conformance
@@ -48,7 +51,7 @@ def complete(experiment: Experiment, workload: Workload) -> None:
 
     A grid without a search has one stage. The launcher stays for all of them.
     """
-    record, launcher, handled = None, None, set[Cell]()
+    record, launcher, handled, studies = None, None, set[Cell](), set[StudyKey]()
     with ExitStack() as stack:
         while not workload.is_empty:
             if launcher is None:
@@ -58,9 +61,13 @@ def complete(experiment: Experiment, workload: Workload) -> None:
                 costs = measure_costs(experiment, workload)
             prepare_store(experiment, workload)
             record = record or start_run(experiment, workload)
-            launch(experiment, workload, launcher, costs, record)
-            handled |= {*workload.plan.todo, *workload.refused}
-            workload = plan_workload(experiment, handled)
+            if workload.has_known_cells:
+                launch(experiment, workload, launcher, costs, record)
+                handled |= {*workload.plan.todo, *workload.refused}
+            else:
+                handled |= run_studies(experiment, workload, launcher, record)
+                studies |= {study.key for study in workload.studies}
+            workload = plan_workload(experiment, handled, studies)
     if record is None:
         prepare_store(experiment, workload)
         experiment.store.compact()
@@ -84,9 +91,7 @@ def dry_run(experiment: Experiment, workload: Workload) -> int:
     code = show_plan(workload.plan, packs, costs, slots, workload.refused)
     if outlook := experiment.design.describe_outlook(workload.plan.rows):
         n_open = experiment.design.count_open(workload.plan.rows)
-        longest = max(
-            (packing.pack_seconds((cell,), costs) for cell in workload.plan.todo), default=0
-        )
+        longest = max((packing.pack_seconds((cell,), costs) for cell in workload.kinds), default=0)
         most = format_duration(n_open * longest)
         print(f"{outlook}, at most about {most} of work besides")
     return code
@@ -100,7 +105,7 @@ def prepare_store(experiment: Experiment, workload: Workload) -> None:
 
 def measure_and_connect(experiment: Experiment, workload: Workload) -> tuple[Launcher, Costs]:
     """Time the steps while the launcher starts: Ray waits for its processes meanwhile."""
-    if experiment.options.launcher == "ray" and workload.plan.todo:
+    if experiment.options.launcher == "ray" and workload.kinds:
         import_ray(experiment.options.address)  # the import would slow down the timed steps
         prepare_objects(experiment.plugins)
     with ThreadPoolExecutor(1) as executor:
@@ -110,7 +115,7 @@ def measure_and_connect(experiment: Experiment, workload: Workload) -> tuple[Lau
 
 def measure_costs(experiment: Experiment, workload: Workload) -> dict[Cell, Cost]:
     """What a step and, on CPUs, the scoring of each kind of cell cost, by `Cell.pack_key`."""
-    cells, sets = workload.plan.todo, workload.sets
+    cells, sets = workload.kinds, workload.sets
     evaluation, resources = workload.evaluation, experiment.resources
     step_costs = step_timing.measure_step_costs(
         cells,
@@ -129,7 +134,7 @@ def measure_costs(experiment: Experiment, workload: Workload) -> dict[Cell, Cost
 def make_launcher(experiment: Experiment, workload: Workload) -> Launcher:
     """Ray, or this process; Ray is not started where nothing is to be trained or scored."""
     options = experiment.options
-    if options.launcher == "in-process" or not workload.plan.todo:
+    if options.launcher == "in-process" or not workload.kinds:
         return InProcess(experiment.resources)
     return RayTune(experiment.resources, options.address, options.patience_seconds)
 
@@ -168,6 +173,42 @@ def launch(
                 launch_tasks(launcher, tasks, workload, store, progress, tracking)
     finally:
         store.compact()
+
+
+def run_studies(
+    experiment: Experiment, workload: Workload, launcher: Launcher, record: Mapping[str, Any]
+) -> set[Cell]:
+    """Run the trials that searchers of Ray Tune propose, a study after another; their cells."""
+    assert isinstance(launcher, RayTune)
+    store, cells = experiment.store, set[Cell]()
+    prepare_stage(experiment, workload)
+    try:
+        with (
+            Tracking(experiment.trackers, make_tracked_run(record, store, []), store) as tracking,
+            StopRequest() as stop,
+        ):
+            for each in workload.studies:
+                if experiment.options.progress:
+                    print(f"{each.name}: Ray Tune runs {len(each.numbers)} trials", flush=True)
+                study = make_study(experiment, workload, each, record)
+                ended = launcher.run_study(study, workload.sets, store, stop)
+                tracking.pass_rows(cell.id for cell in ended if store.row(cell.id))
+                cells.update(ended)
+    finally:
+        store.compact()
+    return cells
+
+
+def make_study(
+    experiment: Experiment, workload: Workload, study: OpenStudy, record: Mapping[str, Any]
+) -> Study:
+    """What Ray Tune is handed to run the trials of a study that are left."""
+
+    def make_trial(number: int, point: Point) -> Task:
+        cell = study.search.make_trial(study.study, number, point)
+        return make_task(experiment, workload, (cell,), record)
+
+    return Study(study.search.spec, study.study, study.numbers, study.known, make_trial)
 
 
 def launch_tasks(

@@ -16,6 +16,7 @@ from harness.plugins.deprecation import describe_old_imports
 from harness.scheduling import mixed_sources, packing
 from harness.scheduling import plan as planning
 from harness.scheduling.plan import Plan
+from harness.search.studies import OpenStudy, StudyKey
 from harness.storage.schema import Row
 from harness.storage.store import Contents, Store
 from harness.training import conformance
@@ -28,9 +29,11 @@ class Workload:
     Trials of a search come alone: what follows from them waits, and their data sets have no test
     images.
 
-    `refused` holds the cells whose model cannot be trained or scored, each with the reason; they
-    are not in `plan.todo`. `sets` are the data sets by name, `corrupt` the damaged files of the
-    store by key, each with a description. `evaluation` is what the cells are scored on.
+    `studies` are those whose further trials a searcher of Ray Tune proposes; they are run when no
+    other trials are left. `refused` holds the cells whose model cannot be trained or scored, each
+    with the reason; they are not in `plan.todo`. `sets` are the data sets by name, `corrupt` the
+    damaged files of the store by key, each with a description. `evaluation` is what the cells are
+    scored on.
     """
 
     plan: Plan
@@ -38,22 +41,38 @@ class Workload:
     sets: Mapping[str, Data]
     corrupt: Mapping[str, str]
     evaluation: EvaluationConfig
+    studies: Sequence[OpenStudy] = ()
 
     @property
     def is_search(self) -> bool:
         """Whether the cells are trials of a search."""
-        return any(cell.stage == "search" for cell in (*self.plan.todo, *self.refused))
+        known = (*self.plan.todo, *self.refused)
+        return any(cell.stage == "search" for cell in known) or bool(self.studies)
+
+    @property
+    def has_known_cells(self) -> bool:
+        """Whether cells are left that are known by now."""
+        return bool(self.plan.todo or self.refused)
 
     @property
     def is_empty(self) -> bool:
         """Whether every cell of the grid is done or left out."""
-        return not self.plan.todo and not self.refused
+        return not self.has_known_cells and not self.studies
+
+    @property
+    def kinds(self) -> tuple[Cell, ...]:
+        """The cells to do, and cells like those that the studies bring."""
+        return (*self.plan.todo, *list_examples(self.studies))
 
 
-def plan_workload(experiment: Experiment, handled: Collection[Cell] = ()) -> Workload:
+def plan_workload(
+    experiment: Experiment,
+    handled: Collection[Cell] = (),
+    handled_studies: Collection[StudyKey] = (),
+) -> Workload:
     """Find what is left, load its data sets, and check files and models.
 
-    handled: cells that this command has run already
+    handled, handled_studies: those that this command has run already
 
     InputError where something cannot be used. Warnings go to stderr, and nothing is written.
     """
@@ -61,20 +80,39 @@ def plan_workload(experiment: Experiment, handled: Collection[Cell] = ()) -> Wor
     contents = read_rows(experiment.store)
     refuse_changed_data(experiment.cells, contents.rows.values())
     plan = find_due(experiment, contents.rows, handled)
+    studies = find_studies(experiment, contents.rows, handled_studies)
     evaluation = experiment.evaluation
-    if any(cell.stage == "search" for cell in plan.todo):
+    if studies or any(cell.stage == "search" for cell in plan.todo):
         evaluation = evaluation.of_search
         plan = replace(plan, todo=tuple(cell for cell in plan.todo if cell.stage == "search"))
     outdated = planning.check_checkpoints(experiment.store, plan.todo) if resume != "never" else []
     if not handled:
         warn_about_plugins(experiment, plan)
     warn_about_checkpoints(outdated)
-    sets = select_sets(experiment, plan.todo)
-    conformance.refuse_missing_classes(plan.todo)
-    violations = find_violations(plan.todo, evaluation)
-    refused = {cell: violations[cell.pack_key] for cell in plan.todo if cell.pack_key in violations}
+    cells = (*plan.todo, *list_examples(studies))
+    sets = select_sets(experiment, cells)
+    conformance.refuse_missing_classes(cells)
+    violations = find_violations(cells, evaluation)
+    refused = {cell: violations[cell.pack_key] for cell in cells if cell.pack_key in violations}
     todo = tuple(cell for cell in plan.todo if cell not in refused)
-    return Workload(replace(plan, todo=todo), refused, sets, contents.corrupt, evaluation)
+    fit = tuple(study for study in studies if not refused.keys() & set(study.examples))
+    return Workload(replace(plan, todo=todo), refused, sets, contents.corrupt, evaluation, fit)
+
+
+def list_examples(studies: Iterable[OpenStudy]) -> list[Cell]:
+    """Cells like those that studies bring."""
+    return [cell for study in studies for cell in study.examples]
+
+
+def find_studies(
+    experiment: Experiment, rows: Mapping[str, Row], handled: Collection[StudyKey]
+) -> list[OpenStudy]:
+    """The open studies whose trials this command is to run."""
+    if experiment.options.resume == "failed":
+        return []
+    return [
+        study for study in experiment.design.list_open_studies(rows) if study.key not in handled
+    ]
 
 
 def find_due(experiment: Experiment, rows: Mapping[str, Row], handled: Collection[Cell]) -> Plan:

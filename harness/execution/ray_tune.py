@@ -13,7 +13,10 @@ from harness.execution.launcher import Resources, UpdateCallback
 from harness.execution.ray_session import import_ray, init_options
 from harness.execution.retries import RetryQueue
 from harness.execution.shutdown import StopRequest
+from harness.execution.studies.study import Study
 from harness.execution.watchdog import Watchdog
+from harness.experiment.cell import Cell
+from harness.experiment.search.spec import SearchSpec
 from harness.plugins.dataset import Data
 from harness.storage.store import Store
 from harness.training.task import Task
@@ -88,6 +91,21 @@ class RayTune:
         if stop.requested:
             raise KeyboardInterrupt
 
+    def run_study(
+        self, study: Study, sets: Mapping[str, Data], store: Store, stop: StopRequest
+    ) -> list[Cell]:
+        """Run the open trials of a study, whose points the user's searcher proposes; the cells.
+
+        Their rows are in the store at the end. KeyboardInterrupt after `stop` is requested.
+        """
+        from harness.execution.studies import tuning
+
+        with tempfile.TemporaryDirectory(prefix="tune-") as scratch:
+            cells = tuning.run(study, sets, store, stop, self.resources, self.slots, scratch)
+        if stop.requested:
+            raise KeyboardInterrupt
+        return cells
+
     def _make_trainable(self, tasks: Sequence[Task], sets: Mapping[str, Data]) -> Any:
         """The class of the workers, with the resources of a trial and the shared data."""
         from ray import tune
@@ -129,6 +147,14 @@ class RayTune:
         """Leave Ray, unless this process had connected to it before."""
         if not self.is_guest:
             self.ray.shutdown()
+
+
+def check_own_objects(spec: SearchSpec, address: str | None) -> None:
+    """InputError where the searcher or scheduler that a search names cannot be made."""
+    import_ray(address)
+    from harness.execution.studies import own_objects
+
+    own_objects.check_names(spec)
 
 
 def _make_tuner(

@@ -80,6 +80,7 @@ class TrialReport:
     scored: float = 0.0
     score_seconds: float | None = None
     points: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    row: Mapping[str, Any] = field(default_factory=dict)
 
     def count_training(self, pack: PackTrainer, steps_before: int) -> None:
         """Take the steps, the speed and the last loss of a pack; `steps_before` are those of the
@@ -108,6 +109,7 @@ class TrialReport:
             scored=self.scored,
             score_seconds=self.score_seconds,
             points=points,
+            row=self.row,
         )
 
 
@@ -209,6 +211,9 @@ class _Trial:
             self.report.count_training(pack, steps_before)
             if self.task.sends_points:
                 self.report.points += new_points(pack, recorded)
+            if self.task.reports_row and has_validation_point(pack, recorded):
+                self.report.row = {"step": pack.step, **_search_columns(self.task, pack, 0)}
+                yield self.report.make_update()
             self.report.saved += checkpoints.save_if_due(interval, self.rows.ended)
             yield from self.report.yield_if_due()
         self.report.saved += checkpoints.save_if_due(interval, self.rows.ended)
@@ -223,10 +228,11 @@ class _Trial:
         self.store.write_curve(cell.id, pack.curves[index])
         step = int(pack.diverged_at[index])
         if step < 0:
-            columns |= pack.validation_columns(index)
             if self.task.is_search:
-                self._write_search_row(pack, cell, columns)
+                self.rows.write(cell, "ok", _search_columns(self.task, pack, index))
+                self.report.scored += 1
                 return False
+            columns |= pack.validation_columns(index)
             self.scorer.write_weights(cell, pack.extract_model(index), columns)
             self.report.saved += 1
             return True
@@ -237,16 +243,6 @@ class _Trial:
         self.rows.write(cell, "diverged", columns | {"error": error})
         self.report.scored += 1
         return False
-
-    def _write_search_row(self, pack: PackTrainer, cell: Cell, columns: Mapping[str, Any]) -> None:
-        """Write the row of a trial of a search: its only scores are those on validation images."""
-        model_columns = {
-            "parameters": sum(each.numel() for each in pack.model.parameters()),
-            "data_checksum": pack.data.checksum,
-            "evaluated": "",
-        }
-        self.rows.write(cell, "ok", {**columns, **model_columns})
-        self.report.scored += 1
 
     # --- scoring ----------------------------------------------------------------------------------
 
@@ -274,6 +270,22 @@ class _Trial:
         report.stage, report.scored, report.score_seconds = "", cells_scored + 1, scoring.seconds
         self.rows.write_scores(scoring)
         yield from report.yield_if_due()
+
+
+def has_validation_point(pack: PackTrainer, recorded: int) -> bool:
+    """Whether the first cell's curve has a point with validation scores after `recorded` points."""
+    return any(name.startswith("validation_") for p in pack.curves[0][recorded:] for name in p)
+
+
+def _search_columns(task: Task, pack: PackTrainer, index: int) -> dict[str, Any]:
+    """The columns of a trial of a search: its only scores are those on validation images."""
+    return {
+        **_training_columns(task, pack, pack.cells[index]),
+        **pack.validation_columns(index),
+        "parameters": sum(each.numel() for each in pack.model.parameters()),
+        "data_checksum": pack.data.checksum,
+        "evaluated": "",
+    }
 
 
 def _training_columns(task: Task, pack: PackTrainer, cell: Cell) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from harness.execution.watchdog import Watchdog
 from harness.training.task import Update
 
 
-class _DriverOnly:
+class DriverOnly:
     """An object of the driver that Tune neither copies nor pickles."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -29,7 +29,7 @@ class _DriverOnly:
         return object, ()
 
 
-class QueueSearcher(_DriverOnly, Searcher):
+class QueueSearcher(DriverOnly, Searcher):
     """Hands Tune the waiting units of a queue, one for each trial."""
 
     def __init__(self, queue: RetryQueue):
@@ -51,7 +51,7 @@ class QueueSearcher(_DriverOnly, Searcher):
         """Does nothing: the next run makes its plan from the rows."""
 
 
-class RequestStopper(_DriverOnly, tune.Stopper):
+class RequestStopper(DriverOnly, tune.Stopper):
     """Has Tune stop all trials once a stop is requested."""
 
     def __init__(self, stop: StopRequest):
@@ -66,7 +66,7 @@ class RequestStopper(_DriverOnly, tune.Stopper):
         return self.stop.requested
 
 
-class SilentReporter(_DriverOnly, tune.ProgressReporter):
+class SilentReporter(DriverOnly, tune.ProgressReporter):
     """Reports nothing: in a notebook Tune's own clears what others show under the cell."""
 
     def should_report(self, trials: Any, done: bool = False) -> bool:
@@ -77,7 +77,7 @@ class SilentReporter(_DriverOnly, tune.ProgressReporter):
         """Does nothing."""
 
 
-class QueueCallback(_DriverOnly, tune.Callback):
+class QueueCallback(DriverOnly, tune.Callback):
     """Passes updates on, requeues the work of dead trials, and requests a stop if storage fails."""
 
     def __init__(
@@ -112,16 +112,16 @@ class QueueCallback(_DriverOnly, tune.Callback):
             self.stop.request(failure.description)
 
     def _requeue(self, trial: Any) -> Update:
-        part, failure = trial.config["part"], _find_storage_error(trial)
+        part, failure = trial.config["part"], find_storage_error(trial)
         if failure:
             return self.queue.on_storage_error(part, failure)
-        return self.queue.on_process_death(part, _describe_death(trial))
+        return self.queue.on_process_death(part, describe_death(trial))
 
     def _report(self, trial: Any, update: Update) -> None:
         self.on_update(trial.config["task"], update)
 
 
-def _describe_death(trial: Any) -> str:
+def describe_death(trial: Any) -> str:
     """Ray's reason for the death of a trial, and where the trial ran."""
     result, file = trial.last_result or {}, trial.error_file
     location = {name: result.get(name) for name in ("hostname", "node_ip", "pid")}
@@ -132,7 +132,7 @@ def _describe_death(trial: Any) -> str:
     return f"last update from: {known or 'none'}\n{reason}"
 
 
-def _find_storage_error(trial: Any) -> StorageError | None:
+def find_storage_error(trial: Any) -> StorageError | None:
     """The storage error that ended a trial, from the file in which Tune keeps its error; None for
     any other error.
     """

@@ -20,6 +20,7 @@ from harness.search.decisions import find_open_arms
 from harness.search.looks import LookState, MakeUnit, Unit, follow_looks
 from harness.search.points import check_space
 from harness.search.search import Rows, Search, has_ended
+from harness.search.studies import OpenStudy, find_open_study
 
 MAX_NAMES = 6  # of arms in a line
 
@@ -52,6 +53,26 @@ class Design:
             return 0
         return self.follow_looks(rows).n_open
 
+    def list_open_studies(self, rows: Rows) -> list[OpenStudy]:
+        """The studies that are known and whose further points a searcher of Ray Tune proposes."""
+        if self.grid.search is None or self.grid.search.method != "tune":
+            return []
+        units = self.follow_looks(rows).units
+        if self.grid.compare.unit == "study":
+            counts = [len(each) for each in units]
+        else:
+            counts = [self.grid.search.studies] * len(self.searches)
+        found = [
+            find_open_study(search, study, rows)
+            for search, count in zip(self.searches, counts, strict=True)
+            for study in range(count)
+        ]
+        return [study for study in found if study is not None]
+
+    def list_examples(self) -> list[Cell]:
+        """Cells like those that come: for what can be checked before any is known."""
+        return [search.make_trial(0, 0) for search in self.searches]
+
     def describe_outlook(self, rows: Rows) -> str:
         """What may come besides the known cells, in a line; empty if nothing does."""
         if self.grid.search is None and self.grid.looks is None:
@@ -60,6 +81,12 @@ class Design:
         if not state.n_open:
             return ""
         parts = [f"up to {state.n_open:,} more cells follow from the rows of these"]
+        if open_trials := [len(study.numbers) for study in self.list_open_studies(rows)]:
+            parts = [
+                f"open trials, whose points Ray Tune proposes: {sum(open_trials):,} in "
+                f"{len(open_trials)} {'study' if len(open_trials) == 1 else 'studies'}",
+                *parts,
+            ]
         if self.grid.looks is not None:
             size = self.grid.looks[min(state.n_taken, len(self.grid.looks) - 1)]
             names = [self._arm_names[number] for number in sorted(state.running)]
@@ -108,8 +135,9 @@ class Design:
         return self._make_unit(rows, search, study, self.grid.seeds)
 
     def _make_seed(self, rows: Rows, search: Search, study: int, index: int) -> Unit:
-        """The training of a study's winner for one seed; the trials come with the first."""
-        return self._make_unit(rows, search, study, [self.grid.seeds[index]])
+        """The training of a study's winner for one seed; open trials are counted with the first."""
+        unit = self._make_unit(rows, search, study, [self.grid.seeds[index]])
+        return replace(unit, n_open=1) if index and unit.n_open else unit
 
     def _make_unit(self, rows: Rows, search: Search, study: int, seeds: Sequence[int]) -> Unit:
         trials = search.list_trials(study, rows)

@@ -36,7 +36,7 @@ FindRunning = Callable[[Sequence[Sequence[Cell]]], set[int]]
 class LookState:
     """How far comparisons in looks have come.
 
-    units: those that are known, for each arm
+    units: those that are known, for each arm, in the order of their numbers
     running: the numbers of the arms that go on
     n_taken: the number of looks that have been taken
     n_open: how many more cells may come, at most

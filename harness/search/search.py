@@ -7,14 +7,15 @@ the same trials, the same winners and the same trainings, and runs what is missi
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from harness.experiment.cell import Cell, ModelCard
+from harness.experiment.cell import Cell, ModelCard, Setting
 from harness.experiment.recipe import Recipe
 from harness.experiment.search.space import GROUPS, Point
 from harness.experiment.search.spec import SEARCH_SEED, SEEDS_PER_STUDY, SearchSpec
 from harness.search.points import place_at
-from harness.storage.schema import Row
+from harness.storage.schema import Row, cell_of
 
 Rows = Mapping[str, Row]  # by the cell's id
 
@@ -39,12 +40,17 @@ class Search:
     card: ModelCard
     spec: SearchSpec
 
+    @cached_property
+    def identity(self) -> str:
+        """The hash that its cells carry."""
+        return self.spec.identify(self.base.iterations)
+
     def make_trial(self, study: int, trial: int, point: Point | None = None) -> Cell:
         """The cell of a trial at full length; `point` is drawn from the space by default."""
         drawn = self.spec.space.draw(study, trial) if point is None else point
         return replace(
             place_at(self.base, self.card, drawn),
-            search=self.spec.identity,
+            search=self.identity,
             stage="search",
             study=study,
             trial=trial,
@@ -61,11 +67,16 @@ class Search:
             seed=SEEDS_PER_STUDY * winner.study + seed,
         )
 
+    @property
+    def has_short_trials(self) -> bool:
+        """Whether trials may end before their full length."""
+        return self.spec.method in ("halving", "tune")
+
     def owns(self, cell: Cell) -> bool:
         """Whether a cell is a trial of this search, or the training of a winner of it."""
         return (
-            cell.search == self.spec.identity
-            and (self.spec.method == "halving" or cell.iterations == self.base.iterations)
+            cell.search == self.identity
+            and (self.has_short_trials or cell.iterations == self.base.iterations)
             and self._hide_point(cell) == self._hide_point(self.base)
         )
 
@@ -92,7 +103,11 @@ class Search:
 
     def describe_point(self, cell: Cell) -> str:
         """The searched values of a trial or of a winner: `learning_rate=0.001 settings.z=20`."""
-        values: dict[str, object] = {
+        return " ".join(f"{name}={value}" for name, value in self.read_point(cell).items())
+
+    def read_point(self, cell: Cell) -> dict[str, Setting]:
+        """The searched values of a trial or of a winner, by axis."""
+        values: dict[str, Setting] = {
             "learning_rate": cell.learning_rate,
             "batch_size": cell.batch_size,
             "beta": cell.beta,
@@ -101,7 +116,7 @@ class Search:
         for group, known in defaults.items():
             named = {**known, **dict(getattr(cell, group))}
             values |= {f"{group}.{name}": value for name, value in named.items()}
-        return " ".join(f"{name}={values.get(name, 1.0)}" for name in self.spec.space.axes)
+        return {name: values.get(name, 1.0) for name in self.spec.space.axes}
 
     def find_winner(self, study: int, rows: Rows) -> Cell | None:
         """The best trial of a study; None while trials are missing, or if none has the metric."""
@@ -188,8 +203,24 @@ def list_tpe(search: Search, study: int, rows: Rows) -> Trials:
     return Trials(known, has_ended(known, rows))
 
 
+def list_tune(search: Search, study: int, rows: Rows) -> Trials:
+    """The trials that have rows: only a searcher of Ray Tune knows the points of others.
+
+    Two commands at once may give one number twice: then the trial that finished first counts.
+    """
+    place = (search.identity, "search", study)
+    found = [row for row in rows.values() if (row["search"], row["stage"], row["study"]) == place]
+    trials: dict[int, Cell] = {}
+    for row in sorted(found, key=lambda row: (row["trial"], row["finished"] or "", row["cell"])):
+        cell = cell_of(row)
+        if cell.trial < search.spec.trials and search.owns(cell):
+            trials.setdefault(cell.trial, cell)
+    return Trials(list(trials.values()), len(trials) == search.spec.trials)
+
+
 _METHODS: Mapping[str, Callable[[Search, int, Rows], Trials]] = {
     "random": list_random,
     "halving": list_halving,
     "tpe": list_tpe,
+    "tune": list_tune,
 }

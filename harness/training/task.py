@@ -21,6 +21,7 @@ class Task:
     sends_points: whether updates carry the points of learning curves
     search_spec: the column of that name, empty without a search
     keeps_state: whether the training state of a trial is kept at its end, for a longer training
+    reports_row: whether updates carry the row that a trial of a search would have if it ended there
     """
 
     cells: tuple[Cell, ...]
@@ -38,6 +39,7 @@ class Task:
     sends_points: bool = False
     search_spec: str = ""
     keeps_state: bool = False
+    reports_row: bool = False
 
     @property
     def is_search(self) -> bool:
@@ -62,6 +64,8 @@ class Update:
     score_seconds: seconds that scoring one cell took
     cpu_seconds, wall_seconds: clocks of the trial's process
     points: new points of learning curves, each with the id of its cell, if the task sends them
+    row: columns of the row that the first cell would have at its last point with validation
+        scores, and that step as `step`, if the task reports them; empty before
     """
 
     steps: int = 0
@@ -76,6 +80,7 @@ class Update:
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
     points: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    row: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

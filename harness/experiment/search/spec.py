@@ -13,8 +13,10 @@ SEEDS_PER_STUDY = 10_000  # study s trains with seeds from s times this on
 SEARCH_SEED = SEEDS_PER_STUDY - 1  # the one of them that all trials of the study share
 METRICS = ("validation_nelbo", "validation_accuracy")
 
-Method = Literal["random", "halving", "tpe"]
+Method = Literal["random", "halving", "tpe", "tune"]
 TrialCount = Annotated[int, Field(gt=0, le=MAX_TRIALS)]
+# of a class, or of a function that makes one: package.module.Name
+DottedName = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$")]
 
 
 class SearchSpec(BaseModel):
@@ -23,11 +25,14 @@ class SearchSpec(BaseModel):
     trials: points that a study tries
     studies: independent searches, the unit of "A beats B when tuned"
     method: how points are chosen. "random" draws them; "halving" draws them, trains them shortly
-        and goes on with the best; "tpe" asks Optuna's tree-structured Parzen estimator
+        and goes on with the best; "tpe" asks Optuna's tree-structured Parzen estimator; "tune"
+        leaves it to a searcher and a scheduler of Ray Tune
     metric: of validation images, chooses the winner
     space: axes that every sweep has; a sweep may have a `space` of its own besides
     eta, rungs: of "halving": a rung keeps one of `eta` trials, for `eta` times the steps
     batch: of "tpe": points that are asked for at once
+    searcher, scheduler: of "tune", one of them at least: what proposes points, by default the
+        draws of "random", and what ends trials early, by default nothing
     budget: "equal" refuses arms of different trials or lengths; "free" lets them be, and every
         sentence says so
     """
@@ -41,28 +46,40 @@ class SearchSpec(BaseModel):
     eta: Annotated[int, Field(gt=1, le=100)] = 3
     rungs: Annotated[int, Field(gt=1, le=20)] = 3
     batch: TrialCount = 4
+    searcher: DottedName | None = None
+    scheduler: DottedName | None = None
     budget: Literal["equal", "free"] = "equal"
 
     @model_validator(mode="after")
     def _check_method(self) -> "SearchSpec":
         owners = {"eta": "halving", "rungs": "halving", "batch": "tpe"}
+        owners |= {"searcher": "tune", "scheduler": "tune"}
         for key in sorted(owners):
             is_default = getattr(self, key) == type(self).model_fields[key].default
             if self.method != owners[key] and not is_default:
                 raise ValueError(f"{key}: a key of method {owners[key]}, got method {self.method}")
+        if self.method == "tune" and not (self.searcher or self.scheduler):
+            raise ValueError("method tune: expected a searcher, a scheduler or both")
         return self
 
-    @property
-    def identity(self) -> str:
+    def identify(self, iterations: int) -> str:
         """Eight hex digits: a hash of what decides which point is which.
 
+        iterations: of a full training
+
         More trials or studies of the same search extend it. Where trials depend on their number,
-        as in halving, the number is part of the search.
+        as in halving, the number is part of the search. So is the full length where a scheduler may
+        end trials at any step.
         """
         of_method: dict[str, dict[str, Any]] = {
             "random": {},
             "halving": {"eta": self.eta, "rungs": self.rungs, "trials": self.trials},
             "tpe": {"batch": self.batch},
+            "tune": {
+                "searcher": self.searcher,
+                "scheduler": self.scheduler,
+                "iterations": iterations,
+            },
         }
         values = {
             "method": self.method,
@@ -74,14 +91,18 @@ class SearchSpec(BaseModel):
         return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
     def describe(self) -> str:
-        """The column `search_spec` of a row: JSON that says what the analysis needs to know."""
-        return json.dumps(
-            {
-                "method": self.method,
-                "metric": self.metric,
-                "trials": self.trials,
-                "axes": {name: {axis.kind: axis.values} for name, axis in self.space.axes.items()},
-                "budget": self.budget,
-            },
-            sort_keys=True,
-        )
+        """The column `search_spec` of a row: JSON that says what the analysis needs to know.
+
+        Of a searcher or scheduler of Ray Tune it says `descriptive`: no verdict rests on it.
+        """
+        values: dict[str, Any] = {
+            "method": self.method,
+            "metric": self.metric,
+            "trials": self.trials,
+            "axes": {name: {axis.kind: axis.values} for name, axis in self.space.axes.items()},
+            "budget": self.budget,
+        }
+        if self.method == "tune":
+            named = {"searcher": self.searcher, "scheduler": self.scheduler}
+            values |= {"descriptive": True, **named}
+        return json.dumps(values, sort_keys=True)

@@ -336,6 +336,20 @@ def test_updates_carry_every_point_of_the_curves_once_on_request(
     assert not any(update.points for update in run(store, [again]))
 
 
+def test_updates_of_a_search_carry_the_row_so_far_on_request(store: Store, cell: CellMaker) -> None:
+    """One at each point with validation scores; the last one is what the row says."""
+    one = replace(cell("vae", iterations=210), stage="search", search="s", validation=100)
+    rows = [update.row for update in run(store, [one], reports_row=True) if update.row]
+    assert sorted({row["step"] for row in rows}) == [100, 200, 210]
+    values = {row["step"]: row["validation_nelbo"] for row in rows}
+    assert len(set(values.values())) == 3
+    stored = store.rows()[one.id]
+    last = {name: value for name, value in rows[-1].items() if name != "step"}
+    assert {name: stored[name] for name in last} == last
+    other = replace(one, trial=1)
+    assert not any(update.row for update in run(store, [other]))
+
+
 def test_threads_follow_the_grant(store: Store, cell: CellMaker) -> None:
     one = replace(cell("vae"), iterations=1)
     try:

@@ -11,7 +11,7 @@ SPACE = {"learning_rate": {"log": [1e-4, 1e-2]}}
 
 
 def identify(**keys: Any) -> str:
-    return SearchSpec.model_validate({"trials": 8, "space": SPACE, **keys}).identity
+    return SearchSpec.model_validate({"trials": 8, "space": SPACE, **keys}).identify(100)
 
 
 def test_more_trials_and_studies_extend_a_search() -> None:
@@ -47,3 +47,41 @@ def test_a_description_says_method_metric_trials_and_axes() -> None:
         "budget": "equal",
         "axes": {"learning_rate": {"log": [1e-4, 1e-2]}, "settings.z": {"choices": [5, 10]}},
     }
+
+
+SCHEDULER = "ray.tune.schedulers.ASHAScheduler"
+SEARCHER = "ray.tune.search.optuna.OptunaSearch"
+
+
+def test_a_search_by_ray_tune_is_known_by_its_objects_and_its_length() -> None:
+    specs = [
+        SearchSpec.model_validate({"trials": 8, "space": SPACE, "method": "tune", **keys})
+        for keys in (
+            {"searcher": SEARCHER},
+            {"scheduler": SCHEDULER},
+            {"searcher": SEARCHER, "scheduler": SCHEDULER},
+            {"searcher": SEARCHER, "trials": 9},
+        )
+    ]
+    found = [spec.identify(length) for spec in specs for length in (100, 200)]
+    assert found[6:] == found[:2]
+    assert len(set(found)) == 6
+    described = json.loads(specs[0].describe())
+    assert described["descriptive"] is True
+    assert (described["searcher"], described["scheduler"]) == (SEARCHER, None)
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"method": "tune"}, "expected a searcher, a scheduler or both"),
+        ({"searcher": SEARCHER}, "searcher: a key of method tune, got method random"),
+        ({"method": "tpe", "scheduler": SCHEDULER}, "scheduler: a key of method tune, got"),
+        ({"method": "tune", "searcher": "OptunaSearch"}, "should match pattern"),
+        ({"method": "tune", "searcher": "a.b; import os"}, "should match pattern"),
+        ({"method": "tune", "searcher": SEARCHER, "batch": 2}, "batch: a key of method tpe"),
+    ],
+)
+def test_objects_of_ray_tune_belong_to_the_method_tune(keys: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        SearchSpec.model_validate({"trials": 8, "space": SPACE, **keys})
