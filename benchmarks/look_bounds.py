@@ -2,7 +2,7 @@
 
     python -m benchmarks.look_bounds
 
-Four million samples a design, some minutes. Each bound is given for an error of .05 / tests, tests
+Four million samples a design, a minute. Each bound is given for an error of .05 / tests, tests
 from 1 to 45 (ten arms, each pair). The relative Monte Carlo error of a bound is about one over the
 root of the samples that its look claims: 0.5 % of one test, 3 % of 45.
 """

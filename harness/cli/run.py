@@ -125,8 +125,9 @@ def measure_costs(experiment: Experiment, workload: Workload) -> dict[Cell, Cost
         resources.gpus > 0,
         experiment.options.compile,
     )
+    # the time of scoring on a CPU does not predict that on a GPU; trials of a search are not scored
     if resources.gpus or workload.is_search:
-        return step_costs  # the time of scoring on a CPU does not predict that on a GPU
+        return step_costs
     score_costs = step_timing.measure_score_costs(cells, sets, evaluation, resources.cpus)
     return {kind: replace(cost, score=score_costs[kind]) for kind, cost in step_costs.items()}
 

@@ -168,27 +168,15 @@ def _make_tuner(
     """A tuner that runs the units of a queue and keeps its own files in the folder `scratch`."""
     from ray import tune
 
-    from harness.execution.tune_hooks import (
-        QueueCallback,
-        QueueSearcher,
-        RequestStopper,
-        SilentReporter,
-    )
+    from harness.execution.tune_hooks import QueueCallback, QueueSearcher, make_run_config
 
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=QueueSearcher(queue), num_samples=-1, reuse_actors=True
         ),
-        run_config=tune.RunConfig(
-            name="grid",
-            storage_path=scratch,
-            verbose=0,
-            progress_reporter=SilentReporter(),
-            stop=RequestStopper(stop),
-            # with a checkpoint at the end Tune would reuse no process
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[QueueCallback(queue, on_update, watchdog, stop)],
+        run_config=make_run_config(
+            "grid", scratch, stop, QueueCallback(queue, on_update, watchdog, stop)
         ),
     )
 

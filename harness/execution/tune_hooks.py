@@ -19,6 +19,20 @@ from harness.execution.watchdog import Watchdog
 from harness.training.task import Update
 
 
+def make_run_config(name: str, scratch: str, stop: StopRequest, callback: tune.Callback) -> Any:
+    """A silent run of Tune that keeps its files in the folder `scratch` and ends on a request."""
+    return tune.RunConfig(
+        name=name,
+        storage_path=scratch,
+        verbose=0,
+        progress_reporter=SilentReporter(),
+        stop=RequestStopper(stop),
+        # with a checkpoint at the end Tune would reuse no process
+        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        callbacks=[callback],
+    )
+
+
 class DriverOnly:
     """An object of the driver that Tune neither copies nor pickles."""
 

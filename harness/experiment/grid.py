@@ -304,6 +304,11 @@ class Grid(BaseModel):
             _check_looks(self.looks, self.unit_name, self.n_units)
             if "equivalent" in self.stop and not self.compare.margin:
                 raise ValueError("stop: equivalent needs a margin (compare: {margin: ...})")
+            if self.compare.correction != "holm":
+                raise ValueError(
+                    "compare.correction: the steps at a look are Holm's; expected holm, got "
+                    f"{self.compare.correction}"
+                )
         if self.search is None:
             if self.compare.unit == "study":
                 raise ValueError("compare.unit study: expected a search, whose studies it counts")

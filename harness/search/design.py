@@ -2,8 +2,7 @@
 
 Without a search these are all cells from the start. With one, more become known as rows come in:
 trials first, then the trainings of the winners, and further seeds or studies where a look has left
-a comparison open. The rows alone decide, so an interrupted command
-goes on where it stood.
+a comparison open. The rows alone decide, so an interrupted command goes on where it stood.
 """
 
 import functools

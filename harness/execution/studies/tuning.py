@@ -15,7 +15,7 @@ from harness.execution.studies.hooks import StudyCallback, StudySearcher
 from harness.execution.studies.own_objects import find_mode, make_scheduler, make_searcher
 from harness.execution.studies.study import Study
 from harness.execution.studies.worker import StudyWorker
-from harness.execution.tune_hooks import RequestStopper, SilentReporter
+from harness.execution.tune_hooks import make_run_config
 from harness.experiment.cell import Cell
 from harness.plugins.dataset import Data
 from harness.storage.store import Store
@@ -50,16 +50,7 @@ def run(
             max_concurrent_trials=slots,
             reuse_actors=True,
         ),
-        run_config=tune.RunConfig(
-            name="study",
-            storage_path=scratch,
-            verbose=0,
-            progress_reporter=SilentReporter(),
-            stop=RequestStopper(stop),
-            # with a checkpoint at the end Tune would reuse no process
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[StudyCallback(searcher, store, stop)],
-        ),
+        run_config=make_run_config("study", scratch, stop, StudyCallback(searcher, store, stop)),
     ).fit()
     return [task.cells[0] for task in searcher.tasks.values()]
 

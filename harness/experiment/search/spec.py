@@ -11,7 +11,6 @@ from harness.experiment.search.space import Space
 MAX_TRIALS = 100_000
 SEEDS_PER_STUDY = 10_000  # study s trains with seeds from s times this on
 SEARCH_SEED = SEEDS_PER_STUDY - 1  # the one of them that all trials of the study share
-METRICS = ("validation_nelbo", "validation_accuracy")
 
 Method = Literal["random", "halving", "tpe", "tune"]
 TrialCount = Annotated[int, Field(gt=0, le=MAX_TRIALS)]

@@ -484,6 +484,11 @@ def test_a_bad_sweep_is_refused_in_one_line(
         ),
         ({"compare": {"margin": {"nelbo": 0}}}, "'compare.margin.nelbo'", "greater than 0, got 0"),
         ({"compare": {"correction": "none"}}, "'compare.correction'", "'holm' or 'bh', got 'none'"),
+        (
+            {"seeds": {"looks": [5, 10]}, "compare": {"correction": "bh"}},
+            "compare.correction",
+            "expected holm, got bh",
+        ),
         ({3: 4}, "'3'", "strings"),
     ],
 )
