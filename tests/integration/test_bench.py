@@ -164,7 +164,7 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             },
         )
         monkeypatch.setattr(
-            "harness.scheduling.step_timing.measure_score_costs",
+            "harness.scheduling.score_timing.measure_score_costs",
             lambda cells, *_: dict.fromkeys(packing.group_by_pack_key(cells), score),
         )
 

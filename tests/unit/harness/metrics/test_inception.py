@@ -263,8 +263,8 @@ def test_the_distances_are_those_of_torch_fidelity() -> None:
     generator = torch.Generator().manual_seed(0)
     real, fake = (torch.rand(400, 16, generator=generator) ** power for power in (1, 1.3))
     of = fidelity.metric_fid.fid_features_to_statistics
-    fid = fidelity.metric_fid.fid_statistics_to_metric(of(real), of(fake), verbose=False)
-    assert frechet_distance(real, fake) == pytest.approx(*fid.values(), rel=1e-4)
+    (fid,) = fidelity.metric_fid.fid_statistics_to_metric(of(real), of(fake), False).values()
+    assert frechet_distance(real, fake) == pytest.approx(fid, rel=1e-4)
 
     def estimate_kid(subsets: int, size: int) -> tuple[float, float]:
         mean, sd = fidelity.metric_kid.kid_features_to_metric(
@@ -310,7 +310,6 @@ def test_the_net_is_that_of_torch_fidelity(
     )
     sets = [convert_to_bytes(x, (1, 28, 28)) for x in (samples, inputs.test_images)]
     of = fidelity.metric_fid.fid_features_to_statistics
-    expected = fidelity.metric_fid.fid_statistics_to_metric(
-        *(of(net(images)[0]) for images in sets), verbose=False
-    )
-    assert values["fid"] == pytest.approx(*expected.values(), rel=1e-2)
+    statistics = [of(net(images)[0]) for images in sets]
+    (expected,) = fidelity.metric_fid.fid_statistics_to_metric(*statistics, False).values()
+    assert values["fid"] == pytest.approx(expected, rel=1e-2)
