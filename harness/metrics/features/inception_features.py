@@ -4,7 +4,7 @@ Images are bytes: values in [0, 1] times 255, rounded. One channel is repeated t
 resizes them by its own rule.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, MutableMapping
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,6 +16,7 @@ from harness.metrics.features import inception_net
 from harness.metrics.features.compared import Features, scale_shares
 from harness.metrics.features.inception_net import Extractor
 
+OF_TESTS, OF_SAMPLES = "inception test images", "inception samples"  # names of kept features
 BATCH_SIZE = 50  # images that the net is given at a time
 SAMPLING_END, TEST_END = 0.1, 0.5  # shares of the work that are done then, roughly
 
@@ -36,31 +37,43 @@ def compute_inception_features(inputs: MetricInputs) -> Generator[float, None, F
     """Features of the test images and of the samples in which digits are counted, float32.
 
     Test images are binarised or scaled as models see them. InputError where the net cannot be
-    loaded.
+    loaded. An interrupted computation continues after the images whose features are done.
     """
-    shared, shape = inputs.shared, inputs.shared.data.spec.shape
+    shared, shape, unfinished = inputs.shared, inputs.shared.data.spec.shape, inputs.unfinished
     extractor = inception_net.load_extractor(shared.data.device)
     drawing = draw_samples(inputs.model, shared.evaluation.samples, shared.data)
     samples = yield from scale_shares(drawing, SAMPLING_END)
     if shared not in _test_features:
-        work = extract_features(extractor, shared.test_images, shape)
+        work = extract_features(extractor, shared.test_images, shape, unfinished, OF_TESTS)
         _test_features[shared] = yield from scale_shares(work, TEST_END, SAMPLING_END)
-    work = extract_features(extractor, samples, shape)
+    work = extract_features(extractor, samples, shape, unfinished, OF_SAMPLES)
     fake = yield from scale_shares(work, 1.0, TEST_END)
+    for name in (OF_TESTS, OF_SAMPLES):
+        unfinished.pop(name, None)
     return Features(_test_features[shared], fake)
 
 
 @torch.inference_mode()
 def extract_features(
-    extractor: Extractor, images: Tensor, shape: tuple[int, ...]
+    extractor: Extractor,
+    images: Tensor,
+    shape: tuple[int, ...],
+    unfinished: MutableMapping[str, Tensor],
+    name: str,
 ) -> Generator[float, None, Tensor]:
-    """Images (n, dimensions) in [0, 1] of a shape (channels, height, width) -> (n, features)."""
-    found: list[Tensor] = []
-    for chunk in images.split(BATCH_SIZE):
-        (features,) = extractor(convert_to_bytes(chunk, shape))
-        found.append(features)
-        yield min(1.0, len(found) * BATCH_SIZE / len(images))
-    return torch.cat(found)
+    """Images (n, dimensions) in [0, 1] of a shape (channels, height, width) -> (n, features).
+
+    unfinished[name]: (done, features), those of the images that are done
+    """
+    for first in range(0, len(images), BATCH_SIZE):
+        done = unfinished.get(name)
+        if done is not None and len(done) > first:
+            continue
+        (features,) = extractor(convert_to_bytes(images[first : first + BATCH_SIZE], shape))
+        found = features.cpu()
+        unfinished[name] = found if done is None else torch.cat([done, found])
+        yield len(unfinished[name]) / len(images)
+    return unfinished[name].to(images.device)
 
 
 def convert_to_bytes(images: Tensor, shape: tuple[int, ...]) -> Tensor:

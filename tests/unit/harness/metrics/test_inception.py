@@ -136,16 +136,29 @@ def test_test_images_are_given_to_the_net_once_a_trial(
     assert not torch.equal(first.fake, again.fake)
 
 
-def test_a_computation_that_was_stopped_leaves_no_half_features(
-    net: StandIn, shared: SharedInputs, cell: CellMaker
+@pytest.mark.parametrize("after", [1, 140, 160, 250])
+def test_an_interrupted_computation_continues_after_the_images_that_are_done(
+    after: int, net: StandIn, shared: SharedInputs, cell: CellMaker
 ) -> None:
-    inputs = make_inputs(shared, cell("vae"))
-    stopped = compute_inception_features(inputs)
-    while not net.sizes:
-        next(stopped)
-    stopped.close()
-    features = finish(compute_inception_features(inputs))[1]
-    assert (features.real.shape, features.fake.shape) == ((150, 12), (SAMPLES, 12))
+    """Another process has the kept features alone, and the same test images."""
+    whole = finish(compute_inception_features(make_inputs(shared, cell("vae"))))[1]
+    net.sizes.clear()
+
+    def restart(unfinished: dict[str, Tensor]) -> MetricInputs:
+        again = SharedInputs(shared.store, shared.data, shared.evaluation)
+        return replace(make_inputs(again, cell("vae")), unfinished=unfinished)
+
+    stopped = restart({})
+    work = compute_inception_features(stopped)
+    while sum(net.sizes) < after:
+        next(work)
+    work.close()
+    resumed = restart({name: kept.clone() for name, kept in stopped.unfinished.items()})
+    features = finish(compute_inception_features(resumed))[1]
+    assert sum(net.sizes) == 150 + SAMPLES
+    assert torch.equal(features.real, whole.real)
+    assert torch.equal(features.fake, whole.fake)
+    assert not resumed.unfinished
 
 
 def test_one_sample_has_no_distance(net: StandIn, shared: SharedInputs, cell: CellMaker) -> None:
@@ -186,7 +199,7 @@ def test_images_of_many_levels_are_bytes_in_proportion(net: StandIn, store: Stor
     data = load("digits")
     assert data.spec.levels == 17
     levels = SharedInputs(store, data, EvaluationConfig(samples=10)).test_images
-    _, features = finish(extract_features(net, levels, data.spec.shape))
+    _, features = finish(extract_features(net, levels, data.spec.shape, {}, "n"))
     expected = (data.test_x.float() / 16 * 255).round().to(torch.uint8)
     with torch.inference_mode():
         (direct,) = net(expected.view(-1, 1, 8, 8).expand(-1, 3, -1, -1))
@@ -278,6 +291,7 @@ def test_the_distances_are_those_of_torch_fidelity() -> None:
     assert abs(kid - mean) < 5 * error
 
 
+@pytest.mark.slow
 def test_the_net_is_that_of_torch_fidelity(
     hub: Path, shared: SharedInputs, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
