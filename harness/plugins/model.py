@@ -166,6 +166,14 @@ class Reconstructing(Protocol):
 
 
 @runtime_checkable
+class ConditionalSampling(Protocol):
+    """A model that can sample images of given classes, x ~ p(x|y)."""
+
+    def sample_classes(self, noise: Noise, y: Tensor) -> Tensor:
+        """Images of classes y (n,), from noise for n images, as of `sample`: (n, dimensions)."""
+
+
+@runtime_checkable
 class Encoding(Protocol):
     """A model whose q(z|x) is a diagonal Gaussian, for metrics of its latent variables."""
 

@@ -588,7 +588,7 @@ def test_a_score_that_fails_is_exit_code_1_and_the_row_stays(
     assert bench.main([*FIRST, *edited(SOUND)]) == 0
     before = tree(tmp_path / "scored" / "rows")
     with monkeypatch.context() as patch:
-        patch.setattr("harness.training.conformance.find_violation", lambda *_: None)
+        patch.setattr("harness.training.conformance.contract.find_violation", lambda *_: None)
         assert bench.main([*FIRST, *edited("1 / 0"), "--iwae", "10"]) == 1
     out = capsys.readouterr().out
     assert "not scored: linear seed=0: ZeroDivisionError: division by zero; its row is kept" in out

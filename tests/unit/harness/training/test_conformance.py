@@ -14,7 +14,7 @@ from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms
 from harness.storage.store import Store
-from harness.training import conformance
+from harness.training.conformance import contract
 from models.distributions import bernoulli_nll, kl_standard_normal, reparameterize, variance
 
 Mess = Callable[["Sound", Tensor, Tensor, Batch], object]
@@ -135,7 +135,7 @@ def sound(monkeypatch: pytest.MonkeyPatch) -> type[Sound]:
 
 
 def misfit(weights: bool = False) -> str | None:
-    return conformance.find_violation(Cell("sound", 0, 10), weights)
+    return contract.find_violation(Cell("sound", 0, 10), weights)
 
 
 @pytest.mark.parametrize("fault", SPOILT)
