@@ -24,7 +24,7 @@ from harness.monitoring.progress import Progress, make_silent_console
 from harness.monitoring.run_state import RunState
 from harness.monitoring.tracking import Tracking, make_tracked_run
 from harness.plugins.registry import load_plugins
-from harness.scheduling import packing, step_timing
+from harness.scheduling import packing, score_timing, step_timing
 from harness.search.studies import OpenStudy, StudyKey
 from harness.storage.layout import checkpoint_key, log_key
 from harness.storage.store import Store
@@ -128,7 +128,7 @@ def measure_costs(experiment: Experiment, workload: Workload) -> dict[Cell, Cost
     # the time of scoring on a CPU does not predict that on a GPU; trials of a search are not scored
     if resources.gpus or workload.is_search:
         return step_costs
-    score_costs = step_timing.measure_score_costs(cells, sets, evaluation, resources.cpus)
+    score_costs = score_timing.measure_score_costs(cells, sets, evaluation, resources.cpus)
     return {kind: replace(cost, score=score_costs[kind]) for kind, cost in step_costs.items()}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from harness.cli.experiment import Experiment
 from harness.data.validation_split import check_validation
 from harness.errors import InputError
+from harness.evaluation.further_metrics import check_metrics
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry
@@ -90,6 +91,8 @@ def plan_workload(
         warn_about_plugins(experiment, plan)
     warn_about_checkpoints(outdated)
     cells = (*plan.todo, *list_examples(studies))
+    if not handled:
+        check_metrics(experiment.evaluation.metrics, cells)
     sets = select_sets(experiment, cells)
     contract.refuse_missing_classes(cells)
     violations = find_violations(cells, evaluation)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from harness.errors import InputError, unknown_name_error
+from harness.experiment.cell import Cell
 from harness.experiment.evaluation import MetricRequest
 from harness.experiment.metrics import count_draws
 from harness.experiment.own_columns import (
@@ -18,7 +19,7 @@ from harness.experiment.own_columns import (
     parse_descriptions,
 )
 from harness.plugins import registry
-from harness.plugins.metric import Metric, list_metrics
+from harness.plugins.metric import Metric, list_metrics, registered_metrics
 from harness.storage import schema
 
 MAX_NUMBER = 1e12  # the analysis refuses larger ones
@@ -43,6 +44,19 @@ def request_metrics(names: Collection[str], models: Iterable[str]) -> tuple[Metr
         and (not metric.optional or not {metric.name, *metric.columns}.isdisjoint(names))
     ]
     return tuple(_make_request(metric, sorted(set(models))) for metric in requested)
+
+
+def check_metrics(requests: Iterable[MetricRequest], cells: Collection[Cell]) -> None:
+    """InputError where a metric that some of the cells are scored for cannot be computed here."""
+    for request in requests:
+        if any(request.covers(cell) for cell in cells):
+            try:
+                registered_metrics[request.metric].check()
+            except InputError:
+                raise
+            except Exception as error:  # of a plug-in
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                raise InputError(f"metric '{request.metric}' cannot be checked: {reason}") from None
 
 
 def _refuse_shared_columns(metrics: Iterable[Metric]) -> None:
@@ -75,12 +89,13 @@ def list_own_columns() -> set[str]:
 
 def _make_request(metric: Metric, models: Iterable[str]) -> MetricRequest:
     for column in metric.columns - set(schema.COLUMN_NAMES):
+        described = metric.describe(column)
         if not is_own_name(column) or count_draws(column) is not None:
             raise InputError(
                 f"metric '{metric.name}' fills a column {column!r}; expected {NAME_FORM}, and no "
                 "name that the analysis or an IWAE bound uses"
             )
-        if not metric.meanings[column]:
+        if described is None or not described.meaning:
             raise InputError(
                 f"metric '{metric.name}' does not say what {column} means; expected meaning=..., "
                 "or a docstring"

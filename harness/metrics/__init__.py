@@ -3,9 +3,7 @@
 from harness.metrics import active_units as active_units
 from harness.metrics import bounds as bounds
 from harness.metrics import disentanglement as disentanglement
-from harness.metrics import frechet as frechet
-from harness.metrics import kernel_distance as kernel_distance
+from harness.metrics import features as features
 from harness.metrics import knn_accuracy as knn_accuracy
 from harness.metrics import linear_probe as linear_probe
-from harness.metrics import manifolds as manifolds
 from harness.metrics import memorisation as memorisation

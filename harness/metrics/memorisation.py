@@ -27,6 +27,7 @@ IMAGES = 2000  # samples and test images; each is compared with every training i
     meaning="chance that a sample is nearer to the training images than a test image is, in "
     "pixels; 0.5 without memorisation",
     optional=True,
+    most_images=IMAGES,
 )
 @torch.inference_mode()
 def score_memorisation(inputs: MetricInputs) -> ScoreGenerator:

@@ -37,6 +37,10 @@ def _describe_nothing(_: str) -> OwnColumn | None:
     return None
 
 
+def _refuse_nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Metric:
     """A registered metric.
@@ -44,7 +48,8 @@ class Metric:
     name: unique among the metrics
     unit: of its values in the results table; empty for a number without a unit
     better: which direction is better; None where neither is
-    meanings: the columns that it fills, with what each of them holds
+    meanings: the columns that it fills, with what each of them holds; an `OwnColumn` where its unit
+        or direction are others
     family: describes further columns that it fills, whose names hold a number, by name
     needs: protocols of `harness.plugins.model` that a model must offer
     optional: whether it is computed only where a grid asks for it
@@ -52,12 +57,15 @@ class Metric:
     applies: whether it scores a cell, given its `MetricInputs`; by default where there is a bound
     label: its name in the progress display and in error messages, given the `MetricInputs`
     compute: the function
+    check: InputError where it cannot be computed on this machine, such as for lack of a package;
+        called before anything is trained
+    most_images: at most so many test images and samples are looked at; for the estimate of its time
     """
 
     name: str
     unit: str
     better: Better | None
-    meanings: Mapping[str, str]
+    meanings: Mapping[str, str | OwnColumn]
     family: Callable[[str], OwnColumn | None]
     needs: tuple[type, ...]
     optional: bool
@@ -65,6 +73,8 @@ class Metric:
     applies: Callable[[Any], bool]
     label: Callable[[Any], str]
     compute: Callable[[Any], Values | Generator[float, None, Any]]
+    check: Callable[[], None] = _refuse_nothing
+    most_images: int | None = None
 
     @property
     def columns(self) -> frozenset[str]:
@@ -83,9 +93,10 @@ class Metric:
 
     def describe(self, column: str) -> OwnColumn | None:
         """What a column holds; None for one that it does not fill."""
-        if column in self.meanings:
-            return OwnColumn(self.unit, self.better, self.meanings[column])
-        return self.family(column)
+        meaning = self.meanings.get(column)
+        if meaning is None:
+            return self.family(column)
+        return OwnColumn(self.unit, self.better, meaning) if isinstance(meaning, str) else meaning
 
     def fits(self, inputs: Any) -> bool:
         """Whether it scores the cell of these `MetricInputs`."""
@@ -108,13 +119,15 @@ def register_metric(
     unit: str,
     better: Better | None,
     meaning: str = "",
-    columns: Collection[str] | Mapping[str, str] | None = None,
+    columns: Collection[str] | Mapping[str, str | OwnColumn] | None = None,
     family: Callable[[str], OwnColumn | None] = _describe_nothing,
     needs: Collection[type] = (),
     optional: bool = False,
     order: int = 100,
     applies: Callable[[Any], bool] = _has_bound,
     label: Callable[[Any], str] | None = None,
+    check: Callable[[], None] = _refuse_nothing,
+    most_images: int | None = None,
 ) -> Callable[[F], F]:
     """Function decorator: score cells with this function; the fields are those of `Metric`.
 
@@ -139,6 +152,8 @@ def register_metric(
             applies,
             label or (lambda _: name),
             compute,
+            check,
+            most_images,
         )
         return compute
 

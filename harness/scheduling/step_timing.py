@@ -1,27 +1,14 @@
 """Measure the cost of a step: a few steps of each kind, for one cell and for several together."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
-from harness.evaluation import digit_classifier, elbo, iwae, scored_images
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import EvaluationConfig
 from harness.experiment.options import Compile
 from harness.plugins import registry
-from harness.plugins.dataset import Data, DataSpec
-from harness.plugins.model import (
-    Batch,
-    Classifier,
-    ImportanceWeighted,
-    Model,
-    Noise,
-    draw_noise,
-    scored_batch,
-    weigh_images,
-)
+from harness.plugins.dataset import Data
 from harness.scheduling.packing import group_by_pack_key
 from harness.training.compilation import compiles
 from harness.training.process_tuning import flush_denormals
@@ -36,8 +23,6 @@ PROBE_CELLS = 4  # cells of the second measurement
 LONG_STEP_SECONDS = 0.03  # of a step on a CPU, Python takes a few milliseconds
 MIN_SECONDS_TO_COMPILE = 300.0  # of training; below, compiling for the estimate does not pay
 MAX_COMPILED_KINDS = 2  # at most, the most expensive; the others are assumed to gain as much
-FEW_IMAGES, MORE_IMAGES = 2, 50  # of the calls by which the cost of scoring is estimated
-SLOW_CALL_SECONDS = 1.0  # seconds
 # of the cost that the cells of a pack share, the part that is left after compiling
 COMPILED_OVERHEAD_SHARE = 0.25
 
@@ -140,116 +125,6 @@ def _with_compilation(
         kind: Cost(cost.fixed * ratios[kind], cost.per_cell * ratios[kind])
         for kind, cost in costs.items()
     }
-
-
-def measure_score_costs(
-    cells: Iterable[Cell], sets: Mapping[str, Data], evaluation: EvaluationConfig, threads: int
-) -> dict[Cell, float]:
-    """Seconds that scoring a cell of each kind takes on a CPU, by `Cell.pack_key`; extrapolated
-    from a few images.
-    """
-    previous_threads = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.inference_mode():
-            images = {name: len(data.test_x) for name, data in sets.items()}
-            costs = {}
-            for kind, group in group_by_pack_key(cells).items():
-                with registry.isolate_model(kind.model):
-                    try:
-                        costs[kind] = _estimate_score_seconds(
-                            group[0], evaluation, images[kind.dataset]
-                        )
-                    except Exception:  # scoring will report it
-                        costs[kind] = 0.0
-            return costs
-    finally:
-        torch.set_num_threads(previous_threads)
-
-
-def _estimate_score_seconds(cell: Cell, evaluation: EvaluationConfig, images: int) -> float:
-    """Add up the costs of the calls that scoring makes."""
-    model, spec = registry.build(cell).eval(), registry.data_spec(cell.dataset)
-    seconds = 0.0
-    if isinstance(model, Classifier) and spec.classes:
-        seconds += _measure_call_cost(
-            lambda n: model.classify(torch.zeros(n, spec.dimensions))
-        ).total_seconds(images, scored_images.CHUNK_SIZE)
-    if not cell.has_bound:
-        return seconds
-    bound = _measure_call_cost(
-        lambda n: model.terms(_blank_batch(model, n, spec), _make_noise(model, n))
-    )
-    sampling = _measure_call_cost(lambda n: model.sample(_make_noise(model, n)))
-    seconds += bound.total_seconds(images, scored_images.CHUNK_SIZE) + sampling.total_seconds(
-        evaluation.samples, scored_images.CHUNK_SIZE
-    )
-    if digit_classifier.can_classify(spec):
-        net = digit_classifier.Net(spec)
-        judging = _measure_call_cost(lambda n: net.classify(torch.zeros(n, spec.dimensions)))
-        seconds += judging.total_seconds(evaluation.samples, scored_images.CHUNK_SIZE)
-    if evaluation.covers(cell):
-        seconds += elbo.SUBSET_REPEATS * bound.total_seconds(
-            len(evaluation.subset), scored_images.CHUNK_SIZE
-        )
-    if evaluation.iwae and isinstance(model, ImportanceWeighted):
-        weights = _measure_call_cost(
-            lambda n: weigh_images(
-                model,
-                torch.zeros(n, spec.dimensions),
-                _make_noise(model, n),
-                torch.zeros(n, dtype=torch.long),
-            )
-        )
-        image_counts = {
-            "test": images,
-            "subset": len(evaluation.subset) if evaluation.covers(cell) else 0,
-        }
-        draws = max(evaluation.iwae) * sum(image_counts[name] for name in evaluation.iwae_on)
-        seconds += weights.total_seconds(draws, iwae.IWAE_CHUNK_SIZE * iwae.DRAWS_PER_CALL)
-    return seconds
-
-
-class _CallCost(NamedTuple):
-    """Seconds of a call, and of an image in it."""
-
-    per_call: float
-    per_image: float
-
-    def total_seconds(self, images: int, at_once: int) -> float:
-        """Seconds of `images` images, `at_once` per call."""
-        return -(-images // at_once) * self.per_call + images * self.per_image
-
-
-def _measure_call_cost(call: Callable[[int], object]) -> _CallCost:
-    """Measure calls of few images and of more; a slow model, such as one that draws pixel by pixel,
-    only by the first.
-    """
-    few = _time_call(call, FEW_IMAGES)
-    if few > SLOW_CALL_SECONDS:
-        return _CallCost(few, 0.0)
-    image = max(0.0, _time_call(call, MORE_IMAGES) - few) / (MORE_IMAGES - FEW_IMAGES)
-    return _CallCost(max(0.0, few - image * FEW_IMAGES), image)
-
-
-def _time_call(call: Callable[[int], object], images: int) -> float:
-    times = []
-    for _ in range(2):
-        started = time.thread_time()
-        call(images)
-        times.append(time.thread_time() - started)
-        if times[0] > SLOW_CALL_SECONDS:
-            break
-    return min(times)
-
-
-def _blank_batch(model: Model, images: int, spec: DataSpec) -> Batch:
-    x = torch.zeros(images, spec.dimensions)
-    return scored_batch(model, x, torch.zeros(images, dtype=torch.long))
-
-
-def _make_noise(model: Model, images: int) -> Noise:
-    return draw_noise(model, images, torch.Generator())
 
 
 def _seconds_per_cell(cost: Cost, group: Sequence[Cell]) -> float:

@@ -164,7 +164,7 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             },
         )
         monkeypatch.setattr(
-            "harness.scheduling.step_timing.measure_score_costs",
+            "harness.scheduling.score_timing.measure_score_costs",
             lambda cells, *_: dict.fromkeys(packing.group_by_pack_key(cells), score),
         )
 
@@ -304,7 +304,7 @@ BAD_FLAGS = {
     "negative GPUs": (["quick", "--gpus-per-trial", "-1"], "fraction"),
     "one and a half GPUs": (["quick", "--gpus-per-trial", "1.5"], "fraction"),
     "a bound of no draws": (["quick", "--iwae", "0"], "greater than 0"),
-    "an unknown metric": (["quick", "--metrics", "fid"], "no optional metric 'fid'"),
+    "an unknown metric": (["quick", "--metrics", "fda"], "no optional metric 'fda'"),
     "an unknown recipe": (["quick", "--recipe", "optimiser=sgd"], "did you mean 'optimizer'"),
     "no such data file": (["quick", "--dataset", "nowhere.npz"], "no such file"),
     "no such subset": (["quick", "--subset", "nowhere.json"], "nowhere.json"),

@@ -12,6 +12,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.evaluation.further_metrics import (
+    check_metrics,
     list_optional_columns,
     list_own_columns,
     request_metrics,
@@ -30,6 +31,7 @@ from tests.conftest import ROOT, CellMaker, lasting
 
 PLAIN = EvaluationConfig(samples=200)
 MANIFOLDS = ("precision", "recall", "density", "coverage")
+OF_INCEPTION = ("fid", "fid_samples", "kid")
 OF_FACTORS = ("mig", "sap", "dci_disentanglement", "dci_completeness")
 DOCS = (ROOT / "docs" / "plug-ins.md").read_text(encoding="utf-8")
 EXAMPLE = re.findall(r"```python\n(# decided\.py\n.*?)```", DOCS, re.DOTALL)[0]
@@ -201,7 +203,7 @@ SHIPPED = {
 def test_the_shipped_optional_metrics_are_computed_by_name(run: Run, cell: CellMaker) -> None:
     """A column names its metric, which fills all of its columns."""
     one = cell("vae", iterations=60)
-    assert list_optional_columns() == sorted([*SHIPPED, *OF_FACTORS])
+    assert list_optional_columns() == sorted([*SHIPPED, *OF_FACTORS, *OF_INCEPTION])
     row = run(one, names=(*(set(SHIPPED) - set(MANIFOLDS)), "recall"))
     assert row["error"] is None
     described = json.loads(row["own_columns"])
@@ -291,6 +293,40 @@ def test_a_metric_that_cannot_be_one_is_refused_at_once(change: str) -> None:
     text = f"@register_metric({change}{'' if 'better' in change else ', better=None'})\n"
     with pytest.raises(InputError, match="expected a name besides bound and weights"):
         load(text + "def score(inputs): return 1.0\n")
+
+
+CHECKED = FRAIL.replace('meaning="mean ink"', 'meaning="m", check=check')
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("raise InputError('no ink here')", "^no ink here$"),
+        ("import nothing_of_this_name", "^metric 'ink' cannot be checked: ModuleNotFoundError: No"),
+    ],
+)
+def test_a_metric_that_cannot_be_computed_here_is_refused(
+    body: str, expected: str, cell: CellMaker
+) -> None:
+    load(f"from harness.errors import InputError\ndef check():\n    {body}\n{CHECKED}")
+    requests = request_metrics((), ["vae", "ssvae"])
+    with pytest.raises(InputError, match=expected):
+        check_metrics(requests, [cell("vae")])
+    check_metrics(requests, [])
+    check_metrics(requests, [cell("ssvae", supervision="supervised")])
+
+
+def test_a_column_may_have_a_unit_and_a_direction_of_its_own(run: Run, cell: CellMaker) -> None:
+    column = 'OwnColumn("images", "higher", "counted")'
+    text = FRAIL.replace('meaning="mean ink"', f'columns={{"ink": "mean ink", "seen": {column}}}')
+    text = text.replace("return 1.5", 'return {"ink": 1.5, "seen": 7}')
+    imports = "from harness.experiment.own_columns import OwnColumn\n"
+    row = run(cell("vae", iterations=2), HEAD + imports + text)
+    assert (row["ink"], row["seen"], row["error"]) == (1.5, 7, None)
+    assert json.loads(row["own_columns"]) == {
+        "ink": {"unit": "pixels", "better": None, "meaning": "mean ink"},
+        "seen": {"unit": "images", "better": "higher", "meaning": "counted"},
+    }
 
 
 def test_a_docstring_says_what_a_metric_means() -> None:

@@ -8,10 +8,10 @@ from scipy.linalg import sqrtm
 from torch import Tensor
 
 from harness.evaluation.digit_classifier import Net
-from harness.metrics.frechet import frechet_distance
-from harness.metrics.judge_features import extract_features
-from harness.metrics.kernel_distance import kernel_distance
-from harness.metrics.manifolds import compare_manifolds
+from harness.metrics.features.frechet import frechet_distance
+from harness.metrics.features.judge_features import extract_features
+from harness.metrics.features.kernel_distance import kernel_distance
+from harness.metrics.features.manifolds import compare_manifolds
 from harness.metrics.neighbours import CHUNK_SIZE
 
 Floats = NDArray[np.float64]

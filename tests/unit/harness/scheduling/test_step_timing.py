@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import EvaluationConfig
 from harness.experiment.options import Compile
 from harness.plugins import registry
 from harness.plugins.dataset import Data
@@ -321,45 +320,3 @@ def test_what_cells_of_a_pack_share_is_a_cell_that_builds(cell: CellMaker) -> No
     shared = cell("vae", 3, beta=4.0).pack_key
     assert shared == replace(cell("vae"), learning_rate=1.0)
     assert registry.build(shared) is not None
-
-
-# --- scoring --------------------------------------------------------------------------------------
-
-
-def score_costs(cells: Sequence[Cell], **values: Any) -> dict[Cell, float]:
-    return step_timing.measure_score_costs(cells, SETS, EvaluationConfig(**values), threads=1)
-
-
-def test_the_scoring_of_every_kind_has_a_price(two_kinds: list[Cell]) -> None:
-    found = score_costs(two_kinds, samples=200)
-    assert set(found) == {cell.pack_key for cell in two_kinds}
-    assert all(seconds > 0 for seconds in found.values())
-
-
-def test_calls_and_images_are_priced_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call takes 2 s and 0.1 s an image."""
-    monkeypatch.setattr(step_timing, "SLOW_CALL_SECONDS", 60.0)
-    monkeypatch.setattr(step_timing, "_time_call", lambda call, images: 2.0 + 0.1 * images)
-    price = step_timing._measure_call_cost(lambda images: None)
-    assert price.total_seconds(10_000, 1000) == pytest.approx(10 * 2.0 + 10_000 * 0.1)
-    assert price.total_seconds(10_001, 1000) == pytest.approx(11 * 2.0 + 10_001 * 0.1)
-
-
-def test_a_slow_call_is_made_once_and_priced_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
-    times = iter([0.0, 100.0])
-    monkeypatch.setattr("harness.scheduling.step_timing.time.thread_time", lambda: next(times))
-    assert step_timing._measure_call_cost(calls.append) == (100.0, 0.0)
-    assert calls == [step_timing.FEW_IMAGES]
-
-
-def test_draws_of_an_importance_weighted_bound_are_counted(
-    cell: CellMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every image costs a second: 200 each of the bound, the samples and the classifier."""
-    monkeypatch.setattr(
-        step_timing, "_measure_call_cost", lambda call: step_timing._CallCost(0.0, 1.0)
-    )
-    (plain,) = score_costs([cell("vae")], samples=200).values()
-    (weighted,) = score_costs([cell("vae")], samples=200, iwae=(10, 100)).values()
-    assert (plain, weighted) == (600.0, 600.0 + 200 * 100)

@@ -5,7 +5,6 @@ data set and one judge, and have other names than FID and KID.
 """
 
 from collections.abc import Generator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,20 +13,17 @@ from harness.evaluation.digit_classifier import Net
 from harness.evaluation.inputs import MetricInputs
 from harness.evaluation.samples import draw_samples
 from harness.evaluation.scored_images import CHUNK_SIZE
+from harness.metrics.features.compared import Features, scale_shares
 
 SAMPLING_SHARE = 0.3  # of the work of a metric, roughly
 
 
-class Features(NamedTuple):
-    """Features of the test images and of as many samples as are counted."""
-
-    real: Tensor  # (test images, features), float64
-    fake: Tensor  # (samples, features), float64
-
-
 @torch.inference_mode()
 def compute_features(inputs: MetricInputs) -> Generator[float, None, Features]:
-    """The features that a metric compares; the samples are those in which digits are counted."""
+    """The features that a metric compares, in float64.
+
+    The samples are those in which digits are counted.
+    """
     shared = inputs.shared
     sampling = draw_samples(inputs.model, shared.evaluation.samples, shared.data)
     if shared.digit_classifier is None:
@@ -35,19 +31,9 @@ def compute_features(inputs: MetricInputs) -> Generator[float, None, Features]:
             f"data set '{shared.data.name}' has no classes; expected classes, for the classifier "
             "whose features are compared"
         )
-    samples = yield from _scale(sampling, SAMPLING_SHARE)
+    samples = yield from scale_shares(sampling, SAMPLING_SHARE)
     net = shared.digit_classifier.net
     return Features(extract_features(net, shared.test_images), extract_features(net, samples))
-
-
-def _scale(work: Generator[float, None, Tensor], share: float) -> Generator[float, None, Tensor]:
-    """The same work as a share of a larger one."""
-    try:
-        while True:
-            yield next(work) * share
-    except StopIteration as end:
-        result: Tensor = end.value
-        return result
 
 
 @torch.inference_mode()

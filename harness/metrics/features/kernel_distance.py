@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.evaluation.inputs import MetricInputs
 from harness.evaluation.scored_images import CHUNK_SIZE
-from harness.metrics.judge_features import compute_features
+from harness.metrics.features.judge_features import compute_features
 from harness.plugins.metric import ScoreGenerator, register_metric
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.evaluation.inputs import MetricInputs
-from harness.metrics.judge_features import compute_features
+from harness.metrics.features.judge_features import compute_features
 from harness.metrics.neighbours import CHUNK_SIZE, neighbour_radii, squared_distances
 from harness.plugins.metric import ScoreGenerator, register_metric
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.evaluation.inputs import MetricInputs
-from harness.metrics.judge_features import compute_features
+from harness.metrics.features.judge_features import compute_features
 from harness.plugins.metric import ScoreGenerator, register_metric
 
 

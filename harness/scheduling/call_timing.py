@@ -1,0 +1,42 @@
+"""Measure the cost of a call by the images that it is given."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+FEW_IMAGES, MORE_IMAGES = 2, 50  # of the calls that are timed
+SLOW_CALL_SECONDS = 1.0
+
+
+class CallCost(NamedTuple):
+    """Seconds of a call, and of an image in it."""
+
+    per_call: float
+    per_image: float
+
+    def total_seconds(self, images: int, at_once: int) -> float:
+        """Seconds of `images` images, `at_once` per call."""
+        return -(-images // at_once) * self.per_call + images * self.per_image
+
+
+def measure_call_cost(call: Callable[[int], object]) -> CallCost:
+    """Measure calls of few images and of more; a slow model, such as one that draws pixel by pixel,
+    only by the first.
+    """
+    few = time_call(call, FEW_IMAGES)
+    if few > SLOW_CALL_SECONDS:
+        return CallCost(few, 0.0)
+    image = max(0.0, time_call(call, MORE_IMAGES) - few) / (MORE_IMAGES - FEW_IMAGES)
+    return CallCost(max(0.0, few - image * FEW_IMAGES), image)
+
+
+def time_call(call: Callable[[int], object], images: int) -> float:
+    """Seconds of the faster of two calls, of one if it is slow: CPU time of this thread."""
+    times = []
+    for _ in range(2):
+        started = time.thread_time()
+        call(images)
+        times.append(time.thread_time() - started)
+        if times[0] > SLOW_CALL_SECONDS:
+            break
+    return min(times)
