@@ -172,6 +172,8 @@ def test_scores_are_called_before_training(
     monkeypatch.setattr(sound, "log_weight", boom, raising=False)
     assert misfit() is None  # it was not asked for
     assert misfit(weights=True) == "model 'sound' fails in log_weight: RuntimeError: boom"
+    monkeypatch.setattr(sound, "sample_classes", lambda m, noise, y: noise["z"], raising=False)
+    assert misfit() == ("model 'sound' gives samples of classes of shape (2, 2); expected (2, 784)")
     monkeypatch.setattr(sound, "sample", lambda m, noise: 10 + m.decoder(noise["z"]))
     assert misfit() == "model 'sound' gives samples outside [0, 1]; expected means of pixels"
 
