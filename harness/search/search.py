@@ -18,7 +18,7 @@ from harness.search.points import place_at
 from harness.storage.schema import Row, cell_of
 
 Rows = Mapping[str, Row]  # by the cell's id
-PLACE = ("study", "trial", "rung", "split")  # numbers that say where in a search a cell stands
+PLACE = ("study", "trial", "rung", "split")  # numbers that say where in a search a cell is
 
 
 @dataclass(frozen=True)

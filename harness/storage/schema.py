@@ -87,7 +87,7 @@ COLUMNS: tuple[Column, ...] = (
         "",
         "what the seed drives, comma-separated purposes; the rest is common to all cells",
     ),
-    Column("iterations", pa.int64(), "steps", "optimiser steps asked for"),
+    Column("iterations", pa.int64(), "steps", "requested optimiser steps"),
     Column(
         "full_length",
         pa.int64(),

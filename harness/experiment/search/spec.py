@@ -29,7 +29,7 @@ class SearchSpec(BaseModel):
     metric: of validation images, chooses the winner
     space: axes that every sweep has; a sweep may have a `space` of its own besides
     eta, rungs: of "halving": a rung keeps one of `eta` trials, for `eta` times the steps
-    batch: of "tpe": points that are asked for at once
+    batch: of "tpe": points that are requested at once
     searcher, scheduler: of "tune", one of them at least: what proposes points, by default the
         draws of "random", and what ends trials early, by default nothing
     split: "shared" gives all studies the same validation images; with "study" each study holds out
