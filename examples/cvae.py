@@ -53,6 +53,10 @@ class CVAE(Model):
     def sample(self, noise: Noise) -> Tensor:
         """A uniformly drawn class, z from the prior, decoded."""
         y = (torch.special.ndtr(noise["y"]) * self.classes).long().clamp(max=self.classes - 1)
+        return self.sample_classes(noise, y)
+
+    def sample_classes(self, noise: Noise, y: Tensor) -> Tensor:
+        """z from the prior, decoded with the given classes."""
         return self.likelihood.mean(self.decoder(self._append_class(noise["z"], y)))
 
     def reconstruct(self, x: Tensor, noise: Noise, y: Tensor) -> Tensor:

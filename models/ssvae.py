@@ -109,6 +109,10 @@ class SSVAE(Model):
     def sample(self, noise: Noise) -> Tensor:
         """A uniformly drawn class, z from the prior, decoded."""
         y = (torch.special.ndtr(noise["y"]) * self.classes).long().clamp(max=self.classes - 1)
+        return self.sample_classes(noise, y)
+
+    def sample_classes(self, noise: Noise, y: Tensor) -> Tensor:
+        """z from the prior, decoded with the given classes."""
         z = noise["z"][y, torch.arange(len(y), device=y.device)]
         return self.likelihood.mean(self.decoder.for_class(z, y))
 

@@ -40,7 +40,7 @@ def add_anytime_p(
 def describe_growth(table: pd.DataFrame, correction: Correction) -> pd.DataFrame:
     """Put the adjusted p of the e-process into the flag of arms that have grown.
 
-    The family is that of the fixed tests, whose p stands for the other comparisons.
+    The family is that of the fixed tests, whose p is that of the other comparisons.
     """
     tested = table["p"].notna() & table["anytime_p"].notna()
     if not tested.any():

@@ -15,8 +15,8 @@ import pandas as pd
 from analysis.frames.arm_names import arm_names
 from harness.storage.schema import ARM_COLUMNS, PAIR_COLUMNS
 
-NUMBERS = {"learning_rate": 0.0, "batch_size": 0, "beta": 1.0}  # what stands for a searched value
-STUDY_COLUMNS = ("study", "trial", "rung")
+NUMBERS = {"learning_rate": 0.0, "batch_size": 0, "beta": 1.0}  # in place of a searched value
+STUDY_COLUMNS = ("study", "trial", "rung", "split")
 
 
 def split_trials(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -52,7 +52,7 @@ TESTS_NOTE = (
 )
 IMBALANCE_NOTE = (
     "Is one more balanced than the other? The imbalance of a run is the share of its samples that "
-    "would have to be {}; less is better, and the seeds are asked:"
+    "would have to be {}; less is better, and the seeds are compared:"
 )
 BALANCED: dict[ClassWord, str] = {
     "digit": "another digit for all ten to be equally many",

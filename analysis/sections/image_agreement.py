@@ -16,7 +16,7 @@ _CAPTION = (
     "the seeds of a pair; in "
     "brackets Wilson's 95 % interval over the images. It says that two trained networks "
     "differ, not that two ways of "
-    "training do: that is asked over the seeds, among the verdicts."
+    "training do: the verdicts compare those over the seeds."
 )
 
 

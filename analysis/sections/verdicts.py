@@ -116,7 +116,7 @@ def family_note(comparisons: pd.DataFrame) -> str:
         return ""
     if set(tested["correction"]) != {"holm"}:
         return (
-            "Each metric is a family of its own: in each, 5 % of the differences told are "
+            "Each metric is a family of its own: in each, 5 % of the reported differences are "
             "expected to be false at most."
         )
     over = f"; over these {count} metrics together it can reach {5 * count} %" if count > 1 else ""

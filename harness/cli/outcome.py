@@ -32,7 +32,7 @@ def finish_run(experiment: Experiment) -> int:
         print(f"missing: {names[cell]}")
     without_winner = _print_winners(experiment, stored_rows)
     done = len(cells) - len(failed) - len(missing)
-    note = f", {len(unscored)} of them without a score that was asked for" if unscored else ""
+    note = f", {len(unscored)} of them without a requested score" if unscored else ""
     counts = f"{len(failed)} failed, {len(missing)} missing"
     print(
         f"{done} of {len(cells)} cells done{note}, {counts}; results: {store.display_path(TABLE)}"

@@ -28,7 +28,7 @@ from harness.scheduling import packing, score_timing, step_timing
 from harness.search.studies import OpenStudy, StudyKey
 from harness.storage.layout import checkpoint_key, log_key
 from harness.storage.store import Store
-from harness.training import conformance
+from harness.training.conformance.report import print_report
 from harness.training.rows import write_row
 from harness.training.task import Cost, Costs, Task, Update
 
@@ -277,4 +277,4 @@ def write_failed_row(cell: Cell, reason: str, task: Task, store: Store) -> None:
 def check_plugin(plugin: str) -> int:
     """Load a plug-in and print where its models break the contract; the exit code."""
     (loaded,) = load_plugins([plugin])
-    return conformance.print_report(loaded)
+    return print_report(loaded)

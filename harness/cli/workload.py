@@ -20,7 +20,7 @@ from harness.scheduling.plan import Plan
 from harness.search.studies import OpenStudy, StudyKey
 from harness.storage.schema import Row
 from harness.storage.store import Contents, Store
-from harness.training import conformance
+from harness.training.conformance import contract
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def plan_workload(
     if not handled:
         check_metrics(experiment.evaluation.metrics, cells)
     sets = select_sets(experiment, cells)
-    conformance.refuse_missing_classes(cells)
+    contract.refuse_missing_classes(cells)
     violations = find_violations(cells, evaluation)
     refused = {cell: violations[cell.pack_key] for cell in cells if cell.pack_key in violations}
     todo = tuple(cell for cell in plan.todo if cell not in refused)
@@ -201,7 +201,7 @@ def find_violations(cells: Sequence[Cell], evaluation: EvaluationConfig) -> dict
                     file=sys.stderr,
                 )
     reasons = {
-        kind: conformance.find_violation(group[0], bool(evaluation.iwae))
+        kind: contract.find_violation(group[0], bool(evaluation.iwae))
         for kind, group in groups.items()
     }
     return {kind: reason for kind, reason in reasons.items() if reason is not None}

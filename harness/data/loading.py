@@ -42,7 +42,7 @@ class DatasetLoader:
         return self._loaded[name]
 
     def version(self, name: str) -> str:
-        """What stands in the id of a cell for the content of its data set.
+        """What the id of a cell has for the content of its data set.
 
         It is empty for a data set whose content its name says, which is not loaded for this.
         """

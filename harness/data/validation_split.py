@@ -19,14 +19,14 @@ def split_off_validation(
 
     listed_indices: labelled training images of a file, by their index in all training images
 
-    Without own validation images of the data set, the last images of a permutation that is the same
-    for all cells are taken from the training images. The others keep their order. InputError as in
-    `check_validation`.
+    Without own validation images of the data set, the last images of a permutation are taken from
+    the training images; it is the same for all cells of one `Cell.split`. The others keep their
+    order. InputError as in `check_validation`.
     """
     check_validation(data, cell, listed_indices)
     if cell.validation == 0 or data.validation_x is not None:
         return data, listed_indices
-    kept, held_out = _split_indices(len(data.train_x), cell.validation)
+    kept, held_out = _split_indices(len(data.train_x), cell)
     listed = torch.tensor(_select_used(cell, listed_indices), dtype=torch.long)
     positions = torch.searchsorted(kept, listed)
     x, y = data.train_x, data.train_y
@@ -52,6 +52,11 @@ def check_validation(data: Data, cell: Cell, listed_indices: Sequence[int] = ())
                 f"validation {size}: data set '{data.name}' has {own} validation images of its "
                 f"own; expected 0 or {own}"
             )
+        if cell.split:
+            raise InputError(
+                f"search.split study: data set '{data.name}' has validation images of its own, "
+                "which no study can draw; expected shared"
+            )
         return
     n_images = len(data.train_x)
     if size >= n_images:
@@ -59,7 +64,7 @@ def check_validation(data: Data, cell: Cell, listed_indices: Sequence[int] = ())
             f"validation {size}: data set '{data.name}' has {n_images} training images; expected "
             "fewer, as the cells are trained on the others"
         )
-    _, held_out = _split_indices(n_images, size)
+    _, held_out = _split_indices(n_images, cell)
     if lost := set(_select_used(cell, listed_indices)) & set(held_out.tolist()):
         raise InputError(
             f"validation {size}: image {min(lost)} of the listed labelled images is held out; "
@@ -71,7 +76,8 @@ def _select_used(cell: Cell, listed_indices: Sequence[int]) -> Sequence[int]:
     return listed_indices if cell.label_draw.startswith("file-") else ()
 
 
-def _split_indices(n_images: int, size: int) -> tuple[Tensor, Tensor]:
+def _split_indices(n_images: int, cell: Cell) -> tuple[Tensor, Tensor]:
     """The indices of the images that are trained on and of those that are held out, sorted."""
-    order = torch.randperm(n_images, generator=seeding.evaluation_generator("validation split"))
-    return order[:-size].sort().values, order[-size:].sort().values
+    generator = seeding.evaluation_generator("validation split", cell.split)
+    order = torch.randperm(n_images, generator=generator)
+    return order[: -cell.validation].sort().values, order[-cell.validation :].sort().values

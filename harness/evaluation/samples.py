@@ -14,7 +14,13 @@ from harness.evaluation.scored_images import CHUNK_SIZE, chunk_sizes, draw_evalu
 from harness.experiment import seeding
 from harness.plugins.dataset import Data
 from harness.plugins.metric import ScoreGenerator, register_metric
-from harness.plugins.model import Model, Reconstructing, own_draws_of, reconstruct_means
+from harness.plugins.model import (
+    ConditionalSampling,
+    Model,
+    Reconstructing,
+    own_draws_of,
+    reconstruct_means,
+)
 from harness.storage.layout import picture_key
 
 TRAVERSAL_SD = 3.0  # a traversal goes from -3 to 3 standard deviations
@@ -76,8 +82,12 @@ def write_pictures(inputs: MetricInputs) -> ScoreGenerator:
 
 
 @torch.inference_mode()
-def draw_samples(model: Model, count: int, data: Data) -> Generator[float, None, Tensor]:
+def draw_samples(
+    model: Model, count: int, data: Data, classes: Tensor | None = None
+) -> Generator[float, None, Tensor]:
     """Images from the prior, with the same noise for every cell; binary ones are drawn.
+
+    classes: (count,) of the images, for a model that can sample given classes
 
     Yields the share that is done and returns (count, dimensions).
     """
@@ -85,7 +95,12 @@ def draw_samples(model: Model, count: int, data: Data) -> Generator[float, None,
     for index, size in enumerate(chunk_sizes(count)):
         noise = draw_evaluation_noise(model, size, "samples", index, device)
         with own_draws_of(model, seeding.derive(seeding.EVALUATION_SEED, "samples", index)):
-            sampled = model.sample(noise).cpu()
+            if classes is None:
+                sampled = model.sample(noise).cpu()
+            else:
+                assert isinstance(model, ConditionalSampling)
+                start = index * CHUNK_SIZE
+                sampled = model.sample_classes(noise, classes[start : start + size]).cpu()
         if data.spec.kind == "binary":
             generator = seeding.evaluation_generator("pixels", index)
             sampled = torch.bernoulli(sampled, generator=generator)

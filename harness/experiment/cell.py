@@ -20,7 +20,7 @@ LEARNING_RATE = 1e-3
 # fields of a cell that version 0.1 did not have; at their defaults they are not part of the id
 ADDED_FIELDS = frozenset(
     {"data_version", "validation", "recipe", "term_weights"}
-    | {"search", "stage", "study", "trial", "rung"}
+    | {"search", "stage", "study", "trial", "rung", "split"}
 )
 
 # keys of a recipe that are common to the cells of a pack; the others are numbers
@@ -67,6 +67,8 @@ class Cell:
     study: number of the independent search, from 0
     trial: number of the point in its study, from 0; a winner has the number of its trial
     rung: number of the earlier, shorter trainings of a trial in successive halving
+    split: which draw of the validation images; all cells have draw 0 unless a search draws them
+        anew in each study
 
     Those from `data_version` on were added after version 0.1. At their defaults they are not part
     of the id.
@@ -92,6 +94,7 @@ class Cell:
     study: int = 0
     trial: int = 0
     rung: int = 0
+    split: int = 0
 
     @property
     def pack_key(self) -> "Cell":

@@ -64,8 +64,8 @@ class Batch(_Images):
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors by name, without those that the model did not ask for."""
-        asked = {"y": self.y, "step": self.step, "total": self.total}
-        return self._asdict() | {name: part for name, part in asked.items() if part is not None}
+        requested = {"y": self.y, "step": self.step, "total": self.total}
+        return self._asdict() | {name: part for name, part in requested.items() if part is not None}
 
 
 NO_TERMS: Mapping[str, Tensor] = MappingProxyType({})
@@ -163,6 +163,14 @@ class Reconstructing(Protocol):
 
         (batch, dimensions) -> (batch, dimensions)
         """
+
+
+@runtime_checkable
+class ConditionalSampling(Protocol):
+    """A model that can sample images of given classes, x ~ p(x|y)."""
+
+    def sample_classes(self, noise: Noise, y: Tensor) -> Tensor:
+        """Images of classes y (n,), from noise for n images, as of `sample`: (n, dimensions)."""
 
 
 @runtime_checkable

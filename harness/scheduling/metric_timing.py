@@ -48,7 +48,7 @@ class UntrainedJudge(SharedInputs):
 def measure_metrics(cell: Cell, data: Data, evaluation: EvaluationConfig) -> float:
     """Seconds that the requested metrics take for a cell on a CPU; 0 of one that fails.
 
-    What the runs write is discarded, and torch's generator stands where it stood.
+    What the runs write is discarded, and the state of torch's generator is restored.
     """
     metrics = [
         registered_metrics[request.metric]

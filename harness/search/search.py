@@ -18,6 +18,7 @@ from harness.search.points import place_at
 from harness.storage.schema import Row, cell_of
 
 Rows = Mapping[str, Row]  # by the cell's id
+PLACE = ("study", "trial", "rung", "split")  # numbers that say where in a search a cell is
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Search:
             stage="search",
             study=study,
             trial=trial,
+            split=study if self.spec.split == "study" else 0,
             seed=SEEDS_PER_STUDY * study + SEARCH_SEED,
         )
 
@@ -88,8 +90,8 @@ class Search:
             for group in GROUPS
         }
         values |= {name: 1 for name in ("learning_rate", "batch_size", "beta") if name in axes}
-        place: dict[str, Any] = {"search": "", "stage": "", "study": 0, "trial": 0, "rung": 0}
-        return replace(cell, seed=0, iterations=0, **place, **values)
+        place: dict[str, Any] = dict.fromkeys(("seed", "iterations", *PLACE), 0)
+        return replace(cell, search="", stage="", **place, **values)
 
     def list_trials(self, study: int, rows: Rows) -> Trials:
         """The trials of a study that the rows so far determine."""

@@ -46,9 +46,9 @@ def propose(
                 state=states.FAIL if value is None else states.COMPLETE,
             )
         )
-    asked = [optimization.ask(distributions).params for _ in range(count)]
+    drawn = [optimization.ask(distributions).params for _ in range(count)]
     return [
-        {name: _round(axis, params[name]) for name, axis in space.axes.items()} for params in asked
+        {name: _round(axis, params[name]) for name, axis in space.axes.items()} for params in drawn
     ]
 
 

@@ -87,7 +87,7 @@ COLUMNS: tuple[Column, ...] = (
         "",
         "what the seed drives, comma-separated purposes; the rest is common to all cells",
     ),
-    Column("iterations", pa.int64(), "steps", "optimiser steps asked for"),
+    Column("iterations", pa.int64(), "steps", "requested optimiser steps"),
     Column(
         "full_length",
         pa.int64(),
@@ -246,10 +246,11 @@ COLUMNS: tuple[Column, ...] = (
         "method, metric, trials and axes of the search, JSON",
         "4",
     ),
+    Column("split", pa.int64(), "", "which draw of the validation images", "5", 0),
 )
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 DEFAULTS = {column.name: column.default for column in COLUMNS if column.default is not None}
-VERSION = "4"  # tables of schemas 1 to 3 can be read; later columns have their default there
+VERSION = "5"  # tables of schemas 1 to 4 can be read; later columns have their default there
 SCHEMA = pa.schema(
     [pa.field(c.name, c.type, metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS],
     metadata={"harness.storage.schema": VERSION},

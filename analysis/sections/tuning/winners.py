@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.frames import searches
 from analysis.frames.arm_table import count_cells, estimate_arms, list_rows, scale_estimates
+from analysis.frames.image_errors import mean_errors
 from analysis.frames.metrics import Metric, describe_metrics
 from analysis.rendering.numbers import format_estimate, format_number
 from analysis.rendering.table import Table
@@ -14,6 +16,11 @@ from analysis.sections.summary import select_main_metrics
 from analysis.stats.searches.best_of import split_variance
 
 HOUR = 3600.0
+SOURCES = {
+    "search": "SD of searches (nats)",
+    "seed": "SD of seeds (nats)",
+    "evaluation": "SE of evaluation (nats)",
+}
 
 
 def build_studies(rows: pd.DataFrame) -> Table:
@@ -158,20 +165,28 @@ def _format_range(values: pd.Series) -> str:
 def build_variance(rows: pd.DataFrame) -> Table | None:
     """Where the spread of a tuned model's test NELBO comes from; None without two studies."""
     finished = rows[(rows["status"] == "ok") & rows["nelbo"].notna()]
+    errors = mean_errors(finished.assign(arm=finished["configuration"]))
     records = []
     for name, group in finished.groupby("configuration", sort=False):
         by_study = [part["nelbo"].to_numpy(float) for _, part in group.groupby("study")]
         between, within = split_variance(by_study)
         if between == between:
             records.append(
-                {"Model": name, "Studies": len(by_study), "search": between, "seed": within}
+                {
+                    "Model": name,
+                    "Studies": len(by_study),
+                    "Validation images": _describe_split(group),
+                    "search": between,
+                    "seed": within,
+                    "evaluation": errors.get((str(name), "nelbo"), np.nan) ** 2,
+                }
             )
     if not records:
         return None
     values = pd.DataFrame(records)
     total = values["search"] + values["seed"].fillna(0.0)
-    text = pd.DataFrame({"Model": values["Model"], "Studies": values["Studies"].astype(str)})
-    for name, heading in (("search", "SD of searches (nats)"), ("seed", "SD of seeds (nats)")):
+    text = values[["Model", "Studies", "Validation images"]].astype(str)
+    for name, heading in SOURCES.items():
         text[heading] = [format_number(value**0.5, 3) for value in values[name]]
     text["Share of searches"] = [
         format_number(100 * a / b if b else float("nan"), 0) + " %" if a == a and c == c else "–"
@@ -181,8 +196,16 @@ def build_variance(rows: pd.DataFrame) -> Table | None:
         "variance",
         "Where the spread comes from",
         "Components of variance of the test NELBO: between studies (the search, what is left of it "
-        "after the seeds) and between the trainings of one winner (the seed). All studies have the "
-        "same validation images, so the choice of these is in neither.",
+        "after the seeds) and between the trainings of one winner (the seed). Where each study "
+        "draws its own validation images, the searches vary with them; where all have the same, "
+        "that choice is in no column. The evaluation is the standard error over the test images, "
+        "which are the same for all: it is no part of the other two, and cancels in comparisons.",
         text,
         values,
     )
+
+
+def _describe_split(rows: pd.DataFrame) -> str:
+    """Whether the studies of a configuration have the same validation images."""
+    splits = {searches.parse_spec(text).get("split", "shared") for text in rows["search_spec"]}
+    return "drawn by study" if splits == {"study"} else "the same"

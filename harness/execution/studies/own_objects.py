@@ -73,7 +73,7 @@ def find_mode(spec: SearchSpec) -> str:
 
 
 def _tell_known(searcher: Any, known: Sequence[tuple[Point, float]]) -> None:
-    """Tell a searcher the trials before, if it can be told."""
+    """Report the earlier trials to a searcher that can take them."""
     try:
         for point, value in known:
             searcher.add_evaluated_point(dict(point), value)

@@ -37,7 +37,7 @@ def run(
     """
     granted = replace(study, make_task=lambda *at: _grant(study.make_task(*at), resources))
     searcher = StudySearcher(granted, make_searcher(study.spec, study.known), stop)
-    # no point is asked for before a process is free: the searcher is to see the results until then
+    # no point is requested before a process is free: the searcher is to see the results until then
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1"
     tune.Tuner(
         _make_trainable(study, sets, resources),

@@ -29,9 +29,11 @@ class SearchSpec(BaseModel):
     metric: of validation images, chooses the winner
     space: axes that every sweep has; a sweep may have a `space` of its own besides
     eta, rungs: of "halving": a rung keeps one of `eta` trials, for `eta` times the steps
-    batch: of "tpe": points that are asked for at once
+    batch: of "tpe": points that are requested at once
     searcher, scheduler: of "tune", one of them at least: what proposes points, by default the
         draws of "random", and what ends trials early, by default nothing
+    split: "shared" gives all studies the same validation images; with "study" each study holds out
+        a draw of its own, so that a verdict on models does not rest on one choice of them
     budget: "equal" refuses arms of different trials or lengths; "free" lets them be, and every
         sentence says so
     """
@@ -47,6 +49,7 @@ class SearchSpec(BaseModel):
     batch: TrialCount = 4
     searcher: DottedName | None = None
     scheduler: DottedName | None = None
+    split: Literal["shared", "study"] = "shared"
     budget: Literal["equal", "free"] = "equal"
 
     @model_validator(mode="after")
@@ -85,6 +88,7 @@ class SearchSpec(BaseModel):
             "metric": self.metric,
             "space": self.space.model_dump(exclude_defaults=True),
             **of_method[self.method],
+            **({} if self.split == "shared" else {"split": self.split}),
         }
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:8]
@@ -99,6 +103,7 @@ class SearchSpec(BaseModel):
             "metric": self.metric,
             "trials": self.trials,
             "axes": {name: {axis.kind: axis.values} for name, axis in self.space.axes.items()},
+            "split": self.split,
             "budget": self.budget,
         }
         if self.method == "tune":

@@ -28,7 +28,7 @@ from harness.plugins.model import (
     scored_batch,
     weigh_images,
 )
-from harness.training import conformance
+from harness.training.conformance import contract
 from harness.training.trainer import PackTrainer
 from tests.conftest import given
 from tests.unit.examples.conftest import NAMES, ExampleCell
@@ -286,7 +286,7 @@ def test_a_codebook_may_be_trained_by_its_own_term_of_the_loss(
     example: ExampleCell, data: Data
 ) -> None:
     cell = example("vq_vae", settings={"ema": False, "codes": 4, "positions": 2})
-    assert [fault for _, fault in conformance.run_checks(cell) if fault] == []
+    assert [fault for _, fault in contract.run_checks(cell) if fault] == []
     pack = PackTrainer([cell, replace(cell, seed=1)], data)
     before = pack.params["codebook"].clone()
     pack.train_step()

@@ -20,7 +20,7 @@ from harness.plugins.dataset import Data
 from harness.storage import tensor_file
 from harness.storage.schema import Row
 from harness.storage.store import Store
-from harness.training import conformance
+from harness.training.conformance import contract
 from harness.training.task import Task
 from harness.training.trainer import CellState, PackTrainer
 from tests.conftest import ROOT
@@ -77,7 +77,7 @@ def test_the_file_says_how_it_is_run_and_what_it_is(name: str, example: ExampleC
 
 @OVER_NAMES
 def test_an_example_keeps_the_contract(name: str, example: ExampleCell) -> None:
-    faults = [fault for _, fault in conformance.run_checks(example(name)) if fault]
+    faults = [fault for _, fault in contract.run_checks(example(name)) if fault]
     assert faults == []
 
 
@@ -88,7 +88,7 @@ def test_an_example_takes_colour_images(name: str, example: ExampleCell) -> None
         with pytest.raises(InputError, match="expected binary"):
             registry.build(cell)
     else:
-        assert [fault for _, fault in conformance.run_checks(cell) if fault] == []
+        assert [fault for _, fault in contract.run_checks(cell) if fault] == []
 
 
 @OVER_NAMES

@@ -5,8 +5,9 @@ import pytest
 from harness.experiment.cell import Cell, Supervision
 from harness.plugins import registry
 from harness.plugins.model import CLASSES
-from harness.training import conformance
-from harness.training.conformance import CHECKS, Check, Subject
+from harness.training.conformance import contract
+from harness.training.conformance.contract import CHECKS, Check
+from harness.training.conformance.subject import Subject
 from tests.conftest import CellMaker
 
 ARMS = [
@@ -32,7 +33,7 @@ def test_a_model_passes_the_probe_of_a_run(
     model: str, supervision: Supervision, cell: CellMaker
 ) -> None:
     assert (
-        conformance.find_violation(cell(model, supervision=supervision), importance_weights=True)
+        contract.find_violation(cell(model, supervision=supervision), importance_weights=True)
         is None
     )
 
@@ -53,4 +54,4 @@ def test_the_seed_alone_decides_the_weights_whatever_beta(cell: CellMaker) -> No
 
 def test_a_cell_for_the_probe_is_any_of_its_kind(cell: CellMaker) -> None:
     one: Cell = cell("vae", seed=7, beta=4.0, learning_rate=10.0)
-    assert conformance.find_violation(one, importance_weights=False) is None
+    assert contract.find_violation(one, importance_weights=False) is None

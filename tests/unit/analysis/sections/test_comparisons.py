@@ -258,7 +258,7 @@ def test_each_metric_is_a_family_and_what_this_means_is_told() -> None:
     assert family_note(two).endswith(
         "at most 5 %; over these 2 metrics together it can reach 10 %."
     )
-    assert "5 % of the differences told are expected to be false" in family_note(
+    assert "5 % of the reported differences are expected to be false" in family_note(
         two.assign(correction="bh")
     )
     assert family_note(two.assign(p_adjusted=float("nan"))) == ""

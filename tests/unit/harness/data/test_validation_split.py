@@ -94,3 +94,21 @@ def test_a_cell_that_draws_its_labels_does_not_mind_a_list(numbered: Data) -> No
     drawn = with_validation(300, "seed")
     data, positions = split_off_validation(numbered, drawn, range(5000))
     assert (len(data.train_x), positions) == (1700, [])
+
+
+def test_another_split_is_another_draw(numbered: Data) -> None:
+    held_out = []
+    for number in (0, 1, 1):
+        data, _ = split_off_validation(numbered, replace(with_validation(300), split=number))
+        assert data.validation_x is not None
+        held_out.append(set(data.validation_x.flatten().tolist()))
+        assert not held_out[-1] & set(data.train_x.flatten().tolist())
+    assert held_out[1] == held_out[2]
+    assert len(held_out[0] & held_out[1]) < 100
+
+
+def test_own_validation_images_are_not_drawn_anew(mnist: Data) -> None:
+    own = replace(mnist, validation_x=mnist.test_x, validation_y=mnist.test_y)
+    size = len(mnist.test_x)
+    with pytest.raises(InputError, match=r"search\.split study: .* expected shared"):
+        check_validation(own, replace(with_validation(size, "none"), split=1))

@@ -203,7 +203,9 @@ SHIPPED = {
 def test_the_shipped_optional_metrics_are_computed_by_name(run: Run, cell: CellMaker) -> None:
     """A column names its metric, which fills all of its columns."""
     one = cell("vae", iterations=60)
-    assert list_optional_columns() == sorted([*SHIPPED, *OF_FACTORS, *OF_INCEPTION])
+    assert list_optional_columns() == sorted(
+        [*SHIPPED, *OF_FACTORS, *OF_INCEPTION, "class_accuracy"]
+    )
     row = run(one, names=(*(set(SHIPPED) - set(MANIFOLDS)), "recall"))
     assert row["error"] is None
     described = json.loads(row["own_columns"])

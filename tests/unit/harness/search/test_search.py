@@ -158,3 +158,15 @@ def test_a_search_that_has_not_ended_has_no_winner(method: str) -> None:
     rows = {cell.id: {"status": "ok", "validation_nelbo": 1.0} for cell in cells[1:]}
     assert not has_ended(cells, rows)
     assert search.find_winner(0, rows) is None
+
+
+def test_each_study_may_draw_its_own_validation_images() -> None:
+    shared, drawn = find_search(), find_search(split="study")
+    assert [shared.make_trial(study, 1).split for study in range(3)] == [0, 0, 0]
+    assert [drawn.make_trial(study, 1).split for study in range(3)] == [0, 1, 2]
+    final = drawn.make_final(drawn.make_trial(2, 1), 0)
+    assert final.split == 2
+    assert drawn.owns(final)
+    assert not shared.owns(final)
+    assert drawn.make_trial(1, 0).pack_key != drawn.make_trial(2, 0).pack_key
+    assert shared.make_trial(1, 0).pack_key == shared.make_trial(2, 0).pack_key

@@ -362,7 +362,7 @@ def foreign(change: str) -> pa.Table:
     ours = pa.Table.from_pylist([row("a")], schema=schema.SCHEMA)
     tables = {
         "an old version": lambda: ours.replace_schema_metadata({"harness.storage.schema": "0"}),
-        "a newer version": lambda: ours.replace_schema_metadata({"harness.storage.schema": "5"}),
+        "a newer version": lambda: ours.replace_schema_metadata({"harness.storage.schema": "6"}),
         "fewer columns": lambda: ours.drop_columns(["host"]),
         "another name": lambda: ours.rename_columns(["id", *COLUMN_NAMES[1:]]),
         "a strange column": lambda: ours.append_column("fid", pa.array([1.0])),
@@ -382,7 +382,7 @@ def foreign(change: str) -> pa.Table:
 
 FOREIGN = {
     "an old version": "0, which this harness does not know",
-    "a newer version": "5, which this harness does not know",
+    "a newer version": "6, which this harness does not know",
     "fewer columns": "no column host",
     "another name": "no column cell",
     "a strange column": "strange column fid",

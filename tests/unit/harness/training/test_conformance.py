@@ -14,7 +14,7 @@ from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.model import PIXELS, Batch, Model, Noise, Shape, Terms
 from harness.storage.store import Store
-from harness.training import conformance
+from harness.training.conformance import contract
 from models.distributions import bernoulli_nll, kl_standard_normal, reparameterize, variance
 
 Mess = Callable[["Sound", Tensor, Tensor, Batch], object]
@@ -135,7 +135,7 @@ def sound(monkeypatch: pytest.MonkeyPatch) -> type[Sound]:
 
 
 def misfit(weights: bool = False) -> str | None:
-    return conformance.find_violation(Cell("sound", 0, 10), weights)
+    return contract.find_violation(Cell("sound", 0, 10), weights)
 
 
 @pytest.mark.parametrize("fault", SPOILT)
@@ -172,6 +172,8 @@ def test_scores_are_called_before_training(
     monkeypatch.setattr(sound, "log_weight", boom, raising=False)
     assert misfit() is None  # it was not asked for
     assert misfit(weights=True) == "model 'sound' fails in log_weight: RuntimeError: boom"
+    monkeypatch.setattr(sound, "sample_classes", lambda m, noise, y: noise["z"], raising=False)
+    assert misfit() == ("model 'sound' gives samples of classes of shape (2, 2); expected (2, 784)")
     monkeypatch.setattr(sound, "sample", lambda m, noise: 10 + m.decoder(noise["z"]))
     assert misfit() == "model 'sound' gives samples outside [0, 1]; expected means of pixels"
 

@@ -12,7 +12,7 @@ from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.dataset import Data, DataSpec
 from harness.plugins.model import ImportanceWeighted
-from harness.training import conformance
+from harness.training.conformance import contract
 from harness.training.trainer import PackTrainer
 from tests.unit.harness.evaluation.test_elbo import finish
 
@@ -167,7 +167,7 @@ def last_losses(pack: PackTrainer) -> torch.Tensor:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_promise_is_kept(model: str) -> None:
-    faults = {promise: fault for promise, fault in conformance.run_checks(cells(model)[0]) if fault}
+    faults = {promise: fault for promise, fault in contract.run_checks(cells(model)[0]) if fault}
     assert faults == {}
 
 
@@ -199,7 +199,7 @@ def test_further_terms_have_weights_that_share_a_pack(mnist: Data) -> None:
 
 
 def test_a_weight_of_a_term_that_there_is_not_is_a_violation() -> None:
-    violation = conformance.find_violation(cells("named", 1, term_weights=(("tc", 6.0),))[0], False)
+    violation = contract.find_violation(cells("named", 1, term_weights=(("tc", 6.0),))[0], False)
     assert violation is not None
     assert "has no further term 'tc'" in violation
     assert "expected one of: norm, bias" in violation
@@ -215,7 +215,7 @@ def test_a_further_term_cannot_have_the_name_of_another(monkeypatch: pytest.Monk
             further={"kl": batch.x.sum()}
         ),
     )
-    violation = conformance.find_violation(cells("named", 1)[0], False)
+    violation = contract.find_violation(cells("named", 1)[0], False)
     assert violation == "model 'named' names a further term 'kl'; expected another name"
 
 
@@ -231,7 +231,7 @@ def test_a_further_term_is_the_same_for_the_same_arguments(
             further={"count": batch.x.sum() * next(calls)}
         ),
     )
-    violation = conformance.find_violation(cells("named", 1)[0], False)
+    violation = contract.find_violation(cells("named", 1)[0], False)
     assert violation is not None
     assert "gives another count for the same arguments" in violation
 
@@ -287,4 +287,4 @@ def test_a_data_set_without_classes_is_refused_to_a_model_that_needs_them() -> N
     registry.remember_spec("unlabelled", DataSpec((784,)))
     cell = cells("conditional", 1, dataset="unlabelled")[0]
     with pytest.raises(InputError, match="needs classes, and data set 'unlabelled' has none"):
-        conformance.refuse_missing_classes([cell])
+        contract.refuse_missing_classes([cell])

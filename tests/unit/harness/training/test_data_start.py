@@ -11,7 +11,7 @@ from harness.data.preparation import scale
 from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.dataset import Data
-from harness.training import conformance
+from harness.training.conformance import contract
 from harness.training.data_start import SeededImages
 from harness.training.trainer import PackTrainer
 
@@ -170,7 +170,7 @@ def test_the_scored_model_has_what_the_start_set(mnist: Data) -> None:
 
 
 def test_a_model_that_starts_from_data_keeps_the_contract() -> None:
-    assert [fault for _, fault in conformance.run_checks(cells_of([0])[0]) if fault] == []
+    assert [fault for _, fault in contract.run_checks(cells_of([0])[0]) if fault] == []
 
 
 @pytest.mark.parametrize(
@@ -182,5 +182,5 @@ def test_a_model_that_starts_from_data_keeps_the_contract() -> None:
     ],
 )
 def test_a_start_that_breaks_the_contract_is_found_before_training(name: str, fault: str) -> None:
-    found = conformance.find_violation(Cell(name, 0, 12), importance_weights=False)
+    found = contract.find_violation(Cell(name, 0, 12), importance_weights=False)
     assert found == f"model '{name}' {fault}"

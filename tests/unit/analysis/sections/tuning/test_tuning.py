@@ -1,5 +1,8 @@
+import json
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from analysis.comparison.comparisons import compare_arms
 from analysis.frames import searches
@@ -69,3 +72,22 @@ def test_curves_need_random_trials() -> None:
     assert curves.compute_curves(tpe) == []
     (plot,) = curves.draw(curves.compute_curves(trials))
     assert "12 of vae tuned (2 trials)" in plot.caption
+
+
+def test_the_sources_of_variance_are_told_apart() -> None:
+    finals, _ = split(make_rows({"vae": 0.0}, studies=3, seeds=2))
+    scores = finals["study"] * 10.0 + finals["seed"] % 2
+    errors = json.dumps({"nelbo": 0.5})
+    table = winners.build_variance(finals.assign(nelbo=scores, evaluation_se=errors))
+    assert table is not None
+    (values,) = table.values.to_dict("records")
+    assert values["seed"] == pytest.approx(0.5)
+    assert values["search"] == pytest.approx(100 - 0.25)
+    assert values["evaluation"] == pytest.approx(0.25)
+    assert values["Validation images"] == "the same"
+    specs = finals["search_spec"].map(
+        lambda text: json.dumps({**json.loads(text), "split": "study"})
+    )
+    table = winners.build_variance(finals.assign(search_spec=specs))
+    assert table is not None
+    assert list(table.values["Validation images"]) == ["drawn by study"]

@@ -44,6 +44,7 @@ def test_a_description_says_method_metric_trials_and_axes() -> None:
         "method": "random",
         "metric": "validation_nelbo",
         "trials": 8,
+        "split": "shared",
         "budget": "equal",
         "axes": {"learning_rate": {"log": [1e-4, 1e-2]}, "settings.z": {"choices": [5, 10]}},
     }

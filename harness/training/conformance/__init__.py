@@ -1,0 +1,1 @@
+"""Checks that a model keeps the contract, on a few made-up images, before anything is trained."""
