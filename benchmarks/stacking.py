@@ -21,8 +21,8 @@ from harness.training.trainer import PackTrainer
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MODELS = {
     "vae": "MLP",
-    "conv_vae": "convolutions, batch norm, dropout",
-    "vq_vae": "MLP, codebook in buffers",
+    "convvae": "convolutions, batch norm, dropout",
+    "vqvae": "MLP, codebook in buffers",
     "made": "masked MLP",
     "lstm_vae": "not stackable",
 }

@@ -5,16 +5,14 @@ Source: Tolstikhin et al., Wasserstein Auto-Encoders, 2018, algorithm 2, kernel 
     python harness/bench.py --models wae_mmd --plugin examples/wae_mmd.py
 """
 
-import torch
 from torch import Tensor
 
 from harness.plugins.dataset import MNIST_SPEC, DataSpec
 from harness.plugins.model import Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
+from models.discrepancy import estimate_mmd
 from models.likelihoods import make_likelihood
 from models.networks import ELU, HIDDEN, decoder, mlp, positive
-
-SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernel
 
 
 @register("wae_mmd")
@@ -55,21 +53,3 @@ class WAEMMD(Model):
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
         """z of the encoder, decoded."""
         return self.likelihood.mean(self.decoder(self.encoder(x)))
-
-
-def estimate_mmd(a: Tensor, b: Tensor) -> Tensor:
-    """The unbiased estimate of MMD² between two samples (n, z) each: one number.
-
-    The kernel is Σ_s C / (C + |a - b|²) with C = 2 · z · s, s in SCALES.
-    """
-    n = len(a)
-    others = 1 - torch.eye(n, device=a.device)
-    within = ((_kernel(a, a) + _kernel(b, b)) * others).sum() / max(1, n * (n - 1))
-    return within - 2 * _kernel(a, b).mean()
-
-
-def _kernel(a: Tensor, b: Tensor) -> Tensor:
-    """(n, z), (m, z) -> (n, m)."""
-    squares = (a.unsqueeze(1) - b).square().sum(-1)
-    constants = [2 * a.shape[-1] * scale for scale in SCALES]
-    return torch.stack([c / (c + squares) for c in constants]).sum(0)

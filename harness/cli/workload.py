@@ -217,7 +217,9 @@ def warn_about_plugins(experiment: Experiment, plan: Plan) -> None:
         plan.cells, to_train, plan.rows.values(), current_plugins
     )
     old_imports = describe_old_imports(cell.model for cell in plan.cells)
-    for line in (*registry.describe_unused_changes(experiment.plugins), *changes, *old_imports):
+    unused = registry.describe_unused_changes(experiment.plugins)
+    replaced = registry.describe_replaced_models(experiment.plugins)
+    for line in (*unused, *replaced, *changes, *old_imports):
         print(line, file=sys.stderr)
 
 

@@ -33,6 +33,7 @@ PluginSource = str | Path | type | FunctionType  # a path, or what this process 
 M = TypeVar("M", bound=Model)
 V = TypeVar("V")
 _models: dict[str, type[Model]] = {}
+_replaceable: dict[str, type[Model]] = {}  # shipped models whose names plug-ins may take
 _specs: dict[str, DataSpec] = {}  # of the data sets that this process has loaded, by name
 
 
@@ -56,17 +57,23 @@ class _LoadedPlugin:
 _loaded: dict[str, _LoadedPlugin] = {}  # by the plug-in's name
 
 
-def register(name: str) -> Callable[[type[M]], type[M]]:
+def register(name: str, *, replaceable: bool = False) -> Callable[[type[M]], type[M]]:
     """Class decorator: register a model as `name`.
+
+    replaceable: whether another model may take the name. Models that were shipped after version 0.1
+        let it, as plug-ins may have their names already.
 
     InputError if another class has the name.
     """
 
     def add(model: type[M]) -> type[M]:
+        if replaceable:
+            _replaceable[name] = model
+            _models.setdefault(name, model)
+            return model
         taken = _models.get(name)
-        if taken is not None and (taken.__module__, taken.__qualname__) != (
-            model.__module__,
-            model.__qualname__,
+        if taken not in (None, _replaceable.get(name)) and (
+            (taken.__module__, taken.__qualname__) != (model.__module__, model.__qualname__)
         ):
             raise InputError(
                 f"model name '{name}' is taken by {taken.__module__}; expected another name"
@@ -234,6 +241,8 @@ def _unload(loaded: _LoadedPlugin) -> None:
     source_modules.unload(loaded.plugin)
     for registry, values in zip(_registries(), loaded.registered, strict=True):
         _remove(registry, values)
+    for name, model in _replaceable.items():
+        _models.setdefault(name, model)
 
 
 def _remove(registered: dict[str, V], values: Mapping[str, V]) -> None:
@@ -294,6 +303,15 @@ def describe_unused_changes(plugins: Iterable[Plugin]) -> list[str]:
     ]
 
 
+def describe_replaced_models(plugins: Iterable[Plugin]) -> list[str]:
+    """A sentence for each shipped model whose name a plug-in has taken."""
+    return [
+        f"model '{name}' is that of plug-in {plugin.name!r}, not the shipped one"
+        for plugin in plugins
+        for name in sorted(_replaceable.keys() & _loaded[plugin.name].models)
+    ]
+
+
 def refuse_local(names: Iterable[str], plugins: Collection[Plugin] | None = None) -> None:
     """Refuse models that Ray's workers cannot load: neither `plugins`, which are sent to them (by
     default all that are loaded), nor an installed package defines them.
@@ -301,10 +319,9 @@ def refuse_local(names: Iterable[str], plugins: Collection[Plugin] | None = None
     sent = [loaded.plugin for loaded in _loaded.values()] if plugins is None else plugins
     for name in names:
         model = lookup(name)
-        installed = (
-            name in _load_entry_points()
-            or model.__module__.partition(".")[0] in entry_points.list_packages()
-        )
+        installed = (name, model) in _load_entry_points() or model.__module__.partition(".")[
+            0
+        ] in entry_points.list_packages()
         if find_plugin(name) not in sent and not installed:
             raise InputError(
                 f"model '{name}' is defined in this process alone; Ray's workers cannot load it: "
@@ -341,11 +358,11 @@ def _find_loaded(name: str) -> _LoadedPlugin | None:
 
 
 @functools.cache
-def _load_entry_points() -> frozenset[str]:
-    """Import the entry points; the names of the models that they registered."""
-    before = set(_models)
+def _load_entry_points() -> frozenset[tuple[str, type[Model]]]:
+    """Import the entry points; the models that they registered, with their names."""
+    before = set(_models.items())
     entry_points.load_all()
-    return frozenset(set(_models) - before)
+    return frozenset(_models.items() - before)
 
 
 def takes_data(model: type[Model]) -> bool:

@@ -16,10 +16,9 @@ from harness.experiment.seeding import evaluation_generator
 from harness.plugins.model import draw_noise, scored_batch
 from harness.storage.schema import cell_of
 from harness.storage.store import Store
-from tests.conftest import ROOT
 
 FLAGS = [
-    *("--models", "conv_vae", "--plugin", str(ROOT / "examples" / "conv_vae.py")),
+    *("--models", "convvae"),
     *("--dataset", "patches", "--seeds", "2", "--iterations", "30", "--batch-size", "16"),
     *("--metrics", "bits_per_dimension", "--samples", "200", "--validation", "200"),
     *("--launcher", "in-process"),

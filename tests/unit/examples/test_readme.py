@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.conftest import ROOT
-from tests.unit.examples.conftest import NAMES
+from tests.unit.models.made_up.conftest import EXAMPLES
 
 TEXT = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
 ROWS = [
@@ -17,7 +17,7 @@ ROWS = [
 ITEMS = re.findall(
     r"\S+", "– a b c1 c2 d e1 e2 f g h i1 i2 j k1 k2 k3 k4 l m n1 n2 n3 n4 n5 o p q r s t u v"
 )
-REFERENCES = sorted(set(re.findall(r"`((?:examples|tests)/[^`]+)`", TEXT)))
+REFERENCES = sorted(set(re.findall(r"`((?:examples|models|tests)/[^`]+)`", TEXT)))
 
 
 def test_every_item_has_its_row() -> None:
@@ -42,7 +42,10 @@ def test_what_is_named_exists(reference: str) -> None:
         assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_every_example_but_the_extra_one_is_an_item() -> None:
-    """WAE-MMD was not among what was tried."""
+def test_every_example_but_the_extra_ones_is_an_item() -> None:
+    """WAE-MMD was not among what was tried, and a plug-in that extends a model."""
     named = {path for path in REFERENCES if path.endswith(".py")}
-    assert {f"examples/{name}.py" for name in NAMES} - named == {"examples/wae_mmd.py"}
+    assert {f"examples/{name}.py" for name in EXAMPLES} - named == {
+        "examples/vamp_prior.py",
+        "examples/wae_mmd.py",
+    }

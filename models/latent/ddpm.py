@@ -3,7 +3,7 @@
 Source: Ho, Jain and Abbeel, Denoising Diffusion Probabilistic Models, 2020, eq. 5, 7, 13 and 14,
 with the cosine schedule of Nichol & Dhariwal 2021, eq. 17.
 
-    python harness/bench.py --models ddpm --samples 1000 --plugin examples/ddpm.py
+    python harness/bench.py --models ddpm --samples 1000
 """
 
 import math
@@ -18,7 +18,7 @@ from models.distributions import kl_standard_normal
 from models.networks import mlp, positive
 
 
-@register("ddpm")
+@register("ddpm", replaceable=True)
 class DDPM(Model):
     """p(x_T) = N(0, I);  p(x_(t-1)|x_t) = N(mean(x_t, t), var_t), discretised for t = 1;
     q(x_t|x) = N(√a_t x, 1 - a_t), fixed

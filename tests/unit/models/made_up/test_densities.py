@@ -31,17 +31,27 @@ from harness.plugins.model import (
 from harness.training.conformance import contract
 from harness.training.trainer import PackTrainer
 from tests.conftest import given
-from tests.unit.examples.conftest import NAMES, ExampleCell
+from tests.unit.models.made_up.conftest import NAMES, ExampleCell
 
 IMAGES = torch.tensor(list(itertools.product([0.0, 1.0], repeat=6)))
 DRAWS, STEPS = 200, 60
 # few latent variables, so that the mean over draws is precise
-SMALL = {"z": 2, "z1": 2, "z2": 2, "k": 3, "flows": 3, "positions": 2, "codes": 4, "steps": 8}
-EXACT, UNBOUNDED = {"made", "pixel_cnn"}, {"gan", "wae_mmd"}
+SMALL = {
+    "z": 2,
+    "z1": 2,
+    "z2": 2,
+    "k": 3,
+    "flows": 3,
+    "positions": 2,
+    "codes": 4,
+    "steps": 8,
+    "free_bits": 0.0,
+}
+EXACT, UNBOUNDED = {"made", "pixelcnn"}, {"gan", "wae_mmd"}
 # its parts are means over the batch, so there is no number of one image
 BATCHED = {"pythae_model"}
 # bounds that such a short training leaves far from log p(x): the smallest sum of exp(-NELBO)
-LOOSE = {"vq_vae": 0.3, "ddpm": 1e-4}
+LOOSE = {"vqvae": 0.3, "ddpm": 1e-4}
 
 
 def train(example: ExampleCell, name: str) -> Model:
@@ -236,7 +246,7 @@ def compare_determinants(flow: object, inputs: tuple[Tensor, ...]) -> None:
 
 
 def test_the_total_correlation_is_that_of_the_batch(example: ExampleCell) -> None:
-    estimate = module_of(example, "beta_tc_vae").estimate_total_correlation
+    estimate = module_of(example, "betatcvae").estimate_total_correlation
     random = torch.Generator().manual_seed(0)
     mean, z = torch.randn(6, 3, generator=random), torch.randn(6, 3, generator=random)
     var = torch.rand(6, 3, generator=random) + 0.1
@@ -274,7 +284,7 @@ def test_the_posterior_of_diffusion_is_that_of_bayes(example: ExampleCell) -> No
 def test_the_kl_of_a_quantised_image_is_that_of_one_code_from_a_uniform_prior(
     example: ExampleCell,
 ) -> None:
-    model = train(example, "vq_vae")
+    model = train(example, "vqvae")
     terms = model.terms(scored_batch(model, IMAGES, torch.zeros(64).long()), {})
     torch.testing.assert_close(given(terms.kl), torch.full((64,), 2 * math.log(4)))
     faded = 0.99**STEPS  # of the first count, 1 a code; a batch has 40 images of 2 codes each
@@ -285,7 +295,7 @@ def test_the_kl_of_a_quantised_image_is_that_of_one_code_from_a_uniform_prior(
 def test_a_codebook_may_be_trained_by_its_own_term_of_the_loss(
     example: ExampleCell, data: Data
 ) -> None:
-    cell = example("vq_vae", settings={"ema": False, "codes": 4, "positions": 2})
+    cell = example("vqvae", settings={"ema": False, "codes": 4, "positions": 2})
     assert [fault for _, fault in contract.run_checks(cell) if fault] == []
     pack = PackTrainer([cell, replace(cell, seed=1)], data)
     before = pack.params["codebook"].clone()
@@ -332,7 +342,7 @@ def test_pseudo_inputs_are_training_images_unless_they_start_at_random(
     example: ExampleCell, data: Data
 ) -> None:
     by_default, at_random = (
-        PackTrainer([example("vamp_prior", settings={"k": 9, **more})], data).params[
+        PackTrainer([example("vampprior", settings={"k": 9, **more})], data).params[
             "pseudo_inputs"
         ][0]
         for more in ({}, {"from_data": False})

@@ -3,7 +3,7 @@
 Source: Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016,
 algorithm 1.
 
-    python harness/bench.py --models iaf vae --plugin examples/iaf.py
+    python harness/bench.py --models iaf vae
 """
 
 import torch
@@ -42,7 +42,7 @@ class AutoregressiveStep(nn.Module):
         return gate * z + (1 - gate) * mean, F.logsigmoid(raw_gate + FIRST_GATE).sum(-1)
 
 
-@register("iaf")
+@register("iaf", replaceable=True)
 class IAF(Model):
     """p(z) = N(0, I);  p(x|z) = likelihood(decoder(z));  q(z|x): z0 ~ N(mean(x), var(x)), then
     autoregressive steps in alternating order, given a context h(x)

@@ -3,7 +3,7 @@
 Source: Germain et al., MADE: Masked Autoencoder for Distribution Estimation, 2015, eq. 8 and 9, one
 hidden layer in one order.
 
-    python harness/bench.py --models made vae --plugin examples/made.py
+    python harness/bench.py --models made vae
 """
 
 import torch
@@ -19,7 +19,7 @@ from models.networks import positive
 SMALLEST = 1e-6  # uniform number; 0 and 1 would give infinite values
 
 
-@register("made")
+@register("made", replaceable=True)
 class MADE(Model):
     """p(x) = Π_i likelihood(x_i; net(x_1..x_(i-1))), exact
 

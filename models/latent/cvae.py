@@ -3,7 +3,7 @@
 Source: Sohn, Lee and Yan, Learning Structured Output Representation, 2015, eq. 4, with p(z|y) =
 p(z) as in Kingma et al. 2014, eq. 6.
 
-    python harness/bench.py --models cvae --plugin examples/cvae.py
+    python harness/bench.py --models cvae
 """
 
 import torch
@@ -22,7 +22,7 @@ from models.likelihoods import make_likelihood
 from models.networks import Encoder, decoder, positive
 
 
-@register("cvae")
+@register("cvae", replaceable=True)
 class CVAE(Model):
     """p(z) = N(0, I);  p(x|z,y) = likelihood(decoder(z,y));  q(z|x,y) = N(mean(x,y), var(x,y))
 

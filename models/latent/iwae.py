@@ -2,7 +2,7 @@
 
 Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, eq. 8 and 14.
 
-    python harness/bench.py --models iwae vae --iwae 100 --plugin examples/iwae.py
+    python harness/bench.py --models iwae vae --iwae 100
 """
 
 import math
@@ -22,7 +22,7 @@ from models.likelihoods import make_likelihood
 from models.networks import Encoder, decoder, positive
 
 
-@register("iwae")
+@register("iwae", replaceable=True)
 class IWAE(Model):
     """p(z) = N(0, I);  p(x|z) = likelihood(decoder(z));  q(z|x) = N(mean(x), var(x))
 
@@ -58,6 +58,11 @@ class IWAE(Model):
         """z from q(z|x), decoded."""
         mean, var = self.encoder(x)
         return self.likelihood.mean(self.decoder(reparameterize(mean, var, noise["z"][0])))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of q(z|x)."""
+        mean, var = self.encoder(x)
+        return mean, var
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x) of the first draw."""

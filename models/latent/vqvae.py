@@ -3,7 +3,7 @@
 Source: van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning, 2017, eq. 3
 and appendix A.1.
 
-    python harness/bench.py --models vq_vae --plugin examples/vq_vae.py
+    python harness/bench.py --models vqvae
 """
 
 import math
@@ -20,7 +20,7 @@ from models.networks import ELU, HIDDEN, decoder, mlp, positive
 MIN_COUNT = 1e-3  # of vectors that chose a code
 
 
-@register("vq_vae")
+@register("vqvae", replaceable=True)
 class VQVAE(Model):
     """p(z_i) = 1/codes for i = 1..positions;  p(x|z) = likelihood(decoder(codebook[z]));
     q(z_i|x) = 1 for the code nearest to encoder(x)_i

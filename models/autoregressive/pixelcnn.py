@@ -3,7 +3,7 @@
 Source: van den Oord, Kalchbrenner and Kavukcuoglu, Pixel Recurrent Neural Networks, 2016, sections
 3.2-3.4. The channels of a pixel are independent given the pixels before it.
 
-    python harness/bench.py --models pixel_cnn --samples 200 --plugin examples/pixel_cnn.py
+    python harness/bench.py --models pixelcnn --samples 200
 """
 
 import torch
@@ -34,7 +34,7 @@ class MaskedConv(nn.Conv2d):
         return F.conv2d(x, weight, self.bias, padding=self.padding)
 
 
-@register("pixel_cnn")
+@register("pixelcnn", replaceable=True)
 class PixelCNN(Model):
     """p(x) = Π_i likelihood(x_i; net(x_1..x_(i-1))), exact, pixels in the order of rows
 

@@ -3,8 +3,8 @@
 Source: Chen et al., Isolating Sources of Disentanglement in VAEs, 2018, eq. 2 and 4. A weight w of
 `tc` is their β = 1 + w, as the KL holds the total correlation once.
 
-    sweeps: [{model: beta_tc_vae, term_weights: {tc: [0, 3, 5]}}]
-    python harness/bench.py tc.yaml --plugin examples/beta_tc_vae.py
+    sweeps: [{model: betatcvae, term_weights: {tc: [0, 3, 5]}}]
+    python harness/bench.py tc.yaml
 """
 
 import math
@@ -25,7 +25,7 @@ from models.likelihoods import make_likelihood
 from models.networks import Encoder, decoder, positive
 
 
-@register("beta_tc_vae")
+@register("betatcvae", replaceable=True)
 class BetaTCVAE(Model):
     """p(z) = N(0, I);  p(x|z) = likelihood(decoder(z));  q(z|x) = N(mean(x), var(x))"""
 
@@ -55,6 +55,11 @@ class BetaTCVAE(Model):
         """z from q(z|x), decoded."""
         mean, var = self.encoder(x)
         return self.likelihood.mean(self.decoder(reparameterize(mean, var, noise["z"])))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of q(z|x)."""
+        mean, var = self.encoder(x)
+        return mean, var
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x)."""

@@ -1,6 +1,7 @@
-"""The models in `examples/` keep the contract, train in packs, resume to the bit and are scored."""
+"""The models of the field keep the contract, train in packs, resume to the bit and are scored."""
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,11 +25,11 @@ from harness.training.conformance import contract
 from harness.training.task import Task
 from harness.training.trainer import CellState, PackTrainer
 from tests.conftest import ROOT
-from tests.unit.examples.conftest import NAMES, ExampleCell
+from tests.unit.models.made_up.conftest import EXAMPLES, NAMES, SHIPPED, ExampleCell, list_plugins
 
 OVER_NAMES = pytest.mark.parametrize("name", NAMES)
 STEPS = 20
-EXACT, UNBOUNDED = {"made", "pixel_cnn"}, {"gan", "wae_mmd"}
+EXACT, UNBOUNDED = {"made", "pixelcnn"}, {"gan", "wae_mmd"}
 # images of another kind or shape than the model takes
 REFUSED = {"pythae_model"}
 
@@ -59,20 +60,41 @@ def restore(state: CellState) -> CellState:
     return CellState(read, state.step, state.seconds, state.curve)
 
 
-@OVER_NAMES
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_the_file_registers_one_model_of_its_name(name: str, example: ExampleCell) -> None:
     example(name)
-    (plugin,) = source_files.read_plugins([str(ROOT / "examples" / f"{name}.py")])
+    (plugin,) = source_files.read_plugins(list_plugins(name))
     assert [model for model in registry.cards() if registry.find_plugin(model) == plugin] == [name]
 
 
 @OVER_NAMES
 def test_the_file_says_how_it_is_run_and_what_it_is(name: str, example: ExampleCell) -> None:
     example(name)
-    docstring = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8").split('"""')[1]
-    assert f"--plugin examples/{name}.py" in docstring
+    module = sys.modules[registry.lookup(name).__module__]
+    command = f"--plugin examples/{name}.py" if name in EXAMPLES else "python harness/bench.py"
+    assert command in (module.__doc__ or "")
     assert registry.cards()[name].story.startswith("p(")
-    assert f"examples/{name}.py" in (ROOT / "docs" / "plug-ins.md").read_text(encoding="utf-8")
+    documented = (ROOT / "docs" / "plug-ins.md").read_text(encoding="utf-8")
+    assert (f"examples/{name}.py" if name in EXAMPLES else f"| `{name}` |") in documented
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_gives_way_to_a_plugin_of_its_name(name: str) -> None:
+    source = (
+        "from harness.plugins.registry import register\nfrom models.vae import VAE\n"
+        f'@register("{name}")\nclass Own(VAE):\n    """p(z) = N(0, I)"""\n'
+    )
+    shipped = registry.lookup(name)
+    plugin = source_files.plugin_from_text("own.py", source)
+    with registry.unload_afterwards():
+        registry.load(plugin)
+        assert registry.lookup(name).__name__ == "Own"
+        assert registry.describe_replaced_models([plugin]) == [
+            f"model '{name}' is that of plug-in 'own.py', not the shipped one"
+        ]
+        with pytest.raises(InputError, match=f"^model name '{name}' is taken by plugin_own_py"):
+            registry.load_source("other.py", source)
+    assert registry.lookup(name) is shipped
 
 
 @OVER_NAMES
@@ -140,7 +162,7 @@ def score(cell: Cell, store: Store, data: Data) -> Row:
         (cell,),
         str(store.root),
         evaluation=EvaluationConfig(samples=200, iwae=(10,)),
-        plugins=source_files.read_plugins([str(ROOT / "examples" / f"{cell.model}.py")]),
+        plugins=source_files.read_plugins(list_plugins(cell.model)),
         compile="never",
     )
     for _ in trial.run(task, data):
@@ -209,9 +231,9 @@ def test_pictures_of_a_model_that_draws_are_the_same_every_time(
 def test_bits_of_colour_images_are_those_of_a_direct_computation(
     example: ExampleCell, tmp_path: Path
 ) -> None:
-    """The scored rec of `conv_vae`, by differences of the logistic function in double precision."""
+    """The scored rec of `convvae`, by differences of the logistic function in double precision."""
     data = loading.load("made_up_photos")
-    cell = example("conv_vae", dataset="made_up_photos")
+    cell = example("convvae", dataset="made_up_photos")
     row = score(cell, Store(tmp_path / "results"), data)
     bits = row["nelbo"] / data.spec.dimensions / math.log(2)
     assert 0 < bits < 16

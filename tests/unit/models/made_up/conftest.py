@@ -1,4 +1,7 @@
-"""Small made-up data sets for the models in `examples/`, and a stand-in for Pythae."""
+"""Small made-up data sets for the models of the field, and a stand-in for Pythae.
+
+The models are the shipped ones in the sub-packages of `models/`, and those in `examples/`.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -13,10 +16,12 @@ from harness.experiment.cell import Cell
 from harness.plugins import registry
 from harness.plugins.dataset import Data, Dataset, DataSpec, Splits, registered_datasets
 from tests.conftest import ROOT
-from tests.unit.examples.pythae_stub import make_modules
+from tests.unit.models.made_up.pythae_stub import make_modules
 
 TRAIN, TEST, BATCH = 240, 100, 40
-NAMES = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem != "__init__")
+EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem[0] != "_")
+SHIPPED = sorted(path.stem for path in (ROOT / "models").glob("*/*.py") if path.stem[0] != "_")
+NAMES = sorted([*EXAMPLES, *SHIPPED])
 SPECS = {
     "made_up": DataSpec((1, 8, 8), classes=3),
     "made_up_colour": DataSpec((3, 8, 8), kind="ordinal", levels=16, classes=3),
@@ -62,17 +67,22 @@ def data() -> Data:
     return loading.load("made_up")
 
 
+def list_plugins(name: str) -> list[str]:
+    """The file of an example; none of a shipped model."""
+    return [str(ROOT / "examples" / f"{name}.py")] if name in EXAMPLES else []
+
+
 ExampleCell = Callable[..., Cell]
 
 
 @pytest.fixture
 def example() -> ExampleCell:
-    """A cell of an example, whose plug-in it loads: `example("iwae", seed=1, dataset=NAME)`."""
+    """A cell of a model; the plug-in of an example is loaded: `example("gan", seed=1)`."""
 
     def make(
         name: str, seed: int = 0, dataset: str = "made_up", settings: Any = (), **values: Any
     ) -> Cell:
-        registry.load_plugins([str(ROOT / "examples" / f"{name}.py")])
+        registry.load_plugins(list_plugins(name))
         card = registry.cards()[name]
         supervision = card.supervisions[0]
         if supervision != "none":

@@ -3,7 +3,7 @@
 Source: Kingma & Welling 2014 for the bound; Ioffe & Szegedy 2015; Tompson et al. 2015, section 3.2,
 for dropout of whole channels.
 
-    python harness/bench.py --models conv_vae --iterations 2000 --plugin examples/conv_vae.py
+    python harness/bench.py --models convvae --iterations 2000
 """
 
 import torch
@@ -23,7 +23,7 @@ from models.likelihoods import make_likelihood
 from models.networks import positive
 
 
-@register("conv_vae")
+@register("convvae", replaceable=True)
 class ConvVAE(Model):
     """p(z) = N(0, I);  p(x|z) = likelihood(decoder(z));  q(z|x) = N(mean(x), var(x))
 
