@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.plugins.dataset import MNIST_SPEC, DataSpec
 from harness.plugins.model import Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
-from models.discrepancy import estimate_mmd
+from models.latent.mmdvae import estimate_mmd
 from models.likelihoods import make_likelihood
 from models.networks import ELU, HIDDEN, decoder, mlp, positive
 

@@ -57,6 +57,12 @@ def kl_standard_normal(mean: Tensor, var: Tensor) -> Tensor:
     return 0.5 * (mean.square() + var - var.log() - 1).sum(-1)
 
 
+def kl_normal(mean: Tensor, var: Tensor, prior_mean: Tensor, prior_var: Tensor) -> Tensor:
+    """KL(N(mean, var) || N(prior_mean, prior_var)), diagonal: (..., latent) -> (...), in nats."""
+    squares = ((mean - prior_mean).square() + var) / prior_var
+    return 0.5 * (squares + prior_var.log() - var.log() - 1).sum(-1)
+
+
 def kl_uniform(logits: Tensor) -> Tensor:
     """KL(Categorical(logits) || uniform): (..., classes) -> (...), nats."""
     log_q = logits.log_softmax(-1)

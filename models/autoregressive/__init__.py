@@ -1,1 +1,4 @@
-"""Models that draw one pixel after the other, with an exact likelihood."""
+"""Models with an exact likelihood, a product over pixels."""
+
+from models.autoregressive import made as made
+from models.autoregressive import pixelcnn as pixelcnn

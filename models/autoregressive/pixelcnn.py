@@ -2,8 +2,7 @@
 
 Source: van den Oord, Kalchbrenner and Kavukcuoglu, Pixel Recurrent Neural Networks, 2016, sections
 3.2-3.4. The channels of a pixel are independent given the pixels before it.
-
-    python harness/bench.py --models pixelcnn --samples 200
+Sampling runs the net once for every pixel: `--samples 200` takes few.
 """
 
 import torch

@@ -2,8 +2,6 @@
 
 Source: Kingma & Welling 2014 for the bound; Ioffe & Szegedy 2015; Tompson et al. 2015, section 3.2,
 for dropout of whole channels.
-
-    python harness/bench.py --models convvae --iterations 2000
 """
 
 import torch
@@ -70,6 +68,10 @@ class ConvVAE(Model):
         """z from q(z|x), decoded."""
         mean, var = self._encode(x, noise)
         return self.likelihood.mean(self._decode(reparameterize(mean, var, noise["z"])))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of q(z|x), without dropout."""
+        return self._encode(x, {})
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x)."""

@@ -2,8 +2,6 @@
 
 Source: Sohn, Lee and Yan, Learning Structured Output Representation, 2015, eq. 4, with p(z|y) =
 p(z) as in Kingma et al. 2014, eq. 6.
-
-    python harness/bench.py --models cvae
 """
 
 import torch

@@ -2,8 +2,7 @@
 
 Source: Ho, Jain and Abbeel, Denoising Diffusion Probabilistic Models, 2020, eq. 5, 7, 13 and 14,
 with the cosine schedule of Nichol & Dhariwal 2021, eq. 17.
-
-    python harness/bench.py --models ddpm --samples 1000
+Scoring and sampling run the net once for each of `steps`: `--samples 1000` takes few.
 """
 
 import math

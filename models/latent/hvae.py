@@ -1,9 +1,9 @@
-"""The VAE with two levels of latent variables, and free bits that keep both in use.
+"""The VAE with two levels of latent variables: the prior of the lower level is itself a VAE.
 
-Source: Rezende, Mohamed and Wierstra 2014, section 2; the bottom-up posterior of Burda et al. 2016,
-section 4; free bits of Kingma et al. 2016, eq. 15.
-
-    python harness/bench.py --models hvae vae
+Source: Sønderby et al., Ladder Variational Autoencoders, 2016, eq. 1-3, for the levels of p; q runs
+from the top down, as in Tomczak & Welling, VAE with a VampPrior, 2018, section 4. Free bits are
+those of Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016,
+appendix C.
 """
 
 import torch
@@ -13,6 +13,7 @@ from harness.plugins.dataset import MNIST_SPEC, DataSpec
 from harness.plugins.model import Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
 from models.distributions import (
+    kl_normal,
     kl_standard_normal,
     log_normal,
     log_standard_normal,
@@ -25,26 +26,30 @@ from models.networks import Encoder, decoder, positive
 @register("hvae", replaceable=True)
 class HVAE(Model):
     """p(z2) = N(0, I);  p(z1|z2) = N(mean(z2), var(z2));  p(x|z1) = likelihood(decoder(z1));
-    q(z1|x) = N(mean(x), var(x));  q(z2|z1) = N(mean(z1), var(z1))
+    q(z2|x) = N(mean(x), var(x));  q(z1|x,z2) = N(mean(x,z2), var(x,z2))
 
-    Training does not push the KL of a level, the mean of a batch, below `free_bits` nats. The bound
-    is that without them.
+    A level whose KL, the mean over the batch, is below `free_nats` nats costs that much in the
+    loss, so that it is not pressed to 0. The reported bound has the true KL. A top level that is
+    not used leaves the VAE.
     """
 
     def __init__(
         self,
-        z1: int = 40,
-        z2: int = 20,
-        free_bits: float = 1.0,
+        z1: int = 10,
+        z2: int = 10,
+        free_nats: float = 1.0,
         likelihood: str = "auto",
         data: DataSpec = MNIST_SPEC,
     ):
         super().__init__()
-        if free_bits < 0:
-            raise ValueError(f"free_bits {free_bits}; expected nats, at least 0")
-        self.z1, self.z2, self.free_bits = positive(z1), positive(z2), free_bits
+        if not free_nats >= 0:
+            raise ValueError(f"free_nats {free_nats}; expected a number of at least 0")
+        self.z1, self.z2, self.free_nats = positive(z1), positive(z2), free_nats
         self.likelihood = make_likelihood(likelihood, data)
-        self.encoder1, self.encoder2 = Encoder(z1, data.dimensions), Encoder(z2, z1)
+        self.encoder2, self.encoder1 = (
+            Encoder(z2, data.dimensions),
+            Encoder(z1, data.dimensions + z2),
+        )
         self.prior1 = Encoder(z1, z2)
         self.decoder = decoder(z1, data.dimensions * self.likelihood.parameters)
 
@@ -53,19 +58,11 @@ class HVAE(Model):
         return {"z2": (batch, self.z2), "z1": (batch, self.z1)}
 
     def terms(self, batch: Batch, noise: Noise) -> Terms:
-        """The bound; the KL of the first level is estimated by one sample.
-
-        In training `extra` raises the KL of a level to its free bits: max(KL, free) = KL +
-        max(free - KL, 0).
-        """
-        mean1, var1, z1, mean2, var2, z2 = self._draw(batch.x, noise)
-        kl1 = log_normal(z1, mean1, var1) - log_normal(z1, *self.prior1(z2))
-        kl2 = kl_standard_normal(mean2, var2)
+        """The bound with analytic KLs given z2; in training what free bits add as `extra`."""
+        z1, z2, q1, q2 = self._draw(batch.x, noise)
+        levels = torch.stack([kl_normal(*q1, *self.prior1(z2)), kl_standard_normal(*q2)])
         rec = self.likelihood.nll(self.decoder(z1), batch.x)
-        if not self.training:
-            return Terms(rec, kl1 + kl2)
-        means = torch.stack([kl1.mean(), kl2.mean()])
-        return Terms(rec, kl1 + kl2, extra=(self.free_bits - means).relu().sum())
+        return Terms(rec, levels.sum(0), self._pad(levels) if self.training else None)
 
     def sample(self, noise: Noise) -> Tensor:
         """z2 from the prior, z1 given z2, decoded."""
@@ -73,27 +70,25 @@ class HVAE(Model):
         return self.likelihood.mean(self.decoder(reparameterize(mean, var, noise["z1"])))
 
     def reconstruct(self, x: Tensor, noise: Noise) -> Tensor:
-        """z1 from q(z1|x), decoded."""
-        mean, var = self.encoder1(x)
-        return self.likelihood.mean(self.decoder(reparameterize(mean, var, noise["z1"])))
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of q(z1|x)."""
-        mean, var = self.encoder1(x)
-        return mean, var
+        """z2, then z1, from q, decoded."""
+        return self.likelihood.mean(self.decoder(self._draw(x, noise)[0]))
 
     def log_weight(self, x: Tensor, noise: Noise) -> Tensor:
-        """log p(x|z1) + log p(z1|z2) + log p(z2) - log q(z1|x) - log q(z2|z1)."""
-        mean1, var1, z1, mean2, var2, z2 = self._draw(x, noise)
-        log_q = log_normal(z1, mean1, var1) + log_normal(z2, mean2, var2)
+        """log p(x|z1) + log p(z1|z2) + log p(z2) - log q(z1|x,z2) - log q(z2|x)."""
+        z1, z2, q1, q2 = self._draw(x, noise)
         log_p = log_normal(z1, *self.prior1(z2)) + log_standard_normal(z2)
+        log_q = log_normal(z1, *q1) + log_normal(z2, *q2)
         return log_p - log_q - self.likelihood.nll(self.decoder(z1), x)
+
+    def _pad(self, levels: Tensor) -> Tensor:
+        """What the levels' mean KLs lack to the free nats: (2, batch) -> one number, nats."""
+        return (self.free_nats - levels.mean(1)).clamp(min=0).sum()
 
     def _draw(
         self, x: Tensor, noise: Noise
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Mean, variance and draw of z1 given x, then those of z2 given z1."""
-        mean1, var1 = self.encoder1(x)
-        z1 = reparameterize(mean1, var1, noise["z1"])
-        mean2, var2 = self.encoder2(z1)
-        return mean1, var1, z1, mean2, var2, reparameterize(mean2, var2, noise["z2"])
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """z1 and z2 from q, and means and variances of q(z1|x,z2) and q(z2|x)."""
+        mean2, var2 = self.encoder2(x)
+        z2 = reparameterize(mean2, var2, noise["z2"])
+        mean1, var1 = self.encoder1(torch.cat([x, z2], -1))
+        return reparameterize(mean1, var1, noise["z1"]), z2, (mean1, var1), (mean2, var2)

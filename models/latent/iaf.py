@@ -2,8 +2,6 @@
 
 Source: Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow, 2016,
 algorithm 1.
-
-    python harness/bench.py --models iaf vae
 """
 
 import torch
@@ -15,29 +13,29 @@ from harness.plugins.model import Batch, Model, Noise, Shape, Terms
 from harness.plugins.registry import register
 from models.distributions import log_normal, log_standard_normal, reparameterize, variance
 from models.likelihoods import make_likelihood
+from models.masked import MaskedLinear, spread_degrees
 from models.networks import ELU, HIDDEN, decoder, mlp, positive
 
 FIRST_GATE = 1.5  # added to the gate's input, so that a flow begins near the identity
 
 
 class AutoregressiveStep(nn.Module):
-    """z -> g z + (1 - g) m, where g_i and m_i depend on z_1..z_(i-1) and on the image's context."""
+    """z -> g z + (1 - g) m, where g_i and m_i depend on z_1..z_(i-1) and on the image's context.
+
+    The Jacobian is triangular with the diagonal g, so the log of its determinant is Σ_i log g_i.
+    """
 
     def __init__(self, z: int, context: int, hidden: int):
         super().__init__()
-        self.first, self.context = nn.Linear(z, hidden), nn.Linear(context, hidden, bias=False)
-        self.last = nn.Linear(hidden, 2 * z)
-        # a hidden unit of degree d sees z_1..z_d; the outputs i > d see the unit
-        degree, place = 1 + torch.arange(hidden) * (z - 1) // hidden, 1 + torch.arange(z)
-        self.register_buffer("seen", (degree.unsqueeze(1) >= place).float())
-        self.register_buffer("seeing", (place.unsqueeze(1) > degree).float().repeat(2, 1))
+        places, degrees = 1 + torch.arange(z), spread_degrees(hidden, z)
+        self.first = MaskedLinear(places, degrees)
+        self.context = nn.Linear(context, hidden, bias=False)
+        self.last = MaskedLinear(degrees, places.repeat(2), is_output=True)
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """The next z, (batch, z), and the log of the determinant, (batch,)."""
-        hidden = F.linear(z, self.first.weight * self.get_buffer("seen"), self.first.bias)
-        hidden = F.elu(hidden + self.context(context))
-        weight = self.last.weight * self.get_buffer("seeing")
-        mean, raw_gate = F.linear(hidden, weight, self.last.bias).chunk(2, -1)
+        hidden = F.elu(self.first(z) + self.context(context))
+        mean, raw_gate = self.last(hidden).chunk(2, -1)
         gate = (raw_gate + FIRST_GATE).sigmoid()
         return gate * z + (1 - gate) * mean, F.logsigmoid(raw_gate + FIRST_GATE).sum(-1)
 
@@ -50,9 +48,9 @@ class IAF(Model):
 
     def __init__(
         self,
-        z: int = 32,
+        z: int = 10,
         flows: int = 4,
-        hidden: int = 320,
+        hidden: int = HIDDEN,
         likelihood: str = "auto",
         data: DataSpec = MNIST_SPEC,
     ):
@@ -86,7 +84,7 @@ class IAF(Model):
         return -(self.likelihood.nll(self.decoder(z), x) + kl)
 
     def _draw(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """z from q(z|x), (batch, z), and log q(z|x) - log p(z), (batch,)."""
+        """z from q(z|x), (batch, z), and log q(z|x) - log p(z), (batch,), nats."""
         mean, raw, context = self.encoder(x).split([self.z, self.z, HIDDEN], -1)
         var = variance(raw)
         z = reparameterize(mean, var, noise)

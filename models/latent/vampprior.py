@@ -1,9 +1,6 @@
 """The VAE whose prior is the mixture of the posteriors of learned pseudo-inputs.
 
 Source: Tomczak & Welling, VAE with a VampPrior, 2018, eq. 9.
-
-    python harness/bench.py --models vampprior vae
-
 The pseudo-inputs start as training images; with `from_data: false` they start at random.
 """
 
@@ -28,7 +25,7 @@ class VampPrior(Model):
 
     def __init__(
         self,
-        z: int = 40,
+        z: int = 10,
         k: int = 500,
         from_data: bool = True,
         likelihood: str = "auto",

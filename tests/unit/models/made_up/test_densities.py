@@ -45,7 +45,7 @@ SMALL = {
     "positions": 2,
     "codes": 4,
     "steps": 8,
-    "free_bits": 0.0,
+    "free_nats": 0.0,
 }
 EXACT, UNBOUNDED = {"made", "pixelcnn"}, {"gan", "wae_mmd"}
 # its parts are means over the batch, so there is no number of one image
