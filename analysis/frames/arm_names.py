@@ -1,12 +1,15 @@
 """Short names of arms, with only the settings that distinguish them from the others of a table."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
+from harness.storage.artifacts import ArmName
 from harness.storage.schema import ARM_COLUMNS
+
+DISPLAY = "display"  # the column of names that people gave; empty for the other arms
 
 Wording = Callable[[Any], str]
 # In this order after the model: column, columns within which it must vary to be shown, wording.
@@ -52,12 +55,42 @@ def row_arm_names(rows: pd.DataFrame) -> pd.Series:
     )
 
 
+def rename_arms(rows: pd.DataFrame, names: Sequence[ArmName]) -> pd.DataFrame:
+    """Results table with `arm` -> the same with the names that people gave, also in `DISPLAY`.
+
+    A name that another arm has does not count, so that no two arms share one.
+    """
+    given = {each.key: each.name for each in names}
+    keys = [tuple(values) for values in rows[list(ARM_COLUMNS)].itertuples(index=False)]
+    wanted = pd.Series([given.get(key, "") for key in keys], rows.index, dtype=str)
+    while True:
+        arm = rows["arm"].mask(wanted != "", wanted)
+        shared = rows["arm"].groupby(arm).transform("nunique") > 1
+        if not (shared & (wanted != "")).any():
+            return rows.assign(arm=arm, **{DISPLAY: wanted})
+        wanted = wanted.mask(shared, "")
+
+
 def series_names(rows: pd.DataFrame, *columns: str) -> pd.Series:
     """Results table -> the name of each row's arm without `columns` of `ARM_COLUMNS`.
 
-    Arms that differ in these columns alone share the name and form a series.
+    Arms that differ in these columns alone share the name and form a series. A series of one arm
+    that a person named has its name.
     """
-    return row_arm_names(rows.assign(**dict.fromkeys(columns, 1)))
+    names = row_arm_names(rows.assign(**dict.fromkeys(columns, 1)))
+    if DISPLAY not in rows:
+        return names
+    is_single = rows["arm"].groupby(names).transform("nunique") == 1
+    is_given = (rows[DISPLAY] != "") & ~rows[DISPLAY].isin(names)
+    return names.mask(is_single & is_given, rows[DISPLAY])
+
+
+def prefer_given(names: pd.Series, rows: pd.DataFrame) -> pd.Series:
+    """Names by arm -> the same with those that people gave in their place."""
+    if DISPLAY not in rows:
+        return names
+    given = rows.drop_duplicates("arm").set_index("arm")[DISPLAY].reindex(names.index).fillna("")
+    return names.mask(given != "", given)
 
 
 def _varies(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Series:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.frames import number_kinds, searches
-from analysis.frames.arm_names import row_arm_names
+from analysis.frames.arm_names import DISPLAY, rename_arms, row_arm_names
 from harness.errors import InputError, StorageError, short_repr
 from harness.experiment.cell import Supervision
 from harness.storage.schema import ARM_COLUMNS, COLUMN_NAMES, COLUMNS, CURVE_SCHEMA, Status
@@ -29,7 +29,8 @@ INTEGER_COLUMNS = [column.name for column in COLUMNS if pa.types.is_integer(colu
 class ResultFrames:
     """Contents of a results folder.
 
-    rows: one row per cell, the columns of `harness.storage.schema` and the arm's name. trials: the
+    rows: one row per cell, the columns of `harness.storage.schema` and the arm's name, which is
+    that of `display` where a person gave one. trials: the
     same of trials of searches, which belong to no arm; of both, `configuration` is the name of what
     was searched. points: one row per point of a learning curve, with arm, seed and the columns of
     `harness.storage.schema.CURVE_SCHEMA`. provenance: one record per run. damaged: a sentence for
@@ -45,27 +46,42 @@ class ResultFrames:
 
 def read_results(store: Store) -> ResultFrames:
     """Read all that a report shows; `InputError` if the folder is missing, empty or damaged."""
-    store.check_reachable()
-    if not store.backend.exists():
+    frames = read_rows(store)
+    if frames.rows.empty:
         raise InputError(
-            f"no results folder {store.name!r}; expected one that harness/bench.py wrote"
+            f"{store.name} holds {len(frames.trials)} trials of a search and no training of a "
+            "winner yet; give the command of the search again to go on"
         )
+    finished = frames.rows[frames.rows["status"] == "ok"]
+    with _translate_errors(f"the provenance in {store.name}"):
+        provenance = store.provenance()
+    return replace(frames, points=_read_curves(store, finished), provenance=provenance)
+
+
+def read_rows(store: Store) -> ResultFrames:
+    """`read_results` without curves and provenance; a folder with trials alone has no `rows`."""
+    check_exists(store)
     with _translate_errors(f"the rows in {store.name}"):
         contents = store.scan()
     checked, dropped = _drop_bad_digit_counts(_check_rows(store, contents.frame()))
     rows, trials = searches.split_trials(checked)
     if rows.empty:
-        raise InputError(
-            f"{store.name} holds {len(trials)} trials of a search and no training of a winner yet; "
-            "give the command of the search again to go on"
-        )
-    rows = name_arms(rows)
+        rows = rows.assign(arm="", configuration="", **{DISPLAY: ""})
+    else:
+        rows = rename_arms(name_arms(rows), store.arm_names())
     trials = trials.assign(configuration=searches.name_configurations(trials))
-    finished = rows[rows["status"] == "ok"]
-    with _translate_errors(f"the provenance in {store.name}"):
-        provenance = store.provenance()
-    damaged = [*contents.corrupt.values(), *dropped]
-    return ResultFrames(rows, _read_curves(store, finished), provenance, damaged, trials)
+    return ResultFrames(
+        rows, _concat_curves([]), [], [*contents.corrupt.values(), *dropped], trials
+    )
+
+
+def check_exists(store: Store) -> None:
+    """Check that there is a results folder; InputError if not."""
+    store.check_reachable()
+    if not store.backend.exists():
+        raise InputError(
+            f"no results folder {store.name!r}; expected one that harness/bench.py wrote"
+        )
 
 
 def name_arms(rows: pd.DataFrame) -> pd.DataFrame:
@@ -150,7 +166,7 @@ def _find_most_common(values: pd.Series) -> float:
 
 
 def _read_curves(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
-    points: list[pd.DataFrame] = [CURVE_SCHEMA.empty_table().to_pandas().assign(arm="", seed=0)]
+    points = []
     for cell, arm, seed, kind in finished[["cell", "arm", "seed", "estimator"]].itertuples(
         index=False
     ):
@@ -158,7 +174,12 @@ def _read_curves(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
             curve = store.curve(cell)
             if curve is not None:
                 points.append(number_kinds.mask_curve(curve, kind).assign(arm=arm, seed=seed))
-    return pd.concat(points[1:] or points, ignore_index=True)
+    return _concat_curves(points)
+
+
+def _concat_curves(points: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    empty: pd.DataFrame = CURVE_SCHEMA.empty_table().to_pandas().assign(arm="", seed=0)
+    return pd.concat(points or [empty], ignore_index=True)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames import adaptive_seeds, duplicates, load
-from analysis.frames.arm_names import arm_names, row_arm_names
+from analysis.frames.arm_names import DISPLAY, arm_names, row_arm_names
 from analysis.frames.arm_table import format_filter, select_arms
 from harness.errors import InputError, unknown_name_error
 from harness.experiment.cell import Setting
@@ -80,6 +80,8 @@ def select_two_arms(
             pd.concat([part[list(ARM_COLUMNS)].head(1) for part in parts], ignore_index=True)
         )
     ]
+    given = [_find_given_name(part) or name for part, name in zip(parts, names, strict=True)]
+    names = given if given[0] != given[1] else names
     if names[0] == names[1]:
         names = [
             f"{name} ({FOLDER_COLUMN} {_format_folder_numbers(part)})"
@@ -111,6 +113,12 @@ def _select_arm(pool: Pool, arm_filter: ArmFilter, metric: str) -> pd.DataFrame:
     rows = rows.assign(arm=row_arm_names(rows))
     marked = adaptive_seeds.mark_adaptive(rows[rows["arm"] == matches.index[0]], pool.provenance)
     return _keep_one_row_per_seed(adaptive_seeds.mark_looks(marked, pool.provenance), metric)
+
+
+def _find_given_name(rows: pd.DataFrame) -> str:
+    """The name that people gave an arm, where all folders that name it agree; else empty."""
+    names = {str(name) for name in rows[DISPLAY].unique()} - {""} if DISPLAY in rows else set()
+    return names.pop() if len(names) == 1 else ""
 
 
 def _keep_one_row_per_seed(rows: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from analysis.frames.arm_names import arm_names, series_names
+from analysis.frames.arm_names import arm_names, prefer_given, series_names
 from analysis.frames.arm_table import count_cells
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
 from analysis.plots.style import (
@@ -64,7 +64,7 @@ def draw_accuracy(rows: pd.DataFrame, palette: Colours) -> Figure:
 
 
 def _draw_pairs(axis: Axes, rows: pd.DataFrame, colour_of: Colours) -> None:
-    names = arm_names(count_cells(rows))
+    names = prefer_given(arm_names(count_cells(rows)), rows)
     pair = rows["label_draw"] + rows["seed"].astype(str)
     data = rows.assign(
         place=rows["arm"].map(names.index.get_loc),

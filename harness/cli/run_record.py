@@ -57,6 +57,10 @@ def make_record(experiment: Experiment, workload: Workload) -> dict[str, Any]:
         "versions": provenance.library_versions(),
         "machine": provenance.describe_machine(),
         "data": {name: data.checksum for name, data in workload.sets.items()},
+        "binarisation": {
+            name: data.spec.binarisation if data.spec.kind == "binary" else None
+            for name, data in workload.sets.items()
+        },
         "plugins": {plugin.name: plugin.sha256 for plugin in experiment.plugins},
     }
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
+from harness.storage.artifacts import STALE_SECONDS as STALE_SECONDS
 from harness.storage.layout import PROGRESS, log_key, progress_key
 from harness.storage.store import Store
 
-STALE_SECONDS = 60.0  # a driver writes its status every ten seconds
 MAX_RECORDED = 100  # packs and failures that are kept by name
 DONE = "done"
 

@@ -2,6 +2,9 @@
 
 import io
 import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,33 @@ from harness.storage import layout, parquet, schema
 from harness.storage.backend import FileVersion, StorageBackend
 from harness.storage.layout import PictureKind
 from harness.storage.local import Folder
+
+STALE_SECONDS = 60.0  # a driver writes its status every ten seconds
+
+
+@dataclass(frozen=True)
+class ArmName:
+    """A name that a person gave an arm; `arm` holds the values of its `schema.ARM_COLUMNS`.
+
+    A column that the file lacks has its default: the file is older than the column.
+    """
+
+    name: str
+    arm: dict[str, Any]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the values have the types of a name and of the columns of an arm."""
+        return (
+            isinstance(self.name, str)
+            and isinstance(self.arm, dict)
+            and all(isinstance(value, str | int | float) for value in self.arm.values())
+        )
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The values of `schema.ARM_COLUMNS` in their order."""
+        return tuple(self.arm.get(name, schema.DEFAULTS.get(name)) for name in schema.ARM_COLUMNS)
 
 
 class Artifacts:
@@ -123,3 +153,42 @@ class Artifacts:
         contents = self.backend.read_all(self.keys(*layout.PROVENANCE))
         records = [json.loads(content) for content in contents.values()]
         return sorted(records, key=lambda record: str(record.get("started", "")))
+
+    def arm_names(self) -> list[ArmName]:
+        """The names that people gave to arms; InputError if their file is damaged."""
+        content = self.read(layout.ARM_NAMES)
+        try:
+            entries = json.loads(content or b"[]")
+            names = [ArmName(**entry) for entry in entries]
+            if isinstance(entries, list) and all(each.is_valid for each in names):
+                return names
+            reason = "a name or an arm is of another type"
+        except (ValueError, TypeError, RecursionError) as error:
+            reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{self.display_path(layout.ARM_NAMES)} cannot be read: {reason}; expected a JSON list "
+            'of {"name": NAME, "arm": {COLUMN: VALUE}}; delete it to go without names'
+        )
+
+    def write_arm_names(self, names: Sequence[ArmName]) -> None:
+        """Write the names of arms in place of the former ones; no file where there are none."""
+        if names:
+            text = json.dumps([asdict(each) for each in names], indent=1, ensure_ascii=False)
+            self.write(layout.ARM_NAMES, text.encode())
+        else:
+            self.remove(layout.ARM_NAMES)
+
+    def active_runs(self) -> list[str]:
+        """The ids of runs that have not ended and wrote their status within the last minute."""
+        statuses = self.backend.read_all(self.keys(*layout.PROGRESS))
+        return [layout.name_of(key) for key, content in statuses.items() if _is_active(content)]
+
+
+def _is_active(status: bytes) -> bool:
+    """Whether a stored status is that of a run that goes on; not if it cannot be read."""
+    try:
+        values = json.loads(status)
+        age = datetime.now(UTC) - datetime.fromisoformat(values["written"])
+        return not values["end"] and age.total_seconds() < STALE_SECONDS
+    except (ValueError, TypeError, KeyError):
+        return False

@@ -1,6 +1,7 @@
 """Where every file lies in a results folder.
 
 results.parquet                one row per cell, compacted from rows/
+names.json                     names of arms that people gave, in place of those made from settings
 rows/CELL.json                 one row, written by the worker that computed it
 curves/CELL.parquet            the learning curve
 samples/CELL.png               200 digits from the prior
@@ -25,6 +26,7 @@ from typing import Literal
 from harness.experiment.cell import Cell
 
 TABLE = "results.parquet"
+ARM_NAMES = "names.json"
 PictureKind = Literal["samples", "reconstructions", "traversals"]
 
 # folders that are listed, and the suffix of the files in them
@@ -36,6 +38,17 @@ SCORES = ("scores", ".safetensors")
 PROVENANCE = ("provenance", ".json")
 PROGRESS = ("progress", ".json")
 LOGS = ("logs", ".txt")
+PICTURES = (("samples", ".png"), ("reconstructions", ".png"), ("traversals", ".png"))
+PREDICTIONS = ("predictions", ".npy")
+TARGETS = ("targets", ".npy")
+DIGIT_CLASSIFIERS = ("judges", ".safetensors")
+PLUGINS = ("plugins", ".json")
+DAMAGED = ("damaged", "")
+TENSORBOARD = "tensorboard"  # a folder of files for each cell
+
+# what is stored of one cell beside its row, and what cells or runs share
+CELL_FOLDERS = (CURVES, *PICTURES, PREDICTIONS, WEIGHTS, CHECKPOINTS, SCORES, LOGS)
+SHARED_FOLDERS = (TARGETS, DIGIT_CLASSIFIERS, PROVENANCE, PLUGINS, PROGRESS, DAMAGED)
 
 
 def name_of(key: str) -> str:
@@ -45,6 +58,24 @@ def name_of(key: str) -> str:
     '0123456789abcdef'
     """
     return key.rpartition("/")[2].partition(".")[0]
+
+
+def folder_of(key: str) -> str:
+    """The folder that a key lies in, or the file's own name at the top.
+
+    >>> folder_of("tensorboard/0123456789abcdef/events.1"), folder_of("results.parquet")
+    ('tensorboard', 'results.parquet')
+    """
+    return key.partition("/")[0]
+
+
+def cell_of_key(key: str) -> str:
+    """The id under which a file of `CELL_FOLDERS` or TensorBoard is stored.
+
+    >>> cell_of_key("tensorboard/0123456789abcdef/events.1")
+    '0123456789abcdef'
+    """
+    return key.split("/")[1] if folder_of(key) == TENSORBOARD else name_of(key)
 
 
 def row_key(cell: str) -> str:
@@ -119,4 +150,4 @@ def log_key(cell: str) -> str:
 
 def tensorboard_key(cell: str) -> str:
     """The folder of a cell's (its id) TensorBoard files."""
-    return f"tensorboard/{cell}"
+    return f"{TENSORBOARD}/{cell}"

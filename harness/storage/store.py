@@ -101,6 +101,22 @@ class Store(Artifacts):
         self.table.write(contents)
         return self.display_path(TABLE)
 
+    def update_rows(self, rows: Iterable[schema.Row], removed: Iterable[str] = ()) -> None:
+        """Set the rows of some cells, and remove those of others (ids); all other rows stay.
+
+        One write of the table makes the change, however many rows it has. The row files of these
+        cells are removed after it: the table is enough.
+        """
+        contents = self.scan()
+        self.quarantine({TABLE} & set(contents.corrupt))
+        changed, gone = {row["cell"]: row for row in rows}, set(removed)
+        kept = {c: row for c, row in {**contents.rows, **changed}.items() if c not in gone}
+        stale = [row_key(cell) for cell in sorted({*changed, *gone})]
+        versions = {key: v for key, v in contents.versions.items() if key not in set(stale)}
+        self.table.write(Contents(kept, {}, versions))
+        for key in stale:
+            self.remove(key)
+
     def quarantine(self, keys: Iterable[str]) -> None:
         """Move corrupt files to damaged/, unless they have been rewritten in the meantime."""
         for key in keys:

@@ -63,6 +63,8 @@ def test_the_list_and_the_help_page(command: Command) -> None:
     page = command("generative-bench", "--help").stdout
     assert page.startswith("usage: generative-bench [GRID] [flags]")
     assert "bench.py" not in page
+    page = command("generative-bench-results", "--help").stdout
+    assert page.startswith("usage: generative-bench-results ")
 
 
 def test_bad_input_is_exit_code_2(command: Command) -> None:
@@ -70,6 +72,7 @@ def test_bad_input_is_exit_code_2(command: Command) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert command("generative-bench-report", "nowhere").returncode == 2
     assert command("generative-bench-compare", "nowhere", "--a", "a=1").returncode == 2
+    assert command("generative-bench-results", "gc", "nowhere").returncode == 2
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ SYMBOLS = {
     "the heading and unit of a metric": "METRIC_BY_COLUMN",
     "a section of the report": "",
     "the order of the sections": "SECTIONS",
+    "a command for results folders": "",
 }
 MODULES = {
     path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))

@@ -6,8 +6,15 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.frames.arm_names import arm_names, row_arm_names
+from analysis.frames.arm_names import (
+    arm_names,
+    prefer_given,
+    rename_arms,
+    row_arm_names,
+    series_names,
+)
 from harness.experiment.cell import Cell, Supervision
+from harness.storage.artifacts import ArmName
 from harness.storage.schema import ARM_COLUMNS, describe_cell
 from tests.unit.analysis.conftest import FrameMaker, made, row
 
@@ -57,3 +64,22 @@ def test_no_arms_have_no_names() -> None:
 def test_seeds_of_an_arm_share_its_name(results: FrameMaker) -> None:
     rows = results(*[row(made("vae", seed)) for seed in range(3)])
     assert row_arm_names(rows).tolist() == ["vae"] * 3
+
+
+def test_a_series_of_one_named_arm_has_its_name(results: FrameMaker) -> None:
+    """Longer series keep the name of what their arms share."""
+    cells = made("vae"), made("vae", beta=4.0), made("gmvae")
+    rows = results(*map(row, cells))
+    names = [ArmName("mine", describe_cell(cells[1])), ArmName("other", describe_cell(cells[2]))]
+    renamed = rename_arms(rows, names)
+    assert set(renamed["arm"]) == {"vae β=1", "mine", "other"}
+    assert set(series_names(renamed, "beta")) == {"vae", "other"}
+    short = pd.Series(["a", "b", "c"], ["vae β=1", "mine", "other"])
+    assert prefer_given(short, renamed).tolist() == ["a", "mine", "other"]
+    assert prefer_given(short, rows).tolist() == ["a", "b", "c"]
+
+
+def test_a_series_never_takes_the_name_of_another(results: FrameMaker) -> None:
+    cells = made("vae"), made("vae", beta=4.0), made("gmvae")
+    renamed = rename_arms(results(*map(row, cells)), [ArmName("vae", describe_cell(cells[2]))])
+    assert set(series_names(renamed, "beta")) == {"vae", "gmvae"}

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 
 from harness.errors import InputError
 from harness.experiment.own_columns import OwnColumn, format_descriptions
+from harness.experiment.provenance import utc_now
 from harness.storage import schema
+from harness.storage.artifacts import ArmName
 from harness.storage.schema import COLUMN_NAMES, Row
 from harness.storage.store import TABLE, Store
 
@@ -702,3 +704,51 @@ def test_curves_and_provenance_are_read_back(store: Store) -> None:
     for run, started in (("a", "2026-02"), ("b", "2026-01")):
         store.write(f"provenance/{run}.json", json.dumps({"run": run, "started": started}).encode())
     assert [record["run"] for record in store.provenance()] == ["b", "a"]
+
+
+def test_rows_are_set_and_removed_and_the_others_stay(store: Store) -> None:
+    """Also where the row that is replaced finished later, and for rows in the table alone."""
+    for name in "abcd":
+        store.write_row(row(name, finished="2026-01-02"))
+    store.compact()
+    store.remove("rows/c.json")
+    store.write_row(row("e"))
+    store.update_rows([row("a", seed=7, finished="2026-01-01"), row("f")], ["b", "d"])
+    expected = {"a": 7, "c": 0, "e": 0, "f": 0}
+    for _ in range(2):
+        assert {name: each["seed"] for name, each in store.rows().items()} == expected
+        store.compact()
+    assert store.keys("rows", "") == ["rows/e.json"]
+
+
+def test_names_of_arms_are_read_as_written(store: Store) -> None:
+    names = [ArmName("strong β", {"model": "vae", "beta": 4.0})]
+    assert store.arm_names() == []
+    store.write_arm_names(names)
+    assert store.arm_names() == names
+    store.write_arm_names([])
+    assert store.read("names.json") is None
+
+
+def test_a_name_holds_for_columns_that_its_file_lacks() -> None:
+    """Files are older than columns; these have their defaults."""
+    key = ArmName("a", {"model": "vae"}).key
+    columns = dict(zip(schema.ARM_COLUMNS, key, strict=True))
+    assert columns["model"] == "vae"
+    assert (columns["validation"], columns["recipe"], columns["stage"]) == (0, "{}", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "active"),
+    [
+        ({"written": "now", "end": ""}, True),
+        ({"written": "now", "end": "done"}, False),
+        ({"written": "2026-01-01T00:00:00+00:00", "end": ""}, False),
+        ({}, False),
+        ([], False),
+    ],
+)
+def test_a_run_is_active_while_it_sends_news(folder: Store, status: Any, active: bool) -> None:
+    text = json.dumps(status).replace("now", utc_now())
+    folder.write("progress/r.json", text.encode())
+    assert folder.active_runs() == (["r"] if active else [])

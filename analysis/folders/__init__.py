@@ -1,0 +1,1 @@
+"""Commands for results folders: `python -m analysis.folders COMMAND`, a module each."""
