@@ -61,6 +61,15 @@ def test_analytic_kl(q: tuple[torch.Tensor, torch.Tensor]) -> None:
     same_with_gradients(distributions.kl_standard_normal(mean, var), theirs, mean, var)
 
 
+def test_kl_of_two_normals(q: tuple[torch.Tensor, torch.Tensor]) -> None:
+    mean, var = q
+    prior_mean = torch.randn(7, 10, dtype=torch.double, requires_grad=True)
+    prior_var = (torch.rand(7, 10, dtype=torch.double) + 0.1).requires_grad_()
+    theirs = kl_divergence(Normal(mean, var.sqrt()), Normal(prior_mean, prior_var.sqrt())).sum(-1)
+    ours = distributions.kl_normal(mean, var, prior_mean, prior_var)
+    same_with_gradients(ours, theirs, mean, var, prior_mean, prior_var)
+
+
 def test_kl_uniform() -> None:
     logits = torch.randn(6, 10, dtype=torch.double, requires_grad=True)
     theirs = kl_divergence(Categorical(logits=logits), Categorical(logits=torch.zeros_like(logits)))

@@ -234,6 +234,27 @@ def arms(name: str) -> Counter[tuple[Any, ...]]:
     return Counter((c.model, c.supervision, c.beta, c.labels, c.iterations) for c in found)
 
 
+def test_suite_is_nine_models_under_one_protocol() -> None:
+    grid = grid_file.validate(grid_file.read("suite"))
+    found = grid.cells(registry.cards())
+    models = ["vae", "iwae", "gmvae", "vampprior", "betatcvae", "mmdvae", "iaf", "hvae", "made"]
+    assert Counter(cell.model for cell in found) == dict.fromkeys(models, 10)
+    assert {(c.iterations, c.validation, c.beta, c.dataset) for c in found} == {
+        (20_000, 10_000, 1, "mnist")
+    }
+    assert dict(found[10].settings)["k"] == 5
+    assert (grid.iwae, grid.compare.correction) == ([1000], "holm")
+
+
+def test_semi_is_four_arms_at_a_hundred_labels() -> None:
+    assert arms("semi") == {
+        ("ssvae", "supervised", 1, 100, 30_000): 10,
+        ("ssvae", "semi-supervised", 1, 100, 30_000): 10,
+        ("m2", "semi-supervised", 1, 100, 30_000): 10,
+        ("m1m2", "semi-supervised", 1, 100, 30_000): 10,
+    }
+
+
 def test_report_is_the_protocol_at_full_length() -> None:
     assert arms("report") == {
         ("vae", "none", 1, 0, 20_000): 10,

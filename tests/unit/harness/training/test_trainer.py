@@ -22,8 +22,8 @@ from tests.conftest import CellMaker
 
 ARMS = [
     (name, supervision)
-    for name, card in registry.cards().items()
-    for supervision in card.supervisions
+    for name in ("vae", "gmvae", "ssvae")
+    for supervision in registry.cards()[name].supervisions
 ]
 OVER_ARMS = pytest.mark.parametrize(
     ("model", "supervision"), ARMS, ids=["-".join(arm) for arm in ARMS]

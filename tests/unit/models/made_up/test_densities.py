@@ -3,7 +3,6 @@
 import itertools
 import math
 import sys
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +19,6 @@ from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.metric import ScoreGenerator
 from harness.plugins.model import (
-    Batch,
     ImportanceWeighted,
     Model,
     draw_noise,
@@ -28,7 +26,6 @@ from harness.plugins.model import (
     scored_batch,
     weigh_images,
 )
-from harness.training.conformance import contract
 from harness.training.trainer import PackTrainer
 from tests.conftest import given
 from tests.unit.models.made_up.conftest import NAMES, ExampleCell
@@ -51,7 +48,9 @@ EXACT, UNBOUNDED = {"made", "pixelcnn"}, {"gan", "wae_mmd"}
 # its parts are means over the batch, so there is no number of one image
 BATCHED = {"pythae_model"}
 # bounds that such a short training leaves far from log p(x): the smallest sum of exp(-NELBO)
-LOOSE = {"vqvae": 0.3, "ddpm": 1e-4}
+LOOSE = {"vqvae": 0.3, "ddpm": 1e-4, "m1m2": 0.05}
+# M1 is not trained on p(z1|y,z2), so importance weights of the stack have heavy tails
+SPREAD = {"m1m2": 0.3}
 
 
 def train(example: ExampleCell, name: str) -> Model:
@@ -92,7 +91,7 @@ def test_a_bound_gives_all_images_together_less_than_one(name: str, example: Exa
     total = float((-score_all(model)).exp().sum())
     assert LOOSE.get(name, 0.5) < total < 1.02
     if isinstance(model, ImportanceWeighted):
-        assert sum_weights(model) == pytest.approx(1.0, abs=0.05)
+        assert sum_weights(model) == pytest.approx(1.0, abs=SPREAD.get(name, 0.05))
 
 
 def sum_weights(model: Model) -> float:
@@ -198,28 +197,6 @@ def nll_of(model: Model, changed: tuple[Tensor, int]) -> Tensor:
     return -together
 
 
-def test_the_loss_of_iwae_is_the_bound_of_all_its_draws(example: ExampleCell) -> None:
-    model = registry.build(example("iwae", dataset="made_up_dots", settings={"k": 7, "z": 3}))
-    noise = draw_noise(model, 64, torch.Generator().manual_seed(0))
-    none = torch.zeros(0).long()
-    terms = model.terms(Batch(IMAGES, IMAGES[:0], none), noise)
-    mean, var = model.encoder(IMAGES)  # type: ignore[operator]
-    posterior, prior = Normal(mean, var.sqrt()), Normal(0.0, 1.0)
-    ratios = []
-    for draw in noise["z"]:
-        z = mean + var.sqrt() * draw
-        likelihood = torch.distributions.Bernoulli(logits=model.decoder(z))  # type: ignore[operator]
-        log_p = likelihood.log_prob(IMAGES).sum(-1) + prior.log_prob(z).sum(-1)
-        ratios.append((log_p - posterior.log_prob(z).sum(-1)).exp())
-    torch.testing.assert_close(given(terms.loss), -torch.stack(ratios).mean(0).log())
-
-
-def test_iwae_scores_with_one_draw(example: ExampleCell) -> None:
-    model = registry.build(example("iwae", settings={"k": 7, "z": 3}))
-    assert model.noise(5) == {"z": (7, 5, 3)}
-    assert model.eval().noise(5) == {"z": (1, 5, 3)}
-
-
 def test_the_determinants_of_flows_are_those_of_their_jacobians(example: ExampleCell) -> None:
     random = torch.Generator().manual_seed(0)
     z, u, w = (3 * torch.randn(8, 5, generator=random) for _ in range(3))
@@ -279,40 +256,6 @@ def test_the_posterior_of_diffusion_is_that_of_bayes(example: ExampleCell) -> No
         mean, var = model._posterior(x_t, x, t)  # type: ignore[operator]
         torch.testing.assert_close(var, 1 / precision, rtol=1e-3, atol=1e-5)
         torch.testing.assert_close(mean, sum_of_weighted / precision, rtol=1e-3, atol=1e-4)
-
-
-def test_the_kl_of_a_quantised_image_is_that_of_one_code_from_a_uniform_prior(
-    example: ExampleCell,
-) -> None:
-    model = train(example, "vqvae")
-    terms = model.terms(scored_batch(model, IMAGES, torch.zeros(64).long()), {})
-    torch.testing.assert_close(given(terms.kl), torch.full((64,), 2 * math.log(4)))
-    faded = 0.99**STEPS  # of the first count, 1 a code; a batch has 40 images of 2 codes each
-    count = model.get_buffer("count").sum().item()
-    assert count == pytest.approx(4 * faded + 80 * (1 - faded), rel=1e-3)
-
-
-def test_a_codebook_may_be_trained_by_its_own_term_of_the_loss(
-    example: ExampleCell, data: Data
-) -> None:
-    cell = example("vqvae", settings={"ema": False, "codes": 4, "positions": 2})
-    assert [fault for _, fault in contract.run_checks(cell) if fault] == []
-    pack = PackTrainer([cell, replace(cell, seed=1)], data)
-    before = pack.params["codebook"].clone()
-    pack.train_step()
-    assert not torch.equal(pack.params["codebook"], before)
-    model = registry.build(cell)
-    assert dict(model.named_buffers()) == {}
-    x = data.test_x[:10].float() / 255
-    given(model.terms(scored_batch(model, x, data.test_y[:10]), {}).loss).sum().backward()
-    with torch.no_grad():
-        h, code = model._quantise(x)  # type: ignore[operator]
-    codebook = model.codebook
-    expected = torch.zeros(4, 8)
-    for vector, chosen in zip(h.flatten(0, 1), code.flatten(0, 1), strict=True):
-        nearest = int((codebook - chosen).square().sum(-1).argmin())
-        expected[nearest] += 2 * (chosen - vector)
-    torch.testing.assert_close(codebook.grad, expected)
 
 
 def test_the_generator_climbs_where_the_critic_descends(example: ExampleCell) -> None:

@@ -1,0 +1,47 @@
+"""The shipped models, and small made-up data sets to train them on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.data import loading
+from harness.evaluation import digit_classifier
+from harness.plugins import registry
+from harness.plugins.dataset import Data
+from harness.storage.store import Store
+from tests.unit import small_data
+
+SHIPPED = sorted(
+    name for name in registry.cards() if registry.lookup(name).__module__.startswith("models.")
+)
+
+
+@pytest.fixture
+def datasets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The made-up data sets."""
+    with small_data.registered(monkeypatch):
+        yield
+
+
+@pytest.fixture
+def data(datasets: None) -> Data:
+    """Binary images of 8 × 8 pixels in three classes."""
+    return loading.load("made_up")
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the classifier of the made-up data."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def small_store(
+    tmp_path: Path, classifier: Path, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> Store:
+    """An empty results folder with the classifier of the made-up data."""
+    monkeypatch.setattr(digit_classifier, "cache_folder", lambda: classifier)
+    made = Store(tmp_path / "results")
+    digit_classifier.provide(made, data)
+    return made
