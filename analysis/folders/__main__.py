@@ -4,11 +4,12 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
+from typing import NoReturn
 
 from analysis.folders import diff, drop, export, gc, merge, rename
 from analysis.folders.changes import Changes
 from harness import closed_pipe
-from harness.errors import strip_control_chars
+from harness.errors import InputError, strip_control_chars
 from harness.exit_codes import exit_codes
 from harness.program import command_of
 
@@ -17,22 +18,25 @@ DRY_RUN = "print what would be done, and change nothing"
 CHANGES: dict[str, ModuleType] = {"merge": merge, "drop": drop, "rename": rename, "gc": gc}
 
 
-def parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """A parser that reports bad arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage."""
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+def parser() -> Parser:
     """The command line."""
     program = command_of("-m analysis.folders")
-    p = argparse.ArgumentParser(
-        prog=program, description="Merge, clean, name, compare and publish results folders."
-    )
+    p = Parser(prog=program, description="Merge, clean, name, compare and publish results folders.")
     commands = p.add_subparsers(metavar="COMMAND", required=True)
     for name, module in CHANGES.items():
         sub = _add_command(commands.add_parser, name, module)
-        sub.add_argument("--dry-run", action="store_true", help=DRY_RUN)
         sub.set_defaults(lines=_make_changes, plan=module.run)
-    sub = _add_command(commands.add_parser, "diff", diff)
-    sub.set_defaults(lines=diff.run)
-    sub = _add_command(commands.add_parser, "export", export)
-    sub.add_argument("--dry-run", action="store_true", help=DRY_RUN)
-    sub.set_defaults(lines=export.run)
+    for name, module in (("diff", diff), ("export", export)):
+        sub = _add_command(commands.add_parser, name, module)
+        sub.set_defaults(lines=module.run)
     return p
 
 
@@ -43,6 +47,7 @@ def _add_command(
     summary = text.partition(": ")[2].partition(". ")[0].rstrip(".")
     sub = add(name, help=summary, description=text.partition(": ")[2])
     module.add_arguments(sub)
+    sub.add_argument("--dry-run", action="store_true", help=DRY_RUN)
     return sub
 
 

@@ -1,19 +1,25 @@
 """What a command does to a results folder: a plan, and the order that loses nothing.
 
-An interrupted command is completed by the same command: rows are changed last.
+One write of the table changes all rows. What is added is there before it, and what is removed goes
+after it, so a command that is killed leaves the rows of before or of after, with their files.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from harness.errors import StorageError
+from analysis.folders.contents import list_keys
+from analysis.folders.new_folder import fill_folder
+from harness.errors import InputError, StorageError
 from harness.storage.artifacts import ArmName
-from harness.storage.layout import folder_of
+from harness.storage.layout import ARM_NAMES, TABLE, folder_of, row_key
 from harness.storage.schema import Row
 from harness.storage.store import Store
 
-PAST = {"copy": "copied", "remove": "removed", "write": "wrote"}
+PAST = {"complete": "completed", "copy": "copied", "remove": "removed", "write": "wrote"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,10 @@ class Changes:
     """The changes of one folder.
 
     rows: to set, as stored; removed_rows: ids of cells
-    removals: size in bytes by key
+    removals: files to remove once the rows are changed, size in bytes by key
+    replaced: files of rows that are replaced, to remove before: the copies take their place
+    interrupted: cells whose change was interrupted, and is completed
+    unfinished: folders that killed commands left beside this one, to remove
     names: all names of arms; None leaves them as they are
     details: further lines on what is changed
     """
@@ -38,30 +47,51 @@ class Changes:
     store: Store
     copies: Sequence[Copy] = ()
     removals: Mapping[str, int] = field(default_factory=dict)
+    replaced: Mapping[str, int] = field(default_factory=dict)
     rows: Sequence[Row] = ()
     removed_rows: Sequence[str] = ()
+    interrupted: Sequence[str] = ()
+    unfinished: Sequence[Path] = ()
     names: Sequence[ArmName] | None = None
     details: Sequence[str] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is changed."""
-        changed = (self.copies, self.removals, self.rows, self.removed_rows)
-        return not any(changed) and self.names is None
+        files = (self.copies, self.removals, self.replaced, self.unfinished)
+        rows = (self.rows, self.removed_rows, self.interrupted)
+        return not any(files) and not any(rows) and self.names is None
 
     def apply(self) -> None:
-        """Make the changes: files, then names, then rows."""
-        for key in self.removals:
-            self.store.remove(key)
+        """Make the changes: copies, then rows and removals, then names."""
+        if not self.is_empty:
+            with self.open() as store:
+                self.apply_to(store)
+
+    @contextmanager
+    def open(self) -> Iterator[Store]:
+        """The store to make the changes in, whose contents are those of the folder at the end."""
+        for path in self.unfinished:
+            shutil.rmtree(path, ignore_errors=True)
+        with fill_folder(self.store) as store:
+            yield store
+
+    def apply_to(self, store: Store) -> None:
+        """Make the changes in `store`, the folder or its copy."""
+        for key in self.replaced:
+            store.remove(key)
         for copy in self.copies:
             content = copy.source.read(copy.key)
             if content is None:
                 raise StorageError(copy.source.name, f"{copy.key} is no longer there")
-            self.store.write(copy.key, content)
+            store.write(copy.key, content)
+        if self.rows or self.removed_rows or self.interrupted:
+            store.update_rows(self.rows, self.removed_rows, self.removals)
+        else:
+            for key in self.removals:
+                store.remove(key)
         if self.names is not None:
-            self.store.write_arm_names(self.names)
-        if self.rows or self.removed_rows:
-            self.store.update_rows(self.rows, self.removed_rows)
+            store.write_arm_names(self.names)
 
     def describe(self, is_dry: bool) -> Iterator[str]:
         """What is changed, a line a kind of file: what would be, or what was."""
@@ -75,9 +105,14 @@ class Changes:
             sizes = {copy.key: copy.size for copy in self.copies if copy.source.name == source}
             for line in count_files(sizes):
                 yield f"{verb('copy')} {line} from {source}"
-        for line in count_files(self.removals):
+        for line in count_files({**self.replaced, **self.removals}):
             yield f"{verb('remove')} {line} of {self.store.name}"
-        if self.removed_rows:
+        for path in self.unfinished:
+            yield f"{verb('remove')} {path}, which an interrupted command left"
+        if self.interrupted:
+            count = len(self.interrupted)
+            yield f"{verb('complete')} an interrupted change of {count:,} cells"
+        elif self.removed_rows:
             yield f"{verb('remove')} {len(self.removed_rows):,} rows of {self.store.name}"
         if self.rows:
             yield f"{verb('write')} {len(self.rows):,} rows into {self.store.name}"
@@ -86,6 +121,25 @@ class Changes:
             yield f"{verb('write')} names of arms, {count:,} in all, into {self.store.name}"
         if self.is_empty:
             yield f"nothing to change in {self.store.name}"
+
+
+def check_unfilled(changes: Changes, flag: str, expected: str) -> None:
+    """Check that a new folder holds nothing else than what an interrupted command left of the same
+    changes; InputError if it does.
+    """
+    store = changes.store
+    copies = {copy.key: copy for copy in changes.copies}
+    rows = {row["cell"]: row for row in changes.rows}
+    known = {TABLE, *map(row_key, rows), *copies, *([ARM_NAMES] if changes.names else [])}
+    keys = list_keys(store)
+    present = store.rows() if keys <= known else {}
+    if (
+        keys <= known
+        and all(rows.get(cell) == row for cell, row in present.items())
+        and all(store.read(k) == copies[k].source.read(k) for k in keys & copies.keys())
+    ):
+        return
+    raise InputError(f"{flag} {store.name!r} holds results already; expected {expected}")
 
 
 def count_files(sizes: Mapping[str, int]) -> list[str]:

@@ -1,10 +1,9 @@
 """What lies in a results folder: its rows, the files of each cell, and what cells share."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from analysis.frames.load import check_exists
 from harness.errors import InputError
@@ -24,6 +23,7 @@ class FolderContents:
 
     rows: by cell; corrupt: a sentence for each file of rows that cannot be read
     cell_files, shared_files: size in bytes by key
+    stale: cells with a row file that no longer counts, as their change was interrupted
     """
 
     store: Store
@@ -31,6 +31,12 @@ class FolderContents:
     corrupt: Mapping[str, str]
     cell_files: Mapping[str, int]
     shared_files: Mapping[str, int]
+    stale: Sequence[str] = ()
+
+    @property
+    def dropped(self) -> list[str]:
+        """Cells whose removal was interrupted; their files may still be there."""
+        return [cell for cell in self.stale if cell not in self.rows]
 
     @cached_property
     def keys_by_cell(self) -> Mapping[str, list[str]]:
@@ -44,6 +50,13 @@ class FolderContents:
         """The files of cells (ids): size in bytes by key."""
         keys = [key for cell in cells for key in self.keys_by_cell.get(cell, ())]
         return {key: self.cell_files[key] for key in keys}
+
+
+def open_store(address: str) -> Store:
+    """The store at an address; InputError for an empty one, which would be the present folder."""
+    if not address.strip():
+        raise InputError("no results folder ''; expected a folder or a bucket")
+    return Store(address)
 
 
 def read_contents(store: Store) -> FolderContents:
@@ -60,7 +73,8 @@ def read_contents(store: Store) -> FolderContents:
             f"{store.name} holds no rows; expected {layout.TABLE} or rows/*.json, as "
             "harness/bench.py writes them"
         )
-    return FolderContents(store, found.rows, found.corrupt, cell_files, shared_files)
+    stale = sorted(found.stale)
+    return FolderContents(store, found.rows, found.corrupt, cell_files, shared_files, stale)
 
 
 def check_no_run(store: Store) -> None:
@@ -73,10 +87,10 @@ def check_no_run(store: Store) -> None:
         )
 
 
-def is_empty(store: Store) -> bool:
-    """Whether there is nothing at the address that a run or a command writes."""
-    single = [store.version(key) for key in (layout.TABLE, layout.ARM_NAMES)]
-    return single == [None, None] and not (_list_sizes(store, _FOLDERS) or _list_tensorboard(store))
+def list_keys(store: Store) -> set[str]:
+    """The keys of all that runs and commands wrote at an address."""
+    single = {key for key in (layout.TABLE, layout.ARM_NAMES) if store.version(key) is not None}
+    return single | {*_list_sizes(store, _FOLDERS), *_list_tensorboard(store)}
 
 
 def list_others(store: Store) -> list[str]:
@@ -94,7 +108,7 @@ def list_leftovers(store: Store) -> dict[str, int]:
     oldest = time.time() - LEFTOVER_SECONDS
     folders = [store.root, *(store.root / name for name, _ in _FOLDERS)]
     files = [path for folder in folders for path in folder.glob(".*.*") if path.is_file()]
-    states = {path: path.stat() for path in files if _is_temporary(path)}
+    states = {path: path.stat() for path in files if is_temporary_name(path.name)}
     return {
         path.relative_to(store.root).as_posix(): state.st_size
         for path, state in sorted(states.items())
@@ -102,9 +116,13 @@ def list_leftovers(store: Store) -> dict[str, int]:
     }
 
 
-def _is_temporary(path: Path) -> bool:
-    """Whether a name is one of `write_atomically`: .NAME.HEX with 32 hex digits."""
-    end = path.name.rpartition(".")[2]
+def is_temporary_name(name: str) -> bool:
+    """Whether a name is one of `write_atomically`: .NAME.HEX with 32 hex digits.
+
+    >>> is_temporary_name(f".results.parquet.{'0' * 32}"), is_temporary_name(".mine.txt")
+    (True, False)
+    """
+    end = name.rpartition(".")[2]
     return len(end) == 32 and set(end) <= set("0123456789abcdef")
 
 

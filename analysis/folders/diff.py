@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.folders.contents import open_store
 from analysis.folders.estimates import select_counted
 from analysis.frames.arm_names import rename_arms
 from analysis.frames.load import name_arms, read_rows
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Iterator[str]:
     """The lines that the command prints."""
-    found = compare_folders(Store(args.a), Store(args.b))
+    found = compare_folders(open_store(args.a), open_store(args.b))
     if args.json:
         yield json.dumps(asdict(found), ensure_ascii=False)
     else:

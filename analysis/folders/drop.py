@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.folders.changes import Changes
-from analysis.folders.contents import check_no_run, read_contents
+from analysis.folders.contents import check_no_run, open_store, read_contents
 from analysis.frames.load import read_rows
 from harness.errors import InputError, unknown_name_error
 from harness.storage.artifacts import ArmName
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Changes:
     """Plan the command."""
-    store = Store(args.folder)
+    store = open_store(args.folder)
     if not (args.arm or args.cell):
         raise InputError("nothing to drop; expected --arm NAME or --cell ID")
     check_no_run(store)
@@ -42,7 +42,7 @@ def plan_drop(store: Store, arms: Sequence[str], cells: Sequence[str]) -> Change
     rows = read_rows(store).rows if arms else pd.DataFrame({"arm": [], "cell": []})
     for arm in arms:
         if arm not in set(rows["arm"]):
-            raise unknown_name_error("arm", arm, set(rows["arm"]))
+            raise _unknown_arm_error(arm, set(rows["arm"]), len(contents.dropped))
     chosen = rows[rows["arm"].isin(list(arms))]
     dropped = list(dict.fromkeys([*chosen["cell"], *cells]))
     details = [
@@ -66,3 +66,13 @@ def _keep_names(store: Store, rows: Sequence[dict[str, object]]) -> list[ArmName
     """The names of arms that still have rows."""
     arms = {tuple(row[name] for name in ARM_COLUMNS) for row in rows}
     return [each for each in store.arm_names() if each.key in arms]
+
+
+def _unknown_arm_error(arm: str, known: set[str], interrupted: int) -> InputError:
+    error = unknown_name_error("arm", arm, known)
+    if not interrupted:
+        return error
+    return InputError(
+        f"{error}; a drop of {interrupted:,} cells was interrupted: its rows are gone, and the "
+        "command gc removes their files"
+    )

@@ -11,14 +11,15 @@ import re
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
-from analysis.folders.changes import Changes, Copy, count_files
+from analysis.folders.changes import Changes, Copy, check_unfilled, count_files
 from analysis.folders.contents import (
     check_no_run,
-    is_empty,
     list_others,
+    open_store,
     read_contents,
 )
 from analysis.folders.estimates import Estimates, select_counted
+from analysis.folders.new_folder import list_unfinished
 from analysis.folders.results_json import make_results
 from analysis.frames.load import ResultFrames, read_rows
 from analysis.rendering.table import to_csv, to_latex
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Iterator[str]:
     """Write the export, or with `--dry-run` nothing; the lines that the command prints."""
-    store = Store(args.folder)
+    store = open_store(args.folder)
     frames = read_rows(store)
     if args.format == "folder":
         yield from export_folder(store, frames, args.to, args.dry_run)
@@ -66,8 +67,8 @@ def run(args: argparse.Namespace) -> Iterator[str]:
 
 def export_folder(store: Store, frames: ResultFrames, out: str, is_dry: bool) -> Iterator[str]:
     """Write a folder to publish; what was done, in lines. InputError if there is something."""
-    target = Store(out)
-    if not is_empty(target) or list_others(target):
+    target = open_store(out)
+    if list_others(target):
         raise InputError(f"--to {target.name!r} is not empty; expected a new folder")
     check_no_run(store)
     contents = read_contents(store)
@@ -84,14 +85,17 @@ def export_folder(store: Store, frames: ResultFrames, out: str, is_dry: bool) ->
         target,
         copies=[Copy(store, key, size) for key, size in chosen.items()],
         rows=list(contents.rows.values()),
+        unfinished=list_unfinished(target),
         names=store.arm_names() or None,
         details=[f"left out: {line}" for line in count_files(left)],
     )
+    check_unfilled(changes, "--to", "a new folder")
     paths = list(_find_absolute_paths(store, chosen))
     if not is_dry:
-        changes.apply()
-        content = _format_results(store, estimates, _hash_table(target))
-        target.write(RESULTS, content.encode())
+        with changes.open() as new:
+            changes.apply_to(new)
+            content = _format_results(store, estimates, _hash_table(new))
+            new.write(RESULTS, content.encode())
     yield from changes.describe(is_dry)
     yield f"{'would write' if is_dry else 'wrote'} {RESULTS} into {target.name}"
     yield from paths

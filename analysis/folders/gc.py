@@ -1,4 +1,7 @@
-"""`gc FOLDER`: remove what finished cells leave behind: weights, checkpoints, kept scores."""
+"""`gc FOLDER`: remove what finished cells leave behind: weights, checkpoints, kept scores.
+
+It also completes a change of rows that was interrupted.
+"""
 
 import argparse
 
@@ -7,6 +10,7 @@ from analysis.folders.contents import (
     FolderContents,
     check_no_run,
     list_leftovers,
+    open_store,
     read_contents,
 )
 from harness.storage.layout import (
@@ -28,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Changes:
     """Plan the command."""
-    store = Store(args.folder)
+    store = open_store(args.folder)
     check_no_run(store)
     return plan_gc(store, keep_weights=args.keep_weights)
 
@@ -49,10 +53,12 @@ def plan_gc(store: Store, keep_weights: bool = False) -> Changes:
         for key, size in contents.cell_files.items()
         if folder_of(key) in names and cell_of_key(key) in finished
     }
-    leftovers = list_leftovers(store)
+    leftovers = list_leftovers(store) | contents.files_of(contents.dropped)
     return Changes(
         store,
         removals=removals | leftovers,
+        removed_rows=contents.dropped,
+        interrupted=contents.stale,
         details=_describe(contents, removals, leftovers),
     )
 
@@ -70,7 +76,7 @@ def _describe(
     kept = [
         key
         for key in contents.cell_files
-        if folder_of(key) == CHECKPOINTS[0] and key not in removals
+        if folder_of(key) == CHECKPOINTS[0] and key not in {**removals, **leftovers}
     ]
     if kept:
         lines.append(f"kept: {len(kept):,} checkpoints of unfinished cells and of searches")

@@ -10,14 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.folders.changes import Changes, Copy, count_files
+from analysis.folders.changes import Changes, Copy, check_unfilled, count_files
 from analysis.folders.contents import (
     FolderContents,
     check_no_run,
-    is_empty,
     list_others,
+    open_store,
     read_contents,
 )
+from analysis.folders.new_folder import list_unfinished
 from harness.errors import InputError, strip_control_chars
 from harness.storage import layout
 from harness.storage.artifacts import ArmName
@@ -63,21 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Changes:
     """Plan the command; conflicts are printed to standard error and refused."""
-    target = Store(args.into)
-    stores = {_identify(store): store for store in map(Store, args.folders)}
+    target = open_store(args.into)
+    stores = {_identify(store): store for store in map(open_store, args.folders)}
     known = dict(stores)
-    preferred = [_identify(Store(path)) for path in args.prefer]
+    preferred = [_identify(open_store(path)) for path in args.prefer]
     unknown = [path for path, key in zip(args.prefer, preferred, strict=True) if key not in known]
     if unknown:
         raise InputError(
             f"--prefer {unknown[0]!r}; expected one of the folders: {', '.join(args.folders)}"
         )
     own = _identify(target)
-    if own not in stores and not is_empty(target):
-        raise InputError(
-            f"--into {target.name!r} holds results already; expected a new folder, or one that is "
-            "merged as well"
-        )
     order = [*([own] if own in stores else []), *(key for key in stores if key != own)]
     for key in order:
         check_no_run(stores[key])
@@ -85,9 +81,11 @@ def run(args: argparse.Namespace) -> Changes:
     for each in contents:
         for sentence in each.corrupt.values():
             print(f"damaged: {strip_control_chars(sentence)}", file=sys.stderr)
-    return plan_merge(
-        target, contents, [order.index(key) for key in preferred], is_input=own in stores
-    )
+    numbers = [order.index(key) for key in preferred]
+    changes = plan_merge(target, contents, numbers, is_input=own in stores)
+    if own not in stores:
+        check_unfilled(changes, "--into", "a new folder, or one that is merged as well")
+    return changes
 
 
 def plan_merge(
@@ -112,7 +110,7 @@ def plan_merge(
             "was changed; expected --prefer FOLDER, whose rows then count"
         )
     kept = 0 if is_input else None  # the number of the target
-    cells, removals, notes = _choose_cell_files(folders, merged, kept)
+    cells, replaced, notes = _choose_cell_files(folders, merged, kept)
     sources = cells | shared
     copies = [
         Copy(folders[number].store, key, _size(folders[number], key))
@@ -125,8 +123,9 @@ def plan_merge(
     return Changes(
         target,
         copies=copies,
-        removals={key: _size(folders[0], key) for key in removals},
+        replaced={key: _size(folders[0], key) for key in replaced},
         rows=rows,
+        unfinished=list_unfinished(target),
         names=names if is_named else None,
         details=[
             *_describe_rows(folders, merged, rows),

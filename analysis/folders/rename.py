@@ -8,7 +8,7 @@ import argparse
 import numpy as np
 
 from analysis.folders.changes import Changes
-from analysis.folders.contents import check_no_run
+from analysis.folders.contents import check_no_run, open_store
 from analysis.frames.load import name_arms, read_rows
 from harness.errors import MAX_QUOTED_LENGTH, InputError, short_repr, unknown_name_error
 from harness.storage.artifacts import ArmName
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Changes:
     """Plan the command."""
-    store = Store(args.folder)
+    store = open_store(args.folder)
     check_no_run(store)
     return plan_rename(store, args.arm, args.to)
 

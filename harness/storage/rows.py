@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import pyarrow as pa
@@ -28,11 +28,14 @@ class Contents:
     rows: by cell
     corrupt: a sentence for each key that cannot be read
     versions: the file versions of the readable row files, by key
+    stale: cells whose row file does not count, as the table has replaced or removed the row, with
+        the SHA-256 of that file, empty where there was none; a removal that was interrupted
     """
 
     rows: Mapping[str, schema.Row]
     corrupt: Mapping[str, str]
     versions: Mapping[str, FileVersion]
+    stale: Mapping[str, str] = field(default_factory=dict)
 
     def frame(self) -> pd.DataFrame:
         """One row per cell, the columns of `harness.storage.schema`, sorted by arm and seed."""

@@ -64,8 +64,9 @@ class Store(Artifacts):
 
     def row(self, cell: str) -> schema.Row | None:
         """The row of one cell, None if there is none that can be read."""
-        rows, _ = self._read_rows([row_key(cell)])
-        candidates = [*rows, *filter(None, [self.table.read_cached().rows.get(cell)])]
+        table, key = self.table.read_cached(), row_key(cell)
+        rows, _ = self._read_rows({key} - self._find_stale([key], table))
+        candidates = [*rows, *filter(None, [table.rows.get(cell)])]
         return max(candidates, key=lambda row: row["finished"] or "", default=None)
 
     def rows(self) -> Mapping[str, schema.Row]:
@@ -83,16 +84,22 @@ class Store(Artifacts):
         """
         versions = self.backend.versions(*layout.ROWS)
         table, corrupt = self._read_table_or_rebuild(versions)
-        fragments, corrupt_rows = self._read_rows(
-            key for key, version in versions.items() if table.versions.get(key) != version
-        )
+        unread = [key for key, version in versions.items() if table.versions.get(key) != version]
+        stale = self._find_stale(unread, table)
+        fragments, corrupt_rows = self._read_rows(key for key in unread if key not in stale)
         rows = dict(table.rows)
         for row in fragments:
             existing = rows.get(row["cell"])
             if existing is None or (row["finished"] or "") >= (existing["finished"] or ""):
                 rows[row["cell"]] = row
-        readable = {key: version for key, version in versions.items() if key not in corrupt_rows}
-        return Contents(rows, corrupt | corrupt_rows, readable)
+        left_out = {*corrupt_rows, *stale}
+        readable = {key: version for key, version in versions.items() if key not in left_out}
+        pending = {
+            cell: digest
+            for cell, digest in table.stale.items()
+            if cell not in rows or row_key(cell) in stale
+        }
+        return Contents(rows, corrupt | corrupt_rows, readable, pending)
 
     def compact(self) -> str:
         """Write `results.parquet` from all rows; returns its path as shown to people."""
@@ -101,21 +108,34 @@ class Store(Artifacts):
         self.table.write(contents)
         return self.display_path(TABLE)
 
-    def update_rows(self, rows: Iterable[schema.Row], removed: Iterable[str] = ()) -> None:
-        """Set the rows of some cells, and remove those of others (ids); all other rows stay.
+    def update_rows(
+        self,
+        rows: Iterable[schema.Row],
+        removed: Iterable[str] = (),
+        files: Iterable[str] = (),
+    ) -> None:
+        """Set the rows of some cells, and remove those of others (ids) with `files` (keys).
 
-        One write of the table makes the change, however many rows it has. The row files of these
-        cells are removed after it: the table is enough.
+        One write of the table makes the change, whole or not at all: from then on the row files of
+        these cells do not count. They and the files are removed after it. All other rows stay.
+        Stale row files of earlier changes that were interrupted are removed as well.
         """
         contents = self.scan()
         self.quarantine({TABLE} & set(contents.corrupt))
         changed, gone = {row["cell"]: row for row in rows}, set(removed)
         kept = {c: row for c, row in {**contents.rows, **changed}.items() if c not in gone}
-        stale = [row_key(cell) for cell in sorted({*changed, *gone})]
-        versions = {key: v for key, v in contents.versions.items() if key not in set(stale)}
-        self.table.write(Contents(kept, {}, versions))
-        for key in stale:
+        finished = {cell for cell in contents.stale if cell in contents.rows}
+        keys = [row_key(cell) for cell in sorted({*changed, *gone, *finished})]
+        versions = {key: v for key, v in contents.versions.items() if key not in set(keys)}
+        others = {c: d for c, d in contents.stale.items() if row_key(c) not in set(keys)}
+        stale = dict.fromkeys(gone, "") | {
+            name_of(key): _hash(content) for key, content in self.backend.read_all(keys).items()
+        }
+        self.table.write(Contents(kept, {}, versions, others | stale))
+        for key in [*keys, *files]:
             self.remove(key)
+        if stale:
+            self.table.write(Contents(kept, {}, versions, others))
 
     def quarantine(self, keys: Iterable[str]) -> None:
         """Move corrupt files to damaged/, unless they have been rewritten in the meantime."""
@@ -140,6 +160,14 @@ class Store(Artifacts):
                 raise
             return Table(), {TABLE: f"{error}: left out, and made again from rows/"}
 
+    def _find_stale(self, keys: Iterable[str], table: Table) -> set[str]:
+        """The keys of row files that the table says no longer count."""
+        recorded = [key for key in keys if name_of(key) in table.stale]
+        if not recorded:
+            return set()
+        contents = self.backend.read_all(recorded)
+        return {k for k, content in contents.items() if _hash(content) == table.stale[name_of(k)]}
+
     def _read_rows(self, keys: Iterable[str]) -> tuple[list[schema.Row], dict[str, str]]:
         """The rows under the keys, and a sentence for each key that cannot be read."""
         rows, corrupt = [], {}
@@ -160,6 +188,10 @@ class Store(Artifacts):
         except (CorruptTableError, *PARSE_ERRORS):
             return True
         return False
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def make_backend(address: str | Path) -> StorageBackend:

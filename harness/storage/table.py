@@ -16,6 +16,8 @@ from harness.storage.rows import Contents, from_arrow, latest_by_cell, to_arrow
 
 # key of the table's metadata: which row files it contains, in which versions, of which folder
 VERSIONS_KEY = b"harness.fragments"
+# another one: row files that no longer count, by cell; only while they are being removed
+STALE_KEY = b"harness.stale"
 # ns; a row file this much older than the newest one cannot change without changing its version,
 # as an object store's clock has a resolution of one second
 SETTLED_NS = 60 * 10**9
@@ -27,10 +29,14 @@ class CorruptTableError(InputError):
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a table by cell, and the versions of the row files that it contains, by key."""
+    """The rows of a table by cell, and the versions of the row files that it contains, by key.
+
+    stale: as in `Contents`
+    """
 
     rows: Mapping[str, schema.Row] = field(default_factory=dict)
     versions: Mapping[str, FileVersion] = field(default_factory=dict)
+    stale: Mapping[str, str] = field(default_factory=dict)
 
 
 class TableFile:
@@ -71,9 +77,12 @@ class TableFile:
     def write(self, contents: Contents) -> None:
         """Write the rows, and which row files they come from."""
         versions = _settled_versions(contents.versions)
-        record = json.dumps({"place": self._address_hash(), "stamps": versions})
+        place = self._address_hash() if versions else ""
+        record = json.dumps({"place": place, "stamps": versions})
         table, sink = to_arrow(contents.rows.values()), io.BytesIO()
         metadata = table.schema.metadata | {VERSIONS_KEY: record}
+        if contents.stale:
+            metadata |= {STALE_KEY: json.dumps(dict(contents.stale))}
         pq.write_table(table.replace_schema_metadata(metadata), sink)
         self.backend.write(TABLE, sink.getvalue())
 
@@ -84,7 +93,8 @@ class TableFile:
             raise ValueError(f"{truncate(str(version))}, which this harness does not know")
         rows = latest_by_cell(from_arrow(schema.conform_to_schema(table)))
         record = parquet.get_metadata(table, VERSIONS_KEY)
-        return Table(rows, self._recorded_versions(record, rows))
+        stale = _parse_stale(parquet.get_metadata(table, STALE_KEY))
+        return Table(rows, self._recorded_versions(record, rows), stale)
 
     def _recorded_versions(
         self, record: str | None, rows: Container[str]
@@ -118,3 +128,11 @@ def _settled_versions(versions: Mapping[str, FileVersion]) -> dict[str, FileVers
         for key, version in versions.items()
         if version.mtime_ns < newest - SETTLED_NS
     }
+
+
+def _parse_stale(record: str | None) -> dict[str, str]:
+    """The stale row files that a table records; none where the record cannot be used."""
+    try:
+        return {str(cell): str(digest) for cell, digest in json.loads(record or "{}").items()}
+    except (ValueError, AttributeError, RecursionError):
+        return {}

@@ -1,8 +1,10 @@
 """The commands for results folders as a user runs them, and on a bucket."""
 
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -69,12 +71,21 @@ def test_the_commands_of_the_docs(folder: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
+        [],
+        ["clean"],
         ["gc", "nowhere"],
+        ["gc"],
+        ["diff", "results/beta", "results/beta", "--format", "json"],
+        ["export", "results/beta", "--to", "c", "--format", "pdf"],
         ["merge", "results/beta", "nowhere", "--into", "c"],
         ["drop", "results/beta", "--arm", "gmvae"],
         ["rename", "results/beta", "--arm", "vae β=4", "--to", ""],
         ["diff", "results/beta", "nowhere"],
         ["export", "results/beta", "--to", "results"],
+        ["export", "results/beta", "--to", ""],
+        ["merge", "results/beta", "--into", ""],
+        ["merge", "results/beta", "--into", "/proc/none/c"],
+        ["export", "results/beta", "--to", "/proc/none/c"],
         ["gc", "ftp://server/results"],
     ],
 )
@@ -84,6 +95,39 @@ def test_bad_input_is_one_line_and_exit_code_2(words: list[str], folder: Path) -
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("error: ")
     assert tree(folder) == before
+
+
+KILLED = """
+import os, sys
+from analysis.folders.__main__ import main
+from harness.storage.local import Folder
+
+write, left = Folder.write, iter(range({writes}))
+def write_or_die(*args):
+    write(*args) if next(left, None) is not None else os.kill(os.getpid(), 9)
+Folder.write = write_or_die
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("words", [["merge", "one", "two", "--into"], ["export", "one", "--to"]])
+def test_a_killed_command_leaves_no_half_folder_and_is_completed(
+    words: list[str], folder: Path
+) -> None:
+    """A process that is killed cleans nothing up; what it leaves goes once it is an hour old."""
+    results = folder / "results"
+    killed = run(["-c", KILLED.format(writes=20), *words, "both"], results)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (results / "both").exists()
+    (left,) = results.glob(".both.*")
+    for path in [left, *left.iterdir()]:
+        os.utime(path, (0, 0))
+    done = run(["-m", "analysis.folders", *words, "both"], results)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"removed {left}, which an interrupted command left" in done.stdout
+    assert not left.exists()
+    expected = Store(results / ("beta" if "merge" in words else "one")).rows()
+    assert Store(results / "both").rows() == expected
 
 
 def test_torch_and_ray_are_not_imported() -> None:

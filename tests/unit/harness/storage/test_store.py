@@ -752,3 +752,60 @@ def test_a_run_is_active_while_it_sends_news(folder: Store, status: Any, active:
     text = json.dumps(status).replace("now", utc_now())
     folder.write("progress/r.json", text.encode())
     assert folder.active_runs() == (["r"] if active else [])
+
+
+class Killed(BaseException):
+    """What no command catches."""
+
+
+def test_rows_of_an_interrupted_removal_do_not_come_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by a scan, nor by a run that compacts or adds rows; other contents count again."""
+
+    def kill(key: str) -> None:
+        raise Killed
+
+    for name in "abc":
+        store.write_row(row(name, finished="2026-01-01"))
+    store.write("curves/a.parquet", b"curve")
+    changed = [row("b", seed=7, finished="2025-01-01")]
+    with monkeypatch.context() as patch:
+        patch.setattr(store.backend, "remove", kill)
+        with pytest.raises(Killed):
+            store.update_rows(changed, ["a"], ["curves/a.parquet"])
+    assert store.keys("rows", "") == ["rows/a.json", "rows/b.json", "rows/c.json"]
+    for _ in range(3):
+        other = Store(store.address)
+        assert {name: each["seed"] for name, each in other.rows().items()} == {"b": 7, "c": 0}
+        assert other.row("a") is None
+        assert set(other.scan().stale) == {"a", "b"}
+        other.compact()
+    store.write_row(row("a", seed=3))
+    assert store.rows()["a"]["seed"] == 3
+    assert set(store.scan().stale) == {"b"}
+    store.update_rows([])
+    assert store.keys("rows", "") == ["rows/a.json", "rows/c.json"]
+    assert store.scan().stale == {}
+    assert {name: each["seed"] for name, each in store.rows().items()} == {"a": 3, "b": 7, "c": 0}
+
+
+@pytest.mark.parametrize("record", [b"{", b"[]", b"3", b"null"])
+def test_a_record_of_stale_rows_that_cannot_be_used_counts_as_none(
+    folder: Store, record: bytes
+) -> None:
+    folder.write_row(row("a"))
+    folder.compact()
+    table = pq.read_table(folder.path(TABLE))
+    changed = table.replace_schema_metadata(table.schema.metadata | {b"harness.stale": record})
+    pq.write_table(changed, folder.path(TABLE))
+    assert set(Store(folder.root).rows()) == {"a"}
+
+
+def test_a_table_without_row_files_does_not_depend_on_its_place(tmp_path: Path) -> None:
+    contents = []
+    for name in "ab":
+        store = Store(tmp_path / name)
+        store.update_rows([row("x", finished="2026-01-01")])
+        contents.append(store.read(TABLE))
+    assert contents[0] == contents[1]
