@@ -1,4 +1,4 @@
-"""The shipped models, and small made-up data sets to train them on."""
+"""Small made-up data sets to train models on."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,14 +7,9 @@ import pytest
 
 from harness.data import loading
 from harness.evaluation import digit_classifier
-from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.storage.store import Store
 from tests.unit import small_data
-
-SHIPPED = sorted(
-    name for name in registry.cards() if registry.lookup(name).__module__.startswith("models.")
-)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tests.unit.models.made_up.pythae_stub import make_modules
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem[0] != "_")
 SHIPPED = sorted(path.stem for path in (ROOT / "models").glob("*/*.py") if path.stem[0] != "_")
 NAMES = sorted([*EXAMPLES, *SHIPPED])
+EXACT, UNBOUNDED = {"made", "pixelcnn"}, {"gan", "wae_mmd"}
 
 
 @pytest.fixture(autouse=True)

@@ -1,63 +1,33 @@
 """The models of the field keep the contract, train in packs, resume to the bit and are scored."""
 
-import math
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
-from harness.data import loading
 from harness.errors import InputError
-from harness.evaluation import digit_classifier, samples, scored_images
-from harness.evaluation.scoring import Scorer
-from harness.execution import trial
+from harness.evaluation import samples, scored_images
 from harness.experiment.cell import Cell
-from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry, source_files
 from harness.plugins.dataset import Data
-from harness.storage import tensor_file
 from harness.storage.schema import Row
 from harness.storage.store import Store
 from harness.training.conformance import contract
-from harness.training.task import Task
-from harness.training.trainer import CellState, PackTrainer
 from tests.conftest import ROOT
-from tests.unit.models.made_up.conftest import EXAMPLES, NAMES, SHIPPED, ExampleCell, list_plugins
+from tests.unit import model_checks
+from tests.unit.models.made_up.conftest import (
+    EXACT,
+    EXAMPLES,
+    NAMES,
+    SHIPPED,
+    UNBOUNDED,
+    ExampleCell,
+    list_plugins,
+)
 
 OVER_NAMES = pytest.mark.parametrize("name", NAMES)
-STEPS = 20
-EXACT, UNBOUNDED = {"made", "pixelcnn"}, {"gan", "wae_mmd"}
 # images of another kind or shape than the model takes
 REFUSED = {"pythae_model"}
-
-
-def train(cells: Sequence[Cell], data: Data, steps: int = STEPS) -> PackTrainer:
-    pack = PackTrainer(cells, data)
-    for _ in range(steps):
-        pack.train_step()
-    return pack
-
-
-def losses(pack: PackTrainer, index: int) -> Tensor:
-    """The loss of a cell in every step: (steps,)."""
-    return torch.stack(pack.learning_curves.recent_losses)[:, 0, index]
-
-
-def tensors(pack: PackTrainer) -> dict[str, Tensor]:
-    return {
-        f"{kind}.{name}": value
-        for kind, by_name in pack._state_tensors().items()
-        for name, value in by_name.items()
-    }
-
-
-def restore(state: CellState) -> CellState:
-    """A state that was written and read."""
-    read, _ = tensor_file.parse(tensor_file.dump(state.tensors, {}))
-    return CellState(read, state.step, state.seconds, state.curve)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -117,104 +87,35 @@ def test_an_example_takes_colour_images(name: str, example: ExampleCell) -> None
 def test_a_cell_loses_the_same_alone_and_in_a_pack(
     name: str, example: ExampleCell, data: Data
 ) -> None:
-    cells = [example(name, seed) for seed in (0, 1)]
-    pack = train(cells, data)
-    assert pack.backend == ("eager" if pack.model.stackable else "loop")
-    assert losses(pack, 0).isfinite().all()
-    assert not torch.allclose(losses(pack, 0), losses(pack, 1), rtol=1e-4)
-    for index, cell in enumerate(cells):
-        alone = losses(train([cell], data), 0)
-        torch.testing.assert_close(losses(pack, index), alone, rtol=1e-3, atol=1e-3)
+    model_checks.check_a_pack_is_as_alone([example(name, seed) for seed in (0, 1)], data)
 
 
 @OVER_NAMES
 def test_an_interrupted_training_ends_with_the_same_bits(
     name: str, example: ExampleCell, data: Data
 ) -> None:
-    cells = [example(name, seed) for seed in (0, 1)]
-    straight = train(cells, data, STEPS // 2)
-    states = [restore(straight.extract_state(index)) for index in range(2)]
-    resumed = PackTrainer(cells, data, states=states)
-    for pack in (straight, resumed):
-        while pack.step < STEPS:
-            pack.train_step()
-    expected = tensors(straight)
-    for key, value in tensors(resumed).items():
-        assert torch.equal(value, expected[key]), key
-
-
-@pytest.fixture(scope="session")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with the classifier of the made-up data."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def store(tmp_path: Path, classifier: Path, data: Data, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(digit_classifier, "cache_folder", lambda: classifier)
-    made = Store(tmp_path / "results")
-    digit_classifier.provide(made, data)
-    return made
+    model_checks.check_resuming([example(name, seed) for seed in (0, 1)], data)
 
 
 def score(cell: Cell, store: Store, data: Data) -> Row:
-    task = Task(
-        (cell,),
-        str(store.root),
-        evaluation=EvaluationConfig(samples=200, iwae=(10,)),
-        plugins=source_files.read_plugins(list_plugins(cell.model)),
-        compile="never",
-    )
-    for _ in trial.run(task, data):
-        pass
-    row = store.row(cell.id)
-    assert row is not None
-    return row
+    plugins = source_files.read_plugins(list_plugins(cell.model))
+    return model_checks.score(cell, store, data, plugins)
 
 
 @OVER_NAMES
 def test_the_row_says_what_its_number_is(
-    name: str, example: ExampleCell, store: Store, data: Data
+    name: str, example: ExampleCell, small_store: Store, data: Data
 ) -> None:
-    cell = example(name)
-    row = score(cell, store, data)
-    assert (row["status"], row["error"]) == ("ok", None)
+    row = score(example(name), small_store, data)
     estimator = "exact" if name in EXACT else "none" if name in UNBOUNDED else "elbo"
-    assert row["estimator"] == estimator
-    assert (row["nelbo"] is not None) == (estimator == "elbo")
-    assert (row["nll"] is not None) == (estimator == "exact")
-    assert sum(row["digit_counts"]) == 200
-    has_weights = hasattr(registry.lookup(name), "log_weight")
-    assert (row["iwae_10"] is not None) == has_weights
-    if has_weights:
-        assert row["iwae_10"] < row["nelbo"]
+    model_checks.check_row(row, estimator)
 
 
 def test_a_family_of_pythae_without_a_bound_has_no_nelbo(
-    example: ExampleCell, store: Store, data: Data
+    example: ExampleCell, small_store: Store, data: Data
 ) -> None:
-    row = score(example("pythae_model", settings={"family": "WAE_MMD"}), store, data)
+    row = score(example("pythae_model", settings={"family": "WAE_MMD"}), small_store, data)
     assert (row["status"], row["estimator"], row["nelbo"]) == ("ok", "none", None)
-
-
-def test_any_number_of_classes_is_counted(
-    example: ExampleCell, tmp_path: Path, classifier: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(digit_classifier, "cache_folder", lambda: classifier)
-    data, store = loading.load("made_up_letters"), Store(tmp_path / "results")
-    digit_classifier.provide(store, data)
-    row = score(example("cvae", dataset="made_up_letters"), store, data)
-    assert (row["status"], row["error"]) == ("ok", None)
-    assert (len(row["digit_counts"]), sum(row["digit_counts"])) == (47, 200)
-
-
-def test_data_without_classes_have_no_counts(example: ExampleCell, tmp_path: Path) -> None:
-    data, store = loading.load("made_up_photos"), Store(tmp_path / "results")
-    row = score(example("iwae", dataset="made_up_photos"), store, data)
-    assert (row["status"], row["error"]) == ("ok", None)
-    assert row["nelbo"] > row["iwae_10"] > 0
-    empty = ("digit_counts", "digit_counts_200", "judge_accuracy", "judge_accuracy_binary")
-    assert [row[name] for name in empty] == [None] * 4
 
 
 def test_pictures_of_a_model_that_draws_are_the_same_every_time(
@@ -226,34 +127,3 @@ def test_pictures_of_a_model_that_draws_are_the_same_every_time(
     assert first is not None
     assert second is not None
     assert torch.equal(first, second)
-
-
-def test_bits_of_colour_images_are_those_of_a_direct_computation(
-    example: ExampleCell, tmp_path: Path
-) -> None:
-    """The scored rec of `convvae`, by differences of the logistic function in double precision."""
-    data = loading.load("made_up_photos")
-    cell = example("convvae", dataset="made_up_photos")
-    row = score(cell, Store(tmp_path / "results"), data)
-    bits = row["nelbo"] / data.spec.dimensions / math.log(2)
-    assert 0 < bits < 16
-    assert row["nelbo"] == pytest.approx(compute_nelbo(cell, data, tmp_path), rel=1e-4)
-
-
-def compute_nelbo(cell: Cell, data: Data, folder: Path) -> float:
-    """The NELBO of the stored weights over the test images, with torch's densities."""
-    model = Scorer(Store(folder / "results"), data, EvaluationConfig()).load(cell)
-    x = data.test_x.float() / 255
-    noise = scored_images.draw_evaluation_noise(model, len(x), "test noise", 0, x.device)
-    with torch.no_grad():
-        mean, var = model._encode(x, noise)  # type: ignore[operator]
-        posterior = torch.distributions.Normal(mean, var.sqrt())
-        raw = model._decode(mean + var.sqrt() * noise["z"])  # type: ignore[operator]
-    location, log_scale = (part.double() for part in raw.unflatten(-1, (2, -1)).unbind(1))
-    location, scale = location + 0.5, (log_scale - 2).clamp(min=-7).exp()
-    level = data.test_x.double()
-    below = torch.where(level == 0, -torch.inf, (level - 0.5) / 255)
-    above = torch.where(level == 255, torch.inf, (level + 0.5) / 255)
-    p = ((above - location) / scale).sigmoid() - ((below - location) / scale).sigmoid()
-    kl = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum(-1)
-    return float((kl - p.log().sum(-1)).mean())
