@@ -27,9 +27,8 @@ MATCHED_COLUMNS = (
     "dataset",
     "batch_size",
     "learning_rate",
+    "validation",
 )
-# columns that no protocol has, and their values in cells that follow one
-DEFAULT_VALUES = {"validation": 0, "recipe": "{}", "term_weights": "{}"}
 
 
 def select_candidates(
@@ -52,9 +51,8 @@ def matches_protocol(ours: pd.DataFrame, protocol: Protocol) -> pd.Series:
     same = ours["settings"].map(lambda text: _settings_match(json.loads(text), protocol))
     for column in MATCHED_COLUMNS:
         same &= ours[column] == getattr(protocol, column)
-    for column, value in DEFAULT_VALUES.items():
-        same &= ours[column] == value
-    return same
+    same &= ours["recipe"].map(lambda text: json.loads(text) == protocol.recipe)
+    return same & (ours["term_weights"] == "{}")
 
 
 def _settings_match(settings: dict[str, Any], protocol: Protocol) -> bool:
@@ -163,7 +161,12 @@ def _find_reference_obstacles(reference: Reference, metric: Metric) -> Iterator[
     check = check_sum(reference.figures)
     if check and not check.holds:
         yield f"the printed row {check.text.split(';')[0]}"
+    spread = reference.figures[metric.name].spread[0]
     if reference.n is None:
         yield "their n is not stated"
-    elif reference.n > 1 and reference.figures[metric.name].spread[0] is None:
+    elif reference.n > 1 and spread is None:
         yield "no ± is printed"
+    if spread is not None and reference.facts.spread_of == "evaluations":
+        yield "their ± is over evaluations of one model, not over runs"
+    elif spread is not None and reference.facts.spread_of == "unknown":
+        yield "what their ± is over is not stated"

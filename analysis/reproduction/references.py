@@ -52,6 +52,46 @@ MetricName = Annotated[str, BeforeValidator(_check_metric_name)]
 Origin = Literal["published", "measured"]
 
 
+class Facts(BaseModel):
+    """What is known of how a printed value came about, as far as its source says.
+
+    binarization: of the training images
+    estimator: of the loss: elbo, iw-K (importance weighting with K draws) or exact; or accuracy
+    training_images: number of training images
+    selection: whether the last weights were scored or those that were best on validation images
+    spread_of: what the ± is over: runs, evaluations of one trained model, or unknown
+    """
+
+    model_config = FROZEN_CONFIG
+    binarization: Literal["dynamic", "static", "none", "unknown"] = "unknown"
+    estimator: Annotated[str, Field(pattern=r"^(elbo|iw-[1-9]\d*|exact|accuracy|unknown)$")] = (
+        "unknown"
+    )
+    training_images: Annotated[int, Field(gt=0)] | None = None
+    selection: Literal["last", "best on validation", "unknown"] = "unknown"
+    spread_of: Literal["runs", "evaluations", "unknown"] = "unknown"
+
+    def describe(self) -> str:
+        """All that is known, for a table.
+
+        >>> Facts(binarization="static", estimator="iw-200", spread_of="evaluations").describe()
+        'static binarisation; iw-200; ± over evaluations of one model'
+        """
+        images = self.training_images
+        known = {
+            f"{self.binarization} binarisation": self.binarization not in ("unknown", "none"),
+            self.estimator: self.estimator not in ("unknown", "accuracy"),
+            f"{images:,} training images" if images else "": images is not None,
+            f"weights: {self.selection}": self.selection != "unknown",
+            "± over runs": self.spread_of == "runs",
+            "± over evaluations of one model": self.spread_of == "evaluations",
+        }
+        return "; ".join(text for text, is_known in known.items() if is_known) or "not stated"
+
+
+RUNS = Facts(spread_of="runs")
+
+
 class PrintedValue(BaseModel):
     """A printed mean with its standard error, its standard deviation, both or neither."""
 
@@ -88,10 +128,15 @@ class Protocol(BaseModel):
     dataset: str = DATASET
     batch_size: int = BATCH_SIZE
     learning_rate: float = LEARNING_RATE
+    validation: Annotated[int, Field(ge=0)] = 0
+    recipe: dict[str, Any] = {}
 
 
 class Reference(BaseModel):
-    """One printed row: values of one model on one evaluation set, with their source."""
+    """One printed row: values of one model on one evaluation set, with their source.
+
+    A ± that is not one of runs is shown and never tested.
+    """
 
     model_config = FROZEN_CONFIG
     name: str
@@ -104,6 +149,7 @@ class Reference(BaseModel):
     labels: int = 0
     n: Annotated[int, Field(gt=0, lt=2**31)] | None
     figures: Annotated[dict[MetricName, PrintedValue], Field(min_length=1)]
+    facts: Facts = RUNS
     note: str = ""
 
     @model_validator(mode="after")
@@ -153,7 +199,11 @@ class DigitCounts(BaseModel):
 
 
 class ContextValue(BaseModel):
-    """A printed value that is shown but never tested against ours, and the reason why."""
+    """A printed value that is shown but never tested against ours, and the reason why.
+
+    models, dataset, metric: our arms that stand beside it. It is shown where there are any; without
+        models, on every page that shows printed tables.
+    """
 
     model_config = FROZEN_CONFIG
     name: str
@@ -161,6 +211,10 @@ class ContextValue(BaseModel):
     quantity: str
     printed: str
     why: str
+    facts: Facts = Facts()
+    models: list[str] = []
+    dataset: str = DATASET
+    metric: MetricName | None = None
 
 
 class Entries(BaseModel):

@@ -86,7 +86,7 @@ def build_tables(ours: pd.DataFrame, verdicts: pd.DataFrame, references: Referen
     figures of others and ours, then the verdicts.
 
     A table that holds neither a published reference nor a row of ours is left out. Printed digit
-    counts and figures for context, which nothing of ours is tested against, come last.
+    counts, which nothing of ours is tested against, come last.
     """
     result: list[Table] = []
     for table in references.tables:
@@ -106,7 +106,6 @@ def build_tables(ours: pd.DataFrame, verdicts: pd.DataFrame, references: Referen
     return [
         *result,
         *reference_digits.build_tables(references.digit_counts),
-        *_build_context_tables(references),
     ]
 
 
@@ -137,24 +136,6 @@ def _build_verdict_table(
         merged[list(text)],
         verdicts,
     )
-
-
-def _build_context_tables(references: References) -> list[Table]:
-    """Figures of other papers as they print them, never tested."""
-    if not references.context:
-        return []
-    values = pd.DataFrame([row.model_dump() for row in references.context])
-    text = values.assign(why="cannot be compared: " + values["why"])
-    text.columns = pd.Index(["Row", "Source", "Quantity", "As printed", "Verdict"])
-    return [
-        Table(
-            "context",
-            "Literature, for context",
-            "None of these is tested against ours.",
-            text,
-            values,
-        )
-    ]
 
 
 def describe_flagged_rows(tables: Sequence[Table]) -> list[str]:

@@ -285,3 +285,40 @@ def test_nothing_finished_is_reported(results: FrameMaker) -> None:
         cannot(found, "table-1", "public runs", "nelbo")
         == "cannot be compared: no cell of ours finished; 0 ok, 6 failed"
     )
+
+
+@pytest.mark.parametrize(
+    ("spread_of", "reason"),
+    [("evaluations", "over evaluations of one model"), ("unknown", "is not stated")],
+)
+def test_a_spread_that_is_not_of_runs_is_not_tested_against(
+    spread_of: str, reason: str, results: FrameMaker
+) -> None:
+    shipped = load()
+    changed = [
+        reference.model_copy(
+            update={"facts": reference.facts.model_copy(update={"spread_of": spread_of})}
+        )
+        for reference in shipped.references
+    ]
+    found = find_verdicts(
+        results(*on_mean(101.31)), shipped.model_copy(update={"references": changed})
+    )
+    nelbo = of_source(found)
+    assert nelbo["verdict"] == "cannot be compared"
+    assert reason in nelbo["text"]
+    assert np.isnan(nelbo["p"])
+
+
+def test_a_protocol_with_a_validation_split_or_a_recipe_matches_these_arms_alone(
+    results: FrameMaker,
+) -> None:
+    shipped = load()
+    (first, *others) = shipped.tables
+    for changes in ({"validation": 10_000}, {"recipe": {"optimizer": "sgd"}}):
+        arms = [arm.model_copy(update=changes) for arm in first.arms]
+        changed = shipped.model_copy(
+            update={"tables": [first.model_copy(update={"arms": arms}), *others]}
+        )
+        found = find_verdicts(results(*on_mean(101.31)), changed)
+        assert "no arm of ours was trained as the protocol says" in of_source(found)["text"]

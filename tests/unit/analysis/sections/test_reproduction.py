@@ -120,14 +120,14 @@ def test_every_spread_carries_its_kind_and_n(results: FrameMaker) -> None:
                 )
 
 
-def test_verdicts_follow_their_table_and_context_is_last(
+def test_verdicts_follow_their_table_and_digits_are_last(
     results: FrameMaker,
 ) -> None:
     cells = [made("vae", seed) for seed in range(6)]
     names = list(tables(results, *[row(cell, **on_subset(cell)) for cell in cells]))
     first = names.index("table-1-report-subset")
     assert names[first + 1] == "table-1-report-subset-verdicts"
-    assert names[-2:] == ["printed-digits", "context"]
+    assert names[-1] == "printed-digits"
 
 
 def test_figures_of_which_the_same_is_said_share_a_line(results: FrameMaker) -> None:
