@@ -8,5 +8,6 @@ from models.latent import hvae as hvae
 from models.latent import iaf as iaf
 from models.latent import iwae as iwae
 from models.latent import mmdvae as mmdvae
+from models.latent import pythae as pythae
 from models.latent import vampprior as vampprior
 from models.latent import vqvae as vqvae

@@ -1,4 +1,4 @@
-"""What `examples/pythae_model.py` needs of Pythae, with the same interface."""
+"""What `models/latent/pythae.py` needs of Pythae, with the same interface."""
 
 from types import ModuleType
 from typing import Any

@@ -13,7 +13,7 @@ from tests.unit.flow_checks import compare_determinants
 from tests.unit.models.made_up.conftest import EXACT, NAMES, UNBOUNDED, ExampleCell
 
 # its parts are means over the batch, so there is no number of one image
-BATCHED = {"pythae_model"}
+BATCHED = {"pythae"}
 # bounds that such a short training leaves far from log p(x): the smallest sum of exp(-NELBO)
 LOOSE = {"vqvae": 0.3, "ddpm": 1e-4, "m1m2": 0.05}
 # M1 is not trained on p(z1|y,z2), so importance weights of the stack have heavy tails

@@ -27,7 +27,7 @@ from tests.unit.models.made_up.conftest import (
 
 OVER_NAMES = pytest.mark.parametrize("name", NAMES)
 # images of another kind or shape than the model takes
-REFUSED = {"pythae_model"}
+REFUSED = {"pythae"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -114,16 +114,24 @@ def test_the_row_says_what_its_number_is(
 def test_a_family_of_pythae_without_a_bound_has_no_nelbo(
     example: ExampleCell, small_store: Store, data: Data
 ) -> None:
-    row = score(example("pythae_model", settings={"family": "WAE_MMD"}), small_store, data)
+    row = score(example("pythae", settings={"family": "WAE_MMD"}), small_store, data)
     assert (row["status"], row["estimator"], row["nelbo"]) == ("ok", "none", None)
 
 
 def test_pictures_of_a_model_that_draws_are_the_same_every_time(
     example: ExampleCell, data: Data
 ) -> None:
-    model = registry.build(example("pythae_model")).eval()
+    model = registry.build(example("pythae")).eval()
     images = scored_images.prepare_test_images(data)
     first, second = (samples.reconstruct_images(model, images, 4, 5) for _ in range(2))
     assert first is not None
     assert second is not None
     assert torch.equal(first, second)
+
+
+def test_without_pythae_one_line_names_the_extra(
+    example: ExampleCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pythae", None)
+    with pytest.raises(InputError, match=r"pip install 'generative-bench\[pythae\]'$"):
+        registry.build(example("pythae"))

@@ -1,16 +1,13 @@
-"""An adapter for models of Pythae (Chadebec et al. 2022), which draw their own numbers.
+"""An adapter for models of Pythae, by the extra `[pythae]`. They draw their own random numbers.
 
-Pythae is no requirement of this project: `pip install pythae`. Its models give one number a batch
-and draw inside `forward`, so they train cell by cell. Families whose prior is not N(0, I), and
-those with several optimisers, are refused.
-
-    python harness/bench.py --models pythae_model --iterations 2000 \\
-      --plugin examples/pythae_model.py
+Source: Chadebec, Vincent and Allassonnière, Pythae: Unifying Generative Autoencoders in Python,
+2022. Its models give one number a batch and draw inside `forward`, so they train cell by cell.
+Families whose prior is not N(0, I), and those with several optimisers, are refused.
 """
 
+from types import ModuleType
 from typing import Any
 
-import pythae.models
 from torch import Tensor
 
 from harness.plugins.dataset import MNIST_SPEC, DataSpec
@@ -21,7 +18,7 @@ from models.networks import positive
 FAMILIES = ("VAE", "BetaVAE", "BetaTCVAE", "INFOVAE_MMD", "WAE_MMD", "IWAE")
 
 
-@register("pythae_model")
+@register("pythae", replaceable=True)
 class PythaeModel(Model):
     """p(z) = N(0, I);  p(x|z) = Bernoulli(Pythae's decoder(z));  q(z|x) of the family
 
@@ -38,9 +35,10 @@ class PythaeModel(Model):
         if data.kind != "binary":
             raise ValueError(f"{data.kind} data; expected binary ones")
         self.z, self.shape, self.has_bound = positive(z), data.shape, family == "VAE"
+        library = _import_models()
         config = f"{family}_Config" if "_" in family else f"{family}Config"
         settings = {"input_dim": data.shape, "latent_dim": z, "reconstruction_loss": "bce"}
-        self.model = getattr(pythae.models, family)(getattr(pythae.models, config)(**settings))
+        self.model = getattr(library, family)(getattr(library, config)(**settings))
 
     def noise(self, batch: int) -> dict[str, Shape]:
         """z of the prior when sampling; training draws its own."""
@@ -62,3 +60,15 @@ class PythaeModel(Model):
         """What Pythae's model gives back for x."""
         pixels: Tensor = self.model({"data": x.unflatten(-1, self.shape)}).recon_x
         return pixels.flatten(1)
+
+
+def _import_models() -> ModuleType:
+    try:
+        import pythae.models
+    except ImportError as error:
+        raise ValueError(
+            f"Pythae cannot be imported ({error}); expected the extra: "
+            f"pip install 'generative-bench[pythae]'"
+        ) from None
+    module: ModuleType = pythae.models
+    return module
