@@ -3,14 +3,17 @@
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from harness.errors import InputError
 from harness.plugins.source_files import Plugin
 from harness.training.process_tuning import paused_gc
 
+CONNECT_SECONDS = 20.0  # for a cluster to answer
 OBJECT_STORE_BYTES = 2**30  # at most; the largest data set takes a quarter
 
 
@@ -58,6 +61,17 @@ def init_options(address: str) -> dict[str, Any]:
         "include_dashboard": False,
     }
     return quiet | local if address == "local" else quiet
+
+
+def check_server(address: str) -> None:
+    """ConnectionError where nothing listens at ray://HOST:PORT; Ray would try for half a minute."""
+    target = urlsplit(address)
+    if target.scheme != "ray" or target.hostname is None or target.port is None:
+        return
+    try:
+        socket.create_connection((target.hostname, target.port), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ConnectionError(error.strerror or str(error)) from None
 
 
 def prepare_objects(plugins: Sequence[Plugin]) -> None:

@@ -63,19 +63,21 @@ class Pace:
     """The size of a run: steps of a cell, seconds between checkpoints, seconds without network or
     storage.
 
-    `pause` is the longest time between two faults, in seconds.
+    `pause` is the longest time between two faults, in seconds; `samples` of a cell are scored.
     """
 
     steps: int = 75
     checkpoint: float = 2.0
     outage: float = 30.0
     pause: float = 4.0
+    samples: int = 10_000
 
     @property
     def grid(self) -> dict[str, object]:
         """The forty cells."""
         return {
             "seeds": CELLS // 2,
+            "samples": self.samples,
             "sweeps": [{"model": "linear", "beta": [1.0, 4.0], "iterations": self.steps}],
         }
 

@@ -18,7 +18,7 @@ from tests.conftest import ROOT, lasting, readme_model
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 SEED = 0
 # minutes shorter than the runs of benchmarks/faults.py
-PACE = Pace(steps=20, checkpoint=0.5, outage=10.0, pause=2.0)
+PACE = Pace(steps=20, checkpoint=0.5, outage=10.0, pause=2.0, samples=200)
 
 
 class Undisturbed(NamedTuple):

@@ -21,6 +21,7 @@ SHARE, SLOTS = 0.5, 4
 LONG, SHORT, SEEDS = 100, 10, 8
 GRID = {
     "seeds": SEEDS,
+    "samples": 200,
     "sweeps": [{"model": "linear", "iterations": steps} for steps in (SHORT, LONG)],
 }
 

@@ -508,10 +508,9 @@ def test_a_killed_driver_and_its_workers_cost_at_most_a_checkpoint(
     kill_with_children(process)
     assert killed.read(checkpoint_key(one)) is not None
     assert killed.row(one.id) is None
-    for store in (killed, calm):
-        subprocess.run(
-            command(own_model, store.root, *flags), cwd=ROOT, check=True, capture_output=True
-        )
+    for store, launcher in ((killed, "ray"), (calm, "in-process")):
+        line = [*command(own_model, store.root, *flags), "--launcher", launcher]
+        subprocess.run(line, cwd=ROOT, check=True, capture_output=True)
     rows, expected = killed.rows(), calm.rows()
     assert {name: lasting(row) for name, row in rows.items()} == {
         name: lasting(row) for name, row in expected.items()
@@ -535,18 +534,36 @@ def kill_with_children(process: subprocess.Popen[bytes]) -> None:
     [
         (["--gpus-per-trial", "64"], "a trial needs 1 CPUs and 64 GPUs"),
         (["--cpus-per-trial", "1000"], "a trial needs 1000 CPUs"),
-        (["--address", "ray://127.0.0.1:1"], "no Ray cluster at 'ray://127.0.0.1:1'"),
     ],
 )
 def test_machines_that_are_not_there_are_refused(
-    flags: list[str], message: str, own_model: Path, results: Path, mnist: Data
+    flags: list[str],
+    message: str,
+    own_model: Path,
+    results: Path,
+    mnist: Data,
+    running_ray: object,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert bench.main([*command(own_model, results, *FIRST, *flags)[2:]]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert not results.exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_is_refused(
+    own_model: Path, results: Path, mnist: Data
 ) -> None:
     done = subprocess.run(
-        command(own_model, results, *FIRST, *flags), cwd=ROOT, capture_output=True, text=True
+        command(own_model, results, *FIRST, "--address", "ray://127.0.0.1:1"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.startswith("error: no Ray cluster at 'ray://127.0.0.1:1' (")
     assert done.stderr.count("\n") == 1
     assert not results.exists()
 

@@ -71,17 +71,18 @@ def read_lasting(results: Path) -> dict[str, Row]:
 
 # --- kills ----------------------------------------------------------------------------------------
 
-Start = Callable[[Path, Path], "subprocess.Popen[bytes]"]
+Start = Callable[[Path, Path, str], "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start the command with Ray in a session of its own."""
+    """Start the command in a session of its own."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(file: Path, results: Path) -> "subprocess.Popen[bytes]":
+    def begin(file: Path, results: Path, launcher: str) -> "subprocess.Popen[bytes]":
         line = [sys.executable, "harness/bench.py", str(file), "--results", str(results), *FAST]
-        started.append(subprocess.Popen([*line, "--pack", "2"], cwd=ROOT, start_new_session=True))
+        line += ["--pack", "2", "--launcher", launcher]
+        started.append(subprocess.Popen(line, cwd=ROOT, start_new_session=True))
         return started[-1]
 
     yield begin
@@ -98,27 +99,27 @@ def has_row(results: Path, **columns: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("method", "moments"),
+    ("method", "launcher", "moments"),
     [
-        ("random", [{"stage": "search"}]),
-        ("halving", [{"stage": "search"}, {"rung": 1}, {"stage": "final"}]),
-        ("tpe", [{"stage": "search", "trial": 11}]),
+        ("random", "ray", [{"stage": "search"}]),
+        ("halving", "in-process", [{"stage": "search"}, {"rung": 1}, {"stage": "final"}]),
+        ("tpe", "in-process", [{"stage": "search", "trial": 11}]),
     ],
 )
 def test_kills_at_any_stage_leave_the_rows_of_an_undisturbed_run(
-    method: str, moments: list[dict[str, Any]], start: Start, tmp_path: Path
+    method: str, launcher: str, moments: list[dict[str, Any]], start: Start, tmp_path: Path
 ) -> None:
     """The driver is killed as soon as a row of the stage is there, and run again."""
     file = write_grid(tmp_path, method, seeds=3)  # two packs
     killed, calm = tmp_path / "killed", tmp_path / "calm"
     for columns in moments:
-        process = start(file, killed)
+        process = start(file, killed, launcher)
         while not has_row(killed, **columns) and process.poll() is None:
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert has_row(killed, **columns)
-    assert start(file, killed).wait() == 0
+    assert start(file, killed, launcher).wait() == 0
     assert run_here(file, calm) == 0
     assert read_lasting(killed) == read_lasting(calm)
     assert has_row(killed, stage="final", status="ok")
@@ -168,6 +169,7 @@ def read_state(store: Store, cell: Cell) -> dict[str, torch.Tensor]:
 # --- the test set ---------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("running_ray")
 def test_workers_of_a_search_get_no_test_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,11 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from harness.data.loading import DatasetLoader
 from harness.errors import StalledError
 from harness.execution import trial
 from harness.execution.shutdown import StopRequest
@@ -20,10 +21,12 @@ from harness.monitoring import run_status
 from harness.plugins.dataset import Data
 from harness.storage import tensor_file
 from harness.storage.layout import checkpoint_key
+from harness.storage.schema import Row
 from harness.storage.store import Store
 from harness.training.task import Task
 from tests.conftest import ROOT, CellMaker, lasting
 
+STEPS = 600  # of small images: seconds
 # The command, ended by its checkpoints alone: the time of grace, which a busy machine may exceed,
 # is an hour.
 PATIENT = """
@@ -126,8 +129,8 @@ def test_a_pack_that_is_closed_while_it_is_scored_has_stored_all_weights(
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-@pytest.fixture
-def start() -> Iterator[Start]:
+@contextmanager
+def starting() -> Iterator[Start]:
     """Start the command in its own session, so that signals reach it as from a terminal."""
     started = []
 
@@ -144,7 +147,8 @@ def start() -> Iterator[Start]:
             "--pack",
             "2",
         ]
-        line += ["--compile", "never", "--results", str(results), *flags]
+        line += ["--dataset", "digits", "--iterations", str(STEPS), "--samples", "200"]
+        line += ["--compile", "never", "--results", str(results), "--launcher", *flags]
         pipe = subprocess.PIPE
         started.append(
             subprocess.Popen(
@@ -153,11 +157,20 @@ def start() -> Iterator[Start]:
         )
         return started[-1]
 
-    yield command
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    try:
+        yield command
+    finally:
+        for process in started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """`starting`, for one test."""
+    with starting() as command:
+        yield command
 
 
 def wait_for(met: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
@@ -166,17 +179,35 @@ def wait_for(met: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
     assert met(), process.communicate()
 
 
+def finish(results: Path, start: Start) -> dict[str, Row]:
+    """The rows of a run that ends by itself."""
+    process = start(results, "in-process")
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    return {name: lasting(row) for name, row in Store(results).rows().items()}
+
+
+@pytest.fixture(scope="module")
+def calm_rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
+    """The rows of an uninterrupted run."""
+    with starting() as start:
+        return finish(tmp_path_factory.mktemp("calm"), start)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["ray", "in-process"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
-    launcher: str, number: signal.Signals, start: Start, tmp_path: Path, cell: CellMaker
+    launcher: str,
+    number: signal.Signals,
+    start: Start,
+    calm_rows: dict[str, Row],
+    tmp_path: Path,
+    cell: CellMaker,
 ) -> None:
     """Ctrl-C reaches the process group and SIGTERM the driver; no checkpoint was due."""
-    killed, calm = Store(tmp_path / "killed"), Store(tmp_path / "calm")
-    flags = ["--iterations", "300", "--launcher"]
-    cells = [cell("vae", seed, iterations=300) for seed in range(2)]
-    process = start(killed.root, *flags, launcher)
+    killed, version = Store(tmp_path), DatasetLoader().version("digits")
+    process = start(killed.root, launcher)
     wait_for(lambda: any(found.packs for found in run_status.read(killed)), process)
     os.killpg(process.pid, number) if number == signal.SIGINT else os.kill(process.pid, number)
     assert process.wait() == 130
@@ -185,14 +216,9 @@ def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
         "finished cells are kept, and the same command goes on from here\n"
     )
     assert [found.end for found in run_status.read(killed)] == ["interrupted"]
-    for one in cells:
+    for seed in range(2):
+        one = cell("vae", seed, iterations=STEPS, dataset="digits", data_version=version)
+        assert one.id in calm_rows
         assert killed.row(one.id) is None
-        assert 0 < (kept(killed, one) or 0) < 300
-    for store in (killed, calm):
-        again = start(store.root, *flags, "in-process")
-        _, err = again.communicate()
-        assert again.returncode == 0, err
-    rows, expected = killed.rows(), calm.rows()
-    assert {name: lasting(row) for name, row in rows.items()} == {
-        name: lasting(row) for name, row in expected.items()
-    }
+        assert 0 < (kept(killed, one) or 0) < STEPS
+    assert finish(killed.root, start) == calm_rows

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from harness import bench
-from harness.execution.ray_session import import_ray, init_options
 from harness.experiment.search.space import Space
 from harness.storage.schema import Row
 from harness.storage.store import Store
@@ -26,18 +25,7 @@ SCHEDULER = "ray.tune.schedulers.ASHAScheduler"
 SEARCHER = "ray.tune.search.optuna.OptunaSearch"
 SPACE = {"learning_rate": {"log": [1e-5, 1e-2]}}
 STEPS = 250  # points with validation scores after 100, 200 and all steps
-TRIALS = 5
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[Any]:
-    """One Ray for all commands in this process."""
-    address = import_ray("local")
-    import ray
-
-    ray.init(address, **init_options(address))
-    yield ray
-    ray.shutdown()
+TRIALS = 4
 
 
 def write_grid(folder: Path, model: str = "vae", steps: int = STEPS, **search: Any) -> Path:
@@ -81,7 +69,7 @@ def check_winner(results: Path) -> None:
         assert json.loads(row["search_spec"])["descriptive"] is True
 
 
-@pytest.mark.usefixtures("ray")
+@pytest.mark.usefixtures("running_ray")
 def test_a_scheduler_stops_trials_of_random_search(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,7 +94,7 @@ def test_a_scheduler_stops_trials_of_random_search(
     assert "Ray Tune runs" not in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("ray")
+@pytest.mark.usefixtures("running_ray")
 def test_a_searcher_goes_on_with_the_trials_that_have_no_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,7 +169,7 @@ class Broken(VAE):
 ERRORS: Mapping[str, str] = {"raise": "RuntimeError: not today", "die": "its process died"}
 
 
-@pytest.mark.usefixtures("ray")
+@pytest.mark.usefixtures("running_ray")
 @pytest.mark.parametrize("end", ERRORS)
 def test_failed_trials_are_rows_and_are_tried_again_on_request(
     end: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -203,7 +191,7 @@ def test_failed_trials_are_rows_and_are_tried_again_on_request(
     check_winner(results)
 
 
-@pytest.mark.usefixtures("ray")
+@pytest.mark.usefixtures("running_ray")
 def test_a_searcher_that_fails_ends_the_run_with_its_word(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
