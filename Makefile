@@ -5,7 +5,7 @@ READY := .venv/.ready
 RESULTS ?= results/quick
 WORKERS ?= -n 2 --dist loadfile
 
-.PHONY: bench check test coverage calibration speed cluster setup format
+.PHONY: bench check test docs coverage calibration speed cluster setup format
 bench: setup
 	@status=0; $(BIN)/python harness/bench.py quick --results $(RESULTS) || status=$$?; \
 	if [ $$status -ne 2 ]; then $(BIN)/python analysis/report.py $(RESULTS) || exit $$?; fi; exit $$status
@@ -19,9 +19,13 @@ check: setup
 	$(BIN)/pytest $(WORKERS) tests/unit harness models analysis
 
 test: check
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r tests/moto.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r tests/moto.lock -r docs/site/requirements.lock
 	$(BIN)/pytest $(WORKERS) tests/integration
 	$(BIN)/pytest tests/cluster
+
+docs: setup
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r docs/site/requirements.lock
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 
 coverage: setup
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r tests/moto.lock
