@@ -36,8 +36,8 @@ GENERAL = (
     ),
     flag(
         "--check",
-        metavar="FILE",
-        help="check the models of a plug-in against the contract, and exit",
+        metavar="FILE|MODEL",
+        help="check the models of a plug-in, or a model by name, against the contract, and exit",
     ),
     flag(
         "--dry-run",

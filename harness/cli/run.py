@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from harness.cli.dry_run import show_plan
@@ -12,6 +13,7 @@ from harness.cli.options import RunOptions
 from harness.cli.outcome import finish_run
 from harness.cli.run_record import prepare_stage, start_run
 from harness.cli.workload import Workload, plan_workload, read_rows
+from harness.errors import InputError
 from harness.execution.launcher import InProcess, Launcher
 from harness.execution.ray_session import import_ray, prepare_objects
 from harness.execution.ray_tune import RayTune
@@ -23,6 +25,7 @@ from harness.monitoring.display import format_duration
 from harness.monitoring.progress import Progress, make_silent_console
 from harness.monitoring.run_state import RunState
 from harness.monitoring.tracking import Tracking, make_tracked_run
+from harness.plugins import registry
 from harness.plugins.registry import load_plugins
 from harness.scheduling import packing, score_timing, step_timing
 from harness.search.studies import OpenStudy, StudyKey
@@ -275,6 +278,13 @@ def write_failed_row(cell: Cell, reason: str, task: Task, store: Store) -> None:
 
 
 def check_plugin(plugin: str) -> int:
-    """Load a plug-in and print where its models break the contract; the exit code."""
+    """Print where models break the contract: those of a file, or one by name; the exit code."""
+    if plugin in registry.cards() and not Path(plugin).exists():
+        return print_report([plugin])
     (loaded,) = load_plugins([plugin])
-    return print_report(loaded)
+    names = [name for name in registry.cards() if registry.find_plugin(name) == loaded]
+    if not names:
+        raise InputError(
+            f"{loaded.name!r} registers no model; expected a class under @register(NAME)"
+        )
+    return print_report(names)

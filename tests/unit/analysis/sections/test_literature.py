@@ -18,7 +18,7 @@ def shown(root: Path, *rows: dict[str, Any], everything: bool = False) -> list[T
     for values in rows:
         store.write_row(values)
     data = report.read_data(store, "results", references.load(), show_all_references=everything)
-    return literature.build(data).tables
+    return list(literature.build(data).tables)
 
 
 def scored(cell: Cell, bound: float) -> dict[str, Any]:
