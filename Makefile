@@ -4,6 +4,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 RESULTS ?= results/quick
 WORKERS ?= -n 2 --dist loadfile
+# what optional tests need: an S3 server, MLflow, the documentation site
+EXTRA_LOCKS := -r tests/moto.lock -r tests/trackers.lock -r docs/site/requirements.lock
 
 .PHONY: bench check test docs coverage calibration speed cluster setup format
 bench: setup
@@ -19,7 +21,7 @@ check: setup
 	$(BIN)/pytest $(WORKERS) tests/unit harness models analysis
 
 test: check
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r tests/moto.lock -r docs/site/requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps $(EXTRA_LOCKS)
 	$(BIN)/pytest $(WORKERS) tests/integration
 	$(BIN)/pytest tests/cluster
 
@@ -28,7 +30,7 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 
 coverage: setup
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r tests/moto.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps $(EXTRA_LOCKS)
 	$(BIN)/pytest $(WORKERS) --cov=harness --cov=models --cov=analysis --cov-report=term tests/unit tests/integration \
 	harness models analysis
 

@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from harness.cli import listing, run
     if args.check:
         return run.check_plugin(args.check)
+    if args.replay:
+        return run.replay_results(args.replay, args.tracker, args.plugin)
     return listing.show_list(args.plugin) if args.list else run.run_grid(make_options(args))
 
 

@@ -53,6 +53,11 @@ MONITORING = (
     ),
     flag("--follow", action="store_true", help="with --status: update the view until the run ends"),
     flag(
+        "--replay",
+        metavar="RESULTS",
+        help="report results that are stored to the trackers of --track, and exit",
+    ),
+    flag(
         "--log",
         metavar="CELL",
         help="print the last output of a failed cell of --results (id or name)",
@@ -259,11 +264,13 @@ EXECUTION = (
         help="end the run after this many minutes without news from any trial (default: 30)",
     ),
     flag(
+        "--track",
         "--tracker",
+        dest="tracker",
         action="append",
         default=[],
         metavar="NAME",
-        help="report the run elsewhere: tensorboard, or a tracker of a plug-in",
+        help="report the run elsewhere: tensorboard, mlflow, wandb, or a tracker of a plug-in",
     ),
     flag(
         "--tensorboard",

@@ -1,6 +1,6 @@
 """Run a grid: read the experiment, plan the work, measure its cost, launch it, report the end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,10 +21,11 @@ from harness.execution.shutdown import StopRequest
 from harness.execution.studies.study import Study
 from harness.experiment.cell import Cell
 from harness.experiment.search.space import Point
+from harness.monitoring import replay
 from harness.monitoring.display import format_duration
 from harness.monitoring.progress import Progress, make_silent_console
 from harness.monitoring.run_state import RunState
-from harness.monitoring.tracking import Tracking, make_tracked_run
+from harness.monitoring.tracking import Tracking, make_tracked_run, make_trackers
 from harness.plugins import registry
 from harness.plugins.registry import load_plugins
 from harness.scheduling import packing, score_timing, step_timing
@@ -275,6 +276,20 @@ def write_failed_row(cell: Cell, reason: str, task: Task, store: Store) -> None:
     store.write(log_key(cell.id), f"{reason}\n".encode())
     if row is None or row["status"] != "ok":
         write_row(store, task, cell, "failed", {"error": reason})
+
+
+def replay_results(results: str, trackers: Sequence[str], plugins: Sequence[str]) -> int:
+    """Report stored results to trackers; the exit code: 1 if one of them failed."""
+    if not trackers:
+        raise InputError("--replay needs a tracker, such as --track mlflow")
+    load_plugins(plugins)
+    store = Store(results)
+    store.check_reachable()
+    made = make_trackers(trackers, store.address)
+    left = replay.replay(store, made)
+    for each in left:
+        print(f"{len(store.rows())} rows of {results} reported to {each.name}")
+    return 0 if len(left) == len(made) else 1
 
 
 def check_plugin(plugin: str) -> int:

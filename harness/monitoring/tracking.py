@@ -10,7 +10,8 @@ from typing import Any, Self
 from harness.errors import InputError, StorageError, short_repr
 from harness.experiment.cell import Cell
 from harness.experiment.grid import name_cells
-from harness.monitoring import tensorboard as tensorboard  # the shipped tracker registers itself
+from harness.monitoring import services as services  # the shipped trackers register themselves
+from harness.monitoring import tensorboard as tensorboard
 from harness.monitoring.run_status import describe_end
 from harness.plugins.tracker import HOOKS, TrackedRun, find_tracker
 from harness.storage.schema import describe_cell

@@ -2,7 +2,10 @@
 
 import json
 import re
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -59,8 +62,10 @@ def test_a_tracker_that_fails_costs_no_row(
 def test_an_unknown_tracker_is_one_line_and_nothing_is_written(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert bench.main([*SHORT, "--tracker", "wandb"]) == 2
-    assert capsys.readouterr().err == "error: no tracker 'wandb'; known: tensorboard\n"
+    assert bench.main([*SHORT, "--tracker", "nobody"]) == 2
+    assert (
+        capsys.readouterr().err == "error: no tracker 'nobody'; known: mlflow, tensorboard, wandb\n"
+    )
     assert not list(folder.iterdir())
 
 
@@ -79,3 +84,141 @@ def test_tensorboard_with_ray_writes_every_point(folder: Path, mnist: Data) -> N
         assert [each.value for each in logged.Scalars("nelbo")] == pytest.approx(
             curve["nelbo"].tolist()
         )
+
+
+REPORT = ROOT / "results" / "report"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # MLflow's own, of SQLAlchemy and others
+def test_mlflow_has_every_row_once_however_often_it_is_reported(
+    folder: Path, mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the run trains, and twice from its results."""
+    pytest.importorskip("mlflow", reason="needs tests/trackers.lock")
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    train = [*SHORT, "--seeds", "2", "--results", "r", "--launcher", "in-process"]
+    replay = ["--replay", "r", "--track", "mlflow"]
+    counts = []
+    for command in ([*train, "--track", "mlflow"], replay, replay):
+        assert bench.main(command) == 0
+        client = MlflowClient()
+        experiment = client.get_experiment_by_name("vae")
+        runs = client.search_runs([experiment.experiment_id])
+        counts.append(
+            {
+                (run.info.run_id, name): len(client.get_metric_history(run.info.run_id, name))
+                for run in runs
+                for name in ("nelbo", "final/nelbo", "nelbo_mean")
+            }
+        )
+    assert counts[0] == counts[1] == counts[2]
+    assert sorted(counts[0].values()) == [0, 0, 0, 0, 1, 1, 1, 20, 20]
+    rows = Store("r").rows()
+    found = {run.data.tags["cell"]: run for run in runs if "cell" in run.data.tags}
+    assert found.keys() == rows.keys()
+    for cell, row in rows.items():
+        run = found[cell]
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["final/nelbo"] == row["nelbo"]
+        assert run.data.params["seed"] == str(row["seed"])
+        assert run.info.run_name == f"vae seed={row['seed']}"
+    (mean,) = [run.data for run in runs if run.data.tags.get("arm_summary") == "vae"]
+    first, second = (row["nelbo"] for row in rows.values())
+    assert mean.metrics["n"] == 2
+    assert mean.metrics["nelbo_mean"] == pytest.approx((first + second) / 2)
+    assert mean.metrics["nelbo_se"] == pytest.approx(abs(first - second) / 2)
+
+
+class FakeRun:
+    """A run of wandb that keeps what it is given."""
+
+    def __init__(self, **given: Any):
+        self.given, self.points, self.summary = given, dict[int, Any](), dict[str, Any]()
+        self.ends: list[int] = []
+
+    def log(self, values: Any, step: int) -> None:
+        self.points[step] = values
+
+    def finish(self, exit_code: int = 0) -> None:
+        self.ends.append(exit_code)
+
+
+def replace_wandb(monkeypatch: pytest.MonkeyPatch) -> list[FakeRun]:
+    """The runs that a stand-in of wandb starts."""
+    started: list[FakeRun] = []
+
+    def init(**given: Any) -> FakeRun:
+        started.append(FakeRun(**given))
+        return started[-1]
+
+    fake = ModuleType("wandb")
+    vars(fake).update(init=init, Settings=SimpleNamespace)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    return started
+
+
+def test_wandb_has_a_run_for_each_cell_and_each_arm(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = replace_wandb(monkeypatch)
+    assert bench.main(["--replay", str(REPORT), "--track", "wandb"]) == 0
+    store = Store(REPORT)
+    rows = store.rows()
+    runs = {run.given["id"]: run for run in started if not run.given["id"].startswith("arm-")}
+    assert runs.keys() == rows.keys()
+    for cell, row in rows.items():
+        run, curve = runs[cell], store.curve(cell)
+        assert curve is not None
+        assert [*run.points] == curve["step"].tolist()
+        assert run.summary.get("final/accuracy") == row["accuracy"]
+        assert (run.ends, run.given["config"]["seed"]) == ([0], row["seed"])
+        assert run.given["name"] == f"{run.given['group']} seed={row['seed']}"
+    means = {run.given["group"]: run.summary for run in started if "n" in run.summary}
+    assert means["vae"]["n"] == 10
+    assert means["vae"]["nelbo_se"] == pytest.approx(0.067502, abs=1e-6)
+
+
+def test_a_run_is_reported_to_wandb_while_it_trains(
+    folder: Path, mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = replace_wandb(monkeypatch)
+    flags = ["--seeds", "2", "--track", "wandb", "--results", "r", "--launcher", "in-process"]
+    assert bench.main([*SHORT, *flags]) == 0
+    assert [len(run.points) for run in started] == [20, 20, 0]
+    assert started[-1].summary["n"] == 2
+
+
+def test_a_tracker_that_fails_in_a_replay_is_exit_code_1(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace_wandb(monkeypatch)
+    monkeypatch.setattr(FakeRun, "log", lambda *_, **__: 1 / 0)
+    assert bench.main(["--replay", str(REPORT), "--track", "wandb"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("tracker 'wandb' failed in on_update and is left out from here on: Zero")
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--replay", str(REPORT)], "--replay needs a tracker, such as --track mlflow"),
+        (["--replay", "nowhere", "--track", "tensorboard"], "nowhere"),
+        (["--replay", str(REPORT), "--track", "wandb"], "expected pip install wandb"),
+    ],
+)
+def test_what_cannot_be_reported_is_one_line(
+    flags: list[str],
+    reason: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    assert bench.main(flags) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line
+    assert not list(folder.iterdir())
