@@ -106,6 +106,7 @@ def test_mlflow_has_every_row_once_however_often_it_is_reported(
         assert bench.main(command) == 0
         client = MlflowClient()
         experiment = client.get_experiment_by_name("vae")
+        assert experiment is not None
         runs = client.search_runs([experiment.experiment_id])
         counts.append(
             {

@@ -124,7 +124,10 @@ class NeedsArguments(RowsOnly):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ("tensorbord", "no tracker 'tensorbord'; did you mean 'tensorboard'? known: tensorboard"),
+        (
+            "tensorbord",
+            "no tracker 'tensorbord'; did you mean 'tensorboard'? known: mlflow, tensorboard, wandb",
+        ),
         (3, "tracker 3: expected a name, or a class with one of on_run_start, on_update, on_row"),
         (NeedsArguments, "tracker 'NeedsArguments' cannot be used: TypeError: "),
     ],
