@@ -126,7 +126,7 @@ class NeedsArguments(RowsOnly):
     [
         (
             "tensorbord",
-            "no tracker 'tensorbord'; did you mean 'tensorboard'? known: mlflow, tensorboard, wandb",
+            "no tracker 'tensorbord'; did you mean 'tensorboard'? known: mlflow, ",
         ),
         (3, "tracker 3: expected a name, or a class with one of on_run_start, on_update, on_row"),
         (NeedsArguments, "tracker 'NeedsArguments' cannot be used: TypeError: "),
