@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 GridSource = str | Path | Mapping[str, Any] | Grid
 OWN_ARGUMENTS = {"grid", "grid_keys", "results", "plugins", "launcher", "progress", "command"}
-FLAGS = {field.name for field in fields(RunOptions)} - OWN_ARGUMENTS - {"dry_run"} | {*GRID_FLAGS}
+FLAGS = {field.name for field in fields(RunOptions)} - OWN_ARGUMENTS - {"dry_run", "as_json"} | {
+    *GRID_FLAGS
+}
 _OPTIONS = TypeAdapter(RunOptions)
 
 

@@ -42,6 +42,8 @@ def _inspect_results(args: argparse.Namespace) -> int:
     store.check_reachable()
     if args.log:
         return status.print_log(store, args.log, console)
+    if args.json:
+        return status.show_json(store)
     return status.follow(store, console) if args.follow else status.show(store, console)
 
 

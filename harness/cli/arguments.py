@@ -63,6 +63,7 @@ def make_options(args: argparse.Namespace) -> RunOptions:
         results=args.results,
         data=args.data,
         dry_run=args.dry_run,
+        as_json=args.json,
         resume=args.resume,
         pack_size=args.pack,
         compile=args.compile,

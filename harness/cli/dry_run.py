@@ -1,5 +1,6 @@
 """What `--dry-run` prints: every cell, its pack and the time that the rest takes."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -34,6 +35,34 @@ def show_plan(
     )
     if packs:
         console.print(_describe_time(packs, costs, slots), soft_wrap=True)
+    return 1 if refused else 0
+
+
+def print_json(
+    plan: Plan,
+    packs: Sequence[packing.Pack],
+    costs: Costs,
+    slots: int,
+    refused: Mapping[Cell, str],
+) -> int:
+    """Print the plan as JSON, times in seconds; the exit code of `show_plan`."""
+    names = grid.name_cells(plan.cells)
+    numbers = {cell: number for number, pack in enumerate(packs, 1) for cell in pack}
+    cells = [
+        {
+            "name": names[cell],
+            "id": cell.id,
+            "steps": cell.iterations,
+            "pack": numbers.get(cell),
+            "status": plan.rows.get(cell.id, {}).get("status"),
+            "refused": refused.get(cell),
+        }
+        for cell in plan.cells
+    ]
+    times = [{"cells": len(pack), "seconds": packing.pack_seconds(pack, costs)} for pack in packs]
+    seconds = packing.makespan(packs, costs, slots) if packs else 0.0
+    found = {"cells": cells, "packs": times, "trials_side_by_side": slots, "seconds": seconds}
+    print(json.dumps(found, indent=1))
     return 1 if refused else 0
 
 

@@ -44,6 +44,7 @@ GENERAL = (
         action="store_true",
         help="print the cells, the packs, what is done and the estimated time, and exit",
     ),
+    flag("--json", action="store_true", help="with --dry-run or --status: print JSON"),
 )
 MONITORING = (
     flag(

@@ -38,7 +38,7 @@ class RunOptions:
     addresses of folders, None for the default. `pack_size` is in cells. `cpus` and `gpus` are those
     of one trial. `checkpoint_seconds` is the time between two checkpoints, and `patience_seconds`
     the time without news after which the run ends. `trackers` are names, or classes and objects of
-    this process. `progress` shows the run while it goes on.
+    this process. `progress` shows the run while it goes on. `as_json` prints a dry run as JSON.
     `command` is what a user typed, empty for the command line of the process.
     """
 
@@ -49,6 +49,7 @@ class RunOptions:
     results: str | None = None
     data: str | None = None
     dry_run: bool = False
+    as_json: bool = False
     resume: Resume = "missing"
     pack_size: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
     compile: Compile = "auto"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.cli.dry_run import show_plan
+from harness.cli.dry_run import print_json, show_plan
 from harness.cli.experiment import Experiment, read_experiment
 from harness.cli.options import RunOptions
 from harness.cli.outcome import finish_run
@@ -92,6 +92,8 @@ def dry_run(experiment: Experiment, workload: Workload) -> int:
     costs = measure_costs(experiment, workload)
     slots = 1 if options.launcher == "in-process" else experiment.resources.local_slots()
     packs = make_packs(options, workload.plan.todo, costs, slots)
+    if options.as_json:
+        return print_json(workload.plan, packs, costs, slots, workload.refused)
     code = show_plan(workload.plan, packs, costs, slots, workload.refused)
     if outlook := experiment.design.describe_outlook(workload.plan.rows):
         n_open = experiment.design.count_open(workload.plan.rows)

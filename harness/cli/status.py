@@ -1,6 +1,9 @@
 """The status of the runs of a store, and the logs of failed cells. Starts without torch."""
 
+import json
 import time
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -39,6 +42,23 @@ def show(store: Store, console: Console) -> int:
     if newest.failures:
         console.print(f"why: --log CELL, as in --log {newest.failures[0].cell}")
     return 0 if newest.healthy else 1
+
+
+def show_json(store: Store) -> int:
+    """Print the status of every run as JSON, the newest last; the exit code of `show`."""
+    statuses = _read_statuses(store)
+    print(json.dumps({"runs": [_to_plain(store, status) for status in statuses]}, indent=1))
+    return 0 if statuses[-1].healthy else 1
+
+
+def _to_plain(store: Store, status: RunStatus) -> dict[str, Any]:
+    """The fields of a status, its state in words, and the reasons of failures."""
+    failures = [
+        asdict(failure) | {"reason": run_status.read_failure_reason(store, failure.cell)}
+        for failure in status.failures
+    ]
+    state = {"state": _describe_state(status), "healthy": status.healthy, "done": status.done}
+    return asdict(status) | state | {"failed": status.failed, "failures": failures}
 
 
 def follow(store: Store, console: Console) -> int:

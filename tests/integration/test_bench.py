@@ -1,5 +1,6 @@
 """The command line: exit codes, and one line for bad input that leaves results untouched."""
 
+import json
 import os
 import signal
 import subprocess
@@ -143,6 +144,16 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     out = capsys.readouterr().out
     assert "3 cells: 1 done or left out, 2 to do in 1 packs" in out
     assert "linear seed=2" in out
+    assert run(*FIRST[:-1], "3", "--pack", "2", "--dry-run", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(c["name"], c["pack"], c["status"]) for c in found["cells"]] == [
+        ("linear seed=0", None, "ok"),
+        ("linear seed=1", 1, None),
+        ("linear seed=2", 1, None),
+    ]
+    (pack,) = found["packs"]
+    assert pack["cells"] == 2
+    assert 0 < pack["seconds"] == found["seconds"]
     assert tree(results) == before
     assert run(*FIRST, "--dry-run", "--results", "elsewhere") == 0
     assert not (results.parent / "elsewhere").exists()

@@ -1,6 +1,7 @@
 """The status of runs: text, exit codes and failures by cell."""
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -126,6 +127,28 @@ def test_the_newest_run_is_shown_and_earlier_ones_have_a_line(tell: Tell) -> Non
     _, output = tell(RUNS)
     assert output.splitlines()[0].startswith("2026-01-01T000000-bbbbbb: ended, 3/8 cells done")
     assert output.splitlines()[1].startswith("2026-01-02T000000-aaaaaa: running")
+
+
+def test_as_json_every_run_has_its_fields_its_state_and_reasons(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = datetime.now(UTC).isoformat()
+    failed = replace(RUNS, written=now, failures=(Failure("c1", "vae seed=1", "failed"),))
+    run_status.write(store, replace(failed, ended={"ok": 2, "failed": 1}, end="done"))
+    assert bench.main(["--status", str(store.root), "--json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)["runs"]
+    assert (found["run"], found["state"], found["healthy"]) == (RUNS.run, "ended", False)
+    assert (found["done"], found["failed"], found["left"]) == (2, 1, 120.0)
+    assert found["failures"][0]["name"] == "vae seed=1"
+    assert isinstance(found["failures"][0]["reason"], str)
+    assert found["packs"][0] == {
+        "name": "vae seed=0 and 1 more",
+        "step": 50,
+        "total": 100,
+        "speed": 25.0,
+        "nelbo": 150.5,
+        "stage": "",
+    }
 
 
 def test_following_ends_with_the_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
