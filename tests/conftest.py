@@ -42,7 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     where no test is slow, fast ones first.
     """
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: (-slow[item.path], item.get_closest_marker("slow") is not None))
+
+    def rank(item: pytest.Item) -> tuple[int, str, bool]:
+        return -slow[item.path], str(item.path), item.get_closest_marker("slow") is not None
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)
