@@ -19,6 +19,8 @@ from harness.training.process_tuning import paused_gc
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
     args = make_parser().parse_args(argv)
+    if args.json and not (args.status or args.dry_run):
+        raise InputError("--json is for --dry-run and --status; expected one of them")
     if args.status or args.log:
         return _inspect_results(args)
     with paused_gc():

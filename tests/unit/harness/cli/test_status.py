@@ -151,6 +151,13 @@ def test_as_json_every_run_has_its_fields_its_state_and_reasons(
     }
 
 
+def test_json_without_something_to_print_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["quick", "--json"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --json is for --dry-run and --status; expected one of them\n"
+    )
+
+
 def test_following_ends_with_the_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run_status.write(store, replace(RUNS, written=datetime.now(UTC).isoformat()))
     waits = []
