@@ -126,7 +126,7 @@ def test_mlflow_has_every_row_once_however_often_it_is_reported(
         assert run.data.metrics["final/nelbo"] == row["nelbo"]
         assert run.data.params["seed"] == str(row["seed"])
         assert run.info.run_name == f"vae seed={row['seed']}"
-    (mean,) = [run.data for run in runs if run.data.tags.get("arm_summary") == "vae"]
+    (mean,) = [run.data for run in runs if "arm_summary" in run.data.tags]
     first, second = (row["nelbo"] for row in rows.values())
     assert mean.metrics["n"] == 2
     assert mean.metrics["nelbo_mean"] == pytest.approx((first + second) / 2)
@@ -180,6 +180,30 @@ def test_wandb_has_a_run_for_each_cell_and_each_arm(
     means = {run.given["group"]: run.summary for run in started if "n" in run.summary}
     assert means["vae"]["n"] == 10
     assert means["vae"]["nelbo_se"] == pytest.approx(0.067502, abs=1e-6)
+
+
+def test_arms_of_two_runs_that_share_a_short_name_stay_apart(
+    folder: Path, mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run has one arm `vae`, of another z; the second adds no seed to the first."""
+    started = replace_wandb(monkeypatch)
+    for z in (2, 3):
+        keys = f"name: g\nseeds: 2\nsweeps: [{{model: vae, settings: {{z: {z}}}, iterations: 5}}]\n"
+        Path("g.yaml").write_text(keys)
+        flags = [
+            "--results",
+            "r",
+            "--launcher",
+            "in-process",
+            "--samples",
+            "200",
+            "--track",
+            "wandb",
+        ]
+        assert bench.main(["g.yaml", *flags]) == 0
+    means = [run for run in started if "n" in run.summary]
+    assert [(run.given["group"], run.summary["n"]) for run in means] == [("vae", 2), ("vae", 2)]
+    assert means[0].given["id"] != means[1].given["id"]
 
 
 def test_a_run_is_reported_to_wandb_while_it_trains(

@@ -2,13 +2,26 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from statistics import mean, stdev
 from typing import Any
 
-from harness.experiment.grid import name_cells
+from harness.plugins.tracker import TrackedRun
 from harness.storage.schema import Row, cell_of
 
 SETTINGS = frozenset({"beta", "learning_rate"})  # numbers of a row that are no scores
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """An arm: its id, its name, the number `n` of finished cells, and each score's mean and SE.
+
+    The keys of a score are its column with `_mean` and with `_se`.
+    """
+
+    id: str
+    name: str
+    values: Mapping[str, float]
 
 
 def list_scores(row: Mapping[str, Any]) -> dict[str, float]:
@@ -29,18 +42,24 @@ def name_arm(cell_name: str) -> str:
     return cell_name.rpartition(" seed=")[0]
 
 
-def summarize_arms(rows: Iterable[Row]) -> dict[str, dict[str, float]]:
-    """For each arm the number `n` of finished cells and of each score `_mean` and `_se`.
+def summarize_arms(run: TrackedRun, rows: Iterable[Row]) -> list[ArmSummary]:
+    """The arms that a run has cells of, over all their finished rows.
 
     The standard error is SD / √n over the seeds that have the score; none below two of them.
     """
-    finished = [row for row in rows if row["status"] == "ok"]
-    cells = [cell_of(row) for row in finished]
-    names = name_cells(cells)
-    arms: dict[str, list[Mapping[str, float]]] = {}
-    for cell, row in zip(cells, finished, strict=True):
-        arms.setdefault(name_arm(names[cell]), []).append(list_scores(row))
-    return {arm: _summarize(scores) for arm, scores in arms.items()}
+    names = {_find_arm(described): name_arm(described["name"]) for described in run.cells.values()}
+    arms: dict[str, list[Mapping[str, float]]] = {arm: [] for arm in names}
+    for row in rows:
+        if row["status"] == "ok" and (arm := _find_arm(row)) in arms:
+            arms[arm].append(list_scores(row))
+    return [
+        ArmSummary(arm, names[arm], _summarize(scores)) for arm, scores in arms.items() if scores
+    ]
+
+
+def _find_arm(described: Mapping[str, Any]) -> str:
+    """The id of the arm of a row, or of the columns that describe a cell: its cell of seed 0."""
+    return replace(cell_of(dict(described)), seed=0).id
 
 
 def _summarize(cells: list[Mapping[str, float]]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.errors import InputError
 from harness.monitoring.services.arm_summary import (
+    ArmSummary,
     describe_columns,
     list_scores,
     name_arm,
@@ -62,7 +63,7 @@ class MLflow:
         scores = {f"final/{name}": value for name, value in list_scores(row).items()}
         self._log(run, scores, row["iterations"] or 0)
         self.client.set_tag(run, "status", row["status"])
-        self.client.set_tag(run, "finished", row["finished"])
+        self.client.set_tag(run, "finished", row["finished"] or "")
         if row["error"]:
             self.client.set_tag(run, "error", row["error"][:MOST_LETTERS])
         self.client.set_terminated(run, "FINISHED" if row["status"] == "ok" else "FAILED")
@@ -70,10 +71,8 @@ class MLflow:
     def on_run_end(self, end: str) -> None:
         """Write the means of the arms of this run, over all their rows in the results."""
         rows = Store(self.run.results).rows().values()
-        arms = {name_arm(described["name"]) for described in self.run.cells.values()}
-        for arm, summary in summarize_arms(rows).items():
-            if arm in arms:
-                self._log_arm(arm, summary)
+        for arm in summarize_arms(self.run, rows):
+            self._log_arm(arm)
 
     def _open(self, cell: str) -> str:
         """MLflow's run of a cell, which is created where there is none."""
@@ -93,12 +92,13 @@ class MLflow:
             self.runs[cell] = run
         return self.runs[cell]
 
-    def _log_arm(self, arm: str, summary: Mapping[str, float]) -> None:
-        run = self._find("arm_summary", arm) or self._create(
-            {"arm_summary": arm, "arm": arm, "mlflow.runName": f"{arm}: mean ± SE"}
+    def _log_arm(self, arm: ArmSummary) -> None:
+        run = self._find("arm_summary", arm.id) or self._create(
+            {"arm_summary": arm.id, "arm": arm.name, "mlflow.runName": f"{arm.name}: mean ± SE"}
         )
         known = self.client.get_run(run).data.metrics
-        self._log(run, {k: v for k, v in summary.items() if known.get(k) != v}, int(summary["n"]))
+        changed = {name: value for name, value in arm.values.items() if known.get(name) != value}
+        self._log(run, changed, int(arm.values["n"]))
         self.client.set_terminated(run)
 
     def _create(self, tags: Mapping[str, str]) -> str:

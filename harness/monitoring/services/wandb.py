@@ -4,7 +4,6 @@ The project is the grid. A run has the cell's id, so a cell that is reported aga
 and is not there twice. `WANDB_MODE=offline` keeps all on this machine until `wandb sync`.
 """
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,12 +56,10 @@ class WeightsAndBiases:
         for run in self.runs.values():
             run.finish(exit_code=1)
         rows = Store(self.run.results).rows().values()
-        arms = {name_arm(described["name"]) for described in self.run.cells.values()}
-        for arm, summary in summarize_arms(rows).items():
-            if arm in arms:
-                run = self._init(f"arm-{_hash(self.run.grid, arm)}", f"{arm}: mean ± SE", arm, {})
-                run.summary.update(summary)
-                run.finish()
+        for arm in summarize_arms(self.run, rows):
+            run = self._init(f"arm-{arm.id}", f"{arm.name}: mean ± SE", arm.name, {})
+            run.summary.update(arm.values)
+            run.finish()
 
     def _open(self, cell: str) -> Any:
         """The run of a cell, which is started or continued."""
@@ -86,8 +83,3 @@ class WeightsAndBiases:
             reinit="create_new",  # cells of a pack are reported side by side
             settings=wandb.Settings(silent=True, console="off"),
         )
-
-
-def _hash(*parts: str) -> str:
-    """A short name that a run's id may have."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
