@@ -1,11 +1,15 @@
 """Rows as they are stored: one JSON file per cell, and their order and uniqueness in a table."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from harness.experiment.own_columns import (
     OWN_COLUMNS,
@@ -30,17 +34,43 @@ class Contents:
     versions: the file versions of the readable row files, by key
     stale: cells whose row file does not count, as the table has replaced or removed the row, with
         the SHA-256 of that file, empty where there was none; a removal that was interrupted
+    columns: the same rows as `to_arrow` would give them, where they are known without `rows`
     """
 
     rows: Mapping[str, schema.Row]
     corrupt: Mapping[str, str]
     versions: Mapping[str, FileVersion]
     stale: Mapping[str, str] = field(default_factory=dict)
+    columns: pa.Table | None = None
 
     def frame(self) -> pd.DataFrame:
         """One row per cell, the columns of `harness.storage.schema`, sorted by arm and seed."""
-        frame: pd.DataFrame = to_arrow(self.rows.values()).to_pandas()
+        columns = to_arrow(self.rows.values()) if self.columns is None else self.columns
+        frame: pd.DataFrame = columns.to_pandas()
         return frame
+
+
+class LazyRows(Mapping[str, schema.Row]):
+    """The rows of a table by cell, made from its columns when one is asked for.
+
+    A million of them take minutes and gigabytes, which the analysis does not need.
+    """
+
+    def __init__(self, table: pa.Table):
+        self.table = table
+
+    @cached_property
+    def _rows(self) -> dict[str, schema.Row]:
+        return latest_by_cell(from_arrow(self.table))
+
+    def __getitem__(self, cell: str) -> schema.Row:
+        return self._rows[cell]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def parse_row(key: str, content: bytes) -> schema.Row:
@@ -77,6 +107,52 @@ def from_arrow(table: pa.Table) -> list[schema.Row]:
     own = {name: column for name, column in described.items() if column is not None}
     rows: list[schema.Row] = table.to_pylist()
     return [_keep_described(row, own) for row in rows] if own else rows
+
+
+def is_as_written(table: pa.Table) -> bool:
+    """Whether `to_arrow` of the rows of a table would give its columns as they are.
+
+    It has each cell once, is sorted, and describes its own columns in its rows and their metadata
+    alike, as the tables that `to_arrow` makes. Others may come from elsewhere.
+    """
+    cells = table["cell"]
+    has_each_once = cells.null_count == 0 and pc.count_distinct(cells).as_py() == len(table)
+    return has_each_once and _is_described(table) and _is_sorted(table)
+
+
+def _is_described(table: pa.Table) -> bool:
+    """Whether rows and metadata describe the same own columns in the same way."""
+    texts = table[OWN_COLUMNS]
+    described = {text: parse_descriptions(text) for text in texts.unique().to_pylist()}
+    own = [column for column in table.schema if column.name not in schema.COLUMN_NAMES]
+    if {name for each in described.values() for name in each} != {column.name for column in own}:
+        return False
+    for column in own:
+        name = column.name
+        known = {text: each[name] for text, each in described.items() if name in each}
+        if set(known.values()) != {parse_metadata(column.metadata)}:
+            return False
+        is_known = pc.is_in(texts, value_set=pa.array(list(known), texts.type))
+        if pc.any(pc.and_not(pc.is_valid(table[name]), is_known)).as_py():
+            return False
+    return True
+
+
+def _is_sorted(table: pa.Table) -> bool:
+    """Whether rows are in the order of `to_arrow`: by the text of their arm, then by seed."""
+    if len(table) < 2:
+        return True
+    starts = np.zeros(len(table), dtype=bool)  # of arms
+    starts[0] = True
+    for name in schema.ARM_COLUMNS:
+        codes = table[name].combine_chunks().dictionary_encode("encode").indices.to_numpy()
+        starts[1:] |= codes[1:] != codes[:-1]
+    seeds = pc.fill_null(table["seed"], 0).to_numpy()
+    if ((np.diff(seeds) < 0) & ~starts[1:]).any():
+        return False
+    firsts = table.select(list(schema.ARM_COLUMNS)).take(np.flatnonzero(starts)).to_pylist()
+    arms = [tuple(str(value) for value in row.values()) for row in firsts]
+    return all(one < other for one, other in pairwise(arms))
 
 
 def _keep_described(row: schema.Row, own: Mapping[str, OwnColumn]) -> schema.Row:

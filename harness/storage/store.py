@@ -87,11 +87,7 @@ class Store(Artifacts):
         unread = [key for key, version in versions.items() if table.versions.get(key) != version]
         stale = self._find_stale(unread, table)
         fragments, corrupt_rows = self._read_rows(key for key in unread if key not in stale)
-        rows = dict(table.rows)
-        for row in fragments:
-            existing = rows.get(row["cell"])
-            if existing is None or (row["finished"] or "") >= (existing["finished"] or ""):
-                rows[row["cell"]] = row
+        rows = _lay_over(table.rows, fragments) if fragments else table.rows
         left_out = {*corrupt_rows, *stale}
         readable = {key: version for key, version in versions.items() if key not in left_out}
         pending = {
@@ -99,7 +95,8 @@ class Store(Artifacts):
             for cell, digest in table.stale.items()
             if cell not in rows or row_key(cell) in stale
         }
-        return Contents(rows, corrupt | corrupt_rows, readable, pending)
+        columns = None if fragments else table.columns
+        return Contents(rows, corrupt | corrupt_rows, readable, pending, columns)
 
     def compact(self) -> str:
         """Write `results.parquet` from all rows; returns its path as shown to people."""
@@ -188,6 +185,18 @@ class Store(Artifacts):
         except (CorruptTableError, *PARSE_ERRORS):
             return True
         return False
+
+
+def _lay_over(
+    rows: Mapping[str, schema.Row], fragments: Iterable[schema.Row]
+) -> dict[str, schema.Row]:
+    """Rows by cell, replaced by those of row files that did not finish earlier."""
+    result = dict(rows)
+    for row in fragments:
+        existing = result.get(row["cell"])
+        if existing is None or (row["finished"] or "") >= (existing["finished"] or ""):
+            result[row["cell"]] = row
+    return result
 
 
 def _hash(content: bytes) -> str:

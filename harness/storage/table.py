@@ -6,13 +6,21 @@ import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import InputError, truncate
 from harness.storage import parquet, schema
 from harness.storage.backend import FileVersion, StorageBackend
 from harness.storage.layout import TABLE, name_of, row_key
-from harness.storage.rows import Contents, from_arrow, latest_by_cell, to_arrow
+from harness.storage.rows import (
+    Contents,
+    LazyRows,
+    from_arrow,
+    is_as_written,
+    latest_by_cell,
+    to_arrow,
+)
 
 # key of the table's metadata: which row files it contains, in which versions, of which folder
 VERSIONS_KEY = b"harness.fragments"
@@ -31,12 +39,13 @@ class CorruptTableError(InputError):
 class Table:
     """The rows of a table by cell, and the versions of the row files that it contains, by key.
 
-    stale: as in `Contents`
+    stale, columns: as in `Contents`
     """
 
     rows: Mapping[str, schema.Row] = field(default_factory=dict)
     versions: Mapping[str, FileVersion] = field(default_factory=dict)
     stale: Mapping[str, str] = field(default_factory=dict)
+    columns: pa.Table | None = None
 
 
 class TableFile:
@@ -91,9 +100,14 @@ class TableFile:
         version = parquet.get_metadata(table, b"harness.storage.schema")
         if not schema.is_known_version(version):
             raise ValueError(f"{truncate(str(version))}, which this harness does not know")
-        rows = latest_by_cell(from_arrow(schema.conform_to_schema(table)))
         record = parquet.get_metadata(table, VERSIONS_KEY)
         stale = _parse_stale(parquet.get_metadata(table, STALE_KEY))
+        conformed = schema.conform_to_schema(table)
+        if is_as_written(conformed):
+            cells = set(conformed["cell"].to_pylist()) if record else set()
+            versions = self._recorded_versions(record, cells)
+            return Table(LazyRows(conformed), versions, stale, conformed)
+        rows = latest_by_cell(from_arrow(conformed))
         return Table(rows, self._recorded_versions(record, rows), stale)
 
     def _recorded_versions(

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from harness.errors import InputError
 from harness.experiment.own_columns import OwnColumn, format_descriptions
 from harness.experiment.provenance import utc_now
+from harness.storage import rows as rows_module
 from harness.storage import schema
 from harness.storage.artifacts import ArmName
+from harness.storage.rows import to_arrow
 from harness.storage.schema import COLUMN_NAMES, Row
 from harness.storage.store import TABLE, Store
 
@@ -108,6 +110,55 @@ def test_rows_are_read_back_before_and_after_compaction(
         alone.write(TABLE, store.read(TABLE) or b"")
         assert store.rows() == alone.rows() == written
         assert {cell: alone.row(cell) for cell in written} == written
+        for place in (store, alone):
+            expected = to_arrow(place.rows().values()).to_pandas()
+            pd.testing.assert_frame_equal(place.frame(), expected)
+
+
+def test_a_frame_is_read_by_columns_without_a_row(
+    folder: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in (2, 0, 1):
+        own = with_own({}, {"sharpness": 0.5} if seed else {})
+        folder.write_row(row(f"c{seed}", seed, nelbo=99.5, kl=19.5, rec=80.0, **own))
+    folder.compact()
+    alone = Store(tmp_path / "copy")
+    alone.write(TABLE, folder.read(TABLE) or b"")
+    expected = folder.frame()
+    assert expected["seed"].tolist() == [0, 1, 2]
+    monkeypatch.setattr(rows_module, "from_arrow", lambda *_: 1 / 0)
+    pd.testing.assert_frame_equal(alone.frame(), expected)
+    with pytest.raises(ZeroDivisionError):
+        len(alone.rows())
+
+
+SORTED = [row("a", 0), row("b", 1, **with_own({}, {"spread": 1.0})), row("c", 2)]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        SORTED[::-1],
+        [SORTED[0], *SORTED],
+        [row("a", 0, beta=2.0), row("b", 0, beta=1.0)],
+        [row("a", 0, beta=1.0), row("b", 0, beta=2.0), row("c", 0, beta=1.0)],
+        [row("a", 0), row("b", 1) | {"spread": 1.0}, SORTED[1] | {"cell": "c", "seed": 2}],
+    ],
+    ids=["seeds", "twice", "arms", "an arm again", "a value that no row describes"],
+)
+def test_a_table_that_is_not_as_we_write_it_is_read_by_rows(rows: list[Row], folder: Store) -> None:
+    """It gives the same frame as a table of ours."""
+    own = {"spread": SPREAD} if any("spread" in each for each in rows) else {}
+    made = pa.Table.from_pylist(rows, schema=schema.extend_schema(own))
+    assert not rows_module.is_as_written(made)
+    folder.write(TABLE, parquet_of(made))
+    expected = to_arrow(folder.rows().values()).to_pandas()
+    pd.testing.assert_frame_equal(folder.frame(), expected)
+
+
+def test_a_table_that_is_as_we_write_it_is_known() -> None:
+    assert rows_module.is_as_written(to_arrow(SORTED))
+    assert rows_module.is_as_written(to_arrow(SORTED[:1]))
 
 
 STEPS = st.lists(
