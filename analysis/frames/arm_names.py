@@ -46,13 +46,7 @@ def arm_names(arms: pd.DataFrame) -> pd.Series:
 
 def row_arm_names(rows: pd.DataFrame) -> pd.Series:
     """Results table -> the name of each row's arm."""
-    keys = list(ARM_COLUMNS)
-    arms = rows[keys].drop_duplicates()
-    return (
-        rows[keys]
-        .merge(arms.assign(arm=arm_names(arms)), on=keys, how="left")["arm"]
-        .set_axis(rows.index)
-    )
+    return _spread_over_rows(rows, arm_names)
 
 
 def rename_arms(rows: pd.DataFrame, names: Sequence[ArmName]) -> pd.DataFrame:
@@ -61,14 +55,26 @@ def rename_arms(rows: pd.DataFrame, names: Sequence[ArmName]) -> pd.DataFrame:
     A name that another arm has does not count, so that no two arms share one.
     """
     given = {each.key: each.name for each in names}
-    keys = [tuple(values) for values in rows[list(ARM_COLUMNS)].itertuples(index=False)]
-    wanted = pd.Series([given.get(key, "") for key in keys], rows.index, dtype=str)
+
+    def find_given(arms: pd.DataFrame) -> pd.Series:
+        keys = [tuple(values) for values in arms.itertuples(index=False)]
+        return pd.Series([given.get(key, "") for key in keys], arms.index, dtype=str)
+
+    wanted = _spread_over_rows(rows, find_given)
     while True:
         arm = rows["arm"].mask(wanted != "", wanted)
         shared = rows["arm"].groupby(arm).transform("nunique") > 1
         if not (shared & (wanted != "")).any():
             return rows.assign(arm=arm, **{DISPLAY: wanted})
         wanted = wanted.mask(shared, "")
+
+
+def _spread_over_rows(rows: pd.DataFrame, name: Callable[[pd.DataFrame], pd.Series]) -> pd.Series:
+    """What a function says of the distinct arms (`ARM_COLUMNS`), for each row."""
+    keys = list(ARM_COLUMNS)
+    arms = rows[keys].drop_duplicates()
+    named = rows[keys].merge(arms.assign(name_of_arm=name(arms)), on=keys, how="left")
+    return named["name_of_arm"].set_axis(rows.index)
 
 
 def series_names(rows: pd.DataFrame, *columns: str) -> pd.Series:

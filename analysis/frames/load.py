@@ -14,6 +14,7 @@ from analysis.frames import number_kinds, searches
 from analysis.frames.arm_names import DISPLAY, rename_arms, row_arm_names
 from harness.errors import InputError, StorageError, short_repr
 from harness.experiment.cell import Supervision
+from harness.storage.layout import CURVES, name_of
 from harness.storage.schema import ARM_COLUMNS, COLUMN_NAMES, COLUMNS, CURVE_SCHEMA, Status
 from harness.storage.store import TABLE, Store
 
@@ -123,7 +124,8 @@ def _check_rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
         _refuse(store, rows[rows[column] < 0], f"has a {column} below 0; expected none")
     for column in ("settings", "versions"):
         with _translate_errors(f"{column} in the rows of {store.name}"):
-            rows[column].dropna().map(lambda text: json.loads(text).items())
+            for text in rows[column].dropna().unique():
+                json.loads(text).items()
     return number_kinds.fill_estimators(rows)
 
 
@@ -139,10 +141,11 @@ def _drop_bad_digit_counts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]
     """
     messages = []
     for column in ("digit_counts", "digit_counts_200"):
-        lengths = rows[column].map(lambda counts: np.nan if counts is None else len(counts))
+        counted = rows[column].dropna()
+        lengths = counted.map(len).reindex(rows.index)
         classes = lengths.groupby(rows["dataset"]).transform(_find_most_common)
-        odd = ~rows[column].map(lambda counts: counts is None or _are_counts(counts)).astype(bool)
-        odd |= lengths.notna() & (lengths != classes)
+        odd = lengths.notna() & (lengths != classes)
+        odd[counted.index[~_are_counts(counted)]] = True
         if odd.any():
             some = (
                 f"{column} of {odd.sum():,} rows, that of cell "
@@ -155,9 +158,17 @@ def _drop_bad_digit_counts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]
     return rows, messages
 
 
-def _are_counts(counts: Sequence[Any]) -> bool:
-    array = np.asarray(counts, dtype=float)
-    return len(array) > 1 and bool((array >= 0).all()) and 0 < array.sum() < MAX_NUMBER
+def _are_counts(lists: pd.Series) -> np.ndarray:
+    """Which lists of numbers are counts of two or more classes: not below 0, and not all 0."""
+    lengths = lists.map(len).to_numpy(dtype=int)
+    good = lengths > 1
+    if good.any():
+        values = np.concatenate([np.asarray(each, float) for each in lists[good]])
+        starts = np.concatenate([[0], np.cumsum(lengths[good])[:-1]])
+        sums = np.add.reduceat(values, starts)
+        lowest = np.minimum.reduceat(values, starts)  # nan where one is
+        good[good] = (lowest >= 0) & (sums > 0) & (sums < MAX_NUMBER)
+    return good
 
 
 def _find_most_common(values: pd.Series) -> float:
@@ -167,9 +178,10 @@ def _find_most_common(values: pd.Series) -> float:
 
 def _read_curves(store: Store, finished: pd.DataFrame) -> pd.DataFrame:
     points = []
-    for cell, arm, seed, kind in finished[["cell", "arm", "seed", "estimator"]].itertuples(
-        index=False
-    ):
+    with _translate_errors(f"the curves in {store.name}"):
+        stored = {name_of(key) for key in store.keys(*CURVES)}
+    columns = finished.loc[finished["cell"].isin(stored), ["cell", "arm", "seed", "estimator"]]
+    for cell, arm, seed, kind in columns.itertuples(index=False):
         with _translate_errors(f"the curve of cell {cell}"):
             curve = store.curve(cell)
             if curve is not None:
