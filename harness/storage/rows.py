@@ -51,7 +51,7 @@ class Contents:
 
 
 class LazyRows(Mapping[str, schema.Row]):
-    """The rows of a table by cell, made from its columns when one is asked for.
+    """The rows of a table by cell, made from its columns on first use.
 
     A million of them take minutes and gigabytes, which the analysis does not need.
     """

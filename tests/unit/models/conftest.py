@@ -1,5 +1,6 @@
 """Small made-up data sets to train models on."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,14 @@ from harness.evaluation import digit_classifier
 from harness.plugins.dataset import Data
 from harness.storage.store import Store
 from tests.unit import small_data
+from tests.unit.models.made_up.pythae_stub import make_modules
+
+
+@pytest.fixture(autouse=True)
+def pythae(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in for Pythae, whether it is installed or not."""
+    for name, module in make_modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
 
 
 @pytest.fixture

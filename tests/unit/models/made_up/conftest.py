@@ -1,9 +1,8 @@
-"""Small made-up data sets for the models of the field, and a stand-in for Pythae.
+"""Small made-up data sets for the models of the field.
 
 The models are the shipped ones in the sub-packages of `models/`, and those in `examples/`.
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +12,6 @@ from harness.experiment.cell import Cell
 from harness.plugins import registry
 from tests.conftest import ROOT
 from tests.unit import small_data
-from tests.unit.models.made_up.pythae_stub import make_modules
 
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py") if path.stem[0] != "_")
 SHIPPED = sorted(path.stem for path in (ROOT / "models").glob("*/*.py") if path.stem[0] != "_")
@@ -23,9 +21,7 @@ EXACT, UNBOUNDED = {"made", "pixelcnn"}, {"gan", "wae_mmd"}
 
 @pytest.fixture(autouse=True)
 def datasets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The made-up data sets, and the stand-in for Pythae."""
-    for name, module in make_modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
+    """The made-up data sets."""
     with small_data.registered(monkeypatch):
         yield
 
