@@ -54,6 +54,13 @@ def test_links_out_of_the_docs_show_pictures_and_name_other_files(site: Path) ->
     assert (site / "repository" / "results" / "report" / "report" / "report.html").is_file()
 
 
+def test_docstrings_become_lists_and_code() -> None:
+    pytest.importorskip("griffe", reason="needs the packages of docs/site/requirements.lock")
+    file = str(ROOT / "docs" / "site" / "docstrings.py")
+    done = subprocess.run([sys.executable, "-m", "doctest", file], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_the_examples_of_the_statistics_print_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     found = doctest.testfile(str(ROOT / "docs" / "statistics.md"), module_relative=False)
