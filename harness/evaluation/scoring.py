@@ -174,15 +174,13 @@ class Scorer:
     def _list_parts_of(
         self, metric: Metric, columns: frozenset[str], inputs: MetricInputs
     ) -> list[ScorePart]:
-        """The part of a metric; none where it does not apply, unless it was requested."""
+        """The part of a metric; where it does not apply none, or an empty one if a row needs it."""
         compute = functools.partial(metric.score, inputs)
         try:
             label = metric.label(inputs)
             if not metric.fits(inputs):
-                requests = {request.metric for request in self.evaluation.metrics}
                 nothing = functools.partial(_score_nothing, None)
-                requested = columns and metric.name in requests
-                return [ScorePart(label, columns, nothing, metric)] if requested else []
+                return [ScorePart(label, columns, nothing, metric)] if columns else []
         except Exception as error:
             if not metric.is_further:
                 raise

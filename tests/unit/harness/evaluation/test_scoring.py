@@ -21,11 +21,12 @@ from harness.plugins import registry, source_files
 from harness.plugins.dataset import Data
 from harness.plugins.metric import register_metric
 from harness.plugins.model import ImportanceWeighted
+from harness.scheduling.plan import is_fully_scored
 from harness.storage import schema
 from harness.storage.layout import log_key, scores_key, weights_key
 from harness.storage.store import Store
 from harness.training.task import Task, Update
-from tests.conftest import CellMaker, lasting
+from tests.conftest import ROOT, CellMaker, lasting
 from tests.unit.harness.evaluation.test_elbo import Unweighted
 
 IWAE = EvaluationConfig(iwae=(10,), samples=200)
@@ -307,6 +308,17 @@ def test_metric_in_one_file_fills_its_column(run: Run, store: Store, cell: CellM
 def score_nothing(_: object) -> Generator[float, None, dict[str, Any]]:
     yield 1.0
     return {}
+
+
+def test_a_supervised_model_without_a_classifier_has_every_score(run: Run, store: Store) -> None:
+    """It cannot have an accuracy, so the cell is done without one."""
+    registry.load_source("noop.py", (ROOT / "benchmarks/speed/noop.py").read_text(encoding="utf-8"))
+    one = Cell("noop", 0, 1, supervision="supervised", labels=10, label_draw="seed")
+    list(run(one))
+    row = store.row(one.id)
+    assert row is not None
+    assert (row["status"], row["accuracy"], row["error"]) == ("ok", None, None)
+    assert is_fully_scored(one, row, PLAIN)
 
 
 def test_metric_name_can_be_taken_once() -> None:
