@@ -12,6 +12,7 @@ from harness.cli.arguments import make_options, make_parser
 from harness.errors import InputError
 from harness.execution.shutdown import interrupt
 from harness.exit_codes import exit_codes
+from harness.monitoring.phase import show_phase
 from harness.training.process_tuning import paused_gc
 
 
@@ -21,9 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     if args.json and not (args.status or args.dry_run):
         raise InputError("--json is for --dry-run and --status; expected one of them")
+    if args.port and not args.serve:
+        raise InputError("--port is for --serve; expected both")
     if args.status or args.log:
         return _inspect_results(args)
-    with paused_gc():
+    if args.serve:
+        from harness.monitoring.live.server import serve
+
+        return serve(args.serve, args.port or 0)
+    with show_phase("loading PyTorch"), paused_gc():
         from harness.cli import listing, run
     if args.check:
         return run.check_plugin(args.check)

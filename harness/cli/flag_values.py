@@ -47,3 +47,10 @@ def parse_minutes(text: str) -> float:
     if minutes > 0:
         return minutes
     raise argparse.ArgumentTypeError(f"{text}: expected a number of minutes above 0")
+
+
+def parse_port(text: str) -> int:
+    """The value of --port."""
+    if text.isdecimal() and 0 < int(text) < 2**16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text}: expected a port from 1 to 65535")

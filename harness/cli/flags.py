@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from harness.cli.flag_values import CollectPairs, parse_minutes, parse_pack, parse_recipe_pair
+from harness.cli.flag_values import (
+    CollectPairs,
+    parse_minutes,
+    parse_pack,
+    parse_port,
+    parse_recipe_pair,
+)
 from harness.experiment.cell import BATCH_SIZE, LEARNING_RATE
 from harness.experiment.grid import DEFAULT_SAMPLES
 from harness.experiment.metrics import IWAE_SAMPLES
@@ -53,6 +59,14 @@ MONITORING = (
         help="print the progress of the runs; exit code 1: cells failed or missing, or no news",
     ),
     flag("--follow", action="store_true", help="with --status: update the view until the run ends"),
+    flag(
+        "--serve",
+        metavar="RESULTS",
+        help="show the runs and the report so far in a browser of this machine, until Ctrl-C",
+    ),
+    flag(
+        "--port", type=parse_port, metavar="N", help="with --serve: the port (default: a free one)"
+    ),
     flag(
         "--replay",
         metavar="RESULTS",

@@ -23,6 +23,7 @@ from harness.experiment.cell import Cell
 from harness.experiment.search.space import Point
 from harness.monitoring import replay
 from harness.monitoring.display import format_duration
+from harness.monitoring.phase import show_phase
 from harness.monitoring.progress import Progress, make_silent_console
 from harness.monitoring.run_state import RunState
 from harness.monitoring.tracking import Tracking, make_tracked_run, make_trackers
@@ -36,14 +37,17 @@ from harness.training.conformance.report import print_report
 from harness.training.rows import write_row
 from harness.training.task import Cost, Costs, Task, Update
 
+_STARTING = {"ray": ", starting Ray", "in-process": ""}
+
 
 def run_grid(options: RunOptions) -> int:
     """Run a grid, or show its plan; the exit code.
 
     Everything that can be refused is refused before anything is written.
     """
-    experiment = read_experiment(options)
-    workload = plan_workload(experiment)
+    with show_phase("reading the grid, the data and the results", options.progress):
+        experiment = read_experiment(options)
+        workload = plan_workload(experiment)
     if options.dry_run:
         return dry_run(experiment, workload)
     complete(experiment, workload)
@@ -89,7 +93,8 @@ def delete_spent_states(experiment: Experiment) -> None:
 def dry_run(experiment: Experiment, workload: Workload) -> int:
     """Print the plan of a run; 1 if a model does not fit."""
     options = experiment.options
-    costs = measure_costs(experiment, workload)
+    with show_phase("timing steps and scores"):
+        costs = measure_costs(experiment, workload)
     slots = 1 if options.launcher == "in-process" else experiment.resources.local_slots()
     packs = make_packs(options, workload.plan.todo, costs, slots)
     if options.as_json:
@@ -112,9 +117,11 @@ def prepare_store(experiment: Experiment, workload: Workload) -> None:
 def measure_and_connect(experiment: Experiment, workload: Workload) -> tuple[Launcher, Costs]:
     """Time the steps while the launcher starts: Ray waits for its processes meanwhile."""
     if experiment.options.launcher == "ray" and workload.kinds:
-        import_ray(experiment.options.address)  # the import would slow down the timed steps
-        prepare_objects(experiment.plugins)
-    with ThreadPoolExecutor(1) as executor:
+        with show_phase("loading Ray", experiment.options.progress):
+            import_ray(experiment.options.address)  # the import would slow down the timed steps
+            prepare_objects(experiment.plugins)
+    what = f"timing steps and scores{_STARTING[experiment.options.launcher]}"
+    with show_phase(what, experiment.options.progress), ThreadPoolExecutor(1) as executor:
         costs = executor.submit(measure_costs, experiment, workload)
         return make_launcher(experiment, workload), costs.result()
 

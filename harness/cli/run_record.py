@@ -12,6 +12,7 @@ from harness.evaluation import digit_classifier
 from harness.experiment import provenance
 from harness.monitoring import run_status
 from harness.monitoring.display import format_duration
+from harness.monitoring.phase import show_phase
 from harness.plugins import registry
 from harness.scheduling import plan as planning
 from harness.storage.layout import plugin_key, provenance_key, targets_key
@@ -36,7 +37,8 @@ def prepare_stage(experiment: Experiment, workload: Workload) -> None:
     if workload.is_search:
         return
     for data in workload.sets.values():
-        with registry.isolate_model():  # no plug-in may change how the classifier is trained
+        phase = show_phase(f"classifier of {data.name}", experiment.options.progress)
+        with phase, registry.isolate_model():  # no plug-in may change how it is trained
             digit_classifier.provide(store, data)
         store.write_classes(targets_key(data.name), data.test_y.numpy())
 

@@ -11,8 +11,8 @@ from rich.live import Live
 from harness import closed_pipe
 from harness.errors import InputError
 from harness.monitoring import display, run_status
-from harness.monitoring.display import MAX_SHOWN, format_duration
-from harness.monitoring.run_status import STALE_SECONDS, RunStatus
+from harness.monitoring.display import MAX_SHOWN, describe_state
+from harness.monitoring.run_status import RunStatus
 from harness.storage.layout import LOGS, name_of
 from harness.storage.store import Store
 
@@ -27,8 +27,8 @@ def show(store: Store, console: Console) -> int:
     *earlier, newest = _read_statuses(store)
     for earlier_run in earlier[-MAX_EARLIER_RUNS:]:
         count = f"{earlier_run.done}/{earlier_run.cells} cells done, {earlier_run.failed} failed"
-        console.print(f"{earlier_run.run}: {_describe_state(earlier_run)}, {count}", soft_wrap=True)
-    console.print(f"{newest.run}: {_describe_state(newest)}", soft_wrap=True)
+        console.print(f"{earlier_run.run}: {describe_state(earlier_run)}, {count}", soft_wrap=True)
+    console.print(f"{newest.run}: {describe_state(newest)}", soft_wrap=True)
     console.print(display.render_page(newest))
     console.print(
         f"{newest.before + newest.done} of {newest.asked} cells of the grid {newest.grid!r} are "
@@ -57,7 +57,7 @@ def _to_plain(store: Store, status: RunStatus) -> dict[str, Any]:
         asdict(failure) | {"reason": run_status.read_failure_reason(store, failure.cell)}
         for failure in status.failures
     ]
-    state = {"state": _describe_state(status), "healthy": status.healthy, "done": status.done}
+    state = {"state": describe_state(status), "healthy": status.healthy, "done": status.done}
     return asdict(status) | state | {"failed": status.failed, "failures": failures}
 
 
@@ -73,7 +73,7 @@ def follow(store: Store, console: Console) -> int:
                 live.refresh()
             else:
                 console.print(
-                    f"{_describe_state(newest)}: {display.summary(newest)}", soft_wrap=True
+                    f"{describe_state(newest)}: {display.summary(newest)}", soft_wrap=True
                 )
             time.sleep(REFRESH_SECONDS if console.is_terminal else REFRESH_SECONDS * 5)
     return show(store, console)
@@ -106,18 +106,3 @@ def _read_statuses(store: Store) -> list[RunStatus]:
             f"no run has left its progress in {store.name!r}; expected results of harness/bench.py"
         )
     return statuses
-
-
-def _describe_state(status: RunStatus) -> str:
-    """Whether a run goes on, has ended, or sends no updates, in words."""
-    if status.end:
-        return f"ended: {status.end}" if status.end != run_status.DONE else "ended"
-    if status.stale_seconds < STALE_SECONDS:
-        quiet = (
-            f", no news of its trials for {format_duration(status.quiet)}"
-            if status.quiet > STALE_SECONDS
-            else ""
-        )
-        return f"running on {status.host}{quiet}"
-    gone = "its driver is gone or cut off, and the same command goes on from the last checkpoints"
-    return f"silent for {format_duration(status.stale_seconds)}: {gone} ({status.host})"

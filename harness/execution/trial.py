@@ -25,7 +25,7 @@ from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import Model
 from harness.storage.store import Store
-from harness.training import gpu_memory, process_tuning
+from harness.training import compilation, gpu_memory, process_tuning
 from harness.training.checkpoints import CheckpointWriter, load_checkpoint
 from harness.training.process_tuning import flush_denormals
 from harness.training.task import Task, Update
@@ -187,7 +187,11 @@ class _Trial:
         return groups
 
     def _train(self, cells: list[Cell], states: list[CellState], data: Data) -> Iterator[Update]:
+        if compilation.compiles(cells[0], self.task.compile, data.device):
+            self.report.stage = "compiling"
+            yield self.report.make_update()
         pack = make_trainer(cells, data, self.task.evaluation.labelled, states, self.task.compile)
+        self.report.stage = ""
         checkpoints = CheckpointWriter(self.store, pack)
         try:
             yield from self._advance(pack, checkpoints)

@@ -5,7 +5,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from harness.monitoring.run_status import RunStatus
+from harness.monitoring.run_status import DONE, STALE_SECONDS, RunStatus
 
 MAX_SHOWN = 20  # packs on a page
 
@@ -42,6 +42,21 @@ def render_page(status: RunStatus) -> Group:
     more = status.running - len(status.packs[:MAX_SHOWN])
     rest = [Text(f"and {more} more")] if more > 0 else []
     return Group(Text(summary(status), style="bold"), bar, table, *rest)
+
+
+def describe_state(status: RunStatus) -> str:
+    """Whether a run goes on, has ended, or sends no updates, in words."""
+    if status.end:
+        return f"ended: {status.end}" if status.end != DONE else "ended"
+    if status.is_active:
+        quiet = (
+            f", no news of its trials for {format_duration(status.quiet)}"
+            if status.quiet > STALE_SECONDS
+            else ""
+        )
+        return f"running on {status.host}{quiet}"
+    gone = "its driver is gone or cut off, and the same command goes on from the last checkpoints"
+    return f"silent for {format_duration(status.stale_seconds)}: {gone} ({status.host})"
 
 
 def format_duration(seconds: float) -> str:

@@ -88,6 +88,11 @@ class RunStatus:
         return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(self.written)).total_seconds())
 
     @property
+    def is_active(self) -> bool:
+        """Whether the run has not ended and wrote its status within the last minute."""
+        return not self.end and self.stale_seconds < STALE_SECONDS
+
+    @property
     def healthy(self) -> bool:
         """Whether the run sends news or has ended with no cell failed or missing."""
         return not self.failed and (
@@ -139,6 +144,4 @@ def _parse(content: bytes) -> RunStatus | None:
 
 def active_runs(store: Store) -> list[RunStatus]:
     """Runs that have not ended and wrote their status within the last minute."""
-    return [
-        status for status in read(store) if not status.end and status.stale_seconds < STALE_SECONDS
-    ]
+    return [status for status in read(store) if status.is_active]

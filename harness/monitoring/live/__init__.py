@@ -1,0 +1,1 @@
+"""A page in the browser that follows the runs of a store: progress, curves, failures, verdicts."""
