@@ -45,6 +45,7 @@ from analysis.sections import (
     overview,
     reproduction,
     samples,
+    seeds,
     summary,
     verdicts,
 )
@@ -114,6 +115,7 @@ SECTIONS = (
     class_balance.SECTION,
     reproduction.SECTION,
     literature.SECTION,
+    seeds.SECTION,
     learning_curves.SECTION,
     samples.SECTION,
     summary.ESTIMATES,
@@ -234,7 +236,8 @@ def write(report: Report, out: Path) -> Path:
         for content in report.contents.values():
             for each in (*content.tables, *content.files):
                 table.write(each, out / "tables")
-        page = build_page(report, draw_figures(report.contents, out / "figures"))
+        pictures = draw_figures(report.contents, out / "figures")
+        page = build_page(report, pictures, find_samples(report.data.store, out))
         (out / "report.html").write_text(render(page), encoding="utf-8")
     except OSError as error:
         raise InputError(
@@ -259,7 +262,21 @@ def _save_plot(plot: Plot, folder: Path) -> Picture:
     return Picture(png, plot.title, plot.caption, width)
 
 
-def build_page(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Page:
+def find_samples(store: Store, out: Path) -> str:
+    """The address of the pictures of samples as seen from a page in `out`.
+
+    It is empty where the page does not lie in the results folder: nothing is known of where it
+    will go.
+    """
+    root, folder = store.report_folder.resolve(), out.resolve()
+    if not (root / "samples").is_dir() or not folder.is_relative_to(root):
+        return ""
+    return "/".join([*[".."] * len(folder.relative_to(root).parts), "samples"])
+
+
+def build_page(
+    report: Report, pictures: Mapping[str, Sequence[Picture]], samples_address: str = ""
+) -> Page:
     """The page: its head, and every section that has anything to show."""
     data = report.data
     sections = [
@@ -274,6 +291,7 @@ def build_page(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> Pag
         answer=verdicts.headline_sentence(data.families),
         subtitle=report.subtitle,
         banner=shortened_banner(data.arm_counts),
+        samples=samples_address,
         sections=[each for each in sections if not each.is_empty],
     )
 

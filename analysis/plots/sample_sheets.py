@@ -1,22 +1,14 @@
-"""Image sheets over β, side by side: samples, reconstructions or latent traversals.
+"""Image sheets over β, side by side: samples, reconstructions or latent traversals."""
 
-A sheet is a PNG that the harness writes: 10 rows of 20 images of one size, one pixel apart, grey
-or in colour.
-"""
-
-import io
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 
 from analysis.plots.style import use_report_style, wrap_name
+from analysis.rendering.sheet import crop_sheet
 from harness.storage.store import PictureKind
 
-SHEET_ROWS, SHEET_COLUMNS = 10, 20
-MAX_COLUMNS = 7  # of a sheet
 PANEL_INCHES = (1.28, 1.98)
 PANELS_PER_ROW = 5
 
@@ -46,27 +38,6 @@ def draw_sheets_by_beta(rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: Pic
         for axis in axes[len(line) :]:
             axis.remove()
     return figure
-
-
-def crop_sheet(png: bytes, kind: PictureKind) -> np.ndarray:
-    """Crop a sheet to `MAX_COLUMNS` columns: (height, width), or (height, width, 3), in 0..255.
-
-    Of a traversal these are spread from end to end, else they are the first. A picture of another
-    size is returned uncropped.
-    """
-    with Image.open(io.BytesIO(png)) as picture:
-        pixels = np.asarray(picture.convert("RGB" if picture.mode == "RGB" else "L"))
-    height, width = pixels.shape[0] + 1, pixels.shape[1] + 1  # with the line after the last image
-    if height % SHEET_ROWS or width % SHEET_COLUMNS:
-        return pixels
-    tile = width // SHEET_COLUMNS
-    columns = (
-        np.linspace(0, SHEET_COLUMNS - 1, MAX_COLUMNS).round().astype(int)
-        if kind == "traversals"
-        else np.arange(MAX_COLUMNS)
-    )
-    pixel_columns = (columns[:, None] * tile + np.arange(tile)).ravel()[:-1]
-    return pixels[:, pixel_columns]
 
 
 def _panel_rows(series: pd.DataFrame) -> list[pd.DataFrame]:

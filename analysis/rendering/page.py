@@ -1,7 +1,8 @@
-"""The page: one HTML file that contains its style, its script and its pictures, and loads nothing.
+"""The page: one HTML file that contains its style, its script and its pictures.
 
-Everything can be read without the script, which only sorts tables; the policy in the head lets no
-other script run.
+Everything can be read without the script, which sorts, filters, and shows a seed whose point is
+chosen. The policy in the head lets no other script run. Nothing is loaded but the samples of a
+chosen seed, from the results folder that the page lies in.
 """
 
 import base64
@@ -20,6 +21,7 @@ from analysis.rendering.section import BASELINE_HINT, Content, Picture
 from analysis.rendering.table import NUMBER_PATTERN, Table, is_numeric
 
 TEMPLATE_FOLDER = Path(__file__).parent
+SCRIPTS = ("sort.js", "filter.js", "seeds.js")
 MAX_UNFOLDED_VERDICTS = 12  # verdicts of a family that are read without unfolding the rest
 MAX_VERDICTS = 300  # verdicts of a family on the page, those to unfold included
 _FIRST_NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
@@ -57,8 +59,8 @@ class PageSection:
 class Page:
     """All that a page shows: its head, and its sections in their order.
 
-    answer: the first verdict, for the head. banner: a warning about shortened runs. Both may be
-    empty.
+    answer: the first verdict, for the head. banner: a warning about shortened runs. samples: the
+    address of the pictures of samples beside the page. All three may be empty.
     """
 
     title: str
@@ -66,6 +68,7 @@ class Page:
     subtitle: str
     banner: str
     sections: Sequence[PageSection]
+    samples: str = ""
 
 
 def render(page: Page) -> str:
@@ -82,9 +85,10 @@ def render(page: Page) -> str:
         "kept": keep_together,
         "as_json": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
     }
-    style, script = (
-        (TEMPLATE_FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")
+    style, *scripts = (
+        (TEMPLATE_FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", *SCRIPTS)
     )
+    script = "".join(scripts)
     own = {"style": Markup(style), "script": Markup(script), "digest": digest(script)}
     return environment.get_template("report.html").render(
         page=page, shown=MAX_UNFOLDED_VERDICTS, listed=MAX_VERDICTS, narrower=BASELINE_HINT, **own

@@ -11,7 +11,13 @@ from analysis.comparison import verdict
 from analysis.frames.metrics import BOUND_PARTS, METRIC_BY_COLUMN, Metric, add_unit
 from analysis.rendering import numbers
 from analysis.rendering.numbers import format_p_cell
-from analysis.rendering.section import BASELINE_HINT, DESCRIBED, Content, Plot
+from analysis.rendering.section import (
+    BASELINE_HINT,
+    DESCRIBED,
+    Content,
+    Plot,
+    metric_address,
+)
 from analysis.rendering.table import Table
 from analysis.report_data import ReportData, Section
 from analysis.stats import multiplicity
@@ -51,7 +57,9 @@ def draw(
         title = f"Differences in {metric.title_with_set}"
         side, limits = forest.shared_side(of_metric), forest.axis_range(of_metric)
         for number, part in enumerate(pages, 1):
-            name = f"differences-{_file_name(metric)}" + (f"-{number}" if number > 1 else "")
+            name = f"differences-{metric_address(metric.column)}" + (
+                f"-{number}" if number > 1 else ""
+            )
             page = f", page {number} of {len(pages)}" if len(pages) > 1 else ""
             caption = (
                 f"{title}{page}. {_describe_marks(of_metric, metric)}"
@@ -67,7 +75,7 @@ def _describe_left_out(pages: Sequence[pd.DataFrame], metric: Metric) -> str:
         return ""
     return (
         f" {rest:,} more comparisons are not drawn: they are in "
-        f"comparisons-{_file_name(metric)}.csv; {BASELINE_HINT}."
+        f"comparisons-{metric_address(metric.column)}.csv; {BASELINE_HINT}."
     )
 
 
@@ -140,7 +148,7 @@ def _difference_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> 
         }
     )
     return Table(
-        f"comparisons-{_file_name(metric)}",
+        f"comparisons-{metric_address(metric.column)}",
         f"Comparisons, {title}",
         family_caption(metric, comparisons),
         text,
@@ -184,7 +192,7 @@ def _effect_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Tabl
     )
     about = _EFFECTS_CAPTION.format(word=verdict.direction_words(metric)[0])
     return Table(
-        f"effects-{_file_name(metric)}",
+        f"effects-{metric_address(metric.column)}",
         f"Effects and power, {title}",
         about,
         _drop_empty_columns(text),
@@ -205,7 +213,7 @@ def _run_table(metric: Metric, title: str, comparisons: pd.DataFrame) -> Table:
         text[what.capitalize()] = [f"{a} and {b}" if a or b else "–" for a, b in counts]
     text["p lost"] = comparisons["p_lost"].map(format_p_cell)
     return Table(
-        f"runs-{_file_name(metric)}",
+        f"runs-{metric_address(metric.column)}",
         f"Runs one by one, {title}",
         _RUNS_CAPTION,
         _drop_empty_columns(pd.DataFrame(text)),
@@ -277,10 +285,6 @@ def _count_decimals(metric: Metric, comparisons: pd.DataFrame) -> int:
 
 def _csv_values(comparisons: pd.DataFrame) -> pd.DataFrame:
     return comparisons.assign(flags=comparisons["flags"].map("; ".join))
-
-
-def _file_name(metric: Metric) -> str:
-    return metric.column.replace("_", "-")
 
 
 def format_verdict_cell(word: str, flags: Sequence[str]) -> str:

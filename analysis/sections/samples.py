@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.frames.class_words import PLURALS, choose_class_word
 from analysis.rendering.section import Content, Picture
+from analysis.rendering.sheet import excerpt_sheet
 from analysis.report_data import ReportData, SampleSheets, Section
 from harness.errors import InputError
 from harness.storage.store import PictureKind, Store
@@ -24,11 +25,19 @@ SHEET_CAPTIONS: Mapping[PictureKind, str] = {
 }
 
 
+MAX_WHOLE_SHEETS = 60  # on a page; where there are more, each is cropped
+CROPPED = (8, 4)  # columns and rows of a cropped sheet
+MAX_ARMS = 50  # with pictures
+
+
 def build(data: ReportData) -> Content:
     """The pictures of each arm's first finished seed, or a sentence where there are none."""
     galleries = build_galleries(data.rows, data.sheets, data.arm_names)
-    missing = [] if galleries else ["No samples lie beside these results."]
-    return Content(paragraphs=missing, pictures=galleries)
+    if not galleries:
+        return Content(paragraphs=["No samples lie beside these results."])
+    left_out = max(len(pngs) for pngs in data.sheets.values()) - MAX_ARMS
+    notes = [f"{left_out:,} more arms have pictures in the results folder."] if left_out > 0 else []
+    return Content(paragraphs=notes, pictures=galleries)
 
 
 SECTION = Section("galleries", "Galleries", build)
@@ -40,25 +49,34 @@ def build_galleries(
     """Rows with `arm`, PNGs by kind and cell, the arms in order -> pictures by the title of their
     kind; a kind without any is left out.
     """
+    crop = sum(map(len, sheets.values())) > MAX_WHOLE_SHEETS
     by_title = {
-        SHEET_TITLES[kind]: list(make_pictures(rows, pngs, kind, arms))
+        SHEET_TITLES[kind]: list(make_pictures(rows, pngs, kind, arms, crop))
         for kind, pngs in sheets.items()
     }
     return {title: pictures for title, pictures in by_title.items() if pictures}
 
 
 def make_pictures(
-    rows: pd.DataFrame, pngs: Mapping[str, bytes], kind: PictureKind, arms: Sequence[str]
+    rows: pd.DataFrame,
+    pngs: Mapping[str, bytes],
+    kind: PictureKind,
+    arms: Sequence[str],
+    crop: bool = False,
 ) -> Iterator[Picture]:
-    """The pictures of one kind, one an arm, in the order of `arms`; `pngs` are by cell."""
+    """The pictures of one kind, one an arm, in the order of `arms`; `pngs` are by cell.
+
+    There are `MAX_ARMS` at most. crop: whether each shows a part of its sheet alone.
+    """
     classes = PLURALS[choose_class_word(rows)]
     for arm, cell, seed, counts in select_first_seeds(rows, pngs, arms)[
         ["arm", "cell", "seed", "digit_counts_200"]
-    ].to_numpy():
+    ].to_numpy()[:MAX_ARMS]:
         description = (
             _describe_counts(counts, classes) if kind == "samples" else SHEET_CAPTIONS[kind]
         )
-        yield Picture(pngs[cell], arm, f"seed {seed}{'; ' + description if description else ''}")
+        png = excerpt_sheet(pngs[cell], kind, *CROPPED) if crop else pngs[cell]
+        yield Picture(png, arm, f"seed {seed}{'; ' + description if description else ''}")
 
 
 def select_first_seeds(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.comparison import verdict
 from analysis.frames.metrics import METRIC_BY_COLUMN, Metric
-from analysis.rendering.section import DECIDED, Content, Family, Verdict
+from analysis.rendering.section import DECIDED, Content, Family, Verdict, metric_address
 from analysis.rendering.table import Table
 from analysis.report_data import ReportData, Section
 from analysis.sections.comparisons import build_tables, count_comparisons
@@ -62,7 +62,7 @@ def _build_family(metric: Metric, comparisons: pd.DataFrame, unit: str) -> Famil
     title = metric.title_with_set
     tables = build_tables(metric, title, comparisons)
     return Family(
-        metric.column.replace("_", "-"),
+        metric_address(metric.column),
         title,
         verdict.to_words_of(unit, count_verdicts(comparisons["verdict"])),
         verdicts,

@@ -116,7 +116,9 @@ def test_the_page_is_what_its_command_makes_of_the_rows(
         assert report.main([f"results/{folder.name}", "--out", str(tmp_path)]) == 0
     made, shown = (
         re.sub(
-            r"data:image/png;base64,[^\"]+", "", (place / "report.html").read_text(encoding="utf-8")
+            r"data:image/(?:png|webp);base64,[^\"]+",
+            "",
+            (place / "report.html").read_text(encoding="utf-8"),
         )
         for place in (tmp_path, folder / "report")
     )

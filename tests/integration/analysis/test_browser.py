@@ -4,14 +4,20 @@ import contextlib
 import io
 import itertools
 import shutil
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from analysis import report
+from harness.experiment.provenance import utc_now
+from harness.monitoring import run_status
+from harness.monitoring.live.server import LivePage, LiveServer
+from harness.monitoring.run_status import RunStatus
 from tests.unit.analysis.conftest import HOSTILE, write_significant_results
 
 pytestmark = pytest.mark.slow
@@ -73,7 +79,7 @@ def shown(browser: Browser, address: str) -> Iterator[Opened]:
 
 def test_it_renders_without_a_complaint_and_asks_for_nothing(shown: Opened, address: str) -> None:
     assert shown.complaints == []
-    assert [url for url in shown.requests if not url.startswith("data:image/png;base64,")] == [
+    assert [url for url in shown.requests if not url.startswith("data:image/webp;base64,")] == [
         address
     ]
     assert shown.page.locator("h1").inner_text() == "made-up"
@@ -154,6 +160,55 @@ def test_numbers_sort_by_size_and_repeated_names_are_grey(
     assert grey.count() != before
 
 
+def visible(page: Page, selector: str) -> list[str]:
+    """The texts of the elements that are shown."""
+    return [each.inner_text() for each in page.locator(selector).all() if each.is_visible()]
+
+
+def test_the_bar_filters_arms_and_one_metric(shown: Opened) -> None:
+    page, rows = shown.page, "#table-of-estimates tbody tr"
+    whole = len(visible(page, rows))
+    page.locator(".filter input").fill("GMVAE")
+    arms = {text.split("\t")[0] for text in visible(page, rows)}
+    assert arms
+    assert all("gmvae" in arm for arm in arms)
+    assert all("gmvae" in text for text in visible(page, ".verdicts li"))
+    assert all("gmvae" in text for text in visible(page, ".gallery"))
+    page.locator(".filter select").select_option(label="NELBO on the test images")
+    assert {text.split("\t")[1] for text in visible(page, rows)} == {"NELBO (nats)"}
+    assert visible(page, "#verdicts h3") == ["NELBO on the test images", "Before you cite"]
+    assert visible(page, "#seeds h3") == ["NELBO on the test images"]
+    assert " of " in page.locator(".filter output").inner_text()
+    page.locator(".filter input").fill("")
+    page.locator(".filter select").select_option(index=0)
+    assert len(visible(page, rows)) == whole
+    assert page.locator(".filter output").inner_text() == ""
+
+
+def test_a_click_on_a_point_shows_its_scores_its_curve_and_its_samples(shown: Opened) -> None:
+    page = shown.page
+    point = page.locator("#seeds tr", has_text="vae β=4").first.locator("circle").first
+    score = point.get_attribute("aria-label")
+    assert score is not None
+    assert score.startswith("seed 0: ")
+    point.focus()
+    page.keyboard.press("Enter")
+    detail = page.locator("tr.detail")
+    assert "vae β=4, seed 0" in detail.inner_text()
+    assert f"NELBO on the test images: {score.removeprefix('seed 0: ')}" in detail.inner_text()
+    assert "at step 20,000; steps on a log axis" in detail.inner_text()
+    image = detail.locator("img")
+    image.evaluate("image => image.decode()")
+    assert image.evaluate("image => image.naturalWidth") > 0
+    page.keyboard.press("Enter")
+    assert detail.count() == 0
+    other = page.locator("#seeds tr", has_text="vae β=4").first.locator("circle").nth(1)
+    other.focus()
+    page.keyboard.press(" ")
+    assert "Its samples do not lie beside this page." in detail.inner_text()
+    assert shown.complaints == []
+
+
 def test_hostile_text_is_text(shown: Opened) -> None:
     assert shown.page.locator("script").count() == 1
     assert shown.page.locator("#missing td.reason").inner_text() == HOSTILE
@@ -186,6 +241,30 @@ def test_it_reads_the_same_without_its_script(
         bare.locator("main").inner_text().split() == shown.page.locator("main").inner_text().split()
     )
     context.close()
+
+
+def test_the_live_page_shows_progress_and_then_the_report(browser: Browser, tmp_path: Path) -> None:
+    store = write_significant_results(tmp_path / "results")
+    running = RunStatus("run", "made-up", "here", utc_now(), asked=9, cells=9, ended={"ok": 3})
+    run_status.write(store, running)
+    live = LivePage(store, str(store.root), tmp_path)
+    with LiveServer(live) as server, live.refreshing():
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        page = browser.new_page(viewport={"width": 400, "height": 800})
+        page.set_default_timeout(0)
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto(server.url)
+        page.locator("strong", has_text="3 of 9 cells done").wait_for()
+        page.frame_locator("#report").locator("h1", has_text="made-up").wait_for()
+        run_status.write(store, replace(running, ended={"ok": 9}, end="done"))
+        page.locator("strong", has_text="9 of 9 cells done").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") == 400
+        assert complaints == []
+        page.close()
+        server.shutdown()
+        thread.join()
 
 
 def test_nothing_is_hidden_on_paper(shown: Opened) -> None:

@@ -84,7 +84,7 @@ def test_all_files_are_there_and_the_results_unchanged(reported: Reported) -> No
 
 def test_the_page_stands_alone(page: str, reported: Reported) -> None:
     assert not re.findall(r"<(link|iframe|object)\b", page)
-    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:image/png;base64,|#)""", page)
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:image/webp;base64,|#)""", page)
     assert "url(" not in page
     assert "@import" not in page
     figures = [

@@ -1,6 +1,5 @@
 """Intervals of digit counts, wrapping of names, series over β and pages of comparisons."""
 
-import io
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,6 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from PIL import Image
 
 from analysis.frames.arm_names import row_arm_names
 from analysis.frames.metrics import ACCURACY, METRIC_BY_COLUMN
@@ -17,11 +15,7 @@ from analysis.plots.digit_counts import digit_shares
 from analysis.plots.forest import axis_range, draw_differences, shared_side, split_pages
 from analysis.plots.label_placement import LabelPlacer
 from analysis.plots.rate_distortion import NELBO_LINE_COLOUR, draw_rate_distortion, find_beta_series
-from analysis.plots.sample_sheets import crop_sheet
-from harness.storage.store import PictureKind
 from tests.unit.analysis.conftest import FrameMaker, made, row
-
-TILE = 29  # pixels of an image of MNIST and the line beside it
 
 
 def compared(count: int = 1, **values: Any) -> pd.DataFrame:
@@ -223,31 +217,3 @@ def test_every_comparison_is_on_one_page() -> None:
     assert pd.concat(shown)["a"].tolist() == found["a"].tolist()
     long = found.assign(b="a name of an arm which takes a second line")
     assert max(len(page) for page in split_pages(long)) == 20
-
-
-def sheet(rows: int = 10, columns: int = 20) -> bytes:
-    """A sheet of digits, each as bright as its column."""
-    tiles = np.kron(
-        np.arange(columns, dtype=np.uint8)[None],
-        np.ones((rows * TILE, TILE), np.uint8),
-    )
-    file = io.BytesIO()
-    Image.fromarray(tiles[:-1, :-1]).save(file, "PNG")
-    return file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("kind", "columns"),
-    [("samples", [0, 1, 2, 3, 4, 5, 6]), ("traversals", [0, 3, 6, 10, 13, 16, 19])],
-)
-def test_a_traversal_is_shown_from_end_to_end(kind: PictureKind, columns: list[int]) -> None:
-    pixels = crop_sheet(sheet(), kind)
-    assert pixels.shape == (10 * TILE - 1, 7 * TILE - 1)
-    assert pixels[0, ::TILE].tolist() == columns
-
-
-def test_a_picture_that_is_no_sheet_is_shown_whole() -> None:
-    file = io.BytesIO()
-    Image.new("L", (300, 10), 128).save(file, "PNG")
-    assert crop_sheet(file.getvalue(), "samples").shape == (10, 300)
-    assert crop_sheet(sheet(columns=4), "samples").shape == (289, 115)

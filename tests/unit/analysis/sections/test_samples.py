@@ -1,13 +1,17 @@
 """The pictures of the page, with their order and captions."""
 
+import io
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
+from analysis import report
 from analysis.frames.arm_table import count_cells
 from analysis.frames.load import read_results
 from analysis.rendering.section import Picture
 from analysis.report_data import SampleSheets
+from analysis.reproduction import references
 from analysis.sections import samples
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import gallery, made, row
@@ -63,3 +67,19 @@ def test_samples_are_in_the_order_of_the_tables(full: Store) -> None:
         "ssvae semi-supervised",
     ]
     assert shown[0].caption == f"seed 0; the judge sees of digits 0 to 9: {' '.join(['20'] * 10)}"
+
+
+def test_many_sheets_are_cropped_and_the_arms_left_out_are_counted(tmp_path: Path) -> None:
+    """Nothing else keeps a page of 300 arms small."""
+    store = Store(tmp_path)
+    cells = [made("vae", beta=float(beta)) for beta in range(1, 63)]
+    for cell in cells:
+        store.write_row(row(cell))
+        gallery(store, cell)
+    data = report.read_data(store, "r", references.load(None), False)
+    content = samples.build(data)
+    (pictures,) = content.pictures.values()
+    assert len(pictures) == samples.MAX_ARMS
+    assert content.paragraphs == ["12 more arms have pictures in the results folder."]
+    with Image.open(io.BytesIO(pictures[0].png)) as picture:
+        assert picture.format == "PNG"
