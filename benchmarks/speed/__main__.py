@@ -1,6 +1,9 @@
 """Measure the speed of the harness and of its alternatives side by side in one run.
 
-    python -m benchmarks.speed [--rounds N] [--grid-rounds N] [--only steps|grids|cells|model ...]
+    python -m benchmarks.speed [--rounds N] [--grid-rounds N] [--only PART ...] [--before TREE]
+
+The parts are grids, steps, cells, model and tables. TREE is a checkout of an older version, which
+`tables` then measures in turn.
 
 It writes into benchmarks/: speed.csv, every number with its spread; speed.md, targets and results;
 speed.png. Contenders take turns within a part. Parts can be run separately; the last run of each is
@@ -17,13 +20,14 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks.speed import grids, model, steps
+from benchmarks.speed import grids, model, steps, tables
 from benchmarks.speed.measure import Times, ratio
 from harness.experiment import provenance
 
 HERE = Path(__file__).parents[1]
 CELLS = [1_000, 10_000]
-PARTS = ("grids", "steps", "cells", "model")
+PARTS = ("grids", "steps", "cells", "model", "tables")
+TABLE_ROUNDS = 3
 QUICK = 15  # cells of the benchmark's grid `quick`
 LIMIT_ROUNDS = 10
 
@@ -63,6 +67,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--grid-rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--before", type=Path)
     args = parser.parse_args()
     for part in args.only:
         report = Report()
@@ -72,8 +77,10 @@ def main() -> None:
             of_grids(report, args.grid_rounds)
         elif part == "cells":
             of_cells(report)
-        else:
+        elif part == "model":
             of_model(report)
+        else:
+            of_tables(report, args.before)
         keep(part, report)
     write()
 
@@ -194,6 +201,24 @@ def of_model(report: Report) -> None:
             f"**{run.taken:.0f} s**, {run.said:.0f} s foretold ({run.said / run.taken:.2f} of it)"
         )
         report.say("the model of the time", f"{told}; {run.workers} workers", "", reached)
+
+
+def of_tables(report: Report, before: Path | None) -> None:
+    """Large tables, from the parquet to the verdicts or the page; one round of an older version."""
+    for case in tables.CASES:
+        with tables.made_folder(case) as folder:
+            old = [] if before is None else [tables.run(before, case, folder)]
+            new = [tables.run(tables.ROOT, case, folder) for _ in range(TABLE_ROUNDS)]
+            size = tables.page_size(folder)
+        for name, costs in (("now", new), ("before", old)):
+            if not costs:
+                continue
+            seconds = Times([cost.seconds for cost in costs])
+            report.number(f"{case.name}, {name}", seconds, "s")
+            memory = max(cost.memory for cost in costs)
+            page = f", page {size:.1f} MB" if size is not None and name == "now" else ""
+            reached = f"**{seconds.median:.1f} s**, {memory:.2f} GiB{page}"
+            report.say(case.name, f"{name}, start to end", case.reach, reached)
 
 
 def write() -> None:
