@@ -4,6 +4,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 RESULTS ?= results/quick
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
+# more than there are CPUs: many of these tests wait for other processes
+WAITING ?= -n 3 --dist loadfile --no-loadscope-reorder
 # what optional tests need: an S3 server, MLflow, the documentation site
 EXTRA_LOCKS := -r tests/moto.lock -r tests/trackers.lock -r docs/site/requirements.lock
 
@@ -22,8 +24,7 @@ check: setup
 
 test: check
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps $(EXTRA_LOCKS)
-	$(BIN)/pytest $(WORKERS) tests/integration
-	$(BIN)/pytest tests/cluster
+	$(BIN)/pytest $(WAITING) tests/integration tests/cluster
 
 docs: setup
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r docs/site/requirements.lock

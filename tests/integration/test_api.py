@@ -116,11 +116,13 @@ def test_the_example_of_the_docs_is_a_script(folder: Path, mnist: Data) -> None:
     }
 
 
-DATA_AND_METRIC = """
+SCRIPT = """
+import pathlib, harness, own_module, ray
 import numpy as np
-import harness
 from harness.plugins.dataset import Dataset, DataSpec, Splits, register_dataset
 from harness.plugins.metric import register_metric
+pathlib.Path('own_module.py').unlink()
+HALF = 0.5
 
 
 @register_dataset("mine")
@@ -137,23 +139,22 @@ def quarter(inputs):
     return 0.25
 
 
-if __name__ == "__main__":
-    grid = {"name": "own", "sweeps": [{"model": "vae", "dataset": "mine", "iterations": 20}]}
-    results = harness.run(grid, seeds=2, samples=200, plugins=[Mine, quarter], results="own")
-    assert results.failed.empty
+ray.init(num_cpus=1, include_dashboard=False)
+short = {"seeds": 1, "samples": 200, "progress": False}
+grid = {"name": "own", "sweeps": [{"model": "vae", "dataset": "mine", "iterations": 20}]}
+assert harness.run(grid, plugins=[Mine, quarter], results="own", **short).failed.empty
+
+
+@register_metric('half', unit='', better=None, columns=['accuracy'])
+def half(inputs):
+    yield 1.0
+    return {'accuracy': HALF}
+
+
+plugins = [own_module.Linear, half]
+found = harness.run(models='linear', iterations=20, plugins=plugins, results='r', **short)
+print(found, ray.is_initialized())
 """
-
-
-@pytest.mark.slow
-def test_a_data_set_and_a_metric_of_a_script_reach_rays_workers(folder: Path) -> None:
-    Path("own.py").write_text(DATA_AND_METRIC)
-    done = subprocess.run([sys.executable, "own.py"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    rows = Store("own").rows().values()
-    assert {(row["dataset"], row["data_kind"], row["quarter"]) for row in rows} == {
-        ("mine", "continuous", 0.25)
-    }
-    assert all(len(row["data_version"]) == 12 for row in rows)
 
 
 def test_cells_that_fail_do_not_raise(folder: Path, mnist: Data) -> None:
@@ -199,28 +200,23 @@ def test_what_cannot_be_sent_to_rays_workers_is_one_line(folder: Path, mnist: Da
 
 
 @pytest.mark.slow
-def test_modules_metrics_and_a_ray_that_runs(folder: Path, mnist: Data) -> None:
+def test_modules_data_sets_metrics_and_a_ray_that_runs(folder: Path, mnist: Data) -> None:
     """The class is of a module that the workers cannot import, as it is removed once the script has
-    it. The metric is of the script. Ray is the script's own.
+    it. The data set and the metrics are of the script. Ray is the script's own.
     """
     Path("own_module.py").write_text(MODEL)
-    Path("mine.py").write_text(
-        "import pathlib, harness, own_module, ray\npathlib.Path('own_module.py').unlink()\n"
-        "from harness.plugins.metric import register_metric\n"
-        "HALF = 0.5\n"
-        "@register_metric('half', unit='', better=None, columns=['accuracy'])\n"
-        "def half(inputs):\n    yield 1.0\n    return {'accuracy': HALF}\n"
-        "ray.init(num_cpus=1, include_dashboard=False)\n"
-        "plugins = [own_module.Linear, half]\n"
-        "print(harness.run(models='linear', seeds=1, iterations=20, plugins=plugins,\n"
-        "                  results='r', samples=200), ray.is_initialized())\n"
-    )
+    Path("mine.py").write_text(SCRIPT)
     done = subprocess.run([sys.executable, "-B", "mine.py"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("Results('linear: 1 cell: 1 ok') True\n")
     assert [row["accuracy"] for row in Store("r").rows().values()] == [0.5]
     texts = [json.loads(Store("r").read(key) or b"") for key in Store("r").keys("plugins", ".json")]
     assert {name for text in texts for name in text["files"]} == {"Linear.py", "half.py"}
+    rows = Store("own").rows().values()
+    assert {(row["dataset"], row["data_kind"], row["quarter"]) for row in rows} == {
+        ("mine", "continuous", 0.25)
+    }
+    assert all(len(row["data_version"]) == 12 for row in rows)
 
 
 def test_a_bad_grid_is_one_line_and_nothing_is_written(folder: Path) -> None:

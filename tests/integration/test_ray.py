@@ -209,7 +209,7 @@ def run_to_its_end(launcher: Launcher, work: Sequence[Task]) -> None:
 def test_a_run_that_hangs_is_ended_with_a_word(
     ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ray, "patience", 20.0)
+    monkeypatch.setattr(ray, "patience", 5.0)
     with pytest.raises(StalledError, match="1 trials sent no update"):
         run_to_its_end(ray, tasks(store, [[mortal(1, sleeps=True)]]))
     assert "no progress for" in capsys.readouterr().err

@@ -7,11 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from harness import bench
 from harness.data.loading import DatasetLoader
 from harness.errors import StalledError
 from harness.execution import trial
@@ -27,6 +28,8 @@ from harness.training.task import Task
 from tests.conftest import ROOT, CellMaker, lasting
 
 STEPS = 600  # of small images: seconds
+FLAGS = ["--models", "vae", "--seeds", "2", "--pack", "2", "--dataset", "digits"]
+FLAGS += ["--iterations", str(STEPS), "--samples", "200", "--compile", "never"]
 # The command, ended by its checkpoints alone: the time of grace, which a busy machine may exceed,
 # is an hour.
 PATIENT = """
@@ -129,26 +132,14 @@ def test_a_pack_that_is_closed_while_it_is_scored_has_stored_all_weights(
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-@contextmanager
-def starting() -> Iterator[Start]:
+@pytest.fixture
+def start() -> Iterator[Start]:
     """Start the command in its own session, so that signals reach it as from a terminal."""
     started = []
 
     def command(results: Path, *flags: str) -> "subprocess.Popen[str]":
-        line = [
-            sys.executable,
-            "-c",
-            PATIENT,
-            "harness/bench.py",
-            "--models",
-            "vae",
-            "--seeds",
-            "2",
-            "--pack",
-            "2",
-        ]
-        line += ["--dataset", "digits", "--iterations", str(STEPS), "--samples", "200"]
-        line += ["--compile", "never", "--results", str(results), "--launcher", *flags]
+        line = [sys.executable, "-c", PATIENT, "harness/bench.py", *FLAGS]
+        line += ["--results", str(results), "--launcher", *flags]
         pipe = subprocess.PIPE
         started.append(
             subprocess.Popen(
@@ -166,32 +157,22 @@ def starting() -> Iterator[Start]:
             process.communicate()
 
 
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """`starting`, for one test."""
-    with starting() as command:
-        yield command
-
-
 def wait_for(met: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
     while not met() and process.poll() is None:
         time.sleep(0.05)
     assert met(), process.communicate()
 
 
-def finish(results: Path, start: Start) -> dict[str, Row]:
-    """The rows of a run that ends by itself."""
-    process = start(results, "in-process")
-    _, err = process.communicate()
-    assert process.returncode == 0, err
+def finish(results: Path) -> dict[str, Row]:
+    """The rows of a run of the same command that ends by itself, in this process."""
+    assert bench.main([*FLAGS, "--results", str(results), "--launcher", "in-process"]) == 0
     return {name: lasting(row) for name, row in Store(results).rows().items()}
 
 
 @pytest.fixture(scope="module")
 def calm_rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     """The rows of an uninterrupted run."""
-    with starting() as start:
-        return finish(tmp_path_factory.mktemp("calm"), start)
+    return finish(tmp_path_factory.mktemp("calm"))
 
 
 @pytest.mark.slow
@@ -221,4 +202,4 @@ def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
         assert one.id in calm_rows
         assert killed.row(one.id) is None
         assert 0 < (kept(killed, one) or 0) < STEPS
-    assert finish(killed.root, start) == calm_rows
+    assert finish(killed.root) == calm_rows
