@@ -78,7 +78,7 @@ def choose_arms(
     """
     columns = [metric.column for metric in metrics]
     scored = finished[finished[columns].notna().any(axis=1)]
-    counts = scored.groupby("arm").size().reindex(arms).dropna()
+    counts = scored.groupby("arm").size().reindex(list(arms)).dropna()
     fitting = int((counts.cumsum() * len(columns) <= MAX_POINTS).sum())
     kept = list(counts.index)[: max(1, fitting)]
     return scored[scored["arm"].isin(kept)], len(counts) - len(kept)

@@ -10,16 +10,27 @@ from harness.evaluation import digit_classifier, scored_images
 from harness.evaluation.digit_classifier import DigitClassifier
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
+from harness.experiment.options import Compile
 from harness.plugins.dataset import Data
 from harness.plugins.model import Model, sees_dequantised
 from harness.storage.store import Store
 
 
 class SharedInputs:
-    """What all cells of a trial share; each image set is prepared once, when first used."""
+    """What all cells of a trial share; each image set is prepared once, when first used.
 
-    def __init__(self, store: Store, data: Data, evaluation: EvaluationConfig):
+    compile_mode: whether metrics that can compile what they compute do so
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        data: Data,
+        evaluation: EvaluationConfig,
+        compile_mode: Compile = "auto",
+    ):
         self.store, self.data, self.evaluation = store, data, evaluation
+        self.compile_mode = compile_mode
 
     @cached_property
     def test_images(self) -> Tensor:

@@ -20,13 +20,14 @@ from harness.errors import StorageError
 from harness.evaluation import accuracy as accuracy
 from harness.evaluation import elbo as elbo
 from harness.evaluation import image_sampling
-from harness.evaluation import iwae as iwae
 from harness.evaluation import samples as samples
 from harness.evaluation.checks import InvalidScoreError, NonFiniteError
 from harness.evaluation.further_metrics import check_values, describe_values
+from harness.evaluation.importance import iwae as iwae
 from harness.evaluation.inputs import MetricInputs, SharedInputs
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
+from harness.experiment.options import Compile
 from harness.experiment.own_columns import OWN_COLUMNS
 from harness.plugins import registry
 from harness.plugins.dataset import Data, registered_datasets
@@ -111,9 +112,15 @@ class Stage:
 class Scorer:
     """Scores cells of one trial and keeps their weights in a store."""
 
-    def __init__(self, store: Store, data: Data, evaluation: EvaluationConfig):
+    def __init__(
+        self,
+        store: Store,
+        data: Data,
+        evaluation: EvaluationConfig,
+        compile_mode: Compile = "auto",
+    ):
         self.store, self.data, self.evaluation = store, data, evaluation
-        self.shared = SharedInputs(store, data, evaluation)
+        self.shared = SharedInputs(store, data, evaluation, compile_mode)
 
     def has_weights(self, cell: Cell) -> bool:
         """Whether a cell is trained: it has weights that its row or its model can use.

@@ -127,7 +127,7 @@ class _Trial:
         if self.task.gpus and not torch.cuda.is_available():
             raise RuntimeError("a GPU was granted, and torch finds no CUDA device on this machine")
         data = data.to(self.device, gpu_memory.max_data_bytes(self.device, self.task.gpus))
-        self.scorer = Scorer(self.store, data, self.task.evaluation)
+        self.scorer = Scorer(self.store, data, self.task.evaluation, self.task.compile)
         untrained = []
         for cell in self.task.cells:
             if not self.task.is_search and self.scorer.has_weights(cell):

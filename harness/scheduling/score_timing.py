@@ -4,7 +4,13 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
-from harness.evaluation import digit_classifier, elbo, iwae, scored_images
+from harness.evaluation import digit_classifier, elbo, scored_images
+from harness.evaluation.importance.weights import (
+    BLOCK_DRAWS,
+    BLOCK_IMAGES,
+    COMPILED_SHARE,
+    should_compile,
+)
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry
@@ -87,7 +93,10 @@ def _estimate_score_seconds(cell: Cell, evaluation: EvaluationConfig, images: in
             "subset": len(evaluation.subset) if evaluation.covers(cell) else 0,
         }
         draws = max(evaluation.iwae) * sum(image_counts[name] for name in evaluation.iwae_on)
-        seconds += weights.total_seconds(draws, iwae.IWAE_CHUNK_SIZE * iwae.DRAWS_PER_CALL)
+        share = 1.0
+        if should_compile(model, draws, "auto", torch.device("cpu")):
+            share = COMPILED_SHARE
+        seconds += share * weights.total_seconds(draws, BLOCK_IMAGES * BLOCK_DRAWS)
     return seconds
 
 

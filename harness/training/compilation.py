@@ -1,18 +1,14 @@
 """Compiled objectives: compiled once for each kind and size of pack, and kept in this process."""
 
 import functools
-import logging
-import os
-import shutil
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.func import grad, vmap
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_flatten
 
+from harness.evaluation.inductor import can_compile, compile_function
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
 from harness.plugins import registry
@@ -66,57 +62,13 @@ def _compile_cached(
             # recording runs the step, which may change the state in place
             example, _ = tree_flatten((trained, clone_tensors(other), *args[2:]))
             with paused_gc():
-                compiled_by_layout[layout] = _compile(gradient_function, example, nested, threads)
+                compiled_by_layout[layout] = compile_function(
+                    gradient_function, example, nested, threads
+                )
         gradients, (parts, state) = compiled_by_layout[layout](flat)
         return gradients, parts, state
 
     return objective
-
-
-def _compile(
-    function: Callable[..., Any], example: list[Any], structure: TreeSpec, threads: int
-) -> Callable[..., Any]:
-    """A function of nested tensors, compiled for tensors of the shapes of `example`.
-
-    The compiled function takes the tensors as a flat list.
-    """
-    # imported here: it takes two seconds and is only used here
-    from torch._inductor import config, standalone_compile
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    _set_inductor_keys()
-    # it warns that CUDA is missing
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    output_structures: list[TreeSpec] = []
-
-    def call_flat(*tensors: Tensor) -> list[Tensor]:
-        values, form = tree_flatten(function(*tree_unflatten(tensors, structure)))
-        output_structures[:] = [form]
-        return values
-
-    graph = make_fx(call_flat)(*example)
-    # a worker must not start a pool of compiler processes
-    with config.patch({"compile_threads": 1, "cpp.threads": threads}):
-        compiled_graph = standalone_compile(graph, example, dynamic_shapes="from_example_inputs")
-    return lambda tensors: tree_unflatten(compiled_graph(*tensors), output_structures[0])
-
-
-@functools.cache
-def _set_inductor_keys() -> None:
-    """Let Inductor identify cached code by torch's version, which also pins Triton's.
-
-    By default it reads and hashes all files of both, some 1.5 s at the start of every worker. Its
-    keys have a method `set` for this purpose.
-    """
-    from torch._inductor import codecache
-
-    version = f"{torch.__version__} {torch.version.git_version}"
-    keys: dict[str, str | bytes] = {"torch_key": version.encode(), "triton_key": version}
-    for name, value in keys.items():
-        set_key = getattr(getattr(codecache, name, None), "set", None)
-        if set_key:
-            with suppress(RuntimeError):  # something was compiled in this process before
-                set_key(value)
 
 
 def should_compile(mode: Compile, iterations: int, device: torch.device) -> bool:
@@ -126,8 +78,7 @@ def should_compile(mode: Compile, iterations: int, device: torch.device) -> bool
     """
     if mode != "auto":
         return mode == "always"
-    compiler = shutil.which(os.environ.get("CXX", "g++"))
-    return iterations >= MIN_STEPS_TO_COMPILE and device.type == "cpu" and compiler is not None
+    return iterations >= MIN_STEPS_TO_COMPILE and can_compile(device)
 
 
 def compiles(kind: Cell, mode: Compile, device: torch.device) -> bool:

@@ -17,8 +17,8 @@ def test_inductors_cache_is_keyed_by_versions(
     """Tested in a new process; keys that are set already are kept."""
     version = f"{torch.__version__} {torch.version.git_version}".encode()
     check = (
-        f"from torch._inductor import codecache; {before}from harness.training import compilation; "
-        "compilation._set_inductor_keys(); print(codecache.torch_key().hex())"
+        f"from torch._inductor import codecache; {before}from harness.evaluation import inductor; "
+        "inductor.set_inductor_keys(); print(codecache.torch_key().hex())"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert (done.stdout.strip() == version.hex()) is (before == "")

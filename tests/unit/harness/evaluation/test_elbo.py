@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from harness.data.binarization import scale_to_unit
-from harness.evaluation import classification, digit_classifier, elbo, iwae, samples, scored_images
+from harness.evaluation import classification, digit_classifier, elbo, samples, scored_images
 from harness.evaluation.checks import InvalidScoreError
 from harness.evaluation.digit_classifier import SOURCE_ACCURACY
+from harness.evaluation.importance import iwae, weights
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import (
@@ -197,6 +198,31 @@ def test_an_iwae_bound_continues_after_the_finished_images(after: int, mnist: Da
         iwae.iwae(Known(), x, (10, 100), {}, "iwae")
     )
     assert kept == {}
+
+
+def test_a_block_is_compiled_where_that_pays_and_not_where_it_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, device = Known(), torch.device("cpu")
+    monkeypatch.setattr(weights, "can_compile", lambda _: True)
+    assert weights.should_compile(model, 2_000_000, "auto", device)
+    assert not weights.should_compile(model, 1_999_999, "auto", device)
+    assert weights.should_compile(model, 1, "always", device)
+    assert not weights.should_compile(model, 10**9, "never", device)
+    monkeypatch.setattr(Known, "stackable", False)
+    assert not weights.should_compile(model, 10**9, "always", device)
+    monkeypatch.undo()
+    monkeypatch.setattr(weights, "can_compile", lambda _: False)
+    assert not weights.should_compile(model, 10**9, "auto", device)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(weights, "compile_function", fail)
+    x = torch.zeros(100, 784)
+    assert finish(iwae.iwae(model, x, (10,), {}, "iwae", mode="always")) == finish(
+        iwae.iwae(model, x, (10,), {}, "iwae", mode="never")
+    )
 
 
 def test_more_draws_tighten_the_bound_of_a_real_model(mnist: Data, cell: CellMaker) -> None:

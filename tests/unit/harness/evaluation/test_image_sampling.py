@@ -5,7 +5,7 @@ import torch
 
 from harness.evaluation.elbo import elbo, evaluate_terms, subset_elbo
 from harness.evaluation.image_sampling import COLUMN, estimate_standard_error, merge_errors
-from harness.evaluation.iwae import iwae
+from harness.evaluation.importance.iwae import iwae
 from harness.plugins.metric import ScoreGenerator
 from harness.plugins.model import ImportanceWeighted
 from models.vae import VAE

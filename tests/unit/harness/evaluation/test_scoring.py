@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 
 from harness.errors import InputError
-from harness.evaluation import digit_classifier, iwae, scored_images
+from harness.evaluation import digit_classifier, scored_images
+from harness.evaluation.importance import iwae
 from harness.evaluation.scoring import ScorePart, Scorer, Scores
 from harness.execution import trial
+from harness.experiment import seeding
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
 from harness.plugins import registry, source_files
 from harness.plugins.dataset import Data
 from harness.plugins.metric import register_metric
-from harness.plugins.model import ImportanceWeighted
 from harness.scheduling.plan import is_fully_scored
 from harness.storage import schema
 from harness.storage.layout import log_key, scores_key, weights_key
@@ -112,15 +113,13 @@ def test_a_scoring_that_was_interrupted_goes_on_where_it_stood(
     calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
     list(trial.run(Task((one,), str(calm.root), evaluation=IWAE), few))
     chunks: list[int] = []
-    original = iwae._log_weights
+    original = seeding.evaluation_generator
 
-    def counted(
-        model: ImportanceWeighted, chunk: tuple[Tensor, Tensor], index: int, draws: int
-    ) -> Tensor:
-        chunks.append(index)
-        return original(model, chunk, index, draws)
+    def counted(purpose: seeding.EvaluationPurpose, *words: int) -> torch.Generator:
+        chunks.extend(words if purpose == "iwae noise" else ())
+        return original(purpose, *words)
 
-    monkeypatch.setattr(iwae, "_log_weights", counted)
+    monkeypatch.setattr(seeding, "evaluation_generator", counted)
     updates, seen = run(one, evaluation=IWAE), 0
     for update in updates:
         seen += update.stage != "" and update.scored > 0

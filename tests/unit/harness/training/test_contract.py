@@ -6,7 +6,7 @@ import torch
 from harness.data.binarization import scale_to_unit
 from harness.errors import InputError
 from harness.evaluation.elbo import elbo
-from harness.evaluation.iwae import iwae
+from harness.evaluation.importance.iwae import iwae
 from harness.evaluation.samples import reconstruct_images
 from harness.experiment.cell import Cell
 from harness.plugins import registry

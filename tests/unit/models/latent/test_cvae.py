@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from harness.data import loading
-from harness.evaluation import digit_classifier, iwae, samples
+from harness.evaluation import digit_classifier, samples
+from harness.evaluation.importance import iwae
 from harness.experiment import seeding
 from harness.plugins.metric import ScoreGenerator
 from harness.plugins.model import Model, draw_noise

@@ -8,27 +8,23 @@ from collections.abc import MutableMapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import vmap
 
 from harness.evaluation.checks import check_finite
 from harness.evaluation.image_sampling import COLUMN, estimate_standard_error
+from harness.evaluation.importance.weights import (
+    BLOCK_IMAGES,
+    compile_block,
+    compute_log_weights,
+    should_compile,
+)
 from harness.evaluation.inputs import MetricInputs
-from harness.evaluation.scored_images import to_device
 from harness.experiment import seeding
 from harness.experiment.metrics import IWAE_SAMPLES, describe_iwae
+from harness.experiment.options import Compile
 from harness.experiment.own_columns import OwnColumn
 from harness.plugins.metric import ScoreGenerator, register_metric
-from harness.plugins.model import (
-    ImportanceWeighted,
-    Model,
-    Noise,
-    draw_noise,
-    own_draws,
-    weigh_images,
-)
+from harness.plugins.model import ImportanceWeighted, Model
 
-IWAE_CHUNK_SIZE = 100  # images at a time
-DRAWS_PER_CALL = 10  # of z, at a time
 TEST_BOUNDS = tuple(f"iwae_{k}" for k in IWAE_SAMPLES)  # those of other K are their own
 TEST_COLUMNS = (*TEST_BOUNDS, COLUMN)
 SUBSET_COLUMNS = (*(f"subset_{column}" for column in TEST_BOUNDS), COLUMN)
@@ -82,7 +78,8 @@ def _score_bounds(inputs: MetricInputs, x: Tensor, y: Tensor, prefix: str) -> Sc
     if not isinstance(inputs.model, ImportanceWeighted):
         return {}
     draws, name = inputs.shared.evaluation.iwae, prefix + _label(inputs)
-    values = yield from iwae(inputs.model, x, draws, inputs.unfinished, name, y)
+    mode = inputs.shared.compile_mode
+    values = yield from iwae(inputs.model, x, draws, inputs.unfinished, name, y, mode)
     errors = {prefix + column: error for column, error in values.pop(COLUMN).items()}
     return {prefix + column: value for column, value in values.items()} | {COLUMN: errors}
 
@@ -95,6 +92,7 @@ def iwae(
     unfinished: MutableMapping[str, Tensor],
     name: str,
     y: Tensor | None = None,
+    mode: Compile = "auto",
 ) -> ScoreGenerator:
     """-log (1/k) Σ p(x,z)/q(z|x), the mean over images x (n, dimensions), for each k in `samples`.
 
@@ -103,14 +101,20 @@ def iwae(
         computation continues after them
     The standard errors over the images stand beside the bounds.
     y: classes (n,), for models that use them, whose bound is one of log p(x|y)
+    mode: whether to compile; "auto" means where that pays
     """
+    assert isinstance(model, Model)
     done = unfinished.setdefault(name, torch.empty(len(samples), 0, dtype=torch.float64))
     classes = torch.zeros(len(x), dtype=torch.long, device=x.device) if y is None else y
-    chunks = zip(x.split(IWAE_CHUNK_SIZE), classes.split(IWAE_CHUNK_SIZE), strict=True)
+    left, block = (len(x) - done.shape[1]) * max(samples), None
+    if len(x) >= BLOCK_IMAGES and should_compile(model, left, mode, x.device):
+        block = compile_block(model, x[:BLOCK_IMAGES], classes[:BLOCK_IMAGES])
+    chunks = zip(x.split(BLOCK_IMAGES), classes.split(BLOCK_IMAGES), strict=True)
     for index, chunk in enumerate(chunks):
-        if index * IWAE_CHUNK_SIZE < done.shape[1]:
+        if index * BLOCK_IMAGES < done.shape[1]:
             continue
-        log_w = _log_weights(model, chunk, index, max(samples)).double()
+        generator = seeding.evaluation_generator("iwae noise", index)
+        log_w = compute_log_weights(model, chunk, max(samples), generator, block).double()
         bounds = [np.log(k) - log_w[:k].logsumexp(0).cpu() for k in samples]
         unfinished[name] = done = torch.cat([done, torch.stack(bounds)], 1)
         yield done.shape[1] / len(x)
@@ -118,44 +122,3 @@ def iwae(
     means = {column: check_finite(column, float(each.mean())) for column, each in bounds_of.items()}
     errors = {column: estimate_standard_error(each) for column, each in bounds_of.items()}
     return means | {COLUMN: errors}
-
-
-def _log_weights(
-    model: ImportanceWeighted, chunk: tuple[Tensor, Tensor], index: int, draws: int
-) -> Tensor:
-    """log w of each draw and each of the images and classes of a chunk: (draws, images).
-
-    The model encodes x once for every DRAWS_PER_CALL draws.
-    """
-    generator = seeding.evaluation_generator("iwae noise", index)
-    x, y = chunk
-    weights = []
-    for first in range(0, draws, DRAWS_PER_CALL):
-        noise = _draw_stacked_noise(model, len(x), min(DRAWS_PER_CALL, draws - first), generator)
-        weights.append(_weigh_draws(model, x, y, to_device(noise, x.device), generator))
-    return torch.cat(weights)
-
-
-def _weigh_draws(
-    model: ImportanceWeighted, x: Tensor, y: Tensor, noise: Noise, generator: torch.Generator
-) -> Tensor:
-    """log w of each of the stacked draws: (draws, images)."""
-    assert isinstance(model, Model)
-    if model.stackable:
-        return vmap(lambda draw: weigh_images(model, x, draw, y))(noise)
-    draws = len(next(iter(noise.values()))) if noise else DRAWS_PER_CALL
-    with own_draws(int(torch.randint(2**62, (), generator=generator))):
-        return torch.stack(
-            [
-                weigh_images(model, x, {k: v[draw] for k, v in noise.items()}, y)
-                for draw in range(draws)
-            ]
-        )
-
-
-def _draw_stacked_noise(
-    model: object, n_images: int, draws: int, generator: torch.Generator
-) -> Noise:
-    assert isinstance(model, Model)
-    draw_list = [draw_noise(model, n_images, generator) for _ in range(draws)]
-    return {name: torch.stack([noise[name] for noise in draw_list]) for name in draw_list[0]}

@@ -1,0 +1,1 @@
+"""Importance weights of draws of the latents, and the bounds that are made of them."""
