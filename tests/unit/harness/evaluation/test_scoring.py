@@ -13,7 +13,6 @@ from torch import Tensor
 
 from harness.errors import InputError
 from harness.evaluation import digit_classifier, scored_images
-from harness.evaluation.importance import iwae
 from harness.evaluation.scoring import ScorePart, Scorer, Scores
 from harness.execution import trial
 from harness.experiment import seeding
