@@ -18,20 +18,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.experiment.cell import Cell
 from harness.storage import schema
 from harness.storage.store import TABLE
 
+CELL = Cell("vae", 0, 20_000)
 ROOT = Path(__file__).parents[2]
 GIB = 2**20  # kibibytes, in which the kernel counts
 LIMIT_SECONDS = 1800.0  # of a command of an older version
 # what every row has alike
 ALIKE: dict[str, Any] = {
-    "model": "vae",
     "status": "ok",
-    "dataset": "mnist",
     "data_kind": "binary",
     "seeded": "weights,order",
-    "iterations": 20_000,
     "full_length": 20_000,
     "parameters": 1000,
     "train_seconds": 60.0,
@@ -90,7 +89,7 @@ CASES = (
 
 def make_table(arms: int, seeds: int) -> pa.Table:
     """A results table with so many arms of so many seeds, as the harness would have written it."""
-    row = schema.make_row({**ALIKE, "cell": "", "seed": 0, "settings": "{}", "beta": 1.0})
+    row = schema.make_row({**schema.DEFAULTS, **schema.describe_cell(CELL), **ALIKE})
     settings = sorted(json.dumps({"z": number + 1}) for number in range(arms))
     arm, seed = np.repeat(np.arange(arms), seeds), np.tile(np.arange(seeds), arms)
     rec = 81 + 0.3 * np.random.default_rng(0).normal(size=arms * seeds) + 0.001 * arm

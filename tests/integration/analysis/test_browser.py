@@ -18,7 +18,7 @@ from harness.experiment.provenance import utc_now
 from harness.monitoring import run_status
 from harness.monitoring.live.server import LivePage, LiveServer
 from harness.monitoring.run_status import RunStatus
-from tests.unit.analysis.conftest import HOSTILE, write_significant_results
+from tests.unit.analysis.conftest import HOSTILE, curve, made, write_significant_results
 
 pytestmark = pytest.mark.slow
 CHROMIUM = next(
@@ -30,7 +30,9 @@ COLUMN = "table => column => [...table.tBodies[0].rows].map(row => row.cells[col
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a page that has every section."""
-    root = write_significant_results(tmp_path_factory.mktemp("browser") / "results").root
+    store = write_significant_results(tmp_path_factory.mktemp("browser") / "results")
+    root, one = store.root, made("vae", 0, beta=4.0)
+    store.write_curve(one.id, curve(one))
     with contextlib.redirect_stdout(io.StringIO()):
         assert report.main([str(root)]) == 0
     return (root / "report" / "report.html").as_uri()
@@ -271,7 +273,7 @@ def test_nothing_is_hidden_on_paper(shown: Opened) -> None:
     assert not shown.page.locator("details pre").first.is_visible()
     shown.page.emulate_media(media="print")
     shown.page.set_viewport_size({"width": 680, "height": 960})  # A4 less its margins
-    hidden = """[...document.querySelectorAll('main *')].filter(each =>
+    hidden = """[...document.querySelectorAll('main *:not(title, [hidden])')].filter(each =>
         !each.checkVisibility({contentVisibilityAuto: true})
         || each.scrollWidth > each.clientWidth + 1
             && getComputedStyle(each).overflowX !== 'visible')
