@@ -102,12 +102,19 @@ class Picture:
 
     @property
     def uri(self) -> str:
-        """The picture as a `data:` address, in WebP without loss, which takes half of the bytes."""
+        """The picture as a `data:` address, in WebP without loss, which takes half of the bytes.
+
+        What WebP cannot hold, or cannot be decoded, stays a PNG.
+        """
         from PIL import Image
 
-        with Image.open(io.BytesIO(self.png)) as picture, io.BytesIO() as webp:
-            picture.save(webp, "WEBP", lossless=True)
-            return f"data:image/webp;base64,{base64.b64encode(webp.getvalue()).decode()}"
+        try:
+            with Image.open(io.BytesIO(self.png)) as picture, io.BytesIO() as webp:
+                picture.save(webp, "WEBP", lossless=True)
+                kind, content = "webp", webp.getvalue()
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            kind, content = "png", self.png
+        return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
     def _repr_png_(self) -> bytes:
         """The picture as notebooks show it."""

@@ -37,7 +37,11 @@ def crop_sheet(
 
 
 def excerpt_sheet(png: bytes, kind: PictureKind, columns: int, rows: int) -> bytes:
-    """The PNG of `crop_sheet`."""
+    """The PNG of `crop_sheet`; the same PNG where it cannot be decoded."""
+    try:
+        pixels = crop_sheet(png, kind, columns, rows)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return png
     with io.BytesIO() as cropped:
-        Image.fromarray(crop_sheet(png, kind, columns, rows)).save(cropped, "PNG")
+        Image.fromarray(pixels).save(cropped, "PNG")
         return cropped.getvalue()

@@ -87,7 +87,10 @@ class LivePage:
 
         def keep_refreshing() -> None:
             while not ended.is_set():
-                self.refresh()
+                try:
+                    self.refresh()
+                except Exception as error:  # the page says so, and tries again
+                    self.state.message = f"{type(error).__name__}: {error}"
                 ended.wait(REFRESH_SECONDS)
 
         thread = threading.Thread(target=keep_refreshing, daemon=True)

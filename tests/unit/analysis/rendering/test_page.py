@@ -67,6 +67,18 @@ def test_a_picture_is_its_own_address_without_loss() -> None:
         assert np.asarray(picture.convert("L")).tolist() == [[7, 200]]
 
 
+def test_what_cannot_be_decoded_stays_as_it_is() -> None:
+    broken = png()[:40]
+    address = Picture(broken, "", "").uri
+    assert address == f"data:image/png;base64,{base64.b64encode(broken).decode()}"
+
+
+def test_what_is_too_wide_for_webp_stays_a_png() -> None:
+    with io.BytesIO() as file:
+        Image.new("L", (16_384, 1)).save(file, "PNG")
+        assert Picture(file.getvalue(), "", "").uri.startswith("data:image/png;base64,")
+
+
 def test_numbers_stay_on_one_line_and_text_is_escaped() -> None:
     assert keep_together("plain & <b>") == "plain &amp; &lt;b&gt;"
     assert keep_together("[<b>] n = <b>") == '<span class="kept">[&lt;b&gt;]</span> n = &lt;b&gt;'

@@ -44,3 +44,7 @@ def test_an_excerpt_is_a_png_of_the_first_rows() -> None:
     with Image.open(io.BytesIO(excerpt_sheet(sheet(), "samples", 8, 4))) as picture:
         assert (picture.format, picture.mode) == ("PNG", "L")
         assert picture.size == (8 * TILE - 1, 4 * TILE - 1)
+
+
+def test_an_excerpt_of_what_is_no_picture_is_the_same() -> None:
+    assert excerpt_sheet(b"no picture", "samples", 8, 4) == b"no picture"

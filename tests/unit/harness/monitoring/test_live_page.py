@@ -132,6 +132,22 @@ def test_a_curve_is_thinned_and_a_retry_goes_back() -> None:
     assert draw_curve([(1, 1.0)]) == ""
 
 
+def test_a_store_that_cannot_be_read_is_told_and_tried_again(
+    page: LivePage, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, RUN)
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "REFRESH_SECONDS", 0.01)
+        patch.setattr(run_status, "read", lambda _: 1 / 0)
+        with page.refreshing():
+            while not page.state.message:
+                time.sleep(0.01)
+        assert "ZeroDivisionError" in rendered(page)
+    page.refresh()
+    assert "5 of 10 cells done" in rendered(page)
+    assert "ZeroDivisionError" not in rendered(page)
+
+
 def test_who_lacks_the_token_reads_nothing(url: str, page: LivePage) -> None:
     root = url.split("/", 3)[0] + "//" + url.split("/", 3)[2]
     assert get(url)[0] == 200
