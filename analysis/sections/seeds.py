@@ -54,10 +54,12 @@ def build(data: ReportData) -> Content:
     """A strip of each main metric, and what the page's script shows of a seed."""
     shown, left_out = choose_arms(data.finished, data.arm_names, data.main_metrics)
     strips = [make_strip(shown, data.arm_names, metric) for metric in data.main_metrics]
-    note = f"{left_out:,} more arms are in the tables alone." if left_out else ""
+    notes = [f"{left_out:,} more arms are in the tables alone."] if left_out else []
+    if len(shown) < data.finished["arm"].isin(shown["arm"]).sum():
+        notes.append("Seeds without a point are in the tables alone.")
     values = {
         "strips": [strip for strip in strips if strip.lines],
-        "note": note,
+        "note": " ".join(notes),
         "seeds": json.dumps(
             describe_seeds(shown, data.frames.points, find_pictures(data)), separators=(",", ":")
         ),
@@ -71,17 +73,19 @@ SECTION = Section("seeds", "Every seed", build)
 def choose_arms(
     finished: pd.DataFrame, arms: Sequence[str], metrics: Sequence[Metric]
 ) -> tuple[pd.DataFrame, int]:
-    """The rows of as many of the first arms as `MAX_POINTS` allows, one at least, and how many arms
-    are left out.
+    """The rows of as many of the first arms as `MAX_POINTS` allows, and how many arms are left out.
 
-    Rows without any of the metrics are not among them.
+    There is one arm at least; of one with too many seeds there are the first. Rows without any of
+    the metrics are not among them.
     """
     columns = [metric.column for metric in metrics]
     scored = finished[finished[columns].notna().any(axis=1)]
     counts = scored.groupby("arm").size().reindex(list(arms)).dropna()
     fitting = int((counts.cumsum() * len(columns) <= MAX_POINTS).sum())
     kept = list(counts.index)[: max(1, fitting)]
-    return scored[scored["arm"].isin(kept)], len(counts) - len(kept)
+    shown = scored[scored["arm"].isin(kept)].sort_values("seed", kind="stable")
+    first = shown.groupby("arm").head(max(1, MAX_POINTS // len(columns))).sort_index()
+    return first, len(counts) - len(kept)
 
 
 def make_strip(rows: pd.DataFrame, arms: Sequence[str], metric: Metric) -> Strip:

@@ -45,14 +45,15 @@ def test_one_value_has_a_place_and_arms_without_a_score_have_no_line(results: Fr
     assert strip.lines[0].points[0].x == seeds.MARGIN
 
 
-@pytest.mark.parametrize(("limit", "kept"), [(10, ["a", "b"]), (5, ["a"]), (1, ["a"])])
+@pytest.mark.parametrize(("limit", "kept"), [(10, ["a", "b"]), (5, ["a"]), (2, ["a"])])
 def test_as_many_arms_are_shown_as_points_are_allowed(
     limit: int, kept: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first arm is always shown."""
+    """The first arm is always shown, by its first seeds if there are too many."""
     monkeypatch.setattr(seeds, "MAX_POINTS", limit)
-    rows = pd.DataFrame({"arm": ["a"] * 3 + ["b"] * 3, "nelbo": 1.0})
+    rows = pd.DataFrame({"arm": ["a"] * 3 + ["b"] * 3, "seed": [2, 1, 0] * 2, "nelbo": 1.0})
     shown, left_out = seeds.choose_arms(rows, ["a", "b"], [NELBO])
+    assert sorted(shown.loc[shown["arm"] == "a", "seed"]) == list(range(min(3, limit)))
     assert list(dict.fromkeys(shown["arm"])) == kept
     assert left_out == 2 - len(kept)
 
