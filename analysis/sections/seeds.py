@@ -30,7 +30,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """An arm's points, and the place of their mean."""
+    """An arm's points, and the place of their mean in % of the strip's width."""
 
     arm: str
     points: Sequence[Point]

@@ -41,7 +41,7 @@ def compile_block(model: ImportanceWeighted, x: Tensor, y: Tensor) -> Block | No
     """The log weights of `BLOCK_DRAWS` draws and `BLOCK_IMAGES` images; None if it cannot be
     compiled.
 
-    x, y: images and classes like those of a block
+    x, y: images (BLOCK_IMAGES, dimensions) and classes (BLOCK_IMAGES,) like those of a block
     """
     assert isinstance(model, Model)
     weigher = _Weigher(model)
