@@ -64,7 +64,8 @@ def test_an_unknown_tracker_is_one_line_and_nothing_is_written(
 ) -> None:
     assert bench.main([*SHORT, "--tracker", "nobody"]) == 2
     assert (
-        capsys.readouterr().err == "error: no tracker 'nobody'; known: mlflow, tensorboard, wandb\n"
+        capsys.readouterr().err
+        == "error: no tracker 'nobody'; known: mlflow, tensorboard, trackio, wandb\n"
     )
     assert not list(folder.iterdir())
 
@@ -131,6 +132,40 @@ def test_mlflow_has_every_row_once_however_often_it_is_reported(
     assert mean.metrics["n"] == 2
     assert mean.metrics["nelbo_mean"] == pytest.approx((first + second) / 2)
     assert mean.metrics["nelbo_se"] == pytest.approx(abs(first - second) / 2)
+
+
+@pytest.mark.filterwarnings("default")  # Trackio's own
+def test_trackio_has_every_row_once_however_often_it_is_reported(
+    folder: Path, mnist: Data, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """While a pack of two trains, and twice from its results."""
+    monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))
+    trackio = pytest.importorskip("trackio", reason="needs tests/trackers.lock")
+    from trackio.sqlite_storage import SQLiteStorage
+
+    train = [*SHORT, "--seeds", "2", "--pack", "2", "--results", "r", "--launcher", "in-process"]
+    replay = ["--replay", "r", "--track", "trackio"]
+    kept: list[dict[str, Any]] = []
+    for command in ([*train, "--track", "trackio"], replay, replay):
+        assert bench.main(command) == 0
+        kept.append(
+            {run.name: SQLiteStorage.get_logs("vae", run.name) for run in trackio.Api().runs("vae")}
+        )
+    assert kept[0] == kept[1] == kept[2]
+    assert "* " not in capfd.readouterr().out  # Trackio's own lines
+    store = Store("r")
+    for cell, row in store.rows().items():
+        *points, final = kept[0].pop(f"vae seed={row['seed']} ({cell[:8]})")
+        curve = store.curve(cell)
+        assert curve is not None
+        assert [point["step"] for point in points] == curve["step"].tolist()
+        assert [point["nelbo"] for point in points] == curve["nelbo"].tolist()
+        assert (final["final/nelbo"], final["status"]) == (row["nelbo"], "ok")
+    ((name, (mean,)),) = kept[0].items()
+    first, second = (row["nelbo"] for row in store.rows().values())
+    assert name.startswith("vae: mean ± SE (")
+    assert (mean["n"], mean["nelbo_mean"]) == (2, pytest.approx((first + second) / 2))
+    assert mean["nelbo_se"] == pytest.approx(abs(first - second) / 2)
 
 
 class FakeRun:
@@ -233,6 +268,7 @@ def test_a_tracker_that_fails_in_a_replay_is_exit_code_1(
         (["--replay", str(REPORT)], "--replay needs a tracker, such as --track mlflow"),
         (["--replay", "nowhere", "--track", "tensorboard"], "nowhere"),
         (["--replay", str(REPORT), "--track", "wandb"], "expected pip install wandb"),
+        (["--replay", str(REPORT), "--track", "trackio"], "expected pip install trackio"),
     ],
 )
 def test_what_cannot_be_reported_is_one_line(
@@ -242,7 +278,8 @@ def test_what_cannot_be_reported_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setitem(sys.modules, "wandb", None)
+    for package in ("wandb", "trackio"):
+        monkeypatch.setitem(sys.modules, package, None)
     assert bench.main(flags) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert reason in line
