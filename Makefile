@@ -9,17 +9,26 @@ WAITING ?= -n 3 --dist loadfile --no-loadscope-reorder
 # what optional tests need: an S3 server, MLflow, the documentation site
 EXTRA_LOCKS := -r tests/moto.lock -r tests/trackers.lock -r docs/site/requirements.lock
 
-.PHONY: bench check test docs coverage calibration speed cluster setup format
+# the tests start hundreds of processes, which would compile every module again
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: bench check lint unit test docs coverage calibration speed cluster setup format
 bench: setup
 	@status=0; $(BIN)/python harness/bench.py quick --results $(RESULTS) || status=$$?; \
 	if [ $$status -ne 2 ]; then $(BIN)/python analysis/report.py $(RESULTS) || exit $$?; fi; exit $$status
 
+# side by side: the type checker takes a minute on one CPU
 check: setup
+	@$(MAKE) --no-print-directory -j 2 lint unit
+
+lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy --explicit-package-bases benchmarks
 	$(BIN)/lint-imports
+
+unit:
 	$(BIN)/pytest $(WORKERS) tests/unit harness models analysis
 
 test: check

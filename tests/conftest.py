@@ -1,5 +1,6 @@
 """Fixtures of all tests: MNIST, cells of every model, a store; long files run first."""
 
+import gc
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from pyarrow import fs
 
 from harness.data import idx_sets
@@ -30,11 +32,19 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 torch.set_num_threads(1)
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any speed")
+# Hypothesis also draws the constants of our sources; to look for them costs each process 14 s
+providers.is_local_module_file = lambda path: False  # type: ignore[attr-defined, assignment]
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHANGING = {"train_seconds", "score_seconds", "run", "finished", "host", "pack"}
 SECRET = "a-secret-that-nobody-writes-down"
 CellMaker = Callable[..., Cell]
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

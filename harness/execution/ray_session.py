@@ -30,14 +30,27 @@ def import_ray(address: str | None) -> str:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if address == "local":
-        _restrict_to_localhost()
+        _prepare_local_ray()
     with paused_gc():
         import ray.tune  # noqa: F401
+    if os.environ["RAY_USAGE_STATS_ENABLED"] == "0":
+        _count_no_callbacks()
     return address
 
 
-def _restrict_to_localhost() -> None:
-    """Have a local Ray listen on loopback alone, and require a random token that is not stored.
+def _count_no_callbacks() -> None:
+    """Leave out that Tune counts callbacks for Ray's usage statistics, which are off.
+
+    For this count Tune imports MLflow, W&B and Comet where they are installed: two seconds a run.
+    """
+    from ray.air._internal import usage
+
+    usage.tag_callbacks = lambda callbacks: False
+
+
+def _prepare_local_ray() -> None:
+    """Have a local Ray start what it needs, listen on loopback alone, and require a random token
+    that is not stored.
 
     Ray reads these settings when it is imported. If a plug-in imported Ray earlier, they come too
     late, and Ray listens on all interfaces (still token-protected).
@@ -47,6 +60,8 @@ def _restrict_to_localhost() -> None:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
+        # no processes in advance: Tune's trials get their own, and these would only use the CPUs
+        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 
 
 def init_options(address: str) -> dict[str, Any]:

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
-import torch
-
-from harness.execution import trial
-from harness.execution.heartbeat import Heartbeat
-from harness.plugins.dataset import Data
-from harness.storage.store import Store
 from harness.training.process_tuning import paused_gc
-from harness.training.task import Task
 
-with paused_gc():  # saves two seconds at the start of every process
+with paused_gc():  # saves seconds at the start of every process
+    import numpy as np
+    import torch
     from ray import tune
+
+    from harness.execution import trial
+    from harness.execution.heartbeat import Heartbeat
+    from harness.plugins.dataset import Data
+    from harness.storage.store import Store
+    from harness.training.task import Task
 
 
 MIN_HEARTBEAT_SECONDS = 5.0  # at least, between two reports without news

@@ -27,6 +27,7 @@ INSTALLED = {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_agent_register_timeout_ms": "120000",
+    "RAY_prestart_worker_first_driver": "0",
 }
 
 

@@ -10,15 +10,15 @@ import pytest
 from harness.storage.store import Store
 from tests.cluster.conftest import INSTALLED, exported
 from tests.cluster.hosts import Host, Wire, wait
-from tests.conftest import ROOT
+from tests.conftest import ROOT, readme_model
 
 pytestmark = pytest.mark.slow
 NODES = {"node1": 61, "node2": 62}
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-# a cell for each CPU of the nodes, long enough for all of them to start
-GRID = "--models vae --dataset digits --seeds 4 --iterations 3000 --samples 200 --pack 1"
-GRID += " --compile never"
+# a cell for each CPU of the nodes, long enough for all of them to start: a step waits a while
+GRID = "--models linear --seeds 4 --iterations 100 --samples 200 --pack 1"
+STEP_SECONDS = "0.2"
 CONFIG = """
 ClusterName=test
 SlurmctldHost=node1({head})
@@ -76,6 +76,8 @@ class Slurm:
         own = {
             "SLURM_CONF": f"{self.folder}/slurm.conf",
             "PYTHONPATH": str(ROOT),
+            "STEP_LOG": f"{self.folder}/steps.log",
+            "STEP_SECONDS": STEP_SECONDS,
         }
         # the script makes a token of its own
         given = {name: value for name, value in INSTALLED.items() if name != "RAY_AUTH_MODE"}
@@ -101,7 +103,10 @@ def slurm(wire: Wire) -> Slurm:
 
 def test_a_job_runs_the_grid_on_all_its_nodes_and_leaves_nothing(slurm: Slurm) -> None:
     results, output = slurm.folder / "results", slurm.folder / "job.out"
-    assert slurm.submit(f"{GRID} --results {results}", output) == 0, output.read_text()
+    model = slurm.folder / "linear.py"
+    model.write_text(readme_model("step_log"), encoding="utf-8")
+    flags = f"{GRID} --plugin {model} --results {results}"
+    assert slurm.submit(flags, output) == 0, output.read_text()
     assert "4 of 4 cells done" in output.read_text()
     assert {row["host"] for row in Store(results).rows().values()} == set(NODES)
     for host in slurm.hosts:

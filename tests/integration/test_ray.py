@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from harness.data import idx_sets
+from harness.data.loading import DatasetLoader
 from harness.errors import InputError, StalledError
 from harness.evaluation import digit_classifier
+from harness.execution import retries
 from harness.execution.launcher import InProcess, Launcher, Resources
 from harness.execution.ray_tune import RayTune
 from harness.execution.ray_worker import from_arrays, to_arrays
-from harness.execution.retries import MAX_RETRIES
 from harness.execution.shutdown import StopRequest
 from harness.experiment.cell import Cell
 from harness.plugins import registry
@@ -89,6 +89,9 @@ def ray() -> Iterator[RayTune]:
     launcher.close()
 
 
+LOADER = DatasetLoader()
+
+
 def mortal(seed: int, **settings: Any) -> Cell:
     defaults: dict[str, Any] = {
         "deaths": "",
@@ -113,10 +116,14 @@ def tasks(store: Store, packs: Sequence[Sequence[Cell]], **values: Any) -> list[
     ]
 
 
+def sets_of(work: Sequence[Task]) -> dict[str, Data]:
+    """The data sets of the cells of tasks."""
+    return {cell.dataset: LOADER.load(cell.dataset) for task in work for cell in task.cells}
+
+
 def launch(launcher: Launcher, work: Sequence[Task]) -> dict[int, Update]:
     last: dict[int, Update] = {}
-    sets, store = {"mnist": idx_sets.load("mnist")}, Store(work[0].results)
-    launcher.run(work, sets, store, last.__setitem__, StopRequest())
+    launcher.run(work, sets_of(work), Store(work[0].results), last.__setitem__, StopRequest())
     return last
 
 
@@ -126,17 +133,18 @@ def another(store: Store, name: str, mnist: Data) -> Store:
     return made
 
 
-def test_both_launchers_give_equal_rows(
-    ray: RayTune, store: Store, mnist: Data, cell: CellMaker
-) -> None:
+def test_both_launchers_give_equal_rows(ray: RayTune, tmp_path: Path, cell: CellMaker) -> None:
     """All columns but times and run ids are equal to the bit, for every model and a pack of two."""
+    digits: dict[str, Any] = {"dataset": "digits", "data_version": LOADER.version("digits")}
     packs = [
-        [cell("vae", 1), cell("vae", 2, beta=4.0)],
-        [cell("gmvae", 1)],
-        [cell("ssvae", 1, iterations=5)],
-        [cell("ssvae", 1, supervision="supervised")],
+        [cell("vae", 1, **digits), cell("vae", 2, beta=4.0, **digits)],
+        [cell("gmvae", 1, **digits)],
+        [cell("ssvae", 1, **digits)],
+        [cell("ssvae", 1, supervision="supervised", **digits)],
     ]
-    twin = another(store, "twin", mnist)
+    store, twin = Store(tmp_path / "results"), Store(tmp_path / "twin")
+    for each in (store, twin):
+        digit_classifier.provide(each, LOADER.load("digits"))
     updates = launch(ray, tasks(store, packs))
     launch(InProcess(Resources()), tasks(twin, packs))
     rows, expected = store.rows(), twin.rows()
@@ -170,21 +178,23 @@ def test_a_worker_that_is_killed_goes_on_from_its_checkpoint(
 
 
 def test_a_worker_that_always_dies_is_a_failed_row(
-    ray: RayTune, store: Store, tmp_path: Path
+    ray: RayTune, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(retries, "MAX_RETRIES", 1)
     cell, neighbour = mortal(5, deaths=str(tmp_path / "deaths"), lives=99, at=1), mortal(6)
     updates = launch(ray, tasks(store, [[cell], [neighbour]]))
     rows = store.rows()
     assert rows[cell.id]["status"] == "failed"
-    assert rows[cell.id]["error"] == f"its process died {MAX_RETRIES + 1} times with nothing saved"
+    assert rows[cell.id]["error"] == "its process died 2 times with nothing saved"
     assert rows[neighbour.id]["status"] == "ok"
     assert updates[0].ended == {cell.id: "failed"}
 
 
 def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(
-    ray: RayTune, store: Store
+    ray: RayTune, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of three packed cells kills the process; its log has Ray's reason and the host."""
+    monkeypatch.setattr(retries, "MAX_RETRIES", 1)
     chance = {
         seed: registry.build(mortal(seed)).get_parameter("chance").item() for seed in range(6)
     }
@@ -202,8 +212,7 @@ def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(
 def run_to_its_end(launcher: Launcher, work: Sequence[Task]) -> None:
     """Run tasks as the command does."""
     with StopRequest() as stop:
-        sets, store = {"mnist": idx_sets.load("mnist")}, Store(work[0].results)
-        launcher.run(work, sets, store, lambda *_: None, stop)
+        launcher.run(work, sets_of(work), Store(work[0].results), lambda *_: None, stop)
 
 
 def test_a_run_that_hangs_is_ended_with_a_word(

@@ -1,10 +1,12 @@
 """Unit tests use the first images of MNIST, with their own checksum."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.evaluation import digit_classifier
 from harness.plugins.dataset import Data
 
 TRAINING_IMAGES, TEST_IMAGES = 2000, 400
@@ -21,6 +23,14 @@ def mnist(full_mnist: Data) -> Data:
     test_x, test_y = full.test_x[:TEST_IMAGES].clone(), full.test_y[:TEST_IMAGES].clone()
     checksum = hashlib.sha256(train_x.numpy().tobytes() + test_x.numpy().tobytes()).hexdigest()
     return Data("mnist", train_x, train_y, test_x, test_y, checksum)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_training_of_the_digit_classifier() -> Iterator[None]:
+    """Its classifier learns for 200 steps: it is in the cache only with the checksum above."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digit_classifier, "MIN_STEPS", 200)
+        yield
 
 
 @pytest.fixture

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from harness.execution import trial
-from harness.execution.ray_worker import Arrays, from_arrays
-from harness.storage.layout import checkpoint_key
-from harness.storage.store import Store
 from harness.training.process_tuning import paused_gc
-from harness.training.task import Task, Update
 
 with paused_gc():
     from ray import tune
+
+    from harness.execution import trial
+    from harness.execution.ray_worker import Arrays, from_arrays
+    from harness.storage.layout import checkpoint_key
+    from harness.storage.store import Store
+    from harness.training.task import Task, Update
 
 
 class StudyWorker(tune.Trainable):

@@ -1,4 +1,4 @@
-"""From a pack to rows: statuses, resuming, scoring again; on real MNIST, few steps."""
+"""From a pack to rows: statuses, resuming, scoring again; on few images of MNIST, few steps."""
 
 import errno
 import os
@@ -31,14 +31,18 @@ SUBSET = EvaluationConfig(
 )
 
 
-@pytest.fixture(scope="session")
-def mnist(full_mnist: Data) -> Data:
-    """The accuracies and predictions below are of all test images."""
-    return full_mnist
+QUICK = EvaluationConfig(samples=200)
+
+
+@pytest.fixture(autouse=True)
+def few_images(mnist: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data set is the first images of MNIST."""
+    monkeypatch.setattr(idx_sets, "load", lambda name: mnist)
 
 
 def run(store: Store, cells: Sequence[Cell], **values: Any) -> list[Update]:
-    return list(trial.run(Task(tuple(cells), str(store.root), **values), idx_sets.load("mnist")))
+    task = Task(tuple(cells), str(store.root), **{"evaluation": QUICK, **values})
+    return list(trial.run(task, idx_sets.load("mnist")))
 
 
 def another(folder: Path, mnist: Data) -> Store:
@@ -50,13 +54,13 @@ def another(folder: Path, mnist: Data) -> Store:
 
 def test_a_cell_becomes_a_row_with_all_that_lies_beside_it(store: Store, cell: CellMaker) -> None:
     one = cell("vae")
-    updates = run(store, [one], grid="g", run="r", commit="c")
+    updates = run(store, [one], evaluation=EvaluationConfig(), grid="g", run="r", commit="c")
     row = store.rows()[one.id]
     assert (row["status"], row["grid"], row["run"], row["git_commit"]) == ("ok", "g", "r", "c")
     assert row["nelbo"] == pytest.approx(row["kl"] + row["rec"])
     assert (row["accuracy"], row["subset_nelbo"], row["iwae_10"]) == (None, None, None)
     assert (sum(row["digit_counts"]), sum(row["digit_counts_200"])) == (10_000, 200)
-    assert row["judge_accuracy"] > 0.97
+    assert row["judge_accuracy"] > 0.8
     assert row["parameters"] == 661_404
     assert row["seeded"] == "weights,order,binarisation,noise"
     assert (row["iterations"], row["full_length"]) == (10, 20_000)
