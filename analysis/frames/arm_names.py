@@ -1,7 +1,8 @@
 """Short names of arms, with only the settings that distinguish them from the others of a table."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ from harness.storage.schema import ARM_COLUMNS
 
 DISPLAY = "display"  # the column of names that people gave; empty for the other arms
 
+Columns = dict[str, list[Any]]  # the values of each column, an arm at each place
 Wording = Callable[[Any], str]
 # In this order after the model: column, columns within which it must vary to be shown, wording.
 _NAME_PARTS: tuple[tuple[str, tuple[str, ...], Wording], ...] = (
@@ -35,13 +37,21 @@ def arm_names(arms: pd.DataFrame) -> pd.Series:
     >>> list(arm_names(pd.DataFrame([describe_cell(cell) for cell in cells])))
     ['vae β=1', 'vae β=4', 'gmvae']
     """
-    arms = arms.assign(labelled=arms["labels"] > 0)
-    names = arms["model"] + _format_pairs(arms, "settings", ("model",)) + _format_beta(arms)
+    # plain lists: there are few arms, and a Series costs more than their names
+    columns: Columns = {name: arms[name].tolist() for name in ARM_COLUMNS}
+    columns["labelled"] = [labels > 0 for labels in columns["labels"]]
+    parts = [
+        columns["model"],
+        _format_pairs(columns, "settings", ("model",)),
+        _format_beta(columns),
+    ]
     for column, scope, wording in _NAME_PARTS:
-        names += arms[column].map(wording).astype(str).where(_varies(arms, column, scope), "")
-    for column in ("recipe", "term_weights"):
-        names += _format_pairs(arms, column, ())
-    return (names + _format_winner(arms, names)).rename("arm")
+        parts.append(_show(map(wording, columns[column]), _varies(columns, column, scope)))
+    parts += [_format_pairs(columns, column, ()) for column in ("recipe", "term_weights")]
+    names = ["".join(words) for words in zip(*parts, strict=True)]
+    winners = _format_winner(columns, names)
+    unique = [name + winner for name, winner in zip(names, winners, strict=True)]
+    return pd.Series(unique, arms.index, dtype=str, name="arm")
 
 
 def row_arm_names(rows: pd.DataFrame) -> pd.Series:
@@ -99,33 +109,51 @@ def prefer_given(names: pd.Series, rows: pd.DataFrame) -> pd.Series:
     return names.mask(given != "", given)
 
 
-def _varies(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Series:
-    if not scope:
-        return pd.Series(arms[column].nunique() > 1, arms.index)
-    return arms.groupby(list(scope))[column].transform("nunique") > 1
+def _varies(columns: Columns, column: str, scope: tuple[str, ...]) -> list[bool]:
+    """Whether a column has several values among the arms of each arm's scope."""
+    scopes = [*zip(*(columns[name] for name in scope), strict=True)] or [()] * len(columns[column])
+    found = defaultdict[tuple[Any, ...], set[Any]](set)
+    for key, value in zip(scopes, columns[column], strict=True):
+        found[key].add(value)
+    return [len(found[key]) > 1 for key in scopes]
 
 
-def _format_beta(arms: pd.DataFrame) -> pd.Series:
+def _show(words: Iterable[str], shown: Iterable[bool]) -> list[str]:
+    return [word if is_shown else "" for word, is_shown in zip(words, shown, strict=True)]
+
+
+def _format_beta(columns: Columns) -> list[str]:
     """β where it varies; β = 1 is left out for a model, or a classifier, that has no other β."""
-    shown = _varies(arms, "beta", ("model", "supervision")) | (
-        _varies(arms, "beta", ()) & (arms["beta"] != 1)
+    betas = columns["beta"]
+    among_alike, anywhere = (
+        _varies(columns, "beta", scope) for scope in (("model", "supervision"), ())
     )
-    return arms["beta"].map(" β={:.12g}".format).astype(str).where(shown, "")
+    shown = [
+        alike or (somewhere and beta != 1)
+        for alike, somewhere, beta in zip(among_alike, anywhere, betas, strict=True)
+    ]
+    return _show(map(" β={:.12g}".format, betas), shown)
 
 
-def _format_winner(arms: pd.DataFrame, names: pd.Series) -> pd.Series:
+def _format_winner(columns: Columns, names: Sequence[str]) -> list[str]:
     """The study whose winner an arm is, and its trial where winners would share a name."""
-    is_final = arms["stage"] == "final"
-    text = arms["study"].map(" (winner of study {})".format).astype(str).where(is_final, "")
-    shared = (names + text).duplicated(keep=False) & is_final
-    return text.mask(shared, text + " trial " + arms["trial"].astype(str) + " of " + arms["search"])
+    is_final = [stage == "final" for stage in columns["stage"]]
+    text = _show(map(" (winner of study {})".format, columns["study"]), is_final)
+    count = Counter(name + words for name, words in zip(names, text, strict=True))
+    return [
+        f"{words} trial {trial} of {search}" if final and count[name + words] > 1 else words
+        for name, words, final, trial, search in zip(
+            names, text, is_final, columns["trial"], columns["search"], strict=True
+        )
+    ]
 
 
-def _format_pairs(arms: pd.DataFrame, column: str, scope: tuple[str, ...]) -> pd.Series:
+def _format_pairs(columns: Columns, column: str, scope: tuple[str, ...]) -> list[str]:
     """The keys of a JSON column that vary among the arms of a scope, with their values."""
-    values = arms[column].map(json.loads)
-    names = pd.Series("", arms.index, dtype=str)
-    for setting in dict.fromkeys(name for value in values for name in value):
-        text = values.map(lambda value, key=setting: f" {key}={value[key]}" if key in value else "")
-        names += text.where(_varies(arms.assign(text=text), "text", scope), "")
+    values = [json.loads(text) for text in columns[column]]
+    names = [""] * len(values)
+    for key in dict.fromkeys(key for value in values for key in value):
+        text = [f" {key}={value[key]}" if key in value else "" for value in values]
+        shown = _show(text, _varies({**columns, "text": text}, "text", scope))
+        names = [name + word for name, word in zip(names, shown, strict=True)]
     return names
