@@ -1,9 +1,8 @@
 """Find our arms that follow the published protocol and can be compared with a printed row."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -68,10 +67,10 @@ def match_printed_values(
     two cannot be compared, or empty; flags: which cells of ours are not in n, or empty.
     """
     metrics = {metric.name: metric for metric in METRICS if metric.evaluation == evaluation}
-    result = []
-    for protocol, reference in product(table.arms, references.for_table(table.name, evaluation)):
-        if reference.matches(protocol):
-            arms = ours[matches_protocol(ours, protocol)]
+    printed, result = references.for_table(table.name, evaluation), []
+    for protocol in table.arms:
+        arms = list_rows(ours[matches_protocol(ours, protocol)])
+        for reference in (reference for reference in printed if reference.matches(protocol)):
             for name in reference.figures:
                 result += _match_printed_value(reference, metrics[name], protocol, arms, references)
     return pd.DataFrame(result)
@@ -88,11 +87,11 @@ def _match_printed_value(
     reference: Reference,
     metric: Metric,
     protocol: Protocol,
-    arms: pd.DataFrame,
+    arms: Sequence[Row],
     references: References,
 ) -> list[dict[str, Any]]:
     printed = _make_reference_columns(reference, metric, references.margins.get(metric.name))
-    matches: list[Row | None] = [*list_rows(arms[arms["metric"] == metric.column])]
+    matches: list[Row | None] = [arm for arm in arms if arm["metric"] == metric.column]
     return [
         printed | _make_own_columns(arm, metric, protocol, reference) for arm in matches or [None]
     ]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -295,7 +296,7 @@ def load(path: Path | None = None) -> References:
     set belongs under `context`, which is shown and never tested. Raises `InputError` for a file
     that cannot be read or is not valid.
     """
-    shipped = References.model_validate(yaml.safe_load(REFERENCES_FILE.read_text(encoding="utf-8")))
+    shipped = _load_shipped(REFERENCES_FILE)
     if path is None:
         return shipped
     try:
@@ -303,6 +304,11 @@ def load(path: Path | None = None) -> References:
         return shipped.with_own(own)
     except ValidationError as error:
         raise InputError(f"references {str(path)!r}: {_format_error(error)}") from None
+
+
+@cache
+def _load_shipped(path: Path) -> References:
+    return References.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
