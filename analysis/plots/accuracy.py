@@ -11,6 +11,7 @@ from matplotlib.ticker import NullLocator
 from analysis.frames.arm_names import arm_names, prefer_given, series_names
 from analysis.frames.arm_table import count_cells
 from analysis.frames.metrics import ACCURACY, GAIN, Metric
+from analysis.plots.captions import select_points
 from analysis.plots.style import (
     FIGURE_WIDTH,
     INK,
@@ -96,7 +97,8 @@ def _draw_arm(axis: Axes, seeds: pd.DataFrame, colour: str) -> None:
     """Draw the seeds of one arm, their mean with its interval, and the mean as a number."""
     means, place = estimate_means(seeds, ["arm"], "value"), seeds["place"].iloc[0]
     mean, side = means["mean"].iloc[0], -1 if place == 0 else 1
-    axis.scatter(seeds["place"], seeds["value"], s=18, color=colour, alpha=0.7, lw=0, zorder=3)
+    points = select_points(seeds)
+    axis.scatter(points["place"], points["value"], s=18, color=colour, alpha=0.7, lw=0, zorder=3)
     mark_means(axis, means, [place + 0.16 * side], colour)
     axis.text(place + 0.24 * side, mean, f"{mean:.1f}", **SIDE_TEXT_STYLES[side])
 
@@ -115,7 +117,8 @@ def draw_by_label_budget(rows: pd.DataFrame, metric: Metric, palette: Colours) -
     for name, colour in _series_colours(data, palette).items():
         seeds = data[data["series"] == name]
         means = estimate_means(seeds, ["labels"], "value").sort_values("labels")
-        axis.scatter(seeds["labels"] / 1.03, seeds["value"], s=14, alpha=0.5, color=colour, lw=0)
+        points = select_points(seeds)
+        axis.scatter(points["labels"] / 1.03, points["value"], s=14, alpha=0.5, color=colour, lw=0)
         axis.plot(
             means["labels"] * 1.03,
             means["mean"],

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from analysis.plots.style import Colours
 
 MAX_ARMS = 30  # of one plot
+MAX_POINTS = 1000  # seeds of an arm that are points of a plot
 
 
 def draw_first_arms(
@@ -37,6 +38,11 @@ def draw_first_arms(
         yield replace(plot, caption=f"{plot.caption} {note}")
 
 
+def select_points(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with `arm` that are points of a plot: the first `MAX_POINTS` of each arm."""
+    return rows[rows.groupby("arm").cumcount() < MAX_POINTS]
+
+
 def describe_points(rows: pd.DataFrame, mark: str = "diamond", where: str = "") -> str:
     """What the points of a plot of scores are, the interval of their mean, and what was shortened.
 
@@ -47,6 +53,8 @@ def describe_points(rows: pd.DataFrame, mark: str = "diamond", where: str = "") 
     interval = f"; the {mark} is the mean with its 95 % t-interval" if several else ": no interval"
     directions = f" {where}" if several and where else ""
     points = f"Each point is a seed, {format_seed_counts(seeds)}{interval}{directions}."
+    if seeds.max() > MAX_POINTS:
+        points += f" Points are the first {MAX_POINTS:,} seeds of an arm."
     shortened = shortened_banner(count_cells(rows))
     return f"{points} {shortened}." if shortened else points
 

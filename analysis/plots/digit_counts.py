@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.frames.class_words import ClassWord
+from analysis.plots.captions import MAX_POINTS
 from analysis.plots.style import FIGURE_WIDTH, INK, Colours, in_order, use_report_style, wrap_name
 from analysis.stats.agreement import wilson_interval
 from analysis.stats.estimates import estimate_means
@@ -73,8 +74,9 @@ def _draw_panel(axis: Axes, counts: np.ndarray, palette: Colours, arm: str) -> N
         elinewidth=1.2,
         capsize=1.8,
     )
-    points = 100 * counts / counts.sum(axis=1, keepdims=True)
-    axis.plot(intervals["digit"] - 0.16, points.T, ".", color=INK, alpha=0.6, ms=3.5, mew=0)
+    points = 100 * counts[:MAX_POINTS] / counts[:MAX_POINTS].sum(axis=1, keepdims=True)
+    places = np.tile(intervals["digit"] - 0.16, len(points))
+    axis.plot(places, points.ravel(), ".", color=INK, alpha=0.6, ms=3.5, mew=0)
     axis.axhline(100 / len(intervals), color=INK, lw=0.9, ls="--")
     axis.set(title=wrap_name(f"{arm} (n = {len(counts)})", 21), xticks=_choose_ticks(intervals))
     axis.grid(axis="x", visible=False)

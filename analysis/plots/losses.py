@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.frames.metrics import Metric
+from analysis.plots.captions import select_points
 from analysis.plots.style import (
     FIGURE_WIDTH,
     Colours,
@@ -40,8 +41,9 @@ def _draw_panel(axis: Axes, data: pd.DataFrame, palette: Colours, names: list[st
     """Draw arm and value of every run, and a line for each of `names`, the first at the top."""
     for arm, seeds in data.groupby("arm", sort=False):
         line, colour = names.index(str(arm)), palette[str(arm)]
-        heights = np.full(len(seeds), line - 0.14)
-        axis.scatter(seeds["value"], heights, s=14, alpha=0.55, color=colour, lw=0)
+        points = select_points(seeds)["value"]
+        heights = np.full(len(points), line - 0.14)
+        axis.scatter(points, heights, s=14, alpha=0.55, color=colour, lw=0)
         means = estimate_means(seeds, ["arm"], "value")
         mark_means(axis, means, [line + 0.14], colour, horizontal=True)
     axis.set_ylim(len(names) - 0.5, -0.5)

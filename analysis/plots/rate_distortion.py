@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.frames.arm_names import series_names
+from analysis.plots.captions import select_points
 from analysis.plots.label_placement import LabelPlacer
 from analysis.plots.style import (
     DASHES,
@@ -94,9 +95,9 @@ def _draw_series(axis: Axes, rows: pd.DataFrame, style: Mapping[str, Any]) -> No
     rate, distortion = (
         estimate_means(rows, ["beta"], part).sort_values("beta") for part in ("kl", "rec")
     )
-    axis.scatter(
-        rows["kl"], rows["rec"], s=9, color=style["color"], marker=style["marker"], alpha=0.4, lw=0
-    )
+    points = select_points(rows)
+    marks = {"color": style["color"], "marker": style["marker"]}
+    axis.scatter(points["kl"], points["rec"], s=9, **marks, alpha=0.4, lw=0)
     bars: dict[str, Any] = {
         "fmt": "none",
         "ecolor": style["color"],

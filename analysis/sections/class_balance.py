@@ -8,7 +8,7 @@ differ too. `compare_imbalance` compares models, over their seeds.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from analysis.comparison import comparisons, pairing
 from analysis.frames.arm_table import collect_values
 from analysis.frames.class_words import PLURALS, ClassWord, choose_class_word
 from analysis.frames.metrics import Metric
-from analysis.plots.captions import draw_first_arms, format_seed_counts
+from analysis.plots.captions import MAX_POINTS, draw_first_arms, format_seed_counts
 from analysis.rendering.numbers import format_p_cell
 from analysis.rendering.section import Content, Plot, Verdict
 from analysis.rendering.table import Table
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from analysis.plots.style import Colours
 
 COUNTS_COLUMN = "digit_counts"
+MAX_SEEDS = 1000  # of an arm whose samples are tested seed by seed
 IMBALANCE = Metric("imbalance", "imbalance", "Imbalance", "%", "test", factor=100.0)
 UNIFORMITY_COLUMNS = ["dataset", "arm", "seed", "samples", "chi2", "df", "p", "p_adjusted"]
 HOMOGENEITY_COLUMNS = [
@@ -50,6 +51,7 @@ TESTS_NOTE = (
     "One model significant against uniform and the other not is no difference between them: the "
     "two are tested against each other."
 )
+CAPPED_NOTE = f" Of an arm with more, the first {MAX_SEEDS:,} seeds are tested."
 IMBALANCE_NOTE = (
     "Is one more balanced than the other? The imbalance of a run is the share of its samples that "
     "would have to be {}; less is better, and the seeds are compared:"
@@ -74,9 +76,11 @@ def build(data: ReportData) -> Content:
         sentences = build_sentences(imbalances)
     counted = data.finished[data.finished[COUNTS_COLUMN].notna()]
     note = IMBALANCE_NOTE.format(BALANCED[word])
+    is_capped = (counted.groupby(["dataset", "arm"]).size() > MAX_SEEDS).any()
+    tests_note = TESTS_NOTE + CAPPED_NOTE if is_capped else TESTS_NOTE
     return Content(
         heading=HEADINGS[word],
-        paragraphs=[*([TESTS_NOTE] if tables else []), *([note] if sentences else [])],
+        paragraphs=[*([tests_note] if tables else []), *([note] if sentences else [])],
         sentences=sentences,
         draw_plots=lambda: draw_first_arms(_draw_digits, counted, data.arm_names),
         tables=tables,
@@ -94,11 +98,12 @@ def _draw_digits(counted: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
         seeds = counted.groupby("arm").size()
         samples = counted["digit_counts"].map(sum).iloc[0]
         word = choose_class_word(counted)
+        first = f"the first {MAX_POINTS:,} " if seeds.max() > MAX_POINTS else ""
         caption = (
             f"{PLURALS[word].capitalize()} that the judge sees in {samples:,} samples of the "
-            f"prior, {format_seed_counts(seeds)}: pale bars are means over seeds, points single "
-            f"seeds, dashed is uniform. {_describe_intervals(seeds)} No claim of balance is made "
-            "here."
+            f"prior, {format_seed_counts(seeds)}: pale bars are means over seeds, points "
+            f"{first}single seeds, dashed is uniform. {_describe_intervals(seeds)} No claim of "
+            "balance is made here."
         )
         figure = draw_digit_counts(counted, palette, word)
         yield Plot("digit-counts", f"{word.capitalize()} counts", caption, figure)
@@ -124,9 +129,10 @@ def run_balance_tests(
     `HOMOGENEITY_COLUMNS`, a row a pair of arms and seed).
 
     The family of the first are the seeds of an arm; of the second, the seeds of all pairs of a data
-    set.
+    set. Of an arm with more than `MAX_SEEDS` seeds, the first ones are tested.
     """
-    finished = rows[(rows["status"] == "ok") & rows[column].notna()]
+    finished = rows[(rows["status"] == "ok") & rows[column].notna()].sort_values("seed")
+    finished = finished[finished.groupby(["dataset", "arm"]).cumcount() < MAX_SEEDS]
     counted = finished.assign(
         counts=finished[column].map(lambda counts: np.asarray(counts, dtype=float))
     )
@@ -151,19 +157,25 @@ def compare_imbalance(
     saw is flagged.
     """
     counted = rows[(rows["status"] == "ok") & rows[column].notna()]
-    counted = counted.assign(
-        samples=counted[column].map(np.sum), judges=counted.get("judge_accuracy")
-    )
+    samples, distances = _measure_balance(counted[column])
+    counted = counted.assign(samples=samples, judges=counted.get("judge_accuracy"))
     arms = arms.assign(
         **{name: collect_values(counted, name, arms.index) for name in ("samples", "judges")}
     )
-    distances = rows[column].map(
-        lambda counts: imbalance(np.asarray(counts, dtype=float)), na_action="ignore"
-    )
-    scored = rows.assign(imbalance=pd.to_numeric(distances))
+    scored = rows.assign(imbalance=distances.reindex(rows.index))
     return comparisons.compare_family(
         scored, arms, pairing.choose_pairs(arms, declared), IMBALANCE, declared
     )
+
+
+def _measure_balance(counts: "pd.Series[Any]") -> tuple["pd.Series[float]", "pd.Series[float]"]:
+    """Counts by row -> their sums, and their distances from uniform; same index."""
+    samples, distances = (pd.Series(np.nan, counts.index) for _ in range(2))
+    for _, alike in counts.groupby(counts.map(len)):  # data sets differ in their classes
+        table = np.array(alike.to_list(), dtype=float)
+        samples[alike.index] = table.sum(axis=1)
+        distances[alike.index] = imbalance(table)
+    return samples, distances
 
 
 def _run_uniformity_tests(counted: pd.DataFrame) -> pd.DataFrame:

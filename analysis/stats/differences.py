@@ -31,7 +31,8 @@ class Difference:
     df_per_seed · (m - 1); power is computed from these. g is Hedges' g. superiority is P(A > B) +
     P(A = B) / 2 of two seeds drawn at random. correlation is that of the pairs. p_exact is that of
     the permutations, given from 6 pairs or from 5 seeds in each of two samples: with fewer it
-    cannot reach .05, or no verdict is given. p_floor is the smallest value it can take.
+    cannot reach .05, or no verdict is given. It is not given above `permutation.MAX_SEEDS` either.
+    p_floor is the smallest value it can take.
     """
 
     mean_a: Floats
@@ -63,7 +64,9 @@ def paired(a: Floats, b: Floats) -> Difference:
         df_per_seed=np.ones(len(a)),
         g_df=pairs - 1,
         correlation=_correlation(a, b),
-        p_exact=permutation.sign_flip_p(a, b) if pairs >= MIN_PAIRS else nans,
+        p_exact=permutation.sign_flip_p(a, b)
+        if MIN_PAIRS <= pairs <= permutation.MAX_SEEDS
+        else nans,
         p_floor=np.full(len(a), permutation.min_sign_flip_p(pairs)) if pairs else nans,
     )
 
@@ -81,7 +84,9 @@ def welch(a: Floats, b: Floats) -> Difference:
         df_per_seed=np.where(squares > 0, variance**2 / np.where(squares > 0, squares, 1.0), 1.0),
         g_df=sum(sizes) - 2,
         correlation=nans,
-        p_exact=permutation.two_sample_p(a, b) if min(sizes) >= MIN_SEEDS else nans,
+        p_exact=permutation.two_sample_p(a, b)
+        if min(sizes) >= MIN_SEEDS and max(sizes) <= permutation.MAX_SEEDS
+        else nans,
         p_floor=np.full(len(a), permutation.min_two_sample_p(*sizes)) if min(sizes) else nans,
     )
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 MAX_PERMUTATIONS = 9_999
+MAX_SEEDS = 10_000  # of an arm: with more, t needs no normal distribution, and nothing is permuted
 SAMPLED_P_FLOOR = 1 / (1 + MAX_PERMUTATIONS)  # the smallest p when permutations are drawn
 TIE_TOLERANCE = 1e-9  # of the largest value: sums this close are equal up to rounding
 ROUNDING_TOLERANCE = 1e-12  # of the values, which may be much larger than their difference

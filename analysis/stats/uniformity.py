@@ -6,14 +6,18 @@ from scipy.special import chdtrc
 from analysis.stats.differences import Floats
 
 
-def imbalance(counts: Floats) -> float:
-    """Total variation distance of counts (classes,) from uniform, a fraction; nan without samples.
+def imbalance(counts: Floats) -> Floats:
+    """Total variation distance of counts (..., classes) from uniform, a fraction: (...).
+
+    It is nan without samples.
 
     >>> imbalance(np.array([10.0, 10.0, 10.0, 30.0])).round(3).item()
     0.25
     """
-    total = counts.sum()
-    return np.abs(counts / total - 1 / len(counts)).sum() / 2 if total else np.float64("nan")
+    total = counts.sum(axis=-1, keepdims=True)
+    shares = np.divide(counts, total, where=total > 0, out=np.full_like(counts, np.nan))
+    distance: Floats = np.abs(shares - 1 / counts.shape[-1]).sum(axis=-1) / 2
+    return distance
 
 
 def uniformity_test(counts: Floats) -> tuple[float, float]:

@@ -89,6 +89,22 @@ def test_cells_without_counts_have_no_row() -> None:
     assert nothing[1].empty
 
 
+def test_of_many_seeds_the_first_are_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(class_balance, "MAX_SEEDS", 2)
+    rows = counted({"vae": [VAE] * 3, "gmvae": [GMVAE] * 3})
+    alone, against = run_balance_tests(rows.iloc[::-1])
+    assert [*alone["seed"]] == [0, 1] * 2
+    assert [*against["seed"]] == [0, 1]
+    assert compare_imbalance(rows, ComparisonSpec())["n_a"].tolist() == [3]
+
+
+def test_imbalance_of_data_sets_with_other_classes_is_that_of_each_row() -> None:
+    rows = pd.Series([VAE, np.array([3.0, 1.0]), None, GMVAE])
+    samples, distances = class_balance._measure_balance(rows.dropna())
+    assert samples.tolist() == [VAE.sum(), 4, GMVAE.sum()]
+    assert distances.tolist() == [imbalance(VAE), 0.25, imbalance(GMVAE)]
+
+
 def test_imbalance_by_hand() -> None:
     assert imbalance(np.full(10, 20.0)) == 0
     assert imbalance(np.eye(10)[0] * 200) == pytest.approx(0.9)

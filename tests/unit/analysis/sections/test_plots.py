@@ -8,11 +8,11 @@ from matplotlib.collections import PathCollection
 
 from analysis import report
 from analysis.comparison.comparisons import compare_arms
-from analysis.plots import captions, style
+from analysis.plots import captions, digit_counts, style
 from analysis.rendering.section import Plot
 from analysis.report_data import ReportData
 from analysis.reproduction import references
-from analysis.sections import beta, comparisons
+from analysis.sections import beta, class_balance, comparisons
 from harness.experiment.grid import ComparisonSpec
 from harness.storage.store import Store
 from tests.unit.analysis.conftest import curve, made, row
@@ -84,6 +84,26 @@ def test_nothing_finished_gives_no_figure(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write_row(row(made("vae"), "failed"))
     assert drawn(store) == {}
+
+
+def test_of_many_seeds_the_first_are_points_and_all_are_in_the_mean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (captions, digit_counts, class_balance):
+        monkeypatch.setattr(module, "MAX_POINTS", 2)
+    store = Store(tmp_path)
+    for seed in range(4):
+        store.write_row(row(made("vae", seed), rec=81.0 + seed, nelbo=100.0 + seed))
+    found = drawn(store)
+    losses = found["losses"]
+    assert losses.caption.endswith("Points are the first 2 seeds of an arm.")
+    points, *_ = losses.figure.axes[0].collections
+    assert np.asarray(points.get_offsets())[:, 0].tolist() == [100.0, 101.0]
+    means = [np.asarray(line.get_xdata())[0] for line in losses.figure.axes[0].lines]
+    assert 101.5 in means
+    lines = found["digit-counts"].figure.axes[0].lines
+    assert max(np.asarray(line.get_xdata()).size for line in lines) == 2 * 10
+    assert "first 2 single seeds" in found["digit-counts"].caption
 
 
 def test_one_seed_is_drawn_without_an_interval(tmp_path: Path) -> None:

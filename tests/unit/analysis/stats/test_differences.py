@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from statsmodels.stats.nonparametric import rank_compare_2indep
 
+from analysis.stats import permutation
 from analysis.stats.differences import Floats, hedges_g, paired, superiority, welch
 from tests.unit.analysis.example_frames import SLEEP, spread
 
@@ -179,3 +180,12 @@ def test_shift_and_scale_change_nothing_but_the_unit(
 def test_the_order_of_the_pairs_does_not_matter(samples: Floats, order: list[int]) -> None:
     one, other = paired(samples[:1], samples[1:]), paired(samples[:1, order], samples[1:, order])
     assert one.p[0] == pytest.approx(other.p[0], abs=1e-12)
+
+
+def test_so_many_seeds_are_not_permuted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(permutation, "MAX_SEEDS", 7)
+    a, b = np.random.default_rng(0).normal(size=(2, 1, 8))
+    for found in (paired(a, b), welch(a, b), welch(a[:, :7], b)):
+        assert np.isnan(found.p_exact[0])
+        assert np.isfinite(found.p[0])
+    assert np.isfinite(paired(a[:, :7], b[:, :7]).p_exact[0])
