@@ -71,7 +71,8 @@ def write_pictures(inputs: MetricInputs) -> ScoreGenerator:
         inputs.model, inputs.test_images, *size, shared.data.test_y
     )
     yield 0.5
-    traversals = traverse_latents(inputs.model, *size, shared.data.device)
+    dimensions = shared.data.spec.dimensions
+    traversals = traverse_latents(inputs.model, dimensions, *size, shared.data.device)
     if reconstructions is not None:
         key = picture_key("reconstructions", inputs.cell.id)
         shared.store.write(key, render_sheet(reconstructions, shared.data.spec))
@@ -133,12 +134,15 @@ def reconstruct_images(
 
 
 @torch.inference_mode()
-def traverse_latents(model: Model, rows: int, columns: int, device: torch.device) -> Tensor | None:
+def traverse_latents(
+    model: Model, dimensions: int, rows: int, columns: int, device: torch.device
+) -> Tensor | None:
     """One line for each of the first latent dimensions: (rows · columns, dimensions).
 
     Along a line one dimension goes from -TRAVERSAL_SD to TRAVERSAL_SD and all others are 0. The
     dimensions are those of the noise (..., batch, latent) that `sample` takes. None for a model
-    whose latent space has fewer dimensions than there are lines.
+    whose latent space has fewer dimensions than there are lines, or that draws every pixel from
+    noise of its own, as autoregressive models do. dimensions: those of an image
     """
     n_images = rows * columns
     noise = {
@@ -147,7 +151,7 @@ def traverse_latents(model: Model, rows: int, columns: int, device: torch.device
     latents = [
         part
         for part in noise.values()
-        if part.ndim > 1 and part.shape[-2] == n_images and part.shape[-1] >= rows
+        if part.ndim > 1 and part.shape[-2] == n_images and rows <= part.shape[-1] != dimensions
     ]
     if not latents:
         return None

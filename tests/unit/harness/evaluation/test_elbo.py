@@ -296,7 +296,7 @@ def test_reconstructions_stand_under_their_images(mnist: Data, cell: CellMaker) 
 @pytest.mark.parametrize("name", ["vae", "gmvae", "ssvae"])
 def test_a_traversal_walks_one_dimension_a_line(name: str, cell: CellMaker) -> None:
     """The middle of every line is the image of z = 0; elsewhere lines differ."""
-    sheet = samples.traverse_latents(registry.build(cell(name)), 3, 5, torch.device("cpu"))
+    sheet = samples.traverse_latents(registry.build(cell(name)), 784, 3, 5, torch.device("cpu"))
     assert sheet is not None
     lines = sheet.unflatten(0, (3, 5))
     assert torch.allclose(lines[0, 2], lines[1, 2], atol=1e-6)
@@ -306,4 +306,9 @@ def test_a_traversal_walks_one_dimension_a_line(name: str, cell: CellMaker) -> N
 
 
 def test_a_small_latent_space_has_no_traversal() -> None:
-    assert samples.traverse_latents(Unweighted(), 3, 5, torch.device("cpu")) is None
+    assert samples.traverse_latents(Unweighted(), 784, 3, 5, torch.device("cpu")) is None
+
+
+def test_pixels_that_are_drawn_one_by_one_are_no_latent_space(cell: CellMaker) -> None:
+    model = registry.build(cell("made"))
+    assert samples.traverse_latents(model.eval(), 784, 3, 5, torch.device("cpu")) is None
