@@ -1,5 +1,6 @@
 """Ray Tune and the in-process launcher give equal rows, and killed trials are retried."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -253,6 +254,17 @@ def test_processes_are_used_again(ray: RayTune, store: Store) -> None:
     curves = [store.curve(one.id) for one in cells]
     assert len({curve.extra.iloc[-1] for curve in curves if curve is not None}) <= ray.slots
     assert None not in [None if curve is None else 0 for curve in curves]
+
+
+def test_tune_imports_no_tracker_to_count_callbacks(
+    ray: RayTune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would for usage statistics, which are off: two seconds where MLflow is installed."""
+    from ray.air._internal import usage
+    from ray.tune import Callback
+
+    monkeypatch.setitem(sys.modules, "ray.air.integrations.mlflow", None)  # cannot be imported
+    assert not usage.tag_callbacks([Callback()])
 
 
 def test_threads_follow_the_cpus_granted(
