@@ -168,6 +168,26 @@ def test_trackio_has_every_row_once_however_often_it_is_reported(
     assert mean["nelbo_se"] == pytest.approx(abs(first - second) / 2)
 
 
+@pytest.mark.filterwarnings("default")  # Trackio's own
+def test_a_cell_that_failed_in_trackio_gets_its_scores_when_it_is_trained_again(
+    folder: Path, mnist: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))
+    pytest.importorskip("trackio", reason="needs tests/trackers.lock")
+    from trackio.sqlite_storage import SQLiteStorage
+
+    command = [*SHORT, "--seeds", "1", "--results", "r", "--launcher", "in-process"]
+    command += ["--track", "trackio"]
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.training.trainer.PackTrainer.advance", lambda *_: 1 / 0)
+        assert bench.main(command) == 1
+    assert bench.main([*command, "--resume", "failed"]) == 0
+    ((cell, row),) = Store("r").rows().items()
+    *points, final = SQLiteStorage.get_logs("vae", f"vae seed=0 ({cell[:8]})")
+    assert [point["step"] for point in points] == [*range(1, 21)]
+    assert final["final/nelbo"] == row["nelbo"]
+
+
 class FakeRun:
     """A run of wandb that keeps what it is given."""
 

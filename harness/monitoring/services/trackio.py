@@ -52,11 +52,16 @@ class Trackio:
         self._log(cell, values, values.pop("step"))
 
     def on_row(self, row: Mapping[str, Any]) -> None:
-        """Add the scores one step after the last, unless Trackio has them, and end the run."""
+        """Add the scores one step after the last, unless Trackio has them, and end the run.
+
+        A row without scores adds nothing, as the cell may be trained again.
+        """
         scores = {f"final/{name}": value for name, value in list_scores(row).items()}
-        texts = {"status": row["status"], "error": row["error"] or ""}
-        self._log(row["cell"], scores | texts, (row["iterations"] or 0) + 1)
-        _finish(self.runs.pop(row["cell"]))
+        run = self._open(row["cell"])
+        if row["status"] == "ok":
+            self._log(row["cell"], scores | {"status": "ok"}, row["iterations"] + 1)
+        _finish(run)
+        del self.runs[row["cell"]]
 
     def on_run_end(self, end: str) -> None:
         """End what has not ended; write the means of the arms of this run, over all their rows.
@@ -73,16 +78,21 @@ class Trackio:
                 run.log(dict(arm.values), step=int(arm.values["n"]))
             _finish(run)
 
-    def _log(self, cell: str, values: Mapping[str, Any], step: int) -> None:
-        """Add values at a step of a cell's run, which is started or continued."""
+    def _open(self, cell: str) -> Any:
+        """The run of a cell, which is started or continued."""
         if cell not in self.runs:
             described = self.run.cells[cell]
             name, config = described["name"], describe_columns(described) | {"cell": cell}
             run, last = self._init(f"{name} ({cell[:ID_LETTERS]})", name_arm(name), config)
             self.runs[cell], self.steps[cell] = run, last
+        return self.runs[cell]
+
+    def _log(self, cell: str, values: Mapping[str, Any], step: int) -> None:
+        """Add values at a step of a cell's run, unless Trackio has that step."""
+        run = self._open(cell)
         if step > self.steps[cell]:
             self.steps[cell] = step
-            self.runs[cell].log(dict(values), step=step)
+            run.log(dict(values), step=step)
 
     def _init(self, name: str, arm: str, config: Mapping[str, Any]) -> tuple[Any, int]:
         """A run of Trackio and the last step that it has (-1: none)."""
