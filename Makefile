@@ -17,7 +17,7 @@ bench: setup
 	@status=0; $(BIN)/python harness/bench.py quick --results $(RESULTS) || status=$$?; \
 	if [ $$status -ne 2 ]; then $(BIN)/python analysis/report.py $(RESULTS) || exit $$?; fi; exit $$status
 
-# side by side: the type checker takes a minute on one CPU
+# side by side: the type checker uses one CPU
 check: setup
 	@$(MAKE) --no-print-directory -j 2 lint unit
 

@@ -77,8 +77,8 @@ def compare_arms(rows: pd.DataFrame, declared: ComparisonSpec) -> pd.DataFrame:
       which the family tested it (`multiplicity.alpha_levels`), so they exclude zero exactly where
       p_adjusted is at most .05.
     - superiority: P(a better), or P(a lower) for a part of the bound.
-    - p_exact: that of the permutations, never adjusted. No verdict depends on it; a flag is set if
-      it and p are on different sides of .05.
+    - p_exact: that of the permutations, up to `permutation.MAX_SEEDS` seeds, never adjusted. No
+      verdict depends on it; a flag is set if it and p are on different sides of .05.
     - detectable, seeds_needed: for 80 % power at alpha / comparisons.
     - median, worst (with its seed), collapsed (far on the bad side, `stats.outliers`): over all
       scored seeds of an arm.

@@ -41,7 +41,7 @@ def import_ray(address: str | None) -> str:
 def _count_no_callbacks() -> None:
     """Leave out that Tune counts callbacks for Ray's usage statistics, which are off.
 
-    For this count Tune imports MLflow, W&B and Comet where they are installed: two seconds a run.
+    For this count Tune imports MLflow, W&B and Comet where they are installed. MLflow takes 2 s.
     """
     from ray.air._internal import usage
 

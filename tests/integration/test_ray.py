@@ -259,7 +259,7 @@ def test_processes_are_used_again(ray: RayTune, store: Store) -> None:
 def test_tune_imports_no_tracker_to_count_callbacks(
     ray: RayTune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would for usage statistics, which are off: two seconds where MLflow is installed."""
+    """It would for usage statistics, which are off: 2 s where MLflow is installed."""
     from ray.air._internal import usage
     from ray.tune import Callback
 

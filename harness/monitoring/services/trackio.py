@@ -1,9 +1,8 @@
 """The tracker `trackio`: a run for each cell, grouped by arm, and one for each arm with its means.
 
-The project is the grid. Trackio keeps it on this machine (`TRACKIO_DIR`), or sends it where its own
-settings say (`TRACKIO_SPACE_ID`, `TRACKIO_SERVER_URL`). It finds a run by its name, so the name
-ends with the start of the cell's id. It adds values and replaces none: a cell that was scored once
-more keeps the scores that are there, until its run is deleted.
+The project is the grid, which Trackio keeps on this machine (`TRACKIO_DIR`). It finds a run by its
+name, so the name ends with the start of the cell's id. It adds values and replaces none: a cell
+that was scored once more keeps the scores that are there, until its run is deleted.
 """
 
 import contextvars
