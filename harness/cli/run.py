@@ -141,7 +141,9 @@ def measure_costs(experiment: Experiment, workload: Workload) -> dict[Cell, Cost
     # the time of scoring on a CPU does not predict that on a GPU; trials of a search are not scored
     if resources.gpus or workload.is_search:
         return step_costs
-    score_costs = score_timing.measure_score_costs(cells, sets, evaluation, resources.cpus)
+    score_costs = score_timing.measure_score_costs(
+        cells, sets, evaluation, resources.cpus, experiment.options.compile
+    )
     return {kind: replace(cost, score=score_costs[kind]) for kind, cost in step_costs.items()}
 
 

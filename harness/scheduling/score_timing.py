@@ -1,6 +1,10 @@
-"""Measure the cost of scoring: calls of a few images, as many as the scores need."""
+"""Measure the cost of scoring: calls of a few images, as many as the scores need.
+
+Scoring is what follows the training, and the points of the learning curve that have scores.
+"""
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import torch
 
@@ -8,11 +12,13 @@ from harness.evaluation import digit_classifier, elbo, scored_images
 from harness.evaluation.importance.weights import (
     BLOCK_DRAWS,
     BLOCK_IMAGES,
-    COMPILED_SHARE,
+    compile_block,
+    compute_log_weights,
     should_compile,
 )
 from harness.experiment.cell import Cell
 from harness.experiment.evaluation import EvaluationConfig
+from harness.experiment.options import Compile
 from harness.plugins import registry
 from harness.plugins.dataset import Data, DataSpec
 from harness.plugins.model import (
@@ -25,52 +31,78 @@ from harness.plugins.model import (
     scored_batch,
     weigh_images,
 )
-from harness.scheduling.call_timing import measure_call_cost
+from harness.scheduling.call_timing import measure_call_cost, time_call
 from harness.scheduling.metric_timing import measure_metrics
 from harness.scheduling.packing import group_by_pack_key
+from harness.training.pack.learning_curves import count_scored_points
+
+
+class ScoreCost(NamedTuple):
+    """Seconds of scoring a cell: of the importance weights that are compiled, as they take before
+    that, and of all else.
+    """
+
+    weights: float
+    rest: float
 
 
 def measure_score_costs(
-    cells: Iterable[Cell], sets: Mapping[str, Data], evaluation: EvaluationConfig, threads: int
+    cells: Iterable[Cell],
+    sets: Mapping[str, Data],
+    evaluation: EvaluationConfig,
+    threads: int,
+    mode: Compile,
 ) -> dict[Cell, float]:
     """Seconds that scoring a cell of each kind takes on a CPU, by `Cell.pack_key`; extrapolated
     from a few images.
+
+    Importance weights are compiled for the kind that spends most on them, where this machine then
+    keeps the code; those of other kinds are assumed to gain as much.
     """
     previous_threads = torch.get_num_threads()
     torch.set_num_threads(threads)
+    groups = group_by_pack_key(cells)
+    costs = dict.fromkeys(groups, ScoreCost(0.0, 0.0))
     try:
-        costs = {}
-        for kind, group in group_by_pack_key(cells).items():
+        for kind, group in groups.items():
             data = sets[kind.dataset]
             with registry.isolate_model(kind.model):
                 try:
-                    costs[kind] = _estimate_score_seconds(group[0], evaluation, len(data.test_x))
-                    costs[kind] += measure_metrics(group[0], data, evaluation)
+                    costs[kind] = _measure_score_cost(group[0], evaluation, data, mode)
+                    metrics = measure_metrics(group[0], data, evaluation)
+                    costs[kind] = costs[kind]._replace(rest=costs[kind].rest + metrics)
                 except Exception:  # scoring will report it
-                    costs.setdefault(kind, 0.0)
-        return costs
+                    continue
+        slowest = max(costs, key=lambda kind: costs[kind].weights * len(groups[kind]), default=None)
+        share = 1.0
+        if slowest is not None and costs[slowest].weights > 0:
+            with registry.isolate_model(slowest.model):
+                share = _measure_compiled_share(slowest)
     finally:
         torch.set_num_threads(previous_threads)
+    return {kind: cost.rest + share * cost.weights for kind, cost in costs.items()}
 
 
 @torch.inference_mode()
-def _estimate_score_seconds(cell: Cell, evaluation: EvaluationConfig, images: int) -> float:
+def _measure_score_cost(
+    cell: Cell, evaluation: EvaluationConfig, data: Data, mode: Compile
+) -> ScoreCost:
     """Add up the costs of the calls that the scores of every cell and IWAE bounds make."""
-    model, spec = registry.build(cell).eval(), registry.data_spec(cell.dataset)
+    model, spec, images = registry.build(cell).eval(), data.spec, len(data.test_x)
+    watched_images = count_scored_points(cell.iterations) * (cell.validation or images)
     seconds = 0.0
     if isinstance(model, Classifier) and spec.classes:
-        seconds += measure_call_cost(
-            lambda n: model.classify(torch.zeros(n, spec.dimensions))
-        ).total_seconds(images, scored_images.CHUNK_SIZE)
+        classifying = measure_call_cost(lambda n: model.classify(torch.zeros(n, spec.dimensions)))
+        seconds += classifying.total_seconds(images + watched_images, scored_images.CHUNK_SIZE)
     if not cell.has_bound:
-        return seconds
+        return ScoreCost(0.0, seconds)
     bound = measure_call_cost(
         lambda n: model.terms(_blank_batch(model, n, spec), _make_noise(model, n))
     )
     sampling = measure_call_cost(lambda n: model.sample(_make_noise(model, n)))
-    seconds += bound.total_seconds(images, scored_images.CHUNK_SIZE) + sampling.total_seconds(
-        evaluation.samples, scored_images.CHUNK_SIZE
-    )
+    bounded_images = images + (watched_images if cell.validation else 0)
+    seconds += bound.total_seconds(bounded_images, scored_images.CHUNK_SIZE)
+    seconds += sampling.total_seconds(evaluation.samples, scored_images.CHUNK_SIZE)
     if digit_classifier.can_classify(spec):
         net = digit_classifier.Net(spec)
         judging = measure_call_cost(lambda n: net.classify(torch.zeros(n, spec.dimensions)))
@@ -79,25 +111,47 @@ def _estimate_score_seconds(cell: Cell, evaluation: EvaluationConfig, images: in
         seconds += elbo.SUBSET_REPEATS * bound.total_seconds(
             len(evaluation.subset), scored_images.CHUNK_SIZE
         )
-    if evaluation.iwae and isinstance(model, ImportanceWeighted):
-        weights = measure_call_cost(
-            lambda n: weigh_images(
-                model,
-                torch.zeros(n, spec.dimensions),
-                _make_noise(model, n),
-                torch.zeros(n, dtype=torch.long),
-            )
+    if not (evaluation.iwae and isinstance(model, ImportanceWeighted)):
+        return ScoreCost(0.0, seconds)
+    weighing = measure_call_cost(
+        lambda n: weigh_images(
+            model,
+            torch.zeros(n, spec.dimensions),
+            _make_noise(model, n),
+            torch.zeros(n, dtype=torch.long),
         )
-        image_counts = {
-            "test": images,
-            "subset": len(evaluation.subset) if evaluation.covers(cell) else 0,
-        }
-        draws = max(evaluation.iwae) * sum(image_counts[name] for name in evaluation.iwae_on)
-        share = 1.0
-        if should_compile(model, draws, "auto", torch.device("cpu")):
-            share = COMPILED_SHARE
-        seconds += share * weights.total_seconds(draws, BLOCK_IMAGES * BLOCK_DRAWS)
-    return seconds
+    )
+    subset = len(evaluation.subset) if evaluation.covers(cell) else 0
+    image_counts = {"test": images, "subset": subset}
+    compiled = eager = 0.0
+    for name in evaluation.iwae_on:
+        draws = max(evaluation.iwae) * image_counts[name]
+        each = weighing.total_seconds(draws, BLOCK_IMAGES * BLOCK_DRAWS)
+        if should_compile(model, draws, mode, torch.device("cpu")):
+            compiled += each
+        else:
+            eager += each
+    return ScoreCost(compiled, seconds + eager)
+
+
+@torch.inference_mode()
+def _measure_compiled_share(kind: Cell) -> float:
+    """Seconds of a compiled block of importance weights, as a share of those before; 1 if it cannot
+    be compiled.
+    """
+    model, spec = registry.build(kind).eval(), registry.data_spec(kind.dataset)
+    assert isinstance(model, ImportanceWeighted)
+    x = torch.zeros(BLOCK_IMAGES, spec.dimensions)
+    y = torch.zeros(BLOCK_IMAGES, dtype=torch.long)
+    block = compile_block(model, x, y)
+    if block is None:
+        return 1.0
+    generator = torch.Generator()
+    eager = time_call(lambda n: compute_log_weights(model, (x, y), n, generator), BLOCK_DRAWS)
+    compiled = time_call(
+        lambda n: compute_log_weights(model, (x, y), n, generator, block), BLOCK_DRAWS
+    )
+    return compiled / eager
 
 
 def _blank_batch(model: Model, images: int, spec: DataSpec) -> Batch:

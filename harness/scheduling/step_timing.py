@@ -23,8 +23,8 @@ PROBE_CELLS = 4  # cells of the second measurement
 LONG_STEP_SECONDS = 0.03  # of a step on a CPU, Python takes a few milliseconds
 MIN_SECONDS_TO_COMPILE = 300.0  # of training; below, compiling for the estimate does not pay
 MAX_COMPILED_KINDS = 2  # at most, the most expensive; the others are assumed to gain as much
-# of the cost that the cells of a pack share, the part that is left after compiling
-COMPILED_OVERHEAD_SHARE = 0.25
+# what is left after compiling: of the cost that the cells of a pack share, and of that of a cell
+COMPILED_OVERHEAD_SHARE, COMPILED_CELL_SHARE = 0.25, 0.78
 
 
 def measure_step_costs(
@@ -86,16 +86,19 @@ def _with_compilation(
     labelled_indices: Sequence[int],
     mode: Compile,
 ) -> dict[Cell, Cost]:
-    """The costs with compilation: compiled kinds share less, and long trainings are measured by a
-    compiled step.
+    """The costs with compilation: an assumed part of those without, and those of a compiled step
+    where trainings are long.
 
     COMPILED_OVERHEAD_SHARE is that of `vae` on an Intel Xeon, where cells share 0.8 ms of an eager
-    step and 0.2 ms of a compiled one.
+    step and 0.2 ms of a compiled one; COMPILED_CELL_SHARE is the median over six kinds of the grids
+    `report` and `semi` on an AMD EPYC (0.64 to 0.86).
     """
     devices = {kind: sets[kind.dataset].device for kind in groups}
     compiled_kinds = [kind for kind in groups if compiles(kind, mode, devices[kind])]
     compiled_costs = {
-        kind: Cost(COMPILED_OVERHEAD_SHARE * eager[kind].fixed, eager[kind].per_cell)
+        kind: Cost(
+            COMPILED_OVERHEAD_SHARE * eager[kind].fixed, COMPILED_CELL_SHARE * eager[kind].per_cell
+        )
         for kind in compiled_kinds
         if devices[kind].type == "cpu"
     }

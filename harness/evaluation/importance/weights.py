@@ -24,7 +24,6 @@ from harness.plugins.model import (
 
 BLOCK_IMAGES, BLOCK_DRAWS = 100, 10  # the draws of a block are computed in one call
 MIN_WEIGHTS_TO_COMPILE = 2_000_000  # draws times images; fewer are done before compiling pays
-COMPILED_SHARE = 0.36  # of the time of a block, once it is compiled (`vae`, AMD EPYC)
 
 # x (images, dimensions), y (images,), stacked noise -> log w (draws, images)
 Block = Callable[[Tensor, Tensor, Noise], Tensor]

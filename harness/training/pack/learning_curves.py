@@ -40,6 +40,19 @@ class CurveSchedule:
         return (step // self.stride) % interval == 0 or step == self.iterations
 
 
+def count_scored_points(iterations: int) -> int:
+    """How many points with scores the curve of a training of so many steps has.
+
+    >>> count_scored_points(20_000), count_scored_points(500)
+    (20, 5)
+    """
+    schedule, step, count = CurveSchedule(iterations), 0, 0
+    while step < iterations:
+        step = schedule.next_point(step)
+        count += schedule.scores_due(step)
+    return count
+
+
 class LearningCurves:
     """The learning curves of the cells of a pack, and the losses since their last points.
 

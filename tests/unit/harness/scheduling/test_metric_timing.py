@@ -176,7 +176,9 @@ def test_metrics_add_up_in_the_cost_of_scoring(clock: Clock, cell: CellMaker) ->
     register_timed(clock, "limited", most_images=400)
 
     def measure(one: Cell, evaluation: EvaluationConfig) -> float:
-        (cost,) = score_timing.measure_score_costs([one], {"mnist": DATA}, evaluation, 1).values()
+        (cost,) = score_timing.measure_score_costs(
+            [one], {"mnist": DATA}, evaluation, 1, "auto"
+        ).values()
         return cost
 
     assert measure(cell("vae"), ask()) == 0.0

@@ -27,7 +27,8 @@ def two_kinds(cell: CellMaker) -> list[Cell]:
 
 
 def score_costs(cells: Sequence[Cell], **values: Any) -> dict[Cell, float]:
-    return score_timing.measure_score_costs(cells, SETS, EvaluationConfig(**values), threads=1)
+    evaluation = EvaluationConfig(**values)
+    return score_timing.measure_score_costs(cells, SETS, evaluation, threads=1, mode="auto")
 
 
 def test_the_scoring_of_every_kind_has_a_price(two_kinds: list[Cell]) -> None:
@@ -63,3 +64,50 @@ def test_draws_of_an_importance_weighted_bound_are_counted(
     (plain,) = score_costs([cell("vae")], samples=200).values()
     (weighted,) = score_costs([cell("vae")], samples=200, iwae=(10, 100)).values()
     assert (plain, weighted) == (600.0, 600.0 + 200 * 100)
+
+
+def test_the_scores_of_the_learning_curve_are_counted(
+    cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every image costs a second; a training of 500 steps has five points with scores."""
+    monkeypatch.setattr(
+        score_timing, "measure_call_cost", lambda call: call_timing.CallCost(0.0, 1.0)
+    )
+    supervised = {"supervision": "supervised", "label_draw": "file-a"}
+    cells = [
+        cell("vae", iterations=500),
+        cell("vae", iterations=500, validation=40),
+        cell("ssvae", iterations=500, **supervised),
+        cell("ssvae", iterations=500, validation=40, **supervised),
+    ]
+    found = [score_costs([one], samples=200)[one.pack_key] for one in cells]
+    assert found == [600.0, 600.0 + 5 * 40, 200.0 + 5 * 200, 200.0 + 5 * 40]
+
+
+def test_compiled_importance_weights_are_measured_for_the_kind_that_has_most(
+    cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        score_timing, "measure_call_cost", lambda call: call_timing.CallCost(0.0, 1.0)
+    )
+    monkeypatch.setattr(score_timing, "should_compile", lambda *_: True)
+    measured: list[Cell] = []
+    monkeypatch.setattr(
+        score_timing, "_measure_compiled_share", lambda kind: measured.append(kind) or 0.25
+    )
+    few, many = [cell("vae")], [cell("gmvae", seed) for seed in range(2)]
+    found = score_costs([*few, *many], samples=200, iwae=(10,))
+    assert measured == [many[0].pack_key]
+    assert set(found.values()) == {600.0 + 0.25 * 200 * 10}
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+def test_a_block_that_cannot_be_compiled_gains_nothing(
+    compiles: bool, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An eager block takes four seconds, a compiled one takes one."""
+    block = object() if compiles else None
+    monkeypatch.setattr(score_timing, "compile_block", lambda *_: block)
+    monkeypatch.setattr(score_timing, "compute_log_weights", lambda *args: args[4:])
+    monkeypatch.setattr(score_timing, "time_call", lambda call, draws: 1.0 if call(draws) else 4.0)
+    assert score_timing._measure_compiled_share(cell("vae").pack_key) == (0.25 if compiles else 1.0)

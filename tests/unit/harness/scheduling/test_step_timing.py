@@ -18,6 +18,7 @@ from harness.plugins.dataset import Data
 from harness.plugins.model import PIXELS
 from harness.scheduling import step_timing
 from harness.scheduling.step_timing import (
+    COMPILED_CELL_SHARE,
     COMPILED_OVERHEAD_SHARE,
     GPU_DOUBLING_CELLS,
     LONG_STEP_SECONDS,
@@ -238,7 +239,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Compile]]:
     return seen
 
 
-@pytest.mark.parametrize(("iterations", "worth"), [(141, False), (142, True)])
+@pytest.mark.parametrize(("iterations", "worth"), [(178, False), (179, True)])
 def test_an_estimate_is_compiled_only_for_trainings_that_are_worth_it(
     iterations: int,
     worth: bool,
@@ -246,21 +247,21 @@ def test_an_estimate_is_compiled_only_for_trainings_that_are_worth_it(
     compiled: list[tuple[int, Compile]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A step takes an estimated 2.125 s compiled, so 142 steps exceed 300 s."""
-    assert COMPILED_OVERHEAD_SHARE == 0.25
+    """A step takes an estimated 1.685 s compiled, so 179 steps exceed 300 s."""
+    assert (COMPILED_OVERHEAD_SHARE, COMPILED_CELL_SHARE) == (0.25, 0.78)
     assert MIN_SECONDS_TO_COMPILE == 300
-    measured(monkeypatch, 1.0, 2.5, 2.125 / 2)
+    measured(monkeypatch, 1.0, 2.5, 1.685 / 2)
     cells = [cell("vae", seed, iterations) for seed in range(4)]
     (found,) = costs(cells, mode="always").values()
     assert compiled == [(PROBE_CELLS, "always")] * worth
-    assert found == (Cost(0.0625, 0.25) if worth else Cost(0.125, 0.5))
+    assert found == pytest.approx(Cost(0.0625, 0.195) if worth else Cost(0.125, 0.39))
 
 
 def test_many_cells_are_worth_what_few_are_not(
     cell: CellMaker, compiled: list[tuple[int, Compile]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured(monkeypatch, 1.0, 2.5, 2.5)
-    costs([cell("vae", seed, 71) for seed in range(8)], mode="always")
+    costs([cell("vae", seed, 90) for seed in range(8)], mode="always")
     assert compiled == [(PROBE_CELLS, "always")]
 
 
@@ -281,13 +282,9 @@ def test_of_many_long_kinds_the_dearest_are_compiled_and_the_others_gain_no_more
     assert MAX_COMPILED_KINDS == 2
     measured(monkeypatch, 1.0, 1.0, 0.5, 0.8)
     found = costs(list(cells.values()), mode="always")
-    assert {z: found[one.pack_key].per_cell for z, one in cells.items()} == {
-        1: 0.8,
-        2: 0.5,
-        3: 0.8,
-        4: 0.8,
-        5: 1.0,
-    }
+    assert {z: found[one.pack_key].per_cell for z, one in cells.items()} == pytest.approx(
+        {1: 0.8, 2: 0.5, 3: 0.8, 4: 0.8, 5: 0.78}
+    )
     assert compiled == [(1, "always")] * 2
 
 
