@@ -29,6 +29,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def trackio(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Trackio, imported anew: it reads where its files are when it is imported."""
+    monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "trackio"]:
+        monkeypatch.delitem(sys.modules, name)
+    return pytest.importorskip("trackio", reason="needs tests/trackers.lock")
+
+
 def test_the_tracker_of_the_docs(folder: Path, mnist: Data) -> None:
     Path("lines.py").write_text(EXAMPLE)
     flags = ["--seeds", "2", "--plugin", "lines.py", "--tracker", "lines", "--results", "r"]
@@ -136,11 +145,9 @@ def test_mlflow_has_every_row_once_however_often_it_is_reported(
 
 @pytest.mark.filterwarnings("default")  # Trackio's own
 def test_trackio_has_every_row_once_however_often_it_is_reported(
-    folder: Path, mnist: Data, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    trackio: ModuleType, mnist: Data, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """While a pack of two trains, and twice from its results."""
-    monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))
-    trackio = pytest.importorskip("trackio", reason="needs tests/trackers.lock")
     from trackio.sqlite_storage import SQLiteStorage
 
     train = [*SHORT, "--seeds", "2", "--pack", "2", "--results", "r", "--launcher", "in-process"]
@@ -170,10 +177,8 @@ def test_trackio_has_every_row_once_however_often_it_is_reported(
 
 @pytest.mark.filterwarnings("default")  # Trackio's own
 def test_a_cell_that_failed_in_trackio_gets_its_scores_when_it_is_trained_again(
-    folder: Path, mnist: Data, monkeypatch: pytest.MonkeyPatch
+    trackio: ModuleType, mnist: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))
-    pytest.importorskip("trackio", reason="needs tests/trackers.lock")
     from trackio.sqlite_storage import SQLiteStorage
 
     command = [*SHORT, "--seeds", "1", "--results", "r", "--launcher", "in-process"]
