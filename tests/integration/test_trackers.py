@@ -35,7 +35,8 @@ def trackio(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))
     for name in [name for name in sys.modules if name.partition(".")[0] == "trackio"]:
         monkeypatch.delitem(sys.modules, name)
-    return pytest.importorskip("trackio", reason="needs tests/trackers.lock")
+    module: ModuleType = pytest.importorskip("trackio", reason="needs tests/trackers.lock")
+    return module
 
 
 def test_the_tracker_of_the_docs(folder: Path, mnist: Data) -> None:

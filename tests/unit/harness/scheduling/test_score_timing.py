@@ -92,9 +92,12 @@ def test_compiled_importance_weights_are_measured_for_the_kind_that_has_most(
     )
     monkeypatch.setattr(score_timing, "should_compile", lambda *_: True)
     measured: list[Cell] = []
-    monkeypatch.setattr(
-        score_timing, "_measure_compiled_share", lambda kind: measured.append(kind) or 0.25
-    )
+
+    def measure_quarter(kind: Cell) -> float:
+        measured.append(kind)
+        return 0.25
+
+    monkeypatch.setattr(score_timing, "_measure_compiled_share", measure_quarter)
     few, many = [cell("vae")], [cell("gmvae", seed) for seed in range(2)]
     found = score_costs([*few, *many], samples=200, iwae=(10,))
     assert measured == [many[0].pack_key]
