@@ -4,6 +4,7 @@ Scoring is what follows the training, and the points of the learning curve that 
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
@@ -76,7 +77,7 @@ def measure_score_costs(
         slowest = max(costs, key=lambda kind: costs[kind].weights * len(groups[kind]), default=None)
         share = 1.0
         if slowest is not None and costs[slowest].weights > 0:
-            with registry.isolate_model(slowest.model):
+            with registry.isolate_model(slowest.model), suppress(Exception):  # as above
                 share = _measure_compiled_share(slowest)
     finally:
         torch.set_num_threads(previous_threads)

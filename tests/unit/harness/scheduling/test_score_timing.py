@@ -114,3 +114,15 @@ def test_a_block_that_cannot_be_compiled_gains_nothing(
     monkeypatch.setattr(score_timing, "compute_log_weights", lambda *args: args[4:])
     monkeypatch.setattr(score_timing, "time_call", lambda call, draws: 1.0 if call(draws) else 4.0)
     assert score_timing._measure_compiled_share(cell("vae").pack_key) == (0.25 if compiles else 1.0)
+
+
+def test_a_block_that_fails_costs_what_it_takes_before(
+    cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        score_timing, "measure_call_cost", lambda call: call_timing.CallCost(0.0, 1.0)
+    )
+    monkeypatch.setattr(score_timing, "should_compile", lambda *_: True)
+    monkeypatch.setattr(score_timing, "compile_block", lambda *_: 1 / 0)
+    (found,) = score_costs([cell("vae")], samples=200, iwae=(10,)).values()
+    assert found == 600.0 + 200 * 10
