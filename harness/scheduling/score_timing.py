@@ -77,7 +77,7 @@ def measure_score_costs(
         slowest = max(costs, key=lambda kind: costs[kind].weights * len(groups[kind]), default=None)
         share = 1.0
         if slowest is not None and costs[slowest].weights > 0:
-            with registry.isolate_model(slowest.model), suppress(Exception):  # as above
+            with registry.isolate_model(slowest.model), suppress(Exception):
                 share = _measure_compiled_share(slowest)
     finally:
         torch.set_num_threads(previous_threads)

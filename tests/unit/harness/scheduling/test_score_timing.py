@@ -26,6 +26,14 @@ def two_kinds(cell: CellMaker) -> list[Cell]:
     ]
 
 
+@pytest.fixture
+def second_per_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call takes a second an image."""
+    monkeypatch.setattr(
+        score_timing, "measure_call_cost", lambda call: call_timing.CallCost(0.0, 1.0)
+    )
+
+
 def score_costs(cells: Sequence[Cell], **values: Any) -> dict[Cell, float]:
     evaluation = EvaluationConfig(**values)
     return score_timing.measure_score_costs(cells, SETS, evaluation, threads=1, mode="auto")
@@ -54,25 +62,17 @@ def test_a_slow_call_is_made_once_and_priced_by_itself(monkeypatch: pytest.Monke
     assert calls == [call_timing.FEW_IMAGES]
 
 
-def test_draws_of_an_importance_weighted_bound_are_counted(
-    cell: CellMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("second_per_image")
+def test_draws_of_an_importance_weighted_bound_are_counted(cell: CellMaker) -> None:
     """Every image costs a second: 200 each of the bound, the samples and the classifier."""
-    monkeypatch.setattr(
-        score_timing, "measure_call_cost", lambda call: call_timing.CallCost(0.0, 1.0)
-    )
     (plain,) = score_costs([cell("vae")], samples=200).values()
     (weighted,) = score_costs([cell("vae")], samples=200, iwae=(10, 100)).values()
     assert (plain, weighted) == (600.0, 600.0 + 200 * 100)
 
 
-def test_the_scores_of_the_learning_curve_are_counted(
-    cell: CellMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("second_per_image")
+def test_the_scores_of_the_learning_curve_are_counted(cell: CellMaker) -> None:
     """Every image costs a second; a training of 500 steps has five points with scores."""
-    monkeypatch.setattr(
-        score_timing, "measure_call_cost", lambda call: call_timing.CallCost(0.0, 1.0)
-    )
     supervised = {"supervision": "supervised", "label_draw": "file-a"}
     cells = [
         cell("vae", iterations=500),
@@ -84,12 +84,10 @@ def test_the_scores_of_the_learning_curve_are_counted(
     assert found == [600.0, 600.0 + 5 * 40, 200.0 + 5 * 200, 200.0 + 5 * 40]
 
 
+@pytest.mark.usefixtures("second_per_image")
 def test_compiled_importance_weights_are_measured_for_the_kind_that_has_most(
     cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        score_timing, "measure_call_cost", lambda call: call_timing.CallCost(0.0, 1.0)
-    )
     monkeypatch.setattr(score_timing, "should_compile", lambda *_: True)
     measured: list[Cell] = []
 
@@ -116,12 +114,10 @@ def test_a_block_that_cannot_be_compiled_gains_nothing(
     assert score_timing._measure_compiled_share(cell("vae").pack_key) == (0.25 if compiles else 1.0)
 
 
+@pytest.mark.usefixtures("second_per_image")
 def test_a_block_that_fails_costs_what_it_takes_before(
     cell: CellMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        score_timing, "measure_call_cost", lambda call: call_timing.CallCost(0.0, 1.0)
-    )
     monkeypatch.setattr(score_timing, "should_compile", lambda *_: True)
     monkeypatch.setattr(score_timing, "compile_block", lambda *_: 1 / 0)
     (found,) = score_costs([cell("vae")], samples=200, iwae=(10,)).values()
