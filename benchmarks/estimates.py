@@ -2,16 +2,17 @@
 
     python -m benchmarks.estimates
 
-The long grids run shortened, all twice: the first run leaves compiled code on this machine, as a
-long one does early. Writes estimates.md beside itself; nothing else may run meanwhile.
+The long grids run shortened, all twice: the first run compiles, the second finds the code. Writes
+estimates.md beside itself; nothing else may run meanwhile.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -32,14 +33,12 @@ SECONDS = {"h": 3600, "min": 60, "s": 1}
 
 
 class Measured(NamedTuple):
-    """A command; the seconds foretold, those of the first run, of the second, and of the whole
-    second command.
+    """Seconds foretold for a run, from its first trial to the end of the last, those taken, and
+    those of the whole command.
     """
 
-    command: str
     foretold: float
-    first: float
-    second: float
+    taken: float
     whole: float
 
 
@@ -52,35 +51,30 @@ def parse_time(text: str) -> float:
     return float(sum(int(number) * SECONDS[unit] for number, unit in TIME.findall(text)))
 
 
-def measure(words: Sequence[str]) -> Measured:
-    """Run a command, foretell its time, and run it again."""
-    first, _ = run(words)
-    with TemporaryDirectory() as results:
-        plan = subprocess.run(
-            [*BENCH, *words, "--results", results, "--dry-run", "--json"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-    second, whole = run(words)
-    return Measured(" ".join(words), json.loads(plan.stdout)["seconds"], first, second, whole)
+def measure(words: Sequence[str]) -> tuple[Measured, Measured]:
+    """Foretell and run a command where nothing is compiled, and again."""
+    with TemporaryDirectory() as compiled, TemporaryDirectory() as results:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = compiled
+        runs = []
+        for name in ("first", "second"):
+            command = [*BENCH, *words, "--results", f"{results}/{name}"]
+            plan = json.loads(call([*command, "--dry-run", "--json"]))
+            runs.append(Measured(plan["seconds"], *run(command)))
+    return runs[0], runs[1]
 
 
-def run(words: Sequence[str]) -> tuple[float, float]:
+def run(command: Sequence[str]) -> tuple[float, float]:
     """Seconds from the first trial of a command to the end of the last, and of all of it."""
-    with TemporaryDirectory() as results:
-        started = time.perf_counter()
-        done = subprocess.run(
-            [*BENCH, *words, "--results", results],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        whole = time.perf_counter() - started
-    *_, last = re.findall(r"^\[(.+?)\]", done.stdout, re.MULTILINE)
+    started = time.perf_counter()
+    printed = call(command)
+    whole = time.perf_counter() - started
+    *_, last = re.findall(r"^\[(.+?)\]", printed, re.MULTILINE)
     return parse_time(last), whole
+
+
+def call(command: Sequence[str]) -> str:
+    """What a command prints; CalledProcessError where it fails."""
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 def describe_processor() -> str:
@@ -89,32 +83,37 @@ def describe_processor() -> str:
     return text.partition("model name")[2].splitlines()[0].strip("\t: ")
 
 
-def format_page(measured: Sequence[Measured]) -> str:
+def format_page(measured: Mapping[str, tuple[Measured, Measured]]) -> str:
     """The page."""
     lines = [
         "# Foretold and taken times",
         "",
-        f"Two CPUs ({describe_processor()}), each command twice. A run is from the first trial to "
-        "the end of the last; the first may compile, the second finds the code. The command also "
-        "starts, times steps, and starts Ray. Made by `python -m benchmarks.estimates`.",
+        f"Two CPUs ({describe_processor()}), each command twice: the first compiles, the second "
+        "finds the code. Seconds are from the first trial to the end of the last, as in "
+        "`--dry-run`. The command also starts, times steps, and starts Ray. Made by `python -m "
+        "benchmarks.estimates`.",
         "",
-        "| command | foretold, s | first run, s | second run, s | second / foretold | command, s |",
-        "|---|---|---|---|---|---|",
-        *(
-            f"| `{each.command}` | {each.foretold:.0f} | {each.first:.0f} | {each.second:.0f} "
-            f"| {each.second / each.foretold:.2f} | {each.whole:.0f} |"
-            for each in measured
-        ),
+        "| command | first run: foretold | taken | taken / foretold | second run: foretold | taken "
+        "| taken / foretold | whole command |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    for command, (first, second) in measured.items():
+        cells = (f"`{command}`", *map(format_run, (first, second)), f"{second.whole:.0f}")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def format_run(run: Measured) -> str:
+    """Three cells of the table."""
+    return f"{run.foretold:.0f} | {run.taken:.0f} | {run.taken / run.foretold:.2f}"
 
 
 def main() -> None:
     """Measure, print and write the page."""
-    measured = []
+    measured = {}
     for words in COMMANDS:
-        measured.append(measure(words))
-        print(measured[-1], flush=True)
+        measured[" ".join(words)] = runs = measure(words)
+        print(words, runs, flush=True)
     Path(__file__).with_suffix(".md").write_text(format_page(measured), encoding="utf-8")
 
 

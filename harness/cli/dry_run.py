@@ -98,6 +98,8 @@ def _describe_time(packs: Sequence[packing.Pack], costs: Costs, slots: int) -> s
     kind = "training, scoring not counted"
     if scoring:
         kind = f"work, of which {format_duration(scoring)} are scoring"
+    if compiling := sum(packing.compile_seconds(packs, costs, slots)):
+        kind += f", and {format_duration(compiling)} of compiling for the first time"
     last = format_duration(packing.makespan(packs, costs, slots))
     return (
         f"about {format_duration(work)} of {kind}, {last} with {min(slots, len(packs))} trials "

@@ -254,7 +254,13 @@ def make_progress(
     done = sum(plan.rows.get(cell.id, {}).get("status") == "ok" for cell in finished)
     outlook = experiment.design.describe_outlook(plan.rows)
     state = RunState(
-        tasks, costs, slots, grid_cells=len(plan.cells), already_done=done, outlook=outlook
+        tasks,
+        costs,
+        slots,
+        grid_cells=len(plan.cells),
+        already_done=done,
+        outlook=outlook,
+        compile_seconds=packing.compile_seconds([task.cells for task in tasks], costs, slots),
     )
     console = None if experiment.options.progress else make_silent_console()
     return Progress(state, console, experiment.store)

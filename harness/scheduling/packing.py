@@ -2,8 +2,9 @@
 
 import heapq
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 from harness.experiment.cell import Cell
 from harness.training.task import MAX_PACK_SIZE, Costs
@@ -38,6 +39,7 @@ def balanced_packs(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack
 
     Every kind is split into packs that take at most a limit of time, evenly or all full but the
     last. The times that a pack can take are tried as the limit, at most MAX_TIME_LIMITS of them.
+    Sizes that this machine has compiled save the time to compile others.
     """
     groups = group_by_pack_key(cells)
     max_sizes = {
@@ -55,9 +57,11 @@ def balanced_packs(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack
         for split in (_split_evenly, _split_full):
             ranges = {kind: split(range(len(group)), sizes[kind]) for kind, group in groups.items()}
             loads = [
-                times[kind][len(places) - 1] for kind, each in ranges.items() for places in each
+                _Load(times[kind][len(places) - 1], kind, len(places))
+                for kind, each in ranges.items()
+                for places in each
             ]
-            candidate = (_makespan(sorted(loads, reverse=True), slots), len(loads))
+            candidate = (_makespan(_longest_first(loads), costs, slots), len(loads))
             if candidate < best_result:
                 best_result = candidate
                 best_packs = [
@@ -74,26 +78,66 @@ def longest_first(packs: Iterable[Pack], costs: Costs) -> list[Pack]:
 
 
 def pack_seconds(pack: Pack, costs: Costs) -> float:
-    """Seconds that a pack takes, with its start."""
+    """Seconds that a pack takes, with its start, where its code is compiled."""
     return _estimate_seconds(pack[0].pack_key, costs, len(pack))
 
 
 def makespan(packs: Iterable[Pack], costs: Costs, slots: int) -> float:
     """Seconds until the last pack ends, if each starts as soon as a slot is free."""
-    return _makespan((pack_seconds(pack, costs) for pack in packs), slots)
+    return _makespan(_list_loads(packs, costs), costs, slots)
 
 
-def _makespan(loads: Iterable[float], slots: int) -> float:
+def compile_seconds(packs: Iterable[Pack], costs: Costs, slots: int) -> list[float]:
+    """Seconds that each pack spends on compiling what this machine has not compiled before."""
+    return [compiling for compiling, _ in _play_through(_list_loads(packs, costs), costs, slots)]
+
+
+class _Load(NamedTuple):
+    """A pack of so many cells of a kind, and the seconds that it takes besides compiling."""
+
+    seconds: float
+    kind: Cell
+    size: int
+
+
+def _list_loads(packs: Iterable[Pack], costs: Costs) -> list[_Load]:
+    return [_Load(pack_seconds(pack, costs), pack[0].pack_key, len(pack)) for pack in packs]
+
+
+def _longest_first(loads: Iterable[_Load]) -> list[_Load]:
+    return sorted(loads, key=lambda load: -load.seconds)
+
+
+def _makespan(loads: Iterable[_Load], costs: Costs, slots: int) -> float:
+    return max((end for _, end in _play_through(loads, costs, slots)), default=0.0)
+
+
+def _play_through(
+    loads: Iterable[_Load], costs: Costs, slots: int
+) -> Iterator[tuple[float, float]]:
+    """The seconds of compiling and the end of each pack, if each starts as soon as a slot is free.
+
+    A pack compiles its code unless the machine has it, from earlier or from a pack that was ready
+    before this one starts.
+    """
     free = [0.0] * slots
-    for load in loads:
-        heapq.heapreplace(free, free[0] + load)
-    return max(free)
+    ready: dict[tuple[Cell, int], float] = {}
+    for seconds, kind, size in loads:
+        start, compiling = free[0], 0.0
+        cost = costs[kind]
+        if cost.compile and size not in cost.compiled_sizes:
+            if ready.get((kind, size), math.inf) > start:
+                compiling = cost.compile
+            ready.setdefault((kind, size), start + compiling)
+        end = start + compiling + seconds
+        heapq.heapreplace(free, end)
+        yield compiling, end
 
 
 def _estimate_seconds(kind: Cell, costs: Costs, size: int) -> float:
-    return (
-        START_SECONDS + kind.iterations * costs[kind].step_seconds(size) + costs[kind].score * size
-    )
+    cost = costs[kind]
+    start = START_SECONDS + cost.load
+    return start + kind.iterations * cost.step_seconds(size) + cost.score * size
 
 
 def _split_full(group: range, size: int) -> list[range]:

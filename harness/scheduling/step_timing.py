@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -9,6 +10,7 @@ from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
 from harness.plugins import registry
 from harness.plugins.dataset import Data
+from harness.scheduling.compile_cost import add_compile_cost
 from harness.scheduling.packing import group_by_pack_key
 from harness.training.compilation import compiles
 from harness.training.process_tuning import flush_denormals
@@ -46,7 +48,11 @@ def measure_step_costs(
             costs = {}
             for kind, group in groups.items():
                 with registry.isolate_model(kind.model):
-                    costs[kind] = _measure_eager(group, device_sets[kind.dataset], labelled_indices)
+                    data = device_sets[kind.dataset]
+                    alone = PackTrainer(group[:1], data, labelled_indices)
+                    costs[kind] = _measure_eager(alone, group, data, labelled_indices)
+                    if compiles(kind, mode, alone.device):
+                        costs[kind] = add_compile_cost(costs[kind], kind, alone, threads)
             costs = _with_compilation(costs, groups, device_sets, labelled_indices, mode)
     finally:
         torch.set_num_threads(previous_threads)
@@ -65,12 +71,13 @@ def assumed_gpu_cost(cost: Cost) -> Cost:
     return Cost(one * (1 - 1 / GPU_DOUBLING_CELLS), one / GPU_DOUBLING_CELLS)
 
 
-def _measure_eager(group: Sequence[Cell], data: Data, labelled_indices: Sequence[int]) -> Cost:
+def _measure_eager(
+    alone: PackTrainer, group: Sequence[Cell], data: Data, labelled_indices: Sequence[int]
+) -> Cost:
     """Measure packs of one cell and of several; only the first where a step on a CPU is so long
     that the shared part is negligible.
     """
     size = min(PROBE_CELLS, len(group))
-    alone = PackTrainer(group[:1], data, labelled_indices)
     (first,) = time_steps([alone])
     if size == 1 or (first > LONG_STEP_SECONDS and alone.device.type == "cpu"):
         return Cost(0.0, first)
@@ -96,8 +103,10 @@ def _with_compilation(
     devices = {kind: sets[kind.dataset].device for kind in groups}
     compiled_kinds = [kind for kind in groups if compiles(kind, mode, devices[kind])]
     compiled_costs = {
-        kind: Cost(
-            COMPILED_OVERHEAD_SHARE * eager[kind].fixed, COMPILED_CELL_SHARE * eager[kind].per_cell
+        kind: replace(
+            eager[kind],
+            fixed=COMPILED_OVERHEAD_SHARE * eager[kind].fixed,
+            per_cell=COMPILED_CELL_SHARE * eager[kind].per_cell,
         )
         for kind in compiled_kinds
         if devices[kind].type == "cpu"
@@ -125,7 +134,7 @@ def _with_compilation(
         | ratios
     )
     return {
-        kind: Cost(cost.fixed * ratios[kind], cost.per_cell * ratios[kind])
+        kind: replace(cost, fixed=cost.fixed * ratios[kind], per_cell=cost.per_cell * ratios[kind])
         for kind, cost in costs.items()
     }
 

@@ -14,6 +14,7 @@ from harness.experiment.options import Compile
 from harness.plugins import registry
 from harness.plugins.model import Batch, Model, Noise
 from harness.plugins.model_state import Tensors, clone_tensors
+from harness.training.compiled_code import note_compiled
 from harness.training.objective import Objective, StepResult, Weights, make_loss
 from harness.training.process_tuning import paused_gc
 
@@ -65,6 +66,7 @@ def _compile_cached(
                 compiled_by_layout[layout] = compile_function(
                     gradient_function, example, nested, threads
                 )
+            note_compiled(kind, cells, threads)
         gradients, (parts, state) = compiled_by_layout[layout](flat)
         return gradients, parts, state
 

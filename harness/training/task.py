@@ -89,11 +89,17 @@ class Cost:
 
     fixed, per_cell: a step takes `fixed` + `per_cell` · cells
     score: scoring of one cell
+    load: loading compiled code before the first step; 0 without compiling
+    compile: compiling it, which a machine does once for each size of pack; 0 without
+    compiled_sizes: sizes of packs whose code this machine has
     """
 
     fixed: float
     per_cell: float
     score: float = 0.0
+    load: float = 0.0
+    compile: float = 0.0
+    compiled_sizes: frozenset[int] = frozenset()
 
     def step_seconds(self, cells: int) -> float:
         """Seconds of a step of a pack of `cells` cells.

@@ -164,14 +164,15 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Say what a step costs, so that nothing is measured: `cost(fixed, each)` seconds, whatever is
     trained.
 
-    A third number is what the scoring of a cell takes.
+    A third number is what the scoring of a cell takes, a fourth what compiling takes.
     """
 
-    def say(fixed: float, each: float, score: float = 0.0) -> None:
+    def say(fixed: float, each: float, score: float = 0.0, compiling: float = 0.0) -> None:
         monkeypatch.setattr(
             "harness.scheduling.step_timing.measure_step_costs",
             lambda cells, *_: {
-                kind: Cost(fixed, each) for kind in packing.group_by_pack_key(cells)
+                kind: Cost(fixed, each, compile=compiling)
+                for kind in packing.group_by_pack_key(cells)
             },
         )
         monkeypatch.setattr(
@@ -213,6 +214,16 @@ def test_scoring_counts_in_the_time_of_a_dry_run(
     cost(0.0, 0.1, 10.0)
     assert run(*FIRST[:-1], "3", "--pack", "3", "--dry-run") == 0
     assert "about 36 s of work, of which 30 s are scoring" in capsys.readouterr().out
+
+
+def test_a_dry_run_says_what_must_be_compiled(
+    run: Run, cost: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three packs, one after another: the first compiles for 20 s, and each trains 2.5 s."""
+    cost(0.0, 0.1, compiling=20.0)
+    assert run(*FIRST[:-1], "3", "--pack", "1", "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "counted, and 20 s of compiling for the first time, 28 s with 1 trials" in out
 
 
 @pytest.mark.parametrize(

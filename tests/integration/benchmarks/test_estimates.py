@@ -18,5 +18,6 @@ def test_every_shipped_grid_is_measured() -> None:
 
 
 def test_the_page_has_a_line_for_each_command() -> None:
-    page = format_page([Measured("quick", 100.0, 140.0, 110.0, 121.0)])
-    assert page.endswith("| `quick` | 100 | 140 | 110 | 1.10 | 121 |\n")
+    runs = Measured(125.0, 140.0, 150.0), Measured(100.0, 110.0, 121.0)
+    page = format_page({"quick": runs})
+    assert page.endswith("| `quick` | 125 | 140 | 1.12 | 100 | 110 | 1.10 | 121 |\n")

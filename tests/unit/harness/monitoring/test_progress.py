@@ -65,6 +65,21 @@ def test_time_left_follows_the_steps_that_are_left_at_the_speed_seen(make: Make)
     assert progress.state.seconds_left == pytest.approx(100 * 0.2 / 2)
 
 
+def test_compiling_counts_in_the_time_left_until_the_first_step(make: Make) -> None:
+    progress = make()
+    state = RunState(
+        progress.state.tasks,
+        {task.cells[0].pack_key: Cost(0.0, 0.1) for task in progress.state.tasks},
+        slots=2,
+        compile_seconds=[20.0, 0.0],
+    )
+    assert state.seconds_left == pytest.approx((20.0 + (200 + 100) * 0.1) / 2)
+    state.record(0, Update(stage="compiling"))
+    assert state.seconds_left == pytest.approx((20.0 + (200 + 100) * 0.1) / 2)
+    state.record(0, Update(steps=100, step_seconds=0.1))
+    assert state.seconds_left == pytest.approx((100 + 100) * 0.1 / 2)
+
+
 def test_scoring_counts_in_the_time_left_and_is_shown(make: Make, clock_time: list[float]) -> None:
     """Of two trained cells, one is scored in 8 s and the other is half scored."""
     progress = make()

@@ -15,6 +15,7 @@ from harness.scheduling.packing import (
     START_SECONDS,
     Pack,
     balanced_packs,
+    compile_seconds,
     fixed_packs,
     group_by_pack_key,
     longest_first,
@@ -30,6 +31,13 @@ COSTS = st.builds(
     Cost,
     fixed=st.sampled_from([0.0, 0.0005, 0.002, 0.01, 0.3]) | st.floats(0, 1, allow_subnormal=False),
     per_cell=st.sampled_from([0.0, 0.0005, 0.005, 0.04]) | st.floats(0, 1, allow_subnormal=False),
+)
+COMPILED_COSTS = st.builds(
+    replace,
+    COSTS,
+    load=st.sampled_from([0.0, 1.5]),
+    compile=st.sampled_from([0.0, 30.0]),
+    compiled_sizes=st.frozensets(st.integers(1, 9)),
 )
 CELLS = st.lists(
     st.builds(
@@ -52,7 +60,11 @@ CELLS = st.lists(
 def work(draw: st.DrawFn) -> Work:
     """Cells, what a step of each kind costs, and slots."""
     cells = draw(CELLS)
-    return cells, {kind: draw(COSTS) for kind in group_by_pack_key(cells)}, draw(st.integers(1, 6))
+    return (
+        cells,
+        {kind: draw(COSTS | COMPILED_COSTS) for kind in group_by_pack_key(cells)},
+        draw(st.integers(1, 6)),
+    )
 
 
 def alike(count: int, cost: Cost, like: Cell = VAE) -> tuple[list[Cell], Costs]:
@@ -150,15 +162,25 @@ def test_the_longest_pack_is_the_first(given: Work, size: int) -> None:
     assert sorted(ordered, key=packs.index) == packs
 
 
-def played_through(times: Sequence[float], slots: int) -> float:
-    """Simulate a list schedule: whenever a pack ends, the next one starts."""
-    waiting, running, now = list(times), list[float](), 0.0
+def played_through(packs: Sequence[Pack], costs: Costs, slots: int) -> tuple[float, list[float]]:
+    """Simulate a list schedule: whenever a pack ends, the next one starts, and compiles its code
+    unless the machine has it by then. The end of the last pack, and the compiling of each.
+    """
+    waiting, running, now, compiling = list(packs), list[float](), 0.0, list[float]()
+    ready: list[tuple[tuple[Cell, int], float]] = []
     while waiting or running:
         while waiting and len(running) < slots:
-            running.append(now + waiting.pop(0))
+            pack = waiting.pop(0)
+            kind, size = code = pack[0].pack_key, len(pack)
+            is_here = size in costs[kind].compiled_sizes or any(
+                code == other and time <= now for other, time in ready
+            )
+            compiling.append(0.0 if is_here else costs[kind].compile)
+            ready.append((code, now + compiling[-1]))
+            running.append(now + compiling[-1] + pack_seconds(pack, costs))
         now = min(running)
         running.remove(now)
-    return now
+    return now, compiling
 
 
 @settings(deadline=None)
@@ -166,9 +188,9 @@ def played_through(times: Sequence[float], slots: int) -> float:
 def test_the_makespan_is_that_of_a_schedule_played_through(given: Work, size: int) -> None:
     cells, costs, slots = given
     packs = fixed_packs(cells, size)
-    times = [pack_seconds(pack, costs) for pack in packs]
-    found = makespan(packs, costs, slots)
-    assert found == played_through(times, slots)
+    found, compiling = makespan(packs, costs, slots), compile_seconds(packs, costs, slots)
+    assert (found, compiling) == played_through(packs, costs, slots)
+    times = [pack_seconds(pack, costs) + more for pack, more in zip(packs, compiling, strict=True)]
     longest, mean = max(times, default=0.0), sum(times) / slots
     assert max(longest, mean) <= found * (1 + 1e-9)
     assert found <= (mean + (1 - 1 / slots) * longest) * (1 + 1e-9)  # Graham 1969
@@ -245,6 +267,22 @@ def test_eight_cells_that_share_much_are_a_pack_for_each_of_two_slots() -> None:
     assert makespan(packs, costs, 2) == pytest.approx(START_SECONDS + 1000 * 0.022)
 
 
+def test_a_size_that_is_compiled_is_kept_where_another_would_have_to_be() -> None:
+    """Nine cells are 4, 4 and 1 where all is compiled, and 3, 3 and 3 where only this size is."""
+    cells, costs = alike(9, Cost(fixed=0.002, per_cell=0.005, compile=20.0))
+    for known, expected in ((range(10), [4, 4, 1]), ([3], [3, 3, 3])):
+        cost = replace(costs[VAE.pack_key], compiled_sizes=frozenset(known))
+        assert sizes(balanced_packs(cells, {VAE.pack_key: cost}, 2)) == expected
+
+
+def test_only_packs_that_start_before_the_code_is_ready_compile_it() -> None:
+    """Of two slots both compile; the packs that follow load the code."""
+    cells, costs = alike(8, Cost(fixed=0.0, per_cell=0.04, load=1.0, compile=20.0))
+    packs = fixed_packs(cells, 1)
+    assert compile_seconds(packs, costs, 2) == [20.0] * 2 + [0.0] * 6
+    assert makespan(packs, costs, 2) == pytest.approx(20.0 + 4 * (START_SECONDS + 1.0 + 40.0))
+
+
 def test_cells_that_share_nothing_are_alone() -> None:
     """A pack of two would take as long as two packs, and lose both cells if it died."""
     cells, costs = alike(3, Cost(fixed=0.0, per_cell=0.04))
@@ -273,9 +311,9 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     original = packing._makespan
 
-    def told(loads: Sequence[float], slots: int) -> float:
+    def told(loads: Sequence[packing._Load], costs: Costs, slots: int) -> float:
         found.append(len(loads))
-        return original(loads, slots)
+        return original(loads, costs, slots)
 
     monkeypatch.setattr(packing, "_makespan", told)
     return found
