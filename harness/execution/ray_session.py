@@ -1,11 +1,14 @@
-"""Imports Ray with our settings, and the options of its start."""
+"""Imports and starts Ray with our settings."""
 
+import functools
+import inspect
 import logging
 import os
 import secrets
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -64,7 +67,7 @@ def _prepare_local_ray() -> None:
         os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 
 
-def init_options(address: str) -> dict[str, Any]:
+def _init_options(address: str) -> dict[str, Any]:
     """The options of `ray.init`: quiet; for a local Ray, the resources that it may use."""
     logging.getLogger("ray.client_builder").setLevel(logging.ERROR)
     if address.startswith("ray://"):
@@ -78,7 +81,39 @@ def init_options(address: str) -> dict[str, Any]:
     return quiet | local if address == "local" else quiet
 
 
-def check_server(address: str) -> None:
+def start_ray(address: str) -> None:
+    """Connect this process to Ray, or start a Ray of this machine.
+
+    ConnectionError, ValueError or RuntimeError where there is none.
+    """
+    import ray
+
+    _check_server(address)
+    with _fewer_processes() if address == "local" else nullcontext():
+        ray.init(address, **_init_options(address))
+
+
+@contextmanager
+def _fewer_processes() -> Iterator[None]:
+    """Start Ray without the processes of its autoscaler and of its reader of logs.
+
+    A machine alone has no use for them, and each imports Ray. `ray start` has options for it,
+    `ray.init` has none.
+    """
+    from ray._private import parameter
+
+    module: Any = parameter
+    original = module.RayParams
+    unused = {"no_monitor": True, "include_log_monitor": False}
+    known = unused.keys() & inspect.signature(original).parameters.keys()
+    module.RayParams = functools.partial(original, **{name: unused[name] for name in known})
+    try:
+        yield
+    finally:
+        module.RayParams = original
+
+
+def _check_server(address: str) -> None:
     """ConnectionError where nothing listens at ray://HOST:PORT; Ray would try for half a minute."""
     target = urlsplit(address)
     if target.scheme != "ray" or target.hostname is None or target.port is None:

@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import InputError
 from harness.execution import autoscaler
 from harness.execution.launcher import Resources, UpdateCallback
-from harness.execution.ray_session import check_server, import_ray, init_options
+from harness.execution.ray_session import import_ray, start_ray
 from harness.execution.retries import RetryQueue
 from harness.execution.shutdown import StopRequest
 from harness.execution.studies.study import Study
@@ -50,8 +50,7 @@ class RayTune:
         try:
             with warnings.catch_warnings(action="ignore"):
                 if not self.is_guest:
-                    check_server(address)
-                    ray.init(address, **init_options(address))
+                    start_ray(address)
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(

@@ -40,11 +40,12 @@ from harness.training.pack.learning_curves import count_scored_points
 
 class ScoreCost(NamedTuple):
     """Seconds of scoring a cell: of the importance weights that are compiled, as they take before
-    that, and of all else.
+    that, and of all else; and of one block of these weights.
     """
 
     weights: float
     rest: float
+    block: float = 0.0
 
 
 def measure_score_costs(
@@ -78,7 +79,7 @@ def measure_score_costs(
         share = 1.0
         if slowest is not None and costs[slowest].weights > 0:
             with registry.isolate_model(slowest.model), suppress(Exception):
-                share = _measure_compiled_share(slowest)
+                share = _measure_compiled_share(slowest, costs[slowest].block)
     finally:
         torch.set_num_threads(previous_threads)
     return {kind: cost.rest + share * cost.weights for kind, cost in costs.items()}
@@ -132,13 +133,14 @@ def _measure_score_cost(
             compiled += each
         else:
             eager += each
-    return ScoreCost(compiled, seconds + eager)
+    block = weighing.total_seconds(BLOCK_IMAGES * BLOCK_DRAWS, BLOCK_IMAGES * BLOCK_DRAWS)
+    return ScoreCost(compiled, seconds + eager, block)
 
 
 @torch.inference_mode()
-def _measure_compiled_share(kind: Cell) -> float:
-    """Seconds of a compiled block of importance weights, as a share of those before; 1 if it cannot
-    be compiled.
+def _measure_compiled_share(kind: Cell, eager: float) -> float:
+    """Seconds of a compiled block of importance weights, as a share of its `eager` seconds before;
+    1 if it cannot be compiled.
     """
     model, spec = registry.build(kind).eval(), registry.data_spec(kind.dataset)
     assert isinstance(model, ImportanceWeighted)
@@ -148,7 +150,6 @@ def _measure_compiled_share(kind: Cell) -> float:
     if block is None:
         return 1.0
     generator = torch.Generator()
-    eager = time_call(lambda n: compute_log_weights(model, (x, y), n, generator), BLOCK_DRAWS)
     compiled = time_call(
         lambda n: compute_log_weights(model, (x, y), n, generator, block), BLOCK_DRAWS
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.execution.ray_session import import_ray, init_options
+from harness.execution.ray_session import import_ray, start_ray
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +14,6 @@ def running_ray() -> Iterator[Any]:
     address = import_ray("local")
     import ray
 
-    ray.init(address, **init_options(address))
+    start_ray(address)
     yield ray
     ray.shutdown()

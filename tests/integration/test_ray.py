@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -254,6 +255,14 @@ def test_processes_are_used_again(ray: RayTune, store: Store) -> None:
     curves = [store.curve(one.id) for one in cells]
     assert len({curve.extra.iloc[-1] for curve in curves if curve is not None}) <= ray.slots
     assert None not in [None if curve is None else 0 for curve in curves]
+
+
+def test_no_autoscaler_and_no_reader_of_logs_is_started(ray: RayTune) -> None:
+    """Each would import Ray in a process of its own, for nothing."""
+    children = psutil.Process().children(recursive=True)
+    commands = [" ".join(child.cmdline()) for child in children]
+    assert any("gcs_server" in command for command in commands)
+    assert not [command for command in commands if "monitor.py" in command]
 
 
 def test_tune_imports_no_tracker_to_count_callbacks(

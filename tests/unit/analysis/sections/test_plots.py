@@ -23,10 +23,10 @@ def read(store: Store) -> ReportData:
     return report.read_data(store, "results", references.load(), show_all_references=False)
 
 
-def drawn(store: Store) -> dict[str, Plot]:
-    """The plots of all sections, by name."""
-    built = report.build_report(store, "results", references.load())
-    plots = [plot for content in built.contents.values() for plot in content.draw_plots()]
+def drawn(store: Store, *sections: str) -> dict[str, Plot]:
+    """The plots of these sections, by default of all, by name."""
+    contents = report.build_report(store, "results", references.load()).contents
+    plots = [plot for name in sections or contents for plot in contents[name].draw_plots()]
     return {plot.name: plot for plot in plots}
 
 
@@ -94,7 +94,7 @@ def test_of_many_seeds_the_first_are_points_and_all_are_in_the_mean(
     store = Store(tmp_path)
     for seed in range(4):
         store.write_row(row(made("vae", seed), rec=81.0 + seed, nelbo=100.0 + seed))
-    found = drawn(store)
+    found = drawn(store, "results", "balance")
     losses = found["losses"]
     assert losses.caption.endswith("Points are the first 2 seeds of an arm.")
     points, *_ = losses.figure.axes[0].collections
@@ -109,7 +109,7 @@ def test_of_many_seeds_the_first_are_points_and_all_are_in_the_mean(
 def test_one_seed_is_drawn_without_an_interval(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write_row(row(made("vae")))
-    found = drawn(store)
+    found = drawn(store, "results", "balance")
     assert found["losses"].caption.endswith("Each point is a seed, n = 1 an arm: no interval.")
     assert "95 % Wilson interval within that run" in found["digit-counts"].caption
     assert "over seeds the 95 %" not in found["digit-counts"].caption
@@ -120,7 +120,7 @@ def test_without_a_second_beta_there_is_no_rate_distortion(tmp_path: Path) -> No
     store = Store(tmp_path)
     for cell in (made("vae"), made("gmvae"), made("gmvae", beta=4.0, iterations=1000)):
         store.write_row(row(cell))
-    assert "rate-distortion" not in drawn(store)
+    assert "rate-distortion" not in drawn(store, "beta")
 
 
 def test_comparisons_are_drawn_and_told_a_metric_a_figure(tmp_path: Path) -> None:
@@ -161,13 +161,13 @@ def test_sheets_of_several_betas_stand_side_by_side(full: Store) -> None:
 
 
 def test_the_end_of_training_is_shown_of_every_arm(full: Store) -> None:
-    whole, end = drawn(full)["curves-nelbo"].figure.axes
+    whole, end = drawn(full, "curves")["curves-nelbo"].figure.axes
     assert len(end.lines) == len(whole.lines) == 4
     assert all(min(np.asarray(line.get_xdata(), float)) > 100 for line in end.lines)
 
 
 def test_a_line_joins_the_arms_of_a_seed(full: Store) -> None:
-    axis = drawn(full)["accuracy"].figure.axes[0]
+    axis = drawn(full, "accuracy")["accuracy"].figure.axes[0]
     pairs = [
         line
         for line in axis.lines
@@ -186,7 +186,7 @@ def test_label_budgets_get_a_figure_of_their_own(tmp_path: Path) -> None:
         for kind in ("supervised", "semi-supervised"):
             for seed in (0, 1):
                 store.write_row(row(made("ssvae", seed, supervision=kind, labels=budget)))
-    found = drawn(store)
+    found = drawn(store, "accuracy")
     assert [axis.get_title(loc="left") for axis in found["accuracy"].figure.axes] == [
         "mnist, 50 labels",
         "mnist, 1,000 labels",
@@ -204,7 +204,7 @@ def test_a_shortened_arm_is_told_under_every_figure_of_scores(tmp_path: Path) ->
             made("vae", seed, beta=4.0, iterations=600),
         ):
             store.write_row(row(cell))
-    shown = drawn(store)
+    shown = drawn(store, "results", "beta", "comparisons")
     for name in ("losses", "rate-distortion"):
         assert shown[name].caption.endswith(". SHORTENED: 600 of 20,000 steps (vae).")
     assert shown["differences-nelbo"].caption.endswith("Shortened arms are among them.")
@@ -226,13 +226,13 @@ def test_many_arms_look_different(tmp_path: Path) -> None:
         cell = made("vae", beta=float(value))
         store.write_row(row(cell))
         store.write_curve(cell.id, curve(cell))
-    lines = drawn(store)["curves-nelbo"].figure.axes[0].lines
+    lines = drawn(store, "curves")["curves-nelbo"].figure.axes[0].lines
     assert len({(str(line.get_color()), line.get_linestyle()) for line in lines}) == 12
 
 
 def test_the_same_figure_gives_the_same_bytes(full: Store, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        style.save(drawn(full)["losses"].figure, tmp_path, name)
+        style.save(drawn(full, "results")["losses"].figure, tmp_path, name)
     for suffix in ("png", "pdf"):
         assert (tmp_path / f"one.{suffix}").read_bytes() == (
             tmp_path / f"two.{suffix}"
