@@ -1,12 +1,29 @@
 """Measure the cost of a call by the images that it is given."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
+
+import torch
 
 FEW_IMAGES, MORE_IMAGES = 2, 50  # of the calls that are timed
 TIMED_CALLS = 5  # at most: the first ones are slower
 SLOW_CALL_SECONDS = 1.0
+
+
+@contextmanager
+def trial_threads(threads: int) -> Iterator[None]:
+    """Give torch the threads of a trial inside this block, at most one for each CPU that is here:
+    with more it crawls.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(threads, os.cpu_count() or threads))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class CallCost(NamedTuple):

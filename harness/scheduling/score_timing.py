@@ -32,7 +32,7 @@ from harness.plugins.model import (
     scored_batch,
     weigh_images,
 )
-from harness.scheduling.call_timing import measure_call_cost, time_call
+from harness.scheduling.call_timing import measure_call_cost, time_call, trial_threads
 from harness.scheduling.metric_timing import measure_metrics
 from harness.scheduling.packing import group_by_pack_key
 from harness.training.pack.learning_curves import count_scored_points
@@ -61,11 +61,9 @@ def measure_score_costs(
     Importance weights are compiled for the kind that spends most on them, where this machine then
     keeps the code; those of other kinds are assumed to gain as much.
     """
-    previous_threads = torch.get_num_threads()
-    torch.set_num_threads(threads)
     groups = group_by_pack_key(cells)
     costs = dict.fromkeys(groups, ScoreCost(0.0, 0.0))
-    try:
+    with trial_threads(threads):
         for kind, group in groups.items():
             data = sets[kind.dataset]
             with registry.isolate_model(kind.model):
@@ -80,8 +78,6 @@ def measure_score_costs(
         if slowest is not None and costs[slowest].weights > 0:
             with registry.isolate_model(slowest.model), suppress(Exception):
                 share = _measure_compiled_share(slowest, costs[slowest].block)
-    finally:
-        torch.set_num_threads(previous_threads)
     return {kind: cost.rest + share * cost.weights for kind, cost in costs.items()}
 
 

@@ -10,6 +10,7 @@ from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
 from harness.plugins import registry
 from harness.plugins.dataset import Data
+from harness.scheduling.call_timing import trial_threads
 from harness.scheduling.compile_cost import add_compile_cost
 from harness.scheduling.packing import group_by_pack_key
 from harness.training.compilation import compiles
@@ -38,24 +39,19 @@ def measure_step_costs(
     mode: Compile,
 ) -> dict[Cell, Cost]:
     """The cost of a step of each kind of cells on this machine, by `Cell.pack_key`."""
-    previous_threads = torch.get_num_threads()
-    torch.set_num_threads(threads)
     device = torch.device("cuda" if gpu and torch.cuda.is_available() else "cpu")
     device_sets = {name: data.to(device) for name, data in sets.items()}
     groups = group_by_pack_key(cells)
-    try:
-        with flush_denormals():
-            costs = {}
-            for kind, group in groups.items():
-                with registry.isolate_model(kind.model):
-                    data = device_sets[kind.dataset]
-                    alone = PackTrainer(group[:1], data, labelled_indices)
-                    costs[kind] = _measure_eager(alone, group, data, labelled_indices)
-                    if compiles(kind, mode, alone.device):
-                        costs[kind] = add_compile_cost(costs[kind], kind, alone, threads)
-            costs = _with_compilation(costs, groups, device_sets, labelled_indices, mode)
-    finally:
-        torch.set_num_threads(previous_threads)
+    with trial_threads(threads), flush_denormals():
+        costs = {}
+        for kind, group in groups.items():
+            with registry.isolate_model(kind.model):
+                data = device_sets[kind.dataset]
+                alone = PackTrainer(group[:1], data, labelled_indices)
+                costs[kind] = _measure_eager(alone, group, data, labelled_indices)
+                if compiles(kind, mode, alone.device):
+                    costs[kind] = add_compile_cost(costs[kind], kind, alone, threads)
+        costs = _with_compilation(costs, groups, device_sets, labelled_indices, mode)
     return (
         {kind: assumed_gpu_cost(cost) for kind, cost in costs.items()}
         if gpu and device.type == "cpu"

@@ -30,7 +30,7 @@ from tests.conftest import ROOT, CellMaker, lasting, tree
 
 Run = Callable[..., int]
 LINEAR = Cell("linear", seed=0, iterations=20, settings=(("z", 10),))
-FIRST = ["--models", "linear", "--iterations", "20", "--seeds", "1"]
+FIRST = ["--models", "linear", "--iterations", "20", "--samples", "200", "--seeds", "1"]
 
 
 @pytest.fixture
@@ -488,7 +488,8 @@ def command(own_model: Path, results: Path, *flags: str) -> list[str]:
 @pytest.mark.slow
 def test_two_drivers_on_one_store_lose_nothing(own_model: Path, results: Path, mnist: Data) -> None:
     """Both run the same six cells, and both succeed."""
-    flags = ("--models", "linear", "--seeds", "3", "--betas", "1", "2", "--iterations", "50")
+    flags = ["--models", "linear", "--seeds", "3", "--betas", "1", "2", "--iterations", "50"]
+    flags += ["--samples", "200"]
     both = [
         subprocess.Popen(
             [*command(own_model, results, *flags), "--launcher", "in-process"], cwd=ROOT
@@ -520,6 +521,8 @@ def test_a_killed_driver_and_its_workers_cost_at_most_a_checkpoint(
         "250",
         "--checkpoint-seconds",
         "0.2",
+        "--samples",
+        "200",
     ]
     process = subprocess.Popen(
         command(own_model, killed.root, *flags), cwd=ROOT, stdout=subprocess.DEVNULL

@@ -19,7 +19,7 @@ from harness.storage.store import Store
 
 FLAGS = [
     *("--models", "convvae"),
-    *("--dataset", "patches", "--seeds", "2", "--iterations", "30", "--batch-size", "16"),
+    *("--dataset", "patches", "--seeds", "2", "--iterations", "10", "--batch-size", "16"),
     *("--metrics", "bits_per_dimension", "--samples", "200", "--validation", "200"),
     *("--launcher", "in-process"),
 ]

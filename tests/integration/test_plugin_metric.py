@@ -9,6 +9,7 @@ import pytest
 from analysis import compare, report
 from harness import bench
 from harness.data import idx_sets
+from harness.evaluation import digit_classifier
 from harness.plugins.dataset import Data
 from harness.storage.store import TABLE, Store
 from tests.conftest import ROOT
@@ -37,6 +38,7 @@ def folder(tmp_path: Path, mnist: Data, monkeypatch: pytest.MonkeyPatch) -> Path
     )
     monkeypatch.setattr(idx_sets, "load", lambda *_: few)
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(digit_classifier, "MIN_STEPS", 50)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(GRID)
     (tmp_path / "decided.py").write_text(EXAMPLE)

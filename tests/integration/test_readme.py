@@ -123,6 +123,8 @@ def test_the_model_of_the_readme_runs_in_rays_workers(
         "300",
         "--seeds",
         "2",
+        "--samples",
+        "200",
     ]
     done = subprocess.run(
         [sys.executable, "harness/bench.py", *flags, "--results", str(results)],

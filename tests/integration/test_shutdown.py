@@ -90,7 +90,7 @@ def test_a_trial_that_is_closed_saves_every_cell_of_its_pack_and_goes_on_to_the_
     tmp_path: Path, store: Store, cell: CellMaker, mnist: Data
 ) -> None:
     """The trial is closed at its first update, between two points of the curve."""
-    pack = tuple(cell("vae", seed, iterations=210) for seed in (0, 1))
+    pack = tuple(cell("vae", seed, iterations=60) for seed in (0, 1))
     calm = Store(tmp_path / "calm")
     calm.write("judges/mnist.safetensors", store.read("judges/mnist.safetensors") or b"")
     with closing(
@@ -176,8 +176,10 @@ def calm_rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["ray", "in-process"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("launcher", "number"),
+    [("ray", signal.SIGINT), ("ray", signal.SIGTERM), ("in-process", signal.SIGTERM)],
+)
 def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
     launcher: str,
     number: signal.Signals,

@@ -30,7 +30,7 @@ from harness.training.trainer import CellState, PackTrainer
 from tests.conftest import given
 from tests.unit.small_data import DOTS, make_cell
 
-STEPS = 10
+STEPS = 6
 DRAWS, DOT_STEPS = 200, 60
 # few latent variables, so that the mean over draws is precise, and no term that presses q away from
 # the true posterior

@@ -16,6 +16,7 @@ from harness.storage.store import Store
 from tests.conftest import ROOT, bucket, tree
 
 TEXT = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+PROGRAM = ["python", "-m", "analysis.folders"]
 COMMANDS = [
     line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()
 ]
@@ -44,16 +45,22 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_docs(folder: Path) -> None:
+def test_the_commands_of_the_docs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Two parts give the whole back; then an arm is dropped, one is named, and all is published."""
+    monkeypatch.chdir(folder)
     expected = Store(folder / "results" / "beta").rows()
     assert len(COMMANDS) == 11
     for line in COMMANDS:
-        python, *words = shlex.split(line)
+        start, words = shlex.split(line)[:3], shlex.split(line)[3:]
+        assert start == PROGRAM
         before = tree(folder)
-        done = run(words, folder)
-        assert (python, done.returncode, done.stderr) == ("python", 0, ""), line
-        assert done.stdout
+        capsys.readouterr()
+        assert main(words) == 0, line
+        done = capsys.readouterr()
+        assert done.err == ""
+        assert done.out
         if "--dry-run" in words or "diff" in words:
             assert tree(folder) == before
         if "merge" in words and "--dry-run" not in words:
@@ -89,12 +96,25 @@ def test_the_commands_of_the_docs(folder: Path) -> None:
         ["gc", "ftp://server/results"],
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(words: list[str], folder: Path) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(
+    words: list[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
     before = tree(folder)
-    done = run(["-m", "analysis.folders", *words], folder)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("error: ")
+    capsys.readouterr()
+    assert main(words) == 2
+    done = capsys.readouterr()
+    assert (done.out, done.err.count("\n")) == ("", 1)
+    assert done.err.startswith("error: ")
     assert tree(folder) == before
+
+
+def test_the_exit_code_is_that_of_the_process(folder: Path) -> None:
+    done = run([*PROGRAM[1:], "gc", "nowhere"], folder)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 
 KILLED = """

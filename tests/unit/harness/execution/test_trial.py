@@ -340,11 +340,15 @@ def test_updates_carry_every_point_of_the_curves_once_on_request(
     assert not any(update.points for update in run(store, [again]))
 
 
-def test_updates_of_a_search_carry_the_row_so_far_on_request(store: Store, cell: CellMaker) -> None:
+def test_updates_of_a_search_carry_the_row_so_far_on_request(
+    store: Store, cell: CellMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One at each point with validation scores; the last one is what the row says."""
-    one = replace(cell("vae", iterations=210), stage="search", search="s", validation=100)
+    monkeypatch.setattr("harness.training.pack.learning_curves.ACCURACY_EVERY_POINTS", 2)
+    monkeypatch.setattr("harness.training.pack.learning_curves.ACCURACY_EVERY_STEPS", 2)
+    one = replace(cell("vae", iterations=5), stage="search", search="s", validation=100)
     rows = [update.row for update in run(store, [one], reports_row=True) if update.row]
-    assert sorted({row["step"] for row in rows}) == [100, 200, 210]
+    assert sorted({row["step"] for row in rows}) == [2, 4, 5]
     values = {row["step"]: row["validation_nelbo"] for row in rows}
     assert len(set(values.values())) == 3
     stored = store.rows()[one.id]

@@ -16,7 +16,7 @@ from harness.experiment.options import Compile
 from harness.plugins import registry
 from harness.plugins.dataset import Data
 from harness.plugins.model import PIXELS
-from harness.scheduling import step_timing
+from harness.scheduling import call_timing, step_timing
 from harness.scheduling.step_timing import (
     COMPILED_CELL_SHARE,
     COMPILED_OVERHEAD_SHARE,
@@ -110,6 +110,7 @@ def test_a_step_is_timed_with_the_threads_of_a_trial(
     quick: list[Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Afterwards torch has its own number of threads again."""
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
     threads: set[int] = set()
     original = PackTrainer.train_step
 
@@ -122,6 +123,14 @@ def test_a_step_is_timed_with_the_threads_of_a_trial(
     assert threads == {2}
     assert torch.get_num_threads() == 1
     assert found.step_seconds(1) > 0
+
+
+def test_no_more_threads_than_cpus_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial may be for larger machines than this one."""
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    with call_timing.trial_threads(1000):
+        assert torch.get_num_threads() == 3
+    assert torch.get_num_threads() == 1
 
 
 def test_torch_has_its_own_threads_again_where_a_pack_raises(

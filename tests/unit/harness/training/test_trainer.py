@@ -28,7 +28,7 @@ ARMS = [
 OVER_ARMS = pytest.mark.parametrize(
     ("model", "supervision"), ARMS, ids=["-".join(arm) for arm in ARMS]
 )
-STEPS = 50
+STEPS = 20
 # a learning rate at which the second loss is beyond all bounds, and none is ever infinite
 WILD = 10.0
 
@@ -128,9 +128,9 @@ def test_cells_of_a_pack_keep_their_learning_rates(mnist: Data, cell: CellMaker)
     cells = [
         cell("vae", seed, learning_rate=rate) for seed, rate in enumerate((1e-3, 1e-2, 1e-2, 1e-3))
     ]
-    together = trained(cells, mnist, 30)
+    together = trained(cells, mnist, STEPS)
     for index, one in enumerate(cells):
-        same(together, index, trained([one], mnist, 30))
+        same(together, index, trained([one], mnist, STEPS))
 
 
 def test_one_diverging_cell_does_not_touch_its_neighbours(mnist: Data, cell: CellMaker) -> None:
