@@ -105,6 +105,7 @@ def _fewer_processes() -> Iterator[None]:
     module: Any = parameter
     original = module.RayParams
     unused = {"no_monitor": True, "include_log_monitor": False}
+    # another version of Ray may have other names
     known = unused.keys() & inspect.signature(original).parameters.keys()
     module.RayParams = functools.partial(original, **{name: unused[name] for name in known})
     try:

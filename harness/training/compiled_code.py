@@ -36,9 +36,17 @@ def is_compiled(kind: Cell, cells: int, threads: int) -> bool:
 def _find_note(kind: Cell, cells: int, threads: int) -> Path:
     """The file of a note. It lies beside the code, so that who deletes one deletes the other."""
     code = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or (
-        Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}")
+        Path(tempfile.gettempdir(), f"torchinductor_{_find_user()}")
     )
     # the code does not depend on the number of steps
     facts = (replace(kind, iterations=0), registry.source_hash(kind.model), cells, threads)
     name = hashlib.sha256(repr((*facts, torch.__version__)).encode()).hexdigest()
     return Path(code, "objectives", name)
+
+
+def _find_user() -> str:
+    """The name of the user, as in Inductor, or the number of one without a name (containers)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -11,7 +11,7 @@ from torch.utils._pytree import TreeSpec, tree_unflatten
 
 from harness.plugins.dataset import Data
 from harness.training import compilation
-from harness.training.compiled_code import is_compiled
+from harness.training.compiled_code import is_compiled, note_compiled
 from harness.training.trainer import PackTrainer
 from tests.conftest import CellMaker
 
@@ -34,3 +34,20 @@ def test_what_a_trainer_compiled_is_known_afterwards(
     compilation._compile_cached.cache_clear()
     assert is_compiled(kind, 2, threads)
     assert not is_compiled(kind, 1, threads)
+
+
+def test_a_user_without_a_name_has_notes_too(
+    cell: CellMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's number is in no list of users, as in containers."""
+
+    def fail() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("getpass.getuser", fail)
+    kind = cell("vae").pack_key
+    assert not is_compiled(kind, 3, 1)
+    note_compiled(kind, 3, 1)
+    assert is_compiled(kind, 3, 1)
