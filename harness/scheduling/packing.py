@@ -2,12 +2,13 @@
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from harness.experiment.cell import Cell
-from harness.training.task import MAX_PACK_SIZE, Costs
+from harness.training.task import MAX_PACK_SIZE, Cost, Costs
 
 MAX_TIME_LIMITS = 64  # ways to split that are compared, each evenly and full
 START_SECONDS = 0.5  # of a trial, whatever it trains
@@ -57,11 +58,12 @@ def balanced_packs(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack
         for split in (_split_evenly, _split_full):
             ranges = {kind: split(range(len(group)), sizes[kind]) for kind, group in groups.items()}
             loads = [
-                _Load(times[kind][len(places) - 1], kind, len(places))
-                for kind, each in ranges.items()
-                for places in each
+                load
+                for number, (kind, each) in enumerate(ranges.items())
+                for load in _list_kind(number, costs[kind], times[kind], map(len, each))
             ]
-            candidate = (_makespan(_longest_first(loads), costs, slots), len(loads))
+            loads.sort(key=_SECONDS, reverse=True)
+            candidate = (_makespan(loads, slots), len(loads))
             if candidate < best_result:
                 best_result = candidate
                 best_packs = [
@@ -84,51 +86,65 @@ def pack_seconds(pack: Pack, costs: Costs) -> float:
 
 def makespan(packs: Iterable[Pack], costs: Costs, slots: int) -> float:
     """Seconds until the last pack ends, if each starts as soon as a slot is free."""
-    return _makespan(_list_loads(packs, costs), costs, slots)
+    return _makespan(_list_loads(packs, costs), slots)
 
 
 def compile_seconds(packs: Iterable[Pack], costs: Costs, slots: int) -> list[float]:
     """Seconds that each pack spends on compiling what this machine has not compiled before."""
-    return [compiling for compiling, _ in _play_through(_list_loads(packs, costs), costs, slots)]
+    return [compiling for compiling, _ in _play_through(_list_loads(packs, costs), slots)]
 
 
 class _Load(NamedTuple):
-    """A pack of so many cells of a kind, and the seconds that it takes besides compiling."""
+    """What a pack takes: seconds besides compiling; the number of its kind with its size, and the
+    seconds of compiling this code, 0 where the machine has it.
+    """
 
     seconds: float
-    kind: Cell
-    size: int
+    code: tuple[int, int]
+    compile: float
+
+
+_SECONDS = itemgetter(0)
+
+
+def _list_kind(
+    number: int, cost: Cost, seconds: Sequence[float], sizes: Iterable[int]
+) -> Iterator[_Load]:
+    """The loads of packs of these sizes of one kind; `seconds` are those of 1, 2, ... cells."""
+    made: dict[int, _Load] = {}
+    for size in sizes:
+        if size not in made:
+            made[size] = _Load(seconds[size - 1], (number, size), cost.compile_seconds(size))
+        yield made[size]
 
 
 def _list_loads(packs: Iterable[Pack], costs: Costs) -> list[_Load]:
-    return [_Load(pack_seconds(pack, costs), pack[0].pack_key, len(pack)) for pack in packs]
+    numbers: dict[Cell, int] = {}
+    loads = []
+    for pack in packs:
+        kind, size = pack[0].pack_key, len(pack)
+        code = numbers.setdefault(kind, len(numbers)), size
+        compiling = costs[kind].compile_seconds(size)
+        loads.append(_Load(pack_seconds(pack, costs), code, compiling))
+    return loads
 
 
-def _longest_first(loads: Iterable[_Load]) -> list[_Load]:
-    return sorted(loads, key=lambda load: -load.seconds)
+def _makespan(loads: Iterable[_Load], slots: int) -> float:
+    return max((end for _, end in _play_through(loads, slots)), default=0.0)
 
 
-def _makespan(loads: Iterable[_Load], costs: Costs, slots: int) -> float:
-    return max((end for _, end in _play_through(loads, costs, slots)), default=0.0)
-
-
-def _play_through(
-    loads: Iterable[_Load], costs: Costs, slots: int
-) -> Iterator[tuple[float, float]]:
+def _play_through(loads: Iterable[_Load], slots: int) -> Iterator[tuple[float, float]]:
     """The seconds of compiling and the end of each pack, if each starts as soon as a slot is free.
 
     A pack compiles its code unless the machine has it, from earlier or from a pack that was ready
     before this one starts.
     """
     free = [0.0] * slots
-    ready: dict[tuple[Cell, int], float] = {}
-    for seconds, kind, size in loads:
-        start, compiling = free[0], 0.0
-        cost = costs[kind]
-        if cost.compile and size not in cost.compiled_sizes:
-            if ready.get((kind, size), math.inf) > start:
-                compiling = cost.compile
-            ready.setdefault((kind, size), start + compiling)
+    ready: dict[tuple[int, int], float] = {}
+    for seconds, code, compiling in loads:
+        start = free[0]
+        if compiling and ready.setdefault(code, start + compiling) <= start:
+            compiling = 0.0
         end = start + compiling + seconds
         heapq.heapreplace(free, end)
         yield compiling, end

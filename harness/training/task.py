@@ -109,6 +109,10 @@ class Cost:
         """
         return self.fixed + self.per_cell * cells
 
+    def compile_seconds(self, cells: int) -> float:
+        """Seconds to compile the code of a pack of `cells` cells; 0 where this machine has it."""
+        return 0.0 if cells in self.compiled_sizes else self.compile
+
     def saturation_size(self, max_size: int) -> int:
         """The size, at most `max_size`, from which a larger pack gains little.
 
