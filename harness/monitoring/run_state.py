@@ -18,7 +18,7 @@ class RunState:
     `costs` are those measured before the run, by `Cell.pack_key`; `slots` trials run side by side.
     `grid_cells` counts the cells of the grid, `already_done` those that earlier runs have done.
     `outlook` says what may follow from the rows of these cells. `compile_seconds` are those that
-    each task spends before its first step.
+    each task spends on compiling before its first step.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class RunState:
         task_costs = [(costs[task.cells[0].pack_key], len(task.cells)) for task in tasks]
         self.step_seconds = [cost.step_seconds(size) / size for cost, size in task_costs]
         self.score_seconds = [cost.score for cost, _ in task_costs]
-        self.start_seconds = list(compile_seconds) or [0.0] * len(tasks)
+        self.compile_seconds = list(compile_seconds) or [0.0] * len(tasks)
         self.latest_updates: dict[int, Update] = {}  # of tasks that have begun and not ended
         self.remaining_work = sum(map(self._task_work, range(len(tasks))))
         self.ended: dict[str, str] = {}  # statuses, by cell
@@ -58,7 +58,7 @@ class RunState:
             else:
                 self.latest_updates.pop(index, None)
                 self.step_seconds[index] = self.score_seconds[index] = 0.0
-                self.start_seconds[index] = 0.0
+                self.compile_seconds[index] = 0.0
             return self._record_ends(update)
 
     def _record_ends(self, update: Update) -> dict[str, str]:
@@ -77,8 +77,8 @@ class RunState:
         update, cells = self.latest_updates.get(index, Update()), self.tasks[index].cells
         steps = sum(cell.iterations for cell in cells) - update.steps
         scoring = (update.score_seconds or self.score_seconds[index]) * (len(cells) - update.scored)
-        start = 0.0 if update.step_seconds or update.ended else self.start_seconds[index]
-        return start + (update.step_seconds or self.step_seconds[index]) * steps + scoring
+        compiling = 0.0 if update.step_seconds or update.ended else self.compile_seconds[index]
+        return compiling + (update.step_seconds or self.step_seconds[index]) * steps + scoring
 
     @property
     def running(self) -> dict[int, Update]:

@@ -4,7 +4,7 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from operator import itemgetter
+from operator import attrgetter
 from typing import NamedTuple
 
 from harness.experiment.cell import Cell
@@ -62,7 +62,7 @@ def balanced_packs(cells: Iterable[Cell], costs: Costs, slots: int) -> list[Pack
                 for number, (kind, each) in enumerate(ranges.items())
                 for load in _list_kind(number, costs[kind], times[kind], map(len, each))
             ]
-            loads.sort(key=_SECONDS, reverse=True)
+            loads.sort(key=attrgetter("seconds"), reverse=True)
             candidate = (_makespan(loads, slots), len(loads))
             if candidate < best_result:
                 best_result = candidate
@@ -102,9 +102,6 @@ class _Load(NamedTuple):
     seconds: float
     code: tuple[int, int]
     compile: float
-
-
-_SECONDS = itemgetter(0)
 
 
 def _list_kind(

@@ -176,10 +176,8 @@ def calm_rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("launcher", "number"),
-    [("ray", signal.SIGINT), ("ray", signal.SIGTERM), ("in-process", signal.SIGTERM)],
-)
+@pytest.mark.parametrize("launcher", ["ray", "in-process"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_early_checkpoints_first_and_the_rest_is_as_if_calm(
     launcher: str,
     number: signal.Signals,
