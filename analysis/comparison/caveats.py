@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.frames.metrics import COLUMN_PREFIXES
 from analysis.stats.thresholds import MIN_SEEDS
-from harness.storage.schema import adds_up
+from harness.storage.schema import SUM_TOLERANCE, adds_up
 
 
 def list_caveats(
@@ -66,10 +67,10 @@ def describe_unstarted_cells(row_count: int, provenance: Sequence[Mapping[str, A
 def describe_broken_sums(rows: pd.DataFrame) -> Iterator[str]:
     """A sentence on each row whose NELBO is not its KL and reconstruction together."""
     for prefix in COLUMN_PREFIXES.values():
-        parts = rows.loc[
-            rows[f"{prefix}nelbo"].notna(),
-            ["cell", *(prefix + part for part in ("nelbo", "kl", "rec"))],
-        ]
+        columns = [prefix + part for part in ("nelbo", "kl", "rec")]
+        nelbo, kl, rec = rows[columns].to_numpy(dtype=float).T
+        exact = np.abs(nelbo - (kl + rec)) <= SUM_TOLERANCE * np.abs(nelbo)
+        parts = rows.loc[~np.isnan(nelbo) & ~exact, ["cell", *columns]]
         for cell, nelbo, kl, rec in parts.itertuples(index=False):
             if not adds_up(nelbo, kl, rec) or math.isnan(kl + rec):
                 yield (

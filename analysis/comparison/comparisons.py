@@ -233,7 +233,8 @@ def _scores(
 
     Distinct values of a column other than the metric are numbered.
     """
-    scored = rows[rows["status"] == "ok"]
+    needed = list(dict.fromkeys(["seed", "arm", metric.column, column]))
+    scored = rows.loc[rows["status"] == "ok", needed]
     has_metric = np.isfinite(scored[metric.column].to_numpy(dtype=float, na_value=np.nan))
     scored = scored[has_metric]
     column_values = (

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.storage.artifacts import ArmName
@@ -64,6 +65,8 @@ def rename_arms(rows: pd.DataFrame, names: Sequence[ArmName]) -> pd.DataFrame:
 
     A name that another arm has does not count, so that no two arms share one.
     """
+    if not names:
+        return rows.assign(**{DISPLAY: ""})
     given = {each.key: each.name for each in names}
 
     def find_given(arms: pd.DataFrame) -> pd.Series:
@@ -82,9 +85,13 @@ def rename_arms(rows: pd.DataFrame, names: Sequence[ArmName]) -> pd.DataFrame:
 def _spread_over_rows(rows: pd.DataFrame, name: Callable[[pd.DataFrame], pd.Series]) -> pd.Series:
     """What a function says of the distinct arms (`ARM_COLUMNS`), for each row."""
     keys = list(ARM_COLUMNS)
-    arms = rows[keys].drop_duplicates()
-    named = rows[keys].merge(arms.assign(name_of_arm=name(arms)), on=keys, how="left")
-    return named["name_of_arm"].set_axis(rows.index)
+    # of neighbours that share an arm, as in a table that the harness wrote, the first is enough
+    starts = np.ones(len(rows), dtype=bool)
+    starts[1:] = np.any([(rows[key] != rows[key].shift())[1:] for key in keys], axis=0)
+    firsts = rows.loc[starts, keys]
+    arms = firsts.drop_duplicates()
+    named = firsts.merge(arms.assign(name_of_arm=name(arms)), on=keys, how="left")["name_of_arm"]
+    return named.take(np.cumsum(starts) - 1).set_axis(rows.index)
 
 
 def series_names(rows: pd.DataFrame, *columns: str) -> pd.Series:
@@ -93,11 +100,12 @@ def series_names(rows: pd.DataFrame, *columns: str) -> pd.Series:
     Arms that differ in these columns alone share the name and form a series. A series of one arm
     that a person named has its name.
     """
-    names = row_arm_names(rows.assign(**dict.fromkeys(columns, 1)))
-    if DISPLAY not in rows:
+    alike = dict.fromkeys(columns, 1)
+    names = _spread_over_rows(rows, lambda arms: row_arm_names(arms.assign(**alike)))
+    if DISPLAY not in rows or not (rows[DISPLAY] != "").any():
         return names
     is_single = rows["arm"].groupby(names).transform("nunique") == 1
-    is_given = (rows[DISPLAY] != "") & ~rows[DISPLAY].isin(names)
+    is_given = (rows[DISPLAY] != "") & ~rows[DISPLAY].isin(names.unique())
     return names.mask(is_single & is_given, rows[DISPLAY])
 
 

@@ -60,7 +60,8 @@ def count_cells(rows: pd.DataFrame) -> pd.DataFrame:
     """
     statuses = {status: rows["status"] == status for status in get_args(Status)}
     groups = rows.assign(**statuses).groupby("arm", sort=False)
-    arms = groups[[*ARM_COLUMNS, "full_length", "parameters"]].first()
+    firsts = rows.drop_duplicates("arm").set_index("arm")
+    arms = firsts[[*ARM_COLUMNS, "full_length"]].assign(parameters=groups["parameters"].first())
     arms = arms.assign(cells=groups.size()).join(groups[list(statuses)].sum())
     keys = arms.assign(
         size=arms.groupby("model")["parameters"].transform("min"),
@@ -196,13 +197,15 @@ def estimate_arms(
     results table.
     """
     finished = rows[rows["status"] == "ok"]
-    long = finished.melt(id_vars="arm", value_vars=list(columns), var_name="metric")
     arms = arm_counts.reset_index().merge(
         pd.DataFrame({"metric": list(columns)}, dtype=str), how="cross"
     )
-    table = arms.merge(
-        estimate_means(long, ["arm", "metric"], "value"), on=["arm", "metric"], how="left"
-    )
+    estimates = [
+        estimate_means(finished[["arm", column]].astype({column: float}), ["arm"], column)
+        for column in columns
+    ]
+    found = pd.concat(estimates, keys=list(columns), names=["metric"]).reset_index("metric")
+    table = arms.merge(found, on=["arm", "metric"], how="left")
     n = table["n"].fillna(0).astype(int)
     return table.assign(n=n, missing=table["ok"] - n)
 

@@ -163,7 +163,7 @@ def _are_counts(lists: pd.Series) -> np.ndarray:
     lengths = lists.map(len).to_numpy(dtype=int)
     good = lengths > 1
     if good.any():
-        values = np.concatenate([np.asarray(each, float) for each in lists[good]])
+        values = np.concatenate(lists[good].to_list(), dtype=float, casting="unsafe")
         starts = np.concatenate([[0], np.cumsum(lengths[good])[:-1]])
         sums = np.add.reduceat(values, starts)
         lowest = np.minimum.reduceat(values, starts)  # nan where one is

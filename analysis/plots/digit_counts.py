@@ -1,6 +1,6 @@
 """Digit counts: the classes that the digit classifier predicts for samples of the prior."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -51,18 +51,20 @@ def draw_digit_counts(rows: pd.DataFrame, palette: Colours, word: ClassWord = "d
     one_data_set = len({counted.shape[1] for counted in counts.values()}) == 1
     subplots = figure.subplots(lines, columns, sharex=one_data_set, sharey=True, squeeze=False)
     panels = list(subplots.flat)
-    for (arm, counted), axis in zip(counts.items(), panels, strict=False):
-        _draw_panel(axis, counted, palette, arm)
+    intervals = {arm: digit_shares(counted) for arm, counted in counts.items()}
+    for arm, axis in zip(counts, panels, strict=False):
+        _draw_panel(axis, counts[arm], intervals[arm], palette, arm)
     for axis in panels[len(counts) :]:
         axis.remove()
-    panels[0].set_ylim(0, _panel_height(list(counts.values())))
+    panels[0].set_ylim(0, _panel_height(counts.values(), intervals.values()))
     figure.supylabel("share of samples, %", fontsize=9.5)
     figure.supxlabel(word, fontsize=9.5)
     return figure
 
 
-def _draw_panel(axis: Axes, counts: np.ndarray, palette: Colours, arm: str) -> None:
-    intervals = digit_shares(counts)
+def _draw_panel(
+    axis: Axes, counts: np.ndarray, intervals: pd.DataFrame, palette: Colours, arm: str
+) -> None:
     axis.bar(intervals["digit"], intervals["mean"], color=palette[arm], alpha=0.4, width=0.8)
     error = [intervals["mean"] - intervals["low"], intervals["high"] - intervals["mean"]]
     axis.errorbar(
@@ -89,11 +91,11 @@ def _choose_ticks(intervals: pd.DataFrame) -> np.ndarray:
     return classes[:: -(-len(classes) // MAX_TICKS)]
 
 
-def _panel_height(counts: Sequence[np.ndarray]) -> float:
-    """Counts (seeds, classes) of each arm -> the upper limit of the panels, %.
+def _panel_height(counts: Iterable[np.ndarray], intervals: Iterable[pd.DataFrame]) -> float:
+    """Counts (seeds, classes) and `digit_shares` of each arm -> the upper limit of the panels, %.
 
     It is above all seeds, and above intervals up to 1.5 times the largest share of a seed.
     """
     tallest = max(float((100 * each / each.sum(axis=1, keepdims=True)).max()) for each in counts)
-    highest = max(float(digit_shares(each)["high"].max()) for each in counts)
+    highest = max(float(each["high"].max()) for each in intervals)
     return min(1.5 * tallest, 1.05 * max(tallest, highest))

@@ -101,7 +101,7 @@ def mark_means(
 
 def in_order(arms: pd.Series, palette: Colours) -> list[str]:
     """The arms of some rows, in the order of the palette."""
-    present = set(arms)
+    present = set(arms.unique())
     return [arm for arm in palette if arm in present]
 
 

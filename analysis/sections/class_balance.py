@@ -96,7 +96,7 @@ def _draw_digits(counted: pd.DataFrame, palette: "Colours") -> Iterator[Plot]:
 
     if len(counted):
         seeds = counted.groupby("arm").size()
-        samples = counted["digit_counts"].map(sum).iloc[0]
+        samples = sum(counted[COUNTS_COLUMN].iloc[0])
         word = choose_class_word(counted)
         first = f"the first {MAX_POINTS:,} " if seeds.max() > MAX_POINTS else ""
         caption = (
@@ -172,7 +172,8 @@ def _measure_balance(counts: "pd.Series[Any]") -> tuple["pd.Series[float]", "pd.
     """Counts by row -> their sums, and their distances from uniform; same index."""
     samples, distances = (pd.Series(np.nan, counts.index) for _ in range(2))
     for _, alike in counts.groupby(counts.map(len)):  # data sets differ in their classes
-        table = np.array(alike.to_list(), dtype=float)
+        flat = np.concatenate(alike.to_list(), dtype=float, casting="unsafe")
+        table = flat.reshape(len(alike), -1)
         samples[alike.index] = table.sum(axis=1)
         distances[alike.index] = imbalance(table)
     return samples, distances
@@ -189,8 +190,9 @@ def _run_uniformity_tests(counted: pd.DataFrame) -> pd.DataFrame:
 
 
 def _run_homogeneity_tests(counted: pd.DataFrame) -> pd.DataFrame:
-    groups = counted.groupby(["dataset", "seed"], sort=False)
-    tables = [_compare_pairs(group) for _, group in groups if len(group) > 1]
+    tables = [
+        _compare_pairs(group) for _, group in counted.groupby("dataset", sort=False)
+    ]
     table = _adjust_by_group(
         pd.concat(tables, ignore_index=True)
         if tables
@@ -204,22 +206,25 @@ def _run_homogeneity_tests(counted: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compare_pairs(group: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one data set and seed, one per arm -> `HOMOGENEITY_COLUMNS`, a row per pair."""
-    a, b = np.triu_indices(len(group), 1)
+    """The rows of one data set -> `HOMOGENEITY_COLUMNS`, a row a seed and pair of its arms."""
+    of_seeds = group.groupby("seed", sort=False).indices.values()
+    pairs = [places[list(np.triu_indices(len(places), 1))] for places in of_seeds]
+    a, b = np.concatenate(pairs, axis=1)
     counts, arms = np.stack(group["counts"].to_list()), group["arm"].to_numpy()
     chi2, df, p = batched_homogeneity_test(counts[a], counts[b])
     samples = counts.sum(axis=1).astype(int)
     columns = {
+        "dataset": group["dataset"].iloc[0],
         "a": arms[a],
         "b": arms[b],
+        "seed": group["seed"].to_numpy()[a],
         "samples_a": samples[a],
         "samples_b": samples[b],
         "chi2": chi2,
         "p": p,
     }
     columns |= {"df": df.astype(int), "p_adjusted": np.nan, "verdict": ""}
-    dataset, seed = group[["dataset", "seed"]].iloc[0]
-    return pd.DataFrame(columns).assign(dataset=dataset, seed=seed)[HOMOGENEITY_COLUMNS]
+    return pd.DataFrame(columns)[HOMOGENEITY_COLUMNS]
 
 
 def _adjust_by_group(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:

@@ -77,7 +77,7 @@ def collect_facts(rows: pd.DataFrame, arm_counts: pd.DataFrame) -> dict[str, str
         "Commit": _format_commits(rows["git_commit"]).replace("commit ", ""),
         "Versions": _format_versions(rows["versions"]),
         "Seeds drive": "; or ".join(rows["seeded"].dropna().str.replace(",", ", ").unique()),
-        "Last row written": format_list(rows["finished"].dropna().sort_values().tail(1)),
+        "Last row written": format_list([rows["finished"].dropna().max()]),
     }
     return {name: text for name, text in entries.items() if text}
 
@@ -88,7 +88,8 @@ def format_list(values: Iterable[Any]) -> str:
     >>> format_list(["a", "b", "a"]), format_list("abcdef")
     ('a, b', 'a, b, c, d and 2 more')
     """
-    distinct = [str(value) for value in dict.fromkeys(values) if not pd.isna(value)]
+    found = values.unique() if isinstance(values, pd.Series) else dict.fromkeys(values)
+    distinct = [str(value) for value in found if not pd.isna(value)]
     rest = len(distinct) - MAX_LISTED
     return ", ".join(distinct[:MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 

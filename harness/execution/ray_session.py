@@ -8,7 +8,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,23 +95,39 @@ def start_ray(address: str) -> None:
 
 @contextmanager
 def _fewer_processes() -> Iterator[None]:
-    """Start Ray without the processes of its autoscaler and of its reader of logs.
+    """Start Ray without the processes of its autoscaler, its reader of logs and its dashboard.
 
-    A machine alone has no use for them, and each imports Ray. `ray start` has options for it,
+    A machine alone has no use for them, each imports Ray, and `ray.init` waits for the dashboard,
+    which it starts even where `include_dashboard` is false. `ray start` has options for the others,
     `ray.init` has none.
     """
-    from ray._private import parameter
+    from ray._private import node, parameter
 
-    module: Any = parameter
-    original = module.RayParams
     unused = {"no_monitor": True, "include_log_monitor": False}
     # another version of Ray may have other names
-    known = unused.keys() & inspect.signature(original).parameters.keys()
-    module.RayParams = functools.partial(original, **{name: unused[name] for name in known})
+    known = unused.keys() & inspect.signature(parameter.RayParams).parameters.keys()
+    own_params = functools.partial(parameter.RayParams, **{name: unused[name] for name in known})
+    with ExitStack() as patches:
+        patches.enter_context(_replaced(parameter, "RayParams", own_params))
+        if hasattr(node.Node, "start_api_server"):
+            patches.enter_context(_replaced(node.Node, "start_api_server", _start_no_dashboard))
+        yield
+
+
+def _start_no_dashboard(node: Any, **_: Any) -> None:
+    """In place of `ray._private.node.Node.start_api_server`: the dashboard has no address."""
+    node._webui_url = ""
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give an attribute another value for a while."""
+    original = getattr(owner, name)
+    setattr(owner, name, value)
     try:
         yield
     finally:
-        module.RayParams = original
+        setattr(owner, name, original)
 
 
 def _check_server(address: str) -> None:

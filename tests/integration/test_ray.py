@@ -257,12 +257,13 @@ def test_processes_are_used_again(ray: RayTune, store: Store) -> None:
     assert None not in [None if curve is None else 0 for curve in curves]
 
 
-def test_no_autoscaler_and_no_reader_of_logs_is_started(ray: RayTune) -> None:
+def test_no_autoscaler_no_reader_of_logs_and_no_dashboard_is_started(ray: RayTune) -> None:
     """Each would import Ray in a process of its own, for nothing."""
     children = psutil.Process().children(recursive=True)
     commands = [" ".join(child.cmdline()) for child in children]
     assert any("gcs_server" in command for command in commands)
-    assert not [command for command in commands if "monitor.py" in command]
+    unused = ("monitor.py", "dashboard.py")  # log_monitor.py too
+    assert not [command for command in commands if any(name in command for name in unused)]
 
 
 def test_tune_imports_no_tracker_to_count_callbacks(
