@@ -190,9 +190,7 @@ def _run_uniformity_tests(counted: pd.DataFrame) -> pd.DataFrame:
 
 
 def _run_homogeneity_tests(counted: pd.DataFrame) -> pd.DataFrame:
-    tables = [
-        _compare_pairs(group) for _, group in counted.groupby("dataset", sort=False)
-    ]
+    tables = [_compare_pairs(group) for _, group in counted.groupby("dataset", sort=False)]
     table = _adjust_by_group(
         pd.concat(tables, ignore_index=True)
         if tables

@@ -26,6 +26,7 @@ FLAGS = [
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unpainted")
 def test_bits_per_dimension_reach_the_page_and_are_those_of_a_direct_computation(
     tmp_path: Path,
 ) -> None:

@@ -63,6 +63,7 @@ def stand_in(images: Tensor) -> tuple[Tensor, ...]:
     return (torch.nn.functional.adaptive_avg_pool2d(images[:, 0].float() / 255, 4).flatten(1),)
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_fid_and_kid_are_in_the_rows_the_table_a_verdict_and_the_page(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

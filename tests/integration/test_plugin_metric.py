@@ -49,6 +49,7 @@ def run(*flags: str) -> int:
     return bench.main(["mine.yaml", "--launcher", "in-process", *flags])
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_documented_metric_is_in_the_row_the_table_a_verdict_and_the_page(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

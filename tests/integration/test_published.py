@@ -107,6 +107,7 @@ def test_every_curve_every_prediction_and_every_picture_that_the_page_shows_is_t
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unpainted")
 def test_the_page_is_what_its_command_makes_of_the_rows(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

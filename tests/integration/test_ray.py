@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -162,34 +162,51 @@ def test_both_launchers_give_equal_rows(ray: RayTune, tmp_path: Path, cell: Cell
         assert found.drop(columns="seconds").equals(wanted.drop(columns="seconds"))
 
 
-def test_a_worker_that_is_killed_goes_on_from_its_checkpoint(
-    ray: RayTune, store: Store, mnist: Data, tmp_path: Path
-) -> None:
+class Deaths(NamedTuple):
+    """A run of three packs of a cell each: one dies twice, one always, and one never."""
+
+    store: Store
+    cells: Sequence[Cell]
+    died: int
+    updates: dict[int, Update]
+
+
+@pytest.fixture(scope="module")
+def deaths(ray: RayTune, full_mnist: Data, tmp_path_factory: pytest.TempPathFactory) -> Deaths:
+    """The deaths of one run, as each process of Ray's imports torch for seconds."""
+    folder = tmp_path_factory.mktemp("deaths")
+    store = Store(folder / "results")
+    digit_classifier.provide(store, full_mnist)
+    cells = [
+        mortal(3, deaths=str(folder / "two"), lives=2),
+        mortal(5, deaths=str(folder / "many"), lives=99, at=1),
+        mortal(4),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retries, "MAX_RETRIES", 1)
+        updates = launch(ray, tasks(store, [[one] for one in cells], checkpoint_seconds=0.0))
+    return Deaths(store, cells, len((folder / "two").read_text()), updates)
+
+
+def test_a_worker_that_is_killed_goes_on_from_its_checkpoint(deaths: Deaths, mnist: Data) -> None:
     """After two SIGKILLs, row and weights equal those of an undisturbed run."""
-    cell, neighbour = mortal(3, deaths=str(tmp_path / "deaths"), lives=2), mortal(4)
-    launch(ray, tasks(store, [[cell], [neighbour]], checkpoint_seconds=0.0))
-    assert len((tmp_path / "deaths").read_text()) == 2
-    calm = another(store, "calm", mnist)
+    assert deaths.died == 2
+    calm = another(deaths.store, "calm", mnist)
     launch(InProcess(Resources()), tasks(calm, [[mortal(3)]]))
-    row, expected = lasting(store.row(cell.id)), lasting(calm.row(mortal(3).id))
+    cell = deaths.cells[0]
+    row, expected = lasting(deaths.store.row(cell.id)), lasting(calm.row(mortal(3).id))
     changed = {"cell", "settings"}
     assert {k: v for k, v in row.items() if k not in changed} == {
         k: v for k, v in expected.items() if k not in changed
     }
-    assert store.rows()[neighbour.id]["status"] == "ok"
 
 
-def test_a_worker_that_always_dies_is_a_failed_row(
-    ray: RayTune, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retries, "MAX_RETRIES", 1)
-    cell, neighbour = mortal(5, deaths=str(tmp_path / "deaths"), lives=99, at=1), mortal(6)
-    updates = launch(ray, tasks(store, [[cell], [neighbour]]))
-    rows = store.rows()
+def test_a_worker_that_always_dies_is_a_failed_row_and_its_neighbour_ends(deaths: Deaths) -> None:
+    rows, (_, cell, neighbour) = deaths.store.rows(), deaths.cells
     assert rows[cell.id]["status"] == "failed"
     assert rows[cell.id]["error"] == "its process died 2 times with nothing saved"
     assert rows[neighbour.id]["status"] == "ok"
-    assert updates[0].ended == {cell.id: "failed"}
+    assert deaths.updates[1].ended == {cell.id: "failed"}
 
 
 def test_the_neighbours_of_a_cell_that_kills_its_process_end_well(

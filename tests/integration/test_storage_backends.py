@@ -222,6 +222,7 @@ def test_a_server_that_fails_at_the_start_is_retried(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["report", "compare"])
+@pytest.mark.usefixtures("unpainted")
 def test_failing_storage_of_the_analysis_is_one_line(
     command: str,
     proxy: FailingProxy,
@@ -362,6 +363,7 @@ def test_storage_lost_in_mid_run_ends_it_after_two_minutes(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unpainted")
 def test_a_grid_of_ray_trials_ends_in_a_bucket(
     own_model: Path, tmp_path: Path, s3: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -372,6 +374,7 @@ def test_a_grid_of_ray_trials_ends_in_a_bucket(
     address = bucket(s3)
     store = Store(address)
     flags = ["--models", "linear", "--seeds", "2", "--iterations", "10", "--plugin", str(own_model)]
+    flags += ["--samples", "200", "--pack", "2"]
     command = [sys.executable, str(ROOT / "harness" / "bench.py"), *flags, "--results", address]
     first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert f"2 of 2 cells done, 0 failed, 0 missing; results: {store.name}/{TABLE}" in first.stdout

@@ -37,7 +37,8 @@ def write_grid(folder: Path, model: str = "vae", steps: int = STEPS, **search: A
 
 
 def list_flags(file: Path, results: Path) -> list[str]:
-    fast = ["--compile", "never", "--samples", "200"]
+    # a trial at a time: each process of Ray's imports torch for seconds
+    fast = ["--compile", "never", "--samples", "200", "--cpus-per-trial", str(os.cpu_count())]
     return [str(file), "--results", str(results), *fast]
 
 

@@ -143,6 +143,7 @@ def test_the_page_names_short_runs_and_broken_sums(page: str) -> None:
     assert "17.18 + 81.25 = 98.43, not 99.06" in page
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_models_of_ones_own_have_no_source_report_beside_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,6 +159,7 @@ def test_models_of_ones_own_have_no_source_report_beside_them(
     assert "my paper" in (store.root / "report/report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_seed_under_two_cells_is_named_and_counts_in_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_seed_under_two_cells_is_named_and_counts_in_nothing(
     )
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_first_screen_tells_the_main_answer(tmp_path: Path) -> None:
     store = write_significant_results(tmp_path / "results")
     assert report.main([str(store.root)]) == 0
@@ -254,6 +257,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert files(tmp_path) == before
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_grid_without_its_baseline_has_no_verdicts(full: Store) -> None:
     baseline = {"name": "g", "compare": {"baseline": {"model": "vae", "beta": 16}}}
     full.write(
@@ -272,6 +276,7 @@ OWN = """references:
 """
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_figures_of_ones_own_paper_are_laid_beside_ours(
     full: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,6 +292,7 @@ def test_figures_of_ones_own_paper_are_laid_beside_ours(
     assert tree(full.root) == before
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_place_that_cannot_be_written(
     full: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_plot_has_its_caption_and_is_a_picture_in_notebooks(published: Results
     assert "Figure" not in repr(plot)
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_report_is_that_of_the_command(full: Store, tmp_path: Path) -> None:
     page = Results.read(full.root).report(tmp_path / "out")
     assert page == tmp_path / "out" / "report.html"
