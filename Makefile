@@ -25,7 +25,6 @@ lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy --explicit-package-bases benchmarks
 	$(BIN)/lint-imports
 
 unit:

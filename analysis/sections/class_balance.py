@@ -205,8 +205,8 @@ def _run_homogeneity_tests(counted: pd.DataFrame) -> pd.DataFrame:
 
 def _compare_pairs(group: pd.DataFrame) -> pd.DataFrame:
     """The rows of one data set -> `HOMOGENEITY_COLUMNS`, a row a seed and pair of its arms."""
-    of_seeds = group.groupby("seed", sort=False).indices.values()
-    pairs = [places[list(np.triu_indices(len(places), 1))] for places in of_seeds]
+    of_seeds = map(np.asarray, group.groupby("seed", sort=False).indices.values())
+    pairs = [places[np.stack(np.triu_indices(len(places), 1))] for places in of_seeds]
     a, b = np.concatenate(pairs, axis=1)
     counts, arms = np.stack(group["counts"].to_list()), group["arm"].to_numpy()
     chi2, df, p = batched_homogeneity_test(counts[a], counts[b])

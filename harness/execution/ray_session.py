@@ -103,10 +103,11 @@ def _fewer_processes() -> Iterator[None]:
     """
     from ray._private import node, parameter
 
+    original: Any = parameter.RayParams
     unused = {"no_monitor": True, "include_log_monitor": False}
     # another version of Ray may have other names
-    known = unused.keys() & inspect.signature(parameter.RayParams).parameters.keys()
-    own_params = functools.partial(parameter.RayParams, **{name: unused[name] for name in known})
+    known = unused.keys() & inspect.signature(original).parameters.keys()
+    own_params = functools.partial(original, **{name: unused[name] for name in known})
     with ExitStack() as patches:
         patches.enter_context(_replaced(parameter, "RayParams", own_params))
         if hasattr(node.Node, "start_api_server"):
