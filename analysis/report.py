@@ -163,7 +163,7 @@ def read_data(
     """
     frames = load.read_results(store)
     current, former = searches.drop_stale(frames.rows, frames.trials)
-    counted = current[~duplicates.find_duplicates(current)]
+    counted = duplicates.drop_duplicates(current)
     marked = adaptive_seeds.mark_adaptive(counted, frames.provenance)
     rows = marked.drop(columns="unrecorded")  # one caveat names them, not every verdict
     arms, arm_counts, metrics = summarize_arms(rows), count_cells(rows), describe_metrics(rows)
@@ -185,7 +185,7 @@ def read_data(
         results_path=results_path,
         frames=frames,
         rows=rows,
-        finished=rows[rows["status"] == "ok"],
+        finished=rows if (rows["status"] == "ok").all() else rows[rows["status"] == "ok"],
         arms=arms,
         arm_counts=arm_counts,
         arm_names=list(arm_counts.index),

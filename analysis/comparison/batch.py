@@ -11,7 +11,7 @@ from analysis.stats import differences, equivalence
 from analysis.stats.differences import Bools, Difference, Floats
 
 Indices = NDArray[np.int64]
-MAX_BATCH_VALUES = 4_000_000  # per call, so that a million rows fit into memory
+MAX_BATCH_VALUES = 1_000_000  # per call, so that a million rows fit into memory
 DIFFERENCE_TESTS = {"paired": differences.paired, "welch": differences.welch}
 EQUIVALENCE_TESTS = {"paired": equivalence.paired, "welch": equivalence.welch}
 COLUMNS = [*(field.name for field in fields(Difference)), "p_equivalence"]

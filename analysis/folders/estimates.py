@@ -19,7 +19,7 @@ def select_counted(frames: ResultFrames) -> pd.DataFrame:
     InputError if none is left.
     """
     current, _ = searches.drop_stale(frames.rows, frames.trials)
-    counted = current[~duplicates.find_duplicates(current)] if len(current) else current
+    counted = duplicates.drop_duplicates(current) if len(current) else current
     if counted.empty:
         raise InputError("no row of an arm counts; expected a folder with trainings")
     return counted

@@ -10,6 +10,12 @@ def find_duplicates(rows: pd.DataFrame, columns: Sequence[str] = ()) -> "pd.Seri
     return rows.duplicated(["arm", "seed", *columns], keep=False)
 
 
+def drop_duplicates(rows: pd.DataFrame) -> pd.DataFrame:
+    """Results table with `arm` -> its rows whose seed no other row of the arm has."""
+    shared = find_duplicates(rows)
+    return rows[~shared] if shared.any() else rows  # no copy of a million rows
+
+
 def describe_duplicates(rows: pd.DataFrame, columns: Sequence[str] = ()) -> Iterator[str]:
     """A sentence for each seed with several cells, with the remedy."""
     for key, group in rows[find_duplicates(rows, columns)].groupby(["arm", "seed", *columns]):

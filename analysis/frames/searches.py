@@ -22,6 +22,8 @@ STUDY_COLUMNS = ("study", "trial", "rung", "split")
 def split_trials(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Results table -> the rows that are cells of arms, and the trials of searches."""
     is_trial = rows["stage"] == "search"
+    if not is_trial.any():
+        return rows, rows.head(0)  # no copy of a million rows
     return rows[~is_trial], rows[is_trial]
 
 

@@ -1,6 +1,7 @@
 """Digit counts: the classes that the digit classifier predicts for samples of the prior."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from analysis.plots.style import FIGURE_WIDTH, INK, Colours, in_order, use_repor
 from analysis.stats.agreement import wilson_interval
 from analysis.stats.estimates import estimate_means
 
+MAX_VECTOR_POINTS = 100  # seeds of an arm that are points in a PDF, not pixels
 MAX_TICKS = 12  # numbers of classes below a panel
 
 
@@ -78,7 +80,10 @@ def _draw_panel(
     )
     points = 100 * counts[:MAX_POINTS] / counts[:MAX_POINTS].sum(axis=1, keepdims=True)
     places = np.tile(intervals["digit"] - 0.16, len(points))
-    axis.plot(places, points.ravel(), ".", color=INK, alpha=0.6, ms=3.5, mew=0)
+    # a PDF of 100,000 points takes seconds to write, and again to show
+    as_pixels = len(points) > MAX_VECTOR_POINTS
+    style: dict[str, Any] = {"color": INK, "alpha": 0.6, "ms": 3.5, "mew": 0}
+    axis.plot(places, points.ravel(), ".", rasterized=as_pixels, **style)
     axis.axhline(100 / len(intervals), color=INK, lw=0.9, ls="--")
     axis.set(title=wrap_name(f"{arm} (n = {len(counts)})", 21), xticks=_choose_ticks(intervals))
     axis.grid(axis="x", visible=False)

@@ -74,7 +74,8 @@ def build(data: ReportData) -> Content:
     if len(data.comparisons):
         imbalances = compare_imbalance(data.rows, data.arms, data.declaration.spec)
         sentences = build_sentences(imbalances)
-    counted = data.finished[data.finished[COUNTS_COLUMN].notna()]
+    columns = ["dataset", "arm", COUNTS_COLUMN]
+    counted = data.finished.loc[data.finished[COUNTS_COLUMN].notna(), columns]
     note = IMBALANCE_NOTE.format(BALANCED[word])
     is_capped = (counted.groupby(["dataset", "arm"]).size() > MAX_SEEDS).any()
     tests_note = TESTS_NOTE + CAPPED_NOTE if is_capped else TESTS_NOTE
@@ -131,7 +132,9 @@ def run_balance_tests(
     The family of the first are the seeds of an arm; of the second, the seeds of all pairs of a data
     set. Of an arm with more than `MAX_SEEDS` seeds, the first ones are tested.
     """
-    finished = rows[(rows["status"] == "ok") & rows[column].notna()].sort_values("seed")
+    columns = ["dataset", "arm", "seed", column]
+    has_counts = (rows["status"] == "ok") & rows[column].notna()
+    finished = rows.loc[has_counts, columns].sort_values("seed")
     finished = finished[finished.groupby(["dataset", "arm"]).cumcount() < MAX_SEEDS]
     counted = finished.assign(
         counts=finished[column].map(lambda counts: np.asarray(counts, dtype=float))
@@ -156,9 +159,10 @@ def compare_imbalance(
     chance alone: arms with other numbers of samples cannot be compared, and what different judges
     saw is flagged.
     """
-    counted = rows[(rows["status"] == "ok") & rows[column].notna()]
-    samples, distances = _measure_balance(counted[column])
-    counted = counted.assign(samples=samples, judges=counted.get("judge_accuracy"))
+    has_counts = (rows["status"] == "ok") & rows[column].notna()
+    samples, distances = _measure_balance(rows.loc[has_counts, column])
+    counted = rows.loc[has_counts, ["arm"]].assign(samples=samples)
+    counted["judges"] = rows.get("judge_accuracy")
     arms = arms.assign(
         **{name: collect_values(counted, name, arms.index) for name in ("samples", "judges")}
     )
@@ -172,8 +176,8 @@ def _measure_balance(counts: "pd.Series[Any]") -> tuple["pd.Series[float]", "pd.
     """Counts by row -> their sums, and their distances from uniform; same index."""
     samples, distances = (pd.Series(np.nan, counts.index) for _ in range(2))
     for _, alike in counts.groupby(counts.map(len)):  # data sets differ in their classes
-        flat = np.concatenate(alike.to_list(), dtype=float, casting="unsafe")
-        table = flat.reshape(len(alike), -1)
+        table = np.concatenate(alike.to_list(), dtype=float, casting="unsafe")
+        table = table.reshape(len(alike), -1)
         samples[alike.index] = table.sum(axis=1)
         distances[alike.index] = imbalance(table)
     return samples, distances

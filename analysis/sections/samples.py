@@ -106,7 +106,8 @@ def read_sheets(store: Store, rows: pd.DataFrame) -> SampleSheets:
 
     InputError: a file is not a complete PNG.
     """
-    finished = rows[rows["status"] == "ok"].sort_values("seed", kind="stable")
+    finished = rows.loc[rows["status"] == "ok", ["arm", "cell", "seed"]]
+    finished = finished.sort_values("seed", kind="stable")
     first_cells = finished.drop_duplicates("arm")["cell"]
     return {
         kind: {
