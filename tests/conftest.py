@@ -12,12 +12,14 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
+from matplotlib.figure import Figure
+from PIL import Image
 from pyarrow import fs
 
 from harness.data import idx_sets
@@ -161,6 +163,16 @@ def store(tmp_path: Path, mnist: Data) -> Store:
     made = Store(tmp_path / "results")
     digit_classifier.provide(made, mnist)
     return made
+
+
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save figures as one pixel: to paint them takes most of the time of a report."""
+
+    def save(figure: Figure, place: Path | BinaryIO, **_: Any) -> None:
+        Image.new("L", (1, 1)).save(place, "PNG")
+
+    monkeypatch.setattr(Figure, "savefig", save)
 
 
 @pytest.fixture(scope="session")

@@ -109,9 +109,11 @@ def _fewer_processes() -> Iterator[None]:
     known = unused.keys() & inspect.signature(original).parameters.keys()
     own_params = functools.partial(original, **{name: unused[name] for name in known})
     with ExitStack() as patches:
-        patches.enter_context(_replaced(parameter, "RayParams", own_params))
+        patches.enter_context(_replace_attribute(parameter, "RayParams", own_params))
         if hasattr(node.Node, "start_api_server"):
-            patches.enter_context(_replaced(node.Node, "start_api_server", _start_no_dashboard))
+            patches.enter_context(
+                _replace_attribute(node.Node, "start_api_server", _start_no_dashboard)
+            )
         yield
 
 
@@ -121,7 +123,7 @@ def _start_no_dashboard(node: Any, **_: Any) -> None:
 
 
 @contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+def _replace_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Give an attribute another value for a while."""
     original = getattr(owner, name)
     setattr(owner, name, value)

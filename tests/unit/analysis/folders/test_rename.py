@@ -35,6 +35,7 @@ def rename(store: Store, arm: str, new: str, *flags: str) -> int:
     return main(["rename", store.name, "--arm", arm, "--to", new, *flags])
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_name_is_that_of_tables_page_and_comparisons(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,6 +99,7 @@ NAMES = st.sampled_from(["vae β=1", "vae β=2", "vae β=4", "mine", "yours"])
 
 
 @given(st.dictionaries(st.sampled_from([1.0, 2.0, 4.0]), NAMES))
+@pytest.mark.usefixtures("unpainted")
 def test_no_two_arms_ever_share_a_name(given_names: dict[float, str]) -> None:
     """Arms may come later, whose own names are those that were given."""
     rows = pd.DataFrame([describe_cell(made("vae", beta=beta)) for beta in (1.0, 2.0, 4.0)])

@@ -137,6 +137,7 @@ def test_a_declared_metric_that_no_row_has_is_compared_nowhere(tmp_path: Path) -
     assert found["metric"].tolist() == ["sharpness"]
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_report_shows_the_metric_everywhere(tmp_path: Path) -> None:
     store = Store(folder(tmp_path / "results", meaning=HOSTILE))
     declare(store, ["nelbo", "sharpness"])

@@ -106,6 +106,7 @@ def test_curves_of_what_is_no_bound_have_no_losses(tmp_path: Path) -> None:
     assert points.loc[points["arm"] == "vae", "nelbo"].notna().all()
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_command_and_the_page_say_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -208,6 +208,7 @@ def poll_until(writer: ReportWriter, version: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_report_is_written_again_when_rows_change_and_not_else(tmp_path: Path) -> None:
     store = write_full_results(tmp_path / "results")
     writer = ReportWriter(store, str(store.root), tmp_path)
@@ -226,6 +227,7 @@ def test_the_report_is_written_again_when_rows_change_and_not_else(tmp_path: Pat
     assert writer._process is None
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_report_that_fails_is_told_and_the_last_one_stays(tmp_path: Path) -> None:
     store = Store(tmp_path / "results")
     store.write("rows/a.json", b"{}")
