@@ -69,12 +69,21 @@ def read_experiment(options: RunOptions) -> Experiment:
         registry.refuse_local({cell.model for cell in cells}, plugins)
         registry.refuse_local_metrics(request.metric for request in metrics)
     resources = Resources(options.cpus, options.gpus)
+    check_precision(cells, resources)
     store = Store(options.results or Path("results") / grid.name)
     trackers = make_trackers(options.trackers, store.address)
     store.check_reachable()
     return Experiment(
         options, grid, plugins, design, cells, evaluation, resources, store, datasets, trackers
     )
+
+
+def check_precision(cells: Sequence[Cell], resources: Resources) -> None:
+    """InputError where cells ask for a precision that only GPUs have."""
+    if not resources.gpus and any(("precision", "tf32") in cell.recipe for cell in cells):
+        raise InputError(
+            "recipe precision=tf32 is of GPUs; expected --gpus-per-trial, or float32 or bf16"
+        )
 
 
 def name_datasets(grid: Grid, names: Mapping[str, str]) -> Grid:

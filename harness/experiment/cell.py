@@ -24,7 +24,7 @@ ADDED_FIELDS = frozenset(
 )
 
 # keys of a recipe that are common to the cells of a pack; the others are numbers
-PACK_RECIPE_KEYS = frozenset({"optimizer", "schedule", "keep"})
+PACK_RECIPE_KEYS = frozenset({"optimizer", "schedule", "keep", "precision"})
 
 
 @dataclass(frozen=True)

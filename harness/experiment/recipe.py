@@ -10,6 +10,7 @@ from harness.experiment.cell import Setting
 Optimizer = Literal["adam", "adamw", "adamax", "rmsprop", "sgd"]
 Schedule = Literal["constant", "linear", "cosine"]
 Keep = Literal["last", "best"]
+Precision = Literal["float32", "tf32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Recipe:
     beta_warmup: steps in which β rises linearly from 0
     ema: decay of the average of the weights that is scored, 0 for none
     keep: which weights are scored: the last ones, or the best ones on the validation images
+    precision: of the products of layers: "float32", "tf32" on GPUs, "bf16"
     """
 
     optimizer: str = "adam"
@@ -36,6 +38,7 @@ class Recipe:
     beta_warmup: int = 0
     ema: float = 0.0
     keep: str = "last"
+    precision: str = "float32"
 
     @property
     def is_default(self) -> bool:
@@ -45,7 +48,7 @@ class Recipe:
     @property
     def has_default_steps(self) -> bool:
         """Whether each step of the optimiser is that of the default recipe."""
-        steps = replace(self, beta_warmup=0, ema=0.0, keep="last")
+        steps = replace(self, beta_warmup=0, ema=0.0, keep="last", precision="float32")
         return steps.is_default
 
 
@@ -53,6 +56,7 @@ CHOICES = {
     "optimizer": get_args(Optimizer),
     "schedule": get_args(Schedule),
     "keep": get_args(Keep),
+    "precision": get_args(Precision),
 }
 BELOW_ONE = ("momentum", "ema")
 WITH_MOMENTUM = ("sgd", "rmsprop")  # optimisers

@@ -11,11 +11,13 @@ from torch.utils._pytree import tree_flatten
 from harness.evaluation.inductor import can_compile, compile_function
 from harness.experiment.cell import Cell
 from harness.experiment.options import Compile
+from harness.experiment.recipe import parse_recipe
 from harness.plugins import registry
 from harness.plugins.model import Batch, Model, Noise
 from harness.plugins.model_state import Tensors, clone_tensors
 from harness.training.compiled_code import note_compiled
 from harness.training.objective import Objective, StepResult, Weights, make_loss
+from harness.training.optimization.precision import with_tf32
 from harness.training.process_tuning import paused_gc
 
 MIN_STEPS_TO_COMPILE = 500  # a shorter training ends before compiling pays
@@ -44,7 +46,9 @@ def _compile_cached(
     The class is part of the key: a name may mean another class later in a process, as in a
         notebook.
     """
-    gradient_function = vmap(grad(make_loss(registry.build(kind).to(device)), has_aux=True))
+    precision = parse_recipe(kind.recipe).precision
+    loss_function = make_loss(registry.build(kind).to(device), precision)
+    gradient_function = vmap(grad(loss_function, has_aux=True))
     compiled_by_layout: dict[tuple[tuple[int, ...], ...], Callable[..., Any]] = {}
 
     def objective(
@@ -70,7 +74,7 @@ def _compile_cached(
         gradients, (parts, state) = compiled_by_layout[layout](flat)
         return gradients, parts, state
 
-    return objective
+    return with_tf32(precision, objective)
 
 
 def should_compile(mode: Compile, iterations: int, device: torch.device) -> bool:

@@ -16,6 +16,7 @@ from torch.func import functional_call, vmap
 
 from harness.plugins.model import Batch, Model, Noise, Terms, own_draws, own_draws_of
 from harness.plugins.model_state import Tensors, clone_tensors, restore_buffers, state_names
+from harness.training.optimization.precision import round_layers, with_tf32
 
 
 class LossParts(NamedTuple):
@@ -33,6 +34,9 @@ class LossParts(NamedTuple):
 
 Weights = Mapping[str, Tensor]  # "kl" is β; others are those of further terms, 1 if missing
 StepResult = tuple[Tensors, LossParts, Tensors]
+LossFunction = Callable[
+    [Tensors, Tensors, Tensors, Noise, Weights], tuple[Tensor, tuple[LossParts, Tensors]]
+]
 
 
 class Objective(Protocol):
@@ -53,16 +57,17 @@ class Objective(Protocol):
         """One step; `seeds` of the cells' own draws, for models that are not stackable."""
 
 
-def make_objective(model: Model) -> Objective:
+def make_objective(model: Model, precision: str = "float32") -> Objective:
     """The objective of a model, not compiled.
 
-    It takes any number of cells and of images.
+    It takes any number of cells and of images. precision: that of the recipe
     """
-    return _make_stacked_objective(model) if model.stackable else _make_looped_objective(model)
+    make = _make_stacked_objective if model.stackable else _make_looped_objective
+    return with_tf32(precision, make(make_loss(model, precision)))
 
 
-def _make_stacked_objective(model: Model) -> Objective:
-    losses = vmap(make_loss(model))
+def _make_stacked_objective(loss_function: LossFunction) -> Objective:
+    losses = vmap(loss_function)
 
     def objective(
         trained: Tensors,
@@ -84,9 +89,8 @@ def _make_stacked_objective(model: Model) -> Objective:
     return objective
 
 
-def _make_looped_objective(model: Model) -> Objective:
+def _make_looped_objective(loss_function: LossFunction) -> Objective:
     """One cell after the other, each with torch's generator at its own seed."""
-    loss_function = make_loss(model)
 
     def objective(
         trained: Tensors,
@@ -120,11 +124,7 @@ def _stack_cells(by_cell: Sequence[Tensors]) -> Tensors:
     return {name: torch.stack([tensors[name] for tensors in by_cell]) for name in by_cell[0]}
 
 
-def make_loss(
-    model: Model,
-) -> Callable[
-    [Tensors, Tensors, Tensors, Noise, Weights], tuple[Tensor, tuple[LossParts, Tensors]]
-]:
+def make_loss(model: Model, precision: str = "float32") -> LossFunction:
     """The loss of one cell, with its parts and the state after the step."""
     changing = state_names(model)
 
@@ -132,7 +132,8 @@ def make_loss(
         trained: Tensors, other: Tensors, fields: Tensors, noise: Noise, weights: Weights
     ) -> tuple[Tensor, tuple[LossParts, Tensors]]:
         tensors = trained | other
-        terms = functional_call(model, tensors, (Batch(**fields), noise))
+        with round_layers(precision):
+            terms = functional_call(model, tensors, (Batch(**fields), noise))
         parts = weigh_terms(terms, weights)
         # functional_call leaves the buffers that the model assigned in `tensors`
         state = {name: tensors[name].detach().clone() for name in changing}

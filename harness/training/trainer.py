@@ -43,6 +43,7 @@ from harness.training.validation import (
     validation_columns,
 )
 
+NO_TF32 = "recipe precision=tf32 is of GPUs; expected float32 or bf16, or a trial on a GPU"
 # nats; a larger loss counts as diverged. Predicting 1/2 for each of 784 pixels gives 543 nats
 DIVERGENCE_THRESHOLD = 1e9
 
@@ -115,7 +116,12 @@ class PackTrainer:
         self.backend = "compiled" if compiled else "eager"
         if not self.model.stackable:
             self.backend = "loop"
-        self.eager_objective = self.full_batch_objective = objective.make_objective(self.model)
+        precision = parse_recipe(self.cells[0].recipe).precision
+        if precision == "tf32" and self.device.type != "cuda":
+            raise ValueError(NO_TF32)
+        self.eager_objective = self.full_batch_objective = objective.make_objective(
+            self.model, precision
+        )
         if compiled:
             self.full_batch_objective = compilation.compile_objective(
                 self.cells[0].pack_key, len(self.cells), self.device, torch.get_num_threads()

@@ -238,8 +238,6 @@ def test_workers_load_folders_and_keep_changes_apart_too(
         "both.yaml",
         "--pack",
         "1",
-        "--cpus-per-trial",
-        str(os.cpu_count()),  # one process for both models
         "--compile",
         "never",
         "--plugin",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from harness import bench
+from harness.execution.ray_session import import_ray, start_ray
 from harness.experiment.search.space import Space
 from harness.storage.schema import Row
 from harness.storage.store import Store
@@ -27,6 +29,19 @@ STEPS = 250  # points with validation scores after 100, 200 and all steps
 TRIALS = 4
 
 
+@pytest.fixture(scope="module")
+def running_ray() -> Iterator[Any]:
+    """Ray with one CPU, for a trial at a time: each of its processes imports torch for seconds."""
+    address = import_ray("local")
+    import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.cpu_count", lambda: 1)
+        start_ray(address)
+    yield ray
+    ray.shutdown()
+
+
 def write_grid(folder: Path, model: str = "vae", steps: int = STEPS, **search: Any) -> Path:
     """A grid of one small model with one study."""
     file = folder / "grid.yaml"
@@ -37,8 +52,7 @@ def write_grid(folder: Path, model: str = "vae", steps: int = STEPS, **search: A
 
 
 def list_flags(file: Path, results: Path) -> list[str]:
-    # a trial at a time: each process of Ray's imports torch for seconds
-    fast = ["--compile", "never", "--samples", "200", "--cpus-per-trial", str(os.cpu_count())]
+    fast = ["--compile", "never", "--samples", "200"]
     return [str(file), "--results", str(results), *fast]
 
 
