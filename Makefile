@@ -5,7 +5,7 @@ READY := .venv/.ready
 RESULTS ?= results/quick
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 # more than there are CPUs: many of these tests wait for other processes
-WAITING ?= -n 4 --dist loadfile --no-loadscope-reorder
+WAITING ?= -n 3 --dist loadfile --no-loadscope-reorder
 # what optional tests need: an S3 server, MLflow, the documentation site
 EXTRA_LOCKS := -r tests/moto.lock -r tests/trackers.lock -r docs/site/requirements.lock
 

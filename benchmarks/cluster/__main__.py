@@ -5,8 +5,10 @@ that are not there.
 
 A million cells of `vae` at full length are packed by `harness.scheduling.packing` and handed out by
 `harness.execution.retries` to 100 to 10,000 GPUs; costs are those of `costs.json` (`measure.py`).
-Prints both tables and writes `cluster.csv`, `cluster_fit.csv`, `cluster.png`. What the GPUs and the
-network take is assumed, in the constants below.
+The same cells are then run in stages, as looks and the rungs of a search make them: a stage begins
+when the last cell of the one before has its row. Prints the tables and writes `cluster.csv`,
+`cluster_fit.csv`, `cluster_stages.csv`, `cluster.png`. What the GPUs and the network take is
+assumed, in the constants below.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,6 +62,13 @@ RARER = Way(
     600.0,
 )
 SHARED = Way("the same, a driver for 1,000 GPUs", RARER.pause, RARER.checkpoint, 1_000)
+STEPS = 20_000  # of a training at full length
+# (cells, steps of each) of the stages of a grid
+STAGES = {
+    "one stage": [(CELLS, STEPS)],
+    "looks at 5, 10, 15, 20 seeds, no arm settled": [(CELLS // 4, STEPS)] * 4,
+    "halving, η = 3, 4 rungs": [(CELLS // 3**rung, STEPS // 3 ** (3 - rung)) for rung in range(4)],
+}
 
 
 def main() -> None:
@@ -74,7 +83,19 @@ def main() -> None:
     table = pd.DataFrame(
         [simulated(way, gpus, found.costs, storage, unpacking) for way, gpus in grids]
     )
-    for name, frame in (("cluster_fit", checked), ("cluster", table)):
+    stages = pd.DataFrame(
+        [
+            staged(name, way, gpus, found.costs, storage, unpacking, _row_cost(parts["rows"]))
+            for way, gpus in ((RARER, 1_000), (SHARED, max(GPUS)))
+            for name in STAGES
+        ]
+    )
+    print(markdown(stages))
+    for name, frame in (
+        ("cluster_fit", checked),
+        ("cluster", table),
+        ("cluster_stages", stages),
+    ):
         frame.to_csv(HERE / f"{name}.csv", index=False)
     print(markdown(checked))
     print(markdown(table))
@@ -146,10 +167,58 @@ def simulated(
     }
 
 
+def staged(
+    name: str,
+    way: Way,
+    gpus: int,
+    costs: Costs,
+    storage: Storage,
+    unpacking: float,
+    row_cost: float,
+) -> dict[str, float | str]:
+    """The stages of `STAGES[name]` one after another.
+
+    The GPUs wait at the end of a stage for its last trial, and then while the driver reads and
+    compacts all rows so far, `row_cost` seconds each. Processes of workers stay.
+    """
+    drivers = max(1, gpus // way.of_a_driver)
+    slots, rows, seconds, trained, waiting = gpus // drivers, 0, 0.0, 0.0, 0.0
+    for number, (all_cells, steps) in enumerate(STAGES[name]):
+        cells = all_cells // drivers
+        tasks, step = planned(cells, slots, steps)
+
+        def work(task: Task, step: PackCosts = step) -> tuple[float, float]:
+            saves = training(task, step) // way.checkpoint
+            count = len(task.cells)
+            return training(task, step) + saves * storage.save(count), storage.finish(count)
+
+        process = costs.process + unpacking * cells if number == 0 else unpacking * cells
+        starting = replace(costs, process=process)
+        outcome = virtual.run(tasks, slots, work, starting, way.pause(slots))
+        rows += cells
+        waiting += row_cost * rows
+        seconds += outcome.seconds + row_cost * rows
+        trained += sum(training(task, step) for task in tasks)
+    return {
+        "grid": name,
+        "way": way.name,
+        "GPUs": gpus,
+        "hours": round(seconds / 3600, 2),
+        "GPUs train": round(trained / (seconds * slots), 3),
+        "between stages": round(waiting / seconds, 3),
+    }
+
+
+def _row_cost(measured: Sequence[fit.Measured]) -> float:
+    """Seconds to find a row among the largest number that was measured, and to compact it."""
+    largest = measured[-1]
+    return float(largest["found"] + largest["compacted"]) / int(largest["rows"])
+
+
 @cache
-def planned(cells: int, slots: int) -> tuple[list[Task], dict[Cell, Cost]]:
+def planned(cells: int, slots: int, steps: int = STEPS) -> tuple[list[Task], dict[Cell, Cost]]:
     """The tasks of a grid, by the harness's own packing, longest first; and what a step costs."""
-    grid = [Cell("vae", seed, 20_000, settings=(("z", 10),)) for seed in range(cells)]
+    grid = [Cell("vae", seed, steps, settings=(("z", 10),)) for seed in range(cells)]
     step = {grid[0].pack_key: assumed_gpu_cost(Cost(0.0, ONE_CELL))}
     return [Task(pack, "nowhere") for pack in packing.balanced_packs(grid, step, slots)], step
 

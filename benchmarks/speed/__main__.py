@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed [--rounds N] [--grid-rounds N] [--only PART ...] [--before TREE]
 
-The parts are grids, steps, cells, model and tables. TREE is a checkout of an older version, which
-`tables` then measures in turn.
+The parts are grids, steps, precision, cells, model and tables. TREE is a checkout of an older
+version, which `tables` then measures in turn.
 
 It writes into benchmarks/: speed.csv, every number with its spread; speed.md, targets and results;
 speed.png. Contenders take turns within a part. Parts can be run separately; the last run of each is
@@ -27,7 +27,7 @@ from harness.experiment import provenance
 
 HERE = Path(__file__).parents[1]
 CELLS = [1_000, 10_000]
-PARTS = ("grids", "steps", "cells", "model", "tables")
+PARTS = ("grids", "steps", "precision", "cells", "model", "tables")
 TABLE_ROUNDS = 3
 QUICK = 15  # cells of the benchmark's grid `quick`
 LIMIT_ROUNDS = 10
@@ -74,6 +74,8 @@ def main() -> None:
         report = Report()
         if part == "steps":
             of_steps(report, args.rounds)
+        elif part == "precision":
+            of_precision(report, args.rounds)
         elif part == "grids":
             of_grids(report, args.grid_rounds)
         elif part == "cells":
@@ -173,6 +175,18 @@ def of_steps(report: Report, rounds: int) -> None:
         "at least 20 ×",
         ratio(alone, packed),
     )
+
+
+def of_precision(report: Report, rounds: int) -> None:
+    """Compiled steps on one thread with the products of layers in bfloat16, against float32."""
+    times = steps.precisions(rounds)
+    for name, taken in times.items():
+        report.number(f"compiled step, {name}", taken, "ms", 1000)
+    for size in (8, 1):
+        for name in steps.MODELS:
+            faster = ratio(times[f"{name} {size} float32"], times[f"{name} {size} bf16"])
+            measure = f"step of `{name}` in bf16, pack of {size}"
+            report.reach("float32", measure, "", faster)
 
 
 def of_cells(report: Report) -> None:

@@ -11,6 +11,7 @@ from benchmarks.speed.pythae_trainer import Epochs
 from harness.data import idx_sets
 from harness.experiment import grid_file
 from harness.experiment.cell import Cell
+from harness.experiment.recipe import canonical_recipe
 from harness.plugins import registry
 from harness.scheduling.packing import group_by_pack_key
 from harness.training import process_tuning
@@ -20,11 +21,13 @@ TURN = 5  # steps in a row, so that caches are as warm as in training
 # steps of an epoch of Pythae, which has a cost per epoch; an epoch of MNIST has 619
 EPOCH = 100
 MODELS = ("vae", "gmvae", "ssvae")
+PRECISIONS = ("float32", "bf16")  # those of CPUs
 Work = dict[str, Callable[[], object]]
 
 
-def cells(model: str, count: int) -> list[Cell]:
+def cells(model: str, count: int, precision: str = "float32") -> list[Cell]:
     """`count` cells of a model at full length, with β 4 and 1 in turn."""
+    recipe = canonical_recipe({"precision": precision})
     card = registry.cards()[model]
     settings, supervision = tuple(card.default_settings.items()), card.supervisions[0]
     labels, draw = (0, "none") if supervision == "none" else (100, "seed")
@@ -39,9 +42,28 @@ def cells(model: str, count: int) -> list[Cell]:
             supervision,
             labels,
             draw,
+            recipe=recipe,
         )
         for seed in range(count)
     ]
+
+
+def precisions(rounds: int) -> dict[str, Times]:
+    """Seconds per step and cell on one thread, compiled: `vae 8 bf16` and the like."""
+    torch.set_num_threads(1)
+    process_tuning.keep_freed_memory()
+    mnist = idx_sets.load("mnist")
+    found: dict[str, Times] = {}
+    for model in MODELS:
+        for size in (1, 8):
+            rivals = {
+                name: turn(PackTrainer(cells(model, size, name), mnist, compiled=True).train_step)
+                for name in PRECISIONS
+            }
+            for name, times in interleaved(rivals, rounds).items():
+                each = [taken / (TURN * size) for taken in times.taken]
+                found[f"{model} {size} {name}"] = Times(each)
+    return found
 
 
 def steps(rounds: int) -> dict[str, Times]:

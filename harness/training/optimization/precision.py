@@ -10,6 +10,7 @@ arXiv 1905.12322.
 """
 
 import functools
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ParamSpec, TypeVar
@@ -36,7 +37,10 @@ LAYERS = frozenset(
 
 
 class Bfloat16Layers(TorchFunctionMode):
-    """Layers multiply in bfloat16, with inputs, outputs and weights that stay float32."""
+    """Layers multiply in bfloat16, with inputs, outputs and weights that stay float32.
+
+    A layer of another precision, such as float64, is left as it is.
+    """
 
     def __torch_function__(
         self,
@@ -49,8 +53,10 @@ class Bfloat16Layers(TorchFunctionMode):
         named = dict(kwargs or {})
         if func not in LAYERS:
             return func(*args, **named)
-        rounded = {name: _round(value) for name, value in named.items()}
-        return func(*map(_round, args), **rounded).float()
+        rounded = [_round(value) for value in (*args, *named.values())]
+        result = func(*rounded[: len(args)], **dict(zip(named, rounded[len(args) :], strict=True)))
+        is_unchanged = all(map(operator.is_, rounded, (*args, *named.values())))
+        return result if is_unchanged else result.float()
 
 
 def _round(value: Any) -> Any:

@@ -132,10 +132,8 @@ def test_a_compiled_pack_in_bf16_has_the_losses_of_an_eager_one(
 
 @pytest.mark.slow
 @COMPILES
-@pytest.mark.parametrize("recipe", [{}, {"beta_warmup": 4, "clip": 9.0, "ema": 0.9}])
-def test_a_compiled_pack_resumes_to_the_same_bits(
-    recipe: dict[str, float], mnist: Data, cell: CellMaker
-) -> None:
+def test_a_compiled_pack_resumes_to_the_same_bits(mnist: Data, cell: CellMaker) -> None:
+    recipe = {"beta_warmup": 4, "clip": 9.0, "ema": 0.9}
     cells = [
         dataclasses.replace(one, recipe=tuple(recipe.items()))
         for one in mixed(cell, "vae", "none")[:2]

@@ -49,6 +49,14 @@ def test_a_layer_multiplies_rounded_numbers(layer: nn.Module, shape: tuple[int, 
     assert torch.allclose(found, exact, rtol=0.05, atol=0.05)
 
 
+def test_a_layer_of_another_precision_is_left_as_it_is() -> None:
+    layer, x = nn.Linear(7, 5).double(), draw(3, 7).double()
+    with round_layers("bf16"):
+        found = layer(x)
+    assert found.dtype == torch.float64
+    assert torch.equal(found, layer(x))
+
+
 def test_products_of_a_models_own_formulas_are_exact() -> None:
     """The density of a mixture is one."""
     a, b = draw(4, 6), draw(6, 4)
