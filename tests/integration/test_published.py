@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import report
+from analysis import compare, report
 from analysis.frames import load
 from analysis.frames.adaptive_seeds import mark_adaptive
 from analysis.frames.arm_table import count_cells
@@ -31,7 +31,7 @@ from tests.unit.analysis.conftest import estimate_all
 
 RESULTS = ROOT / "results"
 PUBLISHED = RESULTS / "report"
-FOLDERS = ("report", "beta", "labels", "suite")
+FOLDERS = ("report", "beta", "labels", "suite", "precision")
 LISTED = ListedDraw(100, "ff493f5610db")  # the source report's labelled images
 LIMIT = 4_000_000  # bytes of a folder
 SAID = re.compile(r"\[−?[\d.]+, −?[\d.]+\]|[\d.]+\d ± [\d.]+\d|\d+(?:\.\d+|e-\d+)")
@@ -145,6 +145,18 @@ def test_what_was_shortened_is_said_by_the_page_and_by_its_readme(folder: Path) 
     assert text in words(folder / "report" / "report.html")
     for steps in re.findall(r"[\d,]+ of [\d,]+ steps", text):
         assert steps in (folder / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("metric", ["nelbo", "iwae_1000"])
+def test_bfloat16_is_equivalent_as_its_readme_says(
+    metric: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = RESULTS / "precision"
+    arms = ["--a", "precision=bf16", "--b", "precision=float32", "--margin", "0.5"]
+    assert compare.main([str(folder), *arms, "--metric", metric]) == 0
+    verdict = capsys.readouterr().out.splitlines()[0]
+    assert "equivalent within 0.5 nats" in verdict
+    assert f"> {verdict}\n" in (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_no_place_on_a_machine_is_named(folder: Path) -> None:
