@@ -140,17 +140,11 @@ def simulated(
     tasks, step = planned(cells, slots)
     planning = perf_counter() - started
 
-    def saves(task: Task) -> int:
-        return int(training(task, step) // way.checkpoint)
-
-    def work(task: Task) -> tuple[float, float]:
-        count = len(task.cells)
-        return training(task, step) + saves(task) * storage.save(count), storage.finish(count)
-
+    work = make_work(way, step, storage)
     starting = replace(costs, process=costs.process + unpacking * cells)
     outcome = virtual.run(tasks, slots, work, starting, way.pause(slots))
     trained = sum(training(task, step) for task in tasks)
-    saved = sum(saves(task) * len(task.cells) for task in tasks)
+    saved = sum(count_saves(task, way, step) * len(task.cells) for task in tasks)
     written = cells * storage.written + saved * storage.checkpoint
     return {
         "way": way.name,
@@ -179,21 +173,15 @@ def staged(
     """The stages of `STAGES[name]` one after another.
 
     The GPUs wait at the end of a stage for its last trial, and then while the driver reads and
-    compacts all rows so far, `row_cost` seconds each. Processes of workers stay.
+    compacts all rows so far, `row_cost` seconds each. Every stage starts its own processes.
     """
     drivers = max(1, gpus // way.of_a_driver)
     slots, rows, seconds, trained, waiting = gpus // drivers, 0, 0.0, 0.0, 0.0
-    for number, (all_cells, steps) in enumerate(STAGES[name]):
+    for all_cells, steps in STAGES[name]:
         cells = all_cells // drivers
         tasks, step = planned(cells, slots, steps)
-
-        def work(task: Task, step: PackCosts = step) -> tuple[float, float]:
-            saves = training(task, step) // way.checkpoint
-            count = len(task.cells)
-            return training(task, step) + saves * storage.save(count), storage.finish(count)
-
-        process = costs.process + unpacking * cells if number == 0 else unpacking * cells
-        starting = replace(costs, process=process)
+        starting = replace(costs, process=costs.process + unpacking * cells)
+        work = make_work(way, step, storage)
         outcome = virtual.run(tasks, slots, work, starting, way.pause(slots))
         rows += cells
         waiting += row_cost * rows
@@ -207,6 +195,21 @@ def staged(
         "GPUs train": round(trained / (seconds * slots), 3),
         "between stages": round(waiting / seconds, 3),
     }
+
+
+def make_work(way: Way, step: PackCosts, storage: Storage) -> virtual.Work:
+    """Seconds in which a trial trains and writes checkpoints, and in which it writes results."""
+
+    def work(task: Task) -> tuple[float, float]:
+        cells, saves = len(task.cells), count_saves(task, way, step)
+        return training(task, step) + saves * storage.save(cells), storage.finish(cells)
+
+    return work
+
+
+def count_saves(task: Task, way: Way, step: PackCosts) -> int:
+    """How often a trial writes checkpoints."""
+    return int(training(task, step) // way.checkpoint)
 
 
 def _row_cost(measured: Sequence[fit.Measured]) -> float:

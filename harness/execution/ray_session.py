@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 from harness.errors import InputError
@@ -109,28 +110,15 @@ def _fewer_processes() -> Iterator[None]:
     known = unused.keys() & inspect.signature(original).parameters.keys()
     own_params = functools.partial(original, **{name: unused[name] for name in known})
     with ExitStack() as patches:
-        patches.enter_context(_replace_attribute(parameter, "RayParams", own_params))
+        patches.enter_context(patch.object(parameter, "RayParams", own_params))
         if hasattr(node.Node, "start_api_server"):
-            patches.enter_context(
-                _replace_attribute(node.Node, "start_api_server", _start_no_dashboard)
-            )
+            patches.enter_context(patch.object(node.Node, "start_api_server", _start_no_dashboard))
         yield
 
 
 def _start_no_dashboard(node: Any, **_: Any) -> None:
     """In place of `ray._private.node.Node.start_api_server`: the dashboard has no address."""
     node._webui_url = ""
-
-
-@contextmanager
-def _replace_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Give an attribute another value for a while."""
-    original = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)
 
 
 def _check_server(address: str) -> None:

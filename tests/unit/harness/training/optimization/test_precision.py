@@ -61,9 +61,6 @@ def test_products_of_a_models_own_formulas_are_exact() -> None:
     """The density of a mixture is one."""
     a, b = draw(4, 6), draw(6, 4)
     with round_layers("bf16"):
-        assert torch.equal(a @ b, a.matmul(b))
-        assert (a @ b).dtype == torch.float32
-    with round_layers("bf16"):
         inside = a @ b
     assert torch.equal(inside, a @ b)
 
@@ -82,7 +79,7 @@ def test_gradients_are_float32_and_those_of_rounded_products() -> None:
     assert torch.allclose(gradients, expected, rtol=2**-7, atol=1e-6)
 
 
-def test_float32_changes_nothing(mnist: Data, cell: CellMaker) -> None:
+def test_float32_changes_nothing() -> None:
     """Not even a function is called in another mode."""
     with round_layers("float32") as mode:
         assert mode is None
