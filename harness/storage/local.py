@@ -3,7 +3,8 @@
 import os
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from harness.errors import InputError, StorageError
@@ -75,20 +76,25 @@ class Folder:
 
     def versions(self, folder: str, suffix: str) -> dict[str, FileVersion]:
         """The version of each key `folder/*suffix`, sorted by key, without temporary files."""
-        with self._convert_errors():
-            keys = sorted(
-                f"{folder}/{path.name}" for path in self.path(folder).glob(f"[!.]*{suffix}")
-            )
-        return {key: version for key in keys if (version := self.version(key)) is not None}
+        found = {}
+        with (
+            self._convert_errors(),
+            suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(self.path(folder)) as entries,
+        ):
+            for entry in entries:
+                if entry.name.endswith(suffix) and not entry.name.startswith("."):
+                    with suppress(FileNotFoundError):
+                        found[f"{folder}/{entry.name}"] = _version_of(entry.stat())
+        return dict(sorted(found.items()))
 
     def version(self, key: str) -> FileVersion | None:
         """The version of `key`, None if it does not exist."""
         with self._convert_errors():
             try:
-                state = self.path(key).stat()
+                return _version_of(self.path(key).stat())
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        return FileVersion(state.st_mtime_ns, state.st_size)
 
     def exists(self) -> bool:
         """Whether the folder exists."""
@@ -96,11 +102,11 @@ class Folder:
             return self.root.exists()
 
     def path(self, key: str) -> Path:
-        """The file of `key`; ValueError if it leaves the folder."""
-        path = (self.root / key).resolve()
-        if not path.is_relative_to(self.root.resolve()):
-            raise ValueError(f"key {key!r} leaves the results folder")
-        return path
+        """The file of `key`, links followed; ValueError if it leaves the folder."""
+        folder, name = os.path.split(key)
+        path = _resolve_folder(self.root, folder) / name
+        is_resolved = name not in ("", ".", "..") and not path.is_symlink()
+        return path if is_resolved else _resolve(self.root, key)
 
     @contextmanager
     def _convert_errors(self) -> Iterator[None]:
@@ -108,3 +114,19 @@ class Folder:
             yield
         except OSError as error:
             raise StorageError(self.name, error.strerror or str(error)) from error
+
+
+def _resolve(root: Path, key: str) -> Path:
+    """The path of `key` in a folder, links followed; ValueError if it leaves the folder."""
+    path = (root / key).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise ValueError(f"key {key!r} leaves the results folder")
+    return path
+
+
+# looking for links on the way takes longer than reading a small file
+_resolve_folder = lru_cache(maxsize=256)(_resolve)
+
+
+def _version_of(state: os.stat_result) -> FileVersion:
+    return FileVersion(state.st_mtime_ns, state.st_size)

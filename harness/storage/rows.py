@@ -22,7 +22,15 @@ from harness.storage import schema
 from harness.storage.backend import FileVersion
 from harness.storage.layout import row_key
 
-PARSE_ERRORS = (ValueError, TypeError, AttributeError, pa.ArrowException)  # what parse_row raises
+# what parse_row raises
+PARSE_ERRORS = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    pa.ArrowException,
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,21 @@ class LazyRows(Mapping[str, schema.Row]):
 
 def parse_row(key: str, content: bytes) -> schema.Row:
     """The row in a row file; one of `PARSE_ERRORS` if there is none, or another cell's."""
-    row = schema.make_row(json.loads(content))
+    return parse_rows({key: content})[0]
+
+
+def parse_rows(contents: Mapping[str, bytes]) -> list[schema.Row]:
+    """The rows in row files, by key; one of `PARSE_ERRORS` if any of them holds none.
+
+    The types of all are checked at once, which takes a tenth of checking them one by one.
+    """
+    rows = [_parse_untyped(key, content) for key, content in contents.items()]
+    schema.check_types(rows)
+    return rows
+
+
+def _parse_untyped(key: str, content: bytes) -> schema.Row:
+    row = schema.complete_row(json.loads(content))
     if key != row_key(row["cell"]):
         raise ValueError(f"it holds that of cell {row['cell']}")
     return row

@@ -8,7 +8,7 @@ the user named. A metric may bring along columns of its own (`harness.experiment
 import json
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -343,6 +343,13 @@ def make_row(values: Mapping[str, Any]) -> Row:
     ...
     ValueError: cell c: nelbo 99.06 is not kl 17.18 + rec 81.25
     """
+    row = complete_row(values)
+    check_types([row])
+    return row
+
+
+def complete_row(values: Mapping[str, Any]) -> Row:
+    """`make_row` without the check of types, which many rows share in `check_types`."""
     own = _describe_row(values.get(OWN_COLUMNS))
     unknown = set(values) - set(COLUMN_NAMES) - set(own)
     if unknown:
@@ -360,8 +367,18 @@ def make_row(values: Mapping[str, Any]) -> Row:
                 f"cell {complete['cell']}: {prefix}nelbo {nelbo} is not {prefix}kl {kl} + "
                 f"{prefix}rec {rec}"
             )
-    pa.Table.from_pylist([complete], schema=extend_schema(own))
     return complete
+
+
+def check_types(rows: Sequence[Row]) -> None:
+    """Check that each value of complete rows has the type of its column.
+
+    Raises what Arrow does: ArrowException, TypeError, ValueError or OverflowError.
+    """
+    own: dict[str, OwnColumn] = {}
+    for row in rows:
+        own |= parse_descriptions(row[OWN_COLUMNS])
+    pa.Table.from_pylist(rows, schema=extend_schema(own))
 
 
 def extend_schema(own: Mapping[str, OwnColumn], expected: pa.Schema = SCHEMA) -> pa.Schema:

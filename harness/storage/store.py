@@ -25,9 +25,11 @@ from harness.storage.layout import PictureKind as PictureKind
 from harness.storage.layout import name_of, row_key
 from harness.storage.local import Folder
 from harness.storage.object_store import ADDRESS_OPTIONS, Bucket
-from harness.storage.rows import PARSE_ERRORS, parse_row
+from harness.storage.rows import PARSE_ERRORS, parse_row, parse_rows
 from harness.storage.rows import Contents as Contents
 from harness.storage.table import CorruptTableError, Table, TableFile
+
+ROWS_AT_ONCE = 1_000  # row files read and checked together
 
 
 class Store(Artifacts):
@@ -167,17 +169,27 @@ class Store(Artifacts):
 
     def _read_rows(self, keys: Iterable[str]) -> tuple[list[schema.Row], dict[str, str]]:
         """The rows under the keys, and a sentence for each key that cannot be read."""
-        rows, corrupt = [], {}
-        for key, content in self.backend.read_all(keys).items():
+        rows: list[schema.Row] = []
+        corrupt: dict[str, str] = {}
+        ordered = list(keys)
+        for start in range(0, len(ordered), ROWS_AT_ONCE):
+            contents = self.backend.read_all(ordered[start : start + ROWS_AT_ONCE])
             try:
-                rows.append(parse_row(key, content))
-            except PARSE_ERRORS as error:
-                reason = str(error).splitlines()[0]
-                corrupt[key] = (
-                    f"{self.display_path(key)} is not a whole row ({reason}): left out until its "
-                    "cell is computed again"
-                )
+                rows += parse_rows(contents)
+            except PARSE_ERRORS:
+                for key, content in contents.items():
+                    try:
+                        rows.append(parse_row(key, content))
+                    except PARSE_ERRORS as error:
+                        corrupt[key] = self._describe_corrupt(key, error)
         return rows, corrupt
+
+    def _describe_corrupt(self, key: str, error: Exception) -> str:
+        reason = str(error).splitlines()[0]
+        return (
+            f"{self.display_path(key)} is not a whole row ({reason}): left out until its "
+            "cell is computed again"
+        )
 
     def _is_corrupt(self, key: str, content: bytes) -> bool:
         try:

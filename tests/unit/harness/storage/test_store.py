@@ -264,6 +264,33 @@ def test_the_table_tells_units(store: Store) -> None:
 # --- damage ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3, 8])
+def test_corrupt_row_files_do_not_hide_those_read_with_them(
+    at_once: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.storage.store.ROWS_AT_ONCE", at_once)
+    for name in "acdfg":
+        store.write_row(row(name))
+    for name, content in (("b", b"{"), ("e", b'{"cell": "e", "seed": "x"}')):
+        store.write(f"rows/{name}.json", content)
+    found = store.scan()
+    assert found.rows == {name: row(name) for name in "acdfg"}
+    assert list(found.corrupt) == ["rows/b.json", "rows/e.json"]
+
+
+def test_row_files_may_be_links_within_the_folder(folder: Store, tmp_path: Path) -> None:
+    folder.write_row(row("a"))
+    rows = Path(folder.name) / "rows"
+    (rows / "a.json").rename(rows / "first")
+    (rows / "a.json").symlink_to(rows / "first")
+    assert folder.rows() == {"a": row("a")}
+    (rows / "a.json").unlink()
+    (tmp_path / "elsewhere").write_text("secret")
+    (rows / "a.json").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="leaves the results folder"):
+        folder.rows()
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -275,7 +302,9 @@ def test_the_table_tells_units(store: Store) -> None:
         b"null",
         b"3",
         b"\xff",
+        b"[" * 100_000,
         b'{"cell": "a", "seed": "x"}',
+        b'{"cell": "a", "seed": 100000000000000000000}',
         b'{"cell": "a", "loss": 1}',
         b'{"cell": "a", "nelbo": 3, "kl": 1, "rec": 1}',
     ],
