@@ -378,7 +378,8 @@ def check_types(rows: Sequence[Row]) -> None:
     own: dict[str, OwnColumn] = {}
     for row in rows:
         own |= parse_descriptions(row[OWN_COLUMNS])
-    pa.Table.from_pylist(rows, schema=extend_schema(own))
+    # of one row, a table takes three times as long
+    pa.array(rows, type=pa.struct(list(extend_schema(own))))
 
 
 def extend_schema(own: Mapping[str, OwnColumn], expected: pa.Schema = SCHEMA) -> pa.Schema:
