@@ -12,7 +12,7 @@ EXTRA_LOCKS := -r tests/moto.lock -r tests/trackers.lock -r docs/site/requiremen
 # the tests start hundreds of processes, which would compile every module again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench check lint unit test docs coverage calibration speed cluster setup format
+.PHONY: bench check lint unit test docs coverage calibration speed speed-gpu cluster setup format
 bench: setup
 	@status=0; $(BIN)/python harness/bench.py quick --results $(RESULTS) || status=$$?; \
 	if [ $$status -ne 2 ]; then $(BIN)/python analysis/report.py $(RESULTS) || exit $$?; fi; exit $$status
@@ -51,6 +51,10 @@ calibration: setup
 speed: setup
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r benchmarks/speed/requirements.lock
 	$(BIN)/python -m benchmarks.speed
+
+# on a machine with a GPU
+speed-gpu: setup
+	$(BIN)/python -m benchmarks.speed --only gpu
 
 cluster: setup
 	$(BIN)/python -m benchmarks.cluster.measure

@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed [--rounds N] [--grid-rounds N] [--only PART ...] [--before TREE]
 
-The parts are grids, steps, precision, cells, model and tables. TREE is a checkout of an older
+The parts are grids, steps, gpu, precision, cells, model and tables. TREE is a checkout of an older
 version, which `tables` then measures in turn.
 
 It writes into benchmarks/: speed.csv, every number with its spread; speed.md, targets and results;
@@ -21,16 +21,20 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks.speed import grids, model, steps, tables
+from benchmarks.speed import gpu, grids, model, steps, tables
 from benchmarks.speed.measure import Times, ratio
+from harness.data import idx_sets
 from harness.experiment import provenance
+from harness.training import gpu_memory
 
 HERE = Path(__file__).parents[1]
 CELLS = [1_000, 10_000]
-PARTS = ("grids", "steps", "precision", "cells", "model", "tables")
+PARTS = ("grids", "steps", "gpu", "precision", "cells", "model", "tables")
 TABLE_ROUNDS = 3
 QUICK = 15  # cells of the benchmark's grid `quick`
 LIMIT_ROUNDS = 10
+GPU_CELLS = 64
+SKIPPED = "skipped: no GPU here"
 
 
 class Report:
@@ -74,6 +78,8 @@ def main() -> None:
         report = Report()
         if part == "steps":
             of_steps(report, args.rounds)
+        elif part == "gpu":
+            of_gpu(report, args.rounds)
         elif part == "precision":
             of_precision(report, args.rounds)
         elif part == "grids":
@@ -160,21 +166,42 @@ def of_steps(report: Report, rounds: int) -> None:
     for size in (1, 8):
         naive = ratio(times["ssvae plain"], times[f"ssvae ours {size}"])
         report.reach("naive `ssvae`", f"step time, pack of {size}", "at least 1.5 ×", naive)
+
+
+def of_gpu(report: Report, rounds: int) -> None:
+    """Steps on a GPU, where there is one."""
+    solo, goal = f"{GPU_CELLS} solo runs on one GPU", "at least 20 ×"
     if not torch.cuda.is_available():
-        report.say(
-            "64 solo runs on one GPU",
-            "cells per hour, 64 packed",
-            "at least 20 ×",
-            "skipped: no GPU here",
-        )
+        report.say(solo, f"cells per hour, {GPU_CELLS} packed", goal, SKIPPED)
         return
-    packed, alone = steps.cuda(rounds)
-    report.reach(
-        "64 solo runs on one GPU",
-        "cells per hour, 64 packed",
-        "at least 20 ×",
-        ratio(alone, packed),
-    )
+    host, device = idx_sets.load("mnist"), torch.device("cuda")
+    data = host.to(device)
+    for name in gpu.PACKED:
+        packed, alone = gpu.packed_and_alone(name, GPU_CELLS, data, rounds)
+        measure = f"cells per hour of `{name}`, {GPU_CELLS} packed"
+        report.reach(solo, measure, goal if name == "vae" else "", ratio(alone, packed))
+    for name in ("vae", "ssvae"):
+        pack = f"`{name}`, pack of {GPU_CELLS}, on a GPU"
+        times = gpu.precisions(name, GPU_CELLS, data, rounds)
+        for precision in gpu.PRECISIONS[1:]:
+            faster = ratio(times["float32"], times[precision])
+            report.reach("float32", f"step of {pack}, in {precision}", "", faster)
+        try:
+            times = gpu.eager_and_compiled(name, GPU_CELLS, data, rounds)
+        except Exception as error:  # a compiler may raise anything
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0][:80]}"
+            report.say("eager", f"compiled step of {pack}", "", f"does not compile: {reason}")
+        else:
+            faster = ratio(times["eager"], times["compiled"])
+            report.reach("eager", f"compiled step of {pack}", "", faster)
+    times = gpu.kept_and_streamed("vae", GPU_CELLS, host, device, rounds)
+    slower = ratio(times["streamed"], times["kept"])
+    report.reach("images on the GPU", f"step of {GPU_CELLS} `vae`, images on the host", "", slower)
+    for name in gpu.PACKED:
+        foretold, taken = gpu.foretold_and_taken(name, GPU_CELLS, data)
+        reached = f"**{taken / foretold:.2f}** of {foretold / 2**30:.2f} GiB"
+        most = f"at most {1 / (1 - gpu_memory.RESERVED_SHARE):.2f}"
+        report.say("the guard of memory", f"peak of {GPU_CELLS} `{name}`", most, reached)
 
 
 def of_precision(report: Report, rounds: int) -> None:
@@ -255,7 +282,10 @@ def write() -> None:
     found = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
     numbers = pd.DataFrame([number for part in found for number in part["numbers"]])
     numbers.to_csv(HERE / "speed.csv", index=False, float_format="%.4f")
-    where = "; ".join(dict.fromkeys(part["measured"] for part in found))
+    measured = [
+        part["measured"] for part in found if any(line[3] != SKIPPED for line in part["lines"])
+    ]
+    where = "; ".join(dict.fromkeys(measured))
     head = (
         f"Measured on {where}. Medians over rounds in which contenders take turns, with "
         f"quartiles (extremes of fewer "

@@ -119,23 +119,3 @@ def turn(step: Callable[[], object]) -> Callable[[], None]:
             step()
 
     return several
-
-
-def cuda(rounds: int) -> tuple[Times, Times]:
-    """Seconds of a step on a GPU: of 64 packed cells, and of 64 cells one after another."""
-    device = torch.device("cuda")
-    mnist = idx_sets.load("mnist").to(device)
-    packed = PackTrainer(cells("vae", 64), mnist)
-    alone = [PackTrainer([cell], mnist) for cell in packed.cells]
-
-    def together() -> None:
-        packed.train_step()
-        torch.cuda.synchronize()
-
-    def in_turn() -> None:
-        for pack in alone:
-            pack.train_step()
-        torch.cuda.synchronize()
-
-    times = interleaved({"packed": together, "alone": in_turn}, rounds)
-    return times["packed"], times["alone"]
