@@ -16,6 +16,7 @@ from harness.plugins.dataset import Data
 from harness.plugins.deprecation import describe_old_imports
 from harness.scheduling import mixed_sources, packing
 from harness.scheduling import plan as planning
+from harness.scheduling.call_timing import trial_threads
 from harness.scheduling.plan import Plan
 from harness.search.studies import OpenStudy, StudyKey
 from harness.storage.schema import Row
@@ -200,10 +201,11 @@ def find_violations(cells: Sequence[Cell], evaluation: EvaluationConfig) -> dict
                     f"{', '.join(request.columns)} stay empty",
                     file=sys.stderr,
                 )
-    reasons = {
-        kind: contract.find_violation(group[0], bool(evaluation.iwae))
-        for kind, group in groups.items()
-    }
+    with trial_threads(1):  # two images: threads that wait for each other would take most of it
+        reasons = {
+            kind: contract.find_violation(group[0], bool(evaluation.iwae))
+            for kind, group in groups.items()
+        }
     return {kind: reason for kind, reason in reasons.items() if reason is not None}
 
 

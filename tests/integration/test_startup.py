@@ -62,6 +62,23 @@ def test_a_module_that_starts_with_torch_is_found() -> None:
     assert found == "{'models.vae': ['torch']}"
 
 
+COUNT = """
+import sys, torch
+from harness.scheduling.compile_cost import _OperationCounter
+with _OperationCounter() as counter:
+    torch.randperm(3) + 1
+print(counter.count, "torch._dynamo" in sys.modules)
+"""
+
+
+def test_counting_operations_does_not_import_the_compiler() -> None:
+    """Its import takes a second, before every run whose trainings are compiled."""
+    found = subprocess.run(
+        [sys.executable, "-c", COUNT], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == ["2", "False"]
+
+
 @pytest.mark.parametrize("folder", ["harness", "analysis", "models"])
 def test_no_file_bears_a_name_of_the_standard_library(folder: str) -> None:
     """`python harness/bench.py` puts harness/ first on the path, which would hide the module."""
