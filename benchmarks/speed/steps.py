@@ -7,7 +7,6 @@ import torch
 from benchmarks.speed import plain
 from benchmarks.speed.floor import products
 from benchmarks.speed.measure import Times, interleaved
-from benchmarks.speed.pythae_trainer import Epochs
 from harness.data import idx_sets
 from harness.experiment import grid_file
 from harness.experiment.cell import Cell
@@ -68,6 +67,8 @@ def precisions(rounds: int) -> dict[str, Times]:
 
 def steps(rounds: int) -> dict[str, Times]:
     """Seconds per step and cell by contender, in a process that keeps freed memory as a trial."""
+    from benchmarks.speed.pythae_trainer import Epochs  # the other parts do not need pythae
+
     torch.set_num_threads(1)
     process_tuning.keep_freed_memory()
     mnist = idx_sets.load("mnist")
