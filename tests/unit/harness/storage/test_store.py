@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import InputError
+from harness.errors import InputError, StorageError
 from harness.experiment.own_columns import OwnColumn, format_descriptions
 from harness.experiment.provenance import utc_now
 from harness.storage import rows as rows_module
@@ -276,6 +276,20 @@ def test_corrupt_row_files_do_not_hide_those_read_with_them(
     found = store.scan()
     assert found.rows == {name: row(name) for name in "acdfg"}
     assert list(found.corrupt) == ["rows/b.json", "rows/e.json"]
+
+
+def test_rows_that_may_not_be_listed_are_an_error(
+    folder: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not an empty folder, whose cells would all be computed again."""
+    folder.write_row(row("a"))
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("harness.storage.local.os.scandir", refuse)
+    with pytest.raises(StorageError, match="Permission denied"):
+        folder.scan()
 
 
 def test_row_files_may_be_links_within_the_folder(folder: Store, tmp_path: Path) -> None:
