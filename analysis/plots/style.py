@@ -51,7 +51,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
     with mpl.rc_context(STYLE):
         figure.savefig(paths[0], dpi=180)
-        figure.set_layout_engine("none")  # it has the layout: making it again takes as long as this
+        figure.set_layout_engine("none")  # the PDF takes the same layout
         figure.savefig(paths[1], metadata={"CreationDate": None})
     return paths
 

@@ -1,7 +1,7 @@
 """Steps on a GPU: packs against cells one after another, compiling, precision, images that stay on
 the host, and the guard of memory.
 
-Every function takes the device, so that a small run on a CPU goes the same way.
+Every function works on the device of its data, so that a small run on a CPU goes the same way.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
