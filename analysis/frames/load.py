@@ -101,27 +101,20 @@ def _check_rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
             f"writes them"
         )
     complete = rows[REQUIRED_COLUMNS].notna().all(axis=1) & rows["status"].isin(get_args(Status))
-    _refuse(store, rows[~complete], f"is not whole; expected {', '.join(REQUIRED_COLUMNS)}")
+    _refuse(store, rows, ~complete, f"is not whole; expected {', '.join(REQUIRED_COLUMNS)}")
     expected = ", ".join(get_args(Supervision))
-    _refuse(
-        store,
-        rows[~rows["supervision"].isin(get_args(Supervision))],
-        f"has no supervision of {expected}",
-    )
+    unknown = ~rows["supervision"].isin(get_args(Supervision))
+    _refuse(store, rows, unknown, f"has no supervision of {expected}")
     for column in ("cell", "dataset"):
         odd = rows[column].str.contains(r"(?:^|/)\.\.(?:/|$)|\x00", regex=True)
-        _refuse(
-            store, rows[odd], f"has a {column} that cannot name a file; expected no .. and no NUL"
-        )
+        why = f"has a {column} that cannot name a file; expected no .. and no NUL"
+        _refuse(store, rows, odd, why)
     own = [column for column in map(str, rows) if column not in COLUMN_NAMES]
     for column in (*FLOAT_COLUMNS, *own):
-        _refuse(
-            store,
-            rows[rows[column].abs() >= MAX_NUMBER],
-            f"has a {column} beyond {MAX_NUMBER:g}; expected less",
-        )
+        beyond = rows[column].abs() >= MAX_NUMBER
+        _refuse(store, rows, beyond, f"has a {column} beyond {MAX_NUMBER:g}; expected less")
     for column in INTEGER_COLUMNS:
-        _refuse(store, rows[rows[column] < 0], f"has a {column} below 0; expected none")
+        _refuse(store, rows, rows[column] < 0, f"has a {column} below 0; expected none")
     for column in ("settings", "versions"):
         with _translate_errors(f"{column} in the rows of {store.name}"):
             for text in rows[column].dropna().unique():
@@ -129,9 +122,10 @@ def _check_rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
     return number_kinds.fill_estimators(rows)
 
 
-def _refuse(store: Store, rows: pd.DataFrame, why: str) -> None:
-    if len(rows):
-        raise InputError(f"{store.name}: the row of cell {short_repr(rows['cell'].iloc[0])} {why}")
+def _refuse(store: Store, rows: pd.DataFrame, odd: pd.Series, why: str) -> None:
+    if odd.any():
+        cell = short_repr(rows["cell"][odd].iloc[0])
+        raise InputError(f"{store.name}: the row of cell {cell} {why}")
 
 
 def _drop_bad_digit_counts(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
