@@ -174,10 +174,15 @@ def _activate(changes: Sequence[Change]) -> None:
 
 def _take_snapshot(names: Collection[str], packages: Collection[str]) -> Snapshot:
     """The values of these names in all loaded modules of the packages and in their classes."""
-    return {
-        id(holder): (holder, {name: vars(holder)[name] for name in names if name in vars(holder)})
-        for holder in _holders(packages)
-    }
+    found: Snapshot = {}
+    for holder in _holders(packages):
+        if id(holder) not in found:  # a class is in every module that imports it
+            attributes = vars(holder)
+            found[id(holder)] = (
+                holder,
+                {name: attributes[name] for name in names if name in attributes},
+            )
+    return found
 
 
 def _holders(packages: Collection[str]) -> Iterator[Holder]:
@@ -185,13 +190,12 @@ def _holders(packages: Collection[str]) -> Iterator[Holder]:
     for name, module in list(sys.modules.items()):
         if isinstance(module, ModuleType) and _top_package(name) in packages:
             yield module
-            # type() instead of isinstance(), which may run code of the value
-            classes = [value for value in vars(module).values() if issubclass(type(value), type)]
-            yield from (
-                held_class
-                for held_class in classes
-                if _top_package(str(vars(held_class).get("__module__"))) in packages
-            )
+            for value in list(vars(module).values()):
+                # type() instead of isinstance(), which may run code of the value
+                if issubclass(type(value), type):
+                    package = _top_package(str(vars(value).get("__module__")))
+                    if package in packages:
+                        yield value
 
 
 def _top_package(module: str) -> str:
