@@ -243,6 +243,7 @@ def test_suite_is_nine_models_under_one_protocol() -> None:
         (20_000, 10_000, 1, "mnist")
     }
     assert dict(found[10].settings)["k"] == 5
+    assert {(c.model, c.recipe) for c in found if c.recipe} == {("hvae", (("clip", 100.0),))}
     assert (grid.iwae, grid.compare.correction) == ([1000], "holm")
 
 
