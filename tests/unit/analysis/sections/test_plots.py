@@ -25,9 +25,9 @@ def read(store: Store) -> ReportData:
 
 def drawn(store: Store, *sections: str) -> dict[str, Plot]:
     """The plots of these sections, by default of all, by name."""
-    contents = report.build_report(store, "results", references.load()).contents
-    plots = [plot for name in sections or contents for plot in contents[name].draw_plots()]
-    return {plot.name: plot for plot in plots}
+    data = read(store)
+    wanted = [each for each in report.SECTIONS if not sections or each.name in sections]
+    return {plot.name: plot for each in wanted for plot in each.build(data).draw_plots()}
 
 
 def test_every_figure_there_are_values_for(full: Store) -> None:

@@ -20,7 +20,7 @@ from harness.monitoring.live.server import LivePage, LiveServer
 from harness.monitoring.live.state import MAX_POINTS, draw_curve, extend
 from harness.monitoring.run_status import Failure, PackProgress, RunStatus
 from harness.storage.store import Store
-from tests.unit.analysis.conftest import HOSTILE, write_full_results
+from tests.unit.analysis.conftest import HOSTILE, made, row
 
 PACK = PackProgress("vae seed=0", 50, 100, 25.0, 150.5)
 RUN = RunStatus(
@@ -210,7 +210,8 @@ def poll_until(writer: ReportWriter, version: int) -> None:
 
 @pytest.mark.usefixtures("unpainted")
 def test_the_report_is_written_again_when_rows_change_and_not_else(tmp_path: Path) -> None:
-    store = write_full_results(tmp_path / "results")
+    store = Store(tmp_path / "results")
+    store.write_row(row(made("vae")))
     writer = ReportWriter(store, str(store.root), tmp_path)
     poll_until(writer, 1)
     assert (writer.version, writer.message) == (1, "")
@@ -219,8 +220,7 @@ def test_the_report_is_written_again_when_rows_change_and_not_else(tmp_path: Pat
     writer._next = 0.0
     writer.poll()
     assert writer._process is None
-    row = next(iter(store.rows().values()))
-    store.write_row(row | {"score_seconds": 77.0})
+    store.write_row(row(made("vae")) | {"score_seconds": 77.0})
     writer.poll()
     assert writer._process is not None
     writer.close()
