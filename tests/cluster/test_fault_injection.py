@@ -79,9 +79,15 @@ def test_every_cell_has_one_complete_row(outcome: Outcome) -> None:
 
 def test_the_rows_equal_those_without_faults(outcome: Outcome, undisturbed: dict[str, Row]) -> None:
     rows = outcome.found.rows
-    assert {name: lasting(row) for name, row in rows.items()} == {
-        name: lasting(row) for name, row in undisturbed.items()
+    assert set(rows) == set(undisturbed)
+    differing = {
+        f"{column} of cell {cell}": (value, calm.get(column))
+        for cell, calm in undisturbed.items()
+        for column, value in lasting(rows[cell]).items()
+        if value != calm.get(column)
     }
+    assert differing == {}
+    assert all(set(lasting(rows[cell])) == set(lasting(calm)) for cell, calm in undisturbed.items())
 
 
 def test_fewer_steps_are_repeated_than_lie_between_checkpoints(outcome: Outcome) -> None:
