@@ -36,8 +36,8 @@ def short_training_of_the_digit_classifier() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_waiting_for_the_disk() -> Iterator[None]:
-    """No unit test cuts the power: a file that is not forced to the disk takes a hundredth of the
-    time, and its removal too.
+    """No unit test cuts the power; to force a file to the disk takes milliseconds, and so does to
+    remove it afterwards.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
